@@ -1,0 +1,72 @@
+package api
+
+import (
+	"context"
+	"strconv"
+)
+
+// A Hop identifies a session's end, or a relay, within an announcement's
+// chain. 0 is unknown.
+type Hop uint64
+
+// An AnnouncementStatus says what an [Announcement] tells.
+type AnnouncementStatus int
+
+// The statuses. For each path they come strictly as Active, Updated…, Ended; a
+// broadcast that was replaced is Ended and then Active.
+const (
+	// AnnouncementActive: the broadcast is there.
+	AnnouncementActive AnnouncementStatus = iota + 1
+	// AnnouncementEnded: it is gone.
+	AnnouncementEnded
+	// AnnouncementUpdated: its hops or costs have changed.
+	AnnouncementUpdated
+	// AnnouncementsComplete comes once, with no path: all that was there when
+	// the reader began has been told. Over the network it is a hint, given
+	// when the peer has told as many as it said it would and then nothing for
+	// 400 ms.
+	AnnouncementsComplete
+)
+
+// String returns the status in one lower-case word.
+func (s AnnouncementStatus) String() string {
+	switch s {
+	case AnnouncementActive:
+		return "active"
+	case AnnouncementEnded:
+		return "ended"
+	case AnnouncementUpdated:
+		return "updated"
+	case AnnouncementsComplete:
+		return "complete"
+	default:
+		return "status " + strconv.Itoa(int(s))
+	}
+}
+
+// An Announcement tells of a broadcast's availability.
+type Announcement struct {
+	// Path is full and clean.
+	Path   BroadcastPath
+	Status AnnouncementStatus
+
+	// Hops is the chain that the announcement took, the originator first and
+	// the sender included. moq-lite-03 tells their number only: they are then
+	// zero.
+	Hops []Hop
+
+	// Warm and Cold are the route's costs (moq-lite-06): while it carries the
+	// broadcast already, and when it must be set up.
+	Warm, Cold uint64
+}
+
+// An AnnouncementReader follows the announced broadcasts below a prefix. What
+// a slow reader has missed is coalesced: it learns of the current state, not
+// of every step. One goroutine receives at a time; Close is for any.
+type AnnouncementReader interface {
+	// Receive waits for the next change. io.EOF: the peer has ended the set.
+	Receive(ctx context.Context) (Announcement, error)
+
+	// Close ends the interest. Blocked and later Receives return [ErrClosed].
+	Close() error
+}

@@ -1,0 +1,111 @@
+package api
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+// A Version is the name of a moq-lite version, as it is negotiated.
+type Version string
+
+// The versions that this module speaks.
+const (
+	Lite03 Version = "moq-lite-03"
+	Lite04 Version = "moq-lite-04"
+	Lite05 Version = "moq-lite-05"
+	Lite06 Version = "moq-lite-06"
+)
+
+// Versions returns all versions that this module speaks, the newest first.
+func Versions() []Version { return []Version{Lite06, Lite05, Lite04, Lite03} }
+
+// A Role says what a client means to do; peers may spare it the rest.
+type Role uint64
+
+// The roles.
+const (
+	RoleBoth       Role = iota // publish and subscribe
+	RolePublisher              // publish only
+	RoleSubscriber             // subscribe only
+)
+
+// A Config sets up sessions. The zero value, and a nil *Config, are the
+// defaults. It is not written to, and must not change while in use.
+type Config struct {
+	// Versions are those offered (by a client) or accepted (by a server), the
+	// most wanted first; nil is all, newest first.
+	Versions []Version
+
+	// Role is told to servers from moq-lite-05 on. Zero: both.
+	Role Role
+
+	// Hop identifies this end in announcements, below 2^53; 0 is a random one
+	// for the life of the process.
+	Hop Hop
+
+	// LinkCost is the price of subscribing through this end (moq-lite-06);
+	// nil is 1, and *LinkCost 0 is free.
+	LinkCost *uint64
+
+	// SetupTimeout is how long a peer may take for its SETUP, and for the
+	// first message on any stream it opens. Zero: 10 seconds.
+	SetupTimeout time.Duration
+
+	// WaitForSetup has Dial wait for the peer's SETUP on moq-lite-05 on, so
+	// that a refusal is Dial's error, in phase setup.
+	WaitForSetup bool
+
+	// Limits bound what peers can make a session hold.
+	Limits Limits
+}
+
+// Limits bound what the peer of a session can make it hold in memory. Zero
+// fields are the defaults given.
+type Limits struct {
+	// FrameSize is the largest frame that ReadFrame returns, in bytes. Zero:
+	// 32 MiB.
+	FrameSize uint64
+
+	// UnreadBytes is how much the groups that no reader waits for may hold
+	// back, over all subscriptions of a session: bytes in hand and stream
+	// windows that are pinned. Zero: 8 MiB.
+	UnreadBytes uint64
+
+	// UnreadGroups is how many groups may wait in one subscription for
+	// AcceptGroup. Zero: 1024.
+	UnreadGroups int
+
+	// Announcements is how many broadcasts a peer may have announced at a
+	// time, on each stream. Zero: 1,000,000.
+	Announcements int
+
+	// Requests is how many streams with questions of the peer are served at
+	// once; what comes beyond waits. Zero: 4096.
+	Requests int
+}
+
+// Validate says what in c cannot be used. A nil c is valid.
+func (c *Config) Validate() error {
+	if c == nil {
+		return nil
+	}
+	for _, v := range c.Versions {
+		if !slices.Contains(Versions(), v) {
+			return fmt.Errorf("config: version %q: %w (known: %v)", string(v), ErrUnsupportedVersion, Versions())
+		}
+	}
+	if c.Role > RoleSubscriber {
+		return fmt.Errorf("config: role %d is unknown", c.Role)
+	}
+	if c.Hop >= 1<<53 {
+		return fmt.Errorf("config: hop %d is not below 2^53", c.Hop)
+	}
+	if c.LinkCost != nil && *c.LinkCost >= 1<<62 {
+		return fmt.Errorf("config: link cost %d is not below 2^62", *c.LinkCost)
+	}
+	if c.SetupTimeout < 0 || c.Limits.UnreadGroups < 0 || c.Limits.Announcements < 0 || c.Limits.Requests < 0 {
+		return fmt.Errorf("config: negative timeout or limit")
+	}
+	return nil
+}

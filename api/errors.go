@@ -1,0 +1,256 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// The states that errors tell of; match them with errors.Is.
+var (
+	// ErrClosed: the object was closed or cancelled here before.
+	ErrClosed = errors.New("closed")
+	// ErrClientClosed: the client was closed or is shutting down.
+	ErrClientClosed = errors.New("client closed")
+	// ErrServerClosed: the server was closed or is shutting down.
+	ErrServerClosed = errors.New("server closed")
+	// ErrSessionClosed: the session has ended. Every [*SessionError] matches.
+	ErrSessionClosed = errors.New("session closed")
+	// ErrGoingAway: a peer refuses new work since it is about to end.
+	ErrGoingAway = errors.New("going away")
+	// ErrNotFound: no such broadcast, track or group.
+	ErrNotFound = errors.New("not found")
+	// ErrUnauthorized: the peer refuses the credentials.
+	ErrUnauthorized = errors.New("unauthorized")
+	// ErrUnsupportedVersion: no moq-lite version in common.
+	ErrUnsupportedVersion = errors.New("unsupported version")
+	// ErrUnsupportedScheme: no transport for the URL's scheme.
+	ErrUnsupportedScheme = errors.New("unsupported URL scheme")
+	// ErrDuplicatePath: the path is published already.
+	ErrDuplicatePath = errors.New("path is published already")
+	// ErrFrameTooLarge: a frame, or its group, is above a limit.
+	ErrFrameTooLarge = errors.New("frame too large")
+	// ErrDatagramTooLarge: a datagram is above 1,200 bytes with its header.
+	ErrDatagramTooLarge = errors.New("datagram too large")
+	// ErrTooFarBehind: the group is too old to be delivered.
+	ErrTooFarBehind = errors.New("too far behind")
+	// ErrNotSupported: the session's version or transport has no such thing.
+	ErrNotSupported = errors.New("not supported")
+)
+
+// A SessionErrorCode says why a session ended.
+type SessionErrorCode uint64
+
+// The session codes. Those from [SessionApplication] on are the
+// application's.
+const (
+	SessionNoError                  SessionErrorCode = 0
+	SessionInternal                 SessionErrorCode = 1
+	SessionUnauthorized             SessionErrorCode = 2 // matches ErrUnauthorized
+	SessionProtocolViolation        SessionErrorCode = 3
+	SessionKeyValueFormatting       SessionErrorCode = 6
+	SessionGoAwayTimeout            SessionErrorCode = 0x10 // matches ErrGoingAway
+	SessionControlTimeout           SessionErrorCode = 0x11
+	SessionVersionNegotiationFailed SessionErrorCode = 0x15 // matches ErrUnsupportedVersion
+	SessionApplication              SessionErrorCode = 64
+)
+
+// String returns the code's name.
+func (c SessionErrorCode) String() string {
+	switch c {
+	case SessionNoError:
+		return "no error"
+	case SessionInternal:
+		return "internal error"
+	case SessionUnauthorized:
+		return "unauthorized"
+	case SessionProtocolViolation:
+		return "protocol violation"
+	case SessionKeyValueFormatting:
+		return "key-value formatting"
+	case SessionGoAwayTimeout:
+		return "goaway timeout"
+	case SessionControlTimeout:
+		return "control message timeout"
+	case SessionVersionNegotiationFailed:
+		return "version negotiation failed"
+	default:
+		return "code " + strconv.FormatUint(uint64(c), 10)
+	}
+}
+
+// A StreamErrorCode says why a request, a group or a track was reset.
+type StreamErrorCode uint64
+
+// The stream codes. Those from [StreamApplication] on are the application's.
+// Some peers reset with [StreamInternal] whatever the cause.
+const (
+	StreamInternal          StreamErrorCode = 0
+	StreamCancelled         StreamErrorCode = 1
+	StreamDeliveryTimeout   StreamErrorCode = 2
+	StreamSessionClosed     StreamErrorCode = 3 // matches ErrSessionClosed
+	StreamGoingAway         StreamErrorCode = 4 // matches ErrGoingAway
+	StreamTooFarBehind      StreamErrorCode = 5 // matches ErrTooFarBehind
+	StreamMalformed         StreamErrorCode = 0x12
+	StreamNoCapacity        StreamErrorCode = 0x30
+	StreamControlTimeout    StreamErrorCode = 0x31
+	StreamGroupTooLarge     StreamErrorCode = 0x32 // matches ErrFrameTooLarge
+	StreamNotFound          StreamErrorCode = 0x33 // matches ErrNotFound
+	StreamOld               StreamErrorCode = 0x34 // matches ErrTooFarBehind
+	StreamEvicted           StreamErrorCode = 0x35 // matches ErrTooFarBehind
+	StreamUnroutable        StreamErrorCode = 0x36 // matches ErrNotFound
+	StreamWrongSize         StreamErrorCode = 0x37
+	StreamFrameTooLarge     StreamErrorCode = 0x38 // matches ErrFrameTooLarge
+	StreamTimestampMismatch StreamErrorCode = 0x39
+	StreamUnauthorized      StreamErrorCode = 0x3a // matches ErrUnauthorized
+	StreamApplication       StreamErrorCode = 64
+)
+
+var streamCodes = map[StreamErrorCode]struct {
+	name    string
+	matches error
+}{
+	StreamInternal:          {name: "internal error"},
+	StreamCancelled:         {name: "cancelled"},
+	StreamDeliveryTimeout:   {name: "delivery timeout"},
+	StreamSessionClosed:     {"session closed", ErrSessionClosed},
+	StreamGoingAway:         {"going away", ErrGoingAway},
+	StreamTooFarBehind:      {"too far behind", ErrTooFarBehind},
+	StreamMalformed:         {name: "malformed message"},
+	StreamNoCapacity:        {name: "no capacity"},
+	StreamControlTimeout:    {name: "control message timeout"},
+	StreamGroupTooLarge:     {"group too large", ErrFrameTooLarge},
+	StreamNotFound:          {"not found", ErrNotFound},
+	StreamOld:               {"too old", ErrTooFarBehind},
+	StreamEvicted:           {"evicted from the cache", ErrTooFarBehind},
+	StreamUnroutable:        {"no such broadcast", ErrNotFound},
+	StreamWrongSize:         {name: "wrong size"},
+	StreamFrameTooLarge:     {"frame too large", ErrFrameTooLarge},
+	StreamTimestampMismatch: {name: "timestamp mismatch"},
+	StreamUnauthorized:      {"unauthorized", ErrUnauthorized},
+}
+
+// String returns the code's name.
+func (c StreamErrorCode) String() string {
+	if s, ok := streamCodes[c]; ok {
+		return s.name
+	}
+	return "code " + strconv.FormatUint(uint64(c), 10)
+}
+
+// A SessionError tells how a session ended.
+type SessionError struct {
+	Code   SessionErrorCode
+	Reason string
+	Remote bool  // the peer ended it, or was lost
+	Err    error // what broke, where nobody closed the session: a timeout, a socket
+}
+
+func (e *SessionError) Error() string {
+	side := "here"
+	if e.Remote {
+		side = "by the peer"
+	}
+	switch {
+	case e.Err != nil:
+		return fmt.Sprintf("session lost: %v", e.Err)
+	case e.Reason != "":
+		return fmt.Sprintf("session closed %s: %v: %s", side, e.Code, e.Reason)
+	default:
+		return fmt.Sprintf("session closed %s: %v", side, e.Code)
+	}
+}
+
+// Unwrap returns Err.
+func (e *SessionError) Unwrap() error { return e.Err }
+
+// Is matches ErrSessionClosed, and the sentinel of the code.
+func (e *SessionError) Is(target error) bool {
+	switch target {
+	case ErrSessionClosed:
+		return true
+	case ErrUnauthorized:
+		return e.Code == SessionUnauthorized
+	case ErrGoingAway:
+		return e.Code == SessionGoAwayTimeout
+	case ErrUnsupportedVersion:
+		return e.Code == SessionVersionNegotiationFailed
+	default:
+		return false
+	}
+}
+
+// A StreamError tells that one request, group or track was reset.
+type StreamError struct {
+	Code   StreamErrorCode
+	Remote bool // the peer did it
+}
+
+func (e *StreamError) Error() string {
+	if e.Remote {
+		return fmt.Sprintf("reset by the peer: %v", e.Code)
+	}
+	return fmt.Sprintf("reset: %v", e.Code)
+}
+
+// Is matches the sentinel of the code.
+func (e *StreamError) Is(target error) bool {
+	s, ok := streamCodes[e.Code]
+	return ok && s.matches != nil && s.matches == target
+}
+
+// The phases of a dial, in order.
+const (
+	PhaseResolve   = "resolve"   // the URL, and its name into an address
+	PhaseConnect   = "connect"   // packets reach the server and come back
+	PhaseTLS       = "tls"       // the certificate and the handshake
+	PhaseUpgrade   = "upgrade"   // the HTTP request of WebTransport or WebSocket
+	PhaseNegotiate = "negotiate" // a moq-lite version in common
+	PhaseSetup     = "setup"     // the peer's SETUP
+)
+
+// A DialError tells why a dial failed.
+type DialError struct {
+	URL       string // without userinfo and query values
+	Transport string // the binding, as in SessionState
+	Phase     string // one of the Phase constants
+	Err       error
+}
+
+func (e *DialError) Error() string {
+	return fmt.Sprintf("dial %s: %s: %v", e.URL, e.Phase, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *DialError) Unwrap() error { return e.Err }
+
+// ErrorCode returns the stream code that tells a peer of err: that of a
+// [*StreamError], else that of the sentinel it matches, [StreamCancelled] for
+// nil and for the end of a context, and [StreamInternal] for all others.
+func ErrorCode(err error) StreamErrorCode {
+	var reset *StreamError
+	if errors.As(err, &reset) {
+		return reset.Code
+	}
+	switch {
+	case err == nil, errors.Is(err, context.Canceled), errors.Is(err, ErrClosed):
+		return StreamCancelled
+	case errors.Is(err, ErrNotFound):
+		return StreamNotFound
+	case errors.Is(err, ErrUnauthorized):
+		return StreamUnauthorized
+	case errors.Is(err, ErrGoingAway):
+		return StreamGoingAway
+	case errors.Is(err, ErrTooFarBehind):
+		return StreamOld
+	case errors.Is(err, ErrFrameTooLarge):
+		return StreamFrameTooLarge
+	case errors.Is(err, ErrSessionClosed):
+		return StreamSessionClosed
+	case errors.Is(err, context.DeadlineExceeded):
+		return StreamDeliveryTimeout
+	default:
+		return StreamInternal
+	}
+}

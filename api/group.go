@@ -1,0 +1,82 @@
+package api
+
+import (
+	"context"
+	"io"
+	"math"
+)
+
+// A GroupSequence numbers the groups of a track, from 0.
+type GroupSequence uint64
+
+// GroupLatest as [SubscribeConfig].StartGroup asks for the newest group that
+// the publisher has, and what follows. On moq-lite-06, which has no such word,
+// the reader itself leaves out what is older than the newest group seen before
+// the first AcceptGroup.
+const GroupLatest GroupSequence = math.MaxUint64
+
+// A GroupReader reads one group of a subscription or a fetch, frame by frame.
+// One goroutine reads at a time; Cancel may be called at any time.
+type GroupReader interface {
+	// Sequence is the group's number.
+	Sequence() GroupSequence
+
+	// ReadFrame waits for the next frame and reads it whole into f, reusing
+	// the capacity of f.Payload. After the last frame it returns io.EOF; when
+	// the publisher resets the group, a remote [*StreamError]: the frames read
+	// before stand. A frame above the session's limit is [ErrFrameTooLarge].
+	ReadFrame(f *Frame) error
+
+	// NextFrame waits for the next frame's header and returns a reader of its
+	// payload, which delivers bytes while the frame still arrives and io.EOF
+	// after the last. The reader is an io.WriterTo. It is valid until the next
+	// call of NextFrame or ReadFrame, which skips what was not read.
+	NextFrame() (FrameHeader, io.Reader, error)
+
+	// FirstFrame is the index of the first frame present: above 0 only where
+	// a subscription's StartFrame was honoured.
+	FirstFrame() uint64
+
+	// Cancel tells the publisher that no more of the group is wanted. Blocked
+	// and later reads return [ErrClosed].
+	Cancel(code StreamErrorCode)
+}
+
+// A GroupWriter writes one group, frame by frame. One goroutine writes at a
+// time; Cancel may be called at any time.
+//
+// A group that its subscriber did not ask for, by range or by age, behaves as
+// any other and sends nothing.
+type GroupWriter interface {
+	// Sequence is the group's number.
+	Sequence() GroupSequence
+
+	// WriteFrame writes a frame whole. It blocks while the group's buffer is
+	// full, and keeps nothing of f.Payload after it has returned. When the
+	// subscriber wants no more of the group, or the group is too old, it fails
+	// with a [*StreamError].
+	WriteFrame(f Frame) error
+
+	// StartFrame begins a frame of exactly h.Size bytes, which are then
+	// written to the returned writer as they come. Writing more is an error;
+	// if less was written at the next call or at Close, the group is reset
+	// with [StreamWrongSize].
+	StartFrame(h FrameHeader) (io.Writer, error)
+
+	// SkipFrames says, before the first frame, that the first n frames of the
+	// group are not at hand. It is legal if the subscriber asked for frame n
+	// or a later one; else the group is reset as not found.
+	SkipFrames(n uint64) error
+
+	// Close ends the group: its last frame was written. It does not wait for
+	// delivery.
+	Close() error
+
+	// Cancel resets the group with a code; the subscriber may or may not have
+	// got the frames written before.
+	Cancel(code StreamErrorCode)
+
+	// Context ends with the group: closed, cancelled, refused by the
+	// subscriber, expired, or gone with its subscription.
+	Context() context.Context
+}

@@ -1,0 +1,195 @@
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// DefaultTrackMux is the mux of [Publish], of a Dial with a nil mux, and of a
+// server without one.
+var DefaultTrackMux = NewTrackMux()
+
+// Publish publishes h at path in [DefaultTrackMux].
+func Publish(ctx context.Context, path BroadcastPath, h TrackHandler) error {
+	return DefaultTrackMux.Publish(ctx, path, h)
+}
+
+// PublishFunc publishes f at path in [DefaultTrackMux].
+func PublishFunc(ctx context.Context, path BroadcastPath, f func(w TrackWriter)) error {
+	return DefaultTrackMux.PublishFunc(ctx, path, f)
+}
+
+// A TrackMux maps the paths of broadcasts to the handlers of their tracks, and
+// announces them to the sessions that it was given to. One mux may serve any
+// number of sessions; all methods may be called concurrently. The zero value
+// is an empty mux, ready to use.
+type TrackMux struct {
+	mu        sync.Mutex
+	published map[BroadcastPath]*Publication
+	set       AnnouncementSet
+}
+
+// NewTrackMux returns an empty mux.
+func NewTrackMux() *TrackMux { return new(TrackMux) }
+
+// Publish announces the broadcast at path and has h serve its tracks, until
+// ctx is done: then the path is free and withdrawn, and the contexts of h's
+// writers end with the same cause; groups that are open may still be finished.
+// It returns at once: [ErrDuplicatePath] where the path is taken, ctx's cause
+// where ctx is done already.
+func (m *TrackMux) Publish(ctx context.Context, path BroadcastPath, h TrackHandler) error {
+	return m.Announce(ctx, Announcement{Path: path}, h)
+}
+
+// PublishFunc is Publish with a function as the handler.
+func (m *TrackMux) PublishFunc(ctx context.Context, path BroadcastPath, f func(w TrackWriter)) error {
+	if f == nil {
+		return errors.New("publish: nil handler")
+	}
+	return m.Publish(ctx, path, TrackHandlerFunc(f))
+}
+
+// Announce is Publish for who passes a broadcast on: a's hops and costs go
+// with the announcement. Sessions add themselves to the hops as their version
+// has it.
+func (m *TrackMux) Announce(ctx context.Context, a Announcement, h TrackHandler) error {
+	a.Path = a.Path.Clean()
+	if err := a.Path.Validate(); err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
+	if h == nil {
+		return fmt.Errorf("publish %q: nil handler", string(a.Path))
+	}
+	if ctx.Err() != nil {
+		return fmt.Errorf("publish %q: %w", string(a.Path), context.Cause(ctx))
+	}
+	p := &Publication{ctx: ctx, path: a.Path, handler: h}
+	if err := m.add(p, a); err != nil {
+		return err
+	}
+	context.AfterFunc(ctx, func() { m.remove(p) })
+	return nil
+}
+
+func (m *TrackMux) add(p *Publication, a Announcement) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	// A publication whose context is done is over, though its removal may
+	// still be on its way.
+	if old := m.published[p.path]; old != nil && old.ctx.Err() == nil {
+		return fmt.Errorf("publish %q: %w", string(p.path), ErrDuplicatePath)
+	}
+	if m.published == nil {
+		m.published = make(map[BroadcastPath]*Publication)
+	}
+	m.published[p.path] = p
+	m.set.Put(a)
+	return nil
+}
+
+func (m *TrackMux) remove(p *Publication) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.published[p.path] != p {
+		return
+	}
+	delete(m.published, p.path)
+	m.set.Remove(p.path)
+}
+
+// Update changes the hops and costs of what is announced at a.Path.
+func (m *TrackMux) Update(a Announcement) error {
+	if !m.set.Update(a) {
+		return fmt.Errorf("update %q: %w", string(a.Path), ErrNotFound)
+	}
+	return nil
+}
+
+// Lookup returns what is published at path, or [ErrNotFound].
+func (m *TrackMux) Lookup(path BroadcastPath) (*Publication, error) {
+	path = path.Clean()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	p := m.published[path]
+	if p == nil || p.ctx.Err() != nil {
+		return nil, fmt.Errorf("broadcast %q: %w", string(path), ErrNotFound)
+	}
+	return p, nil
+}
+
+// Handler returns the context and the handler of what is published at path, or
+// [ErrNotFound].
+func (m *TrackMux) Handler(path BroadcastPath) (context.Context, TrackHandler, error) {
+	p, err := m.Lookup(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	return p.Context(), p.Handler(), nil
+}
+
+// Announcements follows what is published at or below prefix.
+func (m *TrackMux) Announcements(ctx context.Context, prefix string) (AnnouncementReader, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if err := BroadcastPath(prefix).Validate(); err != nil {
+		return nil, err
+	}
+	m.set.Complete()
+	return m.set.Reader(prefix), nil
+}
+
+// A Publication is one life of a path in a [TrackMux], from Publish to the end
+// of its context. It numbers the groups of its tracks across all subscribers.
+type Publication struct {
+	ctx     context.Context
+	path    BroadcastPath
+	handler TrackHandler
+
+	mu   sync.Mutex
+	next map[TrackName]GroupSequence
+}
+
+// Context is the publication's life.
+func (p *Publication) Context() context.Context { return p.ctx }
+
+// Path is where it is published.
+func (p *Publication) Path() BroadcastPath { return p.path }
+
+// Handler serves its tracks.
+func (p *Publication) Handler() TrackHandler { return p.handler }
+
+// NextGroup takes the next number of a track: one above the highest taken.
+func (p *Publication) NextGroup(name TrackName) GroupSequence {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	seq := p.next[name]
+	p.take(name, seq)
+	return seq
+}
+
+// TakeGroup notes that the number seq of a track is taken.
+func (p *Publication) TakeGroup(name TrackName, seq GroupSequence) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if seq >= p.next[name] {
+		p.take(name, seq)
+	}
+}
+
+// Latest returns the highest number taken of a track; false when none is.
+func (p *Publication) Latest(name TrackName) (GroupSequence, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	next := p.next[name]
+	return max(next, 1) - 1, next > 0
+}
+
+func (p *Publication) take(name TrackName, seq GroupSequence) {
+	if p.next == nil {
+		p.next = make(map[TrackName]GroupSequence)
+	}
+	p.next[name] = seq + 1
+}

@@ -1,0 +1,80 @@
+package api
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"unicode/utf8"
+)
+
+// MaxPathSegments is the most segments that a path may have.
+const MaxPathSegments = 32
+
+// A BroadcastPath names a broadcast: segments joined by slashes, compared byte
+// by byte. "." and ".." are ordinary segments: a valid path is not a safe
+// file name.
+type BroadcastPath string
+
+// Clean returns p without outer slashes and with runs of slashes made one,
+// the form in which paths are compared and handed out.
+func (p BroadcastPath) Clean() BroadcastPath {
+	s := string(p)
+	if s == "" || s[0] != '/' && s[len(s)-1] != '/' && !strings.Contains(s, "//") {
+		return p
+	}
+	var b strings.Builder
+	b.Grow(len(s))
+	for segment := range strings.SplitSeq(s, "/") {
+		if segment == "" {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteByte('/')
+		}
+		b.WriteString(segment)
+	}
+	return BroadcastPath(b.String())
+}
+
+// Validate says what keeps p, once clean, from being sent: more than
+// [MaxPathSegments] segments, or text that is not UTF-8. The empty path is
+// valid: it is the session's root.
+func (p BroadcastPath) Validate() error {
+	p = p.Clean()
+	if n := strings.Count(string(p), "/") + 1; n > MaxPathSegments {
+		return fmt.Errorf("broadcast path has %d segments, the most is %d", n, MaxPathSegments)
+	}
+	if !utf8.ValidString(string(p)) {
+		return errors.New("broadcast path is not UTF-8")
+	}
+	return nil
+}
+
+// HasPrefix tells whether p lies at or below prefix, by whole segments: "a/b"
+// has the prefixes "", "a" and "a/b", not "a/". Both are taken as clean.
+func (p BroadcastPath) HasPrefix(prefix BroadcastPath) bool {
+	rest, ok := strings.CutPrefix(string(p), string(prefix))
+	return ok && (prefix == "" || rest == "" || rest[0] == '/')
+}
+
+// Rel returns what is left of p below prefix; p must have that prefix.
+func (p BroadcastPath) Rel(prefix BroadcastPath) BroadcastPath {
+	rest := strings.TrimPrefix(string(p), string(prefix))
+	return BroadcastPath(strings.TrimPrefix(rest, "/"))
+}
+
+// Join returns the path of rest below p.
+func (p BroadcastPath) Join(rest BroadcastPath) BroadcastPath {
+	switch {
+	case p == "":
+		return rest
+	case rest == "":
+		return p
+	default:
+		return p + "/" + rest
+	}
+}
+
+// A TrackName names a track within its broadcast. Any UTF-8 text will do, the
+// empty one included; nothing is normalised.
+type TrackName string

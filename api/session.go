@@ -1,0 +1,162 @@
+package api
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/url"
+	"time"
+)
+
+// A Subscriber is the receiving half of a session. All methods may be called
+// concurrently.
+type Subscriber interface {
+	// Announcements follows the broadcasts announced below prefix, by whole
+	// segments; "" is all. It returns once the question has been sent.
+	Announcements(ctx context.Context, prefix string) (AnnouncementReader, error)
+
+	// Subscribe reads a track. It returns once the publisher has accepted (by
+	// describing the track from moq-lite-05 on, by SUBSCRIBE_OK before) or
+	// refused: a [*StreamError], which matches [ErrNotFound] where there is no
+	// such broadcast or track. A later refusal is AcceptGroup's error. A nil
+	// config is the zero one.
+	Subscribe(ctx context.Context, path BroadcastPath, name TrackName, config *SubscribeConfig) (TrackReader, error)
+
+	// Fetch reads one group. It returns at its first byte, end, or refusal.
+	// [ErrNotSupported] below moq-lite-05.
+	Fetch(ctx context.Context, req FetchRequest) (GroupReader, error)
+
+	// TrackInfo asks for a track's description. [ErrNotSupported] below
+	// moq-lite-05.
+	TrackInfo(ctx context.Context, path BroadcastPath, name TrackName) (TrackInfo, error)
+}
+
+// A Session is a connection to a peer, on which both sides may subscribe and
+// publish. All methods may be called concurrently.
+type Session interface {
+	Subscriber
+
+	// State describes the session as it is now.
+	State() SessionState
+
+	// Stats counts what the session has done until now.
+	Stats() SessionStats
+
+	// Probe follows the peer's estimate of the bitrate that it can send to
+	// us. From moq-lite-05 on it is [ErrNotSupported] unless the peer offers
+	// it.
+	Probe(ctx context.Context) (BitrateReader, error)
+
+	// GoAway asks the peer to leave, and for uri if that is not empty; a
+	// client's uri is empty. Once a session. [ErrNotSupported] on moq-lite-03.
+	// What is under way goes on.
+	GoAway(uri string) error
+
+	// GoneAway is closed when the peer asks us to leave; State().GoAway then
+	// says where to.
+	GoneAway() <-chan struct{}
+
+	// Terminate ends the session at once, with a code and a reason for the
+	// peer, and returns when all that the session held is released, handlers
+	// aside. The first end of a session wins; a later one does nothing.
+	Terminate(code SessionErrorCode, reason string) error
+
+	// Context ends with the session; context.Cause of it is a
+	// [*SessionError].
+	Context() context.Context
+}
+
+// SessionState describes a session.
+type SessionState struct {
+	// Version is the negotiated version.
+	Version Version
+
+	// Transport names the binding: "quic", "webtransport", "memory", ….
+	Transport string
+
+	// URL is what the client dialled, as far as this side knows. Its path is
+	// the session's root; its query may hold credentials.
+	URL *url.URL
+
+	// TLS is the handshake's state; nil where there was none.
+	TLS *tls.ConnectionState
+
+	// Local and Remote are the addresses of both ends.
+	Local, Remote net.Addr
+
+	// GoAway is the peer's wish that we leave; nil without.
+	GoAway *GoAway
+
+	// Peer is what the peer said of itself in its SETUP (moq-lite-05 on); zero
+	// until that has come.
+	Peer PeerSetup
+}
+
+// A GoAway is a peer's wish that we leave.
+type GoAway struct {
+	// URI is where to connect instead; empty is the same place.
+	URI string
+}
+
+// A PeerSetup is what a peer says of itself.
+type PeerSetup struct {
+	// Hop is the peer's identity in announcements; 0 is unknown.
+	Hop Hop
+
+	// Cost is the price of a subscription through the peer (moq-lite-06);
+	// nil is the default of 1.
+	Cost *uint64
+
+	// Probe is what the peer can tell of its bitrate: 0 nothing, 1 reports, 2
+	// also padding.
+	Probe uint64
+
+	// Role is what a client means to do.
+	Role Role
+}
+
+// SessionStats counts what a session has done. What the transport cannot tell
+// is zero.
+type SessionStats struct {
+	// RTT is the smoothed round-trip time, MinRTT the least seen.
+	RTT, MinRTT time.Duration
+
+	// What went over the wire, and what of the sent was declared lost.
+	BytesSent, BytesReceived                  uint64
+	PacketsSent, PacketsReceived, PacketsLost uint64
+
+	// EstimatedBitrate is what the path carries to the peer, in bits a second.
+	EstimatedBitrate uint64
+
+	// Subscriptions and Publications count the tracks being read and served
+	// now, GroupsReading and GroupsWriting their groups in flight.
+	Subscriptions, Publications  int
+	GroupsReading, GroupsWriting int
+
+	// GroupsDropped counts the groups that were cancelled here because nobody
+	// read them in time.
+	GroupsDropped uint64
+
+	// DatagramsDropped counts the datagrams that our own queues dropped; what
+	// is dropped below them cannot be seen.
+	DatagramsDropped uint64
+}
+
+// A Bitrate is one report of a peer's estimate.
+type Bitrate struct {
+	// BitsPerSecond is 0 when unknown.
+	BitsPerSecond uint64
+
+	// RTT is 0 when unknown, and always on moq-lite-03.
+	RTT time.Duration
+}
+
+// A BitrateReader follows a peer's estimate. One goroutine receives at a time;
+// Close is for any.
+type BitrateReader interface {
+	// Receive waits for the next report; a slow reader gets the newest.
+	Receive(ctx context.Context) (Bitrate, error)
+
+	// Close ends the reports. Blocked and later Receives return [ErrClosed].
+	Close() error
+}

@@ -1,0 +1,220 @@
+package api
+
+import (
+	"context"
+	"time"
+)
+
+// A Priority ranks subscriptions and fetches of a session against each other:
+// higher is served first when the link cannot carry all. 0 is normal, -127 the
+// lowest, 128 the highest; what lies beyond is taken as the nearest of these.
+type Priority int16
+
+// A SubscribeConfig says what of a track is wanted, and how urgently. The zero
+// value asks for everything from group 0 that the publisher still has, at
+// normal priority.
+//
+// Ranges are half-open and 0 means no bound.
+type SubscribeConfig struct {
+	// Priority among the session's subscriptions.
+	Priority Priority
+
+	// MaxLatency is how far behind the newest group an older one may be before
+	// it is skipped or reset, to the millisecond. 0 leaves it to the
+	// publisher; negative asks for the newest group only.
+	MaxLatency time.Duration
+
+	// StartGroup is the first group wanted; [GroupLatest] is the newest at
+	// hand.
+	StartGroup GroupSequence
+
+	// EndGroup is the first group not wanted; 0 is no bound. Reaching it
+	// pauses the subscription: AcceptGroup waits for an Update that raises it.
+	EndGroup GroupSequence
+
+	// StartFrame is the first frame wanted of StartGroup, EndFrame the first
+	// not wanted of group EndGroup-1 (and needs EndGroup). moq-lite-06 on;
+	// [ErrNotSupported] before.
+	StartFrame, EndFrame uint64
+}
+
+// A TrackInfo describes a track. It does not change during the track's life.
+type TrackInfo struct {
+	// Priority ranks the track among others of one subscriber's priority.
+	Priority Priority
+
+	// MaxLatency is the longest that the publisher keeps a group behind the
+	// newest. As an answer of [InfoHandler], 0 is 5 seconds.
+	MaxLatency time.Duration
+
+	// Timescale is the units a second in which frames are stamped; 0 is 1000.
+	Timescale uint64
+}
+
+// A TrackRequest is a peer's question for a track.
+type TrackRequest struct {
+	Path    BroadcastPath
+	Name    TrackName
+	Config  SubscribeConfig // zero in a request for TrackInfo
+	Session Session         // who asks
+}
+
+// A FetchRequest asks for one group of a track (moq-lite-05 on). Zero frame
+// bounds are none; they need moq-lite-06.
+type FetchRequest struct {
+	Path                 BroadcastPath
+	Name                 TrackName
+	Group                GroupSequence
+	StartFrame, EndFrame uint64 // half-open
+	Priority             Priority
+	Session              Session // who asks; unused in Subscriber.Fetch
+}
+
+// A Gap is a run of groups [Start, End) that will not come, and why, if that
+// is known.
+type Gap struct {
+	Start, End GroupSequence
+	Err        error
+}
+
+// A TrackReader reads a subscription. One goroutine at a time calls
+// AcceptGroup, and one ReceiveDatagram; the other methods are for any.
+type TrackReader interface {
+	// AcceptGroup waits for the next group, in order of arrival: read groups
+	// in parallel. After the track's last it returns io.EOF; a refused or
+	// aborted subscription is a remote [*StreamError].
+	//
+	// Groups that wait here are bounded: when they hold more than their share
+	// of the session's memory, the oldest are cancelled and become a [Gap].
+	AcceptGroup(ctx context.Context) (GroupReader, error)
+
+	// ReceiveDatagram waits for the next datagram and fills d, reusing the
+	// capacity of d.Payload. What waits is bounded: the oldest is dropped, and
+	// counted in [SessionStats].
+	ReceiveDatagram(ctx context.Context, d *Datagram) error
+
+	// Gaps returns the groups known to be lost since the last call, merged
+	// and in order. It never blocks.
+	Gaps() []Gap
+
+	// Info describes the track.
+	Info() TrackInfo
+
+	// Update changes what is wanted from now on. It does not wait for the
+	// publisher.
+	Update(config *SubscribeConfig) error
+
+	// Close unsubscribes and cancels the groups that are still read. Blocked
+	// and later calls return [ErrClosed].
+	Close() error
+
+	// Context ends when no more groups will come: at the track's end, at
+	// Close, or with the session.
+	Context() context.Context
+}
+
+// A TrackHandler answers subscriptions, as an http.Handler answers requests.
+type TrackHandler interface {
+	// ServeTrack serves one subscription and returns when the track has ended
+	// for it: returning is w.Close, and resets groups that are still open. w
+	// is not used after it. It is called in a goroutine of its own, once a
+	// subscription. A panic fails the subscription with [StreamInternal].
+	ServeTrack(w TrackWriter)
+}
+
+// TrackHandlerFunc adapts a function to a [TrackHandler].
+type TrackHandlerFunc func(w TrackWriter)
+
+// ServeTrack calls f.
+func (f TrackHandlerFunc) ServeTrack(w TrackWriter) { f(w) }
+
+// An InfoHandler is a [TrackHandler] that describes its tracks. Without it,
+// every track is there and has the zero TrackInfo (priority 0, 5 seconds,
+// milliseconds).
+type InfoHandler interface {
+	// TrackInfo describes the track asked for, or refuses it: [ErrNotFound]
+	// where there is none. ctx ends with the request.
+	TrackInfo(ctx context.Context, req TrackRequest) (TrackInfo, error)
+}
+
+// A FetchHandler is a [TrackHandler] that serves single groups. Without it,
+// every fetch is answered as not found.
+type FetchHandler interface {
+	// ServeFetch writes the frames of the group asked for, all of them: the
+	// session leaves out those outside the request's bounds. Returning before
+	// w.Close resets the answer.
+	ServeFetch(w GroupWriter, req FetchRequest)
+}
+
+// TrackFuncs makes a handler of functions. A nil one is the default of its
+// interface.
+type TrackFuncs struct {
+	Serve func(w TrackWriter)
+	Info  func(ctx context.Context, req TrackRequest) (TrackInfo, error)
+	Fetch func(w GroupWriter, req FetchRequest)
+}
+
+// ServeTrack implements [TrackHandler]; without Serve, the track is not found.
+func (f TrackFuncs) ServeTrack(w TrackWriter) {
+	if f.Serve == nil {
+		_ = w.CloseWithError(StreamNotFound)
+		return
+	}
+	f.Serve(w)
+}
+
+// TrackInfo implements [InfoHandler].
+func (f TrackFuncs) TrackInfo(ctx context.Context, req TrackRequest) (TrackInfo, error) {
+	if f.Info == nil {
+		return TrackInfo{}, nil
+	}
+	return f.Info(ctx, req)
+}
+
+// ServeFetch implements [FetchHandler].
+func (f TrackFuncs) ServeFetch(w GroupWriter, req FetchRequest) {
+	if f.Fetch == nil {
+		w.Cancel(StreamNotFound)
+		return
+	}
+	f.Fetch(w, req)
+}
+
+// A TrackSink is where the groups of a track are put: one subscriber's
+// [TrackWriter], or a live track with many. Several groups may be open at
+// once, each written by a goroutine of its own.
+type TrackSink interface {
+	// OpenGroup opens the track's next group; numbers are taken across all
+	// subscribers of a publication. It does not wait for the network.
+	OpenGroup(ctx context.Context) (GroupWriter, error)
+
+	// OpenGroupAt opens the group of a number; each number is opened once.
+	OpenGroupAt(ctx context.Context, seq GroupSequence) (GroupWriter, error)
+
+	// SendDatagram sends a group of one frame, unreliably. It never blocks,
+	// keeps nothing of d, and drops the oldest datagram when its queue is
+	// full. Above 1,200 bytes it is [ErrDatagramTooLarge].
+	SendDatagram(d Datagram) error
+
+	// Close ends the track: after the groups, which are finished first,
+	// subscribers read io.EOF.
+	Close() error
+
+	// CloseWithError aborts the track.
+	CloseWithError(code StreamErrorCode) error
+
+	// Context ends when nobody wants the track any more, or its life is over.
+	Context() context.Context
+}
+
+// A TrackWriter serves one subscription.
+type TrackWriter interface {
+	TrackSink
+
+	// Request is the subscription, with its config as it is now.
+	Request() TrackRequest
+
+	// Updated receives when the subscriber has changed its config. It is
+	// coalesced, for one receiver.
+	Updated() <-chan struct{}
+}

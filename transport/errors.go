@@ -1,0 +1,96 @@
+package transport
+
+import (
+	"errors"
+	"fmt"
+)
+
+// What a dial can fail with, beside what the network says.
+var (
+	// ErrNoCommonProtocol: the peer speaks none of the versions offered.
+	ErrNoCommonProtocol = errors.New("no common moq-lite version")
+
+	// ErrUnsupportedScheme: the dialer has no binding for the URL's scheme.
+	ErrUnsupportedScheme = errors.New("unsupported URL scheme")
+
+	// ErrUnauthorized: the peer refused the request's credentials.
+	ErrUnauthorized = errors.New("unauthorized")
+
+	// ErrNotFound: the peer has nothing at the URL's path.
+	ErrNotFound = errors.New("not found")
+)
+
+// The phases of a dial, in order.
+const (
+	PhaseResolve   = "resolve"   // the URL, and its name into an address
+	PhaseConnect   = "connect"   // packets reach the peer and come back
+	PhaseTLS       = "tls"       // the certificate and the handshake
+	PhaseUpgrade   = "upgrade"   // the HTTP request of WebTransport or WebSocket
+	PhaseNegotiate = "negotiate" // a moq-lite version in common
+)
+
+// A DialError tells in which phase a dial failed. It names no URL: whoever
+// dialled knows it, and it may hold credentials.
+type DialError struct {
+	Transport string // the binding, as in State
+	Phase     string // one of the Phase constants
+	Err       error
+}
+
+func (e *DialError) Error() string {
+	if e.Transport == "" {
+		return fmt.Sprintf("%s: %v", e.Phase, e.Err)
+	}
+	return fmt.Sprintf("%s: %s: %v", e.Transport, e.Phase, e.Err)
+}
+
+// Unwrap returns the cause.
+func (e *DialError) Unwrap() error { return e.Err }
+
+// A ConnError tells how a connection ended.
+type ConnError struct {
+	// Code and Reason are those of the close. Where no side closed (Err is
+	// set), they are zero.
+	Code   uint64
+	Reason string
+
+	// Remote says that the peer closed, or broke, the connection.
+	Remote bool
+
+	// Err is the cause of an end that nobody asked for: a timeout, a protocol
+	// failure below the session, a socket that broke. Nil after a close.
+	Err error
+}
+
+func (e *ConnError) Error() string {
+	side := "here"
+	if e.Remote {
+		side = "by the peer"
+	}
+	switch {
+	case e.Err != nil:
+		return fmt.Sprintf("connection lost: %v", e.Err)
+	case e.Reason != "":
+		return fmt.Sprintf("connection closed %s with code %#x: %s", side, e.Code, e.Reason)
+	default:
+		return fmt.Sprintf("connection closed %s with code %#x", side, e.Code)
+	}
+}
+
+// Unwrap returns Err.
+func (e *ConnError) Unwrap() error { return e.Err }
+
+// A StreamError is a reset of one half of a stream: of the sending half by the
+// reader (it refuses more), of the receiving half by the writer (it abandoned
+// the rest).
+type StreamError struct {
+	Code   uint64
+	Remote bool // the peer did it
+}
+
+func (e *StreamError) Error() string {
+	if e.Remote {
+		return fmt.Sprintf("stream reset by the peer with code %#x", e.Code)
+	}
+	return fmt.Sprintf("stream reset here with code %#x", e.Code)
+}
