@@ -41,7 +41,9 @@ type Config struct {
 	Role Role
 
 	// Hop identifies this end in announcements, below 2^53; 0 is a random one
-	// for the life of the process.
+	// for the life of the client or server. An announcement that has come
+	// through this hop before is dropped as a loop: a relay that also dials
+	// has its server and its client share one.
 	Hop Hop
 
 	// LinkCost is the price of subscribing through this end (moq-lite-06);

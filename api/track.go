@@ -218,3 +218,10 @@ type TrackWriter interface {
 	// coalesced, for one receiver.
 	Updated() <-chan struct{}
 }
+
+// An OriginHandler is a [TrackHandler] that passes on what a session has
+// announced. Its broadcasts are not announced back to that session.
+type OriginHandler interface {
+	// Origin is the session that the tracks come from.
+	Origin() Session
+}

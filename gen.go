@@ -1,0 +1,14 @@
+// Package moqlite is the root of the module. Applications import package api
+// for the interfaces, package wire (or impl) to build what implements them,
+// and package mocks in their tests.
+//
+// The generated code of the module is made by
+//
+//	go generate .
+//
+// and by nothing else: what package wire's injectors carry of their own is for
+// another set-up and must not run.
+package moqlite
+
+//go:generate go tool mockgen -typed -package mocks -destination mocks/api.go github.com/moqlite/moqlite/api AnnouncementReader,BitrateReader,Client,Dialer,FetchHandler,GroupReader,GroupWriter,InfoHandler,OriginHandler,Server,Session,Subscriber,TrackHandler,TrackReader,TrackSink,TrackWriter
+//go:generate go tool mockgen -typed -package mocks -mock_names Dialer=MockTransportDialer -destination mocks/transport.go github.com/moqlite/moqlite/transport Conn,DatagramConn,Dialer,FinalSizeNotifier,Listener,Prioritizer,ReceiveStream,ReliableResetter,SendStream,StatsConn,Stream

@@ -1,0 +1,86 @@
+// Package devcert makes certificates for development: self-signed, of the kind
+// that browsers and moq clients accept by fingerprint (ECDSA P-256, valid for
+// less than 14 days).
+package devcert
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"math/big"
+	"net"
+	"time"
+)
+
+const (
+	// skew is how far behind the clocks of clients may be.
+	skew = time.Hour
+	// validity, with the skew, stays below the 14 days that browsers allow.
+	validity = 13 * 24 * time.Hour
+)
+
+// New makes a certificate for hosts, names or IP addresses; without any, for
+// localhost and the loopback addresses.
+func New(hosts ...string) (tls.Certificate, error) {
+	if len(hosts) == 0 {
+		hosts = []string{"localhost", "127.0.0.1", "::1"}
+	}
+	cert, err := generate(hosts)
+	if err != nil {
+		return tls.Certificate{}, fmt.Errorf("development certificate: %w", err)
+	}
+	return cert, nil
+}
+
+func generate(hosts []string) (tls.Certificate, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	now := time.Now()
+	template := &x509.Certificate{
+		SerialNumber: serial,
+		Subject:      pkix.Name{CommonName: "moqlite development"},
+		NotBefore:    now.Add(-skew),
+		NotAfter:     now.Add(validity),
+		KeyUsage:     x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		// Its own issuer, so that it can stand in a pool of roots.
+		BasicConstraintsValid: true,
+		IsCA:                  true,
+	}
+	for _, host := range hosts {
+		if ip := net.ParseIP(host); ip != nil {
+			template.IPAddresses = append(template.IPAddresses, ip)
+		} else {
+			template.DNSNames = append(template.DNSNames, host)
+		}
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	leaf, err := x509.ParseCertificate(der)
+	if err != nil {
+		return tls.Certificate{}, err
+	}
+	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
+}
+
+// Fingerprint is the SHA-256 of a certificate's leaf, by which clients may pin
+// it. It is zero for an empty certificate.
+func Fingerprint(cert tls.Certificate) [32]byte {
+	if len(cert.Certificate) == 0 {
+		return [32]byte{}
+	}
+	return sha256.Sum256(cert.Certificate[0])
+}

@@ -1,0 +1,43 @@
+package message
+
+// AnnounceOK is the publisher's first answer on an Announce stream, where
+// [Version.AnnounceOK].
+type AnnounceOK struct {
+	Hop    uint64 // of the publisher, 0 when it has none
+	Active uint64 // a hint: how many announcements follow at once
+}
+
+// Append appends Len and the body.
+func (m *AnnounceOK) Append(v *Version, b []byte) []byte {
+	e := appendTo(v, b)
+	m.encode(&e)
+	return e.finish()
+}
+
+// Length returns how many bytes Append adds.
+func (m *AnnounceOK) Length(v *Version) int {
+	e := measure(v)
+	m.encode(&e)
+	return e.length()
+}
+
+// Validate says what keeps m from being sent, or nil.
+func (m *AnnounceOK) Validate(v *Version) error {
+	e := check(v, "ANNOUNCE_OK")
+	m.encode(&e)
+	return e.verdict()
+}
+
+func (m *AnnounceOK) encode(e *encoder) {
+	e.exists(e.v.AnnounceOK)
+	e.varint("hop", m.Hop)
+	e.varint("active", m.Active)
+}
+
+// Parse sets m from the body.
+func (m *AnnounceOK) Parse(v *Version, body []byte) error {
+	d := decode(v, "ANNOUNCE_OK", body)
+	d.exists(v.AnnounceOK)
+	*m = AnnounceOK{Hop: d.varint("hop"), Active: d.varint("active")}
+	return d.finish()
+}

@@ -1,0 +1,84 @@
+package message
+
+import (
+	"fmt"
+	"io"
+)
+
+// FrameHeader stands in front of each payload on a Group stream, and in the
+// answer to [Fetch]. It has no Len.
+type FrameHeader struct {
+	// Timestamp is that of the frame, in the track's timescale. Only where
+	// [Version.Timestamps]. It travels as the difference from the frame before
+	// on the stream, or from 0.
+	Timestamp uint64
+
+	Size uint64 // of the payload
+}
+
+// delta is the difference that travels. Timestamps above MaxVarint count as
+// that.
+func (h *FrameHeader) delta(previous uint64) int64 {
+	return int64(min(h.Timestamp, MaxVarint)) - int64(min(previous, MaxVarint))
+}
+
+// Append appends the header; previous is the timestamp of the frame before, 0
+// for the first.
+func (h *FrameHeader) Append(v *Version, b []byte, previous uint64) []byte {
+	if v.Timestamps {
+		b = v.AppendZigzag(b, h.delta(previous))
+	}
+	return v.AppendVarint(b, h.Size)
+}
+
+// Length returns how many bytes Append adds.
+func (h *FrameHeader) Length(v *Version, previous uint64) int {
+	n := v.VarintLen(h.Size)
+	if v.Timestamps {
+		n += v.ZigzagLen(h.delta(previous))
+	}
+	return n
+}
+
+// Validate says what keeps the header from being sent, or nil. A difference of
+// timestamps has half the range of a timestamp.
+func (h *FrameHeader) Validate(v *Version, previous uint64) error {
+	switch {
+	case h.Size > MaxVarint:
+		return fmt.Errorf("frame: size is above 2^62-1: %w", ErrUnencodable)
+	case !v.Timestamps:
+		return nil
+	case h.Timestamp > MaxVarint:
+		return fmt.Errorf("frame: timestamp is above 2^62-1: %w", ErrUnencodable)
+	case h.delta(previous) < MinZigzag || h.delta(previous) > MaxZigzag:
+		return fmt.Errorf("frame: timestamp is too far from the one before: %w", ErrUnencodable)
+	default:
+		return nil
+	}
+}
+
+// ReadFrameHeader reads a header; previous is the timestamp of the frame before,
+// 0 for the first. The error is io.EOF when r ends before the header, which is
+// the end of the group, io.ErrUnexpectedEOF when it ends within, and else r's
+// own or [ErrMalformed].
+func ReadFrameHeader(r io.ByteReader, v *Version, previous uint64) (FrameHeader, error) {
+	var h FrameHeader
+	var err error
+	if !v.Timestamps {
+		h.Size, err = v.ReadVarint(r)
+		return h, err
+	}
+	delta, err := v.ReadZigzag(r)
+	if err != nil {
+		return h, err
+	}
+	timestamp := int64(min(previous, MaxVarint)) + delta
+	if timestamp < 0 || timestamp > MaxVarint {
+		return h, fmt.Errorf("frame: timestamp is out of range: %w", ErrMalformed)
+	}
+	h.Timestamp = uint64(timestamp)
+	if h.Size, err = v.ReadVarint(r); err != nil {
+		return h, within(err)
+	}
+	return h, nil
+}

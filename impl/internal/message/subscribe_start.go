@@ -1,0 +1,41 @@
+package message
+
+// SubscribeStart tells that no group below Group will come, where
+// [Version.ImplicitOK].
+type SubscribeStart struct {
+	Group uint64
+}
+
+// Append appends Type, Len and the body.
+func (m *SubscribeStart) Append(v *Version, b []byte) []byte {
+	e := appendTo(v, v.AppendVarint(b, v.responseType(ResponseStart)))
+	m.encode(&e)
+	return e.finish()
+}
+
+// Length returns how many bytes Append adds.
+func (m *SubscribeStart) Length(v *Version) int {
+	e := measure(v)
+	m.encode(&e)
+	return v.VarintLen(v.responseType(ResponseStart)) + e.length()
+}
+
+// Validate says what keeps m from being sent, or nil.
+func (m *SubscribeStart) Validate(v *Version) error {
+	e := check(v, "SUBSCRIBE_START")
+	m.encode(&e)
+	return e.verdict()
+}
+
+func (m *SubscribeStart) encode(e *encoder) {
+	e.exists(e.v.ImplicitOK)
+	e.varint("group", m.Group)
+}
+
+// Parse sets m from the body.
+func (m *SubscribeStart) Parse(v *Version, body []byte) error {
+	d := decode(v, "SUBSCRIBE_START", body)
+	d.exists(v.ImplicitOK)
+	*m = SubscribeStart{Group: d.varint("group")}
+	return d.finish()
+}

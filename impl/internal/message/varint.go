@@ -1,0 +1,87 @@
+package message
+
+import (
+	"encoding/binary"
+	"io"
+	"math/bits"
+)
+
+// A varintCodec is how a version writes numbers. The numbers given to append
+// and length are at most [MaxVarint]; those returned must be as well.
+type varintCodec interface {
+	append(b []byte, x uint64) []byte
+	length(x uint64) int
+	parse(b []byte) (x uint64, n int, err error)
+	read(r io.ByteReader) (uint64, error)
+}
+
+// quicVarint is the encoding of QUIC (RFC 9000, section 16): the two highest
+// bits of the first byte say whether 1, 2, 4 or 8 bytes hold the number.
+type quicVarint struct{}
+
+// exponent is what the two bits hold for x.
+func (quicVarint) exponent(x uint64) int {
+	switch n := bits.Len64(x); {
+	case n <= 6:
+		return 0
+	case n <= 14:
+		return 1
+	case n <= 30:
+		return 2
+	default:
+		return 3
+	}
+}
+
+func (c quicVarint) length(x uint64) int { return 1 << c.exponent(x) }
+
+func (c quicVarint) append(b []byte, x uint64) []byte {
+	switch c.exponent(x) {
+	case 0:
+		return append(b, byte(x))
+	case 1:
+		return binary.BigEndian.AppendUint16(b, 1<<14|uint16(x))
+	case 2:
+		return binary.BigEndian.AppendUint32(b, 2<<30|uint32(x))
+	default:
+		return binary.BigEndian.AppendUint64(b, 3<<62|x)
+	}
+}
+
+func (quicVarint) parse(b []byte) (x uint64, n int, err error) {
+	if len(b) == 0 {
+		return 0, 0, io.ErrUnexpectedEOF
+	}
+	n = 1 << (b[0] >> 6)
+	if len(b) < n {
+		return 0, 0, io.ErrUnexpectedEOF
+	}
+	x = uint64(b[0] & 0x3f)
+	for _, c := range b[1:n] {
+		x = x<<8 | uint64(c)
+	}
+	return x, n, nil
+}
+
+func (quicVarint) read(r io.ByteReader) (uint64, error) {
+	c, err := r.ReadByte()
+	if err != nil {
+		return 0, err
+	}
+	x := uint64(c & 0x3f)
+	for range 1<<(c>>6) - 1 {
+		if c, err = r.ReadByte(); err != nil {
+			return 0, within(err)
+		}
+		x = x<<8 | uint64(c)
+	}
+	return x, nil
+}
+
+// within is the error of a read in the midst of something.
+func within(err error) error {
+	if err == io.EOF {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

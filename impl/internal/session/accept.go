@@ -1,0 +1,212 @@
+package session
+
+import (
+	"bufio"
+	"context"
+	"io"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/transport"
+)
+
+// controlBuffer is enough for most control messages in one read.
+const controlBuffer = 512
+
+// served is what answers the peer's bidirectional streams, by type. A type
+// that is missing, or that the version does not have, is refused.
+var served = map[message.StreamType]func(*Session, *stream){
+	message.StreamAnnounce:  (*Session).serveAnnounce,
+	message.StreamSubscribe: (*Session).serveSubscribe,
+	message.StreamTrack:     (*Session).serveTrack,
+	message.StreamGoAway:    (*Session).serveGoAway,
+}
+
+// acceptStreams hands each of the peer's bidirectional streams to a goroutine.
+// When as many are served as may be, the peer's next ones wait.
+func (s *Session) acceptStreams() {
+	for {
+		select {
+		case s.requests <- struct{}{}:
+		case <-s.ctx.Done():
+			return
+		}
+		raw, err := s.conn.AcceptStream(s.ctx)
+		if err != nil {
+			return
+		}
+		s.spawn(func() {
+			defer func() { <-s.requests }()
+			s.serve(newStream(raw, s.version))
+		})
+	}
+}
+
+// serve reads a stream's type and answers it.
+func (s *Session) serve(st *stream) {
+	_ = st.SetReadDeadline(time.Now().Add(s.setupIn))
+	t, err := s.version.ReadVarint(st.in)
+	if err != nil {
+		st.refuse(api.StreamControlTimeout)
+		return
+	}
+	handler := served[message.StreamType(t)]
+	if handler == nil || !s.version.Serves(message.StreamType(t)) {
+		st.refuse(api.StreamCancelled)
+		return
+	}
+	if finite(message.StreamType(t)) {
+		s.count(1)
+		defer s.count(-1)
+	}
+	handler(s, st)
+}
+
+// finite tells whether an answer of this type is waited for when the session
+// drains: it comes to an end by itself, or by the application's doing.
+func finite(t message.StreamType) bool {
+	return t == message.StreamSubscribe || t == message.StreamTrack || t == message.StreamFetch
+}
+
+// count counts the requests being answered.
+func (s *Session) count(change int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serving += change
+	if change < 0 {
+		s.shrunk()
+	}
+}
+
+// A stream is a bidirectional stream of control messages.
+type stream struct {
+	transport.Stream
+	version *message.Version
+	in      *bufio.Reader
+	buf     []byte // of the message being read
+}
+
+func newStream(raw transport.Stream, v *message.Version) *stream {
+	if p, ok := raw.(transport.Prioritizer); ok {
+		p.SetPriority(0, true) // control goes before data
+	}
+	return &stream{Stream: raw, version: v, in: bufio.NewReaderSize(raw, controlBuffer)}
+}
+
+// refuse resets both halves: the sending one with code, the receiving one with
+// 0, as the reference implementations do.
+func (st *stream) refuse(code api.StreamErrorCode) {
+	st.CancelWrite(uint64(code))
+	st.CancelRead(0)
+}
+
+// A parser is a message that can be read.
+type parser interface {
+	Parse(v *message.Version, body []byte) error
+}
+
+// receive reads one message into m. At the stream's end before it, it returns
+// io.EOF.
+func (st *stream) receive(m parser) error {
+	body, err := message.ReadBody(st.in, st.version, message.MaxBody, st.buf)
+	if err != nil {
+		return err
+	}
+	st.buf = body
+	return m.Parse(st.version, body)
+}
+
+// request reads the first message of a stream that the peer opened; it fails
+// when that takes too long, or is malformed, and has then refused the stream.
+func (s *Session) request(st *stream, m parser) bool {
+	if err := st.receive(m); err != nil {
+		st.refuse(api.StreamCancelled)
+		return false
+	}
+	_ = st.SetReadDeadline(time.Time{})
+	return true
+}
+
+// ended waits for the end of the peer's half of a stream on which it has
+// nothing more to say, and tells whether that was a FIN.
+func (st *stream) ended() bool {
+	_, err := io.Copy(io.Discard, st.in)
+	return err == nil
+}
+
+// An appender is a message that can be written.
+type appender interface {
+	Append(v *message.Version, b []byte) []byte
+}
+
+// open begins a stream of a type with its first message, nil for none. ctx
+// bounds the opening alone.
+func (s *Session) open(ctx context.Context, t message.StreamType, m appender) (*stream, error) {
+	raw, err := s.conn.OpenStream(ctx)
+	if err != nil {
+		return nil, streamError(err)
+	}
+	st := newStream(raw, s.version)
+	b := s.version.AppendVarint(nil, uint64(t))
+	if m != nil {
+		b = m.Append(s.version, b)
+	}
+	defer st.abandonAt(ctx)()
+	if _, err := st.Write(b); err != nil {
+		st.refuse(api.StreamCancelled)
+		return nil, streamError(err)
+	}
+	return st, nil
+}
+
+// abandonAt resets both halves when ctx ends, which unblocks whoever reads or
+// writes, until the returned function is called.
+func (st *stream) abandonAt(ctx context.Context) func() bool {
+	return context.AfterFunc(ctx, func() { st.refuse(api.StreamCancelled) })
+}
+
+// send writes one message.
+func (st *stream) send(m appender) error {
+	_, err := st.Write(m.Append(st.version, nil))
+	return streamError(err)
+}
+
+// acceptUniStreams takes the peer's unidirectional streams: groups, and its
+// SETUP. What says at once what it is costs no goroutine.
+func (s *Session) acceptUniStreams() {
+	for {
+		raw, err := s.conn.AcceptUniStream(s.ctx)
+		if err != nil {
+			return
+		}
+		in := newIncoming(raw)
+		if in.peek(eager) && in.hasHeader(s.version) {
+			s.takeUniStream(in)
+			continue
+		}
+		s.spawn(func() {
+			if in.whole() || len(in.buffered()) > 0 || in.peek(s.setupIn) {
+				s.takeUniStream(in)
+			} else {
+				raw.CancelRead(uint64(api.StreamControlTimeout))
+			}
+		})
+	}
+}
+
+// takeUniStream dispatches a stream of which the first bytes are in.
+func (s *Session) takeUniStream(in *incoming) {
+	_ = in.stream.SetReadDeadline(time.Now().Add(s.setupIn))
+	t, err := s.version.ReadVarint(in)
+	switch {
+	case err == nil && message.StreamType(t) == message.StreamGroup:
+		s.takeGroup(in)
+	case err == nil && message.StreamType(t) == message.StreamSetup && s.version.Setup:
+		if !s.spawn(func() { s.takeSetup(in) }) {
+			in.stream.CancelRead(0)
+		}
+	default:
+		in.stream.CancelRead(0)
+	}
+}

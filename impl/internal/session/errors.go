@@ -1,0 +1,99 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"runtime/debug"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/transport"
+)
+
+// streamError says in the api's words what a stream of the transport failed
+// with.
+func streamError(err error) error {
+	var reset *transport.StreamError
+	var lost *transport.ConnError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &reset):
+		return &api.StreamError{Code: api.StreamErrorCode(reset.Code), Remote: reset.Remote}
+	case errors.As(err, &lost):
+		return sessionError(lost)
+	case errors.Is(err, net.ErrClosed):
+		return api.ErrClosed
+	default:
+		return err
+	}
+}
+
+// sessionError says in the api's words how a connection ended.
+func sessionError(err error) *api.SessionError {
+	var already *api.SessionError
+	var lost *transport.ConnError
+	switch {
+	case errors.As(err, &already):
+		return already
+	case !errors.As(err, &lost):
+		return &api.SessionError{Code: api.SessionInternal, Err: err}
+	case lost.Err != nil:
+		return &api.SessionError{Code: api.SessionInternal, Remote: lost.Remote, Err: lost.Err}
+	default:
+		return &api.SessionError{Code: api.SessionErrorCode(lost.Code), Reason: lost.Reason, Remote: lost.Remote}
+	}
+}
+
+// DialError says in the api's words what a transport's dial failed with.
+// cleanURL holds no credentials.
+func DialError(cleanURL string, err error) error {
+	out := &api.DialError{URL: cleanURL, Phase: api.PhaseConnect, Err: err}
+	var failed *transport.DialError
+	if errors.As(err, &failed) {
+		out.Transport, out.Phase, out.Err = failed.Transport, failed.Phase, failed.Err
+	}
+	for theirs, ours := range map[error]error{
+		transport.ErrNoCommonProtocol:  api.ErrUnsupportedVersion,
+		transport.ErrUnsupportedScheme: api.ErrUnsupportedScheme,
+		transport.ErrUnauthorized:      api.ErrUnauthorized,
+		transport.ErrNotFound:          api.ErrNotFound,
+	} {
+		if errors.Is(out.Err, theirs) {
+			out.Err = &marked{out.Err, ours}
+		}
+	}
+	return out
+}
+
+// marked is an error that also matches a sentinel of the api.
+type marked struct {
+	error
+	sentinel error
+}
+
+func (m *marked) Unwrap() []error { return []error{m.error, m.sentinel} }
+
+// cause is err, or why ctx ended if it did: an operation that a context cut
+// short fails with the context's cause, not with what was done to cut it.
+func cause(ctx context.Context, operation string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	return fmt.Errorf("%s: %w", operation, err)
+}
+
+// unanswered is err, but for a stream that ended where an answer was due.
+func unanswered(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func stack() string { return string(debug.Stack()) }

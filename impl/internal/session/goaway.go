@@ -1,0 +1,68 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/message"
+)
+
+// maxGoAwayURI is the longest URI that a GOAWAY carries, in bytes.
+const maxGoAwayURI = 8192
+
+// GoAway implements [api.Session].
+func (s *Session) GoAway(uri string) error {
+	switch {
+	case !s.version.GoAway:
+		return fmt.Errorf("goaway on %s: %w", s.version.Name, api.ErrNotSupported)
+	case s.opts.Client && uri != "":
+		return errors.New("goaway: a client's URI is empty")
+	case len(uri) > maxGoAwayURI:
+		return fmt.Errorf("goaway: the URI has %d bytes, the most is %d", len(uri), maxGoAwayURI)
+	}
+	s.mu.Lock()
+	again := s.sentAway
+	s.sentAway = true
+	s.mu.Unlock()
+	if again {
+		return fmt.Errorf("goaway: %w", errAlreadySent)
+	}
+	st, err := s.open(s.ctx, message.StreamGoAway, &message.GoAway{URI: uri})
+	if err != nil {
+		return fmt.Errorf("goaway: %w", err)
+	}
+	// The peer's half says nothing; whatever it does is no answer.
+	st.CancelRead(0)
+	return st.Close()
+}
+
+var errAlreadySent = errors.New("already sent on this session")
+
+// GoneAway implements [api.Session].
+func (s *Session) GoneAway() <-chan struct{} { return s.goneAway }
+
+// serveGoAway notes that the peer wants us to leave.
+func (s *Session) serveGoAway(st *stream) {
+	var m message.GoAway
+	if err := st.receive(&m); err != nil {
+		s.opts.Logger.Warn("malformed GOAWAY ignored", "error", err)
+		st.refuse(api.StreamCancelled)
+		return
+	}
+	s.mu.Lock()
+	again := s.state.GoAway != nil
+	if !again {
+		s.state.GoAway = &api.GoAway{URI: m.URI}
+		close(s.goneAway)
+	}
+	s.mu.Unlock()
+	if again {
+		s.violation(errors.New("a second GOAWAY"))
+		return
+	}
+	_ = st.SetReadDeadline(time.Now().Add(s.setupIn))
+	st.ended()
+	_ = st.Close()
+}

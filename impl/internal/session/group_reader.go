@@ -1,0 +1,266 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/message"
+)
+
+// groupReader reads a group. It implements [api.GroupReader].
+type groupReader struct {
+	session *Session
+	sub     *subscription
+	seq     api.GroupSequence
+	first   uint64
+	in      *incoming
+	payload payloadReader
+
+	// Of the reading goroutine.
+	timestamp uint64
+	err       error // sticky
+
+	aborted atomic.Pointer[error] // why reading was given up here
+
+	// Guarded by session.unread.mu.
+	weight   uint64
+	parked   bool // nobody waits for it
+	handed   bool // to the application
+	finished bool
+}
+
+var _ api.GroupReader = (*groupReader)(nil)
+
+func newGroupReader(s *Session, sub *subscription, m *message.Group, in *incoming) *groupReader {
+	g := &groupReader{
+		session: s,
+		sub:     sub,
+		seq:     api.GroupSequence(m.Sequence),
+		first:   m.StartFrame,
+		in:      in,
+		weight:  groupOverhead + uint64(len(in.buffered())),
+	}
+	g.payload.group = g
+	if !in.whole() {
+		g.weight += streamWindow
+		in.unpark = func() { g.counted((*unread).unpark) }
+		in.park = func() { g.counted((*unread).park) }
+	}
+	return g
+}
+
+func (g *groupReader) counted(change func(*unread, *groupReader)) {
+	u := &g.session.unread
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	change(u, g)
+}
+
+// Sequence implements [api.GroupReader].
+func (g *groupReader) Sequence() api.GroupSequence { return g.seq }
+
+// FirstFrame implements [api.GroupReader].
+func (g *groupReader) FirstFrame() uint64 { return g.first }
+
+// Cancel implements [api.GroupReader].
+func (g *groupReader) Cancel(code api.StreamErrorCode) {
+	g.abortWith(api.ErrClosed, code)
+}
+
+// abort ends the group with an error for its reader.
+func (g *groupReader) abort(err error) { g.abortWith(err, api.ErrorCode(err)) }
+
+func (g *groupReader) abortWith(err error, code api.StreamErrorCode) {
+	if g.aborted.CompareAndSwap(nil, &err) {
+		g.in.stream.CancelRead(uint64(code))
+		g.finish()
+	}
+}
+
+// finish takes the group off the books: it is read to its end, or given up.
+func (g *groupReader) finish() {
+	u := &g.session.unread
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if g.finished {
+		return
+	}
+	u.unpark(g)
+	g.finished = true
+	delete(u.open, g)
+	g.sub.finished()
+}
+
+// fail makes err the end of the group for its reader.
+func (g *groupReader) fail(err error) error {
+	if reason := g.aborted.Load(); reason != nil {
+		err = *reason
+	} else if !errors.Is(err, io.EOF) {
+		err = streamError(err)
+		g.in.stream.CancelRead(uint64(api.ErrorCode(err)))
+	}
+	g.err = err
+	g.finish()
+	return err
+}
+
+// header waits for the next frame, past what is left of the one before.
+func (g *groupReader) header() (api.FrameHeader, error) {
+	if g.err != nil {
+		return api.FrameHeader{}, g.err
+	}
+	if g.aborted.Load() != nil {
+		return api.FrameHeader{}, g.fail(nil)
+	}
+	for g.payload.left > 0 {
+		if _, err := g.payload.next(); err != nil {
+			return api.FrameHeader{}, err
+		}
+	}
+	h, err := message.ReadFrameHeader(g.in, g.session.version, g.timestamp)
+	if err != nil {
+		return api.FrameHeader{}, g.fail(malformedFrame(err))
+	}
+	g.timestamp = h.Timestamp
+	g.payload.left = h.Size
+	if !g.session.version.Timestamps {
+		h.Timestamp = uint64(time.Now().UnixMilli())
+	}
+	return api.FrameHeader{Timestamp: h.Timestamp, Size: h.Size}, nil
+}
+
+// malformedFrame is what breaks the format, in the api's words.
+func malformedFrame(err error) error {
+	switch {
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return &api.StreamError{Code: api.StreamWrongSize}
+	case errors.Is(err, message.ErrMalformed):
+		return &api.StreamError{Code: api.StreamMalformed}
+	default:
+		return err
+	}
+}
+
+// growth is how much memory a frame is given before its bytes have arrived.
+const growth = 64 << 10
+
+// ReadFrame implements [api.GroupReader].
+func (g *groupReader) ReadFrame(f *api.Frame) error {
+	h, err := g.header()
+	if err != nil {
+		return err
+	}
+	if h.Size > g.session.limits.FrameSize {
+		g.abort(&api.StreamError{Code: api.StreamFrameTooLarge})
+		return g.fail(nil)
+	}
+	f.Timestamp = h.Timestamp
+	size := int(h.Size)
+	if size <= max(cap(f.Payload), growth) {
+		if cap(f.Payload) < size {
+			f.Payload = make([]byte, size)
+		}
+		f.Payload = f.Payload[:size]
+		return g.payload.readFull(f.Payload)
+	}
+	// The size is the peer's word: memory follows what has arrived.
+	f.Payload = f.Payload[:0]
+	for len(f.Payload) < size {
+		have := len(f.Payload)
+		grown := min(size, max(cap(f.Payload), 2*have, growth))
+		if cap(f.Payload) < grown {
+			f.Payload = append(make([]byte, 0, grown), f.Payload...)
+		}
+		f.Payload = f.Payload[:grown]
+		if err := g.payload.readFull(f.Payload[have:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// NextFrame implements [api.GroupReader].
+func (g *groupReader) NextFrame() (api.FrameHeader, io.Reader, error) {
+	h, err := g.header()
+	if err != nil {
+		return api.FrameHeader{}, nil, err
+	}
+	return h, &g.payload, nil
+}
+
+// payloadReader reads what is left of a frame.
+type payloadReader struct {
+	group *groupReader
+	left  uint64
+}
+
+var _ io.WriterTo = (*payloadReader)(nil)
+
+// Read implements [io.Reader].
+func (p *payloadReader) Read(b []byte) (int, error) {
+	if p.left == 0 {
+		return 0, io.EOF
+	}
+	if p.group.err != nil {
+		return 0, p.group.err
+	}
+	n, err := p.group.in.Read(b[:min(uint64(len(b)), p.left)])
+	p.left -= uint64(n)
+	if err != nil {
+		return n, p.fail(err)
+	}
+	return n, nil
+}
+
+func (p *payloadReader) readFull(b []byte) error {
+	for len(b) > 0 {
+		n, err := p.Read(b)
+		if err != nil {
+			return err
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// next returns bytes of the payload that are at hand, waiting for some.
+func (p *payloadReader) next() ([]byte, error) {
+	b, err := p.group.in.next(p.left)
+	if err != nil {
+		return nil, p.fail(err)
+	}
+	p.left -= uint64(len(b))
+	return b, nil
+}
+
+// fail ends the group within a frame.
+func (p *payloadReader) fail(err error) error {
+	if errors.Is(err, io.EOF) {
+		err = &api.StreamError{Code: api.StreamWrongSize}
+	}
+	return p.group.fail(err)
+}
+
+// WriteTo implements [io.WriterTo].
+func (p *payloadReader) WriteTo(w io.Writer) (int64, error) {
+	var written int64
+	for p.left > 0 {
+		if p.group.err != nil {
+			return written, p.group.err
+		}
+		b, err := p.next()
+		if err != nil {
+			return written, err
+		}
+		n, err := w.Write(b)
+		written += int64(n)
+		if err != nil {
+			return written, fmt.Errorf("copy a frame of group %d: %w", p.group.seq, err)
+		}
+	}
+	return written, nil
+}

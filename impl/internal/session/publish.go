@@ -1,0 +1,478 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/transport"
+)
+
+// serveSubscribe serves one subscription of the peer: a handler is called with
+// a [publication] to write to, while this goroutine follows what the
+// subscriber says.
+func (s *Session) serveSubscribe(st *stream) {
+	var m message.Subscribe
+	if !s.request(st, &m) || s.Ready(s.ctx) != nil {
+		return
+	}
+	p, err := s.accept(st, &m)
+	if err != nil {
+		st.refuse(api.ErrorCode(err))
+		return
+	}
+	p.follow()
+	p.end(&api.StreamError{Code: api.StreamCancelled, Remote: true})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.pubs, p.id)
+}
+
+// accept starts serving a subscription, or says why not.
+func (s *Session) accept(st *stream, m *message.Subscribe) (*publication, error) {
+	req := api.TrackRequest{
+		Path:    api.BroadcastPath(m.Path),
+		Name:    api.TrackName(m.Track),
+		Config:  s.config(&m.SubscribeParams),
+		Session: s,
+	}
+	broadcast, err := s.lookup(req.Path)
+	if err != nil {
+		return nil, err
+	}
+	info, err := s.describeIn(st.Context(), broadcast, req)
+	if err != nil {
+		return nil, err
+	}
+	if m.Latest {
+		req.Config.StartGroup, _ = broadcast.Latest(req.Name)
+	}
+	p := newPublication(s, st, m.ID, broadcast, req, info)
+	s.mu.Lock()
+	_, taken := s.pubs[m.ID]
+	if !taken {
+		s.pubs[m.ID] = p
+	}
+	s.mu.Unlock()
+	if taken {
+		return nil, &api.StreamError{Code: api.StreamCancelled}
+	}
+	if !s.version.ImplicitOK {
+		p.say(&message.SubscribeOK{SubscribeParams: message.SubscribeParams{Priority: m.Priority, Latest: true}})
+	}
+	s.call(func() {
+		broadcast.Handler().ServeTrack(p)
+		p.returned()
+	}, func() { _ = p.CloseWithError(api.StreamInternal) })
+	return p, nil
+}
+
+// config is what the wire asks for.
+func (s *Session) config(m *message.SubscribeParams) api.SubscribeConfig {
+	c := api.SubscribeConfig{
+		Priority:   apiPriority(m.Priority),
+		MaxLatency: milliseconds(m.MaxAge),
+		StartGroup: api.GroupSequence(m.StartGroup),
+		EndGroup:   api.GroupSequence(m.EndGroup),
+		StartFrame: m.StartFrame,
+		EndFrame:   m.EndFrame,
+	}
+	switch {
+	case m.MaxAge == 0:
+		c.MaxLatency = -1
+	case m.MaxAge >= publishersMaxAge:
+		c.MaxLatency = 0
+	}
+	return c
+}
+
+// publication serves one subscription. It implements [api.TrackWriter].
+type publication struct {
+	session   *Session
+	stream    *stream
+	id        uint64
+	broadcast *api.Publication
+	info      api.TrackInfo
+	updated   chan struct{}
+	lane      lane // guarded by egress.mu
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	mu       sync.Mutex
+	request  api.TrackRequest
+	sent     ranges                                    // numbers that were opened, or told as dropped
+	lost     map[api.GroupSequence]api.StreamErrorCode // opened, then reset
+	first    api.GroupSequence
+	next     api.GroupSequence // one above the highest opened
+	started  bool              // first is known, and told
+	open     map[*groupWriter]struct{}
+	settled  chan struct{} // buffered 1: open has become empty
+	closed   bool          // no more groups
+	over     bool          // nothing more is said
+	outbox   []byte        // responses to be written
+	fin      bool          // after the outbox
+	flushing bool
+}
+
+var _ api.TrackWriter = (*publication)(nil)
+
+func newPublication(s *Session, st *stream, id uint64, b *api.Publication, req api.TrackRequest, info api.TrackInfo) *publication {
+	p := &publication{
+		session:   s,
+		stream:    st,
+		id:        id,
+		broadcast: b,
+		info:      info,
+		request:   req,
+		updated:   make(chan struct{}, 1),
+		open:      make(map[*groupWriter]struct{}),
+		lost:      make(map[api.GroupSequence]api.StreamErrorCode),
+		settled:   make(chan struct{}, 1),
+		lane:      lane{subscriber: wirePriority(req.Config.Priority), track: wirePriority(info.Priority)},
+	}
+	p.ctx, p.cancel = context.WithCancelCause(context.Background())
+	stopSession := context.AfterFunc(s.ctx, func() { p.cancel(s.err()) })
+	stopBroadcast := context.AfterFunc(b.Context(), func() { p.cancel(context.Cause(b.Context())) })
+	context.AfterFunc(p.ctx, func() { stopSession(); stopBroadcast() })
+	return p
+}
+
+// follow takes in the subscriber's updates until the end of its half.
+func (p *publication) follow() {
+	for {
+		var m message.SubscribeUpdate
+		if err := p.stream.receive(&m); err != nil {
+			switch {
+			case errors.Is(err, message.ErrMalformed), errors.Is(err, message.ErrTooLarge):
+				_ = p.CloseWithError(api.StreamCancelled)
+			case !errors.Is(err, io.EOF):
+				p.stream.CancelRead(uint64(api.StreamCancelled))
+			}
+			return
+		}
+		p.update(&m.SubscribeParams)
+	}
+}
+
+func (p *publication) update(m *message.SubscribeParams) {
+	c := p.session.config(m)
+	if m.Latest {
+		c.StartGroup, _ = p.broadcast.Latest(p.request.Name)
+	}
+	p.mu.Lock()
+	p.request.Config = c
+	p.mu.Unlock()
+	p.session.egress.rerank(&p.lane, wirePriority(c.Priority))
+	wake(p.updated)
+}
+
+// end is the subscription's end, when the subscriber has left: what is open
+// is reset, and our half of the stream ended.
+func (p *publication) end(err error) {
+	p.cancel(err)
+	p.mu.Lock()
+	p.closed, p.over = true, true
+	groups := p.groups()
+	p.mu.Unlock()
+	for _, g := range groups {
+		g.reset(err, api.StreamCancelled)
+	}
+	p.finishStream()
+}
+
+// groups are those that are open. The lock is held.
+func (p *publication) groups() []*groupWriter {
+	groups := make([]*groupWriter, 0, len(p.open))
+	for g := range p.open {
+		groups = append(groups, g)
+	}
+	return groups
+}
+
+// Request implements [api.TrackWriter].
+func (p *publication) Request() api.TrackRequest {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.request
+}
+
+// Updated implements [api.TrackWriter].
+func (p *publication) Updated() <-chan struct{} { return p.updated }
+
+// Context implements [api.TrackSink].
+func (p *publication) Context() context.Context { return p.ctx }
+
+// OpenGroup implements [api.TrackSink].
+func (p *publication) OpenGroup(ctx context.Context) (api.GroupWriter, error) {
+	if err := p.usable(ctx); err != nil {
+		return nil, fmt.Errorf("open group: %w", err)
+	}
+	return p.openGroup(p.broadcast.NextGroup(p.request.Name))
+}
+
+// OpenGroupAt implements [api.TrackSink].
+func (p *publication) OpenGroupAt(ctx context.Context, seq api.GroupSequence) (api.GroupWriter, error) {
+	if err := p.usable(ctx); err != nil {
+		return nil, fmt.Errorf("open group %d: %w", seq, err)
+	}
+	if seq >= message.MaxVarint {
+		return nil, fmt.Errorf("open group %d: the number is too high", seq)
+	}
+	p.broadcast.TakeGroup(p.request.Name, seq)
+	return p.openGroup(seq)
+}
+
+// usable is why no group may be opened, or nil.
+func (p *publication) usable(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if p.ctx.Err() != nil {
+		return context.Cause(p.ctx)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.closed {
+		return api.ErrClosed
+	}
+	return nil
+}
+
+func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) {
+	g := newGroupWriter(p, seq)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.request.Config
+	if p.closed {
+		return nil, fmt.Errorf("open group %d: %w", seq, api.ErrClosed)
+	}
+	if seq < c.StartGroup || c.EndGroup > 0 && seq >= c.EndGroup {
+		g.silent = true
+		p.open[g] = struct{}{}
+		p.next = max(p.next, seq+1)
+		return g, nil
+	}
+	if !p.sent.add(seq) {
+		return nil, fmt.Errorf("open group %d: it was opened before, or is given up", seq)
+	}
+	if !p.session.egress.add(g) {
+		return nil, fmt.Errorf("open group %d: %w", seq, p.session.err())
+	}
+	p.open[g] = struct{}{}
+	p.next = max(p.next, seq+1)
+	if !p.started {
+		p.started, p.first = true, seq
+		if p.session.version.ImplicitOK {
+			p.sayLocked(&message.SubscribeStart{Group: uint64(seq)})
+		}
+	}
+	if hole, ok := p.sent.squeeze(); ok {
+		p.sayLocked(drop(hole, api.StreamNotFound))
+	}
+	return g, nil
+}
+
+// wantsFrom tells whether the subscriber asked for a group from frame n, or a
+// later one, on.
+func (p *publication) wantsFrom(seq api.GroupSequence, n uint64) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	c := p.request.Config
+	return seq == c.StartGroup && c.StartFrame >= n
+}
+
+// groupDone notes that a group is finished, or was reset.
+func (p *publication) groupDone(g *groupWriter, inOrder bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.open[g]; !ok {
+		return
+	}
+	delete(p.open, g)
+	if !inOrder && !g.silent && len(p.lost) < maxRanges {
+		p.lost[g.seq] = api.ErrorCode(err)
+	}
+	if len(p.open) == 0 {
+		wake(p.settled)
+	}
+}
+
+// SendDatagram implements [api.TrackSink].
+func (p *publication) SendDatagram(api.Datagram) error {
+	return fmt.Errorf("datagram on %s: %w", p.session.version.Name, api.ErrNotSupported)
+}
+
+// returned is the end of the handler: the track's end, with what is still open
+// reset.
+func (p *publication) returned() {
+	p.mu.Lock()
+	groups := p.groups()
+	p.mu.Unlock()
+	for _, g := range groups {
+		if g.isOpen() {
+			g.Cancel(api.StreamCancelled)
+		}
+	}
+	_ = p.Close()
+}
+
+// Close implements [api.TrackSink].
+func (p *publication) Close() error {
+	p.mu.Lock()
+	again := p.closed
+	p.closed = true
+	p.mu.Unlock()
+	if again {
+		return nil
+	}
+	p.cancel(api.ErrClosed)
+	p.session.spawn(p.conclude)
+	return nil
+}
+
+// CloseWithError implements [api.TrackSink].
+func (p *publication) CloseWithError(code api.StreamErrorCode) error {
+	err := &api.StreamError{Code: code}
+	p.mu.Lock()
+	again := p.over
+	p.closed, p.over = true, true
+	groups := p.groups()
+	p.mu.Unlock()
+	if again {
+		return nil
+	}
+	p.cancel(err)
+	for _, g := range groups {
+		g.reset(err, code)
+	}
+	p.stream.refuse(code)
+	return nil
+}
+
+// conclude tells the track's end, once all groups have been written: which
+// numbers were skipped, what the last one was, and no more.
+func (p *publication) conclude() {
+	for {
+		p.mu.Lock()
+		open, over := len(p.open), p.over
+		p.mu.Unlock()
+		if over {
+			return
+		}
+		if open == 0 {
+			break
+		}
+		select {
+		case <-p.settled:
+		case <-p.session.ctx.Done():
+			return
+		}
+	}
+	p.session.quiet()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over {
+		return
+	}
+	p.over = true
+	for _, hole := range p.sent.missing(p.first, p.next) {
+		p.sayLocked(drop(hole, api.StreamNotFound))
+	}
+	for seq, code := range p.lost {
+		p.sayLocked(drop(span{seq, seq + 1}, code))
+	}
+	if p.session.version.ImplicitOK {
+		p.sayLocked(&message.SubscribeEnd{Group: uint64(p.next)})
+	}
+	p.finishLocked()
+}
+
+func drop(s span, code api.StreamErrorCode) *message.SubscribeDrop {
+	return &message.SubscribeDrop{Start: uint64(s.start), End: uint64(s.end - 1), Error: uint64(code)}
+}
+
+// say has a response written, in order, without waiting for the peer.
+func (p *publication) say(m appender) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sayLocked(m)
+}
+
+func (p *publication) sayLocked(m appender) {
+	p.outbox = m.Append(p.session.version, p.outbox)
+	p.flushLocked()
+}
+
+// finishStream ends our half of the stream, after what is to be said.
+func (p *publication) finishStream() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.finishLocked()
+}
+
+func (p *publication) finishLocked() {
+	p.fin = true
+	p.flushLocked()
+}
+
+func (p *publication) flushLocked() {
+	if !p.flushing {
+		p.flushing = p.session.spawn(p.flush)
+	}
+}
+
+// flush writes the outbox until it is empty.
+func (p *publication) flush() {
+	var buf []byte
+	for {
+		p.mu.Lock()
+		if len(p.outbox) == 0 {
+			if p.fin {
+				_ = p.stream.Close()
+			}
+			p.flushing = false
+			p.mu.Unlock()
+			return
+		}
+		buf, p.outbox = p.outbox, buf[:0]
+		p.mu.Unlock()
+		if _, err := p.stream.Write(buf); err != nil {
+			return // follow sees the end of the stream, or of the session
+		}
+	}
+}
+
+// quiet waits until nothing is under way to the peer, as far as can be told: a
+// connection that has sent no packet for a few probe timeouts has nothing
+// unacknowledged. Some subscribers take a group that is still arriving at the
+// track's end for complete. On a busy connection it gives up after a second.
+func (s *Session) quiet() {
+	c, ok := s.conn.(transport.StatsConn)
+	if !ok {
+		return
+	}
+	before := c.Stats()
+	if before.PacketsSent == 0 {
+		return
+	}
+	deadline := time.Now().Add(time.Second)
+	for time.Now().Before(deadline) {
+		pto := before.RTT + max(4*before.RTTVar, time.Millisecond) + 25*time.Millisecond
+		select {
+		case <-time.After(min(3*pto, time.Until(deadline))):
+		case <-s.ctx.Done():
+			return
+		}
+		now := c.Stats()
+		if now.PacketsSent == before.PacketsSent {
+			return
+		}
+		before = now
+	}
+}

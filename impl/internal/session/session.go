@@ -1,0 +1,359 @@
+// Package session is the moq-lite protocol: it makes an [api.Session] of a
+// [transport.Conn], whatever carries it, and knows no QUIC library.
+//
+// A session accepts the peer's streams and hands each to the handler of its
+// type (accept.go); the other files hold one kind of stream each, with both of
+// its directions. Groups are read in group_reader.go and written in
+// group_writer.go, where egress.go decides what goes out next.
+//
+// No callback of the application runs on an accept loop, and no track waits
+// for the reader of another. Every goroutine is the session's, ends with it,
+// and is waited for by Terminate; those in which handlers run are told by
+// their contexts and not waited for.
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/transport"
+)
+
+// Options set up a session.
+type Options struct {
+	// Config is the user's; it is valid, or nil.
+	Config *api.Config
+
+	// Hop is this end's identity, not 0.
+	Hop api.Hop
+
+	// Mux is what the peer may subscribe to. A server may leave it to
+	// Authorize.
+	Mux *api.TrackMux
+
+	// Client says that this end has dialled.
+	Client bool
+
+	// Authorize decides, once the peer's URL is known, what the peer may
+	// subscribe to; nil leaves it at Mux. Its error refuses the session.
+	Authorize func(ctx context.Context, s api.SessionState) (*api.TrackMux, error)
+
+	// Logger gets what no error tells; not nil.
+	Logger *slog.Logger
+}
+
+// A Session is one end of a moq-lite connection. It implements [api.Session].
+type Session struct {
+	conn    transport.Conn
+	version *message.Version
+	opts    Options
+	limits  api.Limits
+	setupIn time.Duration // what a peer may take for a first message
+	egress  *egress
+	unread  unread
+
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	ready    chan struct{} // closed once mux is decided
+	peerDone chan struct{} // closed once the peer's SETUP is in
+	goneAway chan struct{}
+
+	requests chan struct{} // a slot for each of the peer's streams being served
+
+	mu        sync.Mutex
+	ended     bool           // no more goroutines
+	tasks     sync.WaitGroup // with mu: Add only before ended
+	mux       *api.TrackMux
+	state     api.SessionState
+	setupSeen bool
+	sentAway  bool
+	draining  bool
+	nextID    uint64
+	subs      map[uint64]*subscription
+	pubs      map[uint64]*publication
+	serving   int           // requests being answered, publications included
+	changed   chan struct{} // closed and replaced when subs or serving shrink
+	dropped   uint64
+}
+
+var _ api.Session = (*Session)(nil)
+
+// New begins a session on conn, which it owns from now on. It sends what the
+// version has each end say first and returns without waiting for the peer. A
+// connection whose negotiated protocol is not a known version is closed and
+// refused: it is never taken for another one.
+func New(conn transport.Conn, opts Options) (*Session, error) {
+	state := conn.State()
+	version := message.VersionByName(state.Protocol)
+	if version == nil {
+		_ = conn.CloseWithError(uint64(api.SessionVersionNegotiationFailed), "no moq-lite version was negotiated")
+		return nil, fmt.Errorf("%w: the peer negotiated %q", api.ErrUnsupportedVersion, state.Protocol)
+	}
+	s := &Session{
+		conn:     conn,
+		version:  version,
+		opts:     opts,
+		ready:    make(chan struct{}),
+		peerDone: make(chan struct{}),
+		goneAway: make(chan struct{}),
+		mux:      opts.Mux,
+		subs:     make(map[uint64]*subscription),
+		pubs:     make(map[uint64]*publication),
+		changed:  make(chan struct{}),
+		state: api.SessionState{
+			Version:   api.Version(state.Protocol),
+			Transport: state.Transport,
+			URL:       state.URL,
+			TLS:       state.TLS,
+			Local:     state.Local,
+			Remote:    state.Remote,
+		},
+	}
+	s.setConfig(opts.Config)
+	s.ctx, s.cancel = context.WithCancelCause(context.Background())
+	s.egress = newEgress(s)
+	s.start()
+	return s, nil
+}
+
+// setConfig takes the user's settings, or the documented defaults.
+func (s *Session) setConfig(c *api.Config) {
+	if c == nil {
+		c = new(api.Config)
+	}
+	s.limits = api.Limits{
+		FrameSize:     orDefault(c.Limits.FrameSize, 32<<20),
+		UnreadBytes:   orDefault(c.Limits.UnreadBytes, 8<<20),
+		UnreadGroups:  orDefault(c.Limits.UnreadGroups, 1024),
+		Announcements: orDefault(c.Limits.Announcements, 1_000_000),
+		Requests:      orDefault(c.Limits.Requests, 4096),
+	}
+	s.setupIn = orDefault(c.SetupTimeout, 10*time.Second)
+	s.requests = make(chan struct{}, s.limits.Requests)
+	s.unread.init(s.limits.UnreadBytes)
+}
+
+func orDefault[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
+
+func (s *Session) start() {
+	context.AfterFunc(s.conn.Context(), func() {
+		s.end(sessionError(context.Cause(s.conn.Context())))
+	})
+	if s.version.Setup {
+		s.spawn(s.sendSetup)
+		s.spawn(s.awaitSetup)
+	} else {
+		close(s.peerDone)
+	}
+	if s.opts.Authorize == nil {
+		close(s.ready)
+	} else {
+		s.spawn(s.authorize)
+	}
+	s.spawn(s.acceptStreams)
+	s.spawn(s.acceptUniStreams)
+}
+
+// spawn runs f in a goroutine of the session, unless that has ended.
+func (s *Session) spawn(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return false
+	}
+	s.tasks.Go(f)
+	return true
+}
+
+// call runs f, which calls the application, in a goroutine that the session
+// does not wait for. A panic is logged and told to the peer by failed.
+func (s *Session) call(f func(), failed func()) {
+	go func() {
+		defer func() {
+			if v := recover(); v != nil {
+				s.opts.Logger.Error("handler panicked", "panic", fmt.Sprint(v), "stack", stack())
+				failed()
+			}
+		}()
+		f()
+	}()
+}
+
+// end marks the session as over. The first end wins.
+func (s *Session) end(cause *api.SessionError) {
+	s.mu.Lock()
+	first := !s.ended
+	s.ended = true
+	s.mu.Unlock()
+	if !first {
+		return
+	}
+	s.cancel(cause)
+	s.egress.stop()
+}
+
+// fail ends the session because of what the peer did. It may be called from
+// the session's own goroutines.
+func (s *Session) fail(code api.SessionErrorCode, reason string) {
+	s.end(&api.SessionError{Code: code, Reason: reason})
+	_ = s.conn.CloseWithError(uint64(code), reason)
+}
+
+// violation ends the session for breaking the protocol.
+func (s *Session) violation(err error) {
+	s.fail(api.SessionProtocolViolation, err.Error())
+}
+
+// Terminate implements [api.Session].
+func (s *Session) Terminate(code api.SessionErrorCode, reason string) error {
+	s.fail(code, reason)
+	s.tasks.Wait()
+	return nil
+}
+
+// Wait returns when the session has ended and its goroutines are gone.
+func (s *Session) Wait() {
+	<-s.ctx.Done()
+	s.tasks.Wait()
+}
+
+// Context implements [api.Session].
+func (s *Session) Context() context.Context { return s.ctx }
+
+// err is why the session has ended.
+func (s *Session) err() error { return context.Cause(s.ctx) }
+
+// State implements [api.Session].
+func (s *Session) State() api.SessionState {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	state := s.state
+	if state.URL != nil {
+		u := *state.URL
+		state.URL = &u
+	}
+	return state
+}
+
+// Stats implements [api.Session].
+func (s *Session) Stats() api.SessionStats {
+	var stats api.SessionStats
+	if c, ok := s.conn.(transport.StatsConn); ok {
+		t := c.Stats()
+		stats = api.SessionStats{
+			RTT: t.RTT, MinRTT: t.MinRTT,
+			BytesSent: t.BytesSent, BytesReceived: t.BytesReceived,
+			PacketsSent: t.PacketsSent, PacketsReceived: t.PacketsReceived, PacketsLost: t.PacketsLost,
+		}
+		if t.RTT > 0 {
+			stats.EstimatedBitrate = uint64(float64(t.CongestionWindow*8) / t.RTT.Seconds())
+		}
+	}
+	stats.GroupsWriting = s.egress.inFlight()
+	stats.GroupsReading = s.unread.groups()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stats.Subscriptions, stats.Publications = len(s.subs), len(s.pubs)
+	stats.GroupsDropped = s.dropped
+	return stats
+}
+
+// Ready waits until the session may serve its peer: at once for a client, and
+// for a server when the peer has said where it wants to and was let in.
+func (s *Session) Ready(ctx context.Context) error {
+	select {
+	case <-s.ready:
+		return nil
+	case <-s.ctx.Done():
+		return s.err()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// WaitForSetup waits for the peer's SETUP, in versions that have one.
+func (s *Session) WaitForSetup(ctx context.Context) error {
+	select {
+	case <-s.peerDone:
+		return nil
+	case <-s.ctx.Done():
+		return s.err()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// authorize asks the application whether the peer is welcome, once it has said
+// where it wants to.
+func (s *Session) authorize() {
+	if !s.conn.State().CarriesURL {
+		if err := s.WaitForSetup(s.ctx); err != nil {
+			return
+		}
+	}
+	type answer struct {
+		mux *api.TrackMux
+		err error
+	}
+	answered := make(chan answer, 1)
+	s.call(func() {
+		mux, err := s.opts.Authorize(s.ctx, s.State())
+		answered <- answer{mux, err}
+	}, func() { answered <- answer{err: errors.New("internal error")} })
+	select {
+	case a := <-answered:
+		if a.err != nil {
+			s.fail(api.SessionUnauthorized, "unauthorized")
+			return
+		}
+		if a.mux != nil {
+			s.mu.Lock()
+			s.mux = a.mux
+			s.mu.Unlock()
+		}
+		close(s.ready)
+	case <-s.ctx.Done():
+	}
+}
+
+// lookup finds what is published at a path for this session's peer.
+func (s *Session) lookup(path api.BroadcastPath) (*api.Publication, error) {
+	s.mu.Lock()
+	mux, draining := s.mux, s.draining
+	s.mu.Unlock()
+	if draining {
+		return nil, &api.StreamError{Code: api.StreamGoingAway}
+	}
+	p, err := mux.Lookup(path)
+	if err != nil {
+		return nil, &api.StreamError{Code: api.StreamUnroutable}
+	}
+	return p, nil
+}
+
+// refused is why no new request may be made, or nil.
+func (s *Session) refused() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.ended:
+		return s.err()
+	case s.draining, s.state.GoAway != nil:
+		return api.ErrGoingAway
+	default:
+		return nil
+	}
+}

@@ -1,0 +1,112 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/message"
+)
+
+// sendSetup says what this end is, on a stream of its own: the first thing
+// that either end does, since peers hold back their answers until then.
+func (s *Session) sendSetup() {
+	st, err := s.conn.OpenUniStream(s.ctx)
+	if err != nil {
+		return
+	}
+	b := s.version.AppendVarint(nil, uint64(message.StreamSetup))
+	if _, err := st.Write(s.setup().Append(s.version, b)); err != nil {
+		return
+	}
+	_ = st.Close()
+}
+
+// setup is what this end has to say of itself.
+func (s *Session) setup() *message.Setup {
+	m := &message.Setup{Hop: uint64(s.opts.Hop)}
+	c := s.opts.Config
+	if c != nil && c.LinkCost != nil {
+		m.HasCost, m.Cost = true, *c.LinkCost
+	}
+	if !s.opts.Client {
+		return m
+	}
+	if c != nil {
+		m.Role = uint64(c.Role)
+	}
+	if state := s.conn.State(); !state.CarriesURL && state.URL != nil {
+		m.Path = state.URL.EscapedPath()
+		if state.URL.RawQuery != "" {
+			m.Path += "?" + state.URL.RawQuery
+		}
+		m.HasPath = m.Path != ""
+	}
+	return m
+}
+
+// awaitSetup ends the session when the peer's SETUP does not come.
+func (s *Session) awaitSetup() {
+	t := time.NewTimer(s.setupIn)
+	defer t.Stop()
+	select {
+	case <-s.peerDone:
+	case <-s.ctx.Done():
+	case <-t.C:
+		s.fail(api.SessionControlTimeout, fmt.Sprintf("no SETUP within %v", s.setupIn))
+	}
+}
+
+// takeSetup reads the peer's SETUP.
+func (s *Session) takeSetup(in *incoming) {
+	s.mu.Lock()
+	again := s.setupSeen
+	s.setupSeen = true
+	s.mu.Unlock()
+	if again {
+		s.violation(errors.New("a second SETUP"))
+		return
+	}
+	var m message.Setup
+	_ = in.stream.SetReadDeadline(time.Now().Add(s.setupIn))
+	body, err := message.ReadBody(in, s.version, message.MaxBody, nil)
+	if err == nil {
+		err = m.Parse(s.version, body)
+	}
+	if err != nil {
+		if s.ctx.Err() == nil {
+			s.violation(fmt.Errorf("SETUP: %w", err))
+		}
+		return
+	}
+	s.learn(&m)
+	// Nothing follows; reading the end lets the stream be forgotten.
+	_, _ = io.Copy(io.Discard, in)
+}
+
+// learn takes in what the peer says of itself.
+func (s *Session) learn(m *message.Setup) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	peer := api.PeerSetup{Hop: api.Hop(m.Hop), Probe: m.Probe}
+	if m.HasCost {
+		peer.Cost = &m.Cost
+	}
+	if m.Role <= uint64(api.RoleSubscriber) {
+		peer.Role = api.Role(m.Role)
+	}
+	s.state.Peer = peer
+	if !s.opts.Client && m.HasPath && !s.conn.State().CarriesURL {
+		s.state.URL = withTarget(s.state.URL, m.Path)
+	}
+	close(s.peerDone)
+}
+
+// CarriesPath tells whether a version's sessions can say where in the server
+// they want to, if their binding cannot.
+func CarriesPath(version string) bool {
+	v := message.VersionByName(version)
+	return v != nil && v.Setup
+}

@@ -1,0 +1,146 @@
+package session
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/message"
+)
+
+// TrackInfo implements [api.Subscriber].
+func (s *Session) TrackInfo(ctx context.Context, path api.BroadcastPath, name api.TrackName) (api.TrackInfo, error) {
+	path = path.Clean()
+	if !s.version.Track {
+		return api.TrackInfo{}, fmt.Errorf("track info on %s: %w", s.version.Name, api.ErrNotSupported)
+	}
+	if err := s.refused(); err != nil {
+		return api.TrackInfo{}, fmt.Errorf("track info: %w", err)
+	}
+	info, err := s.askTrack(ctx, path, name)
+	if err != nil {
+		return api.TrackInfo{}, cause(ctx, fmt.Sprintf("track info of %q in %q", string(name), string(path)), err)
+	}
+	return info, nil
+}
+
+// askTrack asks the peer for a track's description. The sending half stays
+// open until the answer is in: peers take its end for a withdrawal.
+func (s *Session) askTrack(ctx context.Context, path api.BroadcastPath, name api.TrackName) (api.TrackInfo, error) {
+	st, err := s.open(ctx, message.StreamTrack, &message.Track{Path: string(path), Name: string(name)})
+	if err != nil {
+		return api.TrackInfo{}, err
+	}
+	defer st.abandonAt(ctx)()
+	var m message.TrackInfo
+	if err := st.receive(&m); err != nil {
+		st.refuse(api.StreamMalformed)
+		return api.TrackInfo{}, streamError(unanswered(err))
+	}
+	_ = st.Close()
+	st.CancelRead(uint64(api.StreamCancelled))
+	return trackInfo(&m), nil
+}
+
+// serveTrack answers a question for a track's description.
+func (s *Session) serveTrack(st *stream) {
+	var m message.Track
+	if !s.request(st, &m) {
+		return
+	}
+	if s.Ready(s.ctx) != nil {
+		return
+	}
+	info, err := s.describe(st, api.TrackRequest{
+		Path:    api.BroadcastPath(m.Path),
+		Name:    api.TrackName(m.Name),
+		Session: s,
+	})
+	if err != nil {
+		st.refuse(api.ErrorCode(err))
+		return
+	}
+	if st.send(infoMessage(info)) == nil {
+		_ = st.Close()
+	}
+	// The asker ends its half once it has the answer.
+	_ = st.SetReadDeadline(time.Now().Add(s.setupIn))
+	if !st.ended() {
+		st.CancelRead(0)
+	}
+}
+
+// describe asks the application for a track's description, on behalf of a
+// request that may be given up.
+func (s *Session) describe(st *stream, req api.TrackRequest) (api.TrackInfo, error) {
+	p, err := s.lookup(req.Path)
+	if err != nil {
+		return api.TrackInfo{}, err
+	}
+	return s.describeIn(st.Context(), p, req)
+}
+
+func (s *Session) describeIn(ctx context.Context, p *api.Publication, req api.TrackRequest) (api.TrackInfo, error) {
+	h, ok := p.Handler().(api.InfoHandler)
+	if !ok {
+		return api.TrackInfo{}, nil
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	stop := context.AfterFunc(s.ctx, func() { cancel(s.err()) })
+	defer stop()
+
+	type answer struct {
+		info api.TrackInfo
+		err  error
+	}
+	answered := make(chan answer, 1)
+	s.call(func() {
+		info, err := h.TrackInfo(ctx, req)
+		answered <- answer{info, err}
+	}, func() { answered <- answer{err: &api.StreamError{Code: api.StreamInternal}} })
+	select {
+	case a := <-answered:
+		return a.info, a.err
+	case <-ctx.Done():
+		return api.TrackInfo{}, context.Cause(ctx)
+	}
+}
+
+// The wire's words for what the zero values mean.
+const (
+	normalPriority   = 127
+	defaultMaxAge    = 5 * time.Second
+	defaultTimescale = 1000
+	publishersMaxAge = 1 << 40 // ms: beyond any publisher's own, which it is clamped to
+)
+
+func wirePriority(p api.Priority) uint8 {
+	return uint8(min(max(int(p)+normalPriority, 0), 255))
+}
+
+func apiPriority(p uint8) api.Priority { return api.Priority(int(p) - normalPriority) }
+
+func infoMessage(info api.TrackInfo) *message.TrackInfo {
+	age := orDefault(info.MaxLatency, defaultMaxAge)
+	return &message.TrackInfo{
+		Priority:  wirePriority(info.Priority),
+		MaxAge:    uint64(max(age, 0).Milliseconds()),
+		Timescale: orDefault(info.Timescale, defaultTimescale),
+	}
+}
+
+func trackInfo(m *message.TrackInfo) api.TrackInfo {
+	return api.TrackInfo{
+		Priority:   apiPriority(m.Priority),
+		MaxLatency: milliseconds(m.MaxAge),
+		Timescale:  m.Timescale,
+	}
+}
+
+// milliseconds is a duration of the wire, as far as it can be held.
+func milliseconds(ms uint64) time.Duration {
+	const most = uint64(1<<63-1) / uint64(time.Millisecond)
+	return time.Duration(min(ms, most)) * time.Millisecond
+}

@@ -1,0 +1,231 @@
+package memconn
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"sync"
+
+	"github.com/moqlite/moqlite/transport"
+)
+
+// ErrSevered is the cause of a connection's end by [Conn.Sever].
+var ErrSevered = errors.New("link severed")
+
+// A Conn is one end of a connection.
+type Conn struct {
+	mu     *sync.Mutex // of both ends and of all that is theirs
+	peer   *Conn
+	config Config
+	state  transport.State
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	bidi      *queue[*stream]
+	uni       *queue[*recvStream]
+	datagrams *queue[[]byte]
+
+	err      *transport.ConnError // how it ended
+	openBidi limiter
+	openUni  limiter
+	credit   int               // what the peer can take yet
+	waiting  []*sendStream     // for credit, the first in turn
+	halves   map[half]struct{} // that have not ended
+	path     path              // what is under way to the peer
+	floating int               // how many datagrams are in path
+	stats    transport.Stats
+}
+
+// A half is a sendStream or a recvStream.
+type half interface {
+	// connEnded wakes who waits: the connection's err is set.
+	connEnded()
+}
+
+var _ interface {
+	transport.Conn
+	transport.DatagramConn
+	transport.StatsConn
+} = (*Conn)(nil)
+
+// ends are what distinguishes the ends of a connection.
+type ends struct {
+	protocol       string
+	url            *url.URL
+	client, server Addr
+}
+
+// Pipe makes both ends of a connection that has negotiated protocol. A nil
+// Config is the defaults. The URL, which the client did not ask for, has
+// neither path nor query; who needs them dials a [Network].
+func Pipe(protocol string, client, server *Config) (c, s *Conn) {
+	return newPair(client, server, ends{
+		protocol: protocol,
+		url:      &url.URL{Scheme: "memory", Host: "server"},
+		client:   "client",
+		server:   "server",
+	})
+}
+
+func newPair(client, server *Config, e ends) (c, s *Conn) {
+	mu := new(sync.Mutex)
+	c = newConn(mu, client, e.protocol, e.url, e.client, e.server)
+	s = newConn(mu, server, e.protocol, e.url, e.server, e.client)
+	c.meet(s)
+	s.meet(c)
+	return c, s
+}
+
+func newConn(mu *sync.Mutex, cfg *Config, protocol string, u *url.URL, local, remote Addr) *Conn {
+	copied := *u
+	c := &Conn{
+		mu:        mu,
+		config:    cfg.withDefaults(),
+		bidi:      newQueue[*stream](),
+		uni:       newQueue[*recvStream](),
+		datagrams: newQueue[[]byte](),
+		halves:    make(map[half]struct{}),
+		state: transport.State{
+			Protocol:   protocol,
+			Transport:  Name,
+			Local:      local,
+			Remote:     remote,
+			URL:        &copied,
+			CarriesURL: true,
+		},
+	}
+	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	return c
+}
+
+// meet takes from peer what it grants.
+func (c *Conn) meet(peer *Conn) {
+	c.peer = peer
+	c.credit = peer.config.ConnWindow
+	c.openBidi.free = max(0, peer.config.MaxStreams)
+	c.openUni.free = max(0, peer.config.MaxUniStreams)
+	rtt := c.config.OneWayDelay + peer.config.OneWayDelay
+	c.stats.MinRTT, c.stats.RTT = rtt, rtt
+}
+
+// OpenStream opens a bidirectional stream, of which the peer learns by what is
+// sent on it.
+func (c *Conn) OpenStream(ctx context.Context) (transport.Stream, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.acquire(ctx, &c.openBidi); err != nil {
+		return nil, err
+	}
+	return newBidi(c), nil
+}
+
+// OpenUniStream opens a stream to the peer, which learns of it by what is sent
+// on it.
+func (c *Conn) OpenUniStream(ctx context.Context) (transport.SendStream, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.acquire(ctx, &c.openUni); err != nil {
+		return nil, err
+	}
+	return newUni(c), nil
+}
+
+// acquire waits for the right to open a stream.
+func (c *Conn) acquire(ctx context.Context, m *limiter) error {
+	if c.err != nil {
+		return c.err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	err := m.acquire(ctx, c)
+	if c.err != nil {
+		return c.err
+	}
+	return err
+}
+
+// AcceptStream waits for the next bidirectional stream of the peer.
+func (c *Conn) AcceptStream(ctx context.Context) (transport.Stream, error) {
+	s, err := c.bidi.pop(ctx)
+	if err != nil {
+		return nil, c.popError(err)
+	}
+	return s, nil
+}
+
+// AcceptUniStream waits for the next unidirectional stream of the peer.
+func (c *Conn) AcceptUniStream(ctx context.Context) (transport.ReceiveStream, error) {
+	r, err := c.uni.pop(ctx)
+	if err != nil {
+		return nil, c.popError(err)
+	}
+	return r, nil
+}
+
+// popError is what a failed pop means: queues are closed at the connection's
+// end alone.
+func (c *Conn) popError(err error) error {
+	if cause := context.Cause(c.ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// CloseWithError ends the connection here at once, and there after the delay.
+func (c *Conn) CloseWithError(code uint64, reason string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return nil
+	}
+	c.end(&transport.ConnError{Code: code, Reason: reason})
+	c.send(frame{kind: frameClose, end: &transport.ConnError{Code: code, Reason: reason, Remote: true}})
+	return nil
+}
+
+// Sever breaks the connection as a cut cable does, at both ends at once: they
+// end with a [*transport.ConnError] whose Err is cause, or [ErrSevered] if
+// that is nil. An end that has closed already stays as it is.
+func (c *Conn) Sever(cause error) {
+	if cause == nil {
+		cause = ErrSevered
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.end(&transport.ConnError{Err: cause})
+	c.peer.end(&transport.ConnError{Err: cause})
+}
+
+// end is the end of the connection on this side.
+func (c *Conn) end(err *transport.ConnError) {
+	if c.err != nil {
+		return
+	}
+	c.err = err
+	c.cancel(err)
+	c.bidi.close()
+	c.uni.close()
+	c.datagrams.close()
+	for h := range c.halves {
+		h.connEnded()
+	}
+	c.halves, c.waiting = nil, nil
+	c.peer.path.stop()
+}
+
+// State describes the connection.
+func (c *Conn) State() transport.State { return c.state }
+
+// Context ends with the connection.
+func (c *Conn) Context() context.Context { return c.ctx }
+
+// Stats counts the bytes of streams and datagrams. A packet is what is sent at
+// once: a piece of data, or a message about a stream.
+func (c *Conn) Stats() transport.Stats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.stats
+	s.CongestionWindow = uint64(c.peer.config.ConnWindow)
+	return s
+}

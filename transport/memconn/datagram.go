@@ -1,0 +1,48 @@
+package memconn
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+)
+
+// maxDatagrams is how many datagrams are kept for ReceiveDatagram, and how
+// many may be under way.
+const maxDatagrams = 128
+
+// SendDatagram sends one datagram. It does not block, and says nothing of the
+// newest being dropped where 128 wait already: at the receiver, or, with a
+// delay, on the way. What is larger than the peer takes is an error.
+func (c *Conn) SendDatagram(p []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.err
+	}
+	if limit := c.peer.config.MaxDatagramSize; len(p) > limit {
+		return fmt.Errorf("datagram of %d bytes is larger than %d", len(p), limit)
+	}
+	if c.config.OneWayDelay > 0 {
+		if c.floating >= maxDatagrams {
+			return nil
+		}
+		c.floating++
+	}
+	c.send(frame{kind: frameDatagram, data: p})
+	return nil
+}
+
+// ReceiveDatagram waits for the next datagram.
+func (c *Conn) ReceiveDatagram(ctx context.Context) ([]byte, error) {
+	p, err := c.datagrams.pop(ctx)
+	if err != nil {
+		return nil, c.popError(err)
+	}
+	return p, nil
+}
+
+func (c *Conn) onDatagram(p []byte) {
+	if c.datagrams.len() < maxDatagrams {
+		c.datagrams.push(bytes.Clone(p))
+	}
+}

@@ -1,0 +1,146 @@
+package memconn
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/moqlite/moqlite/transport"
+)
+
+type frameKind uint8
+
+const (
+	frameData       frameKind = iota // data on recv
+	frameFin                         // recv has all there is
+	frameReset                       // recv is abandoned, with code
+	frameStop                        // send is refused, with code
+	frameCredit                      // send may go n bytes further
+	frameConnCredit                  // the connection may
+	frameUniCredit                   // one more unidirectional stream
+	frameBidiCredit                  // one more bidirectional stream
+	frameDatagram                    // data
+	frameClose                       // the connection is over, as end says
+)
+
+// A frame is what one end tells the other.
+type frame struct {
+	kind frameKind
+	recv *recvStream
+	send *sendStream
+	data []byte
+	n    int
+	code uint64
+	end  *transport.ConnError
+}
+
+// send lets f reach the peer after the delay. It keeps nothing of f.data. Of an
+// end that is over, the peer hears that alone.
+func (c *Conn) send(f frame) {
+	if c.err != nil && f.kind != frameClose {
+		return
+	}
+	c.stats.PacketsSent++
+	c.stats.BytesSent += uint64(len(f.data))
+	if c.config.OneWayDelay <= 0 {
+		c.peer.receive(f)
+		return
+	}
+	f.data = bytes.Clone(f.data)
+	c.path.push(f, time.Now().Add(c.config.OneWayDelay), c.arrive)
+}
+
+// receive acts on what the peer sent.
+func (c *Conn) receive(f frame) {
+	if c.err != nil {
+		return
+	}
+	c.stats.PacketsReceived++
+	c.stats.BytesReceived += uint64(len(f.data))
+	switch f.kind {
+	case frameData:
+		f.recv.onData(f.data)
+	case frameFin:
+		f.recv.onFin()
+	case frameReset:
+		f.recv.onReset(f.code)
+	case frameStop:
+		f.send.onStop(f.code)
+	case frameCredit:
+		f.send.onCredit(f.n)
+	case frameConnCredit:
+		c.credit += f.n
+		c.wakeFirst()
+	case frameUniCredit:
+		c.openUni.release()
+	case frameBidiCredit:
+		c.openBidi.release()
+	case frameDatagram:
+		c.onDatagram(f.data)
+	case frameClose:
+		c.end(f.end)
+	}
+}
+
+// arrive hands on what has been under way long enough.
+func (c *Conn) arrive() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for now := time.Now(); c.path.due(now); {
+		f := c.path.pop()
+		if f.kind == frameDatagram {
+			c.floating--
+		}
+		c.peer.receive(f)
+	}
+	c.path.schedule()
+}
+
+// A path holds frames until they arrive, in order. It needs no goroutine.
+type path struct {
+	frames []timedFrame
+	timer  *time.Timer
+}
+
+type timedFrame struct {
+	frame
+	at time.Time
+}
+
+// push adds f, to arrive at a time, with a call of arrive from then on.
+func (p *path) push(f frame, at time.Time, arrive func()) {
+	p.frames = append(p.frames, timedFrame{f, at})
+	if len(p.frames) > 1 {
+		return
+	}
+	if p.timer == nil {
+		p.timer = time.AfterFunc(time.Until(at), arrive)
+		return
+	}
+	p.schedule()
+}
+
+func (p *path) due(now time.Time) bool {
+	return len(p.frames) > 0 && !p.frames[0].at.After(now)
+}
+
+func (p *path) pop() frame {
+	f := p.frames[0].frame
+	p.frames[0] = timedFrame{}
+	p.frames = p.frames[1:]
+	return f
+}
+
+// schedule sets the timer for the first frame.
+func (p *path) schedule() {
+	if len(p.frames) > 0 {
+		p.timer.Reset(time.Until(p.frames[0].at))
+	}
+}
+
+// stop forgets what is under way.
+func (p *path) stop() {
+	p.frames = nil
+	if p.timer != nil {
+		p.timer.Stop()
+	}
+}

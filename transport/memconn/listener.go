@@ -1,0 +1,91 @@
+package memconn
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+
+	"github.com/moqlite/moqlite/transport"
+)
+
+// A listener queues connections until they are accepted. Each of them holds a
+// slot.
+type listener struct {
+	network   *Network
+	host      string
+	protocols []string
+	options   ListenOptions
+	slots     chan struct{}
+	conns     *queue[*Conn]
+}
+
+var _ transport.Listener = (*listener)(nil)
+
+func newListener(n *Network, host string, protocols []string, o *ListenOptions) *listener {
+	l := &listener{network: n, host: host, protocols: slices.Clone(protocols), conns: newQueue[*Conn]()}
+	if o != nil {
+		l.options = *o
+	}
+	orDefault(&l.options.Backlog, defaultBacklog)
+	l.slots = make(chan struct{}, l.options.Backlog)
+	return l
+}
+
+// Accept waits for the next connection.
+func (l *listener) Accept(ctx context.Context) (transport.Conn, error) {
+	c, err := l.conns.pop(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("accept at %q: %w", l.host, err)
+	}
+	<-l.slots
+	return c, nil
+}
+
+// Addr is the host that is listened on.
+func (l *listener) Addr() net.Addr { return l.addr() }
+
+func (l *listener) addr() Addr { return Addr(l.host) }
+
+// Close stops listening and closes, with code 0, what nobody has accepted.
+func (l *listener) Close() error {
+	l.network.remove(l)
+	for _, c := range l.conns.close() {
+		c.CloseWithError(0, "")
+	}
+	return nil
+}
+
+// negotiate is the protocol wanted most of those offered, or "".
+func (l *listener) negotiate(offered []string) string {
+	for _, p := range l.protocols {
+		if slices.Contains(offered, p) {
+			return p
+		}
+	}
+	return ""
+}
+
+// offer queues c for Accept, if it may.
+func (l *listener) offer(ctx context.Context, c *Conn) error {
+	if authorize := l.options.Authorize; authorize != nil {
+		if err := authorize(ctx, c.State()); err != nil {
+			return dialError(transport.PhaseUpgrade, err)
+		}
+	}
+	select {
+	case l.slots <- struct{}{}:
+	case <-ctx.Done():
+		return dialError(transport.PhaseConnect, context.Cause(ctx))
+	case <-l.conns.done:
+		return l.gone()
+	}
+	if !l.conns.push(c) {
+		return l.gone()
+	}
+	return nil
+}
+
+func (l *listener) gone() error {
+	return dialError(transport.PhaseConnect, fmt.Errorf("nothing listens at %q any more", l.host))
+}

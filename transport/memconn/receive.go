@@ -1,0 +1,198 @@
+package memconn
+
+import (
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/moqlite/moqlite/transport"
+)
+
+// A recvStream is the receiving half of a stream.
+type recvStream struct {
+	conn *Conn
+	peer *sendStream
+	in   *incoming // nil where the stream was opened
+
+	cond     sync.Cond // what Read waits for has changed
+	deadline deadline
+	unread   ring
+	owed     int // bytes read, of which the writer does not know
+
+	fin       bool                   // unread is all that remains
+	reset     *transport.StreamError // by the peer
+	cancelled *transport.StreamError // by CancelRead
+	final     bool                   // an end or a reset has come
+	ended     bool                   // and Read has told
+	done      bool                   // in knows of the end
+	onFinal   func()
+}
+
+func (r *recvStream) init(c *Conn, peer *sendStream, in *incoming) {
+	r.conn, r.peer, r.in = c, peer, in
+	r.cond.L = c.mu
+}
+
+// Read gives what is there, and waits if that is nothing. The last bytes come
+// with io.EOF if the end is known by then.
+func (r *recvStream) Read(p []byte) (int, error) {
+	r.conn.mu.Lock()
+	defer r.conn.mu.Unlock()
+	for {
+		if err := r.readError(); err != nil {
+			return 0, err
+		}
+		n := r.take(p)
+		if r.fin && r.unread.len == 0 {
+			r.ended = true
+			r.checkDone()
+			return n, io.EOF
+		}
+		if n > 0 || len(p) == 0 {
+			return n, nil
+		}
+		r.cond.Wait()
+	}
+}
+
+// readError is why nothing can be read now.
+func (r *recvStream) readError() error {
+	switch {
+	case r.cancelled != nil:
+		return r.cancelled
+	case r.reset != nil:
+		r.ended = true
+		r.checkDone()
+		return r.reset
+	case r.ended:
+		return io.EOF
+	case r.conn.err != nil:
+		return r.conn.err
+	case r.deadline.passed:
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+// take reads what is there and gives credit for it: the connection's at once,
+// since others may wait for it, the stream's in pieces that are worth waking
+// the writer for.
+func (r *recvStream) take(p []byte) int {
+	n := r.unread.read(p)
+	if n == 0 {
+		return 0
+	}
+	r.conn.giveBack(n)
+	if r.owed += n; !r.final && (r.unread.len == 0 || r.owed >= r.conn.config.StreamWindow/4) {
+		r.conn.send(frame{kind: frameCredit, send: r.peer, n: r.owed})
+		r.owed = 0
+	}
+	return n
+}
+
+// giveBack lets the peer send n more bytes.
+func (c *Conn) giveBack(n int) {
+	if n > 0 {
+		c.send(frame{kind: frameConnCredit, n: n})
+	}
+}
+
+// CancelRead refuses the rest of the stream.
+func (r *recvStream) CancelRead(code uint64) {
+	c := r.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.cancelled != nil || r.ended || c.err != nil {
+		return
+	}
+	r.cancelled = &transport.StreamError{Code: code}
+	c.giveBack(r.unread.drop())
+	if !r.final {
+		c.send(frame{kind: frameStop, send: r.peer, code: code})
+	}
+	r.cond.Broadcast()
+	r.checkDone()
+}
+
+// SetReadDeadline bounds pending and later Reads.
+func (r *recvStream) SetReadDeadline(t time.Time) error {
+	r.conn.mu.Lock()
+	defer r.conn.mu.Unlock()
+	if !r.done && r.conn.err == nil {
+		r.deadline.set(t, &r.cond)
+	}
+	return nil
+}
+
+// NotifyFinalSize calls f when the end or a reset has come; at once if it has
+// already, else on a goroutine of its own, so that f may take locks that the
+// peer's caller holds in the same process. The connection's end is no end of
+// the stream.
+func (r *recvStream) NotifyFinalSize(f func()) {
+	r.conn.mu.Lock()
+	final := r.final
+	if !final {
+		r.onFinal = f
+	}
+	r.conn.mu.Unlock()
+	if final {
+		f()
+	}
+}
+
+func (r *recvStream) onData(p []byte) {
+	r.in.announce()
+	if r.cancelled != nil {
+		r.conn.giveBack(len(p))
+		return
+	}
+	r.unread.write(p)
+	r.cond.Broadcast()
+}
+
+func (r *recvStream) onFin() {
+	r.in.announce()
+	r.fin = true
+	r.finalKnown()
+}
+
+// onReset discards what is unread, even if the end was there; what was read to
+// the end stays so.
+func (r *recvStream) onReset(code uint64) {
+	r.in.announce()
+	if r.ended || r.reset != nil {
+		return
+	}
+	r.reset = &transport.StreamError{Code: code, Remote: true}
+	r.conn.giveBack(r.unread.drop())
+	r.finalKnown()
+}
+
+func (r *recvStream) finalKnown() {
+	r.final = true
+	if f := r.onFinal; f != nil {
+		r.onFinal = nil
+		go f()
+	}
+	r.cond.Broadcast()
+	r.checkDone()
+}
+
+// checkDone counts the half as ended once both sides know of it.
+func (r *recvStream) checkDone() {
+	if r.done || !r.final || r.cancelled == nil && !r.ended {
+		return
+	}
+	r.done = true
+	r.unread.drop()
+	r.deadline.stop()
+	delete(r.conn.halves, r)
+	r.in.halfEnded()
+}
+
+func (r *recvStream) connEnded() {
+	r.unread.drop()
+	r.deadline.stop()
+	r.cond.Broadcast()
+}

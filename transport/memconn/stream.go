@@ -1,0 +1,81 @@
+package memconn
+
+import "github.com/moqlite/moqlite/transport"
+
+// A stream is one end of a bidirectional stream.
+type stream struct {
+	sendStream
+	recvStream
+}
+
+var (
+	_ transport.Stream            = (*stream)(nil)
+	_ transport.SendStream        = (*sendStream)(nil)
+	_ transport.ReceiveStream     = (*recvStream)(nil)
+	_ transport.Prioritizer       = (*sendStream)(nil)
+	_ transport.FinalSizeNotifier = (*recvStream)(nil)
+)
+
+// newBidi opens a stream at c and makes the peer's end of it.
+func newBidi(c *Conn) *stream {
+	here, there := new(stream), new(stream)
+	in := &incoming{conn: c.peer, bidi: there, left: 2}
+	here.sendStream.init(c, &there.recvStream, nil)
+	here.recvStream.init(c, &there.sendStream, nil)
+	there.sendStream.init(c.peer, &here.recvStream, in)
+	there.recvStream.init(c.peer, &here.sendStream, in)
+	c.halves[&here.sendStream] = struct{}{}
+	c.halves[&here.recvStream] = struct{}{}
+	return here
+}
+
+// newUni opens a stream at c and makes the peer's end of it.
+func newUni(c *Conn) *sendStream {
+	here, there := new(sendStream), new(recvStream)
+	here.init(c, there, nil)
+	there.init(c.peer, here, &incoming{conn: c.peer, uni: there, left: 1})
+	c.halves[here] = struct{}{}
+	return here
+}
+
+// incoming is the accepting side's record of a stream.
+type incoming struct {
+	conn *Conn
+	bidi *stream     // this or
+	uni  *recvStream // that
+	left int         // halves that have not ended
+	// announced says that the first frame was there.
+	announced bool
+}
+
+// announce queues the stream to be accepted, at its first frame. It does
+// nothing on the opener's side, where in is nil.
+func (in *incoming) announce() {
+	if in == nil || in.announced {
+		return
+	}
+	in.announced = true
+	if in.uni != nil {
+		in.conn.halves[in.uni] = struct{}{}
+		in.conn.uni.push(in.uni)
+		return
+	}
+	in.conn.halves[&in.bidi.sendStream] = struct{}{}
+	in.conn.halves[&in.bidi.recvStream] = struct{}{}
+	in.conn.bidi.push(in.bidi)
+}
+
+// halfEnded grants the opener another stream once both halves have ended.
+func (in *incoming) halfEnded() {
+	if in == nil {
+		return
+	}
+	if in.left--; in.left > 0 {
+		return
+	}
+	kind := frameBidiCredit
+	if in.uni != nil {
+		kind = frameUniCredit
+	}
+	in.conn.send(frame{kind: kind})
+}

@@ -1,0 +1,90 @@
+package transporttest
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/moqlite/moqlite/transport"
+)
+
+var datagramCases = []connCase{
+	{name: "a datagram arrives whole", run: testDatagram},
+	{name: "a datagram that is too large is refused", run: testLargeDatagram},
+	{name: "ReceiveDatagram gives up when its context ends", run: testDatagramContext},
+	{name: "a close ends datagrams", run: testDatagramClose},
+}
+
+func datagrams(t *testing.T, c transport.Conn) transport.DatagramConn {
+	t.Helper()
+	d, ok := c.(transport.DatagramConn)
+	if !ok {
+		t.Skip("no datagrams")
+	}
+	return d
+}
+
+// A datagram may be lost, so it is sent until one arrives.
+func testDatagram(t *testing.T, a, b transport.Conn) {
+	from, to := datagrams(t, a), datagrams(t, b)
+	want := pattern(500, 1)
+	ctx, cancel := context.WithCancel(within(t))
+	sent := async(t, func() (int, error) {
+		buf := make([]byte, len(want))
+		for ; ctx.Err() == nil; pause(ctx) {
+			copy(buf, want)
+			if err := from.SendDatagram(buf); err != nil {
+				return 0, err
+			}
+			clear(buf)
+		}
+		return 0, nil
+	})
+	got, err := to.ReceiveDatagram(ctx)
+	cancel()
+	do(t, err)
+	if !bytes.Equal(got, want) {
+		t.Errorf("received %x, want %x", got, want)
+	}
+	must[int](t)(sent())
+}
+
+func pause(ctx context.Context) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(moment):
+	}
+}
+
+func testLargeDatagram(t *testing.T, a, b transport.Conn) {
+	if err := datagrams(t, a).SendDatagram(make([]byte, 1<<20)); err == nil {
+		t.Error("a datagram of 1 MiB was taken")
+	}
+	testDatagram(t, a, b)
+}
+
+func testDatagramContext(t *testing.T, a, b transport.Conn) {
+	d := datagrams(t, b)
+	_, err := d.ReceiveDatagram(ended(t))
+	wantIs(t, err, context.Canceled)
+
+	reason := errors.New("the caller's reason")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	wait := blocked(t, func() ([]byte, error) { return d.ReceiveDatagram(ctx) })
+	cancel(reason)
+	_, err = wait()
+	wantIs(t, err, reason)
+	testDatagram(t, a, b)
+}
+
+func testDatagramClose(t *testing.T, a, b transport.Conn) {
+	from, to := datagrams(t, a), datagrams(t, b)
+	ctx := within(t)
+	wait := blocked(t, func() ([]byte, error) { return to.ReceiveDatagram(ctx) })
+	do(t, a.CloseWithError(2, "enough"))
+	_, err := wait()
+	wantConnError(t, err, 2, "enough", true)
+	wantConnError(t, from.SendDatagram([]byte("x")), 2, "enough", false)
+}

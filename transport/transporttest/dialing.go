@@ -1,0 +1,217 @@
+package transporttest
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"testing"
+
+	"github.com/moqlite/moqlite/transport"
+)
+
+// The protocols that a listener under test speaks, and one that it does not.
+const (
+	protocolA     = "moq-lite-06"
+	protocolB     = "moq-lite-05"
+	protocolOther = "moq-lite-99"
+)
+
+var dialCases = []dialCase{
+	{"a dial reaches the listener", testDial},
+	{"a dial negotiates what both speak", testNegotiate},
+	{"a dial fails without a common protocol", testNoCommonProtocol},
+	{"a dial fails where nothing listens", testNothingListens},
+	{"a dial fails on a malformed URL", testMalformedURL},
+	{"a dial ends with its context", testDialContext},
+	{"a dial does not start after its context", testDialEndedContext},
+	{"the end of a dial's context leaves the connection", testDialContextIsOver},
+	{"dials run at once", testDials},
+	{"the listener's Accept gives up when its context ends", testListenerContext},
+	{"closing the listener ends Accept", testListenerCloseEndsAccept},
+	{"closing the listener ends dialling", testListenerCloseEndsDials},
+	{"closing the listener ends what nobody accepted", testListenerCloseUnaccepted},
+	{"closing the listener leaves what was accepted", testListenerCloseAccepted},
+	{"a dialer is closed twice", testDialerClose},
+}
+
+// connect dials and accepts; both ends are closed with the test.
+func connect(t *testing.T, e Endpoint, protocols ...string) (client, server transport.Conn) {
+	t.Helper()
+	ctx := within(t)
+	wait := async(t, func() (transport.Conn, error) { return e.Listener.Accept(ctx) })
+	client = dial(t, e, protocols...)
+	server = must[transport.Conn](t)(wait())
+	t.Cleanup(func() { server.CloseWithError(0, "") })
+	return client, server
+}
+
+func dial(t *testing.T, e Endpoint, protocols ...string) transport.Conn {
+	t.Helper()
+	c := must[transport.Conn](t)(e.Dialer.Dial(within(t), e.URL, protocols))
+	t.Cleanup(func() { c.CloseWithError(0, "") })
+	return c
+}
+
+func testDial(t *testing.T, e Endpoint) {
+	if e.Listener.Addr() == nil {
+		t.Error("the listener has no address")
+	}
+	client, server := connect(t, e, protocolA)
+	testBidi(t, client, server)
+	testBidi(t, server, client)
+}
+
+func testNegotiate(t *testing.T, e Endpoint) {
+	for _, offer := range [][]string{{protocolA}, {protocolB}, {protocolB, protocolA}, {protocolOther, protocolB}} {
+		client, server := connect(t, e, offer...)
+		c, s := client.State().Protocol, server.State().Protocol
+		if c != s || c != protocolA && c != protocolB {
+			t.Errorf("of %q the client chose %q, the server %q", offer, c, s)
+		}
+		if len(offer) == 1 && c != offer[0] {
+			t.Errorf("of %q the client chose %q", offer, c)
+		}
+	}
+}
+
+func testNoCommonProtocol(t *testing.T, e Endpoint) {
+	_, err := e.Dialer.Dial(within(t), e.URL, []string{protocolOther})
+	wantDialError(t, err, transport.PhaseNegotiate)
+	wantIs(t, err, transport.ErrNoCommonProtocol)
+	connect(t, e, protocolA)
+}
+
+func wantDialError(t *testing.T, err error, phase string) {
+	t.Helper()
+	d, ok := errors.AsType[*transport.DialError](err)
+	if !ok {
+		t.Fatalf("error is %v (%T), want a *transport.DialError", err, err)
+	}
+	if d.Phase != phase {
+		t.Fatalf("%v: phase is %q, want %q", err, d.Phase, phase)
+	}
+}
+
+func testNothingListens(t *testing.T, e Endpoint) {
+	if e.DeadURL == "" {
+		t.Skip("no DeadURL")
+	}
+	_, err := e.Dialer.Dial(within(t), e.DeadURL, []string{protocolA})
+	wantDialError(t, err, transport.PhaseConnect)
+	connect(t, e, protocolA)
+}
+
+func testMalformedURL(t *testing.T, e Endpoint) {
+	_, err := e.Dialer.Dial(within(t), "://no-scheme", []string{protocolA})
+	wantDialError(t, err, transport.PhaseResolve)
+}
+
+func testDialContext(t *testing.T, e Endpoint) {
+	if e.SilentURL == "" {
+		t.Skip("no SilentURL")
+	}
+	reason := errors.New("the caller's reason")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	wait := blocked(t, func() (transport.Conn, error) { return e.Dialer.Dial(ctx, e.SilentURL, []string{protocolA}) })
+	cancel(reason)
+	_, err := wait()
+	wantDialError(t, err, transport.PhaseConnect)
+	wantIs(t, err, reason)
+}
+
+func testDialEndedContext(t *testing.T, e Endpoint) {
+	_, err := e.Dialer.Dial(ended(t), e.URL, []string{protocolA})
+	if _, ok := errors.AsType[*transport.DialError](err); !ok {
+		t.Errorf("error is %v (%T), want a *transport.DialError", err, err)
+	}
+	wantIs(t, err, context.Canceled)
+}
+
+func testDialContextIsOver(t *testing.T, e Endpoint) {
+	ctx, cancel := context.WithCancel(within(t))
+	client := must[transport.Conn](t)(e.Dialer.Dial(ctx, e.URL, []string{protocolA}))
+	t.Cleanup(func() { client.CloseWithError(0, "") })
+	server := must[transport.Conn](t)(e.Listener.Accept(ctx))
+	t.Cleanup(func() { server.CloseWithError(0, "") })
+	cancel()
+	testBidi(t, client, server)
+	if err := context.Cause(client.Context()); err != nil {
+		t.Errorf("the connection has ended: %v", err)
+	}
+}
+
+func testDials(t *testing.T, e Endpoint) {
+	const dials = 8
+	ctx := within(t)
+	var waits []func() (transport.Conn, error)
+	for range dials {
+		waits = append(waits,
+			async(t, func() (transport.Conn, error) { return e.Dialer.Dial(ctx, e.URL, []string{protocolA}) }),
+			async(t, func() (transport.Conn, error) { return e.Listener.Accept(ctx) }))
+	}
+	for _, wait := range waits {
+		c := must[transport.Conn](t)(wait())
+		t.Cleanup(func() { c.CloseWithError(0, "") })
+	}
+}
+
+func testListenerContext(t *testing.T, e Endpoint) {
+	reason := errors.New("the caller's reason")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	wait := blocked(t, func() (transport.Conn, error) { return e.Listener.Accept(ctx) })
+	cancel(reason)
+	_, err := wait()
+	wantIs(t, err, reason)
+	connect(t, e, protocolA)
+}
+
+func testListenerCloseEndsAccept(t *testing.T, e Endpoint) {
+	ctx := within(t)
+	wait := blocked(t, func() (transport.Conn, error) { return e.Listener.Accept(ctx) })
+	do(t, e.Listener.Close())
+	_, err := wait()
+	wantIs(t, err, net.ErrClosed)
+	_, err = e.Listener.Accept(ctx)
+	wantIs(t, err, net.ErrClosed)
+}
+
+func testListenerCloseEndsDials(t *testing.T, e Endpoint) {
+	connect(t, e, protocolA)
+	do(t, e.Listener.Close())
+	c, err := e.Dialer.Dial(within(t), e.URL, []string{protocolA})
+	if err == nil {
+		c.CloseWithError(0, "")
+		t.Fatal("reached a listener that is closed")
+	}
+	if _, ok := errors.AsType[*transport.DialError](err); !ok {
+		t.Errorf("error is %v (%T), want a *transport.DialError", err, err)
+	}
+}
+
+func testListenerCloseUnaccepted(t *testing.T, e Endpoint) {
+	client := dial(t, e, protocolA)
+	do(t, e.Listener.Close())
+	cause := wantCause(t, client.Context())
+	if _, ok := errors.AsType[*transport.ConnError](cause); !ok {
+		t.Errorf("cause is %v (%T), want a *transport.ConnError", cause, cause)
+	}
+}
+
+func testListenerCloseAccepted(t *testing.T, e Endpoint) {
+	client, server := connect(t, e, protocolA)
+	do(t, e.Listener.Close())
+	testBidi(t, client, server)
+	testUni(t, server, client)
+}
+
+func testDialerClose(t *testing.T, e Endpoint) {
+	c, ok := e.Dialer.(io.Closer)
+	if !ok {
+		t.Skip("the dialer holds nothing")
+	}
+	client, _ := connect(t, e, protocolA)
+	client.CloseWithError(0, "")
+	do(t, c.Close())
+	do(t, c.Close())
+}

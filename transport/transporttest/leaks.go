@@ -1,0 +1,36 @@
+package transporttest
+
+import (
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+)
+
+// NoLeaks fails the test if goroutines that started after this call are still
+// there a while after the test's later cleanups have run. It is for tests that
+// are not parallel, since it cannot tell whose a goroutine is. Called from
+// outside of a synctest bubble it also covers what runs inside.
+func NoLeaks(t testing.TB) {
+	t.Helper()
+	noLeaks(t, leakPatience)
+}
+
+func noLeaks(t testing.TB, patience time.Duration) {
+	t.Helper()
+	before := goleak.IgnoreCurrent()
+	t.Cleanup(func() {
+		t.Helper()
+		err := goleak.Find(before)
+		for end := time.Now().Add(patience); err != nil && time.Now().Before(end); {
+			err = goleak.Find(before)
+		}
+		if err != nil {
+			t.Errorf("goroutines are left: %v", err)
+		}
+	})
+}
+
+// leakPatience covers timers of a QUIC library that outlive its connections by
+// a few round trips on a busy machine.
+const leakPatience = 5 * time.Second

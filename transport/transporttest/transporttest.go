@@ -1,0 +1,150 @@
+// Package transporttest is the suite that proves an implementation of
+// [transport.Conn]: [TestConn] runs every promise of the contract as a subtest
+// of its own. [NoLeaks] is of use to any test that starts goroutines.
+//
+// A minimal use:
+//
+//	func TestTransport(t *testing.T) {
+//		transporttest.TestConn(t, transporttest.Options{Pair: pair})
+//	}
+package transporttest
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/moqlite/moqlite/transport"
+)
+
+// Options tell [TestConn] how to make connections. Cases whose maker is nil are
+// left out, and so are those of optional interfaces that the connections lack.
+//
+// What a maker starts, it ends in t.Cleanup. The suite closes the connections
+// themselves first, without waiting for either end to notice.
+type Options struct {
+	// Pair makes both ends of a new connection, with the implementation's
+	// ordinary limits. Required.
+	Pair func(t *testing.T) (client, server transport.Conn)
+
+	// Small makes a pair on which either end grants the other at most 32
+	// streams of each kind at once (but at least 2), at most 1 MiB unread on a
+	// stream, and on the connection at least twice what it grants on a stream.
+	Small func(t *testing.T) (client, server transport.Conn)
+
+	// Listen makes a listener for protocols, and what reaches it.
+	Listen func(t *testing.T, protocols []string) Endpoint
+
+	// Bubble runs every case in a synctest bubble: the implementation does no
+	// real I/O, and a deadlock fails at once.
+	Bubble bool
+}
+
+// An Endpoint is a listener and the way to it.
+type Endpoint struct {
+	Listener transport.Listener
+	Dialer   transport.Dialer
+
+	// URL leads to Listener.
+	URL string
+
+	// DeadURL leads to where nothing listens. Empty: not tried.
+	DeadURL string
+
+	// SilentURL leads to where a dial hangs until its context ends. Empty: not
+	// tried.
+	SilentURL string
+}
+
+// A connCase is one promise of a connection. It runs with the client as a and
+// the server as b and, if it is not symmetric, the other way round too.
+type connCase struct {
+	name      string
+	symmetric bool
+	run       func(t *testing.T, a, b transport.Conn)
+}
+
+// A dialCase is one promise of a dialer and its listener.
+type dialCase struct {
+	name string
+	run  func(t *testing.T, e Endpoint)
+}
+
+// TestConn proves an implementation: each promise is a subtest, and each ends
+// with a check that no goroutine is left.
+func TestConn(t *testing.T, o Options) {
+	t.Helper()
+	for _, cases := range [][]connCase{
+		streamCases, resetCases, deadlineCases, contextCases, closeCases, stateCases, datagramCases, abilityCases,
+	} {
+		o.runAll(t, cases, o.Pair)
+	}
+	if o.Small != nil {
+		o.runAll(t, flowCases, o.Small)
+		o.runAll(t, limitCases, o.Small)
+	}
+	if o.Listen != nil {
+		o.runDials(t)
+	}
+}
+
+func (o Options) runAll(t *testing.T, cases []connCase, pair func(*testing.T) (client, server transport.Conn)) {
+	for _, c := range cases {
+		if c.symmetric {
+			o.leaf(t, c.name, func(t *testing.T) {
+				client, server := open(t, pair)
+				c.run(t, client, server)
+			})
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			o.leaf(t, "client to server", func(t *testing.T) {
+				client, server := open(t, pair)
+				c.run(t, client, server)
+			})
+			o.leaf(t, "server to client", func(t *testing.T) {
+				client, server := open(t, pair)
+				c.run(t, server, client)
+			})
+		})
+	}
+}
+
+func (o Options) runDials(t *testing.T) {
+	for _, c := range dialCases {
+		o.leaf(t, c.name, func(t *testing.T) {
+			e := o.Listen(t, []string{protocolA, protocolB})
+			t.Cleanup(func() { e.Listener.Close() })
+			c.run(t, e)
+		})
+	}
+}
+
+// leaf runs one subtest, in a bubble if asked for, and checks for leaks.
+func (o Options) leaf(t *testing.T, name string, f func(t *testing.T)) {
+	t.Run(name, func(t *testing.T) {
+		NoLeaks(t)
+		if !o.Bubble {
+			f(t)
+			return
+		}
+		skipped := false
+		synctest.Test(t, func(t *testing.T) {
+			defer func() { skipped = t.Skipped() }()
+			f(t)
+		})
+		if skipped {
+			t.SkipNow()
+		}
+	})
+}
+
+// open makes a pair that is closed when the test ends.
+func open(t *testing.T, pair func(*testing.T) (client, server transport.Conn)) (client, server transport.Conn) {
+	t.Helper()
+	client, server = pair(t)
+	t.Cleanup(func() {
+		client.CloseWithError(0, "")
+		server.CloseWithError(0, "")
+	})
+	return client, server
+}
