@@ -87,6 +87,15 @@ type Limits struct {
 	Requests int
 }
 
+// Offered returns the versions that c offers or accepts, the most wanted first.
+// That of a nil c is all.
+func (c *Config) Offered() []Version {
+	if c == nil || c.Versions == nil {
+		return Versions()
+	}
+	return slices.Clone(c.Versions)
+}
+
 // Validate says what in c cannot be used. A nil c is valid.
 func (c *Config) Validate() error {
 	if c == nil {

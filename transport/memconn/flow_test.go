@@ -132,3 +132,12 @@ func TestAWriterThatGivesUpWakesTheNext(t *testing.T) {
 		do(t, <-secondDone)
 	})
 }
+
+func TestSizesThatMakeNoSenseAreTheDefaults(t *testing.T) {
+	bubble(t, nil, &memconn.Config{StreamWindow: -1, ConnWindow: -1, MaxDatagramSize: -1}, func(t *testing.T, c, s *memconn.Conn) {
+		if n := writable(t, openUni(t, c, nil)); n != 256<<10 {
+			t.Errorf("%d bytes were taken", n)
+		}
+		do(t, c.SendDatagram(make([]byte, 1200)))
+	})
+}

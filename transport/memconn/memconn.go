@@ -22,9 +22,7 @@
 //     connection discards that of all streams.
 package memconn
 
-import (
-	"time"
-)
+import "time"
 
 // Name is what [transport.State] calls this binding.
 const Name = "memory"
@@ -64,7 +62,8 @@ const (
 	defaultDatagramSize = 1200
 )
 
-// withDefaults is a copy without zeros; c may be nil.
+// withDefaults is a copy without zeros, nor sizes that make no sense; c may be
+// nil.
 func (c *Config) withDefaults() Config {
 	var d Config
 	if c != nil {
@@ -72,14 +71,18 @@ func (c *Config) withDefaults() Config {
 	}
 	orDefault(&d.StreamWindow, defaultStreamWindow)
 	orDefault(&d.ConnWindow, defaultConnWindow)
-	orDefault(&d.MaxStreams, defaultStreams)
-	orDefault(&d.MaxUniStreams, defaultStreams)
 	orDefault(&d.MaxDatagramSize, defaultDatagramSize)
+	if d.MaxStreams == 0 {
+		d.MaxStreams = defaultStreams
+	}
+	if d.MaxUniStreams == 0 {
+		d.MaxUniStreams = defaultStreams
+	}
 	return d
 }
 
 func orDefault(v *int, d int) {
-	if *v == 0 {
+	if *v <= 0 {
 		*v = d
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"io"
+	"sync"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -36,15 +37,37 @@ func (s *Session) acceptStreams() {
 		if err != nil {
 			return
 		}
+		st := newStream(raw, s.version)
+		st.late = s.begin()
 		s.spawn(func() {
 			defer func() { <-s.requests }()
-			s.serve(newStream(raw, s.version))
+			s.serve(st)
 		})
 	}
 }
 
-// serve reads a stream's type and answers it.
+// begin counts a stream of the peer as a request being answered, and tells
+// whether it came after the session began to drain.
+func (s *Session) begin() (late bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serving++
+	return s.draining
+}
+
+// done stops counting a stream of the peer.
+func (s *Session) done() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.serving--
+	s.shrunk()
+}
+
+// serve reads a stream's type and answers it. What comes to an end, by itself
+// or by the application's doing, is waited for when the session drains.
 func (s *Session) serve(st *stream) {
+	done := sync.OnceFunc(s.done)
+	defer done()
 	_ = st.SetReadDeadline(time.Now().Add(s.setupIn))
 	t, err := s.version.ReadVarint(st.in)
 	if err != nil {
@@ -56,27 +79,10 @@ func (s *Session) serve(st *stream) {
 		st.refuse(api.StreamCancelled)
 		return
 	}
-	if finite(message.StreamType(t)) {
-		s.count(1)
-		defer s.count(-1)
+	if message.StreamType(t) == message.StreamAnnounce {
+		done()
 	}
 	handler(s, st)
-}
-
-// finite tells whether an answer of this type is waited for when the session
-// drains: it comes to an end by itself, or by the application's doing.
-func finite(t message.StreamType) bool {
-	return t == message.StreamSubscribe || t == message.StreamTrack || t == message.StreamFetch
-}
-
-// count counts the requests being answered.
-func (s *Session) count(change int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.serving += change
-	if change < 0 {
-		s.shrunk()
-	}
 }
 
 // A stream is a bidirectional stream of control messages.
@@ -85,6 +91,7 @@ type stream struct {
 	version *message.Version
 	in      *bufio.Reader
 	buf     []byte // of the message being read
+	late    bool   // the peer opened it while the session drains
 }
 
 func newStream(raw transport.Stream, v *message.Version) *stream {

@@ -12,8 +12,14 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// maxPending is how much of a group is gathered before its writer waits.
-const maxPending = 64 << 10
+const (
+	// maxPending is how much of a group is gathered before its writer waits.
+	maxPending = 64 << 10
+
+	// maxTrackPending is the same for all groups of a subscription: a handler
+	// that is faster than the link waits, however many groups it opens.
+	maxTrackPending = 1 << 20
+)
 
 // groupWriter writes a group. It implements [api.GroupWriter].
 //
@@ -36,6 +42,7 @@ type groupWriter struct {
 	room      sync.Cond            // pending was taken, or the group is over
 	pending   []byte
 	spare     []byte // the buffer that is not pending, between flushes
+	counted   int    // of pending, in the track's backlog
 	queued    bool   // with egress: pending will be taken
 	closed    bool   // no more frames
 	err       error  // the group is over, and why
@@ -98,8 +105,9 @@ func (g *groupWriter) begin(timestamp, size uint64) error {
 		return fmt.Errorf("group %d: the frame before is short by %d bytes, the group was reset", g.seq, g.body.left)
 	}
 	v := g.track.session.version
-	if size > message.MaxVarint || timestamp > message.MaxVarint {
-		return fmt.Errorf("group %d: a frame's size or timestamp is above 2^62-1", g.seq)
+	h := message.FrameHeader{Timestamp: timestamp, Size: size}
+	if err := h.Validate(v, g.timestamp); err != nil {
+		return fmt.Errorf("group %d: frame: %w", g.seq, err)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -110,7 +118,6 @@ func (g *groupWriter) begin(timestamp, size uint64) error {
 		return nil
 	}
 	g.opening(0)
-	h := message.FrameHeader{Timestamp: timestamp, Size: size}
 	g.pending = h.Append(v, g.pending, g.timestamp)
 	g.timestamp = timestamp
 	g.begun = true
@@ -144,6 +151,7 @@ func (g *groupWriter) usable() error {
 // write gathers p, waiting for room.
 func (g *groupWriter) write(p []byte) (written int, err error) {
 	for {
+		g.track.backlog.wait(g)
 		g.mu.Lock()
 		for len(g.pending) >= maxPending && g.usable() == nil {
 			g.room.Wait()
@@ -156,6 +164,8 @@ func (g *groupWriter) write(p []byte) (written int, err error) {
 		if !g.silent {
 			n = min(n, maxPending-len(g.pending))
 			g.pending = append(g.pending, p[:n]...)
+			g.counted += n
+			g.track.backlog.add(n)
 		}
 		g.submitAndUnlock()
 		written += n
@@ -287,12 +297,15 @@ func (g *groupWriter) finish(err error, inOrder bool) transport.SendStream {
 	g.done = true
 	g.err = err
 	g.pending, g.spare = nil, nil
+	counted := g.counted
+	g.counted = 0
 	g.room.Broadcast()
 	if g.cancelCtx != nil {
 		g.cancelCtx(err)
 	}
 	stream := g.stream
 	g.mu.Unlock()
+	g.track.backlog.remove(counted)
 	g.track.session.egress.remove(g)
 	g.track.groupDone(g, inOrder, err)
 	return stream
@@ -311,13 +324,15 @@ func (g *groupWriter) flush() (more bool) {
 		g.mu.Unlock()
 		return false
 	}
-	buf := g.pending
-	g.pending, g.spare = g.spare[:0], nil
+	buf, counted := g.pending, g.counted
+	g.pending, g.spare, g.counted = g.spare[:0], nil, 0
 	g.room.Broadcast()
 	g.mu.Unlock()
 
 	if len(buf) > 0 {
-		if _, err := stream.Write(buf); err != nil {
+		_, err := stream.Write(buf)
+		g.track.backlog.remove(counted)
+		if err != nil {
 			g.fail(streamError(err))
 			return false
 		}
@@ -376,6 +391,12 @@ func (g *groupWriter) end(stream transport.SendStream) {
 		return
 	}
 	g.finish(api.ErrClosed, true)
+}
+
+func (g *groupWriter) over() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.done
 }
 
 // isOpen tells whether frames may still be written.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -36,9 +37,12 @@ type incoming struct {
 
 func newIncoming(raw transport.ReceiveStream) *incoming { return &incoming{stream: raw} }
 
+var scratchPool = sync.Pool{New: func() any { return new([readAhead]byte) }}
+
 // peek reads what arrives first within a time, and tells whether anything did.
 func (in *incoming) peek(within time.Duration) bool {
-	var scratch [readAhead]byte
+	scratch := scratchPool.Get().(*[readAhead]byte)
+	defer scratchPool.Put(scratch)
 	_ = in.stream.SetReadDeadline(time.Now().Add(within))
 	n, err := in.stream.Read(scratch[:])
 	_ = in.stream.SetReadDeadline(time.Time{})

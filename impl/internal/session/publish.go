@@ -41,7 +41,7 @@ func (s *Session) accept(st *stream, m *message.Subscribe) (*publication, error)
 		Config:  s.config(&m.SubscribeParams),
 		Session: s,
 	}
-	broadcast, err := s.lookup(req.Path)
+	broadcast, err := s.lookup(st, req.Path)
 	if err != nil {
 		return nil, err
 	}
@@ -100,6 +100,7 @@ type publication struct {
 	info      api.TrackInfo
 	updated   chan struct{}
 	lane      lane // guarded by egress.mu
+	backlog   backlog
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -136,6 +137,7 @@ func newPublication(s *Session, st *stream, id uint64, b *api.Publication, req a
 		settled:   make(chan struct{}, 1),
 		lane:      lane{subscriber: wirePriority(req.Config.Priority), track: wirePriority(info.Priority)},
 	}
+	p.backlog.init()
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	stopSession := context.AfterFunc(s.ctx, func() { p.cancel(s.err()) })
 	stopBroadcast := context.AfterFunc(b.Context(), func() { p.cancel(context.Cause(b.Context())) })

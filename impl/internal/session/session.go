@@ -329,12 +329,12 @@ func (s *Session) authorize() {
 	}
 }
 
-// lookup finds what is published at a path for this session's peer.
-func (s *Session) lookup(path api.BroadcastPath) (*api.Publication, error) {
+// lookup finds what is published at a path, for a request of the peer.
+func (s *Session) lookup(st *stream, path api.BroadcastPath) (*api.Publication, error) {
 	s.mu.Lock()
-	mux, draining := s.mux, s.draining
+	mux := s.mux
 	s.mu.Unlock()
-	if draining {
+	if st.late {
 		return nil, &api.StreamError{Code: api.StreamGoingAway}
 	}
 	p, err := mux.Lookup(path)

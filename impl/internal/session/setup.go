@@ -28,7 +28,7 @@ func (s *Session) sendSetup() {
 func (s *Session) setup() *message.Setup {
 	m := &message.Setup{Hop: uint64(s.opts.Hop)}
 	c := s.opts.Config
-	if c != nil && c.LinkCost != nil {
+	if c != nil && c.LinkCost != nil && s.version.Cost {
 		m.HasCost, m.Cost = true, *c.LinkCost
 	}
 	if !s.opts.Client {

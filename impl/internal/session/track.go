@@ -74,7 +74,7 @@ func (s *Session) serveTrack(st *stream) {
 // describe asks the application for a track's description, on behalf of a
 // request that may be given up.
 func (s *Session) describe(st *stream, req api.TrackRequest) (api.TrackInfo, error) {
-	p, err := s.lookup(req.Path)
+	p, err := s.lookup(st, req.Path)
 	if err != nil {
 		return api.TrackInfo{}, err
 	}

@@ -1,0 +1,108 @@
+package impl_test
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"sync/atomic"
+	"testing"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/moqtest"
+)
+
+// BenchmarkFrames sends frames through a session in memory: one group of many,
+// as a rate and allocations a frame.
+func BenchmarkFrames(b *testing.B) {
+	for _, size := range []int{100, 1200, 64 << 10} {
+		b.Run(fmt.Sprint(size), func(b *testing.B) {
+			payload := make([]byte, size)
+			benchmark(b, int64(size), func(w api.TrackWriter, _ *atomic.Int64) {
+				g, err := w.OpenGroup(w.Context())
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				for i := range b.N {
+					if err := g.WriteFrame(api.Frame{Timestamp: uint64(i), Payload: payload}); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+				_ = g.Close()
+			})
+		})
+	}
+}
+
+// BenchmarkGroups sends groups of one frame each, no further ahead of the
+// reader than its bound on unread groups.
+func BenchmarkGroups(b *testing.B) {
+	payload := make([]byte, 1000)
+	benchmark(b, int64(len(payload)), func(w api.TrackWriter, read *atomic.Int64) {
+		for i := range b.N {
+			g, err := w.OpenGroup(w.Context())
+			if err != nil {
+				b.Error(err)
+				return
+			}
+			if err := g.WriteFrame(api.Frame{Timestamp: uint64(i), Payload: payload}); err != nil {
+				b.Error(err)
+				return
+			}
+			_ = g.Close()
+			for int64(i)-read.Load() > 500 {
+				runtime.Gosched()
+			}
+		}
+	})
+}
+
+func benchmark(b *testing.B, size int64, serve func(w api.TrackWriter, read *atomic.Int64)) {
+	mux := api.NewTrackMux()
+	server := moqtest.NewServer(mux)
+	defer server.Close()
+	s, err := server.Client().Dial(b.Context(), server.URL, api.NewTrackMux())
+	if err != nil {
+		b.Fatal(err)
+	}
+	start := make(chan struct{})
+	var read atomic.Int64
+	if err := mux.PublishFunc(b.Context(), "bench", func(w api.TrackWriter) { <-start; serve(w, &read) }); err != nil {
+		b.Fatal(err)
+	}
+	r, err := s.Subscribe(b.Context(), "bench", "track", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(size)
+	b.ReportAllocs()
+	b.ResetTimer()
+	close(start)
+	var f api.Frame
+	frames := 0
+	for {
+		g, err := r.AcceptGroup(b.Context())
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		for {
+			err := g.ReadFrame(&f)
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+			frames++
+			read.Add(1)
+		}
+	}
+	b.StopTimer()
+	if frames != b.N {
+		b.Fatalf("read %d frames of %d; gaps %v", frames, b.N, r.Gaps())
+	}
+}

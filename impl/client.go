@@ -1,0 +1,232 @@
+package impl
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"slices"
+	"sync"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/session"
+	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/quicconn"
+	"github.com/moqlite/moqlite/transport/wtconn"
+)
+
+// A Client dials sessions and ends them. The zero value is ready to use; its
+// fields are never written to, and must not change after the first Dial. A
+// client is used by reference, from any number of goroutines.
+type Client struct {
+	// TLSConfig is for QUIC and WebTransport; nil: the system's roots, and TLS
+	// 1.3. It is cloned, and the protocols to negotiate are set.
+	TLSConfig *tls.Config
+
+	// QUICConfig is for QUIC and WebTransport; nil: defaults tuned for live
+	// media. A DialWebTransportFunc brings its own.
+	QUICConfig *quic.Config
+
+	// Config sets up sessions; nil: the defaults.
+	Config *api.Config
+
+	// DialQUICFunc dials native QUIC; nil: over the client's own socket.
+	DialQUICFunc quicconn.DialAddrFunc
+
+	// DialWebTransportFunc dials WebTransport; nil: over the client's own
+	// socket, with every generation of servers.
+	DialWebTransportFunc wtconn.DialAddrFunc
+
+	// Logger gets what no error tells; nil: silence.
+	Logger *slog.Logger
+
+	// Transport, if set, replaces TLSConfig, QUICConfig and both funcs: every
+	// URL is dialled with it.
+	Transport transport.Dialer
+
+	once     sync.Once
+	dialer   transport.Dialer
+	sessions sessions
+	identity identity
+}
+
+var _ api.Client = (*Client)(nil)
+
+// Dial implements [api.Dialer].
+func (c *Client) Dial(ctx context.Context, rawURL string, mux *api.TrackMux) (api.Session, error) {
+	s, err := c.dial(ctx, rawURL, mux)
+	if err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+func (c *Client) dial(ctx context.Context, rawURL string, mux *api.TrackMux) (*session.Session, error) {
+	ctx, end, ok := c.sessions.begin(ctx, api.ErrClientClosed)
+	if !ok {
+		return nil, api.ErrClientClosed
+	}
+	defer end()
+	u, names, err := c.target(rawURL)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := c.transport().Dial(ctx, rawURL, names)
+	if err != nil {
+		return nil, c.failed(ctx, u, err)
+	}
+	if mux == nil {
+		mux = api.DefaultTrackMux
+	}
+	s, err := session.New(conn, session.Options{
+		Config: c.Config,
+		Hop:    c.identity.hop(c.Config),
+		Mux:    mux,
+		Client: true,
+		Logger: logger(c.Logger),
+	})
+	if err != nil {
+		return nil, &api.DialError{URL: redacted(u), Transport: conn.State().Transport, Phase: api.PhaseNegotiate, Err: err}
+	}
+	if err := c.settle(ctx, s); err != nil {
+		return nil, c.failed(ctx, u, &transport.DialError{Transport: conn.State().Transport, Phase: api.PhaseSetup, Err: err})
+	}
+	return s, nil
+}
+
+// settle makes s the client's, once its peer has said who it is if that is
+// waited for.
+func (c *Client) settle(ctx context.Context, s *session.Session) error {
+	var err error
+	if c.Config != nil && c.Config.WaitForSetup {
+		err = s.WaitForSetup(ctx)
+	}
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	if err == nil && !c.sessions.add(s) {
+		err = api.ErrClientClosed
+	}
+	if err != nil {
+		_ = s.Terminate(api.SessionNoError, "")
+	}
+	return err
+}
+
+// failed is the error of a dial.
+func (c *Client) failed(ctx context.Context, u *url.URL, err error) error {
+	switch {
+	case errors.Is(context.Cause(ctx), api.ErrClientClosed), errors.Is(err, api.ErrClientClosed):
+		return api.ErrClientClosed
+	case ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)):
+		err = &transport.DialError{Phase: api.PhaseConnect, Err: fmt.Errorf("%w (%w)", context.Cause(ctx), err)}
+	}
+	return session.DialError(redacted(u), err)
+}
+
+// target checks a URL and picks the versions to offer for it.
+func (c *Client) target(rawURL string) (*url.URL, []string, error) {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		// The text of the parser's error repeats the URL, credentials and all.
+		return nil, nil, &api.DialError{URL: "(malformed)", Phase: api.PhaseResolve, Err: errors.New("malformed URL")}
+	}
+	fail := func(err error) (*url.URL, []string, error) {
+		return nil, nil, &api.DialError{URL: redacted(u), Phase: api.PhaseResolve, Err: err}
+	}
+	switch {
+	case u.Scheme == "":
+		return fail(fmt.Errorf("%w: the URL has none: it begins with https://, moqt:// or the like", api.ErrUnsupportedScheme))
+	case u.Hostname() == "":
+		return fail(errors.New("the URL names no host"))
+	}
+	if err := c.Config.Validate(); err != nil {
+		return fail(err)
+	}
+	names := protocols(c.Config)
+	if len(names) == 0 {
+		return fail(errNoVersions)
+	}
+	if carriesPath(u.Scheme) || (u.Path == "" || u.Path == "/") && u.RawQuery == "" {
+		return u, names, nil
+	}
+	names = slices.DeleteFunc(names, func(name string) bool { return !session.CarriesPath(name) })
+	if len(names) == 0 {
+		return fail(fmt.Errorf("%s:// has no place for a path or a query below %s: %w", u.Scheme, api.Lite05, api.ErrNotSupported))
+	}
+	return u, names, nil
+}
+
+// carriesPath tells whether a scheme's binding takes path and query along; of
+// the others, only versions with a SETUP do.
+func carriesPath(scheme string) bool { return scheme != "moqt" && scheme != "moql" && scheme != "tcp" }
+
+// redacted is u without what may be secret.
+func redacted(u *url.URL) string {
+	clean := *u
+	clean.User = nil
+	clean.Fragment, clean.RawFragment = "", ""
+	clean.RawQuery = ""
+	if u.RawQuery != "" {
+		clean.RawQuery = "…"
+	}
+	return clean.String()
+}
+
+// transport is what the client dials with.
+func (c *Client) transport() transport.Dialer {
+	c.once.Do(func() {
+		c.dialer = c.Transport
+		if c.dialer == nil {
+			c.dialer = c.byScheme()
+		}
+	})
+	return c.dialer
+}
+
+// byScheme dials native QUIC and WebTransport over one socket.
+func (c *Client) byScheme() transport.Dialer {
+	endpoint := new(quicconn.Endpoint)
+	native := &quicconn.Dialer{Endpoint: endpoint, TLSConfig: c.TLSConfig, QUICConfig: c.QUICConfig, DialAddr: c.DialQUICFunc}
+	web := &wtconn.Dialer{Endpoint: endpoint, TLSConfig: c.TLSConfig, QUICConfig: c.QUICConfig, DialAddr: c.DialWebTransportFunc}
+	return transport.ByScheme{"moqt": native, "moql": native, "https": web, "http": web}
+}
+
+// NewTransport dials as a [Client] without a Transport does: native QUIC and
+// WebTransport by the URL's scheme, over one socket. Nil configs are the
+// defaults. It is an io.Closer.
+func NewTransport(tlsConfig *tls.Config, quicConfig *quic.Config) transport.Dialer {
+	return (&Client{TLSConfig: tlsConfig, QUICConfig: quicConfig}).byScheme()
+}
+
+// release frees the client's sockets.
+func (c *Client) release() {
+	if closer, ok := c.transport().(io.Closer); ok && c.Transport == nil {
+		_ = closer.Close()
+	}
+}
+
+// Close implements [api.Client].
+func (c *Client) Close() error {
+	c.sessions.close(c.release)
+	return nil
+}
+
+// Shutdown implements [api.Client]. nil means that every subscription served
+// was answered by its peer after its end, and that every group handed to the
+// application was read or cancelled.
+func (c *Client) Shutdown(ctx context.Context) error {
+	return c.sessions.shutdown(ctx, api.ErrClientClosed, c.release)
+}
+
+func logger(l *slog.Logger) *slog.Logger {
+	if l == nil {
+		return slog.New(slog.DiscardHandler)
+	}
+	return l
+}

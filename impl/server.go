@@ -1,0 +1,303 @@
+package impl
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/devcert"
+	"github.com/moqlite/moqlite/impl/internal/session"
+	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/quicconn"
+	"github.com/moqlite/moqlite/transport/wtconn"
+)
+
+// A Server accepts sessions: WebTransport and native QUIC on one UDP port. On
+// the TCP port of the same number it answers GET /certificate.sha256, by which
+// development clients pin its certificate. The fields must not change once it
+// listens.
+type Server struct {
+	// Addr is host:port; an empty host is all addresses, and port 0 (or an
+	// empty Addr) any free one.
+	Addr string
+
+	// TLSConfig holds the certificate; nil: one for development is made, for
+	// localhost.
+	TLSConfig *tls.Config
+
+	// QUICConfig; nil: defaults tuned for live media.
+	QUICConfig *quic.Config
+
+	// Config sets up sessions; nil: the defaults.
+	Config *api.Config
+
+	// Logger gets what no error tells; nil: silence.
+	Logger *slog.Logger
+
+	// Mux is what peers may subscribe to; nil: [api.DefaultTrackMux].
+	Mux *api.TrackMux
+
+	// Handler is told of each session that was let in, in a goroutine of its
+	// own; the session lives on when it returns. Nil: none.
+	Handler func(api.Session)
+
+	// Authorize lets a session in or not: the URL in its state has the path
+	// and the query that the client asked for. The mux that it returns is what
+	// this peer may subscribe to; nil is Mux. Nil: everyone is let in.
+	Authorize func(ctx context.Context, s api.SessionState) (*api.TrackMux, error)
+
+	// Origins are the web pages that may connect, as scheme://host[:port];
+	// nil: any.
+	Origins []string
+
+	// ListenFunc, if set, replaces Addr, TLSConfig, QUICConfig and Origins:
+	// connections come from what it returns, and negotiate one of protocols,
+	// the versions of Config.
+	ListenFunc func(protocols []string) (transport.Listener, error)
+
+	mu       sync.Mutex
+	bound    *binding
+	sessions sessions
+	identity identity
+}
+
+var _ api.Server = (*Server)(nil)
+
+// A binding is what a server listens on.
+type binding struct {
+	listener transport.Listener
+	web      *wtconn.Server // nil with a ListenFunc, as what follows
+	http     *http.Server
+	tcp      net.Listener
+}
+
+// Listen implements [api.Server].
+func (s *Server) Listen() (net.Addr, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.sessions.over() {
+		return nil, api.ErrServerClosed
+	}
+	if s.bound != nil {
+		return nil, fmt.Errorf("listen: the server listens on %v already", s.bound.listener.Addr())
+	}
+	if err := s.Config.Validate(); err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	b, err := s.bind()
+	if err != nil {
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	s.bound = b
+	return b.listener.Addr(), nil
+}
+
+func (s *Server) bind() (*binding, error) {
+	names := protocols(s.Config)
+	if len(names) == 0 {
+		return nil, errNoVersions
+	}
+	if s.ListenFunc != nil {
+		l, err := s.ListenFunc(names)
+		if err != nil {
+			return nil, err
+		}
+		return &binding{listener: l}, nil
+	}
+	tlsConfig := s.TLSConfig
+	if tlsConfig == nil {
+		cert, err := devcert.New()
+		if err != nil {
+			return nil, err
+		}
+		tlsConfig = &tls.Config{Certificates: []tls.Certificate{cert}}
+	}
+	b := &binding{}
+	b.web = &wtconn.Server{Protocols: names, Origins: s.Origins, Accept: s.admit}
+	// The TCP port is that of the UDP port: where any will do, one that is
+	// free in both is looked for.
+	var err error
+	for range 16 {
+		if err = b.listen(s.Addr, tlsConfig, s.QUICConfig, names); err == nil {
+			b.http = &http.Server{Handler: certificateHandler(tlsConfig), ReadHeaderTimeout: 10 * time.Second}
+			return b, nil
+		}
+		if _, port, splitErr := net.SplitHostPort(s.Addr); s.Addr != "" && splitErr == nil && port != "0" {
+			break
+		}
+	}
+	return nil, err
+}
+
+func (b *binding) listen(addr string, tlsConfig *tls.Config, quicConfig *quic.Config, names []string) error {
+	if addr == "" {
+		addr = ":0"
+	}
+	l, err := quicconn.Listen(addr, tlsConfig, quicConfig, quicconn.ListenOptions{Protocols: names, H3: b.web.ServeQUICConn})
+	if err != nil {
+		return err
+	}
+	b.tcp, err = net.Listen("tcp", l.Addr().String())
+	if err != nil {
+		_ = l.Close()
+		return err
+	}
+	b.listener = l
+	return nil
+}
+
+// certificateHandler tells the fingerprint of the certificate in use.
+func certificateHandler(c *tls.Config) http.Handler {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /certificate.sha256", func(w http.ResponseWriter, r *http.Request) {
+		cert, err := leaf(c, r.Host)
+		if err != nil {
+			http.Error(w, "no certificate", http.StatusNotFound)
+			return
+		}
+		sum := devcert.Fingerprint(*cert)
+		w.Header().Set("Content-Type", "text/plain")
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		_, _ = w.Write([]byte(hex.EncodeToString(sum[:])))
+	})
+	return mux
+}
+
+// leaf is the certificate that a client of host is shown.
+func leaf(c *tls.Config, host string) (*tls.Certificate, error) {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	if c.GetCertificate != nil {
+		cert, err := c.GetCertificate(&tls.ClientHelloInfo{ServerName: host})
+		if cert != nil || err != nil {
+			return cert, err
+		}
+	}
+	if len(c.Certificates) == 0 {
+		return nil, errors.New("no certificate")
+	}
+	return &c.Certificates[0], nil
+}
+
+// ListenAndServe implements [api.Server].
+func (s *Server) ListenAndServe() error {
+	s.mu.Lock()
+	listening := s.bound != nil
+	s.mu.Unlock()
+	if !listening {
+		if _, err := s.Listen(); err != nil {
+			return err
+		}
+	}
+	s.mu.Lock()
+	b := s.bound
+	s.mu.Unlock()
+	if b.http != nil {
+		go func() { _ = b.http.Serve(b.tcp) }()
+	}
+	for {
+		conn, err := b.listener.Accept(context.Background())
+		if s.sessions.over() {
+			if err == nil {
+				_ = conn.CloseWithError(uint64(api.SessionNoError), "going away")
+			}
+			return api.ErrServerClosed
+		}
+		if err != nil {
+			return fmt.Errorf("accept: %w", err)
+		}
+		go s.serve(conn, session.Options{Mux: s.mux(), Authorize: s.Authorize})
+	}
+}
+
+func (s *Server) mux() *api.TrackMux {
+	if s.Mux == nil {
+		return api.DefaultTrackMux
+	}
+	return s.Mux
+}
+
+// admit decides on a WebTransport session before it is answered.
+func (s *Server) admit(ctx context.Context, state transport.State) (func(transport.Conn), error) {
+	mux := s.mux()
+	if s.Authorize != nil {
+		theirs, err := s.Authorize(ctx, api.SessionState{
+			Version:   api.Version(state.Protocol),
+			Transport: state.Transport,
+			URL:       state.URL,
+			TLS:       state.TLS,
+			Local:     state.Local,
+			Remote:    state.Remote,
+		})
+		if err != nil {
+			return nil, errors.Join(transport.ErrUnauthorized, err)
+		}
+		if theirs != nil {
+			mux = theirs
+		}
+	}
+	return func(conn transport.Conn) { s.serve(conn, session.Options{Mux: mux}) }, nil
+}
+
+// serve makes a session of a connection and stays with it until it ends.
+func (s *Server) serve(conn transport.Conn, o session.Options) {
+	_, end, ok := s.sessions.begin(context.Background(), api.ErrServerClosed)
+	if !ok {
+		_ = conn.CloseWithError(uint64(api.SessionNoError), "going away")
+		return
+	}
+	o.Config, o.Hop, o.Logger = s.Config, s.identity.hop(s.Config), logger(s.Logger)
+	ss, err := session.New(conn, o)
+	if err == nil && !s.sessions.add(ss) {
+		err = ss.Terminate(api.SessionNoError, "going away")
+	}
+	end()
+	if err != nil {
+		o.Logger.Info("session refused", "remote", conn.State().Remote, "error", err)
+		return
+	}
+	if ss.Ready(context.Background()) == nil && s.Handler != nil {
+		go s.Handler(ss)
+	}
+	ss.Wait()
+}
+
+// Close implements [api.Server].
+func (s *Server) Close() error {
+	s.sessions.close(s.release)
+	return nil
+}
+
+// Shutdown implements [api.Server].
+func (s *Server) Shutdown(ctx context.Context) error {
+	return s.sessions.shutdown(ctx, api.ErrServerClosed, s.release)
+}
+
+// release frees what the server listens on.
+func (s *Server) release() {
+	s.mu.Lock()
+	b := s.bound
+	s.mu.Unlock()
+	if b == nil {
+		return
+	}
+	if b.http != nil {
+		_ = b.http.Close()
+		_ = b.tcp.Close()
+	}
+	if b.web != nil {
+		_ = b.web.Close()
+	}
+	_ = b.listener.Close()
+}

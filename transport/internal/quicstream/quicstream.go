@@ -1,0 +1,132 @@
+// Package quicstream adapts the streams of quic-go, and of libraries with
+// streams like them, to package transport, and quic-go's counters. Beside the errors, it sees to what
+// those streams do not promise: Close during a Write, contexts whose causes are
+// transport's, and a prefix that goes out with the first bytes.
+package quicstream
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/moqlite/moqlite/transport"
+)
+
+// An Owner is the connection that streams belong to.
+type Owner interface {
+	// StreamCode is a code as the library's stream takes it.
+	StreamCode(code uint64) quic.StreamErrorCode
+
+	// StreamError translates the error of a stream: into a
+	// [*transport.StreamError] if it is one stream's, else into the
+	// [*transport.ConnError] of the connection's end. It may wait for the
+	// latter. It is not asked about ends of streams, deadlines, and streams
+	// closed here.
+	StreamError(err error) error
+}
+
+// A PlainWriter is a library's sending half that can do no more than it must.
+type PlainWriter interface {
+	io.WriteCloser
+	CancelWrite(quic.StreamErrorCode)
+	SetWriteDeadline(time.Time) error
+	Context() context.Context
+}
+
+// A Writer is a sending half of quic-go.
+type Writer interface {
+	PlainWriter
+	TryWriteAll([]byte) error
+	SetPriority(urgency int8, incremental bool)
+	SetReliableBoundary()
+}
+
+// A PlainReader is a library's receiving half that can do no more than it must.
+type PlainReader interface {
+	io.Reader
+	CancelRead(quic.StreamErrorCode)
+	SetReadDeadline(time.Time) error
+}
+
+// A Reader is a receiving half of quic-go.
+type Reader interface {
+	PlainReader
+	SetReceiveFinalSizeCallback(func(int64))
+}
+
+var (
+	_ Writer = (*quic.SendStream)(nil)
+	_ Writer = (*quic.Stream)(nil)
+	_ Reader = (*quic.ReceiveStream)(nil)
+	_ Reader = (*quic.Stream)(nil)
+)
+
+// translate turns a library's error into transport's.
+func translate(o Owner, err error) error {
+	switch {
+	case err == nil, err == io.EOF:
+		return err
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return os.ErrDeadlineExceeded
+	case errors.Is(err, quic.ErrStreamClosed):
+		return net.ErrClosed
+	}
+	return o.StreamError(err)
+}
+
+// A Stream is a bidirectional stream.
+type Stream struct {
+	Send
+	Receive
+}
+
+// NewStream adapts s. The peer reads prefix, which may be nil, before anything
+// else.
+func NewStream(o Owner, s *quic.Stream, prefix []byte) *Stream {
+	stream := new(Stream)
+	stream.Send.init(o, s, prefix)
+	stream.Receive.init(o, s)
+	return stream
+}
+
+// A PlainStream is a bidirectional stream without optional abilities.
+type PlainStream struct {
+	PlainSend
+	PlainReceive
+}
+
+// NewPlainStream adapts the halves of one stream.
+func NewPlainStream(o Owner, w PlainWriter, r PlainReader) *PlainStream {
+	stream := new(PlainStream)
+	stream.PlainSend.init(o, w)
+	stream.PlainReceive.init(o, r)
+	return stream
+}
+
+var (
+	_ transport.Stream            = (*Stream)(nil)
+	_ transport.SendStream        = (*Send)(nil)
+	_ transport.ReceiveStream     = (*Receive)(nil)
+	_ transport.Prioritizer       = (*Send)(nil)
+	_ transport.ReliableResetter  = (*Send)(nil)
+	_ transport.FinalSizeNotifier = (*Receive)(nil)
+	_ transport.Stream            = (*PlainStream)(nil)
+	_ transport.SendStream        = (*PlainSend)(nil)
+	_ transport.ReceiveStream     = (*PlainReceive)(nil)
+)
+
+// Stats translates quic-go's counters.
+func Stats(q *quic.Conn) transport.Stats {
+	s := q.ConnectionStats()
+	return transport.Stats{
+		MinRTT: s.MinRTT, RTT: s.SmoothedRTT, RTTVar: s.MeanDeviation,
+		BytesSent: s.BytesSent, BytesReceived: s.BytesReceived, BytesLost: s.BytesLost,
+		PacketsSent: s.PacketsSent, PacketsReceived: s.PacketsReceived, PacketsLost: s.PacketsLost,
+		CongestionWindow: s.CongestionWindow,
+	}
+}

@@ -1,0 +1,45 @@
+// Package stated gives connections that others made the URL that they were
+// dialled for.
+package stated
+
+import (
+	"net/url"
+
+	"github.com/moqlite/moqlite/transport"
+)
+
+// WithURL is c with u as its State's URL. It has datagrams and statistics if c
+// has.
+func WithURL(c transport.Conn, u *url.URL) transport.Conn {
+	state := c.State()
+	state.URL = u
+	plain := conn{Conn: c, state: state}
+	d, datagrams := c.(transport.DatagramConn)
+	s, stats := c.(transport.StatsConn)
+	switch {
+	case datagrams && stats:
+		return &struct {
+			conn
+			transport.DatagramConn
+			transport.StatsConn
+		}{plain, d, s}
+	case datagrams:
+		return &struct {
+			conn
+			transport.DatagramConn
+		}{plain, d}
+	case stats:
+		return &struct {
+			conn
+			transport.StatsConn
+		}{plain, s}
+	}
+	return &plain
+}
+
+type conn struct {
+	transport.Conn
+	state transport.State
+}
+
+func (c *conn) State() transport.State { return c.state }

@@ -1,0 +1,126 @@
+// Package wire holds the provider sets of github.com/google/wire from which
+// applications build what package api names, and injectors made of them for
+// those who need no set of their own.
+//
+// Every set has one input, [Options], so that another transport is another
+// word:
+//
+//	func newApp(o moqwire.Options) (*App, func(), error) {
+//		panic(gwire.Build(NewApp, moqwire.Client, moqwire.QUIC))
+//	}
+//
+// The sets and what they give:
+//
+//	Client        api.Client, api.Dialer and a cleanup that closes the client; needs a transport.Dialer
+//	Server        api.Server and a cleanup that closes the server; needs nothing else
+//	MemoryServer  the same, listening in Options.Network
+//	QUIC          transport.Dialer for moqt:// and moql://
+//	WebTransport  transport.Dialer for https://, and http:// for development servers
+//	Memory        transport.Dialer for any URL, within Options.Network
+//	ByScheme      transport.Dialer that picks QUIC or WebTransport by the URL's scheme
+package wire
+
+import (
+	"crypto/tls"
+	"errors"
+	"io"
+	"log/slog"
+
+	gwire "github.com/google/wire"
+	"github.com/quic-go/quic-go"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl"
+	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/memconn"
+	"github.com/moqlite/moqlite/transport/quicconn"
+	"github.com/moqlite/moqlite/transport/wtconn"
+)
+
+// Options are the input of every set. The zero value is all defaults; a set
+// looks at what concerns it.
+type Options struct {
+	TLSConfig  *tls.Config
+	QUICConfig *quic.Config
+	Config     *api.Config
+	Logger     *slog.Logger
+
+	// Network is where Memory dials and MemoryServer listens; nil is a network
+	// of its own, in which there is nobody else.
+	Network *memconn.Network
+
+	// Addr, Host and Mux are for servers: where QUIC and WebTransport listen,
+	// which host of the Network it is in memory, and what is served.
+	Addr string
+	Host string
+	Mux  *api.TrackMux
+}
+
+// The sets; see the package's documentation for what each gives.
+var (
+	Client       = gwire.NewSet(ProvideClient, gwire.Bind(new(api.Dialer), new(api.Client)))
+	Server       = gwire.NewSet(ProvideServer)
+	MemoryServer = gwire.NewSet(ProvideMemoryServer)
+	QUIC         = gwire.NewSet(ProvideQUIC)
+	WebTransport = gwire.NewSet(ProvideWebTransport)
+	Memory       = gwire.NewSet(ProvideMemory)
+	ByScheme     = gwire.NewSet(ProvideByScheme)
+)
+
+// ProvideQUIC dials native QUIC, over a socket of its own.
+func ProvideQUIC(o Options) transport.Dialer {
+	return &quicconn.Dialer{TLSConfig: o.TLSConfig, QUICConfig: o.QUICConfig}
+}
+
+// ProvideWebTransport dials WebTransport, over a socket of its own.
+func ProvideWebTransport(o Options) transport.Dialer {
+	return &wtconn.Dialer{TLSConfig: o.TLSConfig, QUICConfig: o.QUICConfig}
+}
+
+// ProvideMemory dials within o.Network, whatever the URL's scheme.
+func ProvideMemory(o Options) transport.Dialer {
+	if o.Network == nil {
+		return new(memconn.Network)
+	}
+	return o.Network
+}
+
+// ProvideByScheme dials native QUIC or WebTransport over one socket.
+func ProvideByScheme(o Options) transport.Dialer {
+	return impl.NewTransport(o.TLSConfig, o.QUICConfig)
+}
+
+// ProvideClient makes a client that dials with d, and a cleanup that closes
+// both.
+func ProvideClient(d transport.Dialer, o Options) (api.Client, func()) {
+	c := &impl.Client{Transport: d, Config: o.Config, Logger: o.Logger}
+	return c, func() {
+		_ = c.Close()
+		if closer, ok := d.(io.Closer); ok {
+			_ = closer.Close()
+		}
+	}
+}
+
+// ProvideServer makes a server of WebTransport and native QUIC at o.Addr, and a
+// cleanup that closes it.
+func ProvideServer(o Options) (api.Server, func()) {
+	s := &impl.Server{
+		Addr: o.Addr, TLSConfig: o.TLSConfig, QUICConfig: o.QUICConfig,
+		Config: o.Config, Logger: o.Logger, Mux: o.Mux,
+	}
+	return s, func() { _ = s.Close() }
+}
+
+// ProvideMemoryServer makes a server at o.Host in o.Network, and a cleanup that
+// closes it.
+func ProvideMemoryServer(o Options) (api.Server, func()) {
+	s := &impl.Server{Config: o.Config, Logger: o.Logger, Mux: o.Mux}
+	s.ListenFunc = func(protocols []string) (transport.Listener, error) {
+		if o.Network == nil {
+			return nil, errors.New("a server in memory needs Options.Network, where its clients dial")
+		}
+		return o.Network.Listen(o.Host, protocols, nil)
+	}
+	return s, func() { _ = s.Close() }
+}
