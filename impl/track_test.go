@@ -437,7 +437,7 @@ func TestAuthorize(t *testing.T) {
 		t.Run(string(v), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				public, private := api.NewTrackMux(), api.NewTrackMux()
-				publishGroups(t, private, "room", 1)
+				publish(t, private, func(w api.TrackWriter) { <-w.Context().Done() })
 				server := moqtest.NewUnstartedServer(public)
 				server.Config.Authorize = func(_ context.Context, s api.SessionState) (*api.TrackMux, error) {
 					switch s.URL.Query().Get("jwt") {
