@@ -80,13 +80,10 @@ func (c *Client) dial(ctx context.Context, rawURL string, mux *api.TrackMux) (*s
 	if err != nil {
 		return nil, c.failed(ctx, u, err)
 	}
-	if mux == nil {
-		mux = api.DefaultTrackMux
-	}
 	s, err := session.New(conn, session.Options{
 		Config: c.Config,
 		Hop:    c.identity.hop(c.Config),
-		Mux:    mux,
+		Mux:    orDefault(mux, api.DefaultTrackMux),
 		Client: true,
 		Logger: logger(c.Logger),
 	})

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"runtime/debug"
 	"sync"
 	"time"
 
@@ -69,6 +70,7 @@ type Server struct {
 	bound    *binding
 	sessions sessions
 	identity identity
+	tasks    sync.WaitGroup // of accepting and serving
 }
 
 var _ api.Server = (*Server)(nil)
@@ -204,7 +206,7 @@ func (s *Server) ListenAndServe() error {
 	b := s.bound
 	s.mu.Unlock()
 	if b.http != nil {
-		go func() { _ = b.http.Serve(b.tcp) }()
+		s.tasks.Go(func() { _ = b.http.Serve(b.tcp) })
 	}
 	for {
 		conn, err := b.listener.Accept(context.Background())
@@ -217,37 +219,46 @@ func (s *Server) ListenAndServe() error {
 		if err != nil {
 			return fmt.Errorf("accept: %w", err)
 		}
-		go s.serve(conn, session.Options{Mux: s.mux(), Authorize: s.Authorize})
+		s.tasks.Go(func() { s.serve(conn, session.Options{Mux: s.mux(), Authorize: s.Authorize}) })
 	}
 }
 
-func (s *Server) mux() *api.TrackMux {
-	if s.Mux == nil {
-		return api.DefaultTrackMux
-	}
-	return s.Mux
-}
+func (s *Server) mux() *api.TrackMux { return orDefault(s.Mux, api.DefaultTrackMux) }
 
-// admit decides on a WebTransport session before it is answered.
+// admit decides on a WebTransport session before it is answered. The
+// application is asked in a goroutine that is not waited for, so that it may
+// close the server.
 func (s *Server) admit(ctx context.Context, state transport.State) (func(transport.Conn), error) {
-	mux := s.mux()
+	mux, err := s.mux(), error(nil)
 	if s.Authorize != nil {
-		theirs, err := s.Authorize(ctx, api.SessionState{
-			Version:   api.Version(state.Protocol),
-			Transport: state.Transport,
-			URL:       state.URL,
-			TLS:       state.TLS,
-			Local:     state.Local,
-			Remote:    state.Remote,
+		type answer struct {
+			mux *api.TrackMux
+			err error
+		}
+		answered := make(chan answer, 1)
+		go s.protect("Authorize", func() {
+			a := answer{err: errPanicked}
+			defer func() { answered <- a }()
+			a.mux, a.err = s.Authorize(ctx, session.State(state))
 		})
-		if err != nil {
-			return nil, errors.Join(transport.ErrUnauthorized, err)
+		select {
+		case a := <-answered:
+			mux, err = orDefault(a.mux, mux), a.err
+		case <-ctx.Done():
+			err = context.Cause(ctx)
 		}
-		if theirs != nil {
-			mux = theirs
-		}
+	}
+	if err != nil {
+		return nil, errors.Join(transport.ErrUnauthorized, err)
 	}
 	return func(conn transport.Conn) { s.serve(conn, session.Options{Mux: mux}) }, nil
+}
+
+func orDefault(mux, otherwise *api.TrackMux) *api.TrackMux {
+	if mux == nil {
+		return otherwise
+	}
+	return mux
 }
 
 // serve makes a session of a connection and stays with it until it ends.
@@ -268,9 +279,21 @@ func (s *Server) serve(conn transport.Conn, o session.Options) {
 		return
 	}
 	if ss.Ready(context.Background()) == nil && s.Handler != nil {
-		go s.Handler(ss)
+		go s.protect("Handler", func() { s.Handler(ss) })
 	}
 	ss.Wait()
+}
+
+var errPanicked = errors.New("the hook panicked")
+
+// protect keeps a panic of the application's from ending the process.
+func (s *Server) protect(name string, hook func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			logger(s.Logger).Error("hook panicked", "hook", name, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
+		}
+	}()
+	hook()
 }
 
 // Close implements [api.Server].
@@ -300,4 +323,5 @@ func (s *Server) release() {
 		_ = b.web.Close()
 	}
 	_ = b.listener.Close()
+	s.tasks.Wait()
 }

@@ -107,20 +107,25 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 		subs:     make(map[uint64]*subscription),
 		pubs:     make(map[uint64]*publication),
 		changed:  make(chan struct{}),
-		state: api.SessionState{
-			Version:   api.Version(state.Protocol),
-			Transport: state.Transport,
-			URL:       state.URL,
-			TLS:       state.TLS,
-			Local:     state.Local,
-			Remote:    state.Remote,
-		},
+		state:    State(state),
 	}
 	s.setConfig(opts.Config)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.egress = newEgress(s)
 	s.start()
 	return s, nil
+}
+
+// State is what a connection says of a session on it.
+func State(s transport.State) api.SessionState {
+	return api.SessionState{
+		Version:   api.Version(s.Protocol),
+		Transport: s.Transport,
+		URL:       s.URL,
+		TLS:       s.TLS,
+		Local:     s.Local,
+		Remote:    s.Remote,
+	}
 }
 
 // setConfig takes the user's settings, or the documented defaults.
