@@ -8,4 +8,15 @@ require (
 	go.uber.org/mock v0.6.0
 )
 
+require (
+	github.com/dunglas/httpsfv v1.1.2 // indirect
+	github.com/quic-go/qpack v0.6.0 // indirect
+	github.com/quic-go/quic-go v0.64.1 // indirect
+	github.com/quic-go/webtransport-go v0.13.0 // indirect
+	golang.org/x/crypto v0.54.0 // indirect
+	golang.org/x/net v0.56.0 // indirect
+	golang.org/x/sys v0.49.0 // indirect
+	golang.org/x/text v0.40.0 // indirect
+)
+
 replace github.com/moqlite/moqlite => ../../..

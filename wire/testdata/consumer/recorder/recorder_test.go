@@ -56,7 +56,7 @@ type fixture struct {
 	ctrl   *gomock.Controller
 	client *mocks.MockClient
 	log    *log
-	*recorder.Recorder
+	rec    *recorder.Recorder
 }
 
 func inBubble(t *testing.T, f func(f *fixture)) {
@@ -85,7 +85,7 @@ func (f *fixture) dials(s api.Session, err error) *mocks.MockClientDialCall {
 // run runs the recorder until ctx ends.
 func (f *fixture) run(ctx context.Context) <-chan error {
 	done := make(chan error, 1)
-	go func() { done <- f.Run(ctx) }()
+	go func() { done <- f.rec.Run(ctx) }()
 	return done
 }
 
@@ -181,7 +181,7 @@ func TestDialErrors(t *testing.T) {
 				}
 				ctx, cancel := context.WithTimeout(f.Context(), 4*time.Second)
 				defer cancel()
-				err := f.Run(ctx)
+				err := f.rec.Run(ctx)
 				if test.again != errors.Is(err, context.DeadlineExceeded) {
 					f.Errorf("Run: %v", err)
 				}
@@ -234,7 +234,7 @@ func TestStop(t *testing.T) {
 	t.Run("in order", func(t *testing.T) {
 		inBubble(t, func(f *fixture) {
 			f.client.EXPECT().Shutdown(gomock.Any()).Return(nil)
-			if err := f.Stop(f.Context()); err != nil {
+			if err := f.rec.Stop(f.Context()); err != nil {
 				f.Error(err)
 			}
 		})
@@ -250,7 +250,7 @@ func TestStop(t *testing.T) {
 			)
 			ctx, cancel := context.WithTimeout(f.Context(), time.Second)
 			defer cancel()
-			if err := f.Stop(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			if err := f.rec.Stop(ctx); !errors.Is(err, context.DeadlineExceeded) {
 				f.Errorf("Stop: %v", err)
 			}
 		})
@@ -267,7 +267,7 @@ func TestStop(t *testing.T) {
 			f.client.EXPECT().Close().DoAndReturn(func() error { close(closed); return nil })
 			done := f.run(f.Context())
 			synctest.Wait()
-			_ = f.Stop(f.Context())
+			_ = f.rec.Stop(f.Context())
 			if err := <-done; !errors.Is(err, api.ErrClientClosed) {
 				f.Errorf("Run: %v", err)
 			}
