@@ -1,5 +1,6 @@
 // Package quicstream adapts the streams of quic-go, and of libraries with
-// streams like them, to package transport, and quic-go's counters. Beside the errors, it sees to what
+// streams like them, to package transport, and has what
+// the adaptors of connections share. Beside the errors, it sees to what
 // those streams do not promise: Close during a Write, contexts whose causes are
 // transport's, and a prefix that goes out with the first bytes.
 package quicstream
@@ -119,14 +120,3 @@ var (
 	_ transport.SendStream        = (*PlainSend)(nil)
 	_ transport.ReceiveStream     = (*PlainReceive)(nil)
 )
-
-// Stats translates quic-go's counters.
-func Stats(q *quic.Conn) transport.Stats {
-	s := q.ConnectionStats()
-	return transport.Stats{
-		MinRTT: s.MinRTT, RTT: s.SmoothedRTT, RTTVar: s.MeanDeviation,
-		BytesSent: s.BytesSent, BytesReceived: s.BytesReceived, BytesLost: s.BytesLost,
-		PacketsSent: s.PacketsSent, PacketsReceived: s.PacketsReceived, PacketsLost: s.PacketsLost,
-		CongestionWindow: s.CongestionWindow,
-	}
-}

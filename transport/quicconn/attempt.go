@@ -1,0 +1,96 @@
+package quicconn
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/quic-go/quic-go"
+)
+
+// probeDelay is how long a handshake may go without an answer until the address
+// is probed.
+const probeDelay = time.Second
+
+// A dial is what the attempts at all addresses of a host have in common.
+type dial struct {
+	transport *quic.Transport
+	tls       *tls.Config
+	conf      *quic.Config
+	probes    bool // whether probes make sense
+}
+
+// attempt dials one address. Beside a handshake that takes long it probes the
+// address: quic-go's socket is not told that nothing listens there.
+func (d *dial) attempt(ctx context.Context, addr *net.UDPAddr) (*quic.Conn, error) {
+	dialCtx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	p := d.probe(dialCtx, addr, probeDelay, stop)
+	c, err := d.transport.Dial(dialCtx, addr, d.tls, d.conf)
+	if err == nil {
+		stop(nil)
+		<-p.done
+		return c, nil
+	}
+	if isTimeout(err) {
+		if p.early() {
+			p = d.probe(dialCtx, addr, 0, stop)
+		}
+	} else {
+		stop(nil)
+	}
+	<-p.done
+	return nil, d.explain(ctx, addr, err, p.verdict)
+}
+
+// A probing is a probe that waits, runs, or is over.
+type probing struct {
+	begun   chan struct{} // closed when it begins
+	done    chan struct{} // closed when it is over
+	verdict verdict       // once it is over
+}
+
+// probe probes addr after a delay, unless ctx ends. If nothing listens there,
+// it ends the dial.
+func (d *dial) probe(ctx context.Context, addr *net.UDPAddr, delay time.Duration, stop context.CancelCauseFunc) *probing {
+	p := &probing{begun: make(chan struct{}), done: make(chan struct{})}
+	if !d.probes {
+		close(p.begun)
+		close(p.done)
+		return p
+	}
+	go func() {
+		defer close(p.done)
+		timer := time.NewTimer(delay)
+		defer timer.Stop()
+		select {
+		case <-ctx.Done():
+			return
+		case <-timer.C:
+		}
+		close(p.begun)
+		if p.verdict = probe(ctx, addr); p.verdict == verdictRefused {
+			stop(errRefused)
+		}
+	}()
+	return p
+}
+
+// early says that the probe has not begun.
+func (p *probing) early() bool {
+	select {
+	case <-p.begun:
+		return false
+	default:
+		return true
+	}
+}
+
+// isTimeout says that a dial failed since the handshake did not come to an end.
+func isTimeout(err error) bool {
+	_, handshake := errors.AsType[*quic.HandshakeTimeoutError](err)
+	_, idle := errors.AsType[*quic.IdleTimeoutError](err)
+	return handshake || idle
+}

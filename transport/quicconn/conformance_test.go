@@ -1,0 +1,101 @@
+package quicconn_test
+
+import (
+	"net"
+	"testing"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/certtest"
+	"github.com/moqlite/moqlite/transport/quicconn"
+	"github.com/moqlite/moqlite/transport/transporttest"
+)
+
+const protocol = "moq-lite-06"
+
+func TestConformance(t *testing.T) {
+	transporttest.TestConn(t, transporttest.Options{
+		Pair:   func(t *testing.T) (client, server transport.Conn) { return pair(t, nil) },
+		Small:  func(t *testing.T) (client, server transport.Conn) { return pair(t, small()) },
+		Listen: endpoint,
+	})
+}
+
+// small has the limits that the suite wants to reach.
+func small() *quic.Config {
+	c := quicconn.DefaultConfig()
+	c.MaxIncomingStreams, c.MaxIncomingUniStreams = 4, 4
+	c.InitialStreamReceiveWindow, c.MaxStreamReceiveWindow = 64<<10, 64<<10
+	c.InitialConnectionReceiveWindow, c.MaxConnectionReceiveWindow = 160<<10, 160<<10
+	return c
+}
+
+func pair(t *testing.T, conf *quic.Config) (client, server transport.Conn) {
+	t.Helper()
+	l, d := listen(t, conf, quicconn.ListenOptions{Protocols: []string{protocol}})
+	client, err := d.Dial(t.Context(), urlOf(l), []string{protocol})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err = l.Accept(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, server
+}
+
+// listen makes a listener, and a dialer that trusts it.
+func listen(t *testing.T, conf *quic.Config, o quicconn.ListenOptions) (*quicconn.Listener, *quicconn.Dialer) {
+	t.Helper()
+	serverTLS, clientTLS := certtest.Pair(t)
+	l, err := quicconn.Listen("127.0.0.1:0", serverTLS, conf, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &quicconn.Dialer{TLSConfig: clientTLS, QUICConfig: conf}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l, d
+}
+
+func urlOf(l *quicconn.Listener) string { return "moqt://" + l.Addr().String() + "/live?token=x" }
+
+func endpoint(t *testing.T, protocols []string) transporttest.Endpoint {
+	l, d := listen(t, nil, quicconn.ListenOptions{Protocols: protocols})
+	return transporttest.Endpoint{
+		Listener:  l,
+		Dialer:    d,
+		URL:       urlOf(l),
+		DeadURL:   "moqt://" + unused(t),
+		SilentURL: "moqt://" + silent(t),
+	}
+}
+
+// unused is an address that nothing listens at.
+func unused(t *testing.T) string {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return c.LocalAddr().String()
+}
+
+// silent is an address from where nothing comes back.
+func silent(t *testing.T) string {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c.LocalAddr().String()
+}

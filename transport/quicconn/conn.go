@@ -1,0 +1,169 @@
+package quicconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/h3code"
+	"github.com/moqlite/moqlite/transport/internal/quicstream"
+)
+
+// maxCode is the largest number that QUIC can carry.
+const maxCode = 1<<62 - 1
+
+// A conn is a connection of native QUIC.
+type conn struct {
+	quic   *quic.Conn
+	state  transport.State
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+}
+
+var (
+	_ transport.Conn         = (*conn)(nil)
+	_ transport.DatagramConn = (*conn)(nil)
+	_ transport.StatsConn    = (*conn)(nil)
+	_ quicstream.Owner       = (*conn)(nil)
+)
+
+// Wrap adapts a connection whose handshake is complete, or waits for that. The
+// ALPN is the moq-lite version. The connection is the adaptor's from then on.
+func Wrap(c *quic.Conn) transport.Conn { return wrap(c, nil) }
+
+func wrap(q *quic.Conn, u *url.URL) *conn {
+	state := q.ConnectionState().TLS
+	c := &conn{quic: q, state: transport.State{
+		Protocol:  state.NegotiatedProtocol,
+		Transport: transportName,
+		Local:     q.LocalAddr(),
+		Remote:    q.RemoteAddr(),
+		TLS:       &state,
+		URL:       u,
+	}}
+	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	context.AfterFunc(q.Context(), func() { c.end(context.Cause(q.Context())) })
+	return c
+}
+
+// end notes how the connection ended, unless that is known.
+func (c *conn) end(err error) *transport.ConnError {
+	c.cancel(connError(err))
+	e, _ := context.Cause(c.ctx).(*transport.ConnError)
+	return e
+}
+
+// connError translates an error that ended a connection.
+func connError(err error) *transport.ConnError {
+	if app, ok := errors.AsType[*quic.ApplicationError](err); ok {
+		return &transport.ConnError{Code: uint64(app.ErrorCode), Reason: app.ErrorMessage, Remote: app.Remote}
+	}
+	return quicstream.Lost(err)
+}
+
+// StreamCode implements [quicstream.Owner].
+func (c *conn) StreamCode(code uint64) quic.StreamErrorCode {
+	return quic.StreamErrorCode(h3code.Encode(code))
+}
+
+// StreamError implements [quicstream.Owner]. Peers that do not map codes send
+// them as they are.
+func (c *conn) StreamError(err error) error {
+	s, ok := errors.AsType[*quic.StreamError](err)
+	if !ok {
+		return c.end(err)
+	}
+	code, mapped := h3code.Decode(uint64(s.ErrorCode))
+	if !mapped {
+		code = uint64(s.ErrorCode)
+	}
+	return &transport.StreamError{Code: code, Remote: s.Remote}
+}
+
+// callError translates the error of a call that ctx bounds.
+func (c *conn) callError(ctx context.Context, what string, err error) error {
+	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
+		return fmt.Errorf("%s: %w", what, context.Cause(ctx))
+	}
+	return c.end(err)
+}
+
+// OpenStream implements [transport.Conn].
+func (c *conn) OpenStream(ctx context.Context) (transport.Stream, error) {
+	s, err := c.quic.OpenStreamSync(ctx)
+	if err != nil {
+		return nil, c.callError(ctx, "open stream", err)
+	}
+	return quicstream.NewStream(c, s, nil), nil
+}
+
+// AcceptStream implements [transport.Conn].
+func (c *conn) AcceptStream(ctx context.Context) (transport.Stream, error) {
+	s, err := c.quic.AcceptStream(ctx)
+	if err != nil {
+		return nil, c.callError(ctx, "accept stream", err)
+	}
+	return quicstream.NewStream(c, s, nil), nil
+}
+
+// OpenUniStream implements [transport.Conn].
+func (c *conn) OpenUniStream(ctx context.Context) (transport.SendStream, error) {
+	s, err := c.quic.OpenUniStreamSync(ctx)
+	if err != nil {
+		return nil, c.callError(ctx, "open stream", err)
+	}
+	return quicstream.NewSend(c, s, nil), nil
+}
+
+// AcceptUniStream implements [transport.Conn].
+func (c *conn) AcceptUniStream(ctx context.Context) (transport.ReceiveStream, error) {
+	s, err := c.quic.AcceptUniStream(ctx)
+	if err != nil {
+		return nil, c.callError(ctx, "accept stream", err)
+	}
+	return quicstream.NewReceive(c, s), nil
+}
+
+// SendDatagram implements [transport.DatagramConn].
+func (c *conn) SendDatagram(p []byte) error {
+	err := c.quic.SendDatagram(p)
+	switch large, ok := errors.AsType[*quic.DatagramTooLargeError](err); {
+	case err == nil:
+		return nil
+	case ok:
+		return fmt.Errorf("a datagram of %d bytes is too large: the path takes %d", len(p), large.MaxDatagramPayloadSize)
+	case c.quic.Context().Err() == nil && !c.quic.ConnectionState().SupportsDatagrams.Remote:
+		return errors.New("the peer takes no datagrams")
+	}
+	return c.end(err)
+}
+
+// ReceiveDatagram implements [transport.DatagramConn].
+func (c *conn) ReceiveDatagram(ctx context.Context) ([]byte, error) {
+	p, err := c.quic.ReceiveDatagram(ctx)
+	if err != nil {
+		return nil, c.callError(ctx, "receive datagram", err)
+	}
+	return p, nil
+}
+
+// CloseWithError implements [transport.Conn]. A reason of more than 1024 bytes
+// is cut.
+func (c *conn) CloseWithError(code uint64, reason string) error {
+	_ = c.quic.CloseWithError(quic.ApplicationErrorCode(min(code, maxCode)), quicstream.CutReason(reason))
+	c.end(context.Cause(c.quic.Context()))
+	return nil
+}
+
+// State implements [transport.Conn].
+func (c *conn) State() transport.State { return c.state }
+
+// Context implements [transport.Conn].
+func (c *conn) Context() context.Context { return c.ctx }
+
+// Stats implements [transport.StatsConn].
+func (c *conn) Stats() transport.Stats { return quicstream.Stats(c.quic) }

@@ -1,0 +1,97 @@
+package quicconn
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strings"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/moqlite/moqlite/transport"
+)
+
+// errRefused ends a dial to where nothing listens.
+var errRefused = errors.New("connection refused")
+
+const (
+	// A TLS alert is a transport error of QUIC from firstAlert to lastAlert.
+	firstAlert quic.TransportErrorCode = 0x100
+	lastAlert  quic.TransportErrorCode = 0x1ff
+
+	// noApplicationProtocol is the alert of a server without a common ALPN.
+	noApplicationProtocol = firstAlert + 120
+)
+
+func dialError(phase string, err error) *transport.DialError {
+	return &transport.DialError{Phase: phase, Err: err}
+}
+
+// phaseOf ranks dial errors by how far the dial came.
+func phaseOf(err error) int {
+	d, ok := errors.AsType[*transport.DialError](err)
+	if !ok {
+		return -1
+	}
+	return slices.Index([]string{
+		transport.PhaseResolve, transport.PhaseConnect, transport.PhaseTLS, transport.PhaseUpgrade, transport.PhaseNegotiate,
+	}, d.Phase)
+}
+
+// explain is the error of an attempt at addr that failed with err, given what a
+// probe found.
+func (d *dial) explain(ctx context.Context, addr *net.UDPAddr, err error, v verdict) error {
+	offered := strings.Join(d.tls.NextProtos, ", ")
+	switch {
+	case v == verdictRefused:
+		return dialError(transport.PhaseConnect, fmt.Errorf("nothing listens at %v (UDP): %w", addr, errRefused))
+	case ctx.Err() != nil:
+		cause := context.Cause(ctx)
+		if v == verdictAlive && errors.Is(cause, context.DeadlineExceeded) {
+			return dialError(transport.PhaseNegotiate, silentServer(addr, offered, cause))
+		}
+		return dialError(transport.PhaseConnect, cause)
+	case isTimeout(err) && v == verdictAlive:
+		return dialError(transport.PhaseNegotiate, silentServer(addr, offered, err))
+	case isTimeout(err):
+		return dialError(transport.PhaseConnect, fmt.Errorf("no answer from %v: UDP may be blocked, or the server down: %w", addr, err))
+	}
+	return explainHandshake(addr.String(), offered, err)
+}
+
+// silentServer is the error for a server that speaks QUIC but does not go on
+// with the handshake: some do that where no ALPN is common.
+func silentServer(addr *net.UDPAddr, offered string, err error) error {
+	return fmt.Errorf("%v speaks QUIC but does not complete the handshake: %w (offered: %s), or the server does not answer: %w",
+		addr, transport.ErrNoCommonProtocol, offered, err)
+}
+
+// explainHandshake is the error of an attempt that the handshake ended.
+func explainHandshake(addr, offered string, err error) error {
+	t, ok := errors.AsType[*quic.TransportError](err)
+	switch {
+	case isCertificateError(err):
+		return dialError(transport.PhaseTLS, fmt.Errorf(
+			"the server's certificate is not trusted (pin its fingerprint, name its CA, or skip the verification): %w", err))
+	case ok && t.ErrorCode == noApplicationProtocol:
+		return dialError(transport.PhaseNegotiate, fmt.Errorf("%w (offered: %s): %w", transport.ErrNoCommonProtocol, offered, err))
+	case ok && t.ErrorCode >= firstAlert && t.ErrorCode <= lastAlert:
+		return dialError(transport.PhaseTLS, err)
+	case ok && t.Remote && t.ErrorCode == quic.ConnectionRefused:
+		return dialError(transport.PhaseConnect, fmt.Errorf("%s takes no more connections: %w", addr, err))
+	}
+	return dialError(transport.PhaseConnect, err)
+}
+
+// isCertificateError says that a peer's certificate was refused here.
+func isCertificateError(err error) bool {
+	_, verification := errors.AsType[*tls.CertificateVerificationError](err)
+	_, authority := errors.AsType[x509.UnknownAuthorityError](err)
+	_, invalid := errors.AsType[x509.CertificateInvalidError](err)
+	_, hostname := errors.AsType[x509.HostnameError](err)
+	return verification || authority || invalid || hostname
+}

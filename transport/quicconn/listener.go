@@ -1,0 +1,176 @@
+package quicconn
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/moqlite/moqlite/transport"
+)
+
+// protocolH3 is the ALPN of HTTP/3.
+const protocolH3 = "h3"
+
+// ListenOptions say what is listened for.
+type ListenOptions struct {
+	// Protocols are the moq-lite versions to speak, the most wanted first: it
+	// is this order that decides. Required, unless H3 is set.
+	Protocols []string
+
+	// H3 serves connections whose ALPN is h3, each in a goroutine of its own
+	// that the listener does not wait for: such a connection is H3's to close.
+	// Nil: h3 is not offered.
+	H3 func(*quic.Conn) error
+
+	// Backlog is how many connections may wait for Accept. More are closed.
+	// Zero: 128.
+	Backlog int
+
+	// MaxHandshakes is how many connections may be in their handshake at once.
+	// More are refused; from half as many on, clients must prove their address
+	// first. Zero: 512.
+	MaxHandshakes int
+
+	// HandshakeTimeout is how long a handshake may take. Zero: 10 seconds.
+	HandshakeTimeout time.Duration
+
+	// Socket, if set, is listened on instead of a UDP socket at the address.
+	// The listener closes it.
+	Socket net.PacketConn
+}
+
+func (o ListenOptions) withDefaults() ListenOptions {
+	if o.Backlog <= 0 {
+		o.Backlog = 128
+	}
+	if o.MaxHandshakes <= 0 {
+		o.MaxHandshakes = 512
+	}
+	if o.HandshakeTimeout <= 0 {
+		o.HandshakeTimeout = 10 * time.Second
+	}
+	o.Protocols = slices.Clone(o.Protocols)
+	return o
+}
+
+// A Listener accepts connections on one UDP port.
+type Listener struct {
+	options ListenOptions
+	socket  net.PacketConn
+	quic    *quic.Transport
+	early   *quic.EarlyListener
+
+	accepted chan *conn
+	closing  chan struct{}
+	once     sync.Once
+	wg       sync.WaitGroup // the listener's goroutines
+
+	handshakes atomic.Int64
+
+	// The socket is closed when the last user of it is gone: the listener
+	// itself, and each connection.
+	users atomic.Int64
+}
+
+var _ transport.Listener = (*Listener)(nil)
+
+// Listen listens at addr, host:port; without a host, at all addresses. tlsConf
+// has the certificate; it is cloned, and the protocols are set. conf is cloned,
+// and what the protocols need is switched on; nil is [DefaultConfig].
+func Listen(addr string, tlsConf *tls.Config, conf *quic.Config, o ListenOptions) (*Listener, error) {
+	o = o.withDefaults()
+	protocols := slices.Clone(o.Protocols)
+	if o.H3 != nil {
+		protocols = append(protocols, protocolH3)
+	}
+	switch {
+	case tlsConf == nil:
+		return nil, errors.New("listen: no TLS configuration")
+	case len(protocols) == 0:
+		return nil, errors.New("listen: no protocols")
+	}
+	l := &Listener{options: o, accepted: make(chan *conn, o.Backlog), closing: make(chan struct{}), socket: o.Socket}
+	if l.socket == nil {
+		udp, err := net.ResolveUDPAddr("udp", addr)
+		if err != nil {
+			return nil, fmt.Errorf("listen: %w", err)
+		}
+		s, err := listenUDP(udp)
+		if err != nil {
+			return nil, err
+		}
+		l.socket = s
+	}
+	l.quic = &quic.Transport{Conn: l.socket, ConnContext: l.count, VerifySourceAddress: l.verify}
+	conf = configure(conf)
+	conf.EnableStreamResetPartialDelivery = true // HTTP/3's server insists
+	var err error
+	if l.early, err = l.quic.ListenEarly(serverTLS(tlsConf, protocols), conf); err != nil {
+		_ = closeTransport(l.quic, l.socket)
+		return nil, fmt.Errorf("listen: %w", err)
+	}
+	l.users.Store(1)
+	l.wg.Go(l.run)
+	return l, nil
+}
+
+// Addr implements [transport.Listener].
+func (l *Listener) Addr() net.Addr { return l.socket.LocalAddr() }
+
+// Accept implements [transport.Listener].
+func (l *Listener) Accept(ctx context.Context) (transport.Conn, error) {
+	if l.isClosing() {
+		return nil, l.closed()
+	}
+	select {
+	case <-l.closing:
+		return nil, l.closed()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("accept: %w", context.Cause(ctx))
+	case c := <-l.accepted:
+		return c, nil
+	}
+}
+
+func (l *Listener) closed() error {
+	return fmt.Errorf("accept at %v: %w", l.Addr(), net.ErrClosed)
+}
+
+func (l *Listener) isClosing() bool {
+	select {
+	case <-l.closing:
+		return true
+	default:
+		return false
+	}
+}
+
+// Close implements [transport.Listener]. The socket stays open for connections
+// that live on, until the last of them ends.
+func (l *Listener) Close() error {
+	l.once.Do(func() {
+		close(l.closing)
+		_ = l.early.Close()
+		l.wg.Wait()
+		for len(l.accepted) > 0 {
+			_ = (<-l.accepted).CloseWithError(0, "")
+		}
+		l.release()
+	})
+	return nil
+}
+
+// release gives up one use of the socket.
+func (l *Listener) release() {
+	if l.users.Add(-1) == 0 {
+		_ = closeTransport(l.quic, l.socket)
+	}
+}

@@ -1,0 +1,151 @@
+package wtconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
+	"github.com/moqlite/moqlite/transport"
+)
+
+// serveHTTP answers every request on HTTP/3.
+func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	v, ok := r.Context().Value(visitKey{}).(*visit)
+	switch isSession := r.Proto == tokenOld || r.Proto == tokenNew; {
+	case !ok:
+		w.WriteHeader(http.StatusInternalServerError)
+	case r.Method == http.MethodConnect && isSession:
+		if status := s.request(v, w, r); status != 0 {
+			w.WriteHeader(status)
+		}
+	case r.Method == http.MethodConnect:
+		w.WriteHeader(http.StatusBadRequest)
+	case s.Handler != nil:
+		s.Handler.ServeHTTP(w, r)
+	default:
+		w.WriteHeader(http.StatusNotFound)
+	}
+}
+
+// request makes a session of a request, or tells the status to refuse it with.
+func (s *Server) request(v *visit, w http.ResponseWriter, r *http.Request) (status int) {
+	if !s.allows(r.Header.Get("Origin")) {
+		return http.StatusForbidden
+	}
+	protocol := s.choose(parseOffer(r.Header))
+	offer, err := formatOffer([]string{protocol})
+	if protocol == "" || err != nil {
+		return http.StatusBadRequest
+	}
+	if !v.session.CompareAndSwap(false, true) {
+		return http.StatusTooManyRequests // a connection has one session
+	}
+	tls := v.quic.ConnectionState().TLS
+	state := transport.State{
+		Protocol:   protocol,
+		Transport:  transportName,
+		Local:      v.quic.LocalAddr(),
+		Remote:     v.quic.RemoteAddr(),
+		TLS:        &tls,
+		URL:        &url.URL{Scheme: "https", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery},
+		CarriesURL: true,
+	}
+	serve, err := s.admit(r.Context(), state)
+	if err != nil {
+		v.refused()
+		return refusal(err)
+	}
+	// webtransport-go takes the first of the client's offers that it knows.
+	r.Header.Set(offerHeader, offer)
+	h, err := newHijacker(w)
+	if err != nil {
+		return http.StatusInternalServerError
+	}
+	session, err := s.webtransport.Upgrade(h, r)
+	switch {
+	case err != nil && h.taken:
+		return 0
+	case err != nil:
+		return http.StatusBadRequest
+	}
+	s.serve(newServerConn(v.quic, session, h.id, state), serve)
+	return 0
+}
+
+// admit asks Accept, whose panic is an error.
+func (s *Server) admit(ctx context.Context, state transport.State) (serve func(transport.Conn), err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			s.log("panic in Accept", p)
+			serve, err = nil, errors.New("panic")
+		}
+	}()
+	serve, err = s.Accept(ctx, state)
+	if err == nil && serve == nil {
+		err = errors.New("nobody serves the session")
+	}
+	return serve, err
+}
+
+// refusal is the status of an error of Accept.
+func refusal(err error) int {
+	switch {
+	case errors.Is(err, transport.ErrUnauthorized):
+		return http.StatusUnauthorized
+	case errors.Is(err, transport.ErrNotFound):
+		return http.StatusNotFound
+	}
+	return http.StatusInternalServerError
+}
+
+// allows says that pages of an origin may connect.
+func (s *Server) allows(origin string) bool {
+	return origin == "" || s.Origins == nil || slices.ContainsFunc(s.Origins, func(o string) bool {
+		return strings.EqualFold(strings.TrimSuffix(o, "/"), origin)
+	})
+}
+
+// choose picks the version most wanted of those offered.
+func (s *Server) choose(offered []string) string {
+	for _, p := range s.Protocols {
+		if slices.Contains(offered, p) {
+			return p
+		}
+	}
+	return ""
+}
+
+// A hijacker is the response to a request that becomes a session. It keeps the
+// id of the request's stream, which is the session's.
+type hijacker struct {
+	http.ResponseWriter
+	http3.HTTPStreamer
+	http3.Settingser
+	http.Flusher
+	taken bool
+	id    quic.StreamID
+}
+
+// HTTPStream takes the stream over.
+func (h *hijacker) HTTPStream() *http3.Stream {
+	stream := h.HTTPStreamer.HTTPStream()
+	h.taken, h.id = true, stream.StreamID()
+	return stream
+}
+
+func newHijacker(w http.ResponseWriter) (*hijacker, error) {
+	streamer, ok1 := w.(http3.HTTPStreamer)
+	settings, ok2 := w.(http3.Settingser)
+	flusher, ok3 := w.(http.Flusher)
+	if !ok1 || !ok2 || !ok3 {
+		return nil, fmt.Errorf("%T is no response of HTTP/3", w)
+	}
+	return &hijacker{ResponseWriter: w, HTTPStreamer: streamer, Settingser: settings, Flusher: flusher}, nil
+}

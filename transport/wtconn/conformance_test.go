@@ -1,0 +1,153 @@
+package wtconn_test
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/certtest"
+	"github.com/moqlite/moqlite/transport/quicconn"
+	"github.com/moqlite/moqlite/transport/transporttest"
+	"github.com/moqlite/moqlite/transport/wtconn"
+)
+
+const protocol = "moq-lite-06"
+
+func TestConformance(t *testing.T) {
+	transporttest.TestConn(t, transporttest.Options{
+		Pair:   func(t *testing.T) (client, server transport.Conn) { return pair(t, nil) },
+		Small:  func(t *testing.T) (client, server transport.Conn) { return pair(t, small()) },
+		Listen: endpoint,
+	})
+}
+
+// small has the limits that the suite wants to reach. HTTP/3 needs streams too.
+func small() *quic.Config {
+	c := quicconn.DefaultConfig()
+	c.MaxIncomingStreams, c.MaxIncomingUniStreams = 5, 5
+	c.InitialStreamReceiveWindow, c.MaxStreamReceiveWindow = 64<<10, 64<<10
+	c.InitialConnectionReceiveWindow, c.MaxConnectionReceiveWindow = 160<<10, 160<<10
+	return c
+}
+
+func pair(t *testing.T, conf *quic.Config) (client, server transport.Conn) {
+	t.Helper()
+	l, d := listen(t, conf, []string{protocol})
+	client, err := d.Dial(t.Context(), l.url(), []string{protocol})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err = l.Accept(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, server
+}
+
+// A listener is a server as a transport.Listener.
+type listener struct {
+	*quicconn.Listener
+	server *wtconn.Server
+
+	conns   chan transport.Conn
+	closing chan struct{}
+	once    sync.Once
+}
+
+// listen makes a server, and a dialer that trusts it.
+func listen(t *testing.T, conf *quic.Config, protocols []string) (*listener, *wtconn.Dialer) {
+	t.Helper()
+	serverTLS, clientTLS := certtest.Pair(t)
+	l := &listener{conns: make(chan transport.Conn, 64), closing: make(chan struct{})}
+	l.server = &wtconn.Server{
+		Protocols: protocols,
+		Accept: func(context.Context, transport.State) (func(transport.Conn), error) {
+			return func(c transport.Conn) { l.conns <- c }, nil
+		},
+	}
+	var err error
+	l.Listener, err = quicconn.Listen("127.0.0.1:0", serverTLS, conf, quicconn.ListenOptions{H3: l.server.ServeQUICConn})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := &wtconn.Dialer{TLSConfig: clientTLS, QUICConfig: conf}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := l.server.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l, d
+}
+
+func (l *listener) url() string { return "https://" + l.Addr().String() + "/live/é?token=x%20y" }
+
+func (l *listener) Accept(ctx context.Context) (transport.Conn, error) {
+	select {
+	case <-l.closing:
+		return nil, fmt.Errorf("accept: %w", net.ErrClosed)
+	default:
+	}
+	select {
+	case <-l.closing:
+		return nil, fmt.Errorf("accept: %w", net.ErrClosed)
+	case <-ctx.Done():
+		return nil, fmt.Errorf("accept: %w", context.Cause(ctx))
+	case c := <-l.conns:
+		return c, nil
+	}
+}
+
+func (l *listener) Close() error {
+	err := l.Listener.Close()
+	l.once.Do(func() {
+		close(l.closing)
+		for len(l.conns) > 0 {
+			(<-l.conns).CloseWithError(0, "")
+		}
+	})
+	return err
+}
+
+func endpoint(t *testing.T, protocols []string) transporttest.Endpoint {
+	l, d := listen(t, nil, protocols)
+	return transporttest.Endpoint{
+		Listener:  l,
+		Dialer:    d,
+		URL:       l.url(),
+		DeadURL:   "https://" + unused(t),
+		SilentURL: "https://" + silent(t),
+	}
+}
+
+// unused is an address that nothing listens at.
+func unused(t *testing.T) string {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	return c.LocalAddr().String()
+}
+
+// silent is an address from where nothing comes back.
+func silent(t *testing.T) string {
+	t.Helper()
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c.LocalAddr().String()
+}

@@ -1,0 +1,210 @@
+package wtconn
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
+	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/stated"
+	"github.com/moqlite/moqlite/transport/quicconn"
+)
+
+// A DialAddrFunc requests a WebTransport session at url, whose scheme is https
+// and whose port is explicit. header has the offer in WT-Available-Protocols;
+// tlsConf has the ALPN h3 and the server's name. All are the callee's to keep.
+// The response may be nil, and is looked at for its status alone. ctx bounds
+// the dial alone. [Wrap] makes the connection that it returns of
+// webtransport-go's session.
+type DialAddrFunc func(ctx context.Context, url string, header http.Header, tlsConf *tls.Config) (*http.Response, transport.Conn, error)
+
+// A Dialer dials https:// URLs, and http:// URLs of development servers: these
+// publish the fingerprint of their certificate on the TCP port of the same
+// number. The zero value is ready to use. Its fields are never written to and
+// must not change after the first Dial.
+type Dialer struct {
+	// Endpoint is the socket to dial over; nil: one of the Dialer's own.
+	Endpoint *quicconn.Endpoint
+
+	// TLSConfig is cloned, and the protocol to negotiate is set; nil: the
+	// system's roots. With one that verifies by roots of its own, or does not
+	// verify, http:// pins nothing.
+	TLSConfig *tls.Config
+
+	// QUICConfig is cloned, and datagrams are switched on; nil:
+	// quicconn.DefaultConfig, with which to begin one's own.
+	QUICConfig *quic.Config
+
+	// DialAddr replaces the Endpoint, and the client of this package; nil:
+	// these.
+	DialAddr DialAddrFunc
+
+	// Header is sent along with each request.
+	Header http.Header
+
+	once sync.Once
+	own  *quicconn.Endpoint
+}
+
+var _ transport.Dialer = (*Dialer)(nil)
+
+// Dial implements [transport.Dialer]. Path and query go with the request.
+func (d *Dialer) Dial(ctx context.Context, rawURL string, protocols []string) (transport.Conn, error) {
+	c, err := d.dial(ctx, rawURL, protocols)
+	if err != nil {
+		return nil, named(ctx, err)
+	}
+	return c, nil
+}
+
+func (d *Dialer) dial(ctx context.Context, rawURL string, protocols []string) (transport.Conn, error) {
+	asked, err := parse(rawURL)
+	if err != nil {
+		return nil, dialError(transport.PhaseResolve, err)
+	}
+	if ctx.Err() != nil {
+		return nil, dialError(transport.PhaseConnect, context.Cause(ctx))
+	}
+	header, err := d.header(protocols)
+	if err != nil {
+		return nil, dialError(transport.PhaseNegotiate, err)
+	}
+	u, tlsConf := requestURL(asked), d.TLSConfig
+	if asked.Scheme == "http" && !verifies(tlsConf) {
+		if tlsConf, err = pin(ctx, u, tlsConf); err != nil {
+			return nil, err
+		}
+	}
+	if d.DialAddr != nil {
+		c, err := d.dialWith(ctx, u, header, tlsConf, protocols)
+		if err != nil {
+			return nil, err
+		}
+		return stated.WithURL(c, asked), nil
+	}
+	q, err := d.endpoint().Dial(ctx, u.Host, []string{http3.NextProtoH3}, tlsConf, d.QUICConfig)
+	if err != nil {
+		return nil, err
+	}
+	if asked.Port() == "" && asked.Scheme == "https" {
+		u.Host = asked.Host // as browsers name it
+	}
+	c, err := upgrade(ctx, q, u, header, protocols)
+	if err != nil {
+		return nil, err
+	}
+	c.state.URL = asked
+	return c, nil
+}
+
+// dialWith dials with the user's function.
+func (d *Dialer) dialWith(ctx context.Context, u *url.URL, header http.Header, tlsConf *tls.Config, protocols []string) (transport.Conn, error) {
+	tlsConf = tlsConf.Clone()
+	if tlsConf == nil {
+		tlsConf = new(tls.Config)
+	}
+	if tlsConf.ServerName == "" {
+		tlsConf.ServerName = u.Hostname()
+	}
+	tlsConf.NextProtos = []string{http3.NextProtoH3}
+	tlsConf.MinVersion = max(tlsConf.MinVersion, tls.VersionTLS13)
+	response, c, err := d.DialAddr(ctx, u.String(), header, tlsConf)
+	if err != nil {
+		if response != nil {
+			if byStatus := statusError(response.StatusCode); byStatus != nil {
+				return nil, byStatus
+			}
+		}
+		return nil, err
+	}
+	if p := c.State().Protocol; !slices.Contains(protocols, p) {
+		_ = c.CloseWithError(0, "")
+		return nil, dialError(transport.PhaseNegotiate, fmt.Errorf("%w: the server chose %q (offered: %s)",
+			transport.ErrNoCommonProtocol, p, strings.Join(protocols, ", ")))
+	}
+	return c, nil
+}
+
+// header is what goes with a request.
+func (d *Dialer) header(protocols []string) (http.Header, error) {
+	if len(protocols) == 0 {
+		return nil, fmt.Errorf("%w: none is offered", transport.ErrNoCommonProtocol)
+	}
+	offer, err := formatOffer(protocols)
+	if err != nil {
+		return nil, err
+	}
+	header := d.Header.Clone()
+	if header == nil {
+		header = make(http.Header)
+	}
+	header.Set(offerHeader, offer)
+	return header, nil
+}
+
+func dialError(phase string, err error) *transport.DialError {
+	return &transport.DialError{Phase: phase, Err: err}
+}
+
+// named makes of any error a DialError with the binding's name.
+func named(ctx context.Context, err error) error {
+	e := transport.DialError{Phase: transport.PhaseConnect, Err: err}
+	if d, ok := errors.AsType[*transport.DialError](err); ok {
+		e = *d
+	} else if ctx.Err() != nil {
+		e.Err = context.Cause(ctx)
+	}
+	e.Transport = transportName
+	return &e
+}
+
+// parse checks a URL.
+func parse(rawURL string) (*url.URL, error) {
+	u, err := url.Parse(rawURL)
+	switch {
+	case err != nil:
+		return nil, errors.New("malformed URL") // the parser's error repeats it
+	case u.Scheme != "https" && u.Scheme != "http":
+		return nil, fmt.Errorf("%w %q (known: http://, https://)", transport.ErrUnsupportedScheme, u.Scheme)
+	case u.Hostname() == "":
+		return nil, errors.New("the URL names no host")
+	}
+	return u, nil
+}
+
+// requestURL is u as it is requested: https, with the port that u stands for,
+// and without what is not the server's to know.
+func requestURL(u *url.URL) *url.URL {
+	port := u.Port()
+	switch {
+	case port == "" && u.Scheme == "http":
+		port = "80"
+	case port == "":
+		port = "443"
+	}
+	r := *u
+	r.Scheme, r.Host = "https", net.JoinHostPort(u.Hostname(), port)
+	r.User, r.Fragment, r.RawFragment = nil, "", ""
+	return &r
+}
+
+func (d *Dialer) endpoint() *quicconn.Endpoint {
+	if d.Endpoint != nil {
+		return d.Endpoint
+	}
+	d.once.Do(func() { d.own = new(quicconn.Endpoint) })
+	return d.own
+}
+
+// Close closes the endpoint, given or own. Connections should be closed before.
+func (d *Dialer) Close() error { return d.endpoint().Close() }

@@ -1,0 +1,70 @@
+package wtconn
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/tlspin"
+)
+
+const (
+	// fingerprintPath is where a development server publishes the fingerprint
+	// of its certificate.
+	fingerprintPath = "/certificate.sha256"
+
+	// fingerprintTimeout bounds the request for it.
+	fingerprintTimeout = 5 * time.Second
+
+	// maxFingerprint bounds the answer.
+	maxFingerprint = 256
+)
+
+// verifies says that a configuration settles whom to trust.
+func verifies(c *tls.Config) bool {
+	return c != nil && (c.RootCAs != nil || c.InsecureSkipVerify)
+}
+
+// pin is base such that it trusts the certificate that the server at u says is
+// its own.
+func pin(ctx context.Context, u *url.URL, base *tls.Config) (*tls.Config, error) {
+	ctx, cancel := context.WithTimeout(ctx, fingerprintTimeout)
+	defer cancel()
+	f, err := fetchFingerprint(ctx, "http://"+u.Host+fingerprintPath)
+	switch {
+	case ctx.Err() != nil:
+		return nil, dialError(transport.PhaseConnect, fmt.Errorf("the certificate's fingerprint: %w", context.Cause(ctx)))
+	case err != nil:
+		return nil, dialError(transport.PhaseConnect, fmt.Errorf("the certificate's fingerprint, over TCP: %w", err))
+	}
+	return tlspin.Config(base, f), nil
+}
+
+func fetchFingerprint(ctx context.Context, from string) (f tlspin.Fingerprint, err error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
+	if err != nil {
+		return f, err
+	}
+	client := &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return f, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		return f, fmt.Errorf("%s: HTTP status %d", fingerprintPath, response.StatusCode)
+	}
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxFingerprint))
+	if err != nil {
+		return f, err
+	}
+	return tlspin.Parse(string(body))
+}

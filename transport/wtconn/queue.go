@@ -1,0 +1,82 @@
+package wtconn
+
+import (
+	"context"
+	"fmt"
+	"sync"
+)
+
+// maxParked is how many streams of each kind may come before the answer to the
+// request that they belong to.
+const maxParked = 64
+
+// A queue holds streams until they are accepted. While it is not open, it holds
+// few; after that, the stream limits of QUIC bound it.
+type queue[T any] struct {
+	mu     sync.Mutex
+	items  []T
+	opened bool
+	ready  chan struct{} // holds a token while there may be items
+}
+
+func newQueue[T any]() *queue[T] { return &queue[T]{ready: make(chan struct{}, 1)} }
+
+// open lifts the limit.
+func (q *queue[T]) open() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.opened = true
+}
+
+// push is false if there is no room.
+func (q *queue[T]) push(item T) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.opened && len(q.items) >= maxParked {
+		return false
+	}
+	q.items = append(q.items, item)
+	q.signal()
+	return true
+}
+
+func (q *queue[T]) signal() {
+	select {
+	case q.ready <- struct{}{}:
+	default:
+	}
+}
+
+// pop waits for the next item, until ctx or the connection ends.
+func (q *queue[T]) pop(ctx, conn context.Context) (item T, err error) {
+	for {
+		switch {
+		case conn.Err() != nil:
+			return item, context.Cause(conn)
+		case ctx.Err() != nil:
+			return item, fmt.Errorf("accept stream: %w", context.Cause(ctx))
+		}
+		if item, ok := q.take(); ok {
+			return item, nil
+		}
+		select {
+		case <-conn.Done():
+		case <-ctx.Done():
+		case <-q.ready:
+		}
+	}
+}
+
+func (q *queue[T]) take() (item T, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.items) == 0 {
+		return item, false
+	}
+	var none T
+	item, q.items[0] = q.items[0], none
+	if q.items = q.items[1:]; len(q.items) > 0 {
+		q.signal()
+	}
+	return item, true
+}

@@ -1,0 +1,148 @@
+package wtconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+
+	"github.com/moqlite/moqlite/transport"
+)
+
+// Settings by which generations of WebTransport announce themselves.
+const (
+	settingDraft02     = 0x2b603742
+	settingDraft07     = 0xc671706a // the most sessions
+	settingEnabled     = 0x2c7cf000
+	settingMaxSessions = 0x14e9cd29
+)
+
+const (
+	// The tokens of :protocol, of the older generations and of the newest.
+	tokenOld = "webtransport"
+	tokenNew = "webtransport-h3"
+
+	// maxHeaderBytes bounds the headers of a request or an answer.
+	maxHeaderBytes = 16 << 10
+
+	// upgradeTimeout bounds the request where ctx does not.
+	upgradeTimeout = 30 * time.Second
+)
+
+var errNoAnswer = errors.New("the server does not answer the request")
+
+// clientSettings offers all generations. It leaves out flow control of sessions:
+// a connection has but one.
+func clientSettings() map[uint64]uint64 {
+	return map[uint64]uint64{settingDraft02: 1, settingDraft07: 1, settingEnabled: 1, settingMaxSessions: 1}
+}
+
+// upgrade requests a session on q, which it closes on failure.
+func upgrade(ctx context.Context, q *quic.Conn, u *url.URL, header http.Header, protocols []string) (*clientConn, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, upgradeTimeout, errNoAnswer)
+	defer cancel()
+	c := newClientConn(q)
+	response, err := c.ask(ctx, u, header)
+	if err != nil {
+		c.abandon()
+		return nil, dialError(transport.PhaseUpgrade, c.upgradeError(ctx, err))
+	}
+	if err := statusError(response.StatusCode); err != nil {
+		c.abandon()
+		return nil, err
+	}
+	p, err := parseAnswer(response.Header, protocols)
+	if err != nil {
+		c.abandon()
+		return nil, dialError(transport.PhaseNegotiate, err)
+	}
+	c.establish(transport.State{Protocol: p})
+	return c, nil
+}
+
+// ask sends the request in the form that the server's settings ask for, and
+// reads the answer.
+func (c *clientConn) ask(ctx context.Context, u *url.URL, header http.Header) (*http.Response, error) {
+	select {
+	case <-c.http.ReceivedSettings():
+	case <-c.quic.Context().Done():
+		return nil, context.Cause(c.quic.Context())
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	token, err := chooseToken(c.http.Settings())
+	if err != nil {
+		return nil, err
+	}
+	c.request, err = c.http.OpenRequestStream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c.sessionID = c.request.StreamID()
+	c.setSession(c.sessionID)
+	close(c.session)
+
+	stop := context.AfterFunc(ctx, func() {
+		c.request.CancelRead(codeCancelled)
+		c.request.CancelWrite(codeCancelled)
+	})
+	request := &http.Request{Method: http.MethodConnect, Proto: token, URL: u, Host: u.Host, Header: header}
+	if err := c.request.SendRequestHeader(request.WithContext(ctx)); err != nil {
+		return nil, err
+	}
+	response, err := c.request.ReadResponse()
+	if err == nil && !stop() {
+		err = context.Cause(ctx)
+	}
+	return response, err
+}
+
+// chooseToken picks the form of the request.
+func chooseToken(s *http3.Settings) (string, error) {
+	old := s.Other[settingDraft02] != 0 || s.Other[settingDraft07] != 0
+	switch {
+	case !s.EnableExtendedConnect:
+		return "", errors.New("the server takes no WebTransport requests: it has no extended CONNECT")
+	case old:
+		return tokenOld, nil
+	case s.Other[settingEnabled] != 0:
+		return tokenNew, nil
+	case s.Other[settingMaxSessions] != 0:
+		return tokenOld, nil
+	}
+	return "", errors.New("the server speaks HTTP/3 but not WebTransport")
+}
+
+// upgradeError tells why a request got no answer.
+func (c *clientConn) upgradeError(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if app, ok := errors.AsType[*quic.ApplicationError](context.Cause(c.quic.Context())); ok && app.Remote {
+		return fmt.Errorf("the server closed the connection instead of answering: %w", app)
+	}
+	return err
+}
+
+// statusError is what an answer's status means; nil is a session. A server
+// that speaks none of the versions says that the request is bad.
+func statusError(status int) error {
+	text := fmt.Sprintf("the server answered with HTTP status %d %s", status, http.StatusText(status))
+	phase, err := transport.PhaseUpgrade, errors.New(text)
+	switch {
+	case status >= 200 && status <= 299:
+		return nil
+	case status == http.StatusBadRequest:
+		phase, err = transport.PhaseNegotiate, fmt.Errorf("%w, it seems: %s", transport.ErrNoCommonProtocol, text)
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+		err = fmt.Errorf("%w: %s", transport.ErrUnauthorized, text)
+	case status == http.StatusNotFound:
+		err = fmt.Errorf("%w: %s", transport.ErrNotFound, text)
+	}
+	return dialError(phase, err)
+}
