@@ -18,8 +18,12 @@ type ticket struct {
 
 type ticketKey struct{}
 
-// count refuses connections while too many are in their handshake.
+// count refuses connections while too many are in their handshake, and when the
+// listener is closed.
 func (l *Listener) count(ctx context.Context, _ *quic.ClientInfo) (context.Context, error) {
+	if l.isClosing() {
+		return nil, net.ErrClosed
+	}
 	if l.handshakes.Add(1) > int64(l.options.MaxHandshakes) {
 		l.handshakes.Add(-1)
 		return nil, errors.New("too many handshakes")
@@ -40,17 +44,36 @@ func (l *Listener) verify(net.Addr) bool {
 }
 
 // run accepts connections before their handshake is complete, and never waits
-// for any of them.
+// for any of them. It ends with the socket.
 func (l *Listener) run() {
+	defer close(l.done)
 	for {
 		q, err := l.early.Accept(context.Background())
 		if err != nil {
 			return
 		}
 		l.users.Add(1)
-		context.AfterFunc(q.Context(), l.release)
-		l.wg.Go(func() { l.greet(q) })
+		context.AfterFunc(q.Context(), func() { l.release() })
+		if !l.begin() {
+			_ = q.CloseWithError(0, "")
+			continue
+		}
+		go func() {
+			defer l.greets.Done()
+			l.greet(q)
+		}()
 	}
+}
+
+// begin counts a handshake that Close waits for; false after Close.
+func (l *Listener) begin() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return false
+	}
+	l.greets.Add(1)
+	return true
 }
 
 // greet waits for a handshake and hands the connection to whom it is for.

@@ -69,9 +69,13 @@ type Listener struct {
 	early   *quic.EarlyListener
 
 	accepted chan *conn
-	closing  chan struct{}
+	closing  chan struct{} // closed by Close
+	done     chan struct{} // closed when run has ended
 	once     sync.Once
-	wg       sync.WaitGroup // the listener's goroutines
+
+	mu     sync.Mutex
+	closed bool
+	greets sync.WaitGroup
 
 	handshakes atomic.Int64
 
@@ -97,7 +101,7 @@ func Listen(addr string, tlsConf *tls.Config, conf *quic.Config, o ListenOptions
 	case len(protocols) == 0:
 		return nil, errors.New("listen: no protocols")
 	}
-	l := &Listener{options: o, accepted: make(chan *conn, o.Backlog), closing: make(chan struct{}), socket: o.Socket}
+	l := &Listener{options: o, accepted: make(chan *conn, o.Backlog), closing: make(chan struct{}), done: make(chan struct{}), socket: o.Socket}
 	if l.socket == nil {
 		udp, err := net.ResolveUDPAddr("udp", addr)
 		if err != nil {
@@ -118,7 +122,7 @@ func Listen(addr string, tlsConf *tls.Config, conf *quic.Config, o ListenOptions
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	l.users.Store(1)
-	l.wg.Go(l.run)
+	go l.run()
 	return l, nil
 }
 
@@ -128,11 +132,11 @@ func (l *Listener) Addr() net.Addr { return l.socket.LocalAddr() }
 // Accept implements [transport.Listener].
 func (l *Listener) Accept(ctx context.Context) (transport.Conn, error) {
 	if l.isClosing() {
-		return nil, l.closed()
+		return nil, l.errClosed()
 	}
 	select {
 	case <-l.closing:
-		return nil, l.closed()
+		return nil, l.errClosed()
 	case <-ctx.Done():
 		return nil, fmt.Errorf("accept: %w", context.Cause(ctx))
 	case c := <-l.accepted:
@@ -140,7 +144,7 @@ func (l *Listener) Accept(ctx context.Context) (transport.Conn, error) {
 	}
 }
 
-func (l *Listener) closed() error {
+func (l *Listener) errClosed() error {
 	return fmt.Errorf("accept at %v: %w", l.Addr(), net.ErrClosed)
 }
 
@@ -153,24 +157,30 @@ func (l *Listener) isClosing() bool {
 	}
 }
 
-// Close implements [transport.Listener]. The socket stays open for connections
-// that live on, until the last of them ends.
+// Close implements [transport.Listener]. While accepted connections live on, the
+// socket stays open, and refuses others; the end of the last one closes it.
 func (l *Listener) Close() error {
 	l.once.Do(func() {
+		l.mu.Lock()
+		l.closed = true
+		l.mu.Unlock()
 		close(l.closing)
-		_ = l.early.Close()
-		l.wg.Wait()
+		l.greets.Wait()
 		for len(l.accepted) > 0 {
 			_ = (<-l.accepted).CloseWithError(0, "")
 		}
-		l.release()
+		if l.release() {
+			<-l.done
+		}
 	})
 	return nil
 }
 
-// release gives up one use of the socket.
-func (l *Listener) release() {
-	if l.users.Add(-1) == 0 {
-		_ = closeTransport(l.quic, l.socket)
+// release gives up one use of the socket; true is the last.
+func (l *Listener) release() bool {
+	if l.users.Add(-1) > 0 {
+		return false
 	}
+	_ = closeTransport(l.quic, l.socket)
+	return true
 }

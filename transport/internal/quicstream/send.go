@@ -3,7 +3,6 @@ package quicstream
 import (
 	"context"
 	"errors"
-	"net"
 	"os"
 	"sync"
 	"time"
@@ -22,9 +21,9 @@ type PlainSend struct {
 	closed    bool // Close was called
 	cancelled bool // CancelWrite was called
 
-	// first, if set, sends what the stream begins with, and of p what it can
-	// beside that. It is called once, with mu held, and does not block.
-	first func(p []byte) (int, error)
+	// quick, if set, sends what it can of p without blocking, with mu held.
+	// Without p it sends what must precede the end of the stream.
+	quick func(p []byte) (int, error)
 
 	ctx    context.Context // made when asked for
 	cancel context.CancelCauseFunc
@@ -41,10 +40,7 @@ func (s *PlainSend) init(o Owner, w PlainWriter) { s.owner, s.half = o, w }
 
 // Write implements [transport.SendStream].
 func (s *PlainSend) Write(p []byte) (int, error) {
-	if !s.begin() {
-		return 0, net.ErrClosed
-	}
-	n, err := s.writeFirst(p)
+	n, err := s.begin(p)
 	if err == nil && (n < len(p) || len(p) == 0) {
 		var more int
 		more, err = s.half.Write(p[n:])
@@ -53,39 +49,27 @@ func (s *PlainSend) Write(p []byte) (int, error) {
 	return n, translate(s.owner, s.end(err))
 }
 
-// begin notes that a Write is under way.
-func (s *PlainSend) begin() bool {
+// begin notes that a Write is under way, and does the quick part of it.
+func (s *PlainSend) begin(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.closed && !s.cancelled {
-		return false
-	}
 	s.writing = true
-	return true
-}
-
-// writeFirst sends the first bytes of a stream.
-func (s *PlainSend) writeFirst(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	switch {
-	case s.first == nil, len(p) == 0:
-		return 0, nil
-	case s.closed:
+	case s.closed && !s.cancelled:
 		return 0, quic.ErrStreamClosed
+	case s.quick == nil, len(p) == 0, s.closed:
+		return 0, nil
 	case !s.deadline.IsZero() && !time.Now().Before(s.deadline):
 		return 0, os.ErrDeadlineExceeded
 	}
-	return s.start(p)
+	return s.quick(p)
 }
 
-func (s *PlainSend) start(p []byte) (int, error) {
-	if s.first == nil {
-		return 0, nil
+// precede sends what must precede the end of the stream.
+func (s *PlainSend) precede() {
+	if s.quick != nil {
+		_, _ = s.quick(nil)
 	}
-	first := s.first
-	s.first = nil
-	return first(p)
 }
 
 // end notes that the Write is over. If Close came in between, it ends the
@@ -122,21 +106,20 @@ func (s *PlainSend) Close() error {
 	return nil
 }
 
-// finish ends the stream, after its first bytes if nobody wrote. The library's
-// error tells of a reset, which every Write tells as well.
+// finish ends the stream. The library's error tells of a reset, which every
+// Write tells as well.
 func (s *PlainSend) finish() {
 	_ = s.half.SetWriteDeadline(time.Time{})
-	_, _ = s.start(nil)
+	s.precede()
 	_ = s.half.Close()
 }
 
-// CancelWrite implements [transport.SendStream]. The first bytes precede the
-// reset: without them the peer may not know what it is that was reset.
+// CancelWrite implements [transport.SendStream].
 func (s *PlainSend) CancelWrite(code uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cancelled = true
-	_, _ = s.start(nil)
+	s.precede()
 	s.half.CancelWrite(s.owner.StreamCode(code))
 }
 
@@ -185,19 +168,22 @@ func (s *PlainSend) over(cause error) {
 	s.cancel(translate(s.owner, cause))
 }
 
-// firstPart is how much of the first Write goes out beside the prefix. Both
-// together fit into any packet.
-const firstPart = 1000
+// maxQuick is how many bytes are sent the quick way between two other Writes.
+// They fit into any packet: quic-go copies them again for each packet if they
+// do not.
+const maxQuick = 1000
 
 // A Send is a sending half of quic-go.
 type Send struct {
 	PlainSend
-	full Writer
+	full   Writer
+	prefix []byte // not sent yet
 
-	// uncovered says that the first bytes were taken without the peer's
-	// credit. To promise them might then break the peer's limit, for which it
-	// would end the connection.
-	uncovered bool
+	// covered says that the peer gave credit for all that was written. What
+	// was not covered must not be promised: the reset that counts it would
+	// break the peer's limit, for which it would end the connection.
+	covered bool
+	recent  int // bytes sent the quick way since another Write
 }
 
 // NewSend adapts w. The peer reads prefix, which may be nil, before anything
@@ -210,35 +196,54 @@ func NewSend(o Owner, w Writer, prefix []byte) *Send {
 
 func (s *Send) init(o Owner, w Writer, prefix []byte) {
 	s.PlainSend.init(o, w)
-	s.full = w
-	s.first = func(p []byte) (int, error) { return s.writePrefix(prefix, p) }
+	s.full, s.prefix, s.quick = w, prefix, s.tryWrite
 }
 
-// writePrefix sends prefix and the beginning of p, with the peer's credit if
-// there is some: then the prefix reaches the peer even if the stream is reset.
-// Without credit, quic-go takes as little as this without blocking.
-func (s *Send) writePrefix(prefix, p []byte) (int, error) {
-	if len(prefix) == 0 && len(p) > firstPart {
+// tryWrite sends little writes, and the prefix with the beginning of the first
+// one, if the peer's credit suffices.
+func (s *Send) tryWrite(p []byte) (int, error) {
+	if len(s.prefix) > 0 {
+		return s.writePrefix(p)
+	}
+	if len(p) == 0 {
 		return 0, nil
 	}
-	part := p[:min(len(p), firstPart)]
-	b := part
-	if len(prefix) > 0 {
-		b = append(append(make([]byte, 0, len(prefix)+len(part)), prefix...), part...)
-	}
-	if len(b) == 0 {
+	s.covered = false
+	if s.recent += len(p); s.recent > maxQuick {
+		s.recent = 0
 		return 0, nil
 	}
-	err := s.full.TryWriteAll(b)
-	switch {
-	case err == nil && len(prefix) > 0:
-		s.full.SetReliableBoundary()
+	switch err := s.full.TryWriteAll(p); {
+	case err == nil:
+		s.covered = true
+		return len(p), nil
 	case errors.Is(err, quic.ErrWouldBlock):
-		s.uncovered = true
-		_ = s.full.SetWriteDeadline(time.Time{})
-		_, err = s.full.Write(b)
-		_ = s.full.SetWriteDeadline(s.deadline)
+		return 0, nil
+	default:
+		return 0, err
 	}
+}
+
+// writePrefix sends the prefix and the beginning of p. With the peer's credit,
+// the prefix reaches the peer even if the stream is reset: only it tells whose
+// stream that is. Without credit, quic-go takes as little as this without
+// blocking.
+func (s *Send) writePrefix(p []byte) (int, error) {
+	part := p[:min(len(p), maxQuick)]
+	b := append(append(make([]byte, 0, len(s.prefix)+len(part)), s.prefix...), part...)
+	s.prefix = nil
+	switch err := s.full.TryWriteAll(b); {
+	case err == nil:
+		s.covered = len(part) == len(p)
+		s.recent = len(part)
+		s.full.SetReliableBoundary()
+		return len(part), nil
+	case !errors.Is(err, quic.ErrWouldBlock):
+		return 0, err
+	}
+	_ = s.full.SetWriteDeadline(time.Time{})
+	_, err := s.full.Write(b)
+	_ = s.full.SetWriteDeadline(s.deadline)
 	if err != nil {
 		return 0, err
 	}
@@ -248,12 +253,13 @@ func (s *Send) writePrefix(prefix, p []byte) (int, error) {
 // SetPriority implements [transport.Prioritizer].
 func (s *Send) SetPriority(urgency int8, incremental bool) { s.full.SetPriority(urgency, incremental) }
 
-// SetReliableBoundary implements [transport.ReliableResetter]. It does nothing
-// where the peer gave no credit for the stream's first bytes.
+// SetReliableBoundary implements [transport.ReliableResetter]. It promises
+// nothing where the peer's credit, or the last Write, was too little or too
+// much for that.
 func (s *Send) SetReliableBoundary() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !s.uncovered {
+	if s.covered {
 		s.full.SetReliableBoundary()
 	}
 }
