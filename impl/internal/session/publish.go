@@ -140,7 +140,11 @@ func newPublication(s *Session, st *stream, id uint64, b *api.Publication, req a
 	p.backlog.init()
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	stopSession := context.AfterFunc(s.ctx, func() { p.cancel(s.err()) })
-	stopBroadcast := context.AfterFunc(b.Context(), func() { p.cancel(context.Cause(b.Context())) })
+	life := b.Context()
+	if h, ok := b.Handler().(api.OriginHandler); ok {
+		life = h.Origin().Context()
+	}
+	stopBroadcast := context.AfterFunc(life, func() { p.cancel(context.Cause(life)) })
 	context.AfterFunc(p.ctx, func() { stopSession(); stopBroadcast() })
 	return p
 }

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl"
+	"github.com/moqlite/moqlite/transport/tlspin"
+)
+
+// config is what the flags say of sessions.
+func (o *options) config() (*api.Config, error) {
+	if o.version == "" {
+		return new(api.Config), nil
+	}
+	v := api.Version(o.version)
+	if !slices.Contains(api.Versions(), v) {
+		return nil, usage("--version-only %s: the versions are %v", o.version, api.Versions())
+	}
+	return &api.Config{Versions: []api.Version{v}}, nil
+}
+
+// tlsConfig is which certificates the flags trust; nil for the system's
+// authorities.
+func (o *options) tlsConfig() (*tls.Config, error) {
+	switch {
+	case o.fingerprint != "" && o.insecure:
+		return nil, usage("--fingerprint and --insecure exclude each other")
+	case o.insecure:
+		return &tls.Config{InsecureSkipVerify: true}, nil
+	case o.fingerprint != "":
+		sum, err := tlspin.Parse(o.fingerprint)
+		if err != nil {
+			return nil, usage("--fingerprint: %w", err)
+		}
+		return tlspin.Config(nil, sum), nil
+	case o.ca != "":
+		pem, err := os.ReadFile(o.ca)
+		if err != nil {
+			return nil, usage("--ca: %w", err)
+		}
+		roots := x509.NewCertPool()
+		if !roots.AppendCertsFromPEM(pem) {
+			return nil, usage("--ca %s: no certificate in PEM form is in it", o.ca)
+		}
+		return &tls.Config{RootCAs: roots}, nil
+	default:
+		return nil, nil
+	}
+}
+
+func (o *options) logger() *slog.Logger {
+	if !o.verbose {
+		return slog.New(slog.DiscardHandler)
+	}
+	return slog.New(slog.NewTextHandler(o.err, nil))
+}
+
+// client is a client as the flags have it.
+func (o *options) client() (*impl.Client, error) {
+	config, err := o.config()
+	if err != nil {
+		return nil, err
+	}
+	trust, err := o.tlsConfig()
+	if err != nil {
+		return nil, err
+	}
+	return &impl.Client{TLSConfig: trust, Config: config, Logger: o.logger()}, nil
+}
+
+// dial connects, within the timeout.
+func (o *options) dial(ctx context.Context, c *impl.Client, url string, mux *api.TrackMux) (api.Session, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	s, err := c.Dial(ctx, url, mux)
+	if err == nil {
+		o.logger().Info("connected", "version", s.State().Version, "transport", s.State().Transport)
+	}
+	return s, err
+}
+
+// errTimeout says what has not happened in time.
+type errTimeout struct {
+	o    *options
+	what string
+}
+
+func (e errTimeout) Error() string { return fmt.Sprintf("%s within %v", e.what, e.o.timeout) }

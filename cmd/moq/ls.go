@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+func lsCommand(o *options) *cobra.Command {
+	var watch bool
+	cmd := &cobra.Command{
+		Use:   "ls URL [PREFIX]",
+		Short: "List the broadcasts that a server announces",
+		Example: `  moq ls http://127.0.0.1:4443
+  moq ls https://relay.example.com room --watch --json`,
+		Args: between(1, 2, "ls takes a URL and perhaps a prefix"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			prefix := ""
+			if len(args) > 1 {
+				prefix = args[1]
+			}
+			return list(cmd.Context(), o, args[0], prefix, watch)
+		},
+	}
+	cmd.Flags().BoolVar(&watch, "watch", false, "go on with what comes and goes, until Ctrl-C")
+	return cmd
+}
+
+func list(ctx context.Context, o *options, url, prefix string, watch bool) error {
+	client, err := o.client()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	session, err := o.dial(ctx, client, url, api.NewTrackMux())
+	if err != nil {
+		return err
+	}
+	announced, err := session.Announcements(ctx, prefix)
+	if err != nil {
+		return err
+	}
+	defer announced.Close()
+	initial, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout{o, "the server did not tell all of its broadcasts"})
+	defer cancel()
+	for {
+		bound := initial
+		if watch {
+			bound = ctx
+		}
+		a, err := announced.Receive(bound)
+		switch {
+		case errors.Is(err, io.EOF) || watch && ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		case a.Status == api.AnnouncementsComplete && !watch:
+			return nil
+		case a.Status == api.AnnouncementsComplete:
+			continue
+		}
+		if err := o.printAnnouncement(a, watch); err != nil {
+			return err
+		}
+	}
+}
+
+func (o *options) printAnnouncement(a api.Announcement, watch bool) error {
+	if !o.json {
+		if watch {
+			_, err := fmt.Fprintf(o.out, "%-7s %s\n", a.Status, a.Path)
+			return err
+		}
+		_, err := fmt.Fprintln(o.out, a.Path)
+		return err
+	}
+	status := a.Status
+	if status == api.AnnouncementUpdated {
+		status = api.AnnouncementActive
+	}
+	hops := a.Hops
+	if hops == nil {
+		hops = []api.Hop{}
+	}
+	return line(o.out, map[string]any{"path": a.Path, "status": status.String(), "hops": hops})
+}

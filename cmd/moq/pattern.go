@@ -1,0 +1,20 @@
+package main
+
+import (
+	"crypto/sha256"
+	"fmt"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// pattern is the payload of a frame of the test pattern, by which two
+// implementations can check each other: the SHA-256 of the frame's place,
+// repeated.
+func pattern(path api.BroadcastPath, track api.TrackName, group, frame uint64, size int) []byte {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%d/%d", path, track, group, frame))
+	payload := make([]byte, size)
+	for n := 0; n < size; {
+		n += copy(payload[n:], sum[:])
+	}
+	return payload
+}

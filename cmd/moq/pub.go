@@ -1,0 +1,249 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+const (
+	// declaredMaxAge is how far behind a group may fall before it is given up:
+	// a file is worth waiting for.
+	declaredMaxAge = 60 * time.Second
+
+	// maxGroup is the size of the largest group that is published, in bytes.
+	maxGroup = 1 << 20
+
+	// drainTimeout is how long subscribers may take to read what was published.
+	drainTimeout = time.Minute
+)
+
+type pubFlags struct {
+	track    string
+	source   string
+	chunk    int
+	groups   uint64
+	frames   uint64
+	size     int
+	interval time.Duration
+}
+
+func pubCommand(o *options) *cobra.Command {
+	var flags pubFlags
+	cmd := &cobra.Command{
+		Use:   "pub URL PATH",
+		Short: "Publish standard input, a file, or a test pattern",
+		Long: `Publish a track of a broadcast, to everyone who subscribes.
+
+A file and the test pattern are sent to each subscriber from their beginning.
+Standard input is read once, from the first subscription on: a line is a frame,
+in a group of its own, and goes to everyone subscribed at that time; with
+--chunk, so many bytes are a frame, in groups of at most 1 MiB.
+
+It ends when the source has been delivered to those subscribed, or on Ctrl-C.`,
+		Example: `  moq pub http://127.0.0.1:4443 room/file --source video.mp4
+  date | moq pub https://relay.example.com/?jwt=TOKEN room/clock --track time
+  moq pub moqt://127.0.0.1:4443 room/test --source pattern --groups 100 --insecure`,
+		Args: exactly(2, "pub takes a URL and a broadcast's path"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return publish(cmd.Context(), o, flags, args[0], api.BroadcastPath(args[1]).Clean())
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&flags.track, "track", "data", "the track's name")
+	f.StringVar(&flags.source, "source", "-", "what to publish: - for standard input, a file, or pattern")
+	f.IntVar(&flags.chunk, "chunk", 0, "bytes a frame, of standard input or a file (a file: 65536)")
+	f.Uint64Var(&flags.groups, "groups", 0, "groups of the pattern; 0 goes on until Ctrl-C")
+	f.Uint64Var(&flags.frames, "frames", 2, "frames a group of the pattern")
+	f.IntVar(&flags.size, "size", 100, "bytes a frame of the pattern")
+	f.DurationVar(&flags.interval, "interval", 0, "the pause between groups of the pattern")
+	return cmd
+}
+
+func (f pubFlags) validate() error {
+	switch {
+	case f.chunk < 0 || f.chunk > maxGroup:
+		return usage("--chunk %d: it is 0 to %d", f.chunk, maxGroup)
+	case f.size < 0 || uint64(f.size)*f.frames > maxGroup:
+		return usage("a group of %d frames of %d bytes: the most is %d bytes", f.frames, f.size, maxGroup)
+	case f.interval < 0:
+		return usage("--interval %v is negative", f.interval)
+	}
+	return nil
+}
+
+// source is what f publishes.
+func (f pubFlags) open(ctx context.Context, o *options) (source, error) {
+	switch f.source {
+	case "-":
+		return newStream(ctx, o.in, f.chunk), nil
+	case "pattern":
+		return patternSource{f}, nil
+	}
+	info, err := os.Stat(f.source)
+	if err != nil {
+		return nil, fmt.Errorf("--source: %w", err)
+	}
+	if info.IsDir() {
+		return nil, usage("--source %s is a directory", f.source)
+	}
+	if f.chunk == 0 {
+		f.chunk = 64 << 10
+	}
+	return fileSource{f.source, f.chunk}, nil
+}
+
+// A source is what is published.
+type source interface {
+	// serve writes the source to one subscriber.
+	serve(w api.TrackWriter, counted *counters) error
+}
+
+// counters are what has been published to all subscribers.
+type counters struct{ groups, frames, bytes atomic.Int64 }
+
+func (c *counters) frame(n int) {
+	c.frames.Add(1)
+	c.bytes.Add(int64(n))
+}
+
+func publish(ctx context.Context, o *options, flags pubFlags, url string, path api.BroadcastPath) error {
+	if err := flags.validate(); err != nil {
+		return err
+	}
+	if err := path.Validate(); err != nil {
+		return usageError{err}
+	}
+	client, err := o.client()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	src, err := flags.open(ctx, o)
+	if err != nil {
+		return err
+	}
+	p := &publisher{track: api.TrackName(flags.track), source: src, changed: make(chan struct{}, 1)}
+	mux := api.NewTrackMux()
+	life, withdraw := context.WithCancel(context.Background())
+	defer withdraw()
+	if err := mux.Publish(life, path, api.TrackFuncs{Serve: p.serve, Info: p.info}); err != nil {
+		return err
+	}
+	session, err := o.dial(ctx, client, url, mux)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		_ = line(o.out, map[string]any{"publishing": path, "track": flags.track, "version": session.State().Version, "transport": session.State().Transport})
+	}
+	bar := o.startProgress(func() string { return p.text(path) })
+	err = p.wait(ctx, session)
+	if ctx.Err() != nil {
+		withdraw() // those who are still served end their groups
+	}
+	if err == nil {
+		err = p.drain(client)
+	}
+	bar.finish()
+	if err == nil && o.json {
+		err = line(o.out, map[string]any{"done": true, "groups": p.groups.Load(), "frames": p.frames.Load(), "bytes": p.bytes.Load(), "subscribers": p.served})
+	}
+	return err
+}
+
+// A publisher serves the source and keeps count of its subscribers.
+type publisher struct {
+	counters
+	track   api.TrackName
+	source  source
+	changed chan struct{} // buffered 1
+
+	mu     sync.Mutex
+	active int
+	served int
+	err    error // of the source
+}
+
+func (p *publisher) info(_ context.Context, req api.TrackRequest) (api.TrackInfo, error) {
+	if req.Name != p.track {
+		return api.TrackInfo{}, api.ErrNotFound
+	}
+	return api.TrackInfo{MaxLatency: declaredMaxAge}, nil
+}
+
+func (p *publisher) serve(w api.TrackWriter) {
+	p.count(1, nil, false)
+	err := p.source.serve(w, &p.counters)
+	left := w.Context().Err() != nil
+	if err != nil && !left {
+		_ = w.CloseWithError(api.StreamInternal)
+	} else {
+		err = nil
+	}
+	p.count(-1, err, !left)
+}
+
+func (p *publisher) count(change int, err error, whole bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.active += change
+	if whole {
+		p.served++
+	}
+	p.err = errors.Join(p.err, err)
+	select {
+	case p.changed <- struct{}{}:
+	default:
+	}
+}
+
+// wait returns when the source has been sent to those subscribed, or on
+// Ctrl-C.
+func (p *publisher) wait(ctx context.Context, session api.Session) error {
+	for {
+		p.mu.Lock()
+		done, err := p.served > 0 && p.active == 0, p.err
+		p.mu.Unlock()
+		if done || err != nil {
+			return err
+		}
+		select {
+		case <-p.changed:
+		case <-ctx.Done():
+			return nil
+		case <-session.Context().Done():
+			return context.Cause(session.Context())
+		}
+	}
+}
+
+// drain waits until the subscribers have answered the track's end: closing
+// before that would lose what they have not read.
+func (p *publisher) drain(client api.Client) error {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	if err := client.Shutdown(ctx); err != nil {
+		return fmt.Errorf("not all that was published is known to have arrived: %w", err)
+	}
+	return nil
+}
+
+func (p *publisher) text(path api.BroadcastPath) string {
+	p.mu.Lock()
+	active, served := p.active, p.served
+	p.mu.Unlock()
+	if active+served == 0 {
+		return fmt.Sprintf("%s: waiting for a subscriber", path)
+	}
+	return fmt.Sprintf("%s: %d subscribers, %d done; sent %d groups, %d frames, %s",
+		path, active, served, p.groups.Load(), p.frames.Load(), size(p.bytes.Load()))
+}

@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl"
+	"github.com/moqlite/moqlite/impl/devcert"
+	"github.com/moqlite/moqlite/impl/relay"
+)
+
+type relayFlags struct {
+	listen    string
+	cert, key string
+	drain     time.Duration
+}
+
+func relayCommand(o *options) *cobra.Command {
+	var flags relayFlags
+	cmd := &cobra.Command{
+		Use:   "relay",
+		Short: "Run a relay: what one session announces, others can subscribe to",
+		Long: `Run a relay of one node: what one session announces, others can subscribe to.
+
+It takes WebTransport and native QUIC on one UDP port. Without a certificate,
+one for development is made, which clients get to know by an http:// URL, or
+by its fingerprint.`,
+		Example: `  moq relay --listen 127.0.0.1:4443
+  moq relay --listen :443 --cert cert.pem --key key.pem --drain-timeout 10s`,
+		Args: exactly(0, "relay takes no arguments"),
+		RunE: func(cmd *cobra.Command, _ []string) error { return runRelay(cmd.Context(), o, flags) },
+	}
+	cmd.Flags().StringVar(&flags.listen, "listen", "127.0.0.1:4443", "the address, host:port; port 0 is any free one")
+	cmd.Flags().StringVar(&flags.cert, "cert", "", "the certificate chain, a PEM `file`")
+	cmd.Flags().StringVar(&flags.key, "key", "", "its private key, a PEM `file`")
+	cmd.Flags().DurationVar(&flags.drain, "drain-timeout", 0, "at the end, ask sessions to leave and wait this long for them")
+	return cmd
+}
+
+func runRelay(ctx context.Context, o *options, flags relayFlags) error {
+	config, err := o.config()
+	if err != nil {
+		return err
+	}
+	host, _, err := net.SplitHostPort(flags.listen)
+	if err != nil {
+		return usage("--listen %s: %w", flags.listen, err)
+	}
+	cert, err := flags.certificate(host)
+	if err != nil {
+		return err
+	}
+	r := relay.New()
+	r.Logger = o.logger()
+	server := &impl.Server{
+		Addr:      flags.listen,
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}},
+		Config:    config,
+		Logger:    o.logger(),
+		Mux:       r.Mux(),
+		Handler:   r.Handler,
+	}
+	addr, err := server.Listen()
+	if err != nil {
+		return err
+	}
+	defer server.Close()
+	if err := o.announceReady(addr, host, cert, flags.cert == ""); err != nil {
+		return err
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- server.ListenAndServe() }()
+	select {
+	case err := <-stopped:
+		return err
+	case <-ctx.Done():
+	}
+	return drain(server, flags.drain, stopped)
+}
+
+// drain ends a server in good order, as far as that goes in time.
+func drain(server *impl.Server, timeout time.Duration, stopped <-chan error) error {
+	if timeout > 0 {
+		ctx, cancel := context.WithTimeout(context.Background(), timeout)
+		defer cancel()
+		if err := server.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+	}
+	_ = server.Close()
+	if err := <-stopped; !errors.Is(err, api.ErrServerClosed) {
+		return err
+	}
+	return nil
+}
+
+func (f relayFlags) certificate(host string) (tls.Certificate, error) {
+	switch {
+	case (f.cert == "") != (f.key == ""):
+		return tls.Certificate{}, usage("--cert and --key go together")
+	case f.cert != "":
+		cert, err := tls.LoadX509KeyPair(f.cert, f.key)
+		if err != nil {
+			return tls.Certificate{}, fmt.Errorf("certificate: %w", err)
+		}
+		return cert, nil
+	}
+	hosts := []string{"localhost", "127.0.0.1", "::1"}
+	if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsLoopback() && !ip.IsUnspecified()) {
+		hosts = append(hosts, host)
+	}
+	return devcert.New(hosts...)
+}
+
+// announceReady tells how to reach the server.
+func (o *options) announceReady(addr net.Addr, host string, cert tls.Certificate, dev bool) error {
+	_, port, err := net.SplitHostPort(addr.String())
+	if err != nil {
+		return err
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "localhost"
+	}
+	place := net.JoinHostPort(host, port)
+	sum := devcert.Fingerprint(cert)
+	fingerprint := hex.EncodeToString(sum[:])
+	if o.json {
+		return line(o.out, map[string]any{"ready": true, "url": "https://" + place, "fingerprint": fingerprint})
+	}
+	fmt.Fprintf(o.err, "listening on https://%s and moqt://%s\n", place, place)
+	if dev {
+		fmt.Fprintf(o.err, "with a certificate for development: connect to http://%s, or pass --fingerprint %s\n", place, fingerprint)
+	}
+	return nil
+}

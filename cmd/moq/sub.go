@@ -1,0 +1,235 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// askedMaxAge is how far behind a group may fall before it is skipped.
+const askedMaxAge = 30 * time.Second
+
+type subFlags struct {
+	groups uint64
+	start  string
+	output string
+}
+
+func subCommand(o *options) *cobra.Command {
+	var flags subFlags
+	cmd := &cobra.Command{
+		Use:   "sub URL PATH TRACK",
+		Short: "Subscribe to a track and write its payloads out",
+		Long: `Subscribe to a track of a broadcast, once that is announced, and write the
+payloads of its frames out in order, until the track's end.
+
+With --output, the file appears under its name only when it is whole; groups
+that were lost are then an error.`,
+		Example: `  moq sub http://127.0.0.1:4443 room/file data --output copy.mp4
+  moq sub https://relay.example.com room/clock time --start latest
+  moq sub moqt://127.0.0.1:4443 room/test data --json --groups 10 --insecure`,
+		Args: exactly(3, "sub takes a URL, a broadcast's path and a track's name"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return subscribe(cmd.Context(), o, flags, args[0], api.BroadcastPath(args[1]).Clean(), api.TrackName(args[2]))
+		},
+	}
+	f := cmd.Flags()
+	f.Uint64Var(&flags.groups, "groups", 0, "stop after so many groups; 0 is the track's end")
+	f.StringVar(&flags.start, "start", "0", "the first group: its number, or latest")
+	f.StringVar(&flags.output, "output", "", "write to this `file`")
+	return cmd
+}
+
+func (f subFlags) config() (*api.SubscribeConfig, error) {
+	c := &api.SubscribeConfig{MaxLatency: askedMaxAge}
+	if f.start == "latest" {
+		c.StartGroup = api.GroupLatest
+		return c, nil
+	}
+	n, err := strconv.ParseUint(f.start, 10, 62)
+	if err != nil {
+		return nil, usage("--start %s: it is a number, or latest", f.start)
+	}
+	c.StartGroup = api.GroupSequence(n)
+	return c, nil
+}
+
+func subscribe(ctx context.Context, o *options, flags subFlags, url string, path api.BroadcastPath, name api.TrackName) error {
+	config, err := flags.config()
+	if err != nil {
+		return err
+	}
+	client, err := o.client()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	out, err := o.sink(flags.output)
+	if err != nil {
+		return err
+	}
+	defer out.discard()
+	session, err := o.dial(ctx, client, url, api.NewTrackMux())
+	if err != nil {
+		return err
+	}
+	if err := o.awaitBroadcast(ctx, session, path); err != nil {
+		return err
+	}
+	track, err := o.open(ctx, session, path, name, config)
+	if err != nil {
+		return err
+	}
+	defer track.Close()
+	bar := o.startProgress(out.text)
+	err = read(ctx, track, out, config.StartGroup, flags.groups)
+	bar.finish()
+	if err != nil {
+		return fmt.Errorf("%s of %s: %w", name, path, err)
+	}
+	if err := out.commit(); err != nil {
+		return err
+	}
+	// The publisher waits for our answer to the track's end.
+	_ = track.Close()
+	wait, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = client.Shutdown(wait)
+	return nil
+}
+
+// awaitBroadcast waits until path is announced.
+func (o *options) awaitBroadcast(ctx context.Context, session api.Session, path api.BroadcastPath) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout{o, fmt.Sprintf("nobody has announced %q", string(path))})
+	defer cancel()
+	announced, err := session.Announcements(ctx, string(path))
+	if err != nil {
+		return err
+	}
+	defer announced.Close()
+	for a, err := range api.Announcements(ctx, announced) {
+		if err != nil {
+			return err
+		}
+		if a.Path == path && a.Status == api.AnnouncementActive {
+			return nil
+		}
+	}
+	return fmt.Errorf("the server ended its announcements before %q was one of them", string(path))
+}
+
+func (o *options) open(ctx context.Context, session api.Session, path api.BroadcastPath, name api.TrackName, c *api.SubscribeConfig) (api.TrackReader, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout{o, "no answer to the subscription"})
+	defer cancel()
+	return session.Subscribe(ctx, path, name, c)
+}
+
+// sink is where a track is written, in order.
+type sink struct {
+	o    *options
+	w    io.Writer // payloads; nil with --json
+	file *os.File  // what w is to become
+	name string
+
+	groups, frames, bytes atomic.Int64
+	lost                  []api.Gap
+}
+
+// sink writes to a file beside the one of that name, or to standard output.
+func (o *options) sink(name string) (*sink, error) {
+	s := &sink{o: o, name: name}
+	if name == "" {
+		if !o.json {
+			s.w = o.out
+		}
+		return s, nil
+	}
+	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*.part")
+	if err != nil {
+		return nil, fmt.Errorf("--output: %w", err)
+	}
+	s.file, s.w = f, f
+	return s, nil
+}
+
+func (s *sink) text() string {
+	return fmt.Sprintf("received %d groups, %d frames, %s", s.groups.Load(), s.frames.Load(), size(s.bytes.Load()))
+}
+
+func (s *sink) frame(group api.GroupSequence, index int, f api.Frame) error {
+	s.frames.Add(1)
+	s.bytes.Add(int64(len(f.Payload)))
+	if s.w != nil {
+		if _, err := s.w.Write(f.Payload); err != nil {
+			return fmt.Errorf("write: %w", err)
+		}
+	}
+	if !s.o.json {
+		return nil
+	}
+	sum := sha256.Sum256(f.Payload)
+	return line(s.o.out, struct {
+		Group     api.GroupSequence `json:"group"`
+		Frame     int               `json:"frame"`
+		Size      int               `json:"size"`
+		SHA256    string            `json:"sha256"`
+		Timestamp uint64            `json:"timestamp"`
+	}{group, index, len(f.Payload), hex.EncodeToString(sum[:]), f.Timestamp})
+}
+
+// gap notes that groups were lost.
+func (s *sink) gap(g api.Gap) error {
+	s.lost = append(s.lost, g)
+	if s.o.json {
+		return line(s.o.out, map[string]any{"gap": []api.GroupSequence{g.Start, g.End}})
+	}
+	fmt.Fprintf(s.o.err, "lost %s\n", gapText(g))
+	return nil
+}
+
+func gapText(g api.Gap) string {
+	if g.End == g.Start+1 {
+		return fmt.Sprintf("group %d", g.Start)
+	}
+	return fmt.Sprintf("groups %d to %d", g.Start, g.End-1)
+}
+
+// commit gives the file its name, if it is whole.
+func (s *sink) commit() error {
+	if s.file == nil {
+		return nil
+	}
+	if len(s.lost) > 0 {
+		var all []string
+		for _, g := range s.lost {
+			all = append(all, gapText(g))
+		}
+		return fmt.Errorf("%s was not written: lost %s", s.name, strings.Join(all, ", "))
+	}
+	if err := errors.Join(s.file.Chmod(0o644), s.file.Close(), os.Rename(s.file.Name(), s.name)); err != nil {
+		return fmt.Errorf("--output: %w", err)
+	}
+	s.file = nil
+	return nil
+}
+
+// discard removes what was not committed.
+func (s *sink) discard() {
+	if s.file != nil {
+		_ = s.file.Close()
+		_ = os.Remove(s.file.Name())
+	}
+}
