@@ -1,0 +1,13 @@
+// Package interop proves the module against implementations that it does not
+// share a line with: moq-relay and moq-rs (Rust), @moq/net in Node and in
+// Chromium. It has tests alone.
+//
+// They stand behind a switch, since they need those programs: set
+// MOQ_INTEROP=1, and install what the error messages ask for (.ci/run does).
+// With the switch on, a program that is missing is a failure.
+//
+// The programs in testdata/peers wrap the other implementations, all with the
+// same flags and the same output: one JSON object a line. moq-relay is looked
+// for in $MOQ_RELAY, on the PATH, and in ../shared/peers/bin beside the
+// repository.
+package interop
