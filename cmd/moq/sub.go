@@ -97,7 +97,12 @@ func subscribe(ctx context.Context, o *options, flags subFlags, url string, path
 	bar := o.startProgress(out.text)
 	err = read(ctx, track, out, config.StartGroup, flags.groups)
 	bar.finish()
-	if err != nil {
+	switch {
+	case ctx.Err() != nil && flags.output == "":
+		return nil
+	case ctx.Err() != nil:
+		return fmt.Errorf("interrupted: %s was not written", flags.output)
+	case err != nil:
 		return fmt.Errorf("%s of %s: %w", name, path, err)
 	}
 	if err := out.commit(); err != nil {

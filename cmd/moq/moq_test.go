@@ -1,0 +1,309 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/transport/transporttest"
+)
+
+// A command is a run of the command line in this process.
+type command struct {
+	t      *testing.T
+	cancel context.CancelFunc
+	out    *buffer
+	err    *buffer
+	status chan int
+}
+
+// buffer is an output that may be read while it is written.
+type buffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+	grew chan struct{}
+}
+
+func (b *buffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	select {
+	case b.grew <- struct{}{}:
+	default:
+	}
+	return b.text.Write(p)
+}
+
+func (b *buffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+// await waits until the output holds text.
+func (b *buffer) await(t *testing.T, text string) {
+	t.Helper()
+	timeout := time.After(20 * time.Second)
+	for !strings.Contains(b.String(), text) {
+		select {
+		case <-b.grew:
+		case <-timeout:
+			t.Fatalf("no %q in\n%s", text, b)
+		}
+	}
+}
+
+func start(t *testing.T, stdin string, args ...string) *command {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &command{
+		t: t, cancel: cancel, status: make(chan int, 1),
+		out: &buffer{grew: make(chan struct{}, 1)}, err: &buffer{grew: make(chan struct{}, 1)},
+	}
+	go func() { c.status <- run(ctx, args, stdio{strings.NewReader(stdin), c.out, c.err}) }()
+	t.Cleanup(cancel)
+	return c
+}
+
+// wait expects an exit status.
+func (c *command) wait(status int) {
+	c.t.Helper()
+	select {
+	case got := <-c.status:
+		if got != status {
+			c.t.Errorf("exit status %d, want %d\n%s%s", got, status, c.out, c.err)
+		}
+	case <-time.After(30 * time.Second):
+		c.t.Fatalf("does not end\n%s%s", c.out, c.err)
+	}
+}
+
+// lines are the objects of --json.
+func (c *command) lines() []map[string]any {
+	c.t.Helper()
+	var lines []map[string]any
+	for text := range strings.Lines(c.out.String()) {
+		var object map[string]any
+		if err := json.Unmarshal([]byte(text), &object); err != nil {
+			c.t.Fatalf("%v in %q", err, text)
+		}
+		lines = append(lines, object)
+	}
+	return lines
+}
+
+// startRelay runs a relay until the test ends, and returns its address and
+// fingerprint.
+func startRelay(t *testing.T) (addr, fingerprint string) {
+	t.Helper()
+	relay := start(t, "", "relay", "--listen", "127.0.0.1:0", "--json")
+	relay.out.await(t, "\n")
+	t.Cleanup(func() { relay.cancel(); relay.wait(exitDone) })
+	ready := relay.lines()[0]
+	return strings.TrimPrefix(ready["url"].(string), "https://"), ready["fingerprint"].(string)
+}
+
+func TestFilesArriveWhole(t *testing.T) {
+	transporttest.NoLeaks(t)
+	addr, fingerprint := startRelay(t)
+	content := make([]byte, 3<<20+17)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(content)
+	in := filepath.Join(t.TempDir(), "in")
+	if err := os.WriteFile(in, content, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, scheme := range []string{"moqt", "https", "http"} {
+		for _, version := range api.Versions() {
+			t.Run(scheme+" "+string(version), func(t *testing.T) {
+				url, path := scheme+"://"+addr, fmt.Sprintf("files/%s/%s", scheme, version)
+				out := filepath.Join(t.TempDir(), "out")
+				flags := []string{"--version-only", string(version)}
+				if scheme != "http" {
+					flags = append(flags, "--fingerprint", fingerprint)
+				}
+				pub := start(t, "", append([]string{"pub", url, path, "--source", in}, flags...)...)
+				sub := start(t, "", append([]string{"sub", url, path, "data", "--output", out}, flags...)...)
+				sub.wait(exitDone)
+				pub.wait(exitDone)
+				if got, err := os.ReadFile(out); err != nil || !bytes.Equal(got, content) {
+					t.Errorf("%d bytes arrived, %v", len(got), err)
+				}
+			})
+		}
+	}
+}
+
+func TestStandardInput(t *testing.T) {
+	transporttest.NoLeaks(t)
+	addr, _ := startRelay(t)
+	for _, test := range []struct {
+		name, input string
+		flags       []string
+		frames      []string
+	}{
+		{"lines", "one\ntwo\nthree", nil, []string{"0/0:4", "1/0:4", "2/0:5"}},
+		{"chunks", "0123456789", []string{"--chunk", "4"}, []string{"0/0:4", "0/1:4", "0/2:2"}},
+		{"nothing", "", nil, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			url := "http://" + addr
+			pub := start(t, test.input, append([]string{"pub", url, test.name, "--json"}, test.flags...)...)
+			sub := start(t, "", "sub", url, test.name, "data", "--json")
+			sub.wait(exitDone)
+			pub.wait(exitDone)
+			var frames []string
+			for _, line := range sub.lines() {
+				frames = append(frames, fmt.Sprintf("%v/%v:%v", line["group"], line["frame"], line["size"]))
+			}
+			if fmt.Sprint(frames) != fmt.Sprint(test.frames) {
+				t.Errorf("frames %v, want %v", frames, test.frames)
+			}
+			text := start(t, test.input, append([]string{"pub", url, test.name + "/text"}, test.flags...)...)
+			sub = start(t, "", "sub", url, test.name+"/text", "data")
+			sub.wait(exitDone)
+			text.wait(exitDone)
+			if got := sub.out.String(); got != test.input {
+				t.Errorf("written out: %q, want %q", got, test.input)
+			}
+		})
+	}
+}
+
+func TestPatternAndList(t *testing.T) {
+	transporttest.NoLeaks(t)
+	addr, _ := startRelay(t)
+	url := "http://" + addr
+	pub := start(t, "", "pub", url, "room/test", "--source", "pattern", "--interval", "10ms", "--size", "50", "--track", "p", "--json")
+	pub.out.await(t, "publishing")
+	ls := start(t, "", "ls", url, "room", "--json")
+	ls.wait(exitDone)
+	if lines := ls.lines(); len(lines) != 1 || lines[0]["path"] != "room/test" || lines[0]["status"] != "active" || len(lines[0]["hops"].([]any)) != 2 {
+		t.Errorf("ls prints %s", ls.out)
+	}
+	watch := start(t, "", "ls", url, "--watch")
+	watch.out.await(t, "active  room/test")
+
+	sub := start(t, "", "sub", url, "room/test", "p", "--json", "--groups", "3")
+	sub.wait(exitDone)
+	lines := sub.lines()
+	if len(lines) != 6 {
+		t.Fatalf("%d frames, want 6 of 3 groups", len(lines))
+	}
+	for i, line := range lines {
+		if line["group"] != float64(i/2) || line["frame"] != float64(i%2) || line["size"] != float64(50) || line["timestamp"].(float64) < 1e12 {
+			t.Errorf("frame %d: %v", i, line)
+		}
+	}
+	// Ctrl-C ends a publisher in good order.
+	pub.cancel()
+	pub.wait(exitDone)
+	watch.out.await(t, "ended   room/test")
+	watch.cancel()
+	watch.wait(exitDone)
+}
+
+// TestInterruptedOutput leaves nothing that could be taken for the file.
+func TestInterruptedOutput(t *testing.T) {
+	transporttest.NoLeaks(t)
+	addr, _ := startRelay(t)
+	url := "http://" + addr
+	for name, interrupt := range map[string]func(pub, sub *command){
+		"by Ctrl-C":               func(_, sub *command) { sub.cancel() },
+		"by the publisher's end ": func(pub, _ *command) { pub.cancel() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			pub := start(t, "", "pub", url, "endless/"+name[3:5], "--source", "pattern", "--interval", "10ms")
+			sub := start(t, "", "sub", url, "endless/"+name[3:5], "data", "--json", "--output", filepath.Join(dir, "out"))
+			sub.out.await(t, `"group":1,`)
+			interrupt(pub, sub)
+			if name == "by Ctrl-C" {
+				sub.wait(exitFailed)
+				if left, _ := os.ReadDir(dir); len(left) > 0 {
+					t.Errorf("left behind: %v", left)
+				}
+			} else {
+				sub.wait(exitDone) // the track has ended in order: it is whole
+			}
+			pub.cancel()
+			pub.wait(exitDone)
+		})
+	}
+}
+
+func TestMistakesAreOneSentence(t *testing.T) {
+	transporttest.NoLeaks(t)
+	addr, _ := startRelay(t)
+	url := "http://" + addr
+	pub := start(t, "", "pub", url, "there", "--source", "pattern")
+	defer pub.wait(exitDone)
+	defer pub.cancel()
+	start(t, "", "sub", url, "there", "data", "--groups", "1").wait(exitDone)
+	for _, test := range []struct {
+		says   string
+		status int
+		args   string
+	}{
+		{"no command", exitUsage, ""},
+		{`unknown command "frob"`, exitUsage, "frob"},
+		{"unknown flag", exitUsage, "ls --frob"},
+		{"takes a URL", exitUsage, "sub x"},
+		{"the versions are", exitUsage, "ls x --version-only moq-lite-99"},
+		{"64 hexadecimal digits", exitUsage, "ls x --fingerprint ff"},
+		{"--start", exitUsage, "sub " + url + " a b --start never"},
+		{"--chunk", exitUsage, "pub " + url + " a --chunk -1"},
+		{"--cert and --key", exitUsage, "relay --cert x"},
+		{"--transport", exitUsage, "demo --transport pigeon"},
+		{"https://", exitFailed, "ls relay.example.com"},
+		{"moqt://", exitFailed, "ls ftp://relay.example.com"},
+		{"nothing listens", exitFailed, "ls moqt://127.0.0.1:1 --timeout 5s"},
+		{"--fingerprint HEX", exitFailed, "ls https://" + addr},
+		{"no such file", exitFailed, "pub " + url + " a --source /no/such/file"},
+		{"no such file", exitFailed, "sub " + url + " a b --output /no/such/place/out"},
+		{`nobody has announced "not/there" within 1s`, exitFailed, "sub " + url + " not/there data --timeout 1s"},
+		{"not found", exitFailed, "sub " + url + " there other-track"},
+	} {
+		t.Run(test.says, func(t *testing.T) {
+			c := start(t, "", strings.Fields(test.args)...)
+			c.wait(test.status)
+			said := c.err.String()
+			if !strings.Contains(said, test.says) || !strings.HasPrefix(said, "moq: ") || strings.Contains(said, "goroutine") {
+				t.Errorf("says %q, want one sentence with %q", said, test.says)
+			}
+			if most := 1 + test.status - exitFailed; strings.Count(said, "\n") > most {
+				t.Errorf("says more than it should: %q", said)
+			}
+		})
+	}
+}
+
+func TestDemo(t *testing.T) {
+	transporttest.NoLeaks(t)
+	for _, scheme := range []string{"moqt", "https"} {
+		c := start(t, "", "demo", "--duration", "500ms", "--json", "--transport", scheme)
+		c.wait(exitDone)
+		sum := c.lines()[0]
+		if sum["frames_sent"] != sum["frames_received"] || sum["frames_sent"].(float64) < 10 {
+			t.Errorf("%v", sum)
+		}
+	}
+}
+
+func TestHelpHasAnExample(t *testing.T) {
+	root := newRoot(&options{stdio: stdio{nil, io.Discard, io.Discard}})
+	for _, c := range root.Commands() {
+		if c.Name() != "help" && c.Name() != "completion" && c.Example == "" {
+			t.Errorf("%s has no example", c.Name())
+		}
+	}
+}
