@@ -46,7 +46,7 @@ func wrap(q *quic.Conn, u *url.URL) *conn {
 		URL:       u,
 	}}
 	c.ctx, c.cancel = context.WithCancelCause(context.Background())
-	context.AfterFunc(q.Context(), func() { c.end(context.Cause(q.Context())) })
+	context.AfterFunc(q.Context(), func() { _ = c.end(context.Cause(q.Context())) })
 	return c
 }
 
@@ -155,7 +155,7 @@ func (c *conn) ReceiveDatagram(ctx context.Context) ([]byte, error) {
 // is cut.
 func (c *conn) CloseWithError(code uint64, reason string) error {
 	_ = c.quic.CloseWithError(quic.ApplicationErrorCode(min(code, maxCode)), quicstream.CutReason(reason))
-	c.end(context.Cause(c.quic.Context()))
+	_ = c.end(context.Cause(c.quic.Context()))
 	return nil
 }
 

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/moqlite/moqlite/transport"
@@ -70,12 +69,12 @@ func (s *Server) request(v *visit, w http.ResponseWriter, r *http.Request) (stat
 	}
 	session, err := s.webtransport.Upgrade(h, r)
 	switch {
-	case err != nil && h.taken:
+	case err != nil && h.request != nil:
 		return 0
 	case err != nil:
 		return http.StatusBadRequest
 	}
-	s.serve(newServerConn(v.quic, session, h.id, state), serve)
+	s.serve(newServerConn(v.quic, session, h.request, state), serve)
 	return 0
 }
 
@@ -123,21 +122,19 @@ func (s *Server) choose(offered []string) string {
 }
 
 // A hijacker is the response to a request that becomes a session. It keeps the
-// id of the request's stream, which is the session's.
+// request's stream.
 type hijacker struct {
 	http.ResponseWriter
 	http3.HTTPStreamer
 	http3.Settingser
 	http.Flusher
-	taken bool
-	id    quic.StreamID
+	request *http3.Stream
 }
 
 // HTTPStream takes the stream over.
 func (h *hijacker) HTTPStream() *http3.Stream {
-	stream := h.HTTPStreamer.HTTPStream()
-	h.taken, h.id = true, stream.StreamID()
-	return stream
+	h.request = h.HTTPStreamer.HTTPStream()
+	return h.request
 }
 
 func newHijacker(w http.ResponseWriter) (*hijacker, error) {

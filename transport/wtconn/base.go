@@ -167,27 +167,81 @@ func streamError(s *quic.StreamError) *transport.StreamError {
 
 // OpenStream implements [transport.Conn].
 func (c *raw) OpenStream(ctx context.Context) (transport.Stream, error) {
-	if c.ctx.Err() != nil {
-		return nil, context.Cause(c.ctx)
-	}
-	s, err := c.quic.OpenStreamSync(ctx)
+	s, err := open(ctx, c.base, c.quic.OpenStream, c.quic.OpenStreamSync)
 	if err != nil {
-		return nil, c.callError(ctx, "open stream", err)
+		return nil, err
 	}
 	return quicstream.NewStream(c, s, c.bidiPrefix), nil
 }
 
 // OpenUniStream implements [transport.Conn].
 func (c *raw) OpenUniStream(ctx context.Context) (transport.SendStream, error) {
-	if c.ctx.Err() != nil {
-		return nil, context.Cause(c.ctx)
-	}
-	s, err := c.quic.OpenUniStreamSync(ctx)
+	s, err := open(ctx, c.base, c.quic.OpenUniStream, c.quic.OpenUniStreamSync)
 	if err != nil {
-		return nil, c.callError(ctx, "open stream", err)
+		return nil, err
 	}
 	return quicstream.NewSend(c, s, c.uniPrefix), nil
 }
 
+// open opens a stream, now or when the peer lets it, unless the session ends
+// before: that may come earlier than the end of the QUIC connection.
+func open[S interface{ CancelWrite(quic.StreamErrorCode) }](
+	ctx context.Context, b *base, now func() (S, error), wait func(context.Context) (S, error),
+) (S, error) {
+	var none S
+	switch {
+	case b.ctx.Err() != nil:
+		return none, context.Cause(b.ctx)
+	case ctx.Err() != nil:
+		return none, fmt.Errorf("open stream: %w", context.Cause(ctx))
+	}
+	s, err := now()
+	if _, full := errors.AsType[*quic.StreamLimitReachedError](err); full {
+		both, cancel := context.WithCancel(ctx)
+		stop := context.AfterFunc(b.ctx, cancel)
+		s, err = wait(both)
+		stop()
+		cancel()
+	}
+	switch {
+	case b.ctx.Err() != nil:
+		if err == nil {
+			s.CancelWrite(codeSessionGone)
+		}
+		return none, context.Cause(b.ctx)
+	case err != nil:
+		return none, b.callError(ctx, "open stream", err)
+	}
+	return s, nil
+}
+
 // Stats implements [transport.StatsConn].
 func (c *raw) Stats() transport.Stats { return quicstream.Stats(c.quic) }
+
+// A requester is the stream of the session's request.
+type requester interface {
+	TryWriteAll([]byte) error
+	Close() error
+}
+
+// closeWith ends the session, unless it is over. The peer is told on the
+// request's stream, and once more by the close of the QUIC connection, which
+// overtakes what the peer has not read: it comes when the peer has ended its
+// half of the stream, or has had a moment to.
+func (c *raw) closeWith(code uint64, reason string, request requester, peerDone <-chan struct{}) {
+	code, reason = min(code, maxCode), quicstream.CutReason(reason)
+	if !c.end(&transport.ConnError{Code: code, Reason: reason}) {
+		return
+	}
+	if request.TryWriteAll(appendClose(nil, code, reason)) == nil {
+		_ = request.Close()
+		timer := time.NewTimer(goodbye)
+		defer timer.Stop()
+		select {
+		case <-peerDone:
+		case <-c.quic.Context().Done():
+		case <-timer.C:
+		}
+	}
+	_ = c.quic.CloseWithError(quic.ApplicationErrorCode(h3code.Encode(code)), reason)
+}

@@ -4,13 +4,11 @@ import (
 	"context"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/quic-go/quic-go"
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/moqlite/moqlite/transport"
-	"github.com/moqlite/moqlite/transport/internal/h3code"
 	"github.com/moqlite/moqlite/transport/internal/quicstream"
 )
 
@@ -126,29 +124,9 @@ func (c *clientConn) ReceiveDatagram(ctx context.Context) ([]byte, error) {
 }
 
 // CloseWithError implements [transport.Conn]. A reason of more than 1024 bytes
-// is cut, and so is a code of more than 32 bits. The peer is told on the
-// request's stream, and once more by the close of the QUIC connection, which
-// overtakes what the peer has not read.
+// is cut, and so is a code of more than 32 bits.
 func (c *clientConn) CloseWithError(code uint64, reason string) error {
-	code, reason = min(code, maxCode), quicstream.CutReason(reason)
-	if c.end(&transport.ConnError{Code: code, Reason: reason}) {
-		if c.request.TryWriteAll(appendClose(nil, code, reason)) == nil {
-			_ = c.request.Close()
-			c.awaitPeer()
-		}
-		_ = c.quic.CloseWithError(quic.ApplicationErrorCode(h3code.Encode(code)), reason)
-	}
+	c.closeWith(code, reason, c.request, c.requestDone)
 	c.wg.Wait()
 	return nil
-}
-
-// awaitPeer gives the peer a moment to read the close.
-func (c *clientConn) awaitPeer() {
-	timer := time.NewTimer(goodbye)
-	defer timer.Stop()
-	select {
-	case <-c.requestDone:
-	case <-c.quic.Context().Done():
-	case <-timer.C:
-	}
 }

@@ -53,22 +53,26 @@ func pair(t *testing.T, conf *quic.Config) (client, server transport.Conn) {
 type listener struct {
 	*quicconn.Listener
 	server *wtconn.Server
+	leaf   []byte // the certificate
 
 	conns   chan transport.Conn
 	closing chan struct{}
 	once    sync.Once
 }
 
-// listen makes a server, and a dialer that trusts it.
-func listen(t *testing.T, conf *quic.Config, protocols []string) (*listener, *wtconn.Dialer) {
+// listen makes a server, with options, and a dialer that trusts it.
+func listen(t *testing.T, conf *quic.Config, protocols []string, options ...func(*wtconn.Server)) (*listener, *wtconn.Dialer) {
 	t.Helper()
 	serverTLS, clientTLS := certtest.Pair(t)
-	l := &listener{conns: make(chan transport.Conn, 64), closing: make(chan struct{})}
+	l := &listener{leaf: serverTLS.Certificates[0].Certificate[0], conns: make(chan transport.Conn, 64), closing: make(chan struct{})}
 	l.server = &wtconn.Server{
 		Protocols: protocols,
 		Accept: func(context.Context, transport.State) (func(transport.Conn), error) {
 			return func(c transport.Conn) { l.conns <- c }, nil
 		},
+	}
+	for _, o := range options {
+		o(l.server)
 	}
 	var err error
 	l.Listener, err = quicconn.Listen("127.0.0.1:0", serverTLS, conf, quicconn.ListenOptions{H3: l.server.ServeQUICConn})
@@ -89,6 +93,12 @@ func listen(t *testing.T, conf *quic.Config, protocols []string) (*listener, *wt
 	})
 	return l, d
 }
+
+// An acceptFunc decides on sessions.
+type acceptFunc = func(context.Context, transport.State) (func(transport.Conn), error)
+
+// accepting is a server's option.
+func accepting(f acceptFunc) func(*wtconn.Server) { return func(s *wtconn.Server) { s.Accept = f } }
 
 func (l *listener) url() string { return "https://" + l.Addr().String() + "/live/é?token=x%20y" }
 

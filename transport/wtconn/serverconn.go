@@ -4,16 +4,20 @@ import (
 	"context"
 
 	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
 	"github.com/quic-go/webtransport-go"
 
 	"github.com/moqlite/moqlite/transport"
 )
 
 // A serverConn is the server's end of a session: webtransport-go accepts the
-// client's streams and ends the session, but what this side opens goes past it.
+// client's streams, and reads the client's close. What this side opens goes past
+// it, and so does the close: webtransport-go would reset the client's streams
+// with a code that some clients take for the end of the session.
 type serverConn struct {
 	sessionConn
-	out raw
+	out     raw
+	request *http3.Stream
 }
 
 var (
@@ -22,14 +26,15 @@ var (
 	_ transport.StatsConn    = (*serverConn)(nil)
 )
 
-// newServerConn adapts a session whose request came on the stream id of q.
-func newServerConn(q *quic.Conn, s *webtransport.Session, id quic.StreamID, state transport.State) *serverConn {
+// newServerConn adapts a session of q that was requested on the given stream.
+func newServerConn(q *quic.Conn, s *webtransport.Session, request *http3.Stream, state transport.State) *serverConn {
 	b := newBase(state)
 	c := &serverConn{
 		sessionConn: sessionConn{base: b, session: s, quic: q},
 		out:         raw{base: b, quic: q},
+		request:     request,
 	}
-	c.out.setSession(id)
+	c.out.setSession(request.StreamID())
 	context.AfterFunc(s.Context(), c.over)
 	return c
 }
@@ -46,3 +51,12 @@ func (c *serverConn) OpenUniStream(ctx context.Context) (transport.SendStream, e
 
 // Stats implements [transport.StatsConn].
 func (c *serverConn) Stats() transport.Stats { return c.out.Stats() }
+
+// CloseWithError implements [transport.Conn]. A reason of more than 1024 bytes
+// is cut, and so is a code of more than 32 bits.
+func (c *serverConn) CloseWithError(code uint64, reason string) error {
+	c.closing.Lock()
+	defer c.closing.Unlock()
+	c.out.closeWith(code, reason, c.request, c.session.Context().Done())
+	return nil
+}

@@ -12,7 +12,6 @@ import (
 	"github.com/quic-go/webtransport-go"
 
 	"github.com/moqlite/moqlite/transport"
-	"github.com/moqlite/moqlite/transport/internal/h3code"
 	"github.com/moqlite/moqlite/transport/internal/quicstream"
 )
 
@@ -218,10 +217,5 @@ func (c *sessionConn) CloseWithError(code uint64, reason string) error {
 	if !c.end(&transport.ConnError{Code: code, Reason: reason}) {
 		return nil
 	}
-	_ = c.session.CloseWithError(webtransport.SessionErrorCode(code), reason)
-	if c.quic != nil {
-		c.quicCause()
-		_ = c.quic.CloseWithError(quic.ApplicationErrorCode(h3code.Encode(code)), reason)
-	}
-	return nil
+	return c.session.CloseWithError(webtransport.SessionErrorCode(code), reason)
 }
