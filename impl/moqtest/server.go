@@ -1,42 +1,68 @@
-// Package moqtest has a server and its client in one process, for the tests of
-// applications, as net/http/httptest has for HTTP. Nothing of it opens a
-// socket, so it works within a testing/synctest bubble.
+// Package moqtest has a server and its clients in one process, for the tests of
+// applications, as net/http/httptest has for HTTP.
 //
 //	server := moqtest.NewServer(mux)
 //	defer server.Close()
 //	session, err := server.Client().Dial(ctx, server.URL, nil)
+//
+// By default everything is in memory: nothing opens a socket, so it works in a
+// testing/synctest bubble, and the server can be made to fail at a chosen
+// moment ([Server.Freeze], [Server.Sever], …). With a [Link] it is real QUIC
+// over a simulated network, in a bubble too; with [Server.StartSockets], QUIC
+// and WebTransport over the loopback interface.
 package moqtest
 
 import (
+	"crypto/tls"
+	"net"
+	"net/url"
 	"sync"
+	"time"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl"
+	"github.com/moqlite/moqlite/impl/devcert"
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/memconn"
+	"github.com/moqlite/moqlite/transport/quicconn"
+	"github.com/moqlite/moqlite/transport/tlspin"
 )
 
-// host is what the server's URL names.
+// host is what the URL of a server in memory names.
 const host = "moqtest.example"
 
-// A Server is a moq-lite server that listens in memory.
+// A Server is a moq-lite server and the network to it.
 type Server struct {
-	// URL is what clients dial.
+	// URL is what clients dial. With StartSockets, another scheme picks another
+	// transport.
 	URL string
 
 	// Config is the server underneath. Its fields may be set between
-	// NewUnstartedServer and Start.
+	// NewUnstartedServer and the start.
 	Config *impl.Server
 
-	// Network is where the server listens.
+	// Delay is how long everything takes in each direction, in memory. It may
+	// be set before the start.
+	Delay time.Duration
+
+	// Link, if set before the start, has the server talk QUIC over it.
+	Link *Link
+
+	// Network is where a server in memory listens.
 	Network *memconn.Network
 
+	// Certificate is what a server is known by that is not in memory: clients
+	// of [Server.Client] trust it alone.
+	Certificate tls.Certificate
+
+	faults  *faults
 	mu      sync.Mutex
 	clients []*impl.Client
+	sockets []func() error // the clients' on the link
 	serving sync.WaitGroup
 }
 
-// NewServer starts a server of what is published in mux; nil means
+// NewServer starts a server in memory of what is published in mux; nil means
 // [api.DefaultTrackMux]. The caller closes it.
 func NewServer(mux *api.TrackMux) *Server {
 	s := NewUnstartedServer(mux)
@@ -46,39 +72,108 @@ func NewServer(mux *api.TrackMux) *Server {
 
 // NewUnstartedServer is NewServer without Start.
 func NewUnstartedServer(mux *api.TrackMux) *Server {
-	return &Server{Config: &impl.Server{Mux: mux}, Network: new(memconn.Network)}
+	return &Server{Config: &impl.Server{Mux: mux}, Network: new(memconn.Network), faults: newFaults()}
 }
 
-// Start starts the server. It panics when that fails, which is a mistake in
-// the test.
+// Start starts the server, in memory or on its Link. As StartSockets, it
+// panics when that fails, which is a mistake in the test.
 func (s *Server) Start() {
-	s.Config.ListenFunc = func(protocols []string) (transport.Listener, error) {
-		return s.Network.Listen(host, protocols, nil)
+	if s.Link != nil {
+		s.startLink()
+		return
 	}
-	if _, err := s.Config.Listen(); err != nil {
+	s.Network.Config = &memconn.Config{OneWayDelay: s.Delay}
+	s.Config.ListenFunc = func(protocols []string) (transport.Listener, error) {
+		l, err := s.Network.Listen(host, protocols, &memconn.ListenOptions{Config: s.Network.Config})
+		if err != nil {
+			return nil, err
+		}
+		return faultyListener{l, s.faults}, nil
+	}
+	s.listen()
+	s.URL = "moqt://" + host
+}
+
+// startLink starts the server on its Link.
+func (s *Server) startLink() {
+	config := s.certify()
+	s.Config.ListenFunc = func(protocols []string) (transport.Listener, error) {
+		return quicconn.Listen("", config, s.Config.QUICConfig, quicconn.ListenOptions{Protocols: protocols, Socket: s.Link.socket()})
+	}
+	s.URL = "moqt://" + s.listen().String()
+}
+
+// StartSockets starts the server on a port of the loopback interface.
+func (s *Server) StartSockets() {
+	s.Config.TLSConfig = s.certify()
+	s.Config.Addr = "127.0.0.1:0"
+	s.URL = "moqt://" + s.listen().String()
+}
+
+// certify makes the server's certificate.
+func (s *Server) certify() *tls.Config {
+	cert, err := devcert.New()
+	if err != nil {
 		panic("moqtest: " + err.Error())
 	}
-	s.URL = "moqt://" + host
+	s.Certificate = cert
+	return &tls.Config{Certificates: []tls.Certificate{cert}}
+}
+
+// listen starts serving, and returns where.
+func (s *Server) listen() net.Addr {
+	addr, err := s.Config.Listen()
+	if err != nil {
+		panic("moqtest: " + err.Error())
+	}
 	s.serving.Go(func() { _ = s.Config.ListenAndServe() })
+	return addr
 }
 
 // Client returns a new client that reaches the server, and is closed with it.
+// Its fields may be set before its first Dial.
 func (s *Server) Client() *impl.Client {
-	c := &impl.Client{Transport: s.Network}
+	c := new(impl.Client)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.clients = append(s.clients, c)
+	switch {
+	case s.Link != nil:
+		endpoint := &quicconn.Endpoint{Socket: s.Link.socket()}
+		s.sockets = append(s.sockets, endpoint.Close)
+		c.Transport = &quicconn.Dialer{Endpoint: endpoint, TLSConfig: s.trust()}
+	case s.Certificate.Certificate != nil:
+		c.TLSConfig = s.trust()
+	default:
+		c.Transport = s.Network
+	}
 	return c
+}
+
+func (s *Server) trust() *tls.Config { return tlspin.Config(nil, devcert.Fingerprint(s.Certificate)) }
+
+// WebTransportURL is URL over WebTransport, which servers with sockets speak.
+func (s *Server) WebTransportURL() string {
+	u, err := url.Parse(s.URL)
+	if err != nil {
+		panic("moqtest: " + err.Error())
+	}
+	u.Scheme = "https"
+	return u.String()
 }
 
 // Close ends the server and its clients, and returns when they are gone.
 func (s *Server) Close() {
+	s.Thaw()
 	s.mu.Lock()
-	clients := s.clients
+	clients, sockets := s.clients, s.sockets
 	s.mu.Unlock()
 	for _, c := range clients {
 		_ = c.Close()
 	}
 	_ = s.Config.Close()
+	for _, end := range sockets {
+		_ = end()
+	}
 	s.serving.Wait()
 }

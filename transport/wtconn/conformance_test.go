@@ -57,7 +57,8 @@ type listener struct {
 
 	conns   chan transport.Conn
 	closing chan struct{}
-	once    sync.Once
+	mu      sync.Mutex
+	closed  bool
 }
 
 // listen makes a server, with options, and a dialer that trusts it.
@@ -68,7 +69,7 @@ func listen(t *testing.T, conf *quic.Config, protocols []string, options ...func
 	l.server = &wtconn.Server{
 		Protocols: protocols,
 		Accept: func(context.Context, transport.State) (func(transport.Conn), error) {
-			return func(c transport.Conn) { l.conns <- c }, nil
+			return l.queue, nil
 		},
 	}
 	for _, o := range options {
@@ -118,14 +119,29 @@ func (l *listener) Accept(ctx context.Context) (transport.Conn, error) {
 	}
 }
 
+// queue has c wait for Accept.
+func (l *listener) queue(c transport.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		go c.CloseWithError(0, "")
+		return
+	}
+	l.conns <- c
+}
+
 func (l *listener) Close() error {
 	err := l.Listener.Close()
-	l.once.Do(func() {
-		close(l.closing)
-		for len(l.conns) > 0 {
-			(<-l.conns).CloseWithError(0, "")
-		}
-	})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		return err
+	}
+	l.closed = true
+	close(l.closing)
+	for len(l.conns) > 0 {
+		(<-l.conns).CloseWithError(0, "")
+	}
 	return err
 }
 

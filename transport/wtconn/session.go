@@ -3,6 +3,7 @@ package wtconn
 import (
 	"context"
 	"errors"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -136,7 +137,18 @@ func (s *sessionSend) CancelWrite(code quic.StreamErrorCode) {
 // A sessionReceive is a receiving half with codes of one type.
 type sessionReceive struct {
 	quicReceive
-	cancel func(webtransport.StreamErrorCode)
+	session *webtransport.Session
+	cancel  func(webtransport.StreamErrorCode)
+}
+
+// Read reads. The end of the session stops streams so that they may seem to
+// have come to their own.
+func (s *sessionReceive) Read(p []byte) (int, error) {
+	n, err := s.quicReceive.Read(p)
+	if err == io.EOF && s.session.Context().Err() != nil {
+		err = net.ErrClosed
+	}
+	return n, err
 }
 
 type quicReceive interface {
@@ -149,7 +161,7 @@ func (s *sessionReceive) CancelRead(code quic.StreamErrorCode) {
 }
 
 func (c *sessionConn) stream(s *webtransport.Stream) transport.Stream {
-	return quicstream.NewPlainStream(c, &sessionSend{s, s.CancelWrite}, &sessionReceive{s, s.CancelRead})
+	return quicstream.NewPlainStream(c, &sessionSend{s, s.CancelWrite}, &sessionReceive{s, c.session, s.CancelRead})
 }
 
 // OpenStream implements [transport.Conn].
@@ -185,7 +197,7 @@ func (c *sessionConn) AcceptUniStream(ctx context.Context) (transport.ReceiveStr
 	if err != nil {
 		return nil, c.callError(ctx, "accept stream", err)
 	}
-	return quicstream.NewPlainReceive(c, &sessionReceive{s, s.CancelRead}), nil
+	return quicstream.NewPlainReceive(c, &sessionReceive{s, c.session, s.CancelRead}), nil
 }
 
 // SendDatagram implements [transport.DatagramConn].

@@ -1,11 +1,21 @@
 package quicstream
 
-import "time"
+import (
+	"io"
+	"sync"
+	"time"
+
+	"github.com/moqlite/moqlite/transport"
+)
 
 // A PlainReceive is a receiving half.
 type PlainReceive struct {
 	owner Owner
 	half  PlainReader
+
+	mu     sync.Mutex
+	ended  bool                   // the end was read
+	cancel *transport.StreamError // of CancelRead before that
 }
 
 // NewPlainReceive adapts r.
@@ -20,11 +30,34 @@ func (s *PlainReceive) init(o Owner, r PlainReader) { s.owner, s.half = o, r }
 // Read implements [transport.ReceiveStream].
 func (s *PlainReceive) Read(p []byte) (int, error) {
 	n, err := s.half.Read(p)
+	if err == io.EOF {
+		return n, s.end()
+	}
 	return n, translate(s.owner, err)
 }
 
+// end is the error of a Read that came to the end. quic-go takes the peer's
+// answer to a CancelRead for the end, if it comes while a Read is about to
+// return.
+func (s *PlainReceive) end() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.cancel != nil {
+		return s.cancel
+	}
+	s.ended = true
+	return io.EOF
+}
+
 // CancelRead implements [transport.ReceiveStream].
-func (s *PlainReceive) CancelRead(code uint64) { s.half.CancelRead(s.owner.StreamCode(code)) }
+func (s *PlainReceive) CancelRead(code uint64) {
+	s.mu.Lock()
+	if !s.ended && s.cancel == nil {
+		s.cancel = &transport.StreamError{Code: code}
+	}
+	s.mu.Unlock()
+	s.half.CancelRead(s.owner.StreamCode(code))
+}
 
 // SetReadDeadline implements [transport.ReceiveStream].
 func (s *PlainReceive) SetReadDeadline(t time.Time) error { return s.half.SetReadDeadline(t) }

@@ -1,0 +1,289 @@
+package moqtest
+
+import (
+	"context"
+	"sync"
+
+	"github.com/moqlite/moqlite/transport"
+)
+
+// faults are what is wrong with a server in memory: the ends of its
+// connections are wrapped so that they can be made to fail at a chosen moment.
+type faults struct {
+	mu      sync.Mutex
+	thawed  chan struct{} // closed while not frozen
+	lose    int           // datagrams
+	conns   map[*faultyConn]struct{}
+	streams map[resetter]struct{}
+}
+
+// A resetter is a half of a stream that can be reset.
+type resetter interface{ reset(code uint64) }
+
+func newFaults() *faults {
+	open := make(chan struct{})
+	close(open)
+	return &faults{thawed: open, conns: make(map[*faultyConn]struct{}), streams: make(map[resetter]struct{})}
+}
+
+// Freeze stops the server: it neither reads nor writes, and answers nothing,
+// but its connections stand. In memory only.
+func (s *Server) Freeze() {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	select {
+	case <-s.faults.thawed:
+		s.faults.thawed = make(chan struct{})
+	default:
+	}
+}
+
+// Thaw has a frozen server go on.
+func (s *Server) Thaw() {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	select {
+	case <-s.faults.thawed:
+	default:
+		close(s.faults.thawed)
+	}
+}
+
+// ResetStreams resets all streams that are open now, in both directions, from
+// the server's side. In memory only.
+func (s *Server) ResetStreams(code uint64) {
+	s.faults.mu.Lock()
+	streams := s.faults.streams
+	s.faults.streams = make(map[resetter]struct{})
+	s.faults.mu.Unlock()
+	for stream := range streams {
+		stream.reset(code)
+	}
+}
+
+// CloseConnections closes all connections from the server's side. In memory
+// only.
+func (s *Server) CloseConnections(code uint64, reason string) {
+	for _, c := range s.faults.open() {
+		_ = c.Conn.CloseWithError(code, reason)
+	}
+}
+
+// Sever breaks all connections, as a network does: neither side is told by the
+// other. In memory only.
+func (s *Server) Sever() {
+	for _, c := range s.faults.open() {
+		if conn, ok := c.Conn.(interface{ Sever(error) }); ok {
+			conn.Sever(nil)
+		}
+	}
+}
+
+// LoseDatagrams loses the next n datagrams that the server sends. In memory
+// only.
+func (s *Server) LoseDatagrams(n int) {
+	s.faults.mu.Lock()
+	defer s.faults.mu.Unlock()
+	s.faults.lose = n
+}
+
+func (f *faults) open() []*faultyConn {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var conns []*faultyConn
+	for c := range f.conns {
+		conns = append(conns, c)
+	}
+	return conns
+}
+
+// wait returns when the server is not frozen, or at one of the ends.
+func (f *faults) wait(ends ...<-chan struct{}) {
+	for {
+		f.mu.Lock()
+		thawed := f.thawed
+		f.mu.Unlock()
+		select {
+		case <-thawed:
+			return
+		default:
+		}
+		var first, second <-chan struct{}
+		if len(ends) > 0 {
+			first = ends[0]
+		}
+		if len(ends) > 1 {
+			second = ends[1]
+		}
+		select {
+		case <-thawed:
+		case <-first:
+			return
+		case <-second:
+			return
+		}
+	}
+}
+
+// faultyListener wraps what it accepts.
+type faultyListener struct {
+	transport.Listener
+	faults *faults
+}
+
+func (l faultyListener) Accept(ctx context.Context) (transport.Conn, error) {
+	conn, err := l.Listener.Accept(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := &faultyConn{Conn: conn, faults: l.faults}
+	l.faults.mu.Lock()
+	defer l.faults.mu.Unlock()
+	l.faults.conns[c] = struct{}{}
+	context.AfterFunc(conn.Context(), func() {
+		l.faults.mu.Lock()
+		defer l.faults.mu.Unlock()
+		delete(l.faults.conns, c)
+	})
+	return c, nil
+}
+
+type faultyConn struct {
+	transport.Conn
+	faults *faults
+}
+
+var (
+	_ transport.DatagramConn = (*faultyConn)(nil)
+	_ transport.StatsConn    = (*faultyConn)(nil)
+)
+
+func (c *faultyConn) OpenStream(ctx context.Context) (transport.Stream, error) {
+	c.faults.wait(ctx.Done(), c.Context().Done())
+	s, err := c.Conn.OpenStream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.stream(s), nil
+}
+
+func (c *faultyConn) AcceptStream(ctx context.Context) (transport.Stream, error) {
+	s, err := c.Conn.AcceptStream(ctx)
+	c.faults.wait(ctx.Done(), c.Context().Done())
+	if err != nil {
+		return nil, err
+	}
+	return c.stream(s), nil
+}
+
+func (c *faultyConn) OpenUniStream(ctx context.Context) (transport.SendStream, error) {
+	c.faults.wait(ctx.Done(), c.Context().Done())
+	s, err := c.Conn.OpenUniStream(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.sending(s), nil
+}
+
+func (c *faultyConn) AcceptUniStream(ctx context.Context) (transport.ReceiveStream, error) {
+	s, err := c.Conn.AcceptUniStream(ctx)
+	c.faults.wait(ctx.Done(), c.Context().Done())
+	if err != nil {
+		return nil, err
+	}
+	return c.receiving(s), nil
+}
+
+// Stats implements [transport.StatsConn].
+func (c *faultyConn) Stats() transport.Stats { return c.Conn.(transport.StatsConn).Stats() }
+
+// SendDatagram implements [transport.DatagramConn].
+func (c *faultyConn) SendDatagram(p []byte) error {
+	c.faults.wait(c.Context().Done())
+	c.faults.mu.Lock()
+	lost := c.faults.lose > 0
+	if lost {
+		c.faults.lose--
+	}
+	c.faults.mu.Unlock()
+	if lost {
+		return nil
+	}
+	return c.Conn.(transport.DatagramConn).SendDatagram(p)
+}
+
+// ReceiveDatagram implements [transport.DatagramConn].
+func (c *faultyConn) ReceiveDatagram(ctx context.Context) ([]byte, error) {
+	p, err := c.Conn.(transport.DatagramConn).ReceiveDatagram(ctx)
+	c.faults.wait(ctx.Done(), c.Context().Done())
+	return p, err
+}
+
+func (c *faultyConn) stream(s transport.Stream) transport.Stream {
+	return struct {
+		*sending
+		*receiving
+	}{c.sending(s), c.receiving(s)}
+}
+
+func (c *faultyConn) sending(s transport.SendStream) *sending {
+	out := &sending{SendStream: s, faults: c.faults}
+	c.faults.add(out)
+	context.AfterFunc(s.Context(), func() { c.faults.remove(out) })
+	return out
+}
+
+func (c *faultyConn) receiving(s transport.ReceiveStream) *receiving {
+	in := &receiving{ReceiveStream: s, faults: c.faults, conn: c.Context(), cancelled: make(chan struct{})}
+	c.faults.add(in)
+	return in
+}
+
+func (f *faults) add(r resetter) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.streams[r] = struct{}{}
+}
+
+func (f *faults) remove(r resetter) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.streams, r)
+}
+
+type sending struct {
+	transport.SendStream
+	faults *faults
+}
+
+func (s *sending) reset(code uint64) { s.CancelWrite(code) }
+
+func (s *sending) Write(p []byte) (int, error) {
+	s.faults.wait(s.Context().Done())
+	return s.SendStream.Write(p)
+}
+
+type receiving struct {
+	transport.ReceiveStream
+	faults    *faults
+	conn      context.Context
+	once      sync.Once
+	cancelled chan struct{}
+}
+
+func (s *receiving) reset(code uint64) { s.CancelRead(code) }
+
+func (s *receiving) Read(p []byte) (int, error) {
+	n, err := s.ReceiveStream.Read(p)
+	s.faults.wait(s.cancelled, s.conn.Done())
+	if err != nil {
+		s.faults.remove(s)
+	}
+	return n, err
+}
+
+func (s *receiving) CancelRead(code uint64) {
+	s.once.Do(func() { close(s.cancelled) })
+	s.faults.remove(s)
+	s.ReceiveStream.CancelRead(code)
+}

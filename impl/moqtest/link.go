@@ -1,0 +1,160 @@
+package moqtest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/quic-go/quic-go/testutils/simnet"
+)
+
+// A Link is a simulated network path, the same in both directions, over which
+// a [Server] talks real QUIC to its clients: in a testing/synctest bubble, so
+// that a bad link costs a test no time. The zero value is a perfect one.
+//
+// Rate, Queue and Delay are fixed once a server uses it; [Link.SetLoss] may be
+// called at any time.
+type Link struct {
+	// Rate is in bits a second; 0 is no limit.
+	Rate int64
+
+	// Queue is how many bytes may wait for the link in one direction; what
+	// comes beyond is lost. Zero: 64 KiB.
+	Queue int
+
+	// Delay is how long a packet travels, one way.
+	Delay time.Duration
+
+	// Loss is the share of packets that are lost, from 0 to 1.
+	Loss float64
+
+	// Seed makes the losses; the same seed loses the same packets.
+	Seed uint64
+
+	once  sync.Once
+	mu    sync.Mutex
+	rng   *rand.Rand
+	loss  float64
+	ways  map[string]*way // by the address of the receiving end
+	nodes int
+}
+
+var _ simnet.Router = (*Link)(nil)
+
+func (l *Link) init() {
+	l.once.Do(func() {
+		l.rng = rand.New(rand.NewPCG(l.Seed, l.Seed))
+		l.loss = l.Loss
+		l.ways = make(map[string]*way)
+	})
+}
+
+// SetLoss changes the share of packets that are lost from now on: 1 is a
+// blackout.
+func (l *Link) SetLoss(share float64) {
+	l.init()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.loss = share
+}
+
+// socket is an end of the link, at an address of its own.
+func (l *Link) socket() net.PacketConn {
+	l.init()
+	l.mu.Lock()
+	l.nodes++
+	addr := &net.UDPAddr{IP: net.IPv4(10, 0, byte(l.nodes>>8), byte(l.nodes)), Port: 443}
+	l.mu.Unlock()
+	return simnet.NewBlockingSimConn(addr, l)
+}
+
+// AddNode implements [simnet.Router].
+func (l *Link) AddNode(addr net.Addr, to simnet.PacketReceiver) {
+	l.init()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ways[addr.String()] = &way{link: l, to: to}
+}
+
+// SendPacket implements [simnet.Router].
+func (l *Link) SendPacket(p simnet.Packet) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	w := l.ways[p.To.String()]
+	if w == nil {
+		return fmt.Errorf("moqtest: no route to %v", p.To)
+	}
+	if l.rng.Float64() >= l.loss {
+		w.send(p)
+	}
+	return nil
+}
+
+// A way is the direction of the link that leads to one end. The link's lock
+// guards it.
+type way struct {
+	link    *Link
+	to      simnet.PacketReceiver
+	free    time.Time // when the last packet in the queue has left it
+	waiting []arrival // in order
+	timer   *time.Timer
+	busy    bool // handing over what has arrived
+}
+
+// An arrival is a packet under way.
+type arrival struct {
+	packet simnet.Packet
+	at     time.Time
+}
+
+// send puts a packet on its way, unless the queue is full.
+func (w *way) send(p simnet.Packet) {
+	now := time.Now()
+	if w.free.Before(now) {
+		w.free = now
+	}
+	if w.link.Rate > 0 {
+		queue := w.link.Queue
+		if queue == 0 {
+			queue = 64 << 10
+		}
+		if queued := w.free.Sub(now).Seconds() * float64(w.link.Rate) / 8; int(queued)+len(p.Data) > queue {
+			return
+		}
+		w.free = w.free.Add(time.Duration(float64(len(p.Data)*8) / float64(w.link.Rate) * float64(time.Second)))
+	}
+	w.waiting = append(w.waiting, arrival{p, w.free.Add(w.link.Delay)})
+	if len(w.waiting) == 1 && !w.busy {
+		w.schedule()
+	}
+}
+
+// schedule has the next packet delivered when it arrives.
+func (w *way) schedule() {
+	in := time.Until(w.waiting[0].at)
+	if w.timer == nil {
+		w.timer = time.AfterFunc(in, w.deliver)
+		return
+	}
+	w.timer.Reset(in)
+}
+
+// deliver hands over what has arrived.
+func (w *way) deliver() {
+	w.link.mu.Lock()
+	defer w.link.mu.Unlock()
+	w.busy = true
+	defer func() { w.busy = false }()
+	for len(w.waiting) > 0 && !w.waiting[0].at.After(time.Now()) {
+		p := w.waiting[0].packet
+		w.waiting = w.waiting[1:]
+		w.link.mu.Unlock()
+		w.to.RecvPacket(p)
+		w.link.mu.Lock()
+	}
+	if len(w.waiting) > 0 {
+		w.schedule()
+	}
+}

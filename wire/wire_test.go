@@ -1,0 +1,76 @@
+package wire_test
+
+import (
+	"crypto/tls"
+	"errors"
+	"testing"
+
+	"go.uber.org/mock/gomock"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/devcert"
+	"github.com/moqlite/moqlite/mocks"
+	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/tlspin"
+	"github.com/moqlite/moqlite/transport/transporttest"
+	"github.com/moqlite/moqlite/wire"
+)
+
+// TestInjectors dials a server of the server's injector with each client that
+// reaches it.
+func TestInjectors(t *testing.T) {
+	transporttest.NoLeaks(t)
+	cert, err := devcert.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, closeServer := wire.NewServer(wire.Options{
+		Addr: "127.0.0.1:0", Mux: api.NewTrackMux(), TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}},
+	})
+	defer closeServer()
+	addr, err := server.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = server.ListenAndServe() }()
+	options := wire.Options{TLSConfig: tlspin.Config(nil, devcert.Fingerprint(cert))}
+	for _, test := range []struct {
+		name      string
+		inject    func(wire.Options) (api.Client, func())
+		url, over string
+	}{
+		{"NewClient", wire.NewClient, "moqt://" + addr.String(), "quic"},
+		{"NewClient", wire.NewClient, "https://" + addr.String(), "webtransport"},
+		{"NewQUICClient", wire.NewQUICClient, "moqt://" + addr.String(), "quic"},
+		{"NewWebTransportClient", wire.NewWebTransportClient, "https://" + addr.String(), "webtransport"},
+	} {
+		t.Run(test.name+" "+test.over, func(t *testing.T) {
+			client, cleanup := test.inject(options)
+			defer cleanup()
+			s, err := client.Dial(t.Context(), test.url, api.NewTrackMux())
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.State().Transport; got != test.over {
+				t.Errorf("over %s, want %s", got, test.over)
+			}
+			cleanup()
+			if _, err := client.Dial(t.Context(), test.url, nil); !errors.Is(err, api.ErrClientClosed) {
+				t.Errorf("after the cleanup: %v", err)
+			}
+		})
+	}
+}
+
+func TestClientOfAMockedTransport(t *testing.T) {
+	dialer := mocks.NewMockTransportDialer(gomock.NewController(t))
+	dialer.EXPECT().Dial(gomock.Any(), "moqt://relay.example.com", []string{"moq-lite-06", "moq-lite-05", "moq-lite-04", "moq-lite-03"}).
+		Return(nil, &transport.DialError{Transport: "mock", Phase: transport.PhaseUpgrade, Err: transport.ErrUnauthorized})
+	client, cleanup := wire.NewClientWith(dialer, wire.Options{})
+	defer cleanup()
+	_, err := client.Dial(t.Context(), "moqt://relay.example.com", nil)
+	var failed *api.DialError
+	if !errors.Is(err, api.ErrUnauthorized) || !errors.As(err, &failed) || failed.Phase != api.PhaseUpgrade || failed.Transport != "mock" {
+		t.Errorf("dial: %v", err)
+	}
+}
