@@ -426,3 +426,106 @@ func TestDialErrors(t *testing.T) {
 		})
 	}
 }
+
+// TestEndings ends a client in every order of Close and Shutdown, with a track
+// that has no end.
+func TestEndings(t *testing.T) {
+	for _, test := range []struct {
+		name string
+		end  func(t *testing.T, c *impl.Client, s api.Session)
+	}{
+		{"close twice", func(t *testing.T, c *impl.Client, _ api.Session) {
+			if err := errors.Join(c.Close(), c.Close()); err != nil {
+				t.Error(err)
+			}
+		}},
+		{"close wins over shutdown", func(t *testing.T, c *impl.Client, _ api.Session) {
+			ended := make(chan error, 2)
+			for range 2 {
+				go func() { ended <- c.Shutdown(t.Context()) }()
+			}
+			synctest.Wait()
+			if err := c.Close(); err != nil {
+				t.Error(err)
+			}
+			for range 2 {
+				if err := <-ended; !errors.Is(err, api.ErrClientClosed) {
+					t.Errorf("shutdown: %v", err)
+				}
+			}
+		}},
+		{"shutdown with an ended context", func(t *testing.T, c *impl.Client, _ api.Session) {
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if err := c.Shutdown(ctx); !errors.Is(err, context.Canceled) {
+				t.Errorf("shutdown: %v", err)
+			}
+			if err := c.Shutdown(t.Context()); err != nil {
+				t.Errorf("shutdown again: %v", err)
+			}
+		}},
+		{"shutdown while the application ends its tracks", func(t *testing.T, c *impl.Client, s api.Session) {
+			r := subscribe(t, s, "room", nil)
+			g := accept(t, r)
+			time.AfterFunc(time.Minute, func() { _ = r.Close() })
+			began := time.Now()
+			if err := c.Shutdown(t.Context()); err != nil {
+				t.Errorf("shutdown: %v", err)
+			}
+			if took := time.Since(began); took < time.Minute || took > 2*time.Minute {
+				t.Errorf("it took %v", took)
+			}
+			if err := g.ReadFrame(new(api.Frame)); !errors.Is(err, api.ErrClosed) {
+				t.Errorf("a group of the closed track: %v", err)
+			}
+		}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				mux := api.NewTrackMux()
+				publish(t, mux, func(w api.TrackWriter) {
+					if g, err := w.OpenGroup(w.Context()); err == nil {
+						_ = g.WriteFrame(api.Frame{Payload: []byte("endless")})
+					}
+					<-w.Context().Done()
+				})
+				server := moqtest.NewServer(mux)
+				defer server.Close()
+				c := server.Client()
+				s, err := c.Dial(t.Context(), server.URL, api.NewTrackMux())
+				if err != nil {
+					t.Fatal(err)
+				}
+				other := subscribe(t, s, "room", nil)
+				if strings.HasPrefix(test.name, "shutdown while") {
+					_ = other.Close()
+				}
+				test.end(t, c, s)
+			})
+		})
+	}
+}
+
+// TestDialIntoAClosingClient closes a client while it dials.
+func TestDialIntoAClosingClient(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server := moqtest.NewUnstartedServer(api.NewTrackMux())
+		server.Delay = time.Hour
+		server.Start()
+		defer server.Close()
+		c := server.Client()
+		dialled := make(chan error, 1)
+		go func() { _, err := c.Dial(t.Context(), server.URL, nil); dialled <- err }()
+		synctest.Wait()
+		began := time.Now()
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+		if err := <-dialled; !errors.Is(err, api.ErrClientClosed) {
+			t.Errorf("dial: %v", err)
+		}
+		if took := time.Since(began); took > time.Second {
+			t.Errorf("close took %v", took)
+		}
+	})
+}

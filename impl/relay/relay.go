@@ -148,7 +148,7 @@ func (r *Relay) remove(rt *route) {
 // use publishes a route. The lock is held.
 func (r *Relay) use(rt *route) {
 	ctx, cancel := context.WithCancel(context.Background())
-	if err := r.mux.Announce(ctx, rt.announcement, &upstream{rt.session}); err != nil {
+	if err := r.mux.Announce(ctx, rt.announcement, &upstream{session: rt.session}); err != nil {
 		cancel()
 		r.log("cannot publish "+string(rt.announcement.Path), rt.session, err)
 		return
@@ -158,7 +158,15 @@ func (r *Relay) use(rt *route) {
 
 // upstream serves the tracks of a broadcast from the session that announced
 // it.
-type upstream struct{ session api.Session }
+type upstream struct {
+	session api.Session
+
+	mu    sync.Mutex
+	infos map[api.TrackName]api.TrackInfo // as the publisher has told
+}
+
+// maxInfos bounds the descriptions that are remembered.
+const maxInfos = 1024
 
 var (
 	_ api.TrackHandler  = (*upstream)(nil)
@@ -171,13 +179,36 @@ var (
 func (u *upstream) Origin() api.Session { return u.session }
 
 // TrackInfo implements [api.InfoHandler]: the publisher knows, if its version
-// has a word for it.
+// has a word for it. It is asked once a track, since descriptions do not
+// change: later subscribers do not wait for it, and those of a track that has
+// just ended still learn what they read.
 func (u *upstream) TrackInfo(ctx context.Context, req api.TrackRequest) (api.TrackInfo, error) {
+	u.mu.Lock()
+	info, known := u.infos[req.Name]
+	u.mu.Unlock()
+	if known {
+		return info, nil
+	}
 	info, err := u.session.TrackInfo(ctx, req.Path, req.Name)
 	if errors.Is(err, api.ErrNotSupported) {
 		return api.TrackInfo{}, nil
 	}
+	if err == nil {
+		u.remember(req.Name, info)
+	}
 	return info, err
+}
+
+func (u *upstream) remember(name api.TrackName, info api.TrackInfo) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if len(u.infos) >= maxInfos {
+		u.infos = nil
+	}
+	if u.infos == nil {
+		u.infos = make(map[api.TrackName]api.TrackInfo)
+	}
+	u.infos[name] = info
 }
 
 // ServeTrack implements [api.TrackHandler].
@@ -189,6 +220,7 @@ func (u *upstream) ServeTrack(w api.TrackWriter) {
 		return
 	}
 	defer r.Close()
+	u.remember(req.Name, r.Info())
 	stop := make(chan struct{})
 	var working sync.WaitGroup
 	working.Go(func() { passUpdates(r, w, stop) })

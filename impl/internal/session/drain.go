@@ -31,7 +31,7 @@ func (s *Session) Drain(ctx context.Context) (Open, error) {
 		busy := len(s.subs)+s.serving > 0
 		changed := s.changed
 		s.mu.Unlock()
-		if !busy {
+		if !busy && s.unread.groups() == 0 {
 			return Open{}, nil
 		}
 		select {
@@ -41,6 +41,15 @@ func (s *Session) Drain(ctx context.Context) (Open, error) {
 		case <-ctx.Done():
 			return s.left(), context.Cause(ctx)
 		}
+	}
+}
+
+// groupFinished tells a session that drains that a group was read.
+func (s *Session) groupFinished() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.draining {
+		s.shrunk()
 	}
 }
 

@@ -85,14 +85,17 @@ func (g *groupReader) abortWith(err error, code api.StreamErrorCode) {
 func (g *groupReader) finish() {
 	u := &g.session.unread
 	u.mu.Lock()
-	defer u.mu.Unlock()
-	if g.finished {
-		return
+	again := g.finished
+	if !again {
+		u.unpark(g)
+		g.finished = true
+		delete(u.open, g)
+		g.sub.finished()
 	}
-	u.unpark(g)
-	g.finished = true
-	delete(u.open, g)
-	g.sub.finished()
+	u.mu.Unlock()
+	if !again {
+		g.session.groupFinished()
+	}
 }
 
 // fail makes err the end of the group for its reader.

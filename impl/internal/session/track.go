@@ -52,6 +52,9 @@ func (s *Session) serveTrack(st *stream) {
 	if s.Ready(s.ctx) != nil {
 		return
 	}
+	// A description is no new work: it may belong to a subscription that came
+	// before the session began to drain, on another stream.
+	st.late = false
 	info, err := s.describe(st, api.TrackRequest{
 		Path:    api.BroadcastPath(m.Path),
 		Name:    api.TrackName(m.Name),
