@@ -202,12 +202,13 @@ func (s *Session) end(cause *api.SessionError) {
 	s.mu.Lock()
 	first := !s.ended
 	s.ended = true
-	s.mu.Unlock()
-	if !first {
-		return
+	if first {
+		s.cancel(cause) // with mu: what finds the session ended finds why
 	}
-	s.cancel(cause)
-	s.egress.stop()
+	s.mu.Unlock()
+	if first {
+		s.egress.stop()
+	}
 }
 
 // fail ends the session because of what the peer did. It may be called from
