@@ -70,7 +70,8 @@ type Server struct {
 	bound    *binding
 	sessions sessions
 	identity identity
-	tasks    sync.WaitGroup // of accepting and serving
+	tasks    sync.WaitGroup // of accepting and serving; Add with mu, before released
+	released bool
 }
 
 var _ api.Server = (*Server)(nil)
@@ -206,7 +207,7 @@ func (s *Server) ListenAndServe() error {
 	b := s.bound
 	s.mu.Unlock()
 	if b.http != nil {
-		s.tasks.Go(func() { _ = b.http.Serve(b.tcp) })
+		s.spawn(func() { _ = b.http.Serve(b.tcp) })
 	}
 	for {
 		conn, err := b.listener.Accept(context.Background())
@@ -219,8 +220,22 @@ func (s *Server) ListenAndServe() error {
 		if err != nil {
 			return fmt.Errorf("accept: %w", err)
 		}
-		s.tasks.Go(func() { s.serve(conn, session.Options{Mux: s.mux(), Authorize: s.Authorize}) })
+		if !s.spawn(func() { s.serve(conn, session.Options{Mux: s.mux(), Authorize: s.Authorize}) }) {
+			_ = conn.CloseWithError(uint64(api.SessionNoError), "going away")
+		}
 	}
+}
+
+// spawn runs f in a goroutine that Close waits for; it reports false after
+// Close.
+func (s *Server) spawn(f func()) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.released {
+		return false
+	}
+	s.tasks.Go(f)
+	return true
 }
 
 func (s *Server) mux() *api.TrackMux { return orDefault(s.Mux, api.DefaultTrackMux) }
@@ -311,6 +326,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 func (s *Server) release() {
 	s.mu.Lock()
 	b := s.bound
+	s.released = true
 	s.mu.Unlock()
 	if b == nil {
 		return
