@@ -44,7 +44,7 @@ func (l *Listener) verify(net.Addr) bool {
 }
 
 // run accepts connections before their handshake is complete, and never waits
-// for any of them. It ends with the socket.
+// for any of them. It ends before the socket does.
 func (l *Listener) run() {
 	defer close(l.done)
 	for {
@@ -53,7 +53,7 @@ func (l *Listener) run() {
 			return
 		}
 		l.users.Add(1)
-		context.AfterFunc(q.Context(), func() { l.release() })
+		context.AfterFunc(q.Context(), l.release)
 		if !l.begin() {
 			_ = q.CloseWithError(0, "")
 			continue

@@ -82,6 +82,7 @@ type Listener struct {
 	// The socket is closed when the last user of it is gone: the listener
 	// itself, and each connection.
 	users atomic.Int64
+	over  sync.Once
 }
 
 var _ transport.Listener = (*Listener)(nil)
@@ -169,18 +170,20 @@ func (l *Listener) Close() error {
 		for len(l.accepted) > 0 {
 			_ = (<-l.accepted).CloseWithError(0, "")
 		}
-		if l.release() {
-			<-l.done
-		}
+		l.release()
 	})
 	return nil
 }
 
-// release gives up one use of the socket; true is the last.
-func (l *Listener) release() bool {
+// release gives up one use of the socket. The last one closes it, when run has
+// told those that were on their way in.
+func (l *Listener) release() {
 	if l.users.Add(-1) > 0 {
-		return false
+		return
 	}
-	_ = closeTransport(l.quic, l.socket)
-	return true
+	l.over.Do(func() {
+		_ = l.early.Close()
+		<-l.done
+		_ = closeTransport(l.quic, l.socket)
+	})
 }

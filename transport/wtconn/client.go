@@ -79,6 +79,8 @@ func (c *clientConn) establish(state transport.State) {
 func (c *clientConn) readRequest() {
 	e := readClose(c.request)
 	close(c.requestDone)
+	// A ReceiveDatagram waits for the stream's end, not for the connection's.
+	c.request.CancelRead(codeSessionGone)
 	if c.end(e) {
 		// Nothing more comes on this connection, and the peer waits for its end.
 		_ = c.quic.CloseWithError(codeNoError, "")

@@ -218,63 +218,68 @@ func capsule(kind uint64, body []byte) []byte {
 	return append(b, body...)
 }
 
+var longReason = strings.Repeat("x", 2000)
+
+func mapped(code uint64) quic.ApplicationErrorCode {
+	return quic.ApplicationErrorCode(0x52e4a40fa8db + code + code/0x1e)
+}
+
+// How a peer may end a session, and what that means.
+var peerEnds = map[string]struct {
+	end  func(q *quic.Conn, s *http3.Stream)
+	want transport.ConnError
+	err  bool
+}{
+	"by a capsule": {
+		func(_ *quic.Conn, s *http3.Stream) {
+			s.Write(capsule(0x2843, []byte("\x00\x00\x00\x33not found")))
+		},
+		transport.ConnError{Code: 0x33, Reason: "not found", Remote: true}, false,
+	},
+	"by a capsule after others": {
+		func(_ *quic.Conn, s *http3.Stream) {
+			s.Write(capsule(0x78ae, nil))
+			s.Write(capsule(0x1234, make([]byte, 1<<20)))
+			s.Write(capsule(0x2843, []byte("\x00\x00\x00\x02")))
+		},
+		transport.ConnError{Code: 2, Remote: true}, false,
+	},
+	"with a long reason": {
+		func(_ *quic.Conn, s *http3.Stream) { s.Write(capsule(0x2843, []byte("\xff\xff\xff\xff"+longReason))) },
+		transport.ConnError{Code: 1<<32 - 1, Reason: longReason[:1024], Remote: true}, false,
+	},
+	"by the end of the stream": {
+		func(_ *quic.Conn, s *http3.Stream) { s.Close() },
+		transport.ConnError{Remote: true}, false,
+	},
+	"by a reset": {
+		func(_ *quic.Conn, s *http3.Stream) { s.CancelWrite(0x102) },
+		transport.ConnError{Remote: true}, true,
+	},
+	"by a reset with a code": {
+		func(_ *quic.Conn, s *http3.Stream) { s.CancelWrite(quic.StreamErrorCode(mapped(7))) },
+		transport.ConnError{Code: 7, Remote: true}, false,
+	},
+	"by a broken capsule": {
+		func(_ *quic.Conn, s *http3.Stream) { s.Write([]byte{0x68, 0x43, 9, 0}); s.Close() },
+		transport.ConnError{}, true,
+	},
+	"by QUIC": {
+		func(q *quic.Conn, _ *http3.Stream) { q.CloseWithError(mapped(0x33), "why") },
+		transport.ConnError{Code: 0x33, Reason: "why", Remote: true}, false,
+	},
+	"by QUIC without error": {
+		func(q *quic.Conn, _ *http3.Stream) { q.CloseWithError(0x100, "") },
+		transport.ConnError{Remote: true}, false,
+	},
+	"by QUIC with an error of HTTP/3": {
+		func(q *quic.Conn, _ *http3.Stream) { q.CloseWithError(0x101, "") },
+		transport.ConnError{Remote: true}, true,
+	},
+}
+
 func TestPeerEnds(t *testing.T) {
-	h := func(code uint64) quic.ApplicationErrorCode {
-		return quic.ApplicationErrorCode(0x52e4a40fa8db + code + code/0x1e)
-	}
-	long := strings.Repeat("x", 2000)
-	for name, c := range map[string]struct {
-		end  func(q *quic.Conn, s *http3.Stream)
-		want transport.ConnError
-		err  bool
-	}{
-		"by a capsule": {
-			func(_ *quic.Conn, s *http3.Stream) {
-				s.Write(capsule(0x2843, []byte("\x00\x00\x00\x33not found")))
-			},
-			transport.ConnError{Code: 0x33, Reason: "not found", Remote: true}, false,
-		},
-		"by a capsule after others": {
-			func(_ *quic.Conn, s *http3.Stream) {
-				s.Write(capsule(0x78ae, nil))
-				s.Write(capsule(0x1234, make([]byte, 1<<20)))
-				s.Write(capsule(0x2843, []byte("\x00\x00\x00\x02")))
-			},
-			transport.ConnError{Code: 2, Remote: true}, false,
-		},
-		"with a long reason": {
-			func(_ *quic.Conn, s *http3.Stream) { s.Write(capsule(0x2843, []byte("\xff\xff\xff\xff"+long))) },
-			transport.ConnError{Code: 1<<32 - 1, Reason: long[:1024], Remote: true}, false,
-		},
-		"by the end of the stream": {
-			func(_ *quic.Conn, s *http3.Stream) { s.Close() },
-			transport.ConnError{Remote: true}, false,
-		},
-		"by a reset": {
-			func(_ *quic.Conn, s *http3.Stream) { s.CancelWrite(0x102) },
-			transport.ConnError{Remote: true}, true,
-		},
-		"by a reset with a code": {
-			func(_ *quic.Conn, s *http3.Stream) { s.CancelWrite(quic.StreamErrorCode(h(7))) },
-			transport.ConnError{Code: 7, Remote: true}, false,
-		},
-		"by a broken capsule": {
-			func(_ *quic.Conn, s *http3.Stream) { s.Write([]byte{0x68, 0x43, 9, 0}); s.Close() },
-			transport.ConnError{}, true,
-		},
-		"by QUIC": {
-			func(q *quic.Conn, _ *http3.Stream) { q.CloseWithError(h(0x33), "why") },
-			transport.ConnError{Code: 0x33, Reason: "why", Remote: true}, false,
-		},
-		"by QUIC without error": {
-			func(q *quic.Conn, _ *http3.Stream) { q.CloseWithError(0x100, "") },
-			transport.ConnError{Remote: true}, false,
-		},
-		"by QUIC with an error of HTTP/3": {
-			func(q *quic.Conn, _ *http3.Stream) { q.CloseWithError(0x101, "") },
-			transport.ConnError{Remote: true}, true,
-		},
-	} {
+	for name, c := range peerEnds {
 		t.Run(name, func(t *testing.T) {
 			transporttest.NoLeaks(t)
 			client, q, request := session(t)
