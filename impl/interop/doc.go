@@ -7,7 +7,9 @@
 // With the switch on, a program that is missing is a failure.
 //
 // The programs in testdata/peers wrap the other implementations, all with the
-// same flags and the same output: one JSON object a line. moq-relay is looked
-// for in $MOQ_RELAY, on the PATH, and in ../shared/peers/bin beside the
-// repository.
+// same flags and the same output: one JSON object a line. What they need is
+// installed there, or in the directory that MOQ_PEERS names: node_modules, and
+// python/venv. moq-relay is looked for in $MOQ_RELAY, on the PATH, and in
+// ../shared/peers/bin beside the repository; Chromium in $CHROMIUM, and where
+// Debian's packages put it.
 package interop

@@ -1,0 +1,206 @@
+//go:build unix
+
+package interop_test
+
+import (
+	"slices"
+	"testing"
+)
+
+// A client is another implementation that connects to a server.
+type client struct {
+	name     string
+	run      func(t *testing.T, args ...string) *process
+	schemes  []string
+	versions []string
+	restrict bool // takes --version
+	pin      bool // trusts a certificate by its fingerprint alone
+}
+
+var clients = []client{
+	{name: "node", run: node, schemes: []string{"https"}, versions: javaScript, restrict: true},
+	{name: "python", run: python, schemes: schemes, versions: versions},
+	{name: "chromium", run: chromium, schemes: []string{"https"}, versions: javaScript, restrict: true, pin: true},
+}
+
+// start runs the client, to the end of the scenario that a role is.
+func (c client) start(t *testing.T, s side, addr, role string, rest ...string) *process {
+	t.Helper()
+	args := append([]string{role, "--url", s.scheme + "://" + addr, "--timeout", "40"}, pattern(rest...)...)
+	if c.pin {
+		args = append(args, "--fingerprint", fingerprintAt(t, addr))
+	} else {
+		args = append(args, "--insecure")
+	}
+	if c.restrict && s.version != "" {
+		args = append(args, "--version", s.version)
+	}
+	if s.scheme == "https" {
+		args = append(args, "--transport", "webtransport")
+	}
+	return c.run(t, args...)
+}
+
+// connected checks how a client has connected.
+func (c client) connected(t *testing.T, p *process, s side) {
+	t.Helper()
+	if s.version == "" {
+		s.version = c.versions[0]
+	}
+	s.connected(t, p, "connected")
+}
+
+// A relaying is a test of a client by a relay, with ours on the other side.
+type relaying func(t *testing.T, c client, theirs, ours side, addr string)
+
+// theySubscribe has a client read what we publish.
+func theySubscribe(t *testing.T, c client, theirs, ours side, addr string) {
+	pub := ourPub(t, ours, addr)
+	sub := c.start(t, theirs, addr, "sub", "--until-end")
+	c.connected(t, sub, theirs)
+	sub.expect("track_end")
+	sub.succeed()
+	checkPattern(t, sub)
+	pub.succeed()
+}
+
+// theyPublish has us read what a client publishes.
+func theyPublish(t *testing.T, c client, theirs, ours side, addr string) {
+	pub := c.start(t, theirs, addr, "pub", theirs.toItsEnd()...)
+	c.connected(t, pub, theirs)
+	ourSub(t, ours, addr, broadcast)
+	pub.succeed()
+}
+
+// TestClientsOfOurRelay has each client in each version and transport that it
+// shares with us, and in what it comes to when neither side restricts it.
+func TestClientsOfOurRelay(t *testing.T) {
+	for _, c := range clients {
+		for _, scheme := range c.schemes {
+			for _, version := range append([]string{""}, c.versions...) {
+				theirs := side{scheme, version}
+				each(t, c.name+" "+theirs.String(), func(t *testing.T, test relaying, ours string) {
+					addr, _ := ourRelay(t, version)
+					test(t, c, theirs, side{ours, version}, addr)
+				})
+			}
+		}
+	}
+}
+
+// TestClientsOfMoqRelay has each client in each version and transport, and ours
+// in another version.
+func TestClientsOfMoqRelay(t *testing.T) {
+	for _, c := range clients {
+		for _, scheme := range c.schemes {
+			theirs := side{scheme, ""}
+			for i, version := range versions {
+				each(t, c.name+" "+theirs.String()+" with "+version, func(t *testing.T, test relaying, ours string) {
+					addr, _ := moqRelay(t)
+					test(t, c, theirs, side{schemes[i%2], version}, addr)
+				})
+			}
+		}
+	}
+}
+
+// each runs a test in both directions.
+func each(t *testing.T, name string, f func(t *testing.T, test relaying, ours string)) {
+	for _, direction := range []struct {
+		name string
+		test relaying
+		ours string // the scheme
+	}{
+		{"subscribes", theySubscribe, "moqt"},
+		{"publishes", theyPublish, "https"},
+	} {
+		t.Run(name+" "+direction.name, func(t *testing.T) {
+			t.Parallel()
+			f(t, direction.test, direction.ours)
+		})
+	}
+}
+
+// A server is another implementation that we connect to.
+type server struct {
+	name     string
+	run      func(t *testing.T, args ...string) *process
+	versions []string
+}
+
+var servers = []server{
+	{"node", nodeServer, javaScript},
+	{"python", python, versions},
+}
+
+// start runs the server until the test's end.
+func (s server) start(t *testing.T, role string, rest ...string) (addr string, p *process) {
+	t.Helper()
+	addr = freePort(t)
+	p = s.run(t, append([]string{"server", "--listen", addr, "--role", role}, pattern(rest...)...)...)
+	p.expect("ready")
+	return addr, p
+}
+
+// TestServers has our command line publish to and subscribe from each server,
+// in each version and transport that it shares with us.
+func TestServers(t *testing.T) {
+	tests := []struct {
+		name string
+		run  func(t *testing.T, srv server, s side)
+	}{
+		{"publishes", serverPublishes},
+		{"subscribes", serverSubscribes},
+		{"echoes", serverEchoes},
+	}
+	for _, srv := range servers {
+		for _, scheme := range schemes {
+			for _, version := range append([]string{""}, srv.versions...) {
+				for _, test := range tests {
+					s := side{scheme, version}
+					t.Run(srv.name+" "+s.String()+" "+test.name, func(t *testing.T) {
+						t.Parallel()
+						test.run(t, srv, s)
+					})
+				}
+			}
+		}
+	}
+}
+
+// accepted checks how a server says that we have connected.
+func (s server) accepted(t *testing.T, p *process, how side) {
+	t.Helper()
+	if how.version == "" {
+		how.version = s.versions[0]
+	}
+	how.connected(t, p, "accepted")
+}
+
+func serverPublishes(t *testing.T, srv server, s side) {
+	addr, p := srv.start(t, "pub", s.toItsEnd()...)
+	ourSub(t, s, addr, broadcast)
+	srv.accepted(t, p, s)
+}
+
+func serverSubscribes(t *testing.T, srv server, s side) {
+	addr, p := srv.start(t, "sub", "--until-end", "--sessions", "1")
+	ourPub(t, s, addr).succeed()
+	srv.accepted(t, p, s)
+	p.succeed()
+	checkPattern(t, p)
+}
+
+// serverEchoes has a server pass on what one session of ours publishes to
+// another, which connects by the other transport.
+func serverEchoes(t *testing.T, srv server, s side) {
+	addr, p := srv.start(t, "echo")
+	pub := ourPub(t, s, addr)
+	srv.accepted(t, p, s)
+	// @moq/net loses what is published while it answers an interest.
+	p.expect("announce")
+	other := s
+	other.scheme = schemes[1-slices.Index(schemes, s.scheme)]
+	ourSub(t, other, addr, "echo/"+broadcast)
+	pub.succeed()
+}
