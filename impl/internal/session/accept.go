@@ -20,6 +20,8 @@ const controlBuffer = 512
 var served = map[message.StreamType]func(*Session, *stream){
 	message.StreamAnnounce:  (*Session).serveAnnounce,
 	message.StreamSubscribe: (*Session).serveSubscribe,
+	message.StreamFetch:     (*Session).serveFetch,
+	message.StreamProbe:     (*Session).serveProbe,
 	message.StreamTrack:     (*Session).serveTrack,
 	message.StreamGoAway:    (*Session).serveGoAway,
 }
@@ -79,8 +81,9 @@ func (s *Session) serve(st *stream) {
 		st.refuse(api.StreamCancelled)
 		return
 	}
-	if message.StreamType(t) == message.StreamAnnounce {
-		done()
+	switch message.StreamType(t) {
+	case message.StreamAnnounce, message.StreamProbe:
+		done() // these end with the session
 	}
 	handler(s, st)
 }
@@ -170,7 +173,10 @@ func (s *Session) open(ctx context.Context, t message.StreamType, m appender) (*
 // abandonAt resets both halves when ctx ends, which unblocks whoever reads or
 // writes, until the returned function is called.
 func (st *stream) abandonAt(ctx context.Context) func() bool {
-	return context.AfterFunc(ctx, func() { st.refuse(api.StreamCancelled) })
+	return context.AfterFunc(ctx, func() {
+		st.CancelWrite(uint64(api.StreamCancelled))
+		st.CancelRead(uint64(api.StreamCancelled))
+	})
 }
 
 // send writes one message.

@@ -135,7 +135,7 @@ func (e *egress) take() *groupWriter {
 		return nil
 	}
 	e.writing = append(e.writing, slot{g, time.Now()})
-	g.track.lane.writing++
+	g.flow.lane.writing++
 	return g
 }
 
@@ -160,7 +160,7 @@ func (e *egress) write(g *groupWriter) {
 
 // wrote gives a slot back. The lock is held.
 func (e *egress) wrote(g *groupWriter) {
-	lane := &g.track.lane
+	lane := &g.flow.lane
 	i := slices.IndexFunc(e.writing, func(s slot) bool { return s.group == g })
 	if i < 0 {
 		lane.stuck--
@@ -182,7 +182,7 @@ func (e *egress) lendSlots() {
 		if time.Since(s.since) < stuckAfter {
 			return false
 		}
-		lane := &s.group.track.lane
+		lane := &s.group.flow.lane
 		lane.writing--
 		lane.stuck++
 		e.ready.reconsider(lane)

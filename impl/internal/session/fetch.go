@@ -3,21 +3,171 @@ package session
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
 // Fetch implements [api.Subscriber].
-func (s *Session) Fetch(context.Context, api.FetchRequest) (api.GroupReader, error) {
-	return nil, fmt.Errorf("fetch on %s: %w", s.version.Name, api.ErrNotSupported)
+func (s *Session) Fetch(ctx context.Context, req api.FetchRequest) (api.GroupReader, error) {
+	g, err := s.fetch(ctx, &req)
+	if err != nil {
+		return nil, cause(ctx, fmt.Sprintf("fetch group %d of %q in %q", req.Group, string(req.Name), string(req.Path)), err)
+	}
+	return g, nil
 }
 
-// ReceiveDatagram implements [api.TrackReader].
-func (sub *subscription) ReceiveDatagram(context.Context, *api.Datagram) error {
-	return fmt.Errorf("datagrams on %s: %w", sub.session.version.Name, api.ErrNotSupported)
+func (s *Session) fetch(ctx context.Context, req *api.FetchRequest) (*groupReader, error) {
+	m, err := s.fetchMessage(req)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.refused(); err != nil {
+		return nil, err
+	}
+	st, err := s.open(ctx, message.StreamFetch, m)
+	if err != nil {
+		return nil, err
+	}
+	in := newIncoming(st.Stream)
+	stop := st.abandonAt(ctx)
+	err = in.await()
+	if !stop() {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
+		_ = st.Close()
+		return nil, streamError(err)
+	}
+	f := new(fetching)
+	g := newGroupReader(s, f, req.Group, req.StartFrame, in)
+	// Our half stays open until the answer is in, since peers take its end for
+	// a withdrawal.
+	g.ended = func() { _ = st.Close() }
+	s.take(g)
+	return g, nil
 }
 
-// Probe implements [api.Session].
-func (s *Session) Probe(context.Context) (api.BitrateReader, error) {
-	return nil, fmt.Errorf("probe on %s: %w", s.version.Name, api.ErrNotSupported)
+// fetchMessage is a request as it travels, or why it cannot.
+func (s *Session) fetchMessage(req *api.FetchRequest) (*message.Fetch, error) {
+	path := req.Path.Clean()
+	if err := path.Validate(); err != nil {
+		return nil, err
+	}
+	switch {
+	case !s.version.Fetch:
+		return nil, fmt.Errorf("on %s: %w", s.version.Name, api.ErrNotSupported)
+	case (req.StartFrame != 0 || req.EndFrame != 0) && !s.version.FrameBounds:
+		return nil, fmt.Errorf("frame bounds on %s: %w", s.version.Name, api.ErrNotSupported)
+	}
+	m := &message.Fetch{
+		Path:       string(path),
+		Track:      string(req.Name),
+		Priority:   wirePriority(req.Priority),
+		Group:      uint64(req.Group),
+		StartFrame: req.StartFrame,
+		EndFrame:   req.EndFrame,
+	}
+	return m, m.Validate(s.version)
 }
+
+// fetching holds the one group of a fetch.
+type fetching struct{ held uint64 }
+
+// holds implements holder.
+func (f *fetching) holds() *uint64 { return &f.held }
+
+// lose implements holder.
+func (f *fetching) lose(*groupReader) {}
+
+// finished implements holder.
+func (f *fetching) finished() {}
+
+// take counts a group that the application reads from now on.
+func (s *Session) take(g *groupReader) {
+	s.unread.mu.Lock()
+	g.handed = true
+	s.unread.open[g] = struct{}{}
+	s.unread.park(g)
+	s.unread.mu.Unlock()
+	s.makeRoom()
+}
+
+// serveFetch answers a fetch of the peer.
+func (s *Session) serveFetch(st *stream) {
+	var m message.Fetch
+	if !s.request(st, &m) || s.Ready(s.ctx) != nil {
+		return
+	}
+	broadcast, err := s.lookup(st, api.BroadcastPath(m.Path))
+	if err != nil {
+		st.refuse(api.ErrorCode(err))
+		return
+	}
+	h, ok := broadcast.Handler().(api.FetchHandler)
+	if !ok {
+		st.refuse(api.StreamNotFound)
+		return
+	}
+	a := s.newFetched(st, &m)
+	if !s.egress.add(a.group) {
+		return
+	}
+	s.call(func() {
+		h.ServeFetch(a.group, a.request)
+		if a.group.isOpen() {
+			a.group.Cancel(api.StreamCancelled)
+		}
+	}, func() { a.group.Cancel(api.StreamInternal) })
+	// The end of the peer's half is a withdrawal, or follows the answer.
+	_ = st.ended()
+	a.group.reset(&api.StreamError{Code: api.StreamCancelled, Remote: true}, api.StreamCancelled)
+	st.CancelRead(0)
+}
+
+// fetched is the answer to a fetch.
+type fetched struct {
+	flow
+	request api.FetchRequest
+	stream  *stream
+	group   *groupWriter
+}
+
+func (s *Session) newFetched(st *stream, m *message.Fetch) *fetched {
+	a := &fetched{stream: st, request: api.FetchRequest{
+		Path:       api.BroadcastPath(m.Path),
+		Name:       api.TrackName(m.Track),
+		Group:      api.GroupSequence(m.Group),
+		StartFrame: m.StartFrame,
+		EndFrame:   m.EndFrame,
+		Priority:   apiPriority(m.Priority),
+		Session:    s,
+	}}
+	a.flow.init(s, m.Priority, normalPriority)
+	a.group = newGroupWriter(&a.flow, a, a.request.Group, bounds{m.StartFrame, m.EndFrame})
+	a.group.stream = st.Stream
+	return a
+}
+
+// appendHeader implements groupOwner: nothing goes before the frames.
+func (a *fetched) appendHeader(b []byte, _ *groupWriter, _ uint64) []byte { return b }
+
+// frameBegins implements groupOwner: what was asked for by number is not too
+// old.
+func (a *fetched) frameBegins(*groupWriter, uint64) {}
+
+// groupDone implements groupOwner: the peer has some time to end its half.
+func (a *fetched) groupDone(_ *groupWriter, end ending) {
+	if end.reset {
+		a.stream.CancelRead(0)
+	}
+	_ = a.stream.SetReadDeadline(time.Now().Add(a.session.setupIn))
+}
+
+var (
+	_ groupOwner = (*fetched)(nil)
+	_ groupOwner = (*publication)(nil)
+	_ holder     = (*fetching)(nil)
+	_ holder     = (*subscription)(nil)
+)

@@ -14,11 +14,12 @@ import (
 // groupReader reads a group. It implements [api.GroupReader].
 type groupReader struct {
 	session *Session
-	sub     *subscription
+	of      holder
 	seq     api.GroupSequence
 	first   uint64
 	in      *incoming
 	payload payloadReader
+	ended   func() // at the end, if set
 
 	// Of the reading goroutine.
 	timestamp uint64
@@ -35,12 +36,12 @@ type groupReader struct {
 
 var _ api.GroupReader = (*groupReader)(nil)
 
-func newGroupReader(s *Session, sub *subscription, m *message.Group, in *incoming) *groupReader {
+func newGroupReader(s *Session, of holder, seq api.GroupSequence, first uint64, in *incoming) *groupReader {
 	g := &groupReader{
 		session: s,
-		sub:     sub,
-		seq:     api.GroupSequence(m.Sequence),
-		first:   m.StartFrame,
+		of:      of,
+		seq:     seq,
+		first:   first,
 		in:      in,
 		weight:  groupOverhead + uint64(len(in.buffered())),
 	}
@@ -90,10 +91,13 @@ func (g *groupReader) finish() {
 		u.unpark(g)
 		g.finished = true
 		delete(u.open, g)
-		g.sub.finished()
+		g.of.finished()
 	}
 	u.mu.Unlock()
 	if !again {
+		if g.ended != nil {
+			g.ended()
+		}
 		g.session.groupFinished()
 	}
 }

@@ -12,14 +12,8 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-const (
-	// maxPending is how much of a group is gathered before its writer waits.
-	maxPending = 64 << 10
-
-	// maxTrackPending is the same for all groups of a subscription: a handler
-	// that is faster than the link waits, however many groups it opens.
-	maxTrackPending = 1 << 20
-)
+// maxPending is how much of a group is gathered before its writer waits.
+const maxPending = 64 << 10
 
 // groupWriter writes a group. It implements [api.GroupWriter].
 //
@@ -27,15 +21,22 @@ const (
 // soon as it is the group's turn; so a frame costs no goroutine and no wait
 // while the link keeps up.
 type groupWriter struct {
-	track *publication
-	seq   api.GroupSequence
-
-	silent bool // the subscriber does not want it: nothing is sent
+	flow   *flow
+	owner  groupOwner
+	seq    api.GroupSequence
+	silent bool   // the subscriber does not want it: nothing is sent
+	bounds bounds // what of it the subscriber wants
 
 	// Of the writing goroutine.
-	timestamp uint64 // of the last frame
-	begun     bool   // a frame was written, or skipped to
+	frames    uint64 // begun, or skipped
+	timestamp uint64 // of the last frame that is sent
+	begun     bool   // the header is written
 	body      bodyWriter
+
+	// Guarded by the owner, which finds out by them when it is too old.
+	stamped  bool   // has a frame
+	followed bool   // there is a later group,
+	next     uint64 // the first timestamp of which this is
 
 	mu        sync.Mutex
 	stream    transport.SendStream // opened at the first flush
@@ -54,8 +55,29 @@ type groupWriter struct {
 
 var _ api.GroupWriter = (*groupWriter)(nil)
 
-func newGroupWriter(p *publication, seq api.GroupSequence) *groupWriter {
-	g := &groupWriter{track: p, seq: seq}
+// A groupOwner is whose answer a group is part of.
+type groupOwner interface {
+	// appendHeader appends what goes before the frames, the first of which is
+	// number first.
+	appendHeader(b []byte, g *groupWriter, first uint64) []byte
+
+	// frameBegins hears of each frame that is sent, before it is.
+	frameBegins(g *groupWriter, timestamp uint64)
+
+	// groupDone hears of the group's end, once.
+	groupDone(g *groupWriter, end ending)
+}
+
+// bounds are the frames of a group that are wanted: [first, end), where an end
+// of 0 is none.
+type bounds struct{ first, end uint64 }
+
+func (b bounds) contain(frame uint64) bool {
+	return frame >= b.first && (b.end == 0 || frame < b.end)
+}
+
+func newGroupWriter(f *flow, owner groupOwner, seq api.GroupSequence, wanted bounds) *groupWriter {
+	g := &groupWriter{flow: f, owner: owner, seq: seq, bounds: wanted}
 	g.room.L = &g.mu
 	g.body.group = g
 	return g
@@ -98,13 +120,14 @@ func (g *groupWriter) watch() {
 	})
 }
 
-// begin checks that a frame may begin and appends its header.
+// begin checks that a frame may begin and appends its header. A frame that is
+// not wanted is taken, and left out.
 func (g *groupWriter) begin(timestamp, size uint64) error {
 	if g.body.left > 0 {
 		g.reset(&api.StreamError{Code: api.StreamWrongSize}, api.StreamWrongSize)
 		return fmt.Errorf("group %d: the frame before is short by %d bytes, the group was reset", g.seq, g.body.left)
 	}
-	v := g.track.session.version
+	v := g.flow.session.version
 	h := message.FrameHeader{Timestamp: timestamp, Size: size}
 	if err := h.Validate(v, g.timestamp); err != nil {
 		return fmt.Errorf("group %d: frame: %w", g.seq, err)
@@ -114,27 +137,24 @@ func (g *groupWriter) begin(timestamp, size uint64) error {
 	if err := g.usable(); err != nil {
 		return err
 	}
-	if g.silent {
+	g.body.unwanted = g.silent || !g.bounds.contain(g.frames)
+	g.frames++
+	if g.body.unwanted {
 		return nil
 	}
-	g.opening(0)
+	g.opening()
 	g.pending = h.Append(v, g.pending, g.timestamp)
 	g.timestamp = timestamp
-	g.begun = true
 	return nil
 }
 
-// opening puts the stream's type and header in front, if it is not there. The
+// opening puts what goes before the frames in front, if it is not there. The
 // lock is held.
-func (g *groupWriter) opening(firstFrame uint64) {
-	if g.begun {
-		return
+func (g *groupWriter) opening() {
+	if !g.begun {
+		g.begun = true
+		g.pending = g.owner.appendHeader(g.pending, g, g.bounds.first)
 	}
-	v := g.track.session.version
-	m := message.Group{Subscribe: g.track.id, Sequence: uint64(g.seq), StartFrame: firstFrame}
-	g.pending = v.AppendVarint(g.pending, uint64(message.StreamGroup))
-	g.pending = m.Append(v, g.pending)
-	g.begun = true
 }
 
 // usable is why nothing more may be written, or nil. The lock is held.
@@ -151,7 +171,7 @@ func (g *groupWriter) usable() error {
 // write gathers p, waiting for room.
 func (g *groupWriter) write(p []byte) (written int, err error) {
 	for {
-		g.track.backlog.wait(g)
+		g.flow.backlog.wait(g)
 		g.mu.Lock()
 		for len(g.pending) >= maxPending && g.usable() == nil {
 			g.room.Wait()
@@ -161,11 +181,11 @@ func (g *groupWriter) write(p []byte) (written int, err error) {
 			return written, err
 		}
 		n := len(p)
-		if !g.silent {
+		if !g.body.unwanted {
 			n = min(n, maxPending-len(g.pending))
 			g.pending = append(g.pending, p[:n]...)
 			g.counted += n
-			g.track.backlog.add(n)
+			g.flow.backlog.add(n)
 		}
 		g.submitAndUnlock()
 		written += n
@@ -181,7 +201,7 @@ func (g *groupWriter) submitAndUnlock() {
 	g.queued = g.queued || submit
 	g.mu.Unlock()
 	if submit {
-		g.track.session.egress.submit(g)
+		g.flow.session.egress.submit(g)
 	}
 }
 
@@ -190,8 +210,16 @@ func (g *groupWriter) WriteFrame(f api.Frame) error {
 	if err := g.begin(f.Timestamp, uint64(len(f.Payload))); err != nil {
 		return err
 	}
+	g.announce(f.Timestamp)
 	_, err := g.write(f.Payload)
 	return err
+}
+
+// announce tells the owner of the frame that has begun.
+func (g *groupWriter) announce(timestamp uint64) {
+	if !g.body.unwanted {
+		g.owner.frameBegins(g, timestamp)
+	}
 }
 
 // StartFrame implements [api.GroupWriter].
@@ -199,6 +227,7 @@ func (g *groupWriter) StartFrame(h api.FrameHeader) (io.Writer, error) {
 	if err := g.begin(h.Timestamp, h.Size); err != nil {
 		return nil, err
 	}
+	g.announce(h.Timestamp)
 	g.body.left = h.Size
 	g.mu.Lock()
 	g.submitAndUnlock()
@@ -207,8 +236,9 @@ func (g *groupWriter) StartFrame(h api.FrameHeader) (io.Writer, error) {
 
 // bodyWriter writes the payload of a frame whose size is told.
 type bodyWriter struct {
-	group *groupWriter
-	left  uint64
+	group    *groupWriter
+	left     uint64
+	unwanted bool // the frame is not sent
 }
 
 // Write implements [io.Writer].
@@ -226,7 +256,7 @@ func (g *groupWriter) SkipFrames(n uint64) error {
 	if n == 0 {
 		return nil
 	}
-	if !g.track.wantsFrom(g.seq, n) {
+	if n > g.bounds.first && !g.silent {
 		g.reset(&api.StreamError{Code: api.StreamNotFound}, api.StreamNotFound)
 		return fmt.Errorf("group %d: the first %d frames are wanted: %w", g.seq, n, api.ErrNotFound)
 	}
@@ -235,12 +265,10 @@ func (g *groupWriter) SkipFrames(n uint64) error {
 	if err := g.usable(); err != nil {
 		return err
 	}
-	if g.begun {
+	if g.frames > 0 {
 		return fmt.Errorf("group %d: frames are skipped before the first, and once", g.seq)
 	}
-	if !g.silent {
-		g.opening(n)
-	}
+	g.frames = n
 	return nil
 }
 
@@ -265,10 +293,10 @@ func (g *groupWriter) Close() error {
 	g.closed = true
 	if g.silent {
 		g.mu.Unlock()
-		g.finish(api.ErrClosed, true)
+		g.finish(ending{err: api.ErrClosed})
 		return nil
 	}
-	g.opening(0)
+	g.opening()
 	g.submitAndUnlock()
 	return nil
 }
@@ -278,7 +306,7 @@ func (g *groupWriter) Cancel(code api.StreamErrorCode) { g.reset(api.ErrClosed, 
 
 // reset ends the group here: err is what its writer gets from now on.
 func (g *groupWriter) reset(err error, code api.StreamErrorCode) {
-	if stream := g.finish(err, false); stream != nil {
+	if stream := g.finish(ending{err: err, reset: true, code: code}); stream != nil {
 		stream.CancelWrite(uint64(code))
 	}
 }
@@ -286,28 +314,35 @@ func (g *groupWriter) reset(err error, code api.StreamErrorCode) {
 // fail ends the group because of what happened to its stream or session.
 func (g *groupWriter) fail(err error) { g.reset(err, api.StreamCancelled) }
 
-// finish makes err the end of the group, in order or not, and returns its
-// stream. The first end wins; a later one returns nil.
-func (g *groupWriter) finish(err error, inOrder bool) transport.SendStream {
+// An ending is how a group has ended.
+type ending struct {
+	err   error // for its writer
+	reset bool  // not in order, but
+	code  api.StreamErrorCode
+}
+
+// finish ends the group and returns its stream. The first end wins; a later
+// one returns nil.
+func (g *groupWriter) finish(end ending) transport.SendStream {
 	g.mu.Lock()
 	if g.done {
 		g.mu.Unlock()
 		return nil
 	}
 	g.done = true
-	g.err = err
+	g.err = end.err
 	g.pending, g.spare = nil, nil
 	counted := g.counted
 	g.counted = 0
 	g.room.Broadcast()
 	if g.cancelCtx != nil {
-		g.cancelCtx(err)
+		g.cancelCtx(end.err)
 	}
 	stream := g.stream
 	g.mu.Unlock()
-	g.track.backlog.remove(counted)
-	g.track.session.egress.remove(g)
-	g.track.groupDone(g, inOrder, err)
+	g.flow.backlog.remove(counted)
+	g.flow.session.egress.remove(g)
+	g.owner.groupDone(g, end)
 	return stream
 }
 
@@ -331,7 +366,7 @@ func (g *groupWriter) flush() (more bool) {
 
 	if len(buf) > 0 {
 		_, err := stream.Write(buf)
-		g.track.backlog.remove(counted)
+		g.flow.backlog.remove(counted)
 		if err != nil {
 			g.fail(streamError(err))
 			return false
@@ -369,7 +404,7 @@ func (g *groupWriter) open() (transport.SendStream, error) {
 	if stream != nil {
 		return stream, nil
 	}
-	stream, err := g.track.session.conn.OpenUniStream(life)
+	stream, err := g.flow.session.conn.OpenUniStream(life)
 	if err != nil {
 		return nil, streamError(err)
 	}
@@ -390,7 +425,7 @@ func (g *groupWriter) end(stream transport.SendStream) {
 		g.fail(streamError(err))
 		return
 	}
-	g.finish(api.ErrClosed, true)
+	g.finish(ending{err: api.ErrClosed})
 }
 
 func (g *groupWriter) over() bool {

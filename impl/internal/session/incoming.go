@@ -74,6 +74,18 @@ func (in *incoming) hasHeader(v *message.Version) bool {
 	return err == nil && uint64(len(b)-typeLen-sizeLen) >= size
 }
 
+// await waits for the first bytes, or the end, of the stream.
+func (in *incoming) await() error {
+	scratch := scratchPool.Get().(*[readAhead]byte)
+	defer scratchPool.Put(scratch)
+	n, err := in.pull(scratch[:])
+	in.buf, in.err = append([]byte(nil), scratch[:n]...), err
+	if n > 0 || errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
 // fill reads more of the stream; the buffer is empty.
 func (in *incoming) fill() error {
 	if in.err != nil {
@@ -176,7 +188,7 @@ func (s *Session) takeGroup(in *incoming) {
 		in.stream.CancelRead(uint64(api.StreamCancelled))
 		return
 	}
-	sub.offer(newGroupReader(s, sub, &m, in))
+	sub.offer(newGroupReader(s, sub, api.GroupSequence(m.Sequence), m.StartFrame, in))
 }
 
 var (

@@ -107,8 +107,8 @@ func TestSetupComesFirst(t *testing.T) {
 		version api.Version
 		want    string
 	}{
-		{api.Lite05, "01 05 01 05 02 4309"},
-		{api.Lite06, "01 05 01 05 02 4309"},
+		{api.Lite05, "01 08 02 01 01 01 05 02 4309"},
+		{api.Lite06, "01 08 02 01 01 01 05 02 4309"},
 	} {
 		inBubble(t, test.version, api.NewTrackMux(), func(p *rawPeer, s *session.Session) {
 			st, err := p.conn.AcceptUniStream(p.t.Context())

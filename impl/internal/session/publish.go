@@ -93,26 +93,23 @@ func (s *Session) config(m *message.SubscribeParams) api.SubscribeConfig {
 
 // publication serves one subscription. It implements [api.TrackWriter].
 type publication struct {
-	session   *Session
+	flow
 	stream    *stream
 	id        uint64
 	broadcast *api.Publication
 	info      api.TrackInfo
 	updated   chan struct{}
-	lane      lane // guarded by egress.mu
-	backlog   backlog
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
 	mu       sync.Mutex
 	request  api.TrackRequest
-	sent     ranges                                    // numbers that were opened, or told as dropped
-	lost     map[api.GroupSequence]api.StreamErrorCode // opened, then reset
+	sent     ranges // numbers that were opened, or told as dropped
 	first    api.GroupSequence
 	next     api.GroupSequence // one above the highest opened
 	started  bool              // first is known, and told
-	open     map[*groupWriter]struct{}
+	open     openGroups
 	settled  chan struct{} // buffered 1: open has become empty
 	closed   bool          // no more groups
 	over     bool          // nothing more is said
@@ -125,19 +122,16 @@ var _ api.TrackWriter = (*publication)(nil)
 
 func newPublication(s *Session, st *stream, id uint64, b *api.Publication, req api.TrackRequest, info api.TrackInfo) *publication {
 	p := &publication{
-		session:   s,
 		stream:    st,
 		id:        id,
 		broadcast: b,
 		info:      info,
 		request:   req,
 		updated:   make(chan struct{}, 1),
-		open:      make(map[*groupWriter]struct{}),
-		lost:      make(map[api.GroupSequence]api.StreamErrorCode),
 		settled:   make(chan struct{}, 1),
-		lane:      lane{subscriber: wirePriority(req.Config.Priority), track: wirePriority(info.Priority)},
 	}
-	p.backlog.init()
+	p.open.setMaxAge(&req.Config, &info)
+	p.flow.init(s, wirePriority(req.Config.Priority), wirePriority(info.Priority))
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	stopSession := context.AfterFunc(s.ctx, func() { p.cancel(s.err()) })
 	life := b.Context()
@@ -173,6 +167,7 @@ func (p *publication) update(m *message.SubscribeParams) {
 	}
 	p.mu.Lock()
 	p.request.Config = c
+	p.open.setMaxAge(&c, &p.info)
 	p.mu.Unlock()
 	p.session.egress.rerank(&p.lane, wirePriority(c.Priority))
 	wake(p.updated)
@@ -184,21 +179,12 @@ func (p *publication) end(err error) {
 	p.cancel(err)
 	p.mu.Lock()
 	p.closed, p.over = true, true
-	groups := p.groups()
+	groups := p.open.all()
 	p.mu.Unlock()
 	for _, g := range groups {
 		g.reset(err, api.StreamCancelled)
 	}
 	p.finishStream()
-}
-
-// groups are those that are open. The lock is held.
-func (p *publication) groups() []*groupWriter {
-	groups := make([]*groupWriter, 0, len(p.open))
-	for g := range p.open {
-		groups = append(groups, g)
-	}
-	return groups
 }
 
 // Request implements [api.TrackWriter].
@@ -251,16 +237,16 @@ func (p *publication) usable(ctx context.Context) error {
 }
 
 func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) {
-	g := newGroupWriter(p, seq)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.request.Config
+	g := newGroupWriter(&p.flow, p, seq, wanted(&c, seq))
 	if p.closed {
 		return nil, fmt.Errorf("open group %d: %w", seq, api.ErrClosed)
 	}
-	if seq < c.StartGroup || c.EndGroup > 0 && seq >= c.EndGroup {
+	if !within(&c, seq) {
 		g.silent = true
-		p.open[g] = struct{}{}
+		p.open.add(g)
 		p.next = max(p.next, seq+1)
 		return g, nil
 	}
@@ -270,55 +256,87 @@ func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) 
 	if !p.session.egress.add(g) {
 		return nil, fmt.Errorf("open group %d: %w", seq, p.session.err())
 	}
-	p.open[g] = struct{}{}
+	p.open.add(g)
 	p.next = max(p.next, seq+1)
-	if !p.started {
-		p.started, p.first = true, seq
-		if p.session.version.ImplicitOK {
-			p.sayLocked(&message.SubscribeStart{Group: uint64(seq)})
-		}
-	}
+	p.startAt(seq)
 	if hole, ok := p.sent.squeeze(); ok {
 		p.sayLocked(drop(hole, api.StreamNotFound))
 	}
 	return g, nil
 }
 
-// wantsFrom tells whether the subscriber asked for a group from frame n, or a
-// later one, on.
-func (p *publication) wantsFrom(seq api.GroupSequence, n uint64) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	c := p.request.Config
-	return seq == c.StartGroup && c.StartFrame >= n
-}
-
-// groupDone notes that a group is finished, or was reset.
-func (p *publication) groupDone(g *groupWriter, inOrder bool, err error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if _, ok := p.open[g]; !ok {
+// startAt tells the first number to come, once. The lock is held.
+func (p *publication) startAt(seq api.GroupSequence) {
+	if p.started {
 		return
 	}
-	delete(p.open, g)
-	if !inOrder && !g.silent && len(p.lost) < maxRanges {
-		p.lost[g.seq] = api.ErrorCode(err)
+	p.started, p.first = true, seq
+	if p.session.version.ImplicitOK {
+		p.sayLocked(&message.SubscribeStart{Group: uint64(seq)})
 	}
-	if len(p.open) == 0 {
+}
+
+// within tells whether a group is in the range that the subscriber asks for.
+func within(c *api.SubscribeConfig, seq api.GroupSequence) bool {
+	return seq >= c.StartGroup && (c.EndGroup == 0 || seq < c.EndGroup)
+}
+
+// wanted are the frames of a group that the subscriber asks for.
+func wanted(c *api.SubscribeConfig, seq api.GroupSequence) (b bounds) {
+	if seq == c.StartGroup {
+		b.first = c.StartFrame
+	}
+	if seq+1 == c.EndGroup {
+		b.end = c.EndFrame
+	}
+	return b
+}
+
+// appendHeader implements groupOwner.
+func (p *publication) appendHeader(b []byte, g *groupWriter, first uint64) []byte {
+	m := message.Group{Subscribe: p.id, Sequence: uint64(g.seq), StartFrame: first}
+	b = p.session.version.AppendVarint(b, uint64(message.StreamGroup))
+	return m.Append(p.session.version, b)
+}
+
+// frameBegins implements groupOwner: what has become too old is reset.
+func (p *publication) frameBegins(g *groupWriter, timestamp uint64) {
+	p.mu.Lock()
+	old := p.open.stamp(g, timestamp)
+	p.mu.Unlock()
+	for _, g := range old {
+		g.reset(&api.StreamError{Code: api.StreamOld}, api.StreamOld)
+	}
+}
+
+// groupDone implements groupOwner. A group that was reset here is told as
+// dropped, since the subscriber may have seen nothing of its stream.
+func (p *publication) groupDone(g *groupWriter, end ending) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !p.open.remove(g) {
+		return
+	}
+	if end.reset && !g.silent && !p.over && !refused(end.err) {
+		p.sayLocked(drop(span{g.seq, g.seq + 1}, end.code))
+	}
+	if len(p.open.groups) == 0 {
 		wake(p.settled)
 	}
 }
 
-// SendDatagram implements [api.TrackSink].
-func (p *publication) SendDatagram(api.Datagram) error {
-	return fmt.Errorf("datagram on %s: %w", p.session.version.Name, api.ErrNotSupported)
+// refused tells whether a group has ended because the subscriber wants no more
+// of it.
+func refused(err error) bool {
+	var reset *api.StreamError
+	return errors.As(err, &reset) && reset.Remote
 }
 
 // returned is the end of the handler: the track's end, with what is still open
 // reset.
 func (p *publication) returned() {
 	p.mu.Lock()
-	groups := p.groups()
+	groups := p.open.all()
 	p.mu.Unlock()
 	for _, g := range groups {
 		if g.isOpen() {
@@ -348,7 +366,7 @@ func (p *publication) CloseWithError(code api.StreamErrorCode) error {
 	p.mu.Lock()
 	again := p.over
 	p.closed, p.over = true, true
-	groups := p.groups()
+	groups := p.open.all()
 	p.mu.Unlock()
 	if again {
 		return nil
@@ -366,7 +384,7 @@ func (p *publication) CloseWithError(code api.StreamErrorCode) error {
 func (p *publication) conclude() {
 	for {
 		p.mu.Lock()
-		open, over := len(p.open), p.over
+		open, over := len(p.open.groups), p.over
 		p.mu.Unlock()
 		if over {
 			return
@@ -389,9 +407,6 @@ func (p *publication) conclude() {
 	p.over = true
 	for _, hole := range p.sent.missing(p.first, p.next) {
 		p.sayLocked(drop(hole, api.StreamNotFound))
-	}
-	for seq, code := range p.lost {
-		p.sayLocked(drop(span{seq, seq + 1}, code))
 	}
 	if p.session.version.ImplicitOK {
 		p.sayLocked(&message.SubscribeEnd{Group: uint64(p.next)})

@@ -38,7 +38,7 @@ type queue struct {
 func (r *ranking) empty() bool { return len(r.lanes) == 0 }
 
 func (r *ranking) push(g *groupWriter) {
-	l := &g.track.lane
+	l := &g.flow.lane
 	q := r.lanes[l]
 	if q == nil {
 		if r.lanes == nil {
@@ -66,7 +66,7 @@ func (r *ranking) pop() *groupWriter {
 
 // remove takes g out, if it is in.
 func (r *ranking) remove(g *groupWriter) {
-	q := r.lanes[&g.track.lane]
+	q := r.lanes[&g.flow.lane]
 	if q == nil {
 		return
 	}

@@ -50,13 +50,14 @@ type Options struct {
 
 // A Session is one end of a moq-lite connection. It implements [api.Session].
 type Session struct {
-	conn    transport.Conn
-	version *message.Version
-	opts    Options
-	limits  api.Limits
-	setupIn time.Duration // what a peer may take for a first message
-	egress  *egress
-	unread  unread
+	conn     transport.Conn
+	version  *message.Version
+	opts     Options
+	limits   api.Limits
+	setupIn  time.Duration // what a peer may take for a first message
+	egress   *egress
+	unread   unread
+	outgoing outgoing
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -170,6 +171,9 @@ func (s *Session) start() {
 	}
 	s.spawn(s.acceptStreams)
 	s.spawn(s.acceptUniStreams)
+	if s.datagrams() == nil {
+		s.spawn(s.receiveDatagrams)
+	}
 }
 
 // spawn runs f in a goroutine of the session, unless that has ended.
@@ -264,12 +268,11 @@ func (s *Session) Stats() api.SessionStats {
 			BytesSent: t.BytesSent, BytesReceived: t.BytesReceived,
 			PacketsSent: t.PacketsSent, PacketsReceived: t.PacketsReceived, PacketsLost: t.PacketsLost,
 		}
-		if t.RTT > 0 {
-			stats.EstimatedBitrate = uint64(float64(t.CongestionWindow*8) / t.RTT.Seconds())
-		}
+		stats.EstimatedBitrate = estimate(t).BitsPerSecond
 	}
 	stats.GroupsWriting = s.egress.inFlight()
 	stats.GroupsReading = s.unread.groups()
+	stats.DatagramsDropped = s.datagramsDropped()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	stats.Subscriptions, stats.Publications = len(s.subs), len(s.pubs)

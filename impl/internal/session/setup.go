@@ -8,6 +8,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/transport"
 )
 
 // sendSetup says what this end is, on a stream of its own: the first thing
@@ -27,6 +28,9 @@ func (s *Session) sendSetup() {
 // setup is what this end has to say of itself.
 func (s *Session) setup() *message.Setup {
 	m := &message.Setup{Hop: uint64(s.opts.Hop)}
+	if _, ok := s.conn.(transport.StatsConn); ok {
+		m.Probe = 1
+	}
 	c := s.opts.Config
 	if c != nil && c.LinkCost != nil && s.version.Cost {
 		m.HasCost, m.Cost = true, *c.LinkCost

@@ -118,39 +118,42 @@ type subscription struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	answered chan struct{} // closed at the publisher's first word, or its refusal
-	answer   sync.Once
-	ready    chan struct{} // buffered 1: AcceptGroup looks again
-	progress chan struct{} // buffered 1: a group came or was finished
+	answered      chan struct{} // closed at the publisher's first word, or its refusal
+	answer        sync.Once
+	ready         chan struct{} // buffered 1: AcceptGroup looks again
+	progress      chan struct{} // buffered 1: a group came or was finished
+	datagramReady chan struct{} // buffered 1: ReceiveDatagram looks again
 
 	// Guarded by session.unread.mu.
-	info     api.TrackInfo
-	config   api.SubscribeConfig
-	queue    []*groupReader
-	open     int    // groups not read to their end
-	held     uint64 // of the budget for what nobody reads
-	arrived  ranges // numbers that came, or are known to be lost
-	gaps     gaps
-	start    api.GroupSequence // the least number to come, once known
-	started  bool
-	end      api.GroupSequence // the first number not to come, once known
-	endKnown bool
-	latest   bool  // the first group handed out is the newest at hand,
-	skipped  bool  // which is done, and start the least that is wanted
-	over     error // nothing more will come
-	closed   bool
+	info      api.TrackInfo
+	config    api.SubscribeConfig
+	queue     []*groupReader
+	datagrams []message.Datagram
+	open      int    // groups not read to their end
+	held      uint64 // of the budget for what nobody reads
+	arrived   ranges // numbers that came, or are known to be lost
+	gaps      gaps
+	start     api.GroupSequence // the least number to come, once known
+	started   bool
+	end       api.GroupSequence // the first number not to come, once known
+	endKnown  bool
+	latest    bool  // the first group handed out is the newest at hand,
+	skipped   bool  // which is done, and start the least that is wanted
+	over      error // nothing more will come
+	closed    bool
 }
 
 var _ api.TrackReader = (*subscription)(nil)
 
 func newSubscription(s *Session, config *api.SubscribeConfig) *subscription {
 	sub := &subscription{
-		session:  s,
-		config:   *config,
-		answered: make(chan struct{}),
-		ready:    make(chan struct{}, 1),
-		progress: make(chan struct{}, 1),
-		latest:   config.StartGroup == api.GroupLatest && s.version.StartFloor,
+		session:       s,
+		config:        *config,
+		answered:      make(chan struct{}),
+		ready:         make(chan struct{}, 1),
+		progress:      make(chan struct{}, 1),
+		datagramReady: make(chan struct{}, 1),
+		latest:        config.StartGroup == api.GroupLatest && s.version.StartFloor,
 	}
 	sub.ctx, sub.cancel = context.WithCancelCause(context.Background())
 	if config.StartGroup != api.GroupLatest {
@@ -398,6 +401,7 @@ func (sub *subscription) finishQueue(err error) {
 		sub.over = err
 	}
 	wake(sub.ready)
+	wake(sub.datagramReady)
 }
 
 // terminate ends the subscription: nothing more comes, whatever the reason.
@@ -457,9 +461,8 @@ func (sub *subscription) oldestQueued() *groupReader {
 	return oldest
 }
 
-// lose takes a group that nobody has read in time out of the queue and notes
-// the gap; one that was handed out fails for its reader. The unread lock is
-// held.
+// lose implements holder: a group in the queue is taken out and becomes a gap;
+// one that was handed out fails for its reader.
 func (sub *subscription) lose(g *groupReader) {
 	sub.session.unread.unpark(g)
 	for i, queued := range sub.queue {
@@ -471,7 +474,10 @@ func (sub *subscription) lose(g *groupReader) {
 	}
 }
 
-// finished notes that a group was read to its end. The unread lock is held.
+// holds implements holder.
+func (sub *subscription) holds() *uint64 { return &sub.held }
+
+// finished implements holder.
 func (sub *subscription) finished() {
 	sub.open--
 	wake(sub.progress)
@@ -601,10 +607,10 @@ func (sub *subscription) Close() error {
 	}
 	sub.closed = true
 	sub.finishQueue(api.ErrClosed)
-	sub.queue = nil
+	sub.queue, sub.datagrams = nil, nil
 	var open []*groupReader
 	for g := range u.open {
-		if g.sub == sub {
+		if g.of == holder(sub) {
 			open = append(open, g)
 		}
 	}

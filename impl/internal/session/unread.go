@@ -22,6 +22,8 @@ type unread struct {
 	limit uint64
 	held  uint64
 	open  map[*groupReader]struct{}
+
+	datagramsDropped uint64
 }
 
 func (u *unread) init(limit uint64) {
@@ -35,6 +37,19 @@ func (u *unread) groups() int {
 	return len(u.open)
 }
 
+// A holder is what a group that is being read came for: a subscription, or a
+// fetch. Its methods are called with unread.mu held.
+type holder interface {
+	// holds is what its unread groups hold of the budget.
+	holds() *uint64
+
+	// lose gives up a group that nobody has read in time.
+	lose(g *groupReader)
+
+	// finished hears that a group was read to its end, or given up.
+	finished()
+}
+
 // park counts g as unread. The lock is held.
 func (u *unread) park(g *groupReader) {
 	if g.parked || g.finished {
@@ -42,7 +57,7 @@ func (u *unread) park(g *groupReader) {
 	}
 	g.parked = true
 	u.held += g.weight
-	g.sub.held += g.weight
+	*g.of.holds() += g.weight
 }
 
 // unpark stops counting g. The lock is held.
@@ -52,26 +67,26 @@ func (u *unread) unpark(g *groupReader) {
 	}
 	g.parked = false
 	u.held -= g.weight
-	g.sub.held -= g.weight
+	*g.of.holds() -= g.weight
 }
 
 // victim returns the group to give up when too much is held: the oldest that
-// was not handed out, or else the oldest, of the subscription that holds most.
+// was not handed out, or else the oldest, of the holder of most.
 // Nil when all is well. The lock is held.
 func (u *unread) victim() *groupReader {
 	if u.held <= u.limit {
 		return nil
 	}
-	var fullest *subscription
+	var fullest holder
 	for g := range u.open {
-		if fullest == nil || g.sub.held > fullest.held {
-			fullest = g.sub
+		if fullest == nil || *g.of.holds() > *fullest.holds() {
+			fullest = g.of
 		}
 	}
 	var oldest *groupReader
 	for g := range u.open {
 		switch {
-		case g.sub != fullest || !g.parked:
+		case g.of != fullest || !g.parked:
 		case oldest == nil, oldest.handed && !g.handed, oldest.handed == g.handed && g.seq < oldest.seq:
 			oldest = g
 		}
@@ -85,7 +100,7 @@ func (s *Session) makeRoom() {
 		s.unread.mu.Lock()
 		g := s.unread.victim()
 		if g != nil {
-			g.sub.lose(g)
+			g.of.lose(g)
 		}
 		s.unread.mu.Unlock()
 		if g == nil {

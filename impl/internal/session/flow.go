@@ -5,7 +5,24 @@ import (
 	"sync/atomic"
 )
 
-// A backlog counts what the groups of a subscription have gathered and not
+// maxBacklog is how much a subscription's groups may gather: a handler that is
+// faster than the link waits, however many groups it opens.
+const maxBacklog = 1 << 20
+
+// A flow is what egress knows of a subscription, or a fetch, that is served.
+type flow struct {
+	session *Session
+	lane    lane // guarded by egress.mu
+	backlog backlog
+}
+
+func (f *flow) init(s *Session, subscriber, track uint8) {
+	f.session = s
+	f.lane = lane{subscriber: subscriber, track: track}
+	f.backlog.init()
+}
+
+// A backlog counts what the groups of a flow have gathered and not
 // written yet, and has their writers wait while it is too much.
 type backlog struct {
 	bytes   atomic.Int64
@@ -31,14 +48,14 @@ func (b *backlog) remove(n int) {
 // wait returns when the backlog is small enough for g to add to it, or g is
 // over.
 func (b *backlog) wait(g *groupWriter) {
-	if b.bytes.Load() < maxTrackPending {
+	if b.bytes.Load() < maxBacklog {
 		return
 	}
 	b.waiting.Add(1)
 	defer b.waiting.Add(-1)
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for b.bytes.Load() >= maxTrackPending && !g.over() {
+	for b.bytes.Load() >= maxBacklog && !g.over() {
 		b.less.Wait()
 	}
 }

@@ -1,0 +1,233 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/transport"
+)
+
+// queuedDatagrams bounds what waits in either direction: to be sent, for a
+// session, and to be received, for a subscription.
+const queuedDatagrams = 128
+
+// datagramRing holds the newest datagrams, each in memory that is used again.
+type datagramRing struct {
+	slots   [][]byte
+	first   int
+	length  int
+	dropped uint64
+}
+
+// push returns memory of no length for one more datagram, that of the oldest
+// when all is taken; the caller gives it back by set.
+func (r *datagramRing) push() []byte {
+	if r.slots == nil {
+		r.slots = make([][]byte, queuedDatagrams)
+	}
+	if r.length == len(r.slots) {
+		r.first = (r.first + 1) % len(r.slots)
+		r.length--
+		r.dropped++
+	}
+	r.length++
+	return r.slots[r.last()][:0]
+}
+
+func (r *datagramRing) last() int { return (r.first + r.length - 1) % len(r.slots) }
+
+// set makes b the newest datagram.
+func (r *datagramRing) set(b []byte) { r.slots[r.last()] = b }
+
+// pop takes the oldest one out, in exchange for memory to use again.
+func (r *datagramRing) pop(spare []byte) (b []byte, ok bool) {
+	if r.length == 0 {
+		return spare, false
+	}
+	b, r.slots[r.first] = r.slots[r.first], spare
+	r.first = (r.first + 1) % len(r.slots)
+	r.length--
+	return b, true
+}
+
+// outgoing are the datagrams that wait for the connection, which may block
+// each. The goroutine that sends them lives while there are any.
+type outgoing struct {
+	mu      sync.Mutex
+	ring    datagramRing
+	sending bool
+	lost    uint64 // that the transport refused
+}
+
+// sendDatagram queues a datagram; it never blocks.
+func (s *Session) sendDatagram(m *message.Datagram) {
+	o := &s.outgoing
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ring.set(m.Append(s.version, o.ring.push()))
+	if !o.sending {
+		o.sending = s.spawn(s.sendDatagrams)
+	}
+}
+
+func (s *Session) sendDatagrams() {
+	conn := s.conn.(transport.DatagramConn)
+	o := &s.outgoing
+	var buf []byte
+	for {
+		o.mu.Lock()
+		var ok bool
+		if buf, ok = o.ring.pop(buf); !ok || s.ctx.Err() != nil {
+			o.sending = false
+			o.mu.Unlock()
+			return
+		}
+		o.mu.Unlock()
+		if conn.SendDatagram(buf) != nil {
+			o.mu.Lock()
+			o.lost++
+			o.mu.Unlock()
+		}
+	}
+}
+
+// datagrams tells whether the session has datagrams.
+func (s *Session) datagrams() error {
+	if _, ok := s.conn.(transport.DatagramConn); !ok || !s.version.Datagrams {
+		return fmt.Errorf("datagrams on %s over %s: %w", s.version.Name, s.conn.State().Transport, api.ErrNotSupported)
+	}
+	return nil
+}
+
+// SendDatagram implements [api.TrackSink].
+func (p *publication) SendDatagram(d api.Datagram) error {
+	if err := p.session.datagrams(); err != nil {
+		return err
+	}
+	m := message.Datagram{Subscribe: p.id, Sequence: uint64(d.Sequence), Timestamp: d.Timestamp, Payload: d.Payload}
+	if err := m.Validate(p.session.version); errors.Is(err, message.ErrTooLarge) {
+		return fmt.Errorf("%w: %w", api.ErrDatagramTooLarge, err)
+	} else if err != nil {
+		return err
+	}
+	if err := p.usable(p.ctx); err != nil {
+		return fmt.Errorf("datagram: %w", err)
+	}
+	if d.Sequence == 0 {
+		d.Sequence = p.broadcast.NextGroup(p.request.Name)
+		m.Sequence = uint64(d.Sequence)
+	} else {
+		p.broadcast.TakeGroup(p.request.Name, d.Sequence)
+	}
+	if p.passes(d.Sequence) {
+		p.session.sendDatagram(&m)
+	}
+	return nil
+}
+
+// passes tells whether the subscriber wants a number, and counts it as one of
+// the track. At the track's end it is told as dropped like any that was not
+// opened, since nothing else tells the subscriber not to wait for it.
+func (p *publication) passes(seq api.GroupSequence) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.next = max(p.next, seq+1)
+	c := p.request.Config
+	if !within(&c, seq) {
+		return false
+	}
+	p.startAt(seq)
+	return true
+}
+
+// receiveDatagrams gives the peer's datagrams to their subscriptions.
+func (s *Session) receiveDatagrams() {
+	conn := s.conn.(transport.DatagramConn)
+	for {
+		b, err := conn.ReceiveDatagram(s.ctx)
+		if err != nil {
+			return
+		}
+		// The payload may move to the front of b, which is ours.
+		m := message.Datagram{Payload: b[:0]}
+		if m.Parse(s.version, b) != nil {
+			continue
+		}
+		s.mu.Lock()
+		sub := s.subs[m.Subscribe]
+		s.mu.Unlock()
+		if sub != nil {
+			sub.takeDatagram(&m)
+		}
+	}
+}
+
+// takeDatagram queues a datagram, unless its number came before.
+func (sub *subscription) takeDatagram(m *message.Datagram) {
+	u := &sub.session.unread
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if sub.closed || sub.over != nil || !sub.arrived.add(api.GroupSequence(m.Sequence)) {
+		return
+	}
+	sub.arrived.squeeze()
+	if len(sub.datagrams) == queuedDatagrams {
+		sub.datagrams = append(sub.datagrams[:0], sub.datagrams[1:]...)
+		u.datagramsDropped++
+	}
+	sub.datagrams = append(sub.datagrams, *m)
+	wake(sub.datagramReady)
+	wake(sub.progress)
+}
+
+// ReceiveDatagram implements [api.TrackReader].
+func (sub *subscription) ReceiveDatagram(ctx context.Context, d *api.Datagram) error {
+	if err := sub.session.datagrams(); err != nil {
+		return err
+	}
+	for {
+		ok, err := sub.nextDatagram(d)
+		if ok || err != nil {
+			return err
+		}
+		select {
+		case <-sub.datagramReady:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// nextDatagram fills d with the oldest datagram, if there is one.
+func (sub *subscription) nextDatagram(d *api.Datagram) (ok bool, err error) {
+	u := &sub.session.unread
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	switch {
+	case sub.closed:
+		return false, api.ErrClosed
+	case len(sub.datagrams) == 0:
+		return false, sub.over
+	}
+	m := &sub.datagrams[0]
+	d.Sequence, d.Timestamp = api.GroupSequence(m.Sequence), m.Timestamp
+	d.Payload = append(d.Payload[:0], m.Payload...)
+	*m = message.Datagram{}
+	sub.datagrams = sub.datagrams[1:]
+	return true, nil
+}
+
+// datagramsDropped counts what the queues of the session have dropped, and what
+// the transport refused.
+func (s *Session) datagramsDropped() uint64 {
+	s.outgoing.mu.Lock()
+	dropped := s.outgoing.ring.dropped + s.outgoing.lost
+	s.outgoing.mu.Unlock()
+	s.unread.mu.Lock()
+	defer s.unread.mu.Unlock()
+	return dropped + s.unread.datagramsDropped
+}

@@ -1,0 +1,177 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/transport"
+)
+
+const (
+	// probeInterval is how often the estimate is looked at while it is
+	// followed.
+	probeInterval = 100 * time.Millisecond
+
+	// probeMaxAge is how long a report may stand that has hardly changed.
+	probeMaxAge = 10 * time.Second
+)
+
+// Probe implements [api.Session].
+func (s *Session) Probe(ctx context.Context) (api.BitrateReader, error) {
+	if err := s.offersProbe(ctx); err != nil {
+		return nil, fmt.Errorf("probe: %w", err)
+	}
+	st, err := s.open(ctx, message.StreamProbe, nil)
+	if err != nil {
+		return nil, cause(ctx, "probe", err)
+	}
+	p := &probing{stream: st, ready: make(chan struct{}, 1)}
+	if !s.spawn(func() { p.run(s) }) {
+		return nil, fmt.Errorf("probe: %w", s.err())
+	}
+	return p, nil
+}
+
+// offersProbe tells whether the peer says what it can send, where that can be
+// known.
+func (s *Session) offersProbe(ctx context.Context) error {
+	if err := s.refused(); err != nil || !s.version.Setup {
+		return err
+	}
+	if err := s.WaitForSetup(ctx); err != nil {
+		return err
+	}
+	if s.State().Peer.Probe == 0 {
+		return fmt.Errorf("the peer reports no bitrate: %w", api.ErrNotSupported)
+	}
+	return nil
+}
+
+// probing follows the peer's reports. It implements [api.BitrateReader].
+type probing struct {
+	stream *stream
+	ready  chan struct{} // buffered 1: Receive looks again
+
+	mu     sync.Mutex
+	latest *api.Bitrate // not yet received
+	err    error        // there will be no more
+}
+
+// run takes in reports until the stream ends.
+func (p *probing) run(s *Session) {
+	for {
+		var m message.Probe
+		if err := p.stream.receive(&m); err != nil {
+			if s.ctx.Err() != nil {
+				err = s.err()
+			}
+			p.end(streamError(malformedFrame(err)))
+			return
+		}
+		p.mu.Lock()
+		p.latest = &api.Bitrate{BitsPerSecond: m.Bitrate, RTT: milliseconds(m.RTT)}
+		p.mu.Unlock()
+		wake(p.ready)
+	}
+}
+
+// end has err follow the last report. The first end wins.
+func (p *probing) end(err error) {
+	p.mu.Lock()
+	if p.err == nil {
+		p.err = err
+	}
+	p.mu.Unlock()
+	p.stream.refuse(api.StreamCancelled)
+	wake(p.ready)
+}
+
+// Receive implements [api.BitrateReader].
+func (p *probing) Receive(ctx context.Context) (api.Bitrate, error) {
+	for {
+		p.mu.Lock()
+		latest, err := p.latest, p.err
+		p.latest = nil
+		p.mu.Unlock()
+		switch {
+		case latest != nil && !errors.Is(err, api.ErrClosed):
+			return *latest, nil
+		case err != nil:
+			return api.Bitrate{}, err
+		}
+		select {
+		case <-p.ready:
+		case <-ctx.Done():
+			return api.Bitrate{}, context.Cause(ctx)
+		}
+	}
+}
+
+// Close implements [api.BitrateReader].
+func (p *probing) Close() error {
+	p.end(api.ErrClosed)
+	return nil
+}
+
+// estimate is what the path to the peer carries, in bits a second, and its
+// round-trip time; zero is unknown.
+func estimate(t transport.Stats) api.Bitrate {
+	if t.RTT <= 0 {
+		return api.Bitrate{}
+	}
+	return api.Bitrate{BitsPerSecond: uint64(float64(t.CongestionWindow*8) / t.RTT.Seconds()), RTT: t.RTT}
+}
+
+// serveProbe tells the peer what we can send to it, for as long as it listens.
+func (s *Session) serveProbe(st *stream) {
+	conn, ok := s.conn.(transport.StatsConn)
+	if !ok {
+		st.refuse(api.StreamCancelled)
+		return
+	}
+	_ = st.SetReadDeadline(time.Time{})
+	left := make(chan struct{})
+	if !s.spawn(func() { st.ended(); close(left) }) {
+		return
+	}
+	defer st.refuse(api.StreamCancelled)
+	tick := time.NewTicker(probeInterval)
+	defer tick.Stop()
+	var last api.Bitrate
+	var told time.Time
+	for {
+		if now := estimate(conn.Stats()); told.IsZero() || time.Since(told) >= probeMaxAge || changed(last, now) {
+			if st.send(&message.Probe{Bitrate: now.BitsPerSecond, RTT: roundTrip(now.RTT)}) != nil {
+				return
+			}
+			last, told = now, time.Now()
+		}
+		select {
+		case <-tick.C:
+		case <-left:
+			return
+		case <-s.ctx.Done():
+			return
+		}
+	}
+}
+
+// roundTrip is a round-trip time as it travels, where 0 is unknown.
+func roundTrip(d time.Duration) uint64 {
+	if d <= 0 {
+		return 0
+	}
+	return uint64(max(d.Milliseconds(), 1))
+}
+
+// changed tells whether an estimate is off by a quarter.
+func changed(last, now api.Bitrate) bool {
+	return apart(float64(last.BitsPerSecond), float64(now.BitsPerSecond)) || apart(last.RTT.Seconds(), now.RTT.Seconds())
+}
+
+func apart(a, b float64) bool { return max(a, b)-min(a, b) >= 0.25*max(a, b) && a != b }
