@@ -32,6 +32,10 @@ type Server struct {
 	// empty Addr) any free one.
 	Addr string
 
+	// Socket, if set, is what QUIC is served on in place of a port at Addr, and
+	// is closed with the server. Nothing listens on TCP then.
+	Socket net.PacketConn
+
 	// TLSConfig holds the certificate; nil: one for development is made, for
 	// localhost.
 	TLSConfig *tls.Config
@@ -61,7 +65,7 @@ type Server struct {
 	// nil: any.
 	Origins []string
 
-	// ListenFunc, if set, replaces Addr, TLSConfig, QUICConfig and Origins:
+	// ListenFunc, if set, replaces Addr, Socket, TLSConfig, QUICConfig and Origins:
 	// connections come from what it returns, and negotiate one of protocols,
 	// the versions of Config.
 	ListenFunc func(protocols []string) (transport.Listener, error)
@@ -127,6 +131,11 @@ func (s *Server) bind() (*binding, error) {
 	}
 	b := &binding{}
 	b.web = &wtconn.Server{Protocols: names, Origins: s.Origins, Accept: s.admit}
+	if s.Socket != nil {
+		var err error
+		b.listener, err = quicconn.Listen("", tlsConfig, s.QUICConfig, quicconn.ListenOptions{Protocols: names, H3: b.web.ServeQUICConn, Socket: s.Socket})
+		return b, err
+	}
 	// The TCP port is that of the UDP port: where any will do, one that is
 	// free in both is looked for.
 	var err error

@@ -60,8 +60,8 @@ func (l *Link) SetLoss(share float64) {
 	l.loss = share
 }
 
-// socket is an end of the link, at an address of its own.
-func (l *Link) socket() net.PacketConn {
+// Socket is an end of the link, at an address of its own. The caller closes it.
+func (l *Link) Socket() net.PacketConn {
 	l.init()
 	l.mu.Lock()
 	l.nodes++

@@ -26,6 +26,7 @@ import (
 	"github.com/moqlite/moqlite/transport/memconn"
 	"github.com/moqlite/moqlite/transport/quicconn"
 	"github.com/moqlite/moqlite/transport/tlspin"
+	"github.com/moqlite/moqlite/transport/wtconn"
 )
 
 // host is what the URL of a server in memory names.
@@ -45,7 +46,7 @@ type Server struct {
 	// be set before the start.
 	Delay time.Duration
 
-	// Link, if set before the start, has the server talk QUIC over it.
+	// Link, if set before the start, has the server talk QUIC and WebTransport over it.
 	Link *Link
 
 	// Network is where a server in memory listens.
@@ -96,10 +97,8 @@ func (s *Server) Start() {
 
 // startLink starts the server on its Link.
 func (s *Server) startLink() {
-	config := s.certify()
-	s.Config.ListenFunc = func(protocols []string) (transport.Listener, error) {
-		return quicconn.Listen("", config, s.Config.QUICConfig, quicconn.ListenOptions{Protocols: protocols, Socket: s.Link.socket()})
-	}
+	s.Config.TLSConfig = s.certify()
+	s.Config.Socket = s.Link.Socket()
 	s.URL = "moqt://" + s.listen().String()
 }
 
@@ -139,9 +138,12 @@ func (s *Server) Client() *impl.Client {
 	s.clients = append(s.clients, c)
 	switch {
 	case s.Link != nil:
-		endpoint := &quicconn.Endpoint{Socket: s.Link.socket()}
+		endpoint := &quicconn.Endpoint{Socket: s.Link.Socket()}
 		s.sockets = append(s.sockets, endpoint.Close)
-		c.Transport = &quicconn.Dialer{Endpoint: endpoint, TLSConfig: s.trust()}
+		c.Transport = transport.ByScheme{
+			"moqt":  &quicconn.Dialer{Endpoint: endpoint, TLSConfig: s.trust()},
+			"https": &wtconn.Dialer{Endpoint: endpoint, TLSConfig: s.trust()},
+		}
 	case s.Certificate.Certificate != nil:
 		c.TLSConfig = s.trust()
 	default:
@@ -152,7 +154,8 @@ func (s *Server) Client() *impl.Client {
 
 func (s *Server) trust() *tls.Config { return tlspin.Config(nil, devcert.Fingerprint(s.Certificate)) }
 
-// WebTransportURL is URL over WebTransport, which servers with sockets speak.
+// WebTransportURL is URL over WebTransport, which servers with sockets or a
+// Link speak.
 func (s *Server) WebTransportURL() string {
 	u, err := url.Parse(s.URL)
 	if err != nil {

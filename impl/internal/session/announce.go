@@ -2,21 +2,25 @@ package session
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io"
-	"math/rand/v2"
 	"slices"
-	"sync"
-	"time"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
-// initialQuiet is how long a peer says nothing before the announcements that
-// it has told are taken for the complete initial set.
-const initialQuiet = 400 * time.Millisecond
+const (
+	// announceBatch is about how much is told a peer in one Write, if so much
+	// waits to be told.
+	announceBatch = 4 << 10
+
+	// longestPath is what announcements have room for, beside the longest
+	// chain and the costs.
+	longestPath = message.MaxBody - 1<<10
+
+	// maxCost is the highest cost that can be told.
+	maxCost = 1<<62 - 1
+)
 
 // Announcements implements [api.Subscriber].
 func (s *Session) Announcements(ctx context.Context, prefix string) (api.AnnouncementReader, error) {
@@ -27,6 +31,9 @@ func (s *Session) Announcements(ctx context.Context, prefix string) (api.Announc
 	if err := s.refused(); err != nil {
 		return nil, fmt.Errorf("announcements: %w", err)
 	}
+	if silent, err := s.peerIs(ctx, api.RoleSubscriber); silent || err != nil {
+		return s.silence(), cause(ctx, "announcements", err)
+	}
 	request := &message.AnnounceRequest{Prefix: string(path)}
 	if s.version.ExcludeHop {
 		request.ExcludeHop = uint64(s.opts.Hop)
@@ -35,248 +42,35 @@ func (s *Session) Announcements(ctx context.Context, prefix string) (api.Announc
 	if err != nil {
 		return nil, cause(ctx, "announcements", err)
 	}
-	in := &interest{session: s, stream: st, prefix: path, known: make(map[api.BroadcastPath]bool)}
-	in.AnnouncementReader = in.set.Reader("")
+	in := &interest{session: s, stream: st, prefix: path}
+	in.AnnouncementReader = in.set.Reader(prefix)
 	if !s.spawn(in.run) {
 		return nil, fmt.Errorf("announcements: %w", s.err())
 	}
 	return in, nil
 }
 
-// interest follows the peer's announcements below a prefix. It takes them in
-// as they come, so that a slow reader holds up nothing: the set coalesces.
-type interest struct {
-	api.AnnouncementReader
-	session *Session
-	stream  *stream
-	prefix  api.BroadcastPath
-	set     api.AnnouncementSet
-	closing sync.Once
-
-	hop    api.Hop                    // the peer's, from ANNOUNCE_OK
-	known  map[api.BroadcastPath]bool // told by the peer; false: not for us
-	ids    map[uint64]api.BroadcastPath
-	nextID uint64
-	quiet  *time.Timer
-	left   uint64 // announcements until the count in ANNOUNCE_OK is reached
+// peerIs tells whether the peer has a role, which it waits for: only clients
+// have one, in versions with a SETUP.
+func (s *Session) peerIs(ctx context.Context, role api.Role) (bool, error) {
+	if s.opts.Client {
+		return false, nil
+	}
+	if err := s.WaitForSetup(ctx); err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state.Peer.Role == role, nil
 }
 
-// Close implements [api.AnnouncementReader].
-func (in *interest) Close() error {
-	in.closing.Do(func() {
-		_ = in.AnnouncementReader.Close()
-		_ = in.stream.Close()
-		in.stream.CancelRead(uint64(api.StreamCancelled))
-	})
-	return nil
-}
-
-// run reads announcements until the stream ends.
-func (in *interest) run() {
-	in.quiet = time.AfterFunc(initialQuiet, in.set.Complete)
-	defer in.quiet.Stop()
-	s := in.session
-	err := in.read()
-	switch {
-	case s.ctx.Err() != nil:
-		err = s.err()
-	case errors.Is(err, errAnnouncement):
-		s.violation(err)
-	case errors.Is(err, io.EOF):
-		err = nil
-		for path := range in.known {
-			in.set.Remove(path)
-		}
-	default:
-		err = streamError(err)
-	}
-	in.set.End(err)
-	in.stream.refuse(api.StreamCancelled)
-}
-
-// errAnnouncement marks what breaks the order of announcements: fatal for the
-// session.
-var errAnnouncement = errors.New("announcement")
-
-func (in *interest) read() error {
-	if in.session.version.AnnounceOK {
-		in.quiet.Stop()
-		var ok message.AnnounceOK
-		if err := in.stream.receive(&ok); err != nil {
-			return malformedAnnouncement(err)
-		}
-		// What subscribing through the peer costs is in its SETUP.
-		if err := in.session.WaitForSetup(in.session.ctx); err != nil {
-			return err
-		}
-		in.left = ok.Active
-		in.told()
-		// A peer that does not say who it is gets a name for the time of this
-		// stream, so that chains through it stay apart.
-		in.hop = api.Hop(orDefault(ok.Hop, rand.Uint64N(1<<53-1)+1))
-	}
-	for {
-		var err error
-		if in.session.version.AnnounceIDs {
-			err = in.readTyped()
-		} else {
-			err = in.readPlain()
-		}
-		if err != nil {
-			return malformedAnnouncement(err)
-		}
-		in.left = max(in.left, 1) - 1
-		in.told()
-	}
-}
-
-// told waits for quiet once more, and for longer while the peer's count, which
-// is a hint, has not been reached.
-func (in *interest) told() {
-	if in.left == 0 {
-		in.quiet.Reset(initialQuiet)
-	} else {
-		in.quiet.Reset(5 * initialQuiet)
-	}
-}
-
-// malformedAnnouncement marks the errors that are the peer's fault.
-func malformedAnnouncement(err error) error {
-	if errors.Is(err, message.ErrMalformed) || errors.Is(err, message.ErrTooLarge) {
-		return fmt.Errorf("%w: %w", errAnnouncement, err)
-	}
-	return err
-}
-
-// readPlain reads an announcement of moq-lite-03 to 05.
-func (in *interest) readPlain() error {
-	var m message.Announce
-	if err := in.stream.receive(&m); err != nil {
-		return err
-	}
-	path := in.prefix.Join(api.BroadcastPath(m.Suffix))
-	if m.Status == message.AnnounceEnded {
-		in.remove(path)
-		return nil
-	}
-	if _, live := in.known[path]; live && !in.session.version.AnnounceReplaces {
-		return fmt.Errorf("%w of %q, which is announced already", errAnnouncement, string(path))
-	}
-	hops := in.hops(m.Hops)
-	if !in.session.version.HopIDs {
-		hops = make([]api.Hop, m.HopCount)
-	}
-	// Routes learned without costs are usable, but never preferred.
-	return in.put(api.Announcement{Path: path, Hops: hops, Warm: 0, Cold: maxCost})
-}
-
-// readTyped reads an announcement of moq-lite-06.
-func (in *interest) readTyped() error {
-	v := in.session.version
-	t, err := v.ReadVarint(in.stream.in)
-	if err != nil {
-		return err
-	}
-	switch message.AnnounceType(t) {
-	case message.AnnounceTypeStart:
-		var m message.AnnounceStart
-		if err := in.stream.receive(&m); err != nil {
-			return err
-		}
-		return in.start(&m)
-	case message.AnnounceTypeEnd:
-		var m message.AnnounceEnd
-		if err := in.stream.receive(&m); err != nil {
-			return err
-		}
-		path, ok := in.ids[m.ID]
-		if !ok {
-			return fmt.Errorf("%w: end of the unknown id %d", errAnnouncement, m.ID)
-		}
-		delete(in.ids, m.ID)
-		in.remove(path)
-		return nil
-	case message.AnnounceTypeUpdate:
-		var m message.AnnounceUpdate
-		if err := in.stream.receive(&m); err != nil {
-			return err
-		}
-		path, ok := in.ids[m.ID]
-		if !ok {
-			return fmt.Errorf("%w: update of the unknown id %d", errAnnouncement, m.ID)
-		}
-		return in.put(api.Announcement{Path: path, Hops: in.hops(m.Hops), Warm: m.Warm, Cold: m.Cold})
-	default:
-		_, err := message.ReadBody(in.stream.in, v, message.MaxBody, nil)
-		return err
-	}
-}
-
-func (in *interest) start(m *message.AnnounceStart) error {
-	path := in.prefix.Join(api.BroadcastPath(m.Suffix))
-	if _, live := in.known[path]; live {
-		return fmt.Errorf("%w of %q, which is announced already", errAnnouncement, string(path))
-	}
-	if in.ids == nil {
-		in.ids = make(map[uint64]api.BroadcastPath)
-	}
-	in.ids[in.nextID] = path
-	in.nextID++
-	return in.put(api.Announcement{Path: path, Hops: in.hops(m.Hops), Warm: m.Warm, Cold: m.Cold})
-}
-
-// hops is the chain of a route as it reaches us, the peer included.
-func (in *interest) hops(ids []uint64) []api.Hop {
-	hops := make([]api.Hop, 0, len(ids)+1)
-	for _, id := range ids {
-		hops = append(hops, api.Hop(id))
-	}
-	if !in.session.version.SenderInHops {
-		hops = append(hops, in.hop)
-	}
-	return hops
-}
-
-// put takes a route in, unless it has come back to us in a loop. A route of
-// moq-lite-06 that was told before is updated; of an older version, replaced.
-func (in *interest) put(a api.Announcement) error {
-	s := in.session
-	live, told := in.known[a.Path]
-	if !told && len(in.known) >= s.limits.Announcements {
-		return fmt.Errorf("%w: more than %d broadcasts", errAnnouncement, s.limits.Announcements)
-	}
-	if slices.Contains(a.Hops, s.opts.Hop) || len(a.Hops) > message.MaxHops {
-		in.known[a.Path] = false
-		in.set.Remove(a.Path)
-		return nil
-	}
-	link := in.linkCost()
-	a.Warm, a.Cold = addCost(a.Warm, link), addCost(a.Cold, link)
-	in.known[a.Path] = true
-	if !live || !s.version.AnnounceIDs || !in.set.Update(a) {
-		in.set.Put(a)
-	}
-	return nil
-}
-
-func (in *interest) remove(path api.BroadcastPath) {
-	delete(in.known, path)
-	in.set.Remove(path)
-}
-
-// maxCost is the highest cost that can be told.
-const maxCost = 1<<62 - 1
-
-func addCost(a, b uint64) uint64 { return min(min(a, maxCost)+min(b, maxCost), maxCost) }
-
-// linkCost is the price of subscribing from the peer.
-func (in *interest) linkCost() uint64 {
-	in.session.mu.Lock()
-	defer in.session.mu.Unlock()
-	if c := in.session.state.Peer.Cost; c != nil {
-		return *c
-	}
-	return 1
+// silence is what is announced by a peer that only subscribes: it is not even
+// asked.
+func (s *Session) silence() api.AnnouncementReader {
+	var set api.AnnouncementSet
+	set.Complete()
+	context.AfterFunc(s.ctx, func() { set.End(s.err()) })
+	return set.Reader("")
 }
 
 // serveAnnounce tells the peer what is published below a prefix, until the
@@ -295,61 +89,66 @@ func (s *Session) serveAnnounce(st *stream) {
 	if !s.spawn(func() { st.ended(); cancel() }) {
 		return
 	}
-	s.mu.Lock()
-	mux, exclude := s.mux, s.state.Peer.Hop
-	s.mu.Unlock()
-	if s.version.ExcludeHop {
-		exclude = api.Hop(m.ExcludeHop)
-	}
-	reader, err := mux.Announcements(ctx, m.Prefix)
-	if err != nil {
-		st.refuse(api.ErrorCode(err))
-		return
-	}
-	defer reader.Close()
-	t := &teller{
-		session: s,
-		stream:  st,
-		mux:     mux,
-		prefix:  api.BroadcastPath(m.Prefix).Clean(),
-		exclude: exclude,
-		told:    make(map[api.BroadcastPath]uint64),
-	}
-	_ = t.run(ctx, reader)
+	t := s.newTeller(st, &m)
+	_ = t.run(ctx)
 	_ = st.Close()
 	st.CancelRead(0)
 }
 
-// teller tells a peer of announcements.
+// teller tells a peer of announcements. What the peer has not taken yet is not
+// queued: the reader is asked for it when there is room.
 type teller struct {
 	session *Session
 	stream  *stream
 	mux     *api.TrackMux
 	prefix  api.BroadcastPath
-	exclude api.Hop // not told: routes through this hop
+	exclude []api.Hop // not told: routes through these
 	told    map[api.BroadcastPath]uint64
 	nextID  uint64
 	buf     []byte
+	chain   []uint64 // of what is being told
 }
 
-// run tells what reader has, until ctx ends.
-func (t *teller) run(ctx context.Context, reader api.AnnouncementReader) error {
-	v := t.session.version
-	for initial := true; ; {
-		a, err := reader.Receive(ctx)
-		if err != nil {
+func (s *Session) newTeller(st *stream, m *message.AnnounceRequest) *teller {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := &teller{
+		session: s,
+		stream:  st,
+		mux:     s.mux,
+		prefix:  api.BroadcastPath(m.Prefix).Clean(),
+	}
+	if s.state.Peer.Role == api.RolePublisher {
+		t.mux = api.NewTrackMux() // whose announcements are none
+	}
+	for _, hop := range []api.Hop{s.state.Peer.Hop, api.Hop(m.ExcludeHop)} {
+		if hop != 0 {
+			t.exclude = append(t.exclude, hop)
+		}
+	}
+	return t
+}
+
+// run tells what is published, until ctx ends.
+func (t *teller) run(ctx context.Context) error {
+	reader, err := t.mux.Announcements(ctx, string(t.prefix))
+	if err != nil {
+		return err
+	}
+	defer reader.Close()
+	now, cancel := context.WithCancel(ctx)
+	cancel()
+	active := t.count(now)
+	t.told = make(map[api.BroadcastPath]uint64, active)
+	if v := t.session.version; v.AnnounceOK {
+		ok := message.AnnounceOK{Hop: uint64(t.session.opts.Hop), Active: active}
+		t.buf = ok.Append(v, t.buf)
+	}
+	for {
+		if err := t.gather(ctx, now, reader); err != nil {
 			return err
 		}
-		if a.Status == api.AnnouncementsComplete {
-			initial = false
-			if v.AnnounceOK {
-				ok := message.AnnounceOK{Hop: uint64(t.session.opts.Hop), Active: uint64(len(t.told))}
-				t.buf = append(ok.Append(v, nil), t.buf...)
-			}
-		} else {
-			t.tell(a)
-		}
-		if initial || len(t.buf) == 0 {
+		if len(t.buf) == 0 {
 			continue
 		}
 		if _, err := t.stream.Write(t.buf); err != nil {
@@ -359,8 +158,47 @@ func (t *teller) run(ctx context.Context, reader api.AnnouncementReader) error {
 	}
 }
 
+// count returns how many announcements are to come at once. They are counted
+// beforehand rather than gathered, which would hold them all.
+func (t *teller) count(now context.Context) (n uint64) {
+	reader, err := t.mux.Announcements(t.session.ctx, string(t.prefix))
+	if err != nil {
+		return 0
+	}
+	defer reader.Close()
+	for {
+		a, err := reader.Receive(now)
+		if err != nil || a.Status == api.AnnouncementsComplete {
+			return n
+		}
+		if t.allowed(a) {
+			n++
+		}
+	}
+}
+
+// gather waits until there is something to tell, and then takes what waits
+// with it; now is a context that is done.
+func (t *teller) gather(ctx, now context.Context, reader api.AnnouncementReader) error {
+	a, err := reader.Receive(ctx)
+	if err != nil {
+		return err
+	}
+	for err == nil {
+		t.tell(a)
+		if len(t.buf) >= announceBatch {
+			break
+		}
+		a, err = reader.Receive(now)
+	}
+	return nil
+}
+
 // tell appends what the peer must hear of a change.
 func (t *teller) tell(a api.Announcement) {
+	if a.Status == api.AnnouncementsComplete {
+		return
+	}
 	id, told := t.told[a.Path]
 	wanted := a.Status != api.AnnouncementEnded && t.allowed(a)
 	switch {
@@ -374,9 +212,15 @@ func (t *teller) tell(a api.Announcement) {
 }
 
 // allowed tells whether the peer may hear of a route: not of one that it is
-// part of, nor of one whose chain would grow too long.
+// part of, nor of what it could not take.
 func (t *teller) allowed(a api.Announcement) bool {
-	if t.exclude != 0 && slices.Contains(a.Hops, t.exclude) || len(a.Hops) >= message.MaxHops {
+	own := t.session.opts.Hop
+	for _, hop := range t.exclude {
+		if hop == own || slices.Contains(a.Hops, hop) {
+			return false
+		}
+	}
+	if !extends(a.Hops, own) || len(a.Path) > longestPath {
 		return false
 	}
 	p, err := t.mux.Lookup(a.Path)
@@ -385,6 +229,17 @@ func (t *teller) allowed(a api.Announcement) bool {
 	}
 	h, ok := p.Handler().(api.OriginHandler)
 	return !ok || h.Origin() != api.Session(t.session)
+}
+
+// extends tells whether a chain can go on with own: it is no loop, and not too
+// long.
+func extends(hops []api.Hop, own api.Hop) bool {
+	for i, hop := range hops {
+		if hop == own || hop != 0 && slices.Contains(hops[:i], hop) {
+			return false
+		}
+	}
+	return len(hops) < message.MaxHops
 }
 
 func (t *teller) start(a api.Announcement) {
@@ -428,13 +283,14 @@ func (t *teller) end(path api.BroadcastPath, id uint64) {
 }
 
 // hops is the chain as the version tells it: with this end in it, or without.
+// It is valid until the next call.
 func (t *teller) hops(a api.Announcement) []uint64 {
-	hops := make([]uint64, 0, len(a.Hops)+1)
+	t.chain = t.chain[:0]
 	for _, hop := range a.Hops {
-		hops = append(hops, uint64(hop))
+		t.chain = append(t.chain, uint64(hop))
 	}
 	if t.session.version.SenderInHops {
-		hops = append(hops, uint64(t.session.opts.Hop))
+		t.chain = append(t.chain, uint64(t.session.opts.Hop))
 	}
-	return hops
+	return t.chain
 }

@@ -45,6 +45,7 @@ type groupWriter struct {
 	spare     []byte // the buffer that is not pending, between flushes
 	counted   int    // of pending, in the track's backlog
 	queued    bool   // with egress: pending will be taken
+	urgency   int8   // of the stream; written with the lock of the egress too
 	closed    bool   // no more frames
 	err       error  // the group is over, and why
 	done      bool   // off the books
@@ -298,6 +299,7 @@ func (g *groupWriter) Close() error {
 	}
 	g.opening()
 	g.submitAndUnlock()
+	g.flow.session.egress.closed(g)
 	return nil
 }
 
@@ -346,9 +348,25 @@ func (g *groupWriter) finish(end ending) transport.SendStream {
 	return stream
 }
 
-// flush writes what is pending, and ends the stream after the last of it. It
-// tells whether more has gathered meanwhile.
-func (g *groupWriter) flush() (more bool) {
+// takePending takes out what is pending, up to most bytes, and how much of it
+// counts in the backlog. The lock is held.
+func (g *groupWriter) takePending(most int) (buf []byte, counted int) {
+	buf = g.pending
+	if len(buf) <= most {
+		counted = g.counted
+		g.pending, g.spare, g.counted = g.spare[:0], nil, 0
+		return buf, counted
+	}
+	g.pending = append(g.spare[:0], buf[most:]...)
+	g.spare = nil
+	counted = min(g.counted, most)
+	g.counted -= counted
+	return buf[:most], counted
+}
+
+// flush writes what is pending, up to most bytes, and ends the stream after the
+// last of it. It tells whether there is more.
+func (g *groupWriter) flush(most int) (more bool) {
 	stream, err := g.open()
 	if err != nil {
 		g.fail(err)
@@ -359,8 +377,7 @@ func (g *groupWriter) flush() (more bool) {
 		g.mu.Unlock()
 		return false
 	}
-	buf, counted := g.pending, g.counted
-	g.pending, g.spare, g.counted = g.spare[:0], nil, 0
+	buf, counted := g.takePending(most)
 	g.room.Broadcast()
 	g.mu.Unlock()
 
@@ -410,9 +427,13 @@ func (g *groupWriter) open() (transport.SendStream, error) {
 	}
 	g.mu.Lock()
 	g.stream = stream
-	gone := g.done
+	gone, urgency := g.done, g.urgency
 	g.watch()
+	ranked := prioritize(stream, urgency)
 	g.mu.Unlock()
+	if !ranked {
+		g.flow.session.egress.isPlain()
+	}
 	if gone {
 		stream.CancelWrite(uint64(api.StreamCancelled))
 	}

@@ -3,6 +3,9 @@ package session
 import (
 	"cmp"
 	"container/heap"
+	"slices"
+
+	"github.com/moqlite/moqlite/api"
 )
 
 // A lane is a track's place in the rankings of its session. It is guarded by
@@ -10,13 +13,35 @@ import (
 type lane struct {
 	subscriber uint8 // the subscriber's priority
 	track      uint8 // the publisher's
-	writing    int   // its writes that have a slot
-	stuck      int   // its writes whose slot was lent
+	newest     api.GroupSequence
+	leaving    *groupWriter // closed, and in part written
+	writing    int          // its writes that have a slot
+	stuck      int          // its writes whose slot was lent
 }
 
 // eligible tells whether another group of the track may have a slot: a track
 // whose reader lets it wait tries one group at a time.
 func (l *lane) eligible() bool { return l.stuck == 0 || l.writing == 0 }
+
+// compareRank is below 0 when a goes out before b, and 0 when they take turns:
+// by the subscriber's priority, then the publisher's, then by how far behind the
+// newest of its track each is.
+func compareRank(a, b *groupWriter) int {
+	x, y := &a.flow.lane, &b.flow.lane
+	return cmp.Or(
+		cmp.Compare(y.subscriber, x.subscriber),
+		cmp.Compare(y.track, x.track),
+		cmp.Compare(a.behind(), b.behind()),
+	)
+}
+
+// behind is how far a group is behind the newest of its track.
+func (g *groupWriter) behind() api.GroupSequence {
+	if g.flow.lane.leaving == g {
+		return 0
+	}
+	return g.flow.lane.newest - g.seq
+}
 
 // A ranking holds groups in order: by the subscriber's priority, then the
 // publisher's; tracks that are equal in these take turns; of one track, the
@@ -39,6 +64,7 @@ func (r *ranking) empty() bool { return len(r.lanes) == 0 }
 
 func (r *ranking) push(g *groupWriter) {
 	l := &g.flow.lane
+	l.newest = max(l.newest, g.seq)
 	q := r.lanes[l]
 	if q == nil {
 		if r.lanes == nil {
@@ -51,11 +77,16 @@ func (r *ranking) push(g *groupWriter) {
 	r.place(q)
 }
 
-// pop takes the best group out; nil when there is none that may go.
-func (r *ranking) pop() *groupWriter {
+// peek is the best group that may go, nil for none.
+func (r *ranking) peek() *groupWriter {
 	if len(r.order) == 0 {
 		return nil
 	}
+	return r.order[0].groups[0]
+}
+
+// pop takes out the group that peek shows.
+func (r *ranking) pop() *groupWriter {
 	q := r.order[0]
 	g := heap.Pop(&q.groups).(*groupWriter)
 	r.turn++
@@ -66,15 +97,19 @@ func (r *ranking) pop() *groupWriter {
 
 // remove takes g out, if it is in.
 func (r *ranking) remove(g *groupWriter) {
-	q := r.lanes[&g.flow.lane]
-	if q == nil {
-		return
-	}
-	for i, other := range q.groups {
-		if other == g {
+	if q := r.lanes[&g.flow.lane]; q != nil {
+		if i := slices.Index(q.groups, g); i >= 0 {
 			heap.Remove(&q.groups, i)
 			r.place(q)
-			return
+		}
+	}
+}
+
+// fix puts g, if it is in, where it belongs among those of its track.
+func (r *ranking) fix(g *groupWriter) {
+	if q := r.lanes[&g.flow.lane]; q != nil {
+		if i := slices.Index(q.groups, g); i >= 0 {
+			heap.Fix(&q.groups, i)
 		}
 	}
 }
@@ -134,10 +169,12 @@ func (o *order) Pop() any {
 // newestFirst is a heap of the groups of one track.
 type newestFirst []*groupWriter
 
-func (q newestFirst) Len() int           { return len(q) }
-func (q newestFirst) Less(i, j int) bool { return q[i].seq > q[j].seq }
-func (q newestFirst) Swap(i, j int)      { q[i], q[j] = q[j], q[i] }
-func (q *newestFirst) Push(g any)        { *q = append(*q, g.(*groupWriter)) }
+func (q newestFirst) Len() int { return len(q) }
+func (q newestFirst) Less(i, j int) bool {
+	return cmp.Or(cmp.Compare(q[i].behind(), q[j].behind()), cmp.Compare(q[j].seq, q[i].seq)) < 0
+}
+func (q newestFirst) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
+func (q *newestFirst) Push(g any)   { *q = append(*q, g.(*groupWriter)) }
 func (q *newestFirst) Pop() any {
 	last := len(*q) - 1
 	g := (*q)[last]

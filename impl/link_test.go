@@ -1,0 +1,510 @@
+package impl_test
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/devcert"
+	"github.com/moqlite/moqlite/impl/moqtest"
+	"github.com/moqlite/moqlite/transport/quicconn"
+)
+
+// The load of the priority tests: audio that the link carries easily, and video
+// that it does not.
+const (
+	loadLasts  = 30 * time.Second
+	audioEvery = 20 * time.Millisecond
+	audioSize  = 200
+	videoEvery = 40 * time.Millisecond
+	videoSize  = 40_000 // 8 Mbit/s
+	videoGroup = 25     // frames
+)
+
+// badLink is 5 Mbit/s with 30 ms of delay and half a second of queue.
+func badLink(loss float64) *moqtest.Link {
+	return &moqtest.Link{Rate: 5_000_000, Delay: 30 * time.Millisecond, Queue: 64 << 10, Loss: loss, Seed: 1}
+}
+
+// stamped is a payload of a size that tells when it was sent.
+func stamped(size int) []byte {
+	b := make([]byte, size)
+	binary.BigEndian.PutUint64(b, uint64(time.Now().UnixNano()))
+	return b
+}
+
+func age(b []byte) time.Duration {
+	return time.Since(time.Unix(0, int64(binary.BigEndian.Uint64(b))))
+}
+
+// delays are how long frames took, to be asked for percentiles.
+type delays struct {
+	mu  sync.Mutex
+	all []time.Duration
+}
+
+func (d *delays) add(x time.Duration) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.all = append(d.all, x)
+}
+
+func (d *delays) percentile(p int) time.Duration {
+	slices.Sort(d.all)
+	if len(d.all) == 0 {
+		return 0
+	}
+	return d.all[min(len(d.all)*p/100, len(d.all)-1)]
+}
+
+func (d *delays) String() string {
+	return fmt.Sprintf("%d frames, p50 %v, p95 %v, p99 %v", len(d.all), d.percentile(50), d.percentile(95), d.percentile(99))
+}
+
+// every calls f at each interval until the load's end, or ctx's, or f fails.
+func every(ctx context.Context, interval time.Duration, f func(i int) error) {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for i := range int(loadLasts / interval) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		if f(i) != nil {
+			return
+		}
+	}
+}
+
+// bareTwin is the same load on quic-go alone: a stream each, audio at urgency 0
+// and video at urgency 7.
+func bareTwin(t *testing.T, link *moqtest.Link) *delays {
+	cert, err := devcert.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := quicconn.DefaultConfig()
+	listening := &quic.Transport{Conn: link.Socket()}
+	l, err := listening.Listen(&tls.Config{Certificates: []tls.Certificate{cert}, NextProtos: []string{"bare"}}, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dialling := &quic.Transport{Conn: link.Socket()}
+	client, err := dialling.Dial(t.Context(), l.Addr(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"bare"}}, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := l.Accept(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var audio delays
+	var work sync.WaitGroup
+	send := func(urgency int8, interval time.Duration, size int) {
+		st, err := server.OpenUniStream()
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		st.SetPriority(urgency, false)
+		every(t.Context(), interval, func(int) error {
+			_, err := st.Write(stamped(size))
+			return err
+		})
+		_ = st.Close()
+	}
+	work.Go(func() { send(0, audioEvery, audioSize) })
+	work.Go(func() {
+		time.Sleep(time.Millisecond)
+		send(7, videoEvery, videoSize)
+	})
+	for i := range 2 {
+		st, err := client.AcceptUniStream(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if i == 1 {
+			work.Go(func() { _, _ = io.Copy(io.Discard, st) })
+			continue
+		}
+		work.Go(func() {
+			frame := make([]byte, audioSize)
+			for {
+				if _, err := io.ReadFull(st, frame); err != nil {
+					return
+				}
+				audio.add(age(frame))
+			}
+		})
+	}
+	time.Sleep(loadLasts + time.Second)
+	_ = client.CloseWithError(0, "")
+	_ = server.CloseWithError(0, "")
+	work.Wait()
+	_ = l.Close()
+	for _, tr := range []*quic.Transport{listening, dialling} {
+		_ = tr.Close()
+		_ = tr.Conn.Close()
+	}
+	return &audio
+}
+
+// avLoad publishes audio in groups of a second, and video.
+func avLoad(t *testing.T, mux *api.TrackMux, start <-chan struct{}) {
+	serve := func(w api.TrackWriter, interval time.Duration, size, group int) {
+		<-start
+		var g api.GroupWriter
+		every(w.Context(), interval, func(i int) (err error) {
+			if i%group == 0 {
+				if g != nil {
+					_ = g.Close()
+				}
+				if g, err = w.OpenGroup(w.Context()); err != nil {
+					return err
+				}
+			}
+			err = g.WriteFrame(api.Frame{Timestamp: uint64(i+1) * uint64(interval.Milliseconds()), Payload: stamped(size)})
+			if errors.As(err, new(*api.StreamError)) {
+				return nil // too old: the rest of the group is skipped
+			}
+			return err
+		})
+	}
+	err := mux.Publish(t.Context(), "av", api.TrackFuncs{Serve: func(w api.TrackWriter) {
+		if w.Request().Name == "audio" {
+			serve(w, audioEvery, audioSize, 50)
+		} else {
+			serve(w, videoEvery, videoSize, videoGroup)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A reception is what a subscriber has got of a track.
+type reception struct {
+	delays
+	whole, cut int // groups
+	codes      map[api.StreamErrorCode]int
+}
+
+// receive reads a track until ctx ends.
+func (r *reception) receive(ctx context.Context, track api.TrackReader) {
+	var work sync.WaitGroup
+	defer work.Wait()
+	for g, err := range api.Groups(ctx, track) {
+		if err != nil {
+			return
+		}
+		work.Go(func() {
+			var f api.Frame
+			var err error
+			for err == nil {
+				if err = g.ReadFrame(&f); err == nil {
+					r.add(age(f.Payload))
+				}
+			}
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			if err == io.EOF {
+				r.whole++
+			} else {
+				r.cut++
+				if r.codes == nil {
+					r.codes = make(map[api.StreamErrorCode]int)
+				}
+				r.codes[api.ErrorCode(err)]++
+			}
+		})
+	}
+}
+
+// overLink connects two sessions over a link: the publisher's mux is served by
+// the server, or by the client.
+func overLink(t *testing.T, link *moqtest.Link, scheme string, fromClient bool, mux *api.TrackMux) (subscriber api.Session, end func()) {
+	t.Helper()
+	sessions := make(chan api.Session, 1)
+	served, offered := mux, api.NewTrackMux()
+	if fromClient {
+		served, offered = offered, served
+	}
+	server := moqtest.NewUnstartedServer(served)
+	server.Link = link
+	server.Config.Handler = func(s api.Session) { sessions <- s }
+	server.Start()
+	url := server.URL
+	if scheme == "https" {
+		url = server.WebTransportURL()
+	}
+	s, err := server.Client().Dial(t.Context(), url, offered)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if fromClient {
+		s = <-sessions
+	}
+	return s, server.Close
+}
+
+func TestAudioBeforeVideo(t *testing.T) {
+	for _, loss := range []float64{0, 0.01} {
+		var bare *delays
+		t.Run(fmt.Sprintf("loss %v", loss), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { bare = bareTwin(t, badLink(loss)) })
+			t.Logf("bare: %v", bare)
+			for _, scheme := range []string{"moqt", "https"} {
+				for _, fromClient := range []bool{false, true} {
+					t.Run(fmt.Sprintf("%s, from client: %v", scheme, fromClient), func(t *testing.T) {
+						synctest.Test(t, func(t *testing.T) { audioBeforeVideo(t, scheme, fromClient, loss, bare) })
+					})
+				}
+			}
+		})
+	}
+}
+
+func audioBeforeVideo(t *testing.T, scheme string, fromClient bool, loss float64, bare *delays) {
+	mux := api.NewTrackMux()
+	start := make(chan struct{})
+	avLoad(t, mux, start)
+	s, end := overLink(t, badLink(loss), scheme, fromClient, mux)
+	defer end()
+	audio, err := s.Subscribe(t.Context(), "av", "audio", &api.SubscribeConfig{Priority: 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	video, err := s.Subscribe(t.Context(), "av", "video", &api.SubscribeConfig{MaxLatency: 500 * time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	close(start)
+	ctx, cancel := context.WithTimeout(t.Context(), loadLasts+time.Second)
+	defer cancel()
+	var a, v reception
+	var work sync.WaitGroup
+	work.Go(func() { a.receive(ctx, audio) })
+	work.Go(func() { v.receive(ctx, video) })
+	time.Sleep(loadLasts + time.Second)
+	_ = s.Terminate(api.SessionNoError, "")
+	work.Wait()
+	t.Logf("audio: %v", &a.delays)
+	t.Logf("video: %v; %d groups whole, %d cut", &v.delays, v.whole, v.cut)
+	for _, p := range []int{50, 95} {
+		if a.percentile(p)*10 > bare.percentile(p)*13 {
+			t.Errorf("audio's p%d is %v, want at most 1.3 times the %v of quic-go alone", p, a.percentile(p), bare.percentile(p))
+		}
+	}
+	if len(a.all) < 1490 {
+		t.Errorf("%d frames of audio came, want all", len(a.all))
+	}
+	if v.whole < 5 || v.cut > 2 {
+		t.Errorf("%d groups of video came whole, %d cut; want whole groups to be skipped", v.whole, v.cut)
+	}
+}
+
+// TestUpdateActsWithinARoundTrip swaps the priorities of two tracks, of which
+// the link carries not even one.
+func TestUpdateActsWithinARoundTrip(t *testing.T) {
+	for _, scheme := range []string{"moqt", "https"} {
+		t.Run(scheme, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { updateActs(t, scheme) })
+		})
+	}
+}
+
+func updateActs(t *testing.T, scheme string) {
+	mux := api.NewTrackMux()
+	err := mux.PublishFunc(t.Context(), "av", func(w api.TrackWriter) {
+		for w.Context().Err() == nil {
+			g, err := w.OpenGroup(w.Context())
+			if err != nil {
+				return
+			}
+			for range 50 {
+				_ = g.WriteFrame(api.Frame{Payload: stamped(1000)})
+			}
+			_ = g.Close()
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, end := overLink(t, badLink(0), scheme, false, mux)
+	defer end()
+	high, low := &api.SubscribeConfig{Priority: 1}, &api.SubscribeConfig{Priority: 0}
+	var tracks [2]api.TrackReader
+	var came [2]delays // of frames, at which time since the beginning
+	began := time.Now()
+	var work sync.WaitGroup
+	for i, config := range []*api.SubscribeConfig{high, low} {
+		tracks[i], err = s.Subscribe(t.Context(), "av", api.TrackName(fmt.Sprint(i)), config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		work.Go(func() {
+			for g, err := range api.Groups(t.Context(), tracks[i]) {
+				if err != nil {
+					return
+				}
+				work.Go(func() {
+					for g.ReadFrame(new(api.Frame)) == nil {
+						came[i].add(time.Since(began))
+					}
+				})
+			}
+		})
+	}
+	time.Sleep(5 * time.Second)
+	for i, config := range []*api.SubscribeConfig{low, high} {
+		if err := tracks[i].Update(config); err != nil {
+			t.Fatal(err)
+		}
+	}
+	arrived := time.Since(began) + 30*time.Millisecond // the way there is free
+	rtt := s.Stats().RTT + 110*time.Millisecond        // and the way back is full
+	time.Sleep(5 * time.Second)
+	_ = s.Terminate(api.SessionNoError, "")
+	work.Wait()
+	before := [2]int{came[0].within(time.Second, arrived), came[1].within(time.Second, arrived)}
+	after := [2]int{came[0].within(arrived+rtt, arrived+rtt+time.Second), came[1].within(arrived+rtt, arrived+rtt+time.Second)}
+	t.Logf("frames before: %v, in the second from a round trip after: %v", before, after)
+	if before[1]*20 > before[0] || after[0]*20 > after[1] {
+		t.Errorf("the lower priority got more than a twentieth: %v before, %v after the update", before, after)
+	}
+}
+
+// within counts what is in [from, to).
+func (d *delays) within(from, to time.Duration) (n int) {
+	for _, x := range d.all {
+		if x >= from && x < to {
+			n++
+		}
+	}
+	return n
+}
+
+// TestNewestGroupGoesFirst has more groups come at once than a slow link takes.
+func TestNewestGroupGoesFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mux := api.NewTrackMux()
+		_ = mux.PublishFunc(t.Context(), "av", func(w api.TrackWriter) {
+			for range 30 {
+				g, err := w.OpenGroup(w.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = g.WriteFrame(api.Frame{Payload: make([]byte, 30_000)})
+				_ = g.Close()
+			}
+		})
+		link := &moqtest.Link{Rate: 3_000_000, Delay: 40 * time.Millisecond, Loss: 0.01, Seed: 1}
+		s, end := overLink(t, link, "moqt", false, mux)
+		defer end()
+		r, err := s.Subscribe(t.Context(), "av", "video", &api.SubscribeConfig{MaxLatency: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var mu sync.Mutex
+		var order []api.GroupSequence
+		var work sync.WaitGroup
+		for g, err := range api.Groups(t.Context(), r) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			work.Go(func() {
+				for g.ReadFrame(new(api.Frame)) == nil {
+					mu.Lock()
+					order = append(order, g.Sequence())
+					mu.Unlock()
+				}
+			})
+		}
+		work.Wait()
+		// The first one was on its way when the others came; the rest follows
+		// from the newest on, but for those that lost their last bytes.
+		inversions := 0
+		for i, seq := range order {
+			for _, later := range order[i+1:] {
+				if later > seq && seq != 0 {
+					inversions++
+				}
+			}
+		}
+		t.Logf("%v: %d pairs out of order", order, inversions)
+		if len(order) != 30 || inversions > 30 {
+			t.Errorf("the order was %v, want the newest first", order)
+		}
+	})
+}
+
+// TestMaxAgeOnABadLink offers three times what the link carries: what is too
+// old is reset.
+func TestMaxAgeOnABadLink(t *testing.T) {
+	const (
+		maxAge   = time.Second
+		duration = 500 * time.Millisecond
+		lasts    = 20 * time.Second
+	)
+	synctest.Test(t, func(t *testing.T) {
+		mux := api.NewTrackMux()
+		served := make(chan struct{})
+		_ = mux.PublishFunc(t.Context(), "av", func(w api.TrackWriter) {
+			defer close(served)
+			// An encoder waits for nobody: each group has its own writer.
+			var writing sync.WaitGroup
+			defer writing.Wait()
+			for i := range int(lasts / duration) {
+				g, err := w.OpenGroup(w.Context())
+				if err != nil {
+					return
+				}
+				writing.Go(func() {
+					for j := range 10 {
+						stamp := time.Duration(i)*duration + time.Duration(j)*duration/10
+						if g.WriteFrame(api.Frame{Timestamp: 1 + uint64(stamp.Milliseconds()), Payload: stamped(57_000)}) != nil {
+							return
+						}
+						time.Sleep(duration / 10)
+					}
+					_ = g.Close()
+				})
+				time.Sleep(duration)
+			}
+		})
+		link := &moqtest.Link{Rate: 3_000_000, Delay: 40 * time.Millisecond, Loss: 0.01, Seed: 1}
+		s, end := overLink(t, link, "moqt", false, mux)
+		defer end()
+		r, err := s.Subscribe(t.Context(), "av", "video", &api.SubscribeConfig{MaxLatency: maxAge})
+		if err != nil {
+			t.Fatal(err)
+		}
+		// What is left when nothing newer comes is not too old, however late.
+		ctx, cancel := context.WithTimeout(t.Context(), lasts)
+		defer cancel()
+		context.AfterFunc(ctx, func() { _ = r.Close() })
+		var got reception
+		got.receive(ctx, r)
+		<-served
+		t.Logf("%v; %d groups whole, %d cut", &got.delays, got.whole, got.cut)
+		if most := maxAge + duration + 200*time.Millisecond; got.percentile(100) > most {
+			t.Errorf("a frame came after %v, want none after %v", got.percentile(100), most)
+		}
+		if got.codes[api.StreamOld] < 30 {
+			t.Errorf("%d groups were reset as too old, want most", got.codes[api.StreamOld])
+		}
+	})
+}
