@@ -63,8 +63,13 @@ type Announcement struct {
 // An AnnouncementReader follows the announced broadcasts below a prefix. What
 // a slow reader has missed is coalesced: it learns of the current state, not
 // of every step. One goroutine receives at a time; Close is for any.
+//
+// A segment that begins with a dot hides a broadcast from whoever does not
+// name it: "room/.stats/cpu" is listed below "room/.stats", but not below
+// "room" or "". It can be subscribed to all the same.
 type AnnouncementReader interface {
-	// Receive waits for the next change. io.EOF: the peer has ended the set.
+	// Receive waits for the next change; what is there already is returned
+	// even if ctx is done. io.EOF: the peer has ended the set.
 	Receive(ctx context.Context) (Announcement, error)
 
 	// Close ends the interest. Blocked and later Receives return [ErrClosed].

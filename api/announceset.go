@@ -1,73 +1,115 @@
 package api
 
 import (
-	"container/list"
-	"context"
 	"io"
 	"slices"
 	"sync"
 )
 
 // An AnnouncementSet holds what is announced now and tells it, and each
-// change, to any number of readers. A reader that falls behind holds no queue
-// of changes but the set of paths that have changed, so that its memory is
-// bounded by the number of broadcasts: what came and went unseen is not told.
+// change, to any number of readers. A reader costs no memory for what it has
+// been told nor for what it has yet to be told: it has a place in the set's
+// list. Only changes of what it knows are noted for it, each broadcast once,
+// so that however far it falls behind it holds no more than there was; what
+// came and went unseen is not told.
 //
 // It is what a [TrackMux] and a session's announcements are made of, and
 // serves to script an [AnnouncementReader] in a test. The zero value is an
 // empty set, ready to use.
 type AnnouncementSet struct {
-	mu      sync.Mutex
-	current map[BroadcastPath]*announced
-	readers []*announcementReader
-	initial bool  // Complete was called
-	err     error // End was called
+	mu          sync.Mutex
+	current     map[BroadcastPath]*announced
+	first, last *announced // of current, in the order of their births
+	steps       uint64     // changes until now
+	latest      *route     // of the last that came
+	readers     []*announcementReader
+	initial     bool  // Complete was called
+	err         error // End was called
 }
 
-// announced is one life of a path in the set: a new one is a restart.
-type announced struct{ Announcement }
+// announced is one life of a path in the set: a new one is a restart. The
+// set's lock guards it.
+type announced struct {
+	path       BroadcastPath
+	route      *route
+	born       uint64 // the step at which it came
+	over       bool
+	prev, next *announced
+}
+
+// A route is how broadcasts are come by. Most of a peer's have the same one,
+// which is then held once; it is never written to.
+type route struct {
+	hops       []Hop
+	warm, cold uint64
+}
 
 // Put adds the broadcast at a.Path, or replaces it: to readers the old one
 // ends and the new one is active.
 func (s *AnnouncementSet) Put(a Announcement) {
 	a.Path = a.Path.Clean()
-	a.Hops = slices.Clone(a.Hops)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.current == nil {
-		s.current = make(map[BroadcastPath]*announced)
+	if old := s.current[a.Path]; old != nil {
+		s.drop(old)
 	}
-	s.current[a.Path] = &announced{a}
-	s.changed(a.Path)
+	s.add(a)
+}
+
+// Add is Put where there is no broadcast at a.Path. It reports false, and does
+// nothing, where there is one.
+func (s *AnnouncementSet) Add(a Announcement) bool {
+	a.Path = a.Path.Clean()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.current[a.Path] != nil {
+		return false
+	}
+	s.add(a)
+	return true
 }
 
 // Update changes hops and costs of the broadcast at a.Path. It reports false
 // when there is none.
 func (s *AnnouncementSet) Update(a Announcement) bool {
-	a.Path = a.Path.Clean()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	old := s.current[a.Path]
-	if old == nil {
+	life := s.current[a.Path.Clean()]
+	if life == nil {
 		return false
 	}
-	// Readers hold the old value: it is replaced, not written to.
-	old.Hops, old.Warm, old.Cold = slices.Clone(a.Hops), a.Warm, a.Cold
-	s.changed(a.Path)
+	if life.route.is(a) {
+		return true
+	}
+	life.route = s.share(a)
+	s.steps++
+	for _, r := range s.readers {
+		if r.knows(life) {
+			r.note(life)
+		}
+	}
 	return true
 }
 
 // Remove takes the broadcast at path out. It reports false when there is none.
 func (s *AnnouncementSet) Remove(path BroadcastPath) bool {
-	path = path.Clean()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.current[path] == nil {
+	life := s.current[path.Clean()]
+	if life == nil {
 		return false
 	}
-	delete(s.current, path)
-	s.changed(path)
+	s.drop(life)
 	return true
+}
+
+// Clear takes all broadcasts out.
+func (s *AnnouncementSet) Clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.first != nil {
+		s.drop(s.first)
+	}
 }
 
 // Len returns the number of broadcasts in the set.
@@ -88,7 +130,7 @@ func (s *AnnouncementSet) Complete() {
 	}
 	s.initial = true
 	for _, r := range s.readers {
-		r.pushComplete()
+		r.complete()
 	}
 }
 
@@ -110,160 +152,84 @@ func (s *AnnouncementSet) End(err error) {
 }
 
 // Reader follows the broadcasts at or below prefix from now on, beginning with
-// those that are there.
+// those that are there; hidden ones are left out, as [AnnouncementReader] says.
 func (s *AnnouncementSet) Reader(prefix string) AnnouncementReader {
 	r := &announcementReader{
 		set:    s,
 		prefix: BroadcastPath(prefix).Clean(),
-		told:   make(map[BroadcastPath]told),
-		dirty:  make(map[BroadcastPath]*list.Element),
 		ready:  make(chan struct{}, 1),
 		closed: make(chan struct{}),
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for path := range s.current {
-		r.changed(path)
-	}
+	r.next = s.first
 	if s.initial {
-		r.pushComplete()
+		r.complete()
 	}
 	s.readers = append(s.readers, r)
 	return r
 }
 
-func (s *AnnouncementSet) changed(path BroadcastPath) {
+// add begins a life of a.Path, which has none.
+func (s *AnnouncementSet) add(a Announcement) {
+	s.steps++
+	life := &announced{path: a.Path, route: s.share(a), born: s.steps, prev: s.last}
+	if s.last == nil {
+		s.first = life
+	} else {
+		s.last.next = life
+	}
+	s.last = life
+	if s.current == nil {
+		s.current = make(map[BroadcastPath]*announced)
+	}
+	s.current[a.Path] = life
 	for _, r := range s.readers {
-		r.changed(path)
-	}
-}
-
-// announcementReader is one reader's place in its set, whose lock guards it.
-type announcementReader struct {
-	set    *AnnouncementSet
-	prefix BroadcastPath
-	told   map[BroadcastPath]told // what the application has been told is active
-	queue  list.List              // of BroadcastPath, or complete
-	dirty  map[BroadcastPath]*list.Element
-	ready  chan struct{} // buffered 1: something may have changed
-	closed chan struct{}
-	once   sync.Once
-}
-
-// told is the state of a path as the reader's application knows it.
-type told struct {
-	life       *announced
-	hops       []Hop
-	warm, cold uint64
-}
-
-// complete is the queue's word for AnnouncementsComplete.
-type complete struct{}
-
-// changed notes that path's state may differ from what was told.
-func (r *announcementReader) changed(path BroadcastPath) {
-	if !path.HasPrefix(r.prefix) {
-		return
-	}
-	_, known := r.told[path]
-	element, queued := r.dirty[path]
-	switch {
-	case !known && r.set.current[path] == nil:
-		if queued { // it came and went unseen
-			r.queue.Remove(element)
-			delete(r.dirty, path)
+		if r.next == nil {
+			r.next = life
 		}
-	case !queued:
-		r.dirty[path] = r.queue.PushBack(path)
-		r.wake()
-	}
-}
-
-func (r *announcementReader) pushComplete() {
-	r.queue.PushBack(complete{})
-	r.wake()
-}
-
-func (r *announcementReader) wake() {
-	select {
-	case r.ready <- struct{}{}:
-	default:
-	}
-}
-
-// Receive implements [AnnouncementReader].
-func (r *announcementReader) Receive(ctx context.Context) (Announcement, error) {
-	for {
-		select {
-		case <-r.closed:
-			return Announcement{}, ErrClosed
-		default:
-		}
-		if a, ok, err := r.next(); ok || err != nil {
-			return a, err
-		}
-		select {
-		case <-r.ready:
-		case <-r.closed:
-		case <-ctx.Done():
-			return Announcement{}, context.Cause(ctx)
+		if r.follows(life.path) {
+			r.wake()
 		}
 	}
 }
 
-// next takes the next difference between what was told and what is.
-func (r *announcementReader) next() (Announcement, bool, error) {
-	r.set.mu.Lock()
-	defer r.set.mu.Unlock()
-	for element := r.queue.Front(); element != nil; element = r.queue.Front() {
-		path, ok := element.Value.(BroadcastPath)
-		if !ok {
-			r.queue.Remove(element)
-			return Announcement{Status: AnnouncementsComplete}, true, nil
+// drop ends a life. Readers that have yet to come to it pass over it.
+func (s *AnnouncementSet) drop(life *announced) {
+	s.steps++
+	life.over = true
+	delete(s.current, life.path)
+	for _, r := range s.readers {
+		if r.knows(life) {
+			r.note(life)
 		}
-		a, again := r.difference(path)
-		if !again {
-			r.queue.Remove(element)
-			delete(r.dirty, path)
-		}
-		if a.Status != 0 {
-			return a, true, nil
+		if r.next == life {
+			r.next = life.next
 		}
 	}
-	return Announcement{}, false, r.set.err
+	if life.prev == nil {
+		s.first = life.next
+	} else {
+		life.prev.next = life.next
+	}
+	if life.next == nil {
+		s.last = life.prev
+	} else {
+		life.next.prev = life.prev
+	}
+	life.prev, life.next = nil, nil
 }
 
-// difference returns the next step of path from what was told to what is, if
-// there is one, and whether another follows.
-func (r *announcementReader) difference(path BroadcastPath) (a Announcement, again bool) {
-	was, known := r.told[path]
-	is := r.set.current[path]
-	switch {
-	case known && was.life != is:
-		delete(r.told, path)
-		return Announcement{Path: path, Status: AnnouncementEnded}, is != nil
-	case is == nil:
-		return Announcement{}, false
-	case known && slices.Equal(was.hops, is.Hops) && was.warm == is.Warm && was.cold == is.Cold:
-		return Announcement{}, false
+// share returns a's route as it is kept and handed out: appending to its hops
+// copies them.
+func (s *AnnouncementSet) share(a Announcement) *route {
+	if s.latest == nil || !s.latest.is(a) {
+		s.latest = &route{slices.Clip(slices.Clone(a.Hops)), a.Warm, a.Cold}
 	}
-	r.told[path] = told{is, is.Hops, is.Warm, is.Cold}
-	a = is.Announcement
-	a.Hops = slices.Clone(a.Hops)
-	a.Status = AnnouncementActive
-	if known {
-		a.Status = AnnouncementUpdated
-	}
-	return a, false
+	return s.latest
 }
 
-// Close implements [AnnouncementReader].
-func (r *announcementReader) Close() error {
-	r.once.Do(func() {
-		close(r.closed)
-		r.set.mu.Lock()
-		defer r.set.mu.Unlock()
-		r.set.readers = slices.DeleteFunc(r.set.readers, func(other *announcementReader) bool { return other == r })
-	})
-	return nil
+// is tells whether a has the route r.
+func (r *route) is(a Announcement) bool {
+	return slices.Equal(r.hops, a.Hops) && r.warm == a.Warm && r.cold == a.Cold
 }

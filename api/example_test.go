@@ -119,6 +119,77 @@ func ExampleSubscriber_subscribe() {
 	// the end: true
 }
 
+// A fetch reads one group by its number (moq-lite-05 on): a frame that was
+// missed, or what came before one joined.
+func ExampleSubscriber_fetch() {
+	ctx := context.Background()
+	mux := api.NewTrackMux()
+	_ = mux.Publish(ctx, "room/clock", api.TrackFuncs{Fetch: func(w api.GroupWriter, req api.FetchRequest) {
+		if req.Group > 23 {
+			w.Cancel(api.StreamNotFound)
+			return
+		}
+		_ = w.WriteFrame(api.Frame{Payload: fmt.Appendf(nil, "%d o'clock", req.Group)})
+		_ = w.Close()
+	}})
+	server := moqtest.NewServer(mux)
+	defer server.Close()
+	session, err := server.Client().Dial(ctx, server.URL, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, hour := range []api.GroupSequence{7, 25} {
+		group, err := session.Fetch(ctx, api.FetchRequest{Path: "room/clock", Name: "time", Group: hour})
+		if errors.Is(err, api.ErrNotFound) {
+			fmt.Println("there is no hour", hour)
+			continue
+		}
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		var frame api.Frame
+		for group.ReadFrame(&frame) == nil {
+			fmt.Printf("%s\n", frame.Payload)
+		}
+	}
+	// Output:
+	// 7 o'clock
+	// there is no hour 25
+}
+
+// Datagrams are groups of one frame that may get lost (moq-lite-05 on): for
+// what is worth nothing a moment later.
+func ExampleTrackReader_receiveDatagram() {
+	ctx := context.Background()
+	mux := api.NewTrackMux()
+	_ = mux.PublishFunc(ctx, "robot", func(w api.TrackWriter) {
+		_ = w.SendDatagram(api.Datagram{Timestamp: 1, Payload: []byte("x=3 y=4")})
+		<-w.Context().Done()
+	})
+	server := moqtest.NewServer(mux)
+	defer server.Close()
+	session, err := server.Client().Dial(ctx, server.URL, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	track, err := session.Subscribe(ctx, "robot", "position", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer track.Close()
+	var d api.Datagram // its memory is used again by the next call
+	if err := track.ReceiveDatagram(ctx, &d); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%d: %s\n", d.Sequence, d.Payload)
+	// Output: 0: x=3 y=4
+}
+
 // Announcements tell what there is, and what comes and goes.
 func ExampleSubscriber_announcements() {
 	ctx := context.Background()

@@ -12,7 +12,8 @@ type GroupSequence uint64
 // GroupLatest as [SubscribeConfig].StartGroup asks for the newest group that
 // the publisher has, and what follows. On moq-lite-06, which has no such word,
 // the reader itself leaves out what is older than the newest group seen before
-// the first AcceptGroup.
+// the first AcceptGroup. A handler sees the number of the newest group in its
+// place, or GroupLatest while no group has been opened.
 const GroupLatest GroupSequence = math.MaxUint64
 
 // A GroupReader reads one group of a subscription or a fetch, frame by frame.

@@ -28,6 +28,7 @@ func PublishFunc(ctx context.Context, path BroadcastPath, f func(w TrackWriter))
 type TrackMux struct {
 	mu        sync.Mutex
 	published map[BroadcastPath]*Publication
+	lives     map[<-chan struct{}][]*Publication // by the end of their contexts
 	set       AnnouncementSet
 }
 
@@ -65,38 +66,48 @@ func (m *TrackMux) Announce(ctx context.Context, a Announcement, h TrackHandler)
 	if ctx.Err() != nil {
 		return fmt.Errorf("publish %q: %w", string(a.Path), context.Cause(ctx))
 	}
-	p := &Publication{ctx: ctx, path: a.Path, handler: h}
-	if err := m.add(p, a); err != nil {
-		return err
+	done := ctx.Done()
+	first, err := m.add(&Publication{ctx: ctx, path: a.Path, handler: h}, a, done)
+	if err == nil && first {
+		context.AfterFunc(ctx, func() { m.removeAll(done) })
 	}
-	context.AfterFunc(ctx, func() { m.remove(p) })
-	return nil
+	return err
 }
 
-func (m *TrackMux) add(p *Publication, a Announcement) error {
+// add publishes p until done is closed, and tells whether it is the first of
+// those that end so: however many have one context, one goroutine ends them.
+func (m *TrackMux) add(p *Publication, a Announcement, done <-chan struct{}) (first bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	// A publication whose context is done is over, though its removal may
 	// still be on its way.
 	if old := m.published[p.path]; old != nil && old.ctx.Err() == nil {
-		return fmt.Errorf("publish %q: %w", string(p.path), ErrDuplicatePath)
+		return false, fmt.Errorf("publish %q: %w", string(p.path), ErrDuplicatePath)
 	}
 	if m.published == nil {
 		m.published = make(map[BroadcastPath]*Publication)
+		m.lives = make(map[<-chan struct{}][]*Publication)
 	}
 	m.published[p.path] = p
 	m.set.Put(a)
-	return nil
+	if done == nil {
+		return false, nil
+	}
+	m.lives[done] = append(m.lives[done], p)
+	return len(m.lives[done]) == 1, nil
 }
 
-func (m *TrackMux) remove(p *Publication) {
+// removeAll takes away what ends with done.
+func (m *TrackMux) removeAll(done <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.published[p.path] != p {
-		return
+	for _, p := range m.lives[done] {
+		if m.published[p.path] == p {
+			delete(m.published, p.path)
+			m.set.Remove(p.path)
+		}
 	}
-	delete(m.published, p.path)
-	m.set.Remove(p.path)
+	delete(m.lives, done)
 }
 
 // Update changes the hops and costs of what is announced at a.Path.
@@ -129,7 +140,8 @@ func (m *TrackMux) Handler(path BroadcastPath) (context.Context, TrackHandler, e
 	return p.Context(), p.Handler(), nil
 }
 
-// Announcements follows what is published at or below prefix.
+// Announcements follows what is published at or below prefix, by whole
+// segments.
 func (m *TrackMux) Announcements(ctx context.Context, prefix string) (AnnouncementReader, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)

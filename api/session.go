@@ -12,7 +12,9 @@ import (
 // concurrently.
 type Subscriber interface {
 	// Announcements follows the broadcasts announced below prefix, by whole
-	// segments; "" is all. It returns once the question has been sent.
+	// segments; "" is all. It returns once the question has been sent; on a
+	// server, from moq-lite-05 on, that is when the client has said what it
+	// means to do. One that only subscribes is not asked: it announces nothing.
 	Announcements(ctx context.Context, prefix string) (AnnouncementReader, error)
 
 	// Subscribe reads a track. It returns once the publisher has accepted (by

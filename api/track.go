@@ -55,7 +55,7 @@ type TrackInfo struct {
 type TrackRequest struct {
 	Path    BroadcastPath
 	Name    TrackName
-	Config  SubscribeConfig // zero in a request for TrackInfo
+	Config  SubscribeConfig // zero in a request for TrackInfo; see GroupLatest
 	Session Session         // who asks
 }
 
@@ -144,6 +144,15 @@ type FetchHandler interface {
 	// session leaves out those outside the request's bounds. Returning before
 	// w.Close resets the answer.
 	ServeFetch(w GroupWriter, req FetchRequest)
+}
+
+// A LatestHandler is a [TrackHandler] that knows the newest group of a track
+// better than the numbers which it has opened tell. It is asked when a
+// subscriber wants to begin there.
+type LatestHandler interface {
+	// LatestGroup returns the newest group; false when there is none yet. It
+	// does not block.
+	LatestGroup(name TrackName) (GroupSequence, bool)
 }
 
 // TrackFuncs makes a handler of functions. A nil one is the default of its

@@ -14,6 +14,10 @@ const (
 	// waits to be told.
 	announceBatch = 4 << 10
 
+	// toldAtOnce is for how many announcements room is made before the peer has
+	// taken any: fewer than fit into a stream's window.
+	toldAtOnce = 4096
+
 	// longestPath is what announcements have room for, beside the longest
 	// chain and the costs.
 	longestPath = message.MaxBody - 1<<10
@@ -24,48 +28,48 @@ const (
 
 // Announcements implements [api.Subscriber].
 func (s *Session) Announcements(ctx context.Context, prefix string) (api.AnnouncementReader, error) {
-	path := api.BroadcastPath(prefix).Clean()
-	if err := path.Validate(); err != nil {
+	request := &message.AnnounceRequest{Prefix: string(api.BroadcastPath(prefix).Clean())}
+	if s.version.ExcludeHop {
+		request.ExcludeHop = uint64(s.opts.Hop)
+	}
+	if err := request.Validate(s.version); err != nil {
 		return nil, fmt.Errorf("announcements: %w", err)
 	}
 	if err := s.refused(); err != nil {
 		return nil, fmt.Errorf("announcements: %w", err)
 	}
-	if silent, err := s.peerIs(ctx, api.RoleSubscriber); silent || err != nil {
-		return s.silence(), cause(ctx, "announcements", err)
+	role, err := s.peerRole(ctx)
+	if err != nil {
+		return nil, cause(ctx, "announcements", err)
 	}
-	request := &message.AnnounceRequest{Prefix: string(path)}
-	if s.version.ExcludeHop {
-		request.ExcludeHop = uint64(s.opts.Hop)
+	if role == api.RoleSubscriber {
+		return s.silence(), nil
 	}
 	st, err := s.open(ctx, message.StreamAnnounce, request)
 	if err != nil {
 		return nil, cause(ctx, "announcements", err)
 	}
-	in := &interest{session: s, stream: st, prefix: path}
-	in.AnnouncementReader = in.set.Reader(prefix)
+	in := &interest{session: s, stream: st, prefix: api.BroadcastPath(request.Prefix)}
+	in.AnnouncementReader = in.set.Reader(request.Prefix)
 	if !s.spawn(in.run) {
 		return nil, fmt.Errorf("announcements: %w", s.err())
 	}
 	return in, nil
 }
 
-// peerIs tells whether the peer has a role, which it waits for: only clients
-// have one, in versions with a SETUP.
-func (s *Session) peerIs(ctx context.Context, role api.Role) (bool, error) {
+// peerRole waits until it is known what the peer means to do. Only clients say
+// so.
+func (s *Session) peerRole(ctx context.Context) (api.Role, error) {
 	if s.opts.Client {
-		return false, nil
+		return api.RoleBoth, nil
 	}
 	if err := s.WaitForSetup(ctx); err != nil {
-		return false, err
+		return api.RoleBoth, err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.state.Peer.Role == role, nil
+	return s.State().Peer.Role, nil
 }
 
-// silence is what is announced by a peer that only subscribes: it is not even
-// asked.
+// silence is what a peer announces that only subscribes: it is not even asked.
 func (s *Session) silence() api.AnnouncementReader {
 	var set api.AnnouncementSet
 	set.Complete()
@@ -80,7 +84,7 @@ func (s *Session) serveAnnounce(st *stream) {
 	if !s.request(st, &m) {
 		return
 	}
-	// The peer's SETUP says which routes it must not be told.
+	// The peer's SETUP says what it must not be told.
 	if s.Ready(s.ctx) != nil || s.WaitForSetup(s.ctx) != nil {
 		return
 	}
@@ -118,7 +122,7 @@ func (s *Session) newTeller(st *stream, m *message.AnnounceRequest) *teller {
 		mux:     s.mux,
 		prefix:  api.BroadcastPath(m.Prefix).Clean(),
 	}
-	if s.state.Peer.Role == api.RolePublisher {
+	if !s.opts.Client && s.state.Peer.Role == api.RolePublisher {
 		t.mux = api.NewTrackMux() // whose announcements are none
 	}
 	for _, hop := range []api.Hop{s.state.Peer.Hop, api.Hop(m.ExcludeHop)} {
@@ -139,7 +143,7 @@ func (t *teller) run(ctx context.Context) error {
 	now, cancel := context.WithCancel(ctx)
 	cancel()
 	active := t.count(now)
-	t.told = make(map[api.BroadcastPath]uint64, active)
+	t.told = make(map[api.BroadcastPath]uint64, min(active, toldAtOnce))
 	if v := t.session.version; v.AnnounceOK {
 		ok := message.AnnounceOK{Hop: uint64(t.session.opts.Hop), Active: active}
 		t.buf = ok.Append(v, t.buf)

@@ -136,7 +136,7 @@ func (p *publication) passes(seq api.GroupSequence) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.next = max(p.next, seq+1)
-	c := p.request.Config
+	c := p.rangeFrom(seq)
 	if !within(&c, seq) {
 		return false
 	}

@@ -45,10 +45,22 @@ type interest struct {
 	end    message.AnnounceEnd
 	chain  []api.Hop
 
-	quiet *time.Timer
-	reads int    // of the stream
-	seen  int    // of these, when the timer was set
-	left  uint64 // announcements until the count in ANNOUNCE_OK is reached
+	quiet  *time.Timer
+	source countedReader // the stream
+	seen   int           // reads of it when the timer was set
+	left   uint64        // announcements until the count in ANNOUNCE_OK is reached
+}
+
+// countedReader counts reads.
+type countedReader struct {
+	io.Reader
+	reads int
+}
+
+func (r *countedReader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	r.reads++
+	return n, err
 }
 
 // Close implements [api.AnnouncementReader].
@@ -65,7 +77,8 @@ func (in *interest) Close() error {
 func (in *interest) run() {
 	in.quiet = time.AfterFunc(initialQuiet, in.set.Complete)
 	defer in.quiet.Stop()
-	in.stream.in = bufio.NewReaderSize(in, announceBuffer)
+	in.source.Reader = in.stream
+	in.stream.in = bufio.NewReaderSize(&in.source, announceBuffer)
 	s := in.session
 	err := in.readAll()
 	if errors.Is(err, errAnnouncement) {
@@ -83,13 +96,6 @@ func (in *interest) run() {
 	}
 	in.set.End(err)
 	in.stream.refuse(api.StreamCancelled)
-}
-
-// Read implements [io.Reader]: it reads from the stream, and counts that.
-func (in *interest) Read(p []byte) (int, error) {
-	n, err := in.stream.Read(p)
-	in.reads++
-	return n, err
 }
 
 // errAnnouncement marks what breaks the order of announcements: fatal for the
@@ -131,12 +137,13 @@ func (in *interest) readOK() error {
 	if err := in.session.WaitForSetup(in.session.ctx); err != nil {
 		return err
 	}
-	if c := in.session.State().Peer.Cost; c != nil {
-		in.link = *c
+	peer := in.session.State().Peer
+	if peer.Cost != nil {
+		in.link = *peer.Cost
 	}
 	// A peer that does not say who it is gets a name for the time of this
 	// stream, so that chains through it stay apart.
-	in.hop = api.Hop(orDefault(ok.Hop, rand.Uint64N(1<<53-1)+1))
+	in.hop = orDefault(orDefault(api.Hop(ok.Hop), peer.Hop), api.Hop(rand.Uint64N(1<<53-1)+1))
 	in.left = ok.Active
 	in.wait()
 	return nil
@@ -147,7 +154,7 @@ func (in *interest) readOK() error {
 func (in *interest) told() {
 	last := in.left == 1
 	in.left = max(in.left, 1) - 1
-	if last || in.seen != in.reads {
+	if last || in.seen != in.source.reads {
 		in.wait()
 	}
 }
@@ -155,7 +162,7 @@ func (in *interest) told() {
 // wait waits for quiet once more, and for longer while the peer's count, which
 // is a hint, has not been reached.
 func (in *interest) wait() {
-	in.seen = in.reads
+	in.seen = in.source.reads
 	if in.left == 0 {
 		in.quiet.Reset(initialQuiet)
 	} else {

@@ -45,11 +45,13 @@ func inBubble(t *testing.T, v api.Version, mux *api.TrackMux, f func(p *rawPeer,
 	})
 }
 
-func (p *rawPeer) bytes(text string) []byte {
-	p.t.Helper()
+func (p *rawPeer) bytes(text string) []byte { return decode(text) }
+
+// decode returns the bytes of a text in hexadecimal, which is the test's own.
+func decode(text string) []byte {
 	b, err := hex.DecodeString(strings.NewReplacer(" ", "", "|", "").Replace(text))
 	if err != nil {
-		p.t.Fatal(err)
+		panic(err)
 	}
 	return b
 }

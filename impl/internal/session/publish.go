@@ -50,7 +50,7 @@ func (s *Session) accept(st *stream, m *message.Subscribe) (*publication, error)
 		return nil, err
 	}
 	if m.Latest {
-		req.Config.StartGroup, _ = broadcast.Latest(req.Name)
+		req.Config.StartGroup = latest(broadcast, req.Name)
 	}
 	p := newPublication(s, st, m.ID, broadcast, req, info)
 	s.mu.Lock()
@@ -89,6 +89,18 @@ func (s *Session) config(m *message.SubscribeParams) api.SubscribeConfig {
 		c.MaxLatency = 0
 	}
 	return c
+}
+
+// latest is the newest group of a track; GroupLatest while there is none.
+func latest(b *api.Publication, name api.TrackName) api.GroupSequence {
+	newest := b.Latest
+	if h, ok := b.Handler().(api.LatestHandler); ok {
+		newest = h.LatestGroup
+	}
+	if seq, ok := newest(name); ok {
+		return seq
+	}
+	return api.GroupLatest
 }
 
 // publication serves one subscription. It implements [api.TrackWriter].
@@ -163,7 +175,7 @@ func (p *publication) follow() {
 func (p *publication) update(m *message.SubscribeParams) {
 	c := p.session.config(m)
 	if m.Latest {
-		c.StartGroup, _ = p.broadcast.Latest(p.request.Name)
+		c.StartGroup = latest(p.broadcast, p.request.Name)
 	}
 	p.mu.Lock()
 	p.request.Config = c
@@ -239,7 +251,7 @@ func (p *publication) usable(ctx context.Context) error {
 func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	c := p.request.Config
+	c := p.rangeFrom(seq)
 	g := newGroupWriter(&p.flow, p, seq, wanted(&c, seq))
 	if p.closed {
 		return nil, fmt.Errorf("open group %d: %w", seq, api.ErrClosed)
@@ -263,6 +275,16 @@ func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) 
 		p.sayLocked(drop(hole, api.StreamNotFound))
 	}
 	return g, nil
+}
+
+// rangeFrom is what the subscriber asks for when group seq is opened: to begin
+// with the newest group, when there was none, is to begin with that. The lock is
+// held.
+func (p *publication) rangeFrom(seq api.GroupSequence) api.SubscribeConfig {
+	if c := &p.request.Config; c.StartGroup == api.GroupLatest {
+		c.StartGroup = seq
+	}
+	return p.request.Config
 }
 
 // startAt tells the first number to come, once. The lock is held.

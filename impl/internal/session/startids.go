@@ -55,13 +55,16 @@ func (l *startIDs) remove(id uint64) (api.BroadcastPath, bool) {
 	l.list[i].path = endedPath
 	l.ended++
 	if l.ended > len(l.list)/2 {
-		live := make([]startID, 0, len(l.list)-l.ended)
-		for _, s := range l.list {
-			if s.path != endedPath {
-				live = append(live, s)
-			}
-		}
-		l.list, l.ended = live, 0
+		l.compact()
 	}
 	return path, true
+}
+
+// compact takes out what has ended.
+func (l *startIDs) compact() {
+	l.list = slices.DeleteFunc(l.list, func(s startID) bool { return s.path == endedPath })
+	l.ended = 0
+	if cap(l.list) > 64 && cap(l.list) > 4*len(l.list) {
+		l.list = slices.Clone(l.list)
+	}
 }

@@ -1,0 +1,160 @@
+package api
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"sync"
+)
+
+// announcementReader is one reader's place in its set, whose lock guards it.
+type announcementReader struct {
+	set    *AnnouncementSet
+	prefix BroadcastPath
+
+	next    *announced              // the first that was not told of; nil when there is none
+	changes []change                // of those that were told of
+	noted   map[*announced]struct{} // those in changes
+
+	initial    bool   // the initial set is to be told complete
+	initialEnd uint64 // the last step of it
+
+	ready  chan struct{} // buffered 1: something may have changed
+	closed chan struct{}
+	once   sync.Once
+}
+
+// A change is what the reader has to learn of a life that it knows: its end if
+// it is over, and else its state.
+type change struct {
+	life *announced
+	step uint64
+}
+
+// follows tells whether the reader is to hear of path.
+func (r *announcementReader) follows(path BroadcastPath) bool {
+	return path.HasPrefix(r.prefix) && !hidden(path.Rel(r.prefix))
+}
+
+// hidden tells whether a segment of rest, which is below a prefix, begins with
+// a dot.
+func hidden(rest BroadcastPath) bool {
+	return strings.HasPrefix(string(rest), ".") || strings.Contains(string(rest), "/.")
+}
+
+// knows tells whether the reader was told of a life that is in the set's list.
+func (r *announcementReader) knows(life *announced) bool {
+	return (r.next == nil || life.born < r.next.born) && r.follows(life.path)
+}
+
+// note has the reader learn of a life's change. One that waits already will
+// tell the newest.
+func (r *announcementReader) note(life *announced) {
+	if _, waits := r.noted[life]; waits {
+		return
+	}
+	if r.noted == nil {
+		r.noted = make(map[*announced]struct{})
+	}
+	r.noted[life] = struct{}{}
+	r.changes = append(r.changes, change{life, r.set.steps})
+	r.wake()
+}
+
+// complete has the reader be told so after what is there now.
+func (r *announcementReader) complete() {
+	r.initial, r.initialEnd = true, r.set.steps
+	r.wake()
+}
+
+func (r *announcementReader) wake() {
+	select {
+	case r.ready <- struct{}{}:
+	default:
+	}
+}
+
+// Receive implements [AnnouncementReader].
+func (r *announcementReader) Receive(ctx context.Context) (Announcement, error) {
+	for {
+		select {
+		case <-r.closed:
+			return Announcement{}, ErrClosed
+		default:
+		}
+		if a, ok, err := r.take(); ok || err != nil {
+			return a, err
+		}
+		select {
+		case <-r.ready:
+		case <-r.closed:
+		case <-ctx.Done():
+			return Announcement{}, context.Cause(ctx)
+		}
+	}
+}
+
+// take takes what the reader has to learn first, in the order in which it
+// happened.
+func (r *announcementReader) take() (Announcement, bool, error) {
+	r.set.mu.Lock()
+	defer r.set.mu.Unlock()
+	for r.next != nil && !r.follows(r.next.path) {
+		r.next = r.next.next
+	}
+	changed := len(r.changes) > 0 && (r.next == nil || r.changes[0].step < r.next.born)
+	switch {
+	case r.initial && !r.within(changed):
+		r.initial = false
+		return Announcement{Status: AnnouncementsComplete}, true, nil
+	case changed:
+		return r.takeChange(), true, nil
+	case r.next != nil:
+		life := r.next
+		r.next = life.next
+		return life.tell(AnnouncementActive), true, nil
+	default:
+		return Announcement{}, false, r.set.err
+	}
+}
+
+// within tells whether what comes first belongs to the initial set.
+func (r *announcementReader) within(changed bool) bool {
+	switch {
+	case changed:
+		return r.changes[0].step <= r.initialEnd
+	default:
+		return r.next != nil && r.next.born <= r.initialEnd
+	}
+}
+
+func (r *announcementReader) takeChange() Announcement {
+	life := r.changes[0].life
+	r.changes[0] = change{}
+	r.changes = r.changes[1:]
+	delete(r.noted, life)
+	if len(r.changes) == 0 {
+		r.changes, r.noted = nil, nil
+	}
+	if life.over {
+		return Announcement{Path: life.path, Status: AnnouncementEnded}
+	}
+	return life.tell(AnnouncementUpdated)
+}
+
+// tell is what is announced, as it is now.
+func (life *announced) tell(status AnnouncementStatus) Announcement {
+	return Announcement{Path: life.path, Status: status, Hops: life.route.hops, Warm: life.route.warm, Cold: life.route.cold}
+}
+
+// Close implements [AnnouncementReader].
+func (r *announcementReader) Close() error {
+	r.once.Do(func() {
+		close(r.closed)
+		r.set.mu.Lock()
+		defer r.set.mu.Unlock()
+		r.set.readers = slices.DeleteFunc(r.set.readers, func(other *announcementReader) bool { return other == r })
+		r.next, r.changes, r.noted = nil, nil, nil
+	})
+	return nil
+}

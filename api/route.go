@@ -1,0 +1,31 @@
+package api
+
+import (
+	"cmp"
+	"slices"
+)
+
+// CompareRoutes orders announcements of one broadcast that came by different
+// ways, the preferred first: a chain of known hops before one with a hop that
+// is 0, then the lowest Warm, the lowest Cold, the fewest hops. It returns 0
+// for routes that are as good as each other, of which the newest is preferred.
+//
+// It is what relays choose by. Routes whose first hops are equal, and not 0,
+// have one origin: a subscription may go from one to the other at the next
+// group. Between others it cannot, since their groups differ.
+func CompareRoutes(a, b Announcement) int {
+	return cmp.Or(
+		cmp.Compare(unknownHops(a), unknownHops(b)),
+		cmp.Compare(a.Warm, b.Warm),
+		cmp.Compare(a.Cold, b.Cold),
+		cmp.Compare(len(a.Hops), len(b.Hops)),
+	)
+}
+
+// unknownHops is 1 if a hop is unknown, and else 0.
+func unknownHops(a Announcement) int {
+	if slices.Contains(a.Hops, 0) {
+		return 1
+	}
+	return 0
+}

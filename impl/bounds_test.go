@@ -1,0 +1,129 @@
+package impl_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// fourGroups publishes groups 0 to 3 of four frames each, stamped alike, and
+// then waits for the subscription's end.
+func fourGroups(t *testing.T, mux *api.TrackMux) {
+	t.Helper()
+	publish(t, mux, func(w api.TrackWriter) {
+		for range 4 {
+			g, err := w.OpenGroup(w.Context())
+			if err != nil {
+				return
+			}
+			for i := range 4 {
+				_ = g.WriteFrame(api.Frame{Timestamp: uint64(g.Sequence())*10 + uint64(i), Payload: []byte{'x'}})
+			}
+			_ = g.Close()
+		}
+		<-w.Context().Done()
+	})
+}
+
+// TestSubscriptionFrameBounds has the session leave out frames of the first and
+// the last group, whatever the handler writes.
+func TestSubscriptionFrameBounds(t *testing.T) {
+	tests := []struct {
+		config api.SubscribeConfig
+		want   string // group/first frame: timestamps, by group
+	}{
+		{api.SubscribeConfig{StartGroup: 1, StartFrame: 2, EndGroup: 3}, "1/2: 12 13; 2/0: 20 21 22 23"},
+		{api.SubscribeConfig{StartGroup: 1, EndGroup: 3, EndFrame: 1}, "1/0: 10 11 12 13; 2/0: 20"},
+		{api.SubscribeConfig{StartFrame: 3, EndGroup: 1, EndFrame: 9}, "0/3: 3"},
+		{api.SubscribeConfig{StartGroup: 2, StartFrame: 1, EndGroup: 3, EndFrame: 3}, "2/1: 21 22"},
+	}
+	for _, test := range tests {
+		inVersions(t, []api.Version{api.Lite06}, func(t *testing.T, mux *api.TrackMux, s api.Session) {
+			fourGroups(t, mux)
+			c := test.config
+			r := subscribe(t, s, "room", &c)
+			var groups []string
+			for range c.EndGroup - c.StartGroup { // which is no end of the track
+				g := accept(t, r)
+				got := fmt.Sprintf("%d/%d:", g.Sequence(), g.FirstFrame())
+				for f, err := range api.Frames(t.Context(), g, new(api.Frame)) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					got += fmt.Sprintf(" %d", f.Timestamp)
+				}
+				groups = append(groups, got)
+			}
+			slices.Sort(groups)
+			got := strings.Join(groups, "; ")
+			if got != test.want {
+				t.Errorf("%+v: %q, want %q", c, got, test.want)
+			}
+		})
+	}
+}
+
+func TestFrameBoundsAreNotSupportedBefore06(t *testing.T) {
+	inVersions(t, []api.Version{api.Lite03, api.Lite04, api.Lite05}, func(t *testing.T, mux *api.TrackMux, s api.Session) {
+		fourGroups(t, mux)
+		_, err := s.Subscribe(t.Context(), "room", "video", &api.SubscribeConfig{StartFrame: 1})
+		if !errors.Is(err, api.ErrNotSupported) {
+			t.Errorf("subscribe: %v, want ErrNotSupported", err)
+		}
+		r := subscribe(t, s, "room", nil)
+		if err := r.Update(&api.SubscribeConfig{EndGroup: 2, EndFrame: 1}); !errors.Is(err, api.ErrNotSupported) {
+			t.Errorf("update: %v, want ErrNotSupported", err)
+		}
+	})
+}
+
+// TestEndOfTheRangePauses the subscription until an update raises it.
+func TestEndOfTheRangePauses(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
+		publish(t, mux, func(w api.TrackWriter) {
+			for seq := api.GroupSequence(0); ; {
+				for end := w.Request().Config.EndGroup; seq < end || end == 0 && seq < 6; seq++ {
+					g, err := w.OpenGroupAt(w.Context(), seq)
+					if err != nil {
+						return
+					}
+					_ = g.Close()
+				}
+				if seq == 6 {
+					return
+				}
+				select {
+				case <-w.Updated():
+				case <-w.Context().Done():
+					return
+				}
+			}
+		})
+		r := subscribe(t, s, "room", &api.SubscribeConfig{EndGroup: 2})
+		read := func(n int) {
+			t.Helper()
+			for range n {
+				if err := accept(t, r).ReadFrame(new(api.Frame)); err != io.EOF {
+					t.Fatal(err)
+				}
+			}
+		}
+		read(2)
+		if err := r.Update(&api.SubscribeConfig{EndGroup: 4}); err != nil {
+			t.Fatal(err)
+		}
+		read(2)
+		if err := r.Update(&api.SubscribeConfig{}); err != nil {
+			t.Fatal(err)
+		}
+		read(2)
+		if _, err := r.AcceptGroup(t.Context()); err != io.EOF {
+			t.Errorf("after the track's last: %v, want its end", err)
+		}
+	})
+}

@@ -1,0 +1,6 @@
+//go:build race
+
+package impl_test
+
+// manyBroadcasts is fewer where each step is ten times as slow.
+const manyBroadcasts = 20_000
