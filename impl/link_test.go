@@ -18,6 +18,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/devcert"
 	"github.com/moqlite/moqlite/impl/moqtest"
+	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/quicconn"
 )
 
@@ -245,11 +246,14 @@ func overLink(t *testing.T, link *moqtest.Link, scheme string, fromClient bool, 
 	server.Link = link
 	server.Config.Handler = func(s api.Session) { sessions <- s }
 	server.Start()
-	url := server.URL
-	if scheme == "https" {
+	c, url := server.Client(), server.URL
+	switch scheme {
+	case "https":
 		url = server.WebTransportURL()
+	case "plain":
+		c.Transport = plainDialer{c.Transport}
 	}
-	s, err := server.Client().Dial(t.Context(), url, offered)
+	s, err := c.Dial(t.Context(), url, offered)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -259,14 +263,32 @@ func overLink(t *testing.T, link *moqtest.Link, scheme string, fromClient bool, 
 	return s, server.Close
 }
 
+// plainDialer's connections cannot rank streams, as those that others wrap.
+type plainDialer struct{ transport.Dialer }
+
+func (d plainDialer) Dial(ctx context.Context, url string, protocols []string) (transport.Conn, error) {
+	c, err := d.Dialer.Dial(ctx, url, protocols)
+	return plainConn{c}, err
+}
+
+type plainConn struct{ transport.Conn }
+
+func (c plainConn) OpenUniStream(ctx context.Context) (transport.SendStream, error) {
+	s, err := c.Conn.OpenUniStream(ctx)
+	return struct{ transport.SendStream }{s}, err
+}
+
 func TestAudioBeforeVideo(t *testing.T) {
 	for _, loss := range []float64{0, 0.01} {
 		var bare *delays
 		t.Run(fmt.Sprintf("loss %v", loss), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) { bare = bareTwin(t, badLink(loss)) })
 			t.Logf("bare: %v", bare)
-			for _, scheme := range []string{"moqt", "https"} {
+			for _, scheme := range []string{"moqt", "https", "plain"} {
 				for _, fromClient := range []bool{false, true} {
+					if scheme == "plain" && !fromClient {
+						continue
+					}
 					t.Run(fmt.Sprintf("%s, from client: %v", scheme, fromClient), func(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) { audioBeforeVideo(t, scheme, fromClient, loss, bare) })
 					})
@@ -303,14 +325,18 @@ func audioBeforeVideo(t *testing.T, scheme string, fromClient bool, loss float64
 	t.Logf("audio: %v", &a.delays)
 	t.Logf("video: %v; %d groups whole, %d cut", &v.delays, v.whole, v.cut)
 	for _, p := range []int{50, 95} {
-		if a.percentile(p)*10 > bare.percentile(p)*13 {
-			t.Errorf("audio's p%d is %v, want at most 1.3 times the %v of quic-go alone", p, a.percentile(p), bare.percentile(p))
+		most := bare.percentile(p) * 13 / 10
+		if scheme == "plain" {
+			most += 40 * time.Millisecond // a chunk of video, and what goes along with it
+		}
+		if a.percentile(p) > most {
+			t.Errorf("audio's p%d is %v, want at most %v after the %v of quic-go alone", p, a.percentile(p), most, bare.percentile(p))
 		}
 	}
 	if len(a.all) < 1490 {
 		t.Errorf("%d frames of audio came, want all", len(a.all))
 	}
-	if v.whole < 5 || v.cut > 2 {
+	if v.whole < 5 || v.cut > 4 {
 		t.Errorf("%d groups of video came whole, %d cut; want whole groups to be skipped", v.whole, v.cut)
 	}
 }

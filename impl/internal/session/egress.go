@@ -143,7 +143,7 @@ func (e *egress) closed(g *groupWriter) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	l := &g.flow.lane
-	if _, active := e.active[g]; !active || l.leaving != nil || g.urgency == 0 {
+	if _, active := e.active[g]; !active || l.leaving != nil || !g.begunWriting {
 		return
 	}
 	l.leaving = g
@@ -207,6 +207,7 @@ func (e *egress) take() *groupWriter {
 	e.ready.pop()
 	e.writing = append(e.writing, &slot{group: g, since: time.Now()})
 	e.held++
+	g.begunWriting = true
 	g.flow.lane.writing++
 	e.tellUrgencies()
 	return g

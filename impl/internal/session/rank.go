@@ -171,7 +171,8 @@ type newestFirst []*groupWriter
 
 func (q newestFirst) Len() int { return len(q) }
 func (q newestFirst) Less(i, j int) bool {
-	return cmp.Or(cmp.Compare(q[i].behind(), q[j].behind()), cmp.Compare(q[j].seq, q[i].seq)) < 0
+	// The one that leaves is the older of two that are not behind.
+	return cmp.Or(cmp.Compare(q[i].behind(), q[j].behind()), cmp.Compare(q[i].seq, q[j].seq)) < 0
 }
 func (q newestFirst) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
 func (q *newestFirst) Push(g any)   { *q = append(*q, g.(*groupWriter)) }
