@@ -13,7 +13,7 @@ type GroupSequence uint64
 // the publisher has, and what follows. On moq-lite-06, which has no such word,
 // the reader itself leaves out what is older than the newest group seen before
 // the first AcceptGroup. A handler sees the number of the newest group in its
-// place, or GroupLatest while no group has been opened.
+// place, and 0 while there is none; see [LatestHandler].
 const GroupLatest GroupSequence = math.MaxUint64
 
 // A GroupReader reads one group of a subscription or a fetch, frame by frame.

@@ -55,7 +55,7 @@ type TrackInfo struct {
 type TrackRequest struct {
 	Path    BroadcastPath
 	Name    TrackName
-	Config  SubscribeConfig // zero in a request for TrackInfo; see GroupLatest
+	Config  SubscribeConfig // zero in a request for TrackInfo
 	Session Session         // who asks
 }
 
@@ -148,7 +148,8 @@ type FetchHandler interface {
 
 // A LatestHandler is a [TrackHandler] that knows the newest group of a track
 // better than the numbers which it has opened tell. It is asked when a
-// subscriber wants to begin there.
+// subscriber wants to begin there; while there is none, its subscriptions have
+// [GroupLatest] as StartGroup.
 type LatestHandler interface {
 	// LatestGroup returns the newest group; false when there is none yet. It
 	// does not block.

@@ -127,3 +127,53 @@ func TestEndOfTheRangePauses(t *testing.T) {
 		}
 	})
 }
+
+// TestLatestOfNothing is group 0 for a handler, unless it knows of more.
+func TestLatestOfNothing(t *testing.T) {
+	handlers := map[string]struct {
+		wrap func(api.TrackHandler) api.TrackHandler
+		want api.GroupSequence
+	}{
+		"a handler":                       {func(h api.TrackHandler) api.TrackHandler { return h }, 0},
+		"a handler that knows its groups": {func(h api.TrackHandler) api.TrackHandler { return knowing{h, 7, true} }, 7},
+		"a handler that knows of none":    {func(h api.TrackHandler) api.TrackHandler { return knowing{TrackHandler: h} }, api.GroupLatest},
+	}
+	for name, test := range handlers {
+		t.Run(name, func(t *testing.T) {
+			inVersions(t, []api.Version{api.Lite03, api.Lite04, api.Lite05}, func(t *testing.T, mux *api.TrackMux, s api.Session) {
+				started := make(chan api.GroupSequence, 1)
+				_ = mux.Publish(t.Context(), "room", test.wrap(api.TrackHandlerFunc(func(w api.TrackWriter) {
+					started <- w.Request().Config.StartGroup
+					for seq := range api.GroupSequence(10) {
+						if g, err := w.OpenGroupAt(w.Context(), seq); err == nil {
+							_ = g.Close()
+						}
+					}
+				})))
+				r := subscribe(t, s, "room", &api.SubscribeConfig{StartGroup: api.GroupLatest})
+				if got := <-started; got != test.want {
+					t.Errorf("the handler sees StartGroup %d, want %d", got, test.want)
+				}
+				read := 0
+				for _, err := range api.Groups(t.Context(), r) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					read++
+				}
+				if want := map[api.GroupSequence]int{0: 10, 7: 3, api.GroupLatest: 10}[test.want]; read != want {
+					t.Errorf("%d groups came, want %d", read, want)
+				}
+			})
+		})
+	}
+}
+
+// knowing is a handler that knows its newest group.
+type knowing struct {
+	api.TrackHandler
+	latest api.GroupSequence
+	has    bool
+}
+
+func (k knowing) LatestGroup(api.TrackName) (api.GroupSequence, bool) { return k.latest, k.has }

@@ -91,13 +91,15 @@ func (s *Session) config(m *message.SubscribeParams) api.SubscribeConfig {
 	return c
 }
 
-// latest is the newest group of a track; GroupLatest while there is none.
+// latest is the newest group of a track; while there is none, 0, or GroupLatest
+// for handlers that know of it.
 func latest(b *api.Publication, name api.TrackName) api.GroupSequence {
-	newest := b.Latest
-	if h, ok := b.Handler().(api.LatestHandler); ok {
-		newest = h.LatestGroup
+	h, ok := b.Handler().(api.LatestHandler)
+	if !ok {
+		seq, _ := b.Latest(name)
+		return seq
 	}
-	if seq, ok := newest(name); ok {
+	if seq, ok := h.LatestGroup(name); ok {
 		return seq
 	}
 	return api.GroupLatest
