@@ -232,9 +232,9 @@ type TrackWriter interface {
 // An OriginHandler is a [TrackHandler] that passes on what a session has
 // announced. Its broadcasts are not announced back to that session. When their
 // publication ends, no more subscriptions come, but those that are served live
-// on until the origin ends them, or its session does: a publisher may withdraw
-// a broadcast whose last groups are still under way.
+// on until the handler ends them: a publisher may withdraw a broadcast whose
+// last groups are still under way.
 type OriginHandler interface {
-	// Origin is the session that the tracks come from.
+	// Origin is the session that the tracks come from now; nil is none.
 	Origin() Session
 }

@@ -474,3 +474,26 @@ func TestAuthorize(t *testing.T) {
 		})
 	}
 }
+
+// TestRefusalFromDial has Dial itself fail when it waits for the server's word.
+func TestRefusalFromDial(t *testing.T) {
+	for _, v := range []api.Version{api.Lite05, api.Lite06} {
+		t.Run(string(v), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := moqtest.NewUnstartedServer(api.NewTrackMux())
+				server.Config.Authorize = func(context.Context, api.SessionState) (*api.TrackMux, error) {
+					return nil, api.ErrUnauthorized
+				}
+				server.Start()
+				defer server.Close()
+				c := server.Client()
+				c.Config = &api.Config{Versions: []api.Version{v}, WaitForSetup: true}
+				_, err := c.Dial(t.Context(), server.URL, api.NewTrackMux())
+				var failed *api.DialError
+				if !errors.Is(err, api.ErrUnauthorized) || !errors.As(err, &failed) || failed.Phase != api.PhaseSetup {
+					t.Errorf("%v, want ErrUnauthorized in phase setup", err)
+				}
+			})
+		})
+	}
+}

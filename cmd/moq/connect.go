@@ -86,6 +86,42 @@ func (o *options) dial(ctx context.Context, c *impl.Client, url string, mux *api
 	return s, err
 }
 
+// reach connects to a server, to subscribe, and waits until it announces path.
+func (o *options) reach(ctx context.Context, c *impl.Client, url string, path api.BroadcastPath) (api.Session, error) {
+	session, err := o.dial(ctx, c, url, api.NewTrackMux())
+	if err != nil {
+		return nil, err
+	}
+	return session, o.awaitBroadcasts(ctx, session, string(path), path)
+}
+
+// awaitBroadcasts waits until all paths, which are below prefix, are announced.
+func (o *options) awaitBroadcasts(ctx context.Context, session api.Session, prefix string, paths ...api.BroadcastPath) error {
+	missing := make(map[api.BroadcastPath]bool)
+	for _, path := range paths {
+		missing[path] = true
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout{o, fmt.Sprintf("nobody has announced %q", prefix)})
+	defer cancel()
+	announced, err := session.Announcements(ctx, prefix)
+	if err != nil {
+		return err
+	}
+	defer announced.Close()
+	for a, err := range api.Announcements(ctx, announced) {
+		if err != nil {
+			return err
+		}
+		if a.Status == api.AnnouncementActive {
+			delete(missing, a.Path)
+		}
+		if len(missing) == 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("the server ended its announcements before %q was one of them", prefix)
+}
+
 // errTimeout says what has not happened in time.
 type errTimeout struct {
 	o    *options

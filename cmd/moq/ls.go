@@ -24,7 +24,11 @@ func lsCommand(o *options) *cobra.Command {
 			if len(args) > 1 {
 				prefix = args[1]
 			}
-			return list(cmd.Context(), o, args[0], prefix, watch)
+			err := list(cmd.Context(), o, args[0], prefix, watch)
+			if watch && cmd.Context().Err() != nil {
+				return nil
+			}
+			return err
 		},
 	}
 	cmd.Flags().BoolVar(&watch, "watch", false, "go on with what comes and goes, until Ctrl-C")
@@ -55,7 +59,7 @@ func list(ctx context.Context, o *options, url, prefix string, watch bool) error
 		}
 		a, err := announced.Receive(bound)
 		switch {
-		case errors.Is(err, io.EOF) || watch && ctx.Err() != nil:
+		case errors.Is(err, io.EOF):
 			return nil
 		case err != nil:
 			return err

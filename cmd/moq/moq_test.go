@@ -53,12 +53,18 @@ func (b *buffer) String() string {
 // await waits until the output holds text.
 func (b *buffer) await(t *testing.T, text string) {
 	t.Helper()
+	b.awaitCount(t, text, 1)
+}
+
+// awaitCount waits until the output holds text so many times.
+func (b *buffer) awaitCount(t *testing.T, text string, count int) {
+	t.Helper()
 	timeout := time.After(20 * time.Second)
-	for !strings.Contains(b.String(), text) {
+	for strings.Count(b.String(), text) < count {
 		select {
 		case <-b.grew:
 		case <-timeout:
-			t.Fatalf("no %q in\n%s", text, b)
+			t.Fatalf("%q is not there %d times in\n%s", text, count, b)
 		}
 	}
 }

@@ -235,7 +235,7 @@ func (r *reorder) write(in received) error {
 		return r.out.gap(api.Gap{Start: in.seq, End: in.seq + 1, Err: in.err})
 	}
 	for i, f := range in.frames {
-		if err := r.out.frame(in.seq, i, f); err != nil {
+		if err := r.out.frame(in.seq, uint64(i), f); err != nil {
 			return err
 		}
 	}

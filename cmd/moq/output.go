@@ -15,33 +15,44 @@ import (
 func line(w io.Writer, v any) error { return json.NewEncoder(w).Encode(v) }
 
 // A progress tells how far a command is: in place on a terminal, now and then
-// in lines elsewhere, and not at all with --json.
+// in lines elsewhere, and with --json as objects, if it has any.
 type progress struct {
-	w        io.Writer
-	terminal bool
-	silent   bool
-	text     func() string
+	o      *options
+	often  time.Duration // on a terminal
+	every  time.Duration // elsewhere
+	text   func() string
+	object func() any // nil: nothing
 
-	stop chan struct{}
-	done sync.WaitGroup
+	terminal bool
+	stop     chan struct{}
+	done     sync.WaitGroup
 }
 
 // startProgress tells text until finish.
 func (o *options) startProgress(text func() string) *progress {
-	p := &progress{w: o.err, silent: o.json, text: text, stop: make(chan struct{})}
-	if f, ok := o.err.(*os.File); ok {
-		p.terminal = term.IsTerminal(int(f.Fd()))
-	}
-	if !p.silent {
-		p.done.Go(p.run)
-	}
+	p := o.progress(text)
+	p.start()
 	return p
 }
 
+func (o *options) progress(text func() string) *progress {
+	return &progress{o: o, often: 200 * time.Millisecond, every: 5 * time.Second, text: text}
+}
+
+func (p *progress) start() {
+	p.stop = make(chan struct{})
+	if f, ok := p.o.err.(*os.File); ok {
+		p.terminal = term.IsTerminal(int(f.Fd()))
+	}
+	if !p.o.json || p.object != nil {
+		p.done.Go(p.run)
+	}
+}
+
 func (p *progress) run() {
-	every := 5 * time.Second
-	if p.terminal {
-		every = 200 * time.Millisecond
+	every := p.every
+	if p.terminal && !p.o.json {
+		every = p.often
 	}
 	tick := time.NewTicker(every)
 	defer tick.Stop()
@@ -56,23 +67,29 @@ func (p *progress) run() {
 }
 
 func (p *progress) print() {
-	if p.terminal {
-		fmt.Fprintf(p.w, "\r\x1b[K%s", p.text())
-	} else {
-		fmt.Fprintln(p.w, p.text())
+	switch {
+	case p.o.json:
+		_ = line(p.o.out, p.object())
+	case p.terminal:
+		fmt.Fprintf(p.o.err, "\r\x1b[K%s", p.text())
+	default:
+		fmt.Fprintln(p.o.err, p.text())
 	}
 }
 
-// finish tells the last state, on a line of its own.
+// finish tells the last state, on a line of its own. What has objects comes to
+// an end of its own.
 func (p *progress) finish() {
 	close(p.stop)
 	p.done.Wait()
-	if p.silent {
+	if p.o.json {
 		return
 	}
-	p.print()
+	if p.object == nil {
+		p.print()
+	}
 	if p.terminal {
-		fmt.Fprintln(p.w)
+		fmt.Fprintln(p.o.err)
 	}
 }
 
@@ -87,4 +104,38 @@ func size(n int64) string {
 		value, prefix = value/unit, prefix+1
 	}
 	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[prefix])
+}
+
+// bitrate is a number of bits a second for people.
+func bitrate(n float64) string {
+	const unit = 1000
+	prefix := 0
+	for n >= unit && prefix < 4 {
+		n, prefix = n/unit, prefix+1
+	}
+	return fmt.Sprintf("%.1f %sbit/s", n, []string{"", "k", "M", "G", "T"}[prefix])
+}
+
+// micros are percentiles for programs.
+func micros(d *distribution) map[string]int64 {
+	return map[string]int64{
+		"p50": d.at(50).Microseconds(), "p90": d.at(90).Microseconds(),
+		"p99": d.at(99).Microseconds(), "max": d.at(100).Microseconds(),
+	}
+}
+
+// percentiles are percentiles for people.
+func percentiles(d *distribution) string {
+	at := func(percent float64) time.Duration { return round(d.at(percent)) }
+	return fmt.Sprintf("p50 %v, p90 %v, p99 %v, max %v", at(50), at(90), at(99), at(100))
+}
+
+// round keeps three digits or so.
+func round(d time.Duration) time.Duration {
+	for unit := time.Microsecond; unit < time.Second; unit *= 10 {
+		if d < 1000*unit {
+			return d.Round(unit)
+		}
+	}
+	return d.Round(time.Second)
 }

@@ -84,7 +84,7 @@ func (f pubFlags) validate() error {
 func (f pubFlags) open(ctx context.Context, o *options) (source, error) {
 	switch f.source {
 	case "-":
-		return newStream(ctx, o.in, f.chunk), nil
+		return newInput(ctx, o.in, f.chunk), nil
 	case "pattern":
 		return patternSource{f}, nil
 	}

@@ -90,7 +90,8 @@ server, whose certificate is fetched from it first.`,
 	f.StringVar(&o.ca, "ca", "", "trust the authorities in this PEM `file`")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long connecting, and waiting for what is asked for, may take")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log to standard error")
-	root.AddCommand(demoCommand(o), relayCommand(o), pubCommand(o), subCommand(o), lsCommand(o))
+	root.AddCommand(demoCommand(o), relayCommand(o), pubCommand(o), subCommand(o), fetchCommand(o),
+		lsCommand(o), probeCommand(o), benchCommand(o))
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }

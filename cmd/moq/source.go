@@ -116,118 +116,40 @@ func atEnd(err error) error {
 	return err
 }
 
-// stream is standard input: read once, from the first subscription on, and
-// given to all who are subscribed at the time. A subscriber that is slow holds
-// up the reading, so that nothing is lost.
-type stream struct {
-	ctx   context.Context
+// input is standard input, a line a frame, or in frames of chunk bytes.
+type input struct {
 	in    *bufio.Reader
 	chunk int
-
-	start sync.Once
-	mu    sync.Mutex
-	subs  map[chan piece]api.TrackWriter
-	ended bool
-	err   error
 }
 
-// A piece is a frame of a stream, and where it belongs.
-type piece struct {
-	group   api.GroupSequence
-	first   bool // of its group
-	last    bool // of its group
-	payload []byte
-}
-
-func newStream(ctx context.Context, in io.Reader, chunk int) *stream {
-	return &stream{ctx: ctx, in: bufio.NewReader(in), chunk: chunk, subs: make(map[chan piece]api.TrackWriter)}
-}
-
-func (s *stream) serve(w api.TrackWriter, counted *counters) error {
-	pieces := make(chan piece, 16)
-	s.mu.Lock()
-	if s.ended {
-		s.mu.Unlock()
-		return s.err
-	}
-	s.subs[pieces] = w
-	s.mu.Unlock()
-	defer s.leave(pieces)
+// newInput is the stream of standard input, read from the first subscription
+// on.
+func newInput(ctx context.Context, in io.Reader, chunk int) *stream {
+	s := &stream{ctx: ctx, produce: input{bufio.NewReader(in), chunk}.read}
 	// The reading is not waited for: it may block in a terminal for ever.
-	s.start.Do(func() { go s.read() })
-	var g api.GroupWriter
-	for {
-		select {
-		case p, ok := <-pieces:
-			if !ok {
-				return s.err
-			}
-			if err := s.write(w, &g, p, counted); err != nil {
-				return err
-			}
-		case <-w.Context().Done():
-			return context.Cause(w.Context())
-		case <-s.ctx.Done():
-			return nil
-		}
-	}
+	s.joined = sync.OnceFunc(func() { go s.run() })
+	return s
 }
 
-// write writes a piece; one that belongs to a group begun before the
-// subscription is left out.
-func (s *stream) write(w api.TrackWriter, g *api.GroupWriter, p piece, counted *counters) (err error) {
-	if p.first {
-		if *g, err = w.OpenGroupAt(w.Context(), p.group); err != nil {
-			return err
-		}
-		counted.groups.Add(1)
+func (s input) read(send func(piece)) error {
+	read := s.lines
+	if s.chunk > 0 {
+		read = s.chunks
 	}
-	if *g == nil {
-		return nil
-	}
-	if p.payload != nil {
-		if err := (*g).WriteFrame(api.Frame{Timestamp: now(), Payload: p.payload}); err != nil {
-			return err
-		}
-		counted.frame(len(p.payload))
-	}
-	if p.last {
-		return (*g).Close()
+	if err := atEnd(read(send)); err != nil {
+		return fmt.Errorf("standard input: %w", err)
 	}
 	return nil
 }
 
-func (s *stream) leave(pieces chan piece) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.subs, pieces)
-}
-
-// read reads the source to its end.
-func (s *stream) read() {
-	err := s.readLines()
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.ended = true
-	if err = atEnd(err); err != nil {
-		s.err = fmt.Errorf("standard input: %w", err)
-	}
-	for pieces := range s.subs {
-		close(pieces)
-	}
-}
-
-func (s *stream) readLines() error {
-	if s.chunk > 0 {
-		return s.readChunks()
-	}
+func (s input) lines(send func(piece)) error {
 	for seq := api.GroupSequence(0); ; seq++ {
 		text, err := s.in.ReadBytes('\n')
 		if len(text) > maxGroup {
 			return fmt.Errorf("a line of %d bytes: the most is %d; is --chunk what you mean?", len(text), maxGroup)
 		}
 		if len(text) > 0 {
-			s.send(piece{group: seq, first: true, last: true, payload: text})
+			send(piece{group: seq, first: true, last: true, payload: text})
 		}
 		if err != nil {
 			return err
@@ -235,7 +157,7 @@ func (s *stream) readLines() error {
 	}
 }
 
-func (s *stream) readChunks() error {
+func (s input) chunks(send func(piece)) error {
 	perGroup := max(maxGroup/s.chunk, 1)
 	for i := 0; ; i++ {
 		buf := make([]byte, s.chunk)
@@ -243,29 +165,12 @@ func (s *stream) readChunks() error {
 		seq := api.GroupSequence(i / perGroup)
 		first, last := i%perGroup == 0, i%perGroup == perGroup-1
 		if n > 0 {
-			s.send(piece{group: seq, first: first, last: last || err != nil, payload: buf[:n]})
+			send(piece{group: seq, first: first, last: last || err != nil, payload: buf[:n]})
 		} else if !first {
-			s.send(piece{group: seq, last: true})
+			send(piece{group: seq, last: true})
 		}
 		if err != nil {
 			return err
-		}
-	}
-}
-
-// send gives a piece to all subscribers, waiting for each.
-func (s *stream) send(p piece) {
-	s.mu.Lock()
-	subs := make(map[chan piece]api.TrackWriter, len(s.subs))
-	for pieces, w := range s.subs {
-		subs[pieces] = w
-	}
-	s.mu.Unlock()
-	for pieces, w := range subs {
-		select {
-		case pieces <- p:
-		case <-w.Context().Done():
-		case <-s.ctx.Done():
 		}
 	}
 }

@@ -82,11 +82,8 @@ func subscribe(ctx context.Context, o *options, flags subFlags, url string, path
 		return err
 	}
 	defer out.discard()
-	session, err := o.dial(ctx, client, url, api.NewTrackMux())
+	session, err := o.reach(ctx, client, url, path)
 	if err != nil {
-		return err
-	}
-	if err := o.awaitBroadcast(ctx, session, path); err != nil {
 		return err
 	}
 	track, err := o.open(ctx, session, path, name, config)
@@ -114,26 +111,6 @@ func subscribe(ctx context.Context, o *options, flags subFlags, url string, path
 	defer cancel()
 	_ = client.Shutdown(wait)
 	return nil
-}
-
-// awaitBroadcast waits until path is announced.
-func (o *options) awaitBroadcast(ctx context.Context, session api.Session, path api.BroadcastPath) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout{o, fmt.Sprintf("nobody has announced %q", string(path))})
-	defer cancel()
-	announced, err := session.Announcements(ctx, string(path))
-	if err != nil {
-		return err
-	}
-	defer announced.Close()
-	for a, err := range api.Announcements(ctx, announced) {
-		if err != nil {
-			return err
-		}
-		if a.Path == path && a.Status == api.AnnouncementActive {
-			return nil
-		}
-	}
-	return fmt.Errorf("the server ended its announcements before %q was one of them", string(path))
 }
 
 func (o *options) open(ctx context.Context, session api.Session, path api.BroadcastPath, name api.TrackName, c *api.SubscribeConfig) (api.TrackReader, error) {
@@ -174,7 +151,7 @@ func (s *sink) text() string {
 	return fmt.Sprintf("received %d groups, %d frames, %s", s.groups.Load(), s.frames.Load(), size(s.bytes.Load()))
 }
 
-func (s *sink) frame(group api.GroupSequence, index int, f api.Frame) error {
+func (s *sink) frame(group api.GroupSequence, index uint64, f api.Frame) error {
 	s.frames.Add(1)
 	s.bytes.Add(int64(len(f.Payload)))
 	if s.w != nil {
@@ -188,7 +165,7 @@ func (s *sink) frame(group api.GroupSequence, index int, f api.Frame) error {
 	sum := sha256.Sum256(f.Payload)
 	return line(s.o.out, struct {
 		Group     api.GroupSequence `json:"group"`
-		Frame     int               `json:"frame"`
+		Frame     uint64            `json:"frame"`
 		Size      int               `json:"size"`
 		SHA256    string            `json:"sha256"`
 		Timestamp uint64            `json:"timestamp"`

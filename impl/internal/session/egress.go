@@ -204,7 +204,7 @@ func (e *egress) take() *groupWriter {
 	if g == nil || !e.vacate(g) {
 		return nil
 	}
-	e.ready.pop()
+	g = e.ready.pop() // which making room may have changed
 	e.writing = append(e.writing, &slot{group: g, since: time.Now()})
 	e.held++
 	g.begunWriting = true

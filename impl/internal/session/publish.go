@@ -148,11 +148,11 @@ func newPublication(s *Session, st *stream, id uint64, b *api.Publication, req a
 	p.flow.init(s, wirePriority(req.Config.Priority), wirePriority(info.Priority))
 	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	stopSession := context.AfterFunc(s.ctx, func() { p.cancel(s.err()) })
-	life := b.Context()
-	if h, ok := b.Handler().(api.OriginHandler); ok {
-		life = h.Origin().Context()
+	stopBroadcast := func() bool { return true }
+	if _, passesOn := b.Handler().(api.OriginHandler); !passesOn {
+		life := b.Context()
+		stopBroadcast = context.AfterFunc(life, func() { p.cancel(context.Cause(life)) })
 	}
-	stopBroadcast := context.AfterFunc(life, func() { p.cancel(context.Cause(life)) })
 	context.AfterFunc(p.ctx, func() { stopSession(); stopBroadcast() })
 	return p
 }

@@ -159,13 +159,12 @@ func (s *Session) start() {
 		s.end(sessionError(context.Cause(s.conn.Context())))
 	})
 	if s.version.Setup {
-		s.spawn(s.sendSetup)
 		s.spawn(s.awaitSetup)
 	} else {
 		close(s.peerDone)
 	}
 	if s.opts.Authorize == nil {
-		close(s.ready)
+		s.letIn()
 	} else {
 		s.spawn(s.authorize)
 	}
@@ -305,6 +304,15 @@ func (s *Session) WaitForSetup(ctx context.Context) error {
 	}
 }
 
+// letIn begins to serve the peer. Our SETUP comes no earlier, so that who waits
+// for it learns of a refusal instead.
+func (s *Session) letIn() {
+	close(s.ready)
+	if s.version.Setup {
+		s.spawn(s.sendSetup)
+	}
+}
+
 // authorize asks the application whether the peer is welcome, once it has said
 // where it wants to.
 func (s *Session) authorize() {
@@ -333,7 +341,7 @@ func (s *Session) authorize() {
 			s.mux = a.mux
 			s.mu.Unlock()
 		}
-		close(s.ready)
+		s.letIn()
 	case <-s.ctx.Done():
 	}
 }

@@ -1,0 +1,221 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/transport/tlspin"
+)
+
+// A diagnosis is an error of a dial, with what else was found out and what to
+// try.
+type diagnosis struct {
+	err   error
+	found []string
+	try   string
+}
+
+func (d *diagnosis) Error() string { return d.err.Error() }
+
+// Unwrap returns the error of the dial.
+func (d *diagnosis) Unwrap() error { return d.err }
+
+// lines are what d says beside the error.
+func (d *diagnosis) lines() string {
+	var b strings.Builder
+	var failed *api.DialError
+	if errors.As(d.err, &failed) {
+		fmt.Fprintf(&b, "\nphase: %s", failed.Phase)
+	}
+	for _, found := range d.found {
+		fmt.Fprintf(&b, "\nfound: %s", found)
+	}
+	if d.try != "" {
+		fmt.Fprintf(&b, "\ntry:   %s", d.try)
+	}
+	return b.String()
+}
+
+// newDiagnosis finds out more about a dial that failed, within ctx.
+func newDiagnosis(ctx context.Context, o *options, rawURL string, err error) *diagnosis {
+	d := &diagnosis{err: err, found: []string{}, try: hint(err)}
+	u, parseErr := url.Parse(rawURL)
+	var failed *api.DialError
+	if parseErr != nil || !errors.As(err, &failed) || errors.Is(err, api.ErrUnauthorized) {
+		return d
+	}
+	switch failed.Phase {
+	case api.PhaseConnect:
+		d.askTCP(ctx, u)
+	case api.PhaseTLS:
+		d.askFingerprint(ctx, u)
+	case api.PhaseUpgrade, api.PhaseNegotiate:
+		d.askVersions(ctx, o, u)
+	}
+	return d
+}
+
+// askTCP tells by the TCP port of the same number whether the host is there.
+func (d *diagnosis) askTCP(ctx context.Context, u *url.URL) {
+	host := authority(u)
+	err := tryTCP(ctx, host)
+	fingerprint := ""
+	if err == nil {
+		fingerprint, _ = askFingerprint(ctx, host)
+	}
+	silent, open := timedOut(d.err), err == nil
+	switch {
+	case unreachable(d.err) || unreachable(err):
+	case fingerprint != "" && silent:
+		d.found = append(d.found, fmt.Sprintf("a MoQ server answers over TCP at %s, but nothing over UDP", host))
+		d.try = "UDP is blocked on the way: have firewalls let it pass, or use a network that does"
+	case open && silent:
+		d.found = append(d.found, fmt.Sprintf("%s takes TCP connections, but nothing answers over UDP", host))
+		d.try = "is this a server of MoQ (or HTTP/3)? If so, UDP is blocked on the way"
+	case open:
+		d.found = append(d.found, fmt.Sprintf("%s takes TCP connections, but nothing listens on the UDP port", host))
+		d.try = "is this a server of MoQ (or HTTP/3), and the port that it has for QUIC?"
+	case silent && errors.Is(err, syscall.ECONNREFUSED):
+		d.found = append(d.found, fmt.Sprintf("%s refuses TCP connections: the host is up", host))
+		d.try = "is the server up, and is this its port? If so, UDP is blocked on the way"
+	case silent:
+		d.found = append(d.found, fmt.Sprintf("%s does not answer over TCP either", host))
+		d.try = "is the host up, and its address right? A firewall may drop all that is sent to it"
+	}
+}
+
+// askFingerprint asks the server for the certificate that it says it has.
+func (d *diagnosis) askFingerprint(ctx context.Context, u *url.URL) {
+	if fingerprint, err := askFingerprint(ctx, authority(u)); err == nil {
+		d.found = append(d.found, "the server says, without proof, that its certificate's fingerprint is "+fingerprint)
+	}
+}
+
+// askVersions dials with each version alone, over both transports.
+func (d *diagnosis) askVersions(ctx context.Context, o *options, u *url.URL) {
+	other := *u
+	other.Scheme = "https"
+	if u.Scheme != "moqt" && u.Scheme != "moql" {
+		other.Scheme = "moqt"
+	}
+	if here := o.spoken(ctx, u); len(here) > 0 {
+		d.found = append(d.found, fmt.Sprintf("over this transport the server speaks %s", strings.Join(here, ", ")))
+		d.try = "drop --version-only, or ask for one of these"
+	}
+	if there := o.spoken(ctx, &other); len(there) > 0 {
+		d.found = append(d.found, fmt.Sprintf("over %s:// the server speaks %s", other.Scheme, strings.Join(there, ", ")))
+		if len(d.found) == 1 {
+			d.try = fmt.Sprintf("use %s:// in the URL, with one of these versions", other.Scheme)
+		}
+	}
+	if len(d.found) == 0 {
+		d.found = append(d.found, fmt.Sprintf("the server completes no handshake with any of %v, neither here nor over %s://", api.Versions(), other.Scheme))
+		d.try = "is this a server of MoQ, and of a version as new as moq-lite-03?"
+	}
+}
+
+// spoken are the versions that a server speaks, as far as it says in time.
+func (o *options) spoken(ctx context.Context, u *url.URL) (names []string) {
+	spoken := make([]bool, len(api.Versions()))
+	var dialling sync.WaitGroup
+	for i, v := range api.Versions() {
+		dialling.Go(func() {
+			client, err := o.client()
+			if err != nil {
+				return
+			}
+			defer client.Close()
+			client.Config.Versions = []api.Version{v}
+			_, err = client.Dial(ctx, u.String(), api.NewTrackMux())
+			spoken[i] = err == nil || errors.Is(err, api.ErrUnauthorized)
+		})
+	}
+	dialling.Wait()
+	for i, v := range api.Versions() {
+		if spoken[i] {
+			names = append(names, string(v))
+		}
+	}
+	return names
+}
+
+// authority is the host and port that a URL leads to.
+func authority(u *url.URL) string {
+	port := u.Port()
+	switch {
+	case port == "" && u.Scheme == "http":
+		port = "80"
+	case port == "":
+		port = "443"
+	}
+	return net.JoinHostPort(u.Hostname(), port)
+}
+
+// tryTCP connects, for no other purpose.
+func tryTCP(ctx context.Context, host string) error {
+	ctx, cancel := context.WithTimeout(ctx, reportIn)
+	defer cancel()
+	var d net.Dialer
+	c, err := d.DialContext(ctx, "tcp", host)
+	if err == nil {
+		c.Close()
+	}
+	return err
+}
+
+// askFingerprint asks for a development server's fingerprint, which comes back
+// empty if what answers is something else.
+func askFingerprint(ctx context.Context, host string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, reportIn)
+	defer cancel()
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+"/certificate.sha256", nil)
+	if err != nil {
+		return "", err
+	}
+	client := &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return "", err
+	}
+	defer response.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(response.Body, 256))
+	if err != nil {
+		return "", err
+	}
+	if _, err := tlspin.Parse(string(body)); err != nil {
+		return "", err
+	}
+	return strings.TrimSpace(string(body)), nil
+}
+
+// timedOut says that nothing was heard.
+func timedOut(err error) bool {
+	var timeout interface{ Timeout() bool }
+	return errors.As(err, &timeout) && timeout.Timeout()
+}
+
+func unreachable(err error) bool {
+	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH)
+}
+
+// clean is a URL without what may be secret.
+func clean(rawURL string) string {
+	u, err := url.Parse(rawURL)
+	if err != nil {
+		return "(malformed)"
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return u.String()
+}

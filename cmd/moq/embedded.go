@@ -1,0 +1,56 @@
+package main
+
+import (
+	"crypto/tls"
+	"sync"
+
+	"github.com/moqlite/moqlite/impl"
+	"github.com/moqlite/moqlite/impl/devcert"
+	"github.com/moqlite/moqlite/impl/relay"
+	"github.com/moqlite/moqlite/transport/tlspin"
+)
+
+// An embedded relay runs in this process, on the loopback interface.
+type embedded struct {
+	o      *options
+	addr   string
+	trust  *tls.Config
+	server *impl.Server
+	served sync.WaitGroup
+}
+
+// embed starts a relay.
+func (o *options) embed() (*embedded, error) {
+	config, err := o.config()
+	if err != nil {
+		return nil, err
+	}
+	cert, err := devcert.New()
+	if err != nil {
+		return nil, err
+	}
+	r := relay.New()
+	r.Logger = o.logger()
+	e := &embedded{o: o, trust: tlspin.Config(nil, devcert.Fingerprint(cert)), server: &impl.Server{
+		Addr:      "127.0.0.1:0",
+		TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}},
+		Config:    config, Logger: o.logger(), Mux: r.Mux(), Handler: r.Handler,
+	}}
+	addr, err := e.server.Listen()
+	if err != nil {
+		return nil, err
+	}
+	e.addr = addr.String()
+	e.served.Go(func() { _ = e.server.ListenAndServe() })
+	return e, nil
+}
+
+// client is a client that trusts the relay.
+func (e *embedded) client() (*impl.Client, error) {
+	return &impl.Client{TLSConfig: e.trust, Config: e.server.Config, Logger: e.o.logger()}, nil
+}
+
+func (e *embedded) close() {
+	_ = e.server.Close()
+	e.served.Wait()
+}

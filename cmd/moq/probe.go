@@ -1,0 +1,292 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl"
+)
+
+// reportIn is how long the peer may take to let us in, to tell its estimate,
+// and to take a TCP connection.
+const reportIn = time.Second
+
+type probeFlags struct {
+	watch    bool
+	interval time.Duration
+}
+
+func probeCommand(o *options) *cobra.Command {
+	var flags probeFlags
+	cmd := &cobra.Command{
+		Use:   "probe URL",
+		Short: "Tell how a server is reached, or why it is not",
+		Long: `Connect to a server and tell what was negotiated with it, and what the path to
+it is like. The bitrate is the server's estimate of what it can send to us if
+it tells that, and else ours of what we can send to it.
+
+When that fails, tell in which phase (resolve, connect, tls, upgrade, negotiate
+or setup), what else was found out, and what to try. Two thirds of --timeout
+are for connecting, the rest is for finding out.`,
+		Example: `  moq probe http://127.0.0.1:4443
+  moq probe https://relay.example.com/?jwt=TOKEN --watch --interval 5s
+  moq probe moqt://127.0.0.1:4443 --version-only moq-lite-04 --json --insecure`,
+		Args: exactly(1, "probe takes a URL"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if flags.interval <= 0 {
+				return usage("--interval %v: it is more than 0", flags.interval)
+			}
+			return probe(cmd.Context(), o, flags, args[0])
+		},
+	}
+	cmd.Flags().BoolVar(&flags.watch, "watch", false, "go on telling what the path is like, until Ctrl-C")
+	cmd.Flags().DurationVar(&flags.interval, "interval", time.Second, "the time from one line to the next, with --watch")
+	return cmd
+}
+
+func probe(ctx context.Context, o *options, flags probeFlags, url string) error {
+	client, err := o.prober()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	bounded, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	p, err := o.probed(bounded, client, url)
+	if err != nil {
+		if ctx.Err() != nil {
+			return err
+		}
+		return o.printFailure(newDiagnosis(bounded, o, url, err))
+	}
+	p.follow(ctx, bounded)
+	if err := o.printProbe(p); err != nil || !flags.watch {
+		return err
+	}
+	return o.watchProbe(ctx, p, flags.interval)
+}
+
+// prober is a client that learns of a refusal from its dial.
+func (o *options) prober() (*impl.Client, error) {
+	client, err := o.client()
+	if err != nil {
+		return nil, err
+	}
+	client.Config.WaitForSetup = true
+	return client, nil
+}
+
+// probed dials and returns a session that the server has let in. It leaves some
+// of ctx's time.
+func (o *options) probed(ctx context.Context, c *impl.Client, url string) (*probed, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.timeout*2/3)
+	defer cancel()
+	begun := time.Now()
+	session, err := c.Dial(ctx, url, api.NewTrackMux())
+	if err != nil {
+		return nil, err
+	}
+	p := &probed{Session: session, took: time.Since(begun)}
+	// A server may refuse after its SETUP, and old versions have none: an answer
+	// tells that it lets us in.
+	ctx, cancel = context.WithTimeout(ctx, reportIn)
+	defer cancel()
+	announced, err := session.Announcements(ctx, "")
+	if err == nil {
+		_, err = announced.Receive(ctx)
+		announced.Close()
+	}
+	if err != nil {
+		// Streams may be refused just before the session is.
+		select {
+		case <-session.Context().Done():
+		case <-ctx.Done():
+		}
+	}
+	if session.Context().Err() != nil {
+		return nil, &api.DialError{
+			URL: clean(url), Transport: session.State().Transport, Phase: api.PhaseSetup, Err: context.Cause(session.Context()),
+		}
+	}
+	return p, nil
+}
+
+// A probed session is what probe tells of.
+type probed struct {
+	api.Session
+	took   time.Duration               // to connect
+	report atomic.Pointer[api.Bitrate] // the peer's newest estimate; nil without
+}
+
+// hasSetup says that the server has said what it is.
+func (p *probed) hasSetup() bool {
+	v := p.State().Version
+	return v != api.Lite03 && v != api.Lite04
+}
+
+// follow keeps the peer's newest estimate, until ctx ends or there are no more.
+// It returns when there is one, or when that takes long.
+func (p *probed) follow(ctx, bounded context.Context) {
+	bounded, cancel := context.WithTimeout(bounded, reportIn)
+	defer cancel()
+	reader, err := p.Probe(bounded)
+	if err != nil {
+		return
+	}
+	first, err := reader.Receive(bounded)
+	if err != nil {
+		reader.Close()
+		return
+	}
+	p.report.Store(&first)
+	go func() {
+		defer reader.Close()
+		for {
+			next, err := reader.Receive(ctx)
+			if err != nil {
+				return
+			}
+			p.report.Store(&next)
+		}
+	}()
+}
+
+// A path is what the path to the server is like.
+type path struct {
+	RTT      int64  `json:"rtt_us"`
+	MinRTT   int64  `json:"min_rtt_us"`
+	Bitrate  uint64 `json:"bits_per_second"`
+	Estimate string `json:"estimate"` // whose: peer, or own
+	Sent     uint64 `json:"packets_sent"`
+	Lost     uint64 `json:"packets_lost"`
+}
+
+func (p *probed) path() path {
+	stats := p.Stats()
+	is := path{
+		stats.RTT.Microseconds(), stats.MinRTT.Microseconds(),
+		stats.EstimatedBitrate, "own", stats.PacketsSent, stats.PacketsLost,
+	}
+	if report := p.report.Load(); report != nil && report.BitsPerSecond > 0 {
+		is.Bitrate, is.Estimate = report.BitsPerSecond, "peer"
+	}
+	return is
+}
+
+func (p path) String() string {
+	from := "to the server, by our estimate"
+	if p.Estimate == "peer" {
+		from = "from the server, by its estimate"
+	}
+	micros := func(n int64) time.Duration { return round(time.Duration(n) * time.Microsecond) }
+	return fmt.Sprintf("rtt          %v, at least %v\nbitrate      %s %s\n", micros(p.RTT), micros(p.MinRTT), bitrate(float64(p.Bitrate)), from)
+}
+
+// A setup is what the server says of itself, from moq-lite-05 on.
+type setup struct {
+	Hop   api.Hop `json:"hop"`
+	Cost  *uint64 `json:"cost,omitempty"`
+	Probe uint64  `json:"probe"`
+}
+
+func (s setup) String() string {
+	probe := "does not tell its estimates"
+	if s.Probe > 0 {
+		probe = fmt.Sprintf("tells its estimates (probe level %d)", s.Probe)
+	}
+	cost := ""
+	if s.Cost != nil {
+		cost = fmt.Sprintf("costs %d, ", *s.Cost)
+	}
+	return fmt.Sprintf("peer         hop %d, %s%s\n", s.Hop, cost, probe)
+}
+
+// printProbe tells of a session.
+func (o *options) printProbe(p *probed) error {
+	state := p.State()
+	var peer *setup
+	if p.hasSetup() {
+		peer = &setup{state.Peer.Hop, state.Peer.Cost, state.Peer.Probe}
+	}
+	var expires time.Time
+	if state.TLS != nil && len(state.TLS.PeerCertificates) > 0 {
+		expires = state.TLS.PeerCertificates[0].NotAfter
+	}
+	if o.json {
+		return line(o.out, struct {
+			OK        bool        `json:"ok"`
+			Version   api.Version `json:"version"`
+			Transport string      `json:"transport"`
+			Local     string      `json:"local"`
+			Remote    string      `json:"remote"`
+			Took      int64       `json:"connect_us"`
+			Expires   time.Time   `json:"certificate_expires,omitzero"`
+			path
+			Peer *setup `json:"peer,omitempty"`
+		}{true, state.Version, state.Transport, fmt.Sprint(state.Local), fmt.Sprint(state.Remote), p.took.Microseconds(), expires, p.path(), peer})
+	}
+	text := fmt.Sprintf("version      %s\ntransport    %s\naddresses    %v to %v\nconnected    in %v\n%v",
+		state.Version, state.Transport, state.Local, state.Remote, round(p.took), p.path())
+	if !expires.IsZero() {
+		text += fmt.Sprintf("certificate  valid until %s\n", expires.Format(time.DateTime+" MST"))
+	}
+	if peer != nil {
+		text += peer.String()
+	}
+	_, err := io.WriteString(o.out, text)
+	return err
+}
+
+// watchProbe goes on telling what the path is like.
+func (o *options) watchProbe(ctx context.Context, p *probed, interval time.Duration) error {
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-p.Context().Done():
+			return context.Cause(p.Context())
+		case <-ctx.Done():
+			return nil
+		}
+		if err := o.printPath(p.path()); err != nil {
+			return err
+		}
+	}
+}
+
+func (o *options) printPath(is path) error {
+	if o.json {
+		return line(o.out, is)
+	}
+	_, err := fmt.Fprintf(o.out, "%v, %s (%s), lost %d of %d packets\n",
+		round(time.Duration(is.RTT)*time.Microsecond), bitrate(float64(is.Bitrate)), is.Estimate, is.Lost, is.Sent)
+	return err
+}
+
+// printFailure tells of a dial that failed, and returns its error.
+func (o *options) printFailure(d *diagnosis) error {
+	if !o.json {
+		return d
+	}
+	var failed *api.DialError
+	object := struct {
+		OK        bool     `json:"ok"`
+		Phase     string   `json:"phase"`
+		Transport string   `json:"transport"`
+		Error     string   `json:"error"`
+		Found     []string `json:"found"`
+		Try       string   `json:"try"`
+	}{Error: d.err.Error(), Found: d.found, Try: d.try}
+	if errors.As(d.err, &failed) {
+		object.Phase, object.Transport = failed.Phase, failed.Transport
+	}
+	return errors.Join(line(o.out, object), d.err)
+}

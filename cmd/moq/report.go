@@ -1,0 +1,123 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// A sample is what had come until a moment, or from one to the next.
+type sample struct {
+	at      time.Duration // since the beginning
+	frames  int64
+	bytes   int64
+	latency *distribution
+}
+
+func (l *load) sample() sample {
+	return sample{time.Since(l.begun), l.got.frames.Load(), l.got.bytes.Load(), l.latency.snapshot()}
+}
+
+func (s sample) since(earlier sample) sample {
+	return sample{s.at - earlier.at, s.frames - earlier.frames, s.bytes - earlier.bytes, s.latency.since(earlier.latency)}
+}
+
+func (s sample) framesPerSecond() float64 { return float64(s.frames) / s.at.Seconds() }
+
+func (s sample) bitsPerSecond() float64 { return float64(s.bytes) * 8 / s.at.Seconds() }
+
+// next is what has come since the last call.
+func (l *load) next() sample {
+	now := l.sample()
+	defer func() { l.last = now }()
+	return now.since(l.last)
+}
+
+// live tells for people what came in the last second.
+func (l *load) live() string {
+	s := l.next()
+	var lost string
+	if n := l.gaps(); n > 0 {
+		lost = fmt.Sprintf(", lost %d groups", n)
+	}
+	return fmt.Sprintf("%3.0f s: %.0f frames/s, %s, %s%s",
+		l.last.at.Seconds(), s.framesPerSecond(), bitrate(s.bitsPerSecond()), percentiles(s.latency), lost)
+}
+
+// object is live for programs.
+func (l *load) object() any {
+	s := l.next()
+	return map[string]any{
+		"seconds": seconds(l.last.at), "frames_received": s.frames, "bytes": s.bytes,
+		"frames_per_second": int64(s.framesPerSecond()), "bits_per_second": int64(s.bitsPerSecond()),
+		"groups_lost": l.gaps(), "latency_us": micros(s.latency),
+	}
+}
+
+// seconds is d to the millisecond.
+func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
+
+// A result is what came of a load in the end. A frame that was sent once is
+// expected in every session.
+type result struct {
+	sample
+	sent                       int64
+	expectedFrames, framesLost int64
+	expectedGroups, groups     int64
+}
+
+func (l *load) result() result {
+	r := result{sample: l.sample(), groups: l.got.groups.Load()}
+	r.at = max(l.took, time.Millisecond)
+	r.expectedFrames, r.expectedGroups = l.expected()
+	r.sent = r.expectedFrames / int64(l.sessions)
+	r.framesLost = r.expectedFrames - r.frames
+	return r
+}
+
+// summary is the object of --json at the end.
+func (l *load) summary() map[string]any {
+	r := l.result()
+	return map[string]any{
+		"done": true, "version": l.state.Version, "transport": l.state.Transport,
+		"sessions": l.sessions, "broadcasts": len(l.paths), "subscriptions": l.subscriptions(), "seconds": seconds(r.at),
+		"frames_sent": r.sent, "frames_expected": r.expectedFrames, "frames_received": r.frames, "frames_lost": r.framesLost,
+		"groups_sent": r.expectedGroups / int64(l.sessions), "groups_received": r.groups, "groups_lost": r.expectedGroups - r.groups,
+		"bytes": r.bytes, "frames_per_second": int64(r.framesPerSecond()), "bits_per_second": int64(r.bitsPerSecond()),
+		"latency_us": micros(r.latency),
+	}
+}
+
+// summaryText is summary for people.
+func (l *load) summaryText() string {
+	r := l.result()
+	percent := 0.0
+	if r.expectedFrames > 0 {
+		percent = 100 * float64(r.framesLost) / float64(r.expectedFrames)
+	}
+	return fmt.Sprintf(`publishers → relay → subscribers, %s over %s: %s
+frames   %d sent, %d of %d received, %d lost (%.3g %%)
+groups   %d of %d received whole
+payload  %s in %v: %.0f frames/s, %s
+latency  %s
+`, l.state.Version, l.state.Transport, l.name(), r.sent, r.frames, r.expectedFrames, r.framesLost, percent,
+		r.groups, r.expectedGroups, size(r.bytes), round(r.at), r.framesPerSecond(), bitrate(r.bitsPerSecond()), percentiles(r.latency))
+}
+
+// name is what a load is made of.
+func (l *load) name() string {
+	var b strings.Builder
+	for _, part := range []struct {
+		n    int
+		what string
+	}{{l.sessions, "session"}, {len(l.paths), "broadcast"}, {l.tracks, "subscription"}} {
+		if b.Len() > 0 {
+			b.WriteString(" × ")
+		}
+		fmt.Fprintf(&b, "%d %s", part.n, part.what)
+		if part.n != 1 {
+			b.WriteString("s")
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,114 @@
+package live
+
+import (
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// A cache holds the groups of a track, in order of their numbers. It is
+// guarded by the track's lock.
+type cache struct {
+	groups []*group
+	bytes  int64             // all that is held
+	floor  api.GroupSequence // one above the highest evicted
+
+	scale  uint64 // of the timestamps, per second
+	began  time.Time
+	newest *group // of those that have a frame
+	latest uint64 // its newest timestamp
+}
+
+func (c *cache) init(info *api.TrackInfo) {
+	c.scale = info.Timescale
+	if c.scale == 0 {
+		c.scale = defaultTimescale
+	}
+	c.began = time.Now()
+}
+
+// find is where a group of a number is, or would be.
+func (c *cache) find(seq api.GroupSequence) (i int, found bool) {
+	return slices.BinarySearchFunc(c.groups, seq, func(g *group, seq api.GroupSequence) int {
+		switch {
+		case g.seq < seq:
+			return -1
+		case g.seq > seq:
+			return 1
+		default:
+			return 0
+		}
+	})
+}
+
+// from are the groups from a number on.
+func (c *cache) from(seq api.GroupSequence) []*group {
+	i, _ := c.find(seq)
+	return c.groups[i:]
+}
+
+// last is the newest group, or nil.
+func (c *cache) last() *group {
+	if len(c.groups) == 0 {
+		return nil
+	}
+	return c.groups[len(c.groups)-1]
+}
+
+// insert puts a new group in.
+func (c *cache) insert(g *group) error {
+	i, found := c.find(g.seq)
+	if found {
+		return errors.New("it was opened before")
+	}
+	if g.seq < c.floor {
+		return &api.StreamError{Code: api.StreamEvicted}
+	}
+	c.groups = slices.Insert(c.groups, i, g)
+	c.bytes += g.held
+	return nil
+}
+
+// take counts n bytes more for a group. It reports whether others were evicted
+// for them.
+func (c *cache) take(g *group, n int64, limits *Limits) (evicted bool) {
+	g.held += n
+	g.touched = time.Now()
+	c.bytes += n
+	return c.evict(limits, g.touched)
+}
+
+// release lets go of what a group holds, for the group to fail.
+func (c *cache) release(g *group) {
+	g.released = true
+	c.bytes -= g.held - groupCost
+	g.held = groupCost
+}
+
+// evict lets go of the oldest groups that are beyond the limits.
+func (c *cache) evict(limits *Limits, now time.Time) (evicted bool) {
+	for len(c.groups) > 1 {
+		oldest := c.groups[0]
+		if c.bytes <= limits.Bytes && now.Sub(oldest.touched) <= limits.Age {
+			break
+		}
+		c.groups[0] = nil
+		c.groups = c.groups[1:]
+		c.bytes -= oldest.held
+		c.floor = oldest.seq + 1
+		oldest.released, oldest.evicted, evicted = true, true, true
+		oldest.fail(api.StreamEvicted, &api.StreamError{Code: api.StreamEvicted})
+	}
+	return evicted
+}
+
+// clear fails all groups, and lets go of them.
+func (c *cache) clear(code api.StreamErrorCode, err error) {
+	for _, g := range c.groups {
+		g.released, g.evicted = true, true
+		g.fail(code, err)
+	}
+	c.groups, c.newest, c.bytes = nil, nil, 0
+}

@@ -1,0 +1,87 @@
+package live
+
+import (
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// A Demand is what the subscribers of a track want, taken together: who fills
+// the track from elsewhere needs no more than one subscription for all.
+type Demand struct {
+	// Subscribers is how many there are.
+	Subscribers int
+
+	// Config has the highest priority, the largest MaxLatency, the lowest
+	// StartGroup, and the highest EndGroup; frames are not bounded. It is zero
+	// without subscribers.
+	Config api.SubscribeConfig
+}
+
+// Demand returns what is wanted now, and a channel that is closed when that
+// may have changed:
+//
+//	for {
+//		demand, changed := track.Demand()
+//		… // subscribe, update, or unsubscribe
+//		<-changed // or the end of the subscription
+//	}
+func (t *Track) Demand() (d Demand, changed <-chan struct{}) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.changed == nil {
+		t.changed = make(chan struct{})
+	}
+	for _, s := range t.subs {
+		d.add(s.config)
+	}
+	return d, t.changed
+}
+
+// demandChanged closes the channel that Demand has handed out. The lock is
+// held.
+func (t *Track) demandChanged() {
+	if t.changed != nil {
+		close(t.changed)
+		t.changed = nil
+	}
+}
+
+// CloseIdle aborts the track if nobody is subscribed, and reports whether it
+// has ended. A [Broadcast] then makes another by OnTrack for who comes next,
+// who is not turned away however close the two are.
+func (t *Track) CloseIdle() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if len(t.subs) == 0 && t.aborted == nil {
+		t.idle = true
+		t.abort(api.StreamCancelled)
+	}
+	return t.aborted != nil
+}
+
+// add takes in one subscriber more.
+func (d *Demand) add(c api.SubscribeConfig) {
+	c.StartFrame, c.EndFrame = 0, 0
+	d.Subscribers++
+	if d.Subscribers == 1 {
+		d.Config = c
+		return
+	}
+	all := &d.Config
+	all.Priority = max(all.Priority, c.Priority)
+	all.MaxLatency = largerLatency(all.MaxLatency, c.MaxLatency)
+	all.StartGroup = min(all.StartGroup, c.StartGroup)
+	if all.EndGroup = max(all.EndGroup, c.EndGroup); c.EndGroup == 0 || all.EndGroup == 0 {
+		all.EndGroup = 0
+	}
+}
+
+// largerLatency is the larger of two max latencies: 0 is the publisher's own,
+// which is the largest.
+func largerLatency(a, b time.Duration) time.Duration {
+	if a == 0 || b == 0 {
+		return 0
+	}
+	return max(a, b)
+}

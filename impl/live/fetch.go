@@ -1,0 +1,41 @@
+package live
+
+import (
+	"context"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// fetch answers a fetch from what the track holds, while it is being written.
+// It reports false, having done nothing, when the group is not at hand.
+func (t *Track) fetch(w api.GroupWriter, req *api.FetchRequest) bool {
+	t.mu.Lock()
+	i, found := t.cache.find(req.Group)
+	var g *group
+	if found {
+		g = t.cache.groups[i]
+	}
+	t.mu.Unlock()
+	if g == nil {
+		return false
+	}
+	r := &reader{group: g, w: w, start: req.StartFrame, end: req.EndFrame, whole: true}
+	stop := context.AfterFunc(w.Context(), func() { r.stop(context.Cause(w.Context())) })
+	defer stop()
+	r.run()
+	return true
+}
+
+// missing is why a group is not at hand.
+func (t *Track) missing(seq api.GroupSequence) api.StreamErrorCode {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case t.aborted != nil:
+		return api.ErrorCode(t.aborted)
+	case seq < t.cache.floor:
+		return api.StreamEvicted
+	default:
+		return api.StreamNotFound
+	}
+}

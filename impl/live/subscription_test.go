@@ -1,0 +1,329 @@
+package live_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/live"
+)
+
+func TestLateJoinerStartsAtTheNewest(t *testing.T) {
+	for name, c := range map[string]*api.SubscribeConfig{
+		"by default": nil,
+		"by name":    {StartGroup: api.GroupLatest},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inEachVersion(t, func(t *testing.T, b *live.Broadcast, s api.Session) {
+				track := b.Track("video", api.TrackInfo{})
+				put(t, track, "a", "b")
+				g := open(t, track, 3, "c", "d")
+				r := subscribe(t, s, c)
+				synctest.Wait()
+				fill(t, g, 3, "e")
+				_ = g.Close()
+				put(t, track, "f")
+				_ = b.Close()
+				if got, want := readAll(t, r), "2:c,d,e 3:f"; got != want {
+					t.Errorf("read %q, want %q", got, want)
+				}
+			})
+		})
+	}
+}
+
+func TestSubscriberOfAnEmptyTrackGetsAllThatComes(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, b *live.Broadcast, s api.Session) {
+		track := b.Track("video", api.TrackInfo{})
+		r := subscribe(t, s, nil)
+		synctest.Wait()
+		put(t, track, "a", "b", "c")
+		_ = b.Close()
+		if got, want := readAll(t, r), "0:a 1:b 2:c"; got != want {
+			t.Errorf("read %q, want %q", got, want)
+		}
+	})
+}
+
+func TestExplicitStart(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, b *live.Broadcast, s api.Session) {
+		track := b.Track("video", api.TrackInfo{})
+		put(t, track, "a", "b", "c", "d")
+		r := subscribe(t, s, &api.SubscribeConfig{StartGroup: 1})
+		synctest.Wait()
+		put(t, track, "e")
+		_ = b.Close()
+		if got, want := readAll(t, r), "1:b 2:c 3:d 4:e"; got != want {
+			t.Errorf("read %q, want %q", got, want)
+		}
+		if gaps := r.Gaps(); len(gaps) > 0 {
+			t.Errorf("gaps: %v", gaps)
+		}
+	})
+}
+
+func TestStartAheadOfTheTrack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := new(live.Broadcast)
+		track := b.Track("video", api.TrackInfo{})
+		put(t, track, "a")
+		s := serve(t, b, api.SubscribeConfig{StartGroup: 3})
+		put(t, track, "b", "c", "d", "e")
+		s.expect(t, "from 3", "3:d 4:e")
+		s.Update(api.SubscribeConfig{StartGroup: 1})
+		s.expect(t, "from 1", "1:b 2:c 3:d 4:e")
+		s.Update(api.SubscribeConfig{Priority: 3})
+		s.Update(api.SubscribeConfig{StartGroup: 6})
+		synctest.Wait()
+		put(t, track, "f", "g")
+		s.expect(t, "from 6", "1:b 2:c 3:d 4:e 6:g")
+		s.leave()
+		s.expectEnd(t, "left", nil)
+	})
+}
+
+// TestEndGroupPauses until the subscriber raises it, beyond the track's end
+// too.
+func TestEndGroupPauses(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, b *live.Broadcast, s api.Session) {
+		track := b.Track("video", api.TrackInfo{})
+		r := subscribe(t, s, &api.SubscribeConfig{EndGroup: 2})
+		synctest.Wait()
+		put(t, track, "a", "b", "c", "d", "e")
+		_ = b.Close()
+		first, second := accept(t, r), accept(t, r)
+		if got := readGroup(first) + readGroup(second); got != "ab" && got != "ba" {
+			t.Errorf("before the end: %q", got)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := r.AcceptGroup(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Fatalf("at the end: %v, want a pause", err)
+		}
+		if err := r.Update(&api.SubscribeConfig{EndGroup: 4}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if err := r.Update(&api.SubscribeConfig{}); err != nil {
+			t.Fatal(err)
+		}
+		if got, want := readAll(t, r), "2:c 3:d 4:e"; got != want {
+			t.Errorf("read %q, want %q", got, want)
+		}
+	})
+}
+
+// TestCutThrough has the bytes of a frame arrive before its last is written.
+func TestCutThrough(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, b *live.Broadcast, s api.Session) {
+		const size = 300 << 10
+		payload := bytes.Repeat([]byte("0123456789abcdef"), size/16)
+		track := b.Track("video", api.TrackInfo{})
+		r := subscribe(t, s, nil)
+		synctest.Wait()
+		g := open(t, track, 1, "first")
+		body, err := g.StartFrame(api.FrameHeader{Timestamp: 2, Size: size})
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := r.AcceptGroup(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f api.Frame
+		if err := in.ReadFrame(&f); err != nil || string(f.Payload) != "first" {
+			t.Fatalf("read %q, %v", f.Payload, err)
+		}
+		h, reader, err := in.NextFrame()
+		if err != nil || h.Size != size {
+			t.Fatalf("header %+v, %v", h, err)
+		}
+		for at := 0; at < size; at += 100 << 10 {
+			if _, err := body.Write(payload[at : at+100<<10]); err != nil {
+				t.Fatal(err)
+			}
+			got := make([]byte, 100<<10)
+			if _, err := io.ReadFull(reader, got); err != nil || !bytes.Equal(got, payload[at:at+100<<10]) {
+				t.Fatalf("piece at %d differs: %v", at, err)
+			}
+		}
+		_ = g.Close()
+		if err := in.ReadFrame(&f); err != io.EOF {
+			t.Errorf("after the last: %v", err)
+		}
+	})
+}
+
+// TestFramesAreKept whatever their sizes and however they were written, for
+// who reads along and for who comes later.
+func TestFramesAreKept(t *testing.T) {
+	sizes := []int{0, 1, 100, 5000, 4095, 4096, 70_000, 3, 200_000, 65_536, 0, 1}
+	synctest.Test(t, func(t *testing.T) {
+		b := new(live.Broadcast)
+		track := b.Track("video", api.TrackInfo{})
+		along := serve(t, b, api.SubscribeConfig{})
+		g := open(t, track, 0)
+		var want [][]byte
+		for i, size := range append(sizes, sizes...) {
+			payload := bytes.Repeat([]byte{byte('a' + i)}, size)
+			want = append(want, bytes.Clone(payload))
+			if i%3 == 0 {
+				body, err := g.StartFrame(api.FrameHeader{Timestamp: uint64(i), Size: uint64(size)})
+				if err != nil {
+					t.Fatal(err)
+				}
+				half, _ := body.Write(payload[:size/2])
+				_, _ = body.Write(payload[half:])
+			} else if err := g.WriteFrame(api.Frame{Timestamp: uint64(i), Payload: payload}); err != nil {
+				t.Fatal(err)
+			}
+			clear(payload)
+			if i%2 == 0 {
+				synctest.Wait()
+			}
+		}
+		_ = g.Close()
+		late := serve(t, b, api.SubscribeConfig{})
+		for who, s := range map[string]*subscriber{"along": along, "late": late} {
+			frames := s.Groups()[0].Frames()
+			if len(frames) != len(want) {
+				t.Fatalf("%s: %d frames, want %d", who, len(frames), len(want))
+			}
+			for i, f := range frames {
+				if f.Timestamp != uint64(i) || !bytes.Equal(f.Payload, want[i]) {
+					t.Errorf("%s: frame %d differs: timestamp %d, %d bytes, want %d", who, i, f.Timestamp, len(f.Payload), len(want[i]))
+				}
+			}
+			s.leave()
+		}
+	})
+}
+
+func TestResets(t *testing.T) {
+	const code = api.StreamApplication + 7
+	inEachVersion(t, func(t *testing.T, b *live.Broadcast, s api.Session) {
+		track := b.Track("video", api.TrackInfo{})
+		r := subscribe(t, s, nil)
+		synctest.Wait()
+		cancelled := open(t, track, 1, "a")
+		synctest.Wait()
+		cancelled.Cancel(code)
+		if got, want := readGroup(accept(t, r)), fmt.Sprintf("a,!%d", code); got != want {
+			t.Errorf("a cancelled group: %q, want %q", got, want)
+		}
+		short := open(t, track, 1)
+		body, _ := short.StartFrame(api.FrameHeader{Size: 3})
+		_, _ = body.Write([]byte("xy"))
+		synctest.Wait()
+		if err := short.Close(); err == nil {
+			t.Error("a short frame is closed in order")
+		}
+		if got, want := readGroup(accept(t, r)), fmt.Sprintf("!%d", api.StreamWrongSize); got != want {
+			t.Errorf("a short group: %q, want %q", got, want)
+		}
+		last := open(t, track, 1, "z")
+		g := accept(t, r)
+		if err := track.CloseWithError(code); err != nil {
+			t.Error(err)
+		}
+		if got := readGroup(g); !strings.HasSuffix(got, fmt.Sprintf("!%d", code)) {
+			t.Errorf("an open group of an aborted track: %q", got)
+		}
+		_, err := r.AcceptGroup(t.Context())
+		expectCode(t, "an aborted track", err, code)
+		expectCode(t, "its writer", last.WriteFrame(api.Frame{}), code)
+		expectCode(t, "its context", context.Cause(track.Context()), code)
+		expectCode(t, "its group's context", context.Cause(last.Context()), code)
+	})
+}
+
+// TestOutOfOrder has groups come in any order, as from a relay's publisher,
+// with first frames missing.
+func TestOutOfOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := new(live.Broadcast)
+		track := b.Track("video", api.TrackInfo{})
+		s := serve(t, b, api.SubscribeConfig{StartGroup: 2})
+		g7, g5 := openAt(t, track, 7, 7, "h"), openAt(t, track, 5, 5, "f")
+		g1 := openAt(t, track, 1, 1, "b")
+		g3, err := track.OpenGroupAt(t.Context(), 3)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := g3.SkipFrames(2); err != nil {
+			t.Error(err)
+		}
+		fill(t, g3, 3, "d2")
+		if err := g3.SkipFrames(1); err == nil {
+			t.Error("frames are skipped after the first")
+		}
+		if _, err := track.OpenGroupAt(t.Context(), 5); err == nil {
+			t.Error("group 5 is opened twice")
+		}
+		s.expect(t, "from 2", "3:d2,… 5:f,… 7:h,…")
+		for _, g := range []api.GroupWriter{g1, g3, g5, g7} {
+			_ = g.Close()
+		}
+		if g := open(t, track, 8, "i"); g.Sequence() != 8 {
+			t.Errorf("the next number is %d, want 8", g.Sequence())
+		} else {
+			_ = g.Close()
+		}
+		late := serve(t, b, api.SubscribeConfig{StartGroup: 1})
+		_ = track.Close()
+		for _, s := range []*subscriber{s, late} {
+			s.expectEnd(t, "the track's end", nil)
+		}
+		s.expect(t, "from 2", "3:d2 5:f 7:h 8:i")
+		late.expect(t, "from 1", "1:b 3:d2 5:f 7:h 8:i")
+	})
+}
+
+func TestEndWaitsForOpenGroups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := new(live.Broadcast)
+		track := b.Track("video", api.TrackInfo{})
+		g := open(t, track, 1, "a")
+		s := serve(t, b, api.SubscribeConfig{})
+		_ = b.Close()
+		if _, err := track.OpenGroup(t.Context()); !errors.Is(err, api.ErrClosed) {
+			t.Errorf("open after Close: %v", err)
+		}
+		if err := track.SendDatagram(api.Datagram{}); !errors.Is(err, api.ErrClosed) {
+			t.Errorf("datagram after Close: %v", err)
+		}
+		s.expectServed(t, "with a group open")
+		fill(t, g, 2, "b")
+		_ = g.Close()
+		s.expectEnd(t, "after it", nil)
+		s.expect(t, "all of it", "0:a,b")
+		late := serve(t, b, api.SubscribeConfig{})
+		late.expectEnd(t, "late", nil)
+		late.expect(t, "late", "0:a,b")
+	})
+}
+
+func TestLeaving(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := new(live.Broadcast)
+		track := b.Track("video", api.TrackInfo{})
+		open(t, track, 1, "a")
+		s := serve(t, b, api.SubscribeConfig{})
+		if n := track.Subscribers(); n != 1 {
+			t.Errorf("%d subscribers, want 1", n)
+		}
+		s.leave()
+		s.expectEnd(t, "left", nil)
+		s.expect(t, "its open group", fmt.Sprintf("0:a,!%d", api.StreamCancelled))
+		if n := track.Subscribers(); n != 0 {
+			t.Errorf("%d subscribers, want none", n)
+		}
+	})
+}

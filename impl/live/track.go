@@ -1,0 +1,284 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// A Track is a track that is written once and read by any number. It
+// implements [api.TrackSink]: groups and frames are appended whether or not
+// anyone listens, and no reader makes the writer wait. Groups may be opened in
+// any order and written at the same time, each by a goroutine of its own.
+//
+// A track that is not of a [Broadcast] is made by [NewTrack].
+type Track struct {
+	info   api.TrackInfo
+	limits Limits
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+
+	mu      sync.Mutex
+	cache   cache
+	next    api.GroupSequence // one above the highest taken
+	subs    []*subscription   // replaced, never changed
+	changed chan struct{}     // what Demand has handed out
+	ended   bool              // no more groups
+	aborted error             // everyone is reset
+	idle    bool              // by CloseIdle
+}
+
+var _ api.TrackSink = (*Track)(nil)
+
+// NewTrack returns an empty track. Zero fields of info are as in
+// [api.InfoHandler], those of limits are defaults.
+func NewTrack(info api.TrackInfo, limits Limits) *Track {
+	t := &Track{info: info, limits: limits.withDefaults(&info)}
+	t.ctx, t.cancel = context.WithCancelCause(context.Background())
+	t.cache.init(&info)
+	return t
+}
+
+// Info describes the track, as it was made.
+func (t *Track) Info() api.TrackInfo { return t.info }
+
+// Context implements [api.TrackSink]. It ends with Close and CloseWithError; a
+// track without subscribers lives on.
+func (t *Track) Context() context.Context { return t.ctx }
+
+// Latest is the newest group that is held; false when none is.
+func (t *Track) Latest() (api.GroupSequence, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if g := t.cache.last(); g != nil {
+		return g.seq, true
+	}
+	return 0, false
+}
+
+// Subscribers is how many subscriptions are served now.
+func (t *Track) Subscribers() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.subs)
+}
+
+// OpenGroup implements [api.TrackSink]. It does not block.
+func (t *Track) OpenGroup(ctx context.Context) (api.GroupWriter, error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("open group: %w", context.Cause(ctx))
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.open(t.next)
+}
+
+// OpenGroupAt implements [api.TrackSink]. It does not block. Numbers may come
+// in any order; below what has been evicted it is [api.ErrTooFarBehind].
+func (t *Track) OpenGroupAt(ctx context.Context, seq api.GroupSequence) (api.GroupWriter, error) {
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("open group %d: %w", seq, context.Cause(ctx))
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.open(seq)
+}
+
+// open opens a group. The lock is held.
+func (t *Track) open(seq api.GroupSequence) (api.GroupWriter, error) {
+	if err := t.usable(); err != nil {
+		return nil, fmt.Errorf("open group %d: %w", seq, err)
+	}
+	if seq > maxNumber {
+		return nil, fmt.Errorf("open group %d: the number is too high", seq)
+	}
+	g := newGroup(seq)
+	if err := t.cache.insert(g); err != nil {
+		return nil, fmt.Errorf("open group %d: %w", seq, err)
+	}
+	t.next = max(t.next, seq+1)
+	t.cache.evict(&t.limits, g.touched)
+	for _, s := range t.subs {
+		s.offer(g)
+	}
+	return &groupWriter{track: t, group: g}, nil
+}
+
+// usable is why no group may be opened, or nil. The lock is held.
+func (t *Track) usable() error {
+	switch {
+	case t.aborted != nil:
+		return t.aborted
+	case t.ended:
+		return api.ErrClosed
+	default:
+		return nil
+	}
+}
+
+// admit counts a frame that begins, and a chunk of some size for it.
+func (t *Track) admit(g *group, h *api.FrameHeader, chunk int) error {
+	t.mu.Lock()
+	first := !g.stamped
+	err := t.take(g, frameCost+int64(chunk), h.Size)
+	if err == nil {
+		t.cache.stamp(g, h.Timestamp)
+		if first {
+			t.wakeAll() // what is before g may be too old now
+		}
+	}
+	t.mu.Unlock()
+	return t.refuse(g, err)
+}
+
+// reserve counts a chunk of some size.
+func (t *Track) reserve(g *group, chunk int) error {
+	t.mu.Lock()
+	err := t.take(g, int64(chunk), 0)
+	t.mu.Unlock()
+	return t.refuse(g, err)
+}
+
+// take counts n bytes for a group, which is known to grow by ahead bytes. The
+// lock is held.
+func (t *Track) take(g *group, n int64, ahead uint64) error {
+	if g.released {
+		return nil // publishing fails, and says why
+	}
+	room := t.limits.GroupBytes - g.held
+	if n > room || ahead > uint64(max(room, 0)) {
+		return errGroupTooLarge
+	}
+	if t.cache.take(g, n, &t.limits) {
+		t.wakeAll()
+	}
+	return nil
+}
+
+var errGroupTooLarge = &api.StreamError{Code: api.StreamGroupTooLarge}
+
+// refuse resets a group that has become too large.
+func (t *Track) refuse(g *group, err error) error {
+	if err != nil {
+		t.reset(g, api.StreamGroupTooLarge, errGroupTooLarge)
+	}
+	return err
+}
+
+// reset resets a group for everyone: readers get code, the writer writerErr.
+func (t *Track) reset(g *group, code api.StreamErrorCode, writerErr error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !g.released {
+		t.cache.release(g)
+		g.fail(code, writerErr)
+	}
+}
+
+// wakeAll has the subscriptions look at the track. The lock is held.
+func (t *Track) wakeAll() {
+	for _, s := range t.subs {
+		wake(s.awake)
+	}
+}
+
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
+
+// SendDatagram implements [api.TrackSink]: it goes to all subscribers, and is
+// not kept for later ones. Number 0 cannot be told from the next one, so a
+// track that begins with a datagram begins with number 1.
+func (t *Track) SendDatagram(d api.Datagram) error {
+	if len(d.Payload) > maxDatagram {
+		return fmt.Errorf("datagram of %d bytes: %w", len(d.Payload), api.ErrDatagramTooLarge)
+	}
+	if d.Sequence > maxNumber || d.Timestamp > maxNumber {
+		return fmt.Errorf("datagram: number %d or timestamp %d is too high", d.Sequence, d.Timestamp)
+	}
+	t.mu.Lock()
+	if err := t.usable(); err != nil {
+		t.mu.Unlock()
+		return fmt.Errorf("datagram: %w", err)
+	}
+	if d.Sequence == 0 {
+		d.Sequence = max(t.next, 1)
+	}
+	t.next = max(t.next, d.Sequence+1)
+	subs := t.subs
+	t.mu.Unlock()
+	for _, s := range subs {
+		s.sendDatagram(d)
+	}
+	return nil
+}
+
+const maxDatagram = 1200
+
+// Close implements [api.TrackSink]. Groups that are open may be finished;
+// subscribers read them all, and then io.EOF. What the track holds stays at
+// hand for later subscribers and fetches.
+func (t *Track) Close() error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.ended = true
+	t.cancel(api.ErrClosed)
+	t.wakeAll()
+	return nil
+}
+
+// CloseWithError implements [api.TrackSink]. Open groups are reset with the
+// code, and what the track holds is let go. It may follow Close.
+func (t *Track) CloseWithError(code api.StreamErrorCode) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.abort(code)
+	return nil
+}
+
+// abort resets all. The lock is held.
+func (t *Track) abort(code api.StreamErrorCode) {
+	if t.aborted != nil {
+		return
+	}
+	err := &api.StreamError{Code: code}
+	t.ended, t.aborted = true, err
+	t.cancel(err)
+	t.cache.clear(code, err)
+	t.wakeAll()
+}
+
+func (t *Track) isAborted() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.aborted != nil
+}
+
+// join begins a subscription. It reports false when the track was closed for
+// want of one.
+func (t *Track) join(w api.TrackWriter) (*subscription, bool) {
+	s, config := newSubscription(t, w), w.Request().Config
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.idle {
+		return nil, false
+	}
+	s.begin(config)
+	t.subs = append(slices.Clone(t.subs), s)
+	t.demandChanged()
+	return s, true
+}
+
+// leave ends a subscription.
+func (t *Track) leave(s *subscription) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.subs = slices.DeleteFunc(slices.Clone(t.subs), func(other *subscription) bool { return other == s })
+	t.demandChanged()
+}

@@ -1,0 +1,199 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+const (
+	// maxChunk is the most that is taken ahead of the bytes that fill it.
+	maxChunk = 64 << 10
+
+	// maxSplit is the size from which a frame may stand in two chunks, rather
+	// than leave the rest of one empty.
+	maxSplit = 4 << 10
+
+	// maxNumber is the highest number and timestamp that can travel.
+	maxNumber = 1<<62 - 1
+)
+
+// groupWriter writes a group. It implements [api.GroupWriter].
+type groupWriter struct {
+	track *Track
+	group *group
+
+	// Of the writing goroutine.
+	tail   []byte // the last chunk
+	chunks int
+	stored int    // the capacity of all chunks
+	left   uint64 // of the frame that is being written
+}
+
+var _ api.GroupWriter = (*groupWriter)(nil)
+
+// Sequence implements [api.GroupWriter].
+func (w *groupWriter) Sequence() api.GroupSequence { return w.group.seq }
+
+// Context implements [api.GroupWriter].
+func (w *groupWriter) Context() context.Context { return w.group.life() }
+
+// WriteFrame implements [api.GroupWriter]. It waits for nobody.
+func (w *groupWriter) WriteFrame(f api.Frame) error {
+	n := len(f.Payload)
+	head := min(n, w.free())
+	if head < n && n < maxSplit {
+		head = 0
+	}
+	rest := n - head
+	start, err := w.begin(api.FrameHeader{Timestamp: f.Timestamp, Size: uint64(n)}, rest)
+	if err != nil {
+		return err
+	}
+	u := update{frame: &start, bytes: n}
+	if head > 0 {
+		w.tail = append(w.tail, f.Payload[:head]...)
+		u.tail = w.tail
+	}
+	if rest > 0 {
+		w.grow(rest)
+		w.tail = append(w.tail, f.Payload[head:]...)
+		u.fresh = w.tail
+		if head == 0 {
+			start.chunk, start.offset = w.chunks-1, 0
+		}
+	}
+	return w.group.publish(u)
+}
+
+// StartFrame implements [api.GroupWriter].
+func (w *groupWriter) StartFrame(h api.FrameHeader) (io.Writer, error) {
+	reserved := 0
+	if h.Size < maxSplit && int(h.Size) > w.free() {
+		reserved = int(h.Size)
+	}
+	start, err := w.begin(h, reserved)
+	if err != nil {
+		return nil, err
+	}
+	u := update{frame: &start}
+	if reserved > 0 {
+		w.grow(reserved)
+		u.fresh = w.tail
+		start.chunk, start.offset = w.chunks-1, 0
+	}
+	if err := w.group.publish(u); err != nil {
+		return nil, err
+	}
+	w.left = h.Size
+	return (*bodyWriter)(w), nil
+}
+
+// begin checks that a frame may begin, and counts it with what is to be grown
+// by for it. The frame is where the last chunk ends.
+func (w *groupWriter) begin(h api.FrameHeader, need int) (frame, error) {
+	if w.left > 0 && w.group.isOpen() {
+		return frame{}, w.short()
+	}
+	if h.Timestamp > maxNumber {
+		return frame{}, fmt.Errorf("group %d: timestamp %d is too high", w.group.seq, h.Timestamp)
+	}
+	if err := w.track.admit(w.group, &h, w.chunkFor(need)); err != nil {
+		return frame{}, fmt.Errorf("group %d: %w", w.group.seq, err)
+	}
+	return frame{timestamp: h.Timestamp, size: h.Size, chunk: max(w.chunks-1, 0), offset: len(w.tail)}, nil
+}
+
+func (w *groupWriter) free() int { return cap(w.tail) - len(w.tail) }
+
+// chunkFor is the size of the next chunk when it is to hold need bytes: chunks
+// grow with their group, so that a small one takes little more than it needs.
+func (w *groupWriter) chunkFor(need int) int {
+	if need == 0 {
+		return 0
+	}
+	return max(need, min(w.stored, maxChunk))
+}
+
+// grow adds a chunk that holds need bytes.
+func (w *groupWriter) grow(need int) {
+	size := w.chunkFor(need)
+	w.tail = make([]byte, 0, size)
+	w.chunks++
+	w.stored += size
+}
+
+// bodyWriter is a groupWriter that writes the payload of a frame.
+type bodyWriter groupWriter
+
+// Write implements [io.Writer].
+func (b *bodyWriter) Write(p []byte) (written int, err error) {
+	w := (*groupWriter)(b)
+	if uint64(len(p)) > w.left {
+		return 0, fmt.Errorf("group %d: %d bytes for a frame that lacks %d: %w", w.group.seq, len(p), w.left, io.ErrShortBuffer)
+	}
+	for len(p) > 0 {
+		n, err := w.writeSome(p)
+		if err != nil {
+			return written, err
+		}
+		written += n
+		p = p[n:]
+	}
+	return written, nil
+}
+
+// writeSome writes as much of p as one chunk takes.
+func (w *groupWriter) writeSome(p []byte) (int, error) {
+	fresh := w.free() == 0
+	if fresh {
+		need := int(min(w.left, maxChunk))
+		if err := w.track.reserve(w.group, w.chunkFor(need)); err != nil {
+			return 0, fmt.Errorf("group %d: %w", w.group.seq, err)
+		}
+		w.grow(need)
+	}
+	n := min(len(p), w.free())
+	w.tail = append(w.tail, p[:n]...)
+	w.left -= uint64(n)
+	u := update{bytes: n}
+	if fresh {
+		u.fresh = w.tail
+	} else {
+		u.tail = w.tail
+	}
+	return n, w.group.publish(u)
+}
+
+// short resets the group since its last frame has less than its size.
+func (w *groupWriter) short() error {
+	w.track.reset(w.group, api.StreamWrongSize, &api.StreamError{Code: api.StreamWrongSize})
+	return fmt.Errorf("group %d: the last frame is short by %d bytes, the group was reset", w.group.seq, w.left)
+}
+
+// SkipFrames implements [api.GroupWriter]. The group is reset as not found for
+// the subscribers who ask for a frame that is not here.
+func (w *groupWriter) SkipFrames(n uint64) error {
+	if n == 0 {
+		return nil
+	}
+	return w.group.skip(n)
+}
+
+// Close implements [api.GroupWriter].
+func (w *groupWriter) Close() error {
+	if w.left > 0 && w.group.isOpen() {
+		return w.short()
+	}
+	return w.group.finish()
+}
+
+// Cancel implements [api.GroupWriter]. After Close it does nothing: the group
+// is complete.
+func (w *groupWriter) Cancel(code api.StreamErrorCode) {
+	if w.group.isOpen() {
+		w.track.reset(w.group, code, api.ErrClosed)
+	}
+}
