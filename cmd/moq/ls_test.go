@@ -23,6 +23,7 @@ func TestListWatches(t *testing.T) {
 			text := start(t, "", flags...)
 			await := func(status string, count int) {
 				t.Helper()
+				text.out.awaitCount(t, "\n", count)
 				text.out.await(t, status)
 				c.out.awaitCount(t, "\n", count)
 			}

@@ -33,8 +33,9 @@ type Broadcast struct {
 
 	// OnTrack makes a track that is asked for and not there, or was aborted:
 	// [Broadcast.Track] and [NewTrack] make one. It is called once however many
-	// ask at the same time. Its error refuses them; a nil track is not found.
-	// Nil: such tracks are not found.
+	// ask at the same time, in the goroutine of one of them, and the others wait
+	// for it. Its error refuses them all; a nil track is not found. Nil: such
+	// tracks are not found.
 	OnTrack func(req api.TrackRequest) (*Track, error)
 
 	// OnFetch answers fetches of groups that are not at hand, as an
@@ -87,7 +88,7 @@ func (b *Broadcast) put(name api.TrackName, t *Track) {
 }
 
 // Close ends all tracks, as [Track.Close] does, and those that OnTrack still
-// makes. It does not wait for their readers.
+// makes. It does not wait for their readers, and calls OnTrack no more.
 func (b *Broadcast) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -99,6 +100,20 @@ func (b *Broadcast) Close() error {
 }
 
 // ServeTrack implements [api.TrackHandler].
+//
+// A subscription begins with the newest group, or with the StartGroup that it
+// tells, if that is above 0: from there it gets all that is held and is not
+// too old for it. Groups are too old as moq-lite-06 counts it, by the lesser
+// of the subscriber's MaxLatency and the track's; they are left out, or reset
+// with [api.StreamOld] if they are under way. What is evicted under way is
+// reset with [api.StreamEvicted]. Up to 64 groups are served to one subscriber
+// at the same time; when that many are stuck, each newest one has the oldest
+// reset with [api.StreamTooFarBehind].
+//
+// It returns at the track's end, or when the subscriber has left or the
+// publication is over. In the latter case it finishes groups that have begun
+// and are there whole, and resets the others: a program that wants its last
+// groups read closes the broadcast some time before it ends the publication.
 func (b *Broadcast) ServeTrack(w api.TrackWriter) {
 	err := error(&api.StreamError{Code: api.StreamCancelled})
 	// A track may be closed for want of subscribers between the two calls; then
@@ -126,7 +141,9 @@ func (b *Broadcast) TrackInfo(ctx context.Context, req api.TrackRequest) (api.Tr
 	return t.Info(), nil
 }
 
-// ServeFetch implements [api.FetchHandler].
+// ServeFetch implements [api.FetchHandler]: from what is held, however old,
+// until the group ends. What was evicted is [api.StreamEvicted], what never was
+// [api.StreamNotFound].
 func (b *Broadcast) ServeFetch(w api.GroupWriter, req api.FetchRequest) {
 	t, err := b.at(w.Context(), &req)
 	switch {

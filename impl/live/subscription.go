@@ -14,6 +14,10 @@ import (
 const (
 	maxServing = 64
 	maxCatchUp = 32 // of those that have been written to their end
+
+	// catchUpBytes is how much those may hold together, but for one: who reads
+	// in order has little to keep back meanwhile.
+	catchUpBytes = 2 << 20
 )
 
 // A subscription serves a track to one subscriber.
@@ -162,6 +166,9 @@ func (s *subscription) step() (g *group, end error) {
 	if cut != nil {
 		lost = append(lost, loss{cut, api.StreamTooFarBehind})
 	}
+	if len(lost) > 0 {
+		t.madeRoom()
+	}
 	if g == nil && t.ended && len(s.waiting) == 0 && len(s.serving) == 0 {
 		end = io.EOF
 	}
@@ -197,7 +204,7 @@ func (s *subscription) pick() (g *group, cut *reader) {
 	if n == 0 {
 		return nil, nil
 	}
-	if len(s.serving) < maxServing && s.catchingUp() < maxCatchUp {
+	if s.mayCatchUp() {
 		g = s.waiting[0]
 		s.waiting = s.waiting[1:]
 		return g, nil
@@ -220,15 +227,17 @@ func (s *subscription) pick() (g *group, cut *reader) {
 	return g, cut
 }
 
-// catchingUp is how many of the groups in service the subscriber has only to
-// take. The track's lock is held.
-func (s *subscription) catchingUp() (n int) {
+// mayCatchUp tells whether one more of the groups may be served that the
+// subscriber has only to take. The track's lock is held.
+func (s *subscription) mayCatchUp() bool {
+	n, held := 0, int64(0)
 	for _, r := range s.serving {
 		if !r.group.isOpen() {
 			n++
+			held += r.group.held
 		}
 	}
-	return n
+	return len(s.serving) < maxServing && n < maxCatchUp && held < catchUpBytes
 }
 
 // wanted is how many of the groups that wait are before the end of the range:
@@ -266,6 +275,7 @@ func (s *subscription) served(r *reader) {
 	if i := slices.Index(s.serving, r); i >= 0 {
 		s.serving = slices.Delete(s.serving, i, i+1)
 	}
+	s.track.madeRoom()
 	s.track.mu.Unlock()
 	wake(s.awake)
 }

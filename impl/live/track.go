@@ -26,6 +26,7 @@ type Track struct {
 	next    api.GroupSequence // one above the highest taken
 	subs    []*subscription   // replaced, never changed
 	changed chan struct{}     // what Demand has handed out
+	room    chan struct{}     // closed when there may be room, while somebody waits
 	ended   bool              // no more groups
 	aborted error             // everyone is reset
 	idle    bool              // by CloseIdle
@@ -176,6 +177,7 @@ func (t *Track) reset(g *group, code api.StreamErrorCode, writerErr error) {
 		t.cache.release(g)
 		g.fail(code, writerErr)
 	}
+	t.madeRoom()
 }
 
 // wakeAll has the subscriptions look at the track. The lock is held.
@@ -252,6 +254,7 @@ func (t *Track) abort(code api.StreamErrorCode) {
 	t.cancel(err)
 	t.cache.clear(code, err)
 	t.wakeAll()
+	t.madeRoom()
 }
 
 func (t *Track) isAborted() bool {
@@ -272,6 +275,7 @@ func (t *Track) join(w api.TrackWriter) (*subscription, bool) {
 	s.begin(config)
 	t.subs = append(slices.Clone(t.subs), s)
 	t.demandChanged()
+	t.madeRoom()
 	return s, true
 }
 
@@ -281,4 +285,5 @@ func (t *Track) leave(s *subscription) {
 	defer t.mu.Unlock()
 	t.subs = slices.DeleteFunc(slices.Clone(t.subs), func(other *subscription) bool { return other == s })
 	t.demandChanged()
+	t.madeRoom()
 }

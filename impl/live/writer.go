@@ -24,6 +24,7 @@ const (
 type groupWriter struct {
 	track *Track
 	group *group
+	paced bool // wait for room
 
 	// Of the writing goroutine.
 	tail   []byte // the last chunk
@@ -100,10 +101,18 @@ func (w *groupWriter) begin(h api.FrameHeader, need int) (frame, error) {
 	if h.Timestamp > maxNumber {
 		return frame{}, fmt.Errorf("group %d: timestamp %d is too high", w.group.seq, h.Timestamp)
 	}
+	w.await()
 	if err := w.track.admit(w.group, &h, w.chunkFor(need)); err != nil {
 		return frame{}, fmt.Errorf("group %d: %w", w.group.seq, err)
 	}
 	return frame{timestamp: h.Timestamp, size: h.Size, chunk: max(w.chunks-1, 0), offset: len(w.tail)}, nil
+}
+
+// await waits for room, if the writer is one that does.
+func (w *groupWriter) await() {
+	if w.paced {
+		w.track.awaitRoom(w.group)
+	}
 }
 
 func (w *groupWriter) free() int { return cap(w.tail) - len(w.tail) }
@@ -149,6 +158,7 @@ func (b *bodyWriter) Write(p []byte) (written int, err error) {
 func (w *groupWriter) writeSome(p []byte) (int, error) {
 	fresh := w.free() == 0
 	if fresh {
+		w.await()
 		need := int(min(w.left, maxChunk))
 		if err := w.track.reserve(w.group, w.chunkFor(need)); err != nil {
 			return 0, fmt.Errorf("group %d: %w", w.group.seq, err)
@@ -187,7 +197,11 @@ func (w *groupWriter) Close() error {
 	if w.left > 0 && w.group.isOpen() {
 		return w.short()
 	}
-	return w.group.finish()
+	err := w.group.finish()
+	w.track.mu.Lock()
+	w.track.madeRoom()
+	w.track.mu.Unlock()
+	return err
 }
 
 // Cancel implements [api.GroupWriter]. After Close it does nothing: the group

@@ -92,7 +92,7 @@ func (f *feed) passGroups(r api.TrackReader, working *sync.WaitGroup) error {
 			return err
 		}
 		once.Do(func() { close(f.begun) })
-		out, err := f.track.OpenGroupAt(f.life, g.Sequence())
+		out, err := f.track.Paced().OpenGroupAt(f.life, g.Sequence())
 		if err != nil { // it is there already, or too old
 			g.Cancel(api.ErrorCode(err))
 			continue
@@ -104,9 +104,6 @@ func (f *feed) passGroups(r api.TrackReader, working *sync.WaitGroup) error {
 func (f *feed) copy(out api.GroupWriter, g api.GroupReader) {
 	stop := context.AfterFunc(out.Context(), func() { g.Cancel(api.StreamCancelled) })
 	defer stop()
-	if n := g.FirstFrame(); n > 0 {
-		_ = out.SkipFrames(n)
-	}
 	_ = api.CopyGroup(out, g)
 }
 
