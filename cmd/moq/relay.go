@@ -6,7 +6,9 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,6 +22,7 @@ import (
 type relayFlags struct {
 	listen    string
 	cert, key string
+	connect   string
 	drain     time.Duration
 }
 
@@ -32,8 +35,12 @@ func relayCommand(o *options) *cobra.Command {
 
 It takes WebTransport and native QUIC on one UDP port. Without a certificate,
 one for development is made, which clients get to know by an http:// URL, or
-by its fingerprint.`,
+by its fingerprint.
+
+With --connect, it is part of something larger: it tells the relay at that URL
+all that is announced here, and has from there what is announced there.`,
 		Example: `  moq relay --listen 127.0.0.1:4443
+  moq relay --listen 127.0.0.1:4444 --connect http://127.0.0.1:4443
   moq relay --listen :443 --cert cert.pem --key key.pem --drain-timeout 10s`,
 		Args: exactly(0, "relay takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runRelay(cmd.Context(), o, flags) },
@@ -41,6 +48,7 @@ by its fingerprint.`,
 	cmd.Flags().StringVar(&flags.listen, "listen", "127.0.0.1:4443", "the address, host:port; port 0 is any free one")
 	cmd.Flags().StringVar(&flags.cert, "cert", "", "the certificate chain, a PEM `file`")
 	cmd.Flags().StringVar(&flags.key, "key", "", "its private key, a PEM `file`")
+	cmd.Flags().StringVar(&flags.connect, "connect", "", "the `URL` of another relay, to share all broadcasts with")
 	cmd.Flags().DurationVar(&flags.drain, "drain-timeout", 0, "at the end, ask sessions to leave and wait this long for them")
 	return cmd
 }
@@ -58,6 +66,7 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 	if err != nil {
 		return err
 	}
+	config.Hop = api.Hop(1 + rand.Uint64N(1<<53-1)) // towards both sides
 	r := relay.New()
 	r.Logger = o.logger()
 	server := &impl.Server{
@@ -78,12 +87,65 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- server.ListenAndServe() }()
+	if flags.connect != "" {
+		leave, err := o.share(ctx, r, config, flags.connect)
+		if err != nil {
+			return err
+		}
+		defer leave()
+	}
 	select {
 	case err := <-stopped:
 		return err
 	case <-ctx.Done():
 	}
 	return drain(server, flags.drain, stopped)
+}
+
+const (
+	// firstRetry and lastRetry are how long to wait before another relay is
+	// dialled again, at first and at most.
+	firstRetry = time.Second
+	lastRetry  = 30 * time.Second
+)
+
+// share connects a relay with the one at url, again and again when that is
+// lost, until the returned function is called. The first time has to succeed.
+func (o *options) share(ctx context.Context, r *relay.Relay, config *api.Config, url string) (leave func(), err error) {
+	client, err := o.client()
+	if err != nil {
+		return nil, err
+	}
+	client.Config = config
+	session, err := o.dial(ctx, client, url, r.Mux())
+	if err != nil {
+		_ = client.Close()
+		return nil, err
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var working sync.WaitGroup
+	working.Go(func() {
+		wait := firstRetry
+		for ctx.Err() == nil {
+			if session != nil {
+				wait = firstRetry
+				r.Handler(session)
+				fmt.Fprintf(o.err, "lost %s: %v\n", url, context.Cause(session.Context()))
+			}
+			select {
+			case <-time.After(wait/2 + rand.N(wait/2)):
+			case <-ctx.Done():
+				return
+			}
+			wait = min(2*wait, lastRetry)
+			session, _ = o.dial(ctx, client, url, r.Mux())
+		}
+	})
+	return func() {
+		cancel()
+		_ = client.Close()
+		working.Wait()
+	}, nil
 }
 
 // drain ends a server in good order, as far as that goes in time.
