@@ -11,8 +11,9 @@ import (
 type Priority int16
 
 // A SubscribeConfig says what of a track is wanted, and how urgently. The zero
-// value asks for everything from group 0 that the publisher still has, at
-// normal priority.
+// value asks for what the publisher gives to a new subscriber, at normal
+// priority: as a rule all that it has, and of a live track what begins with the
+// newest group.
 //
 // Ranges are half-open and 0 means no bound.
 type SubscribeConfig struct {

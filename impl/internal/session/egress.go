@@ -143,7 +143,7 @@ func (e *egress) closed(g *groupWriter) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	l := &g.flow.lane
-	if _, active := e.active[g]; !active || l.leaving != nil || !g.begunWriting {
+	if _, active := e.active[g]; !active || l.leaving != nil || !g.hadSlot {
 		return
 	}
 	l.leaving = g
@@ -207,7 +207,7 @@ func (e *egress) take() *groupWriter {
 	g = e.ready.pop() // which making room may have changed
 	e.writing = append(e.writing, &slot{group: g, since: time.Now()})
 	e.held++
-	g.begunWriting = true
+	g.hadSlot = true
 	g.flow.lane.writing++
 	e.tellUrgencies()
 	return g

@@ -29,8 +29,9 @@ type groupReader struct {
 
 	// Guarded by session.unread.mu.
 	weight   uint64
-	parked   bool // nobody waits for it
-	handed   bool // to the application
+	parked   bool      // nobody waits for it,
+	parkedAt time.Time // since then
+	handed   bool      // to the application
 	finished bool
 }
 

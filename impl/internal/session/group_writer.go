@@ -38,21 +38,21 @@ type groupWriter struct {
 	followed bool   // there is a later group,
 	next     uint64 // the first timestamp of which this is
 
-	mu           sync.Mutex
-	stream       transport.SendStream // opened at the first flush
-	room         sync.Cond            // pending was taken, or the group is over
-	pending      []byte
-	spare        []byte // the buffer that is not pending, between flushes
-	counted      int    // of pending, in the track's backlog
-	queued       bool   // with egress: pending will be taken
-	urgency      int8   // of the stream; written with the lock of the egress too
-	begunWriting bool   // has had a slot; guarded by that lock alone
-	closed       bool   // no more frames
-	err          error  // the group is over, and why
-	done         bool   // off the books
-	watched      bool   // by a caller of Context
-	ctx          context.Context
-	cancelCtx    context.CancelCauseFunc
+	mu        sync.Mutex
+	stream    transport.SendStream // opened at the first flush
+	room      sync.Cond            // pending was taken, or the group is over
+	pending   []byte
+	spare     []byte // the buffer that is not pending, between flushes
+	counted   int    // of pending, in the track's backlog
+	queued    bool   // with egress: pending will be taken
+	urgency   int8   // of the stream; written with the lock of the egress too
+	hadSlot   bool   // guarded by that lock alone
+	closed    bool   // no more frames
+	err       error  // the group is over, and why
+	done      bool   // off the books
+	watched   bool   // by a caller of Context
+	ctx       context.Context
+	cancelCtx context.CancelCauseFunc
 }
 
 var _ api.GroupWriter = (*groupWriter)(nil)

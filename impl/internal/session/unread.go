@@ -2,6 +2,7 @@ package session
 
 import (
 	"sync"
+	"time"
 
 	"github.com/moqlite/moqlite/api"
 )
@@ -9,6 +10,10 @@ import (
 // streamWindow is the credit that a stream has pinned while nobody reads it:
 // the initial window that the transports are set up with.
 const streamWindow = 256 << 10
+
+// unreadGrace is how long a group may go unread before it can be given up: a
+// reader that is busy with a frame, or about to accept a group, is not behind.
+const unreadGrace = 250 * time.Millisecond
 
 // groupOverhead is what a group costs in memory beside its bytes.
 const groupOverhead = 512
@@ -22,6 +27,7 @@ type unread struct {
 	limit uint64
 	held  uint64
 	open  map[*groupReader]struct{}
+	later *time.Timer // makes room; nil unless that is due
 
 	datagramsDropped uint64
 }
@@ -55,7 +61,7 @@ func (u *unread) park(g *groupReader) {
 	if g.parked || g.finished {
 		return
 	}
-	g.parked = true
+	g.parked, g.parkedAt = true, time.Now()
 	u.held += g.weight
 	*g.of.holds() += g.weight
 }
@@ -70,39 +76,58 @@ func (u *unread) unpark(g *groupReader) {
 	*g.of.holds() -= g.weight
 }
 
-// victim returns the group to give up when too much is held: the oldest that
-// was not handed out, or else the oldest, of the holder of most.
-// Nil when all is well. The lock is held.
-func (u *unread) victim() *groupReader {
+// victim returns the group to give up when too much is held: of those that have
+// gone unread for a while, the oldest that was not handed out, or else the
+// oldest, of the holder of most. While there is none it returns how long to
+// wait; nil and 0 when all is well. The lock is held.
+func (u *unread) victim() (g *groupReader, wait time.Duration) {
 	if u.held <= u.limit {
-		return nil
+		return nil, 0
 	}
-	var fullest holder
-	for g := range u.open {
-		if fullest == nil || *g.of.holds() > *fullest.holds() {
-			fullest = g.of
+	wait = unreadGrace
+	for other := range u.open {
+		if !other.parked {
+			continue
+		}
+		if left := unreadGrace - time.Since(other.parkedAt); left > 0 {
+			wait = min(wait, left)
+		} else if g == nil || other.goesBefore(g) {
+			g = other
 		}
 	}
-	var oldest *groupReader
-	for g := range u.open {
-		switch {
-		case g.of != fullest || !g.parked:
-		case oldest == nil, oldest.handed && !g.handed, oldest.handed == g.handed && g.seq < oldest.seq:
-			oldest = g
-		}
-	}
-	return oldest
+	return g, wait
 }
 
-// makeRoom cancels groups until what is held is within the limit.
+// goesBefore tells whether g is given up before other.
+func (g *groupReader) goesBefore(other *groupReader) bool {
+	switch {
+	case g.of != other.of:
+		return *g.of.holds() > *other.of.holds()
+	case g.handed != other.handed:
+		return !g.handed
+	default:
+		return g.seq < other.seq
+	}
+}
+
+// makeRoom cancels groups until what is held is within the limit, now or in a
+// while.
 func (s *Session) makeRoom() {
+	u := &s.unread
 	for {
-		s.unread.mu.Lock()
-		g := s.unread.victim()
-		if g != nil {
-			g.of.lose(g)
+		u.mu.Lock()
+		if u.later != nil {
+			u.mu.Unlock()
+			return
 		}
-		s.unread.mu.Unlock()
+		g, wait := u.victim()
+		switch {
+		case g != nil:
+			g.of.lose(g)
+		case wait > 0:
+			u.later = time.AfterFunc(wait, s.makeRoomLater)
+		}
+		u.mu.Unlock()
 		if g == nil {
 			return
 		}
@@ -110,5 +135,14 @@ func (s *Session) makeRoom() {
 		s.dropped++
 		s.mu.Unlock()
 		g.abort(&api.StreamError{Code: api.StreamTooFarBehind})
+	}
+}
+
+func (s *Session) makeRoomLater() {
+	s.unread.mu.Lock()
+	s.unread.later = nil
+	s.unread.mu.Unlock()
+	if s.ctx.Err() == nil {
+		s.makeRoom()
 	}
 }
