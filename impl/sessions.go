@@ -34,6 +34,7 @@ func (id *identity) hop(c *api.Config) api.Hop {
 type sessions struct {
 	mu       sync.Mutex
 	closed   bool          // Close was called
+	ended    bool          // everything has ended, or is about to
 	draining bool          // Shutdown was called, or Close
 	stop     chan struct{} // closed when draining begins
 	opening  sync.WaitGroup
@@ -98,7 +99,7 @@ func (l *sessions) over() bool {
 }
 
 // drain stops openings and returns the sessions there are.
-func (l *sessions) drain() (live []*session.Session, closed bool) {
+func (l *sessions) drain() (live []*session.Session, ended bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.init()
@@ -109,16 +110,24 @@ func (l *sessions) drain() (live []*session.Session, closed bool) {
 	for s := range l.live {
 		live = append(live, s)
 	}
-	return live, l.closed
+	return live, l.ended
 }
 
 // close ends everything now and returns when it is gone; release frees what
-// the sessions ran on. A second call waits for the first.
+// the sessions ran on.
 func (l *sessions) close(release func()) {
+	l.mu.Lock()
+	l.closed = true
+	l.mu.Unlock()
+	l.end(release)
+}
+
+// end is close, of which a second call waits for the first.
+func (l *sessions) end(release func()) {
 	live, _ := l.drain()
 	l.mu.Lock()
-	again := l.closed
-	l.closed = true
+	again := l.ended
+	l.ended = true
 	l.mu.Unlock()
 	if again {
 		<-l.done
@@ -137,8 +146,9 @@ func (l *sessions) close(release func()) {
 // shutdown lets all sessions drain and then closes. over is what it returns
 // when Close came first.
 func (l *sessions) shutdown(ctx context.Context, over error, release func()) error {
-	live, closed := l.drain()
-	if closed {
+	live, ended := l.drain()
+	if ended {
+		<-l.done
 		return nil
 	}
 	var (
@@ -167,12 +177,12 @@ func (l *sessions) shutdown(ctx context.Context, over error, release func()) err
 	}
 	draining.Wait()
 	l.mu.Lock()
-	closed = l.closed
+	closed := l.closed
 	l.mu.Unlock()
 	if closed {
 		return over
 	}
-	l.close(release)
+	l.end(release)
 	if cut > 0 {
 		return fmt.Errorf("shutdown: %w: cut %d sessions with %d groups in flight, %d tracks being read and %d tracks served without the peer's answer",
 			why, cut, left.Groups, left.Subscriptions, left.Publications)

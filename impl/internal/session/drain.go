@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 
 	"github.com/moqlite/moqlite/api"
 )
@@ -17,8 +18,8 @@ type Open struct {
 // peer to leave where the version has a word for it, and waits until what is
 // being read and served has ended: what the application reads to its end, what
 // it serves to the peer's answer, since nothing else proves that it has
-// arrived. When ctx ends first it returns what is left. It does not end the
-// session.
+// arrived. When ctx ends first, or the session otherwise than by the peer's
+// leaving in good order, it returns what was left. It does not end the session.
 func (s *Session) Drain(ctx context.Context) (Open, error) {
 	s.mu.Lock()
 	s.draining = true
@@ -27,21 +28,31 @@ func (s *Session) Drain(ctx context.Context) (Open, error) {
 		s.spawn(func() { _ = s.GoAway("") })
 	}
 	for {
-		s.mu.Lock()
-		busy := len(s.subs)+s.serving > 0
-		changed := s.changed
-		s.mu.Unlock()
-		if !busy && s.unread.groups() == 0 {
-			return Open{}, nil
+		open, changed, broken := s.left()
+		switch {
+		case broken:
+			changed = nil // the session is about to end
+		case open == (Open{}):
+			return open, nil
 		}
 		select {
 		case <-changed:
 		case <-s.ctx.Done():
-			return s.left(), nil
+			if s.leftByPeer() {
+				return Open{}, nil
+			}
+			return open, s.err()
 		case <-ctx.Done():
-			return s.left(), context.Cause(ctx)
+			return open, context.Cause(ctx)
 		}
 	}
+}
+
+// leftByPeer tells whether the session has ended since the peer wanted no more
+// of it.
+func (s *Session) leftByPeer() bool {
+	var ended *api.SessionError
+	return errors.As(s.err(), &ended) && ended.Remote && ended.Code == api.SessionNoError
 }
 
 // groupFinished tells a session that drains that a group was read.
@@ -53,9 +64,17 @@ func (s *Session) groupFinished() {
 	}
 }
 
-func (s *Session) left() Open {
-	stats := s.Stats()
-	return Open{stats.Subscriptions, stats.Publications, stats.GroupsReading + stats.GroupsWriting}
+// left counts what there is, and returns what is closed when that is less.
+// Broken says that the connection has ended with something open.
+func (s *Session) left() (open Open, changed <-chan struct{}, broken bool) {
+	groups := s.unread.groups() + s.egress.inFlight()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Open{
+		Subscriptions: len(s.subs) + s.broken.Subscriptions,
+		Publications:  s.serving + s.broken.Publications,
+		Groups:        groups,
+	}, s.changed, s.broken != (Open{})
 }
 
 // Cut ends a session that has not drained in time.

@@ -26,7 +26,11 @@ func (s *Session) serveSubscribe(st *stream) {
 		st.refuse(api.ErrorCode(err))
 		return
 	}
-	p.follow()
+	if err := p.follow(); err != nil {
+		s.mu.Lock()
+		s.broken.Publications++
+		s.mu.Unlock()
+	}
 	p.end(&api.StreamError{Code: api.StreamCancelled, Remote: true})
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -157,18 +161,21 @@ func newPublication(s *Session, st *stream, id uint64, b *api.Publication, req a
 	return p
 }
 
-// follow takes in the subscriber's updates until the end of its half.
-func (p *publication) follow() {
+// follow takes in the subscriber's updates until the end of its half. Its error
+// is that of the connection.
+func (p *publication) follow() error {
 	for {
 		var m message.SubscribeUpdate
 		if err := p.stream.receive(&m); err != nil {
 			switch {
 			case errors.Is(err, message.ErrMalformed), errors.Is(err, message.ErrTooLarge):
 				_ = p.CloseWithError(api.StreamCancelled)
+			case errors.As(err, new(*transport.ConnError)):
+				return err
 			case !errors.Is(err, io.EOF):
 				p.stream.CancelRead(uint64(api.StreamCancelled))
 			}
-			return
+			return nil
 		}
 		p.update(&m.SubscribeParams)
 	}

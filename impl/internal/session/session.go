@@ -80,6 +80,7 @@ type Session struct {
 	subs      map[uint64]*subscription
 	pubs      map[uint64]*publication
 	serving   int           // requests being answered, publications included
+	broken    Open          // what ended with the connection, not by itself
 	changed   chan struct{} // closed and replaced when subs or serving shrink
 	dropped   uint64
 }

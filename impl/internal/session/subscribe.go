@@ -411,6 +411,11 @@ func (sub *subscription) terminate(err error) {
 	sub.finishQueue(err)
 	err = sub.over
 	u.mu.Unlock()
+	if errors.As(err, new(*api.SessionError)) {
+		sub.session.mu.Lock()
+		sub.session.broken.Subscriptions++
+		sub.session.mu.Unlock()
+	}
 	sub.cancel(err)
 	sub.answer.Do(func() { close(sub.answered) })
 	sub.session.forget(sub)

@@ -1,0 +1,233 @@
+package impl_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl"
+	"github.com/moqlite/moqlite/impl/moqtest"
+	"github.com/moqlite/moqlite/transport"
+)
+
+// A stopping is one end of a session that is to shut down while it serves a
+// track to the other.
+type stopping struct {
+	server *moqtest.Server
+	ends   interface {
+		Shutdown(ctx context.Context) error
+		Close() error
+	}
+	reader api.TrackReader // the other end's
+	peer   api.Session     // the other end
+}
+
+// whileServing has a client, or a server, serve a track to its peer.
+func whileServing(t *testing.T, fromServer bool, v api.Version, serve func(w api.TrackWriter), f func(s stopping)) {
+	t.Helper()
+	mux := api.NewTrackMux()
+	publish(t, mux, serve)
+	sessions := make(chan api.Session, 1)
+	server := moqtest.NewUnstartedServer(mux)
+	server.Config.Handler = func(s api.Session) { sessions <- s }
+	server.Start()
+	defer server.Close()
+	client := server.Client()
+	client.Config = &api.Config{Versions: []api.Version{v}}
+	dialled, err := client.Dial(t.Context(), server.URL, mux)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted := <-sessions
+	s := stopping{server: server, ends: client, peer: accepted}
+	if fromServer {
+		s.ends, s.peer = server.Config, dialled
+	}
+	s.reader = subscribe(t, s.peer, "room", nil)
+	synctest.Wait()
+	f(s)
+}
+
+// inBothRoles runs a test for each version, and each end that shuts down.
+func inBothRoles(t *testing.T, f func(t *testing.T, fromServer bool, v api.Version)) {
+	for _, v := range api.Versions() {
+		for _, role := range []string{"client", "server"} {
+			t.Run(string(v)+" "+role, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) { f(t, role == "server", v) })
+			})
+		}
+	}
+}
+
+// shutdownWithin shuts down with a timeout, and checks that it is kept.
+func shutdownWithin(t *testing.T, s stopping, timeout time.Duration) error {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	began := time.Now()
+	err := s.ends.Shutdown(ctx)
+	if took := time.Since(began); took > max(timeout, 0)+50*time.Millisecond {
+		t.Errorf("it took %v of its %v", took, timeout)
+	}
+	return err
+}
+
+func endless(w api.TrackWriter) { <-w.Context().Done() }
+
+// large writes more than a subscriber's windows take.
+func large(w api.TrackWriter) {
+	for range 20 {
+		g, err := w.OpenGroup(w.Context())
+		if err != nil {
+			return
+		}
+		_ = g.WriteFrame(api.Frame{Timestamp: 1, Payload: make([]byte, 1<<20)})
+		_ = g.Close()
+	}
+}
+
+func TestShutdownIsBounded(t *testing.T) {
+	tests := []struct {
+		name    string
+		serve   func(w api.TrackWriter)
+		spoil   func(s stopping)
+		timeout time.Duration
+		want    error
+	}{
+		{"a track without end", endless, func(stopping) {}, 3 * time.Second, context.DeadlineExceeded},
+		{"a context that has ended", endless, func(stopping) {}, -1, context.DeadlineExceeded},
+		{"a peer that answers nothing", endless, func(s stopping) { s.server.Freeze() }, 3 * time.Second, context.DeadlineExceeded},
+		{"a peer that reads nothing", large, func(stopping) {}, 3 * time.Second, context.DeadlineExceeded},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			inBothRoles(t, func(t *testing.T, fromServer bool, v api.Version) {
+				whileServing(t, fromServer, v, test.serve, func(s stopping) {
+					test.spoil(s)
+					err := shutdownWithin(t, s, test.timeout)
+					if !errors.Is(err, test.want) || !strings.Contains(err.Error(), "cut 1 session") {
+						t.Errorf("%v, want %v and what was cut", err, test.want)
+					}
+					s.server.Thaw()
+				})
+			})
+		})
+	}
+}
+
+// TestShutdownCountsTheUnconfirmed: a peer that is lost has confirmed nothing,
+// one that leaves in good order wants nothing more.
+func TestShutdownCountsTheUnconfirmed(t *testing.T) {
+	tests := []struct {
+		name string
+		end  func(s stopping)
+		fine bool
+	}{
+		{"the peer leaves", func(s stopping) { _ = s.peer.Terminate(api.SessionNoError, "") }, true},
+		{"the peer fails", func(s stopping) { _ = s.peer.Terminate(api.SessionInternal, "") }, false},
+		{"the network breaks", func(s stopping) { s.server.Sever() }, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			inBothRoles(t, func(t *testing.T, fromServer bool, v api.Version) {
+				whileServing(t, fromServer, v, endless, func(s stopping) {
+					time.AfterFunc(time.Second, func() { test.end(s) })
+					err := shutdownWithin(t, s, 20*time.Second)
+					if test.fine != (err == nil) {
+						t.Errorf("shutdown: %v", err)
+					}
+					if err != nil && !strings.Contains(err.Error(), "1 tracks served without the peer's answer") {
+						t.Errorf("%v does not count the track", err)
+					}
+				})
+			})
+		})
+	}
+}
+
+// TestShutdownTwice has it called again, concurrently, from handlers, and
+// overtaken by Close.
+func TestShutdownTwice(t *testing.T) {
+	inBothRoles(t, func(t *testing.T, fromServer bool, v api.Version) {
+		var s stopping
+		within := make(chan error, 1)
+		serve := func(w api.TrackWriter) {
+			<-w.Updated()
+			ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+			defer cancel()
+			within <- s.ends.Shutdown(ctx)
+		}
+		whileServing(t, fromServer, v, serve, func(running stopping) {
+			s = running
+			errs := make(chan error, 2)
+			for range 2 {
+				go func() { errs <- s.ends.Shutdown(context.Background()) }()
+			}
+			_ = s.reader.Update(&api.SubscribeConfig{Priority: 1})
+			if err := <-within; !errors.Is(err, context.DeadlineExceeded) {
+				t.Errorf("shutdown by a handler: %v, want its deadline", err)
+			}
+			for range 2 {
+				if err := <-errs; err == nil {
+					t.Error("a shutdown that was overtaken returned nil")
+				}
+			}
+			if err := s.ends.Shutdown(context.Background()); err != nil {
+				t.Errorf("shutdown when all is over: %v", err)
+			}
+			if err := s.ends.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	})
+}
+
+func TestCloseOvertakesShutdown(t *testing.T) {
+	inBothRoles(t, func(t *testing.T, fromServer bool, v api.Version) {
+		whileServing(t, fromServer, v, endless, func(s stopping) {
+			time.AfterFunc(time.Second, func() { _ = s.ends.Close() })
+			want := api.ErrClientClosed
+			if fromServer {
+				want = api.ErrServerClosed
+			}
+			if err := shutdownWithin(t, s, 5*time.Second); !errors.Is(err, want) {
+				t.Errorf("%v, want %v", err, want)
+			}
+		})
+	})
+}
+
+func TestShutdownEndsDials(t *testing.T) {
+	for _, end := range []string{"Shutdown", "Close"} {
+		t.Run(end, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := &impl.Client{Transport: transport.DialerFunc(func(ctx context.Context, _ string, _ []string) (transport.Conn, error) {
+					<-ctx.Done()
+					return nil, context.Cause(ctx)
+				})}
+				dialled := make(chan error, 1)
+				go func() {
+					_, err := client.Dial(t.Context(), "moqt://relay.example", nil)
+					dialled <- err
+				}()
+				synctest.Wait()
+				var err error
+				if end == "Close" {
+					err = client.Close()
+				} else {
+					err = client.Shutdown(t.Context())
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				if err := <-dialled; !errors.Is(err, api.ErrClientClosed) {
+					t.Errorf("the dial: %v, want ErrClientClosed", err)
+				}
+			})
+		})
+	}
+}
