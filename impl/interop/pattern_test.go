@@ -58,11 +58,14 @@ func (s side) transport() string {
 }
 
 // connected checks how a program says that it has connected, in the line with
-// a key. moq-rs tells versions in its log alone, perhaps too late to be told.
+// a key. moq-rs tells versions in its log alone: when that comes too late for
+// the wrapper, it tells none, or takes the session for one without a name. What
+// our own end offers is one version then, so there is no doubt.
 func (s side) connected(t *testing.T, p *process, key string) {
 	t.Helper()
 	line := p.expect(key)
-	if line["version"] != nil && line["version"] != s.version || line["transport"] != s.transport() {
+	known := line["version"] != nil && line["version"] != "negotiated in SETUP"
+	if known && line["version"] != s.version || line["transport"] != s.transport() {
 		t.Errorf("%v connected by %v, %v; want %v, %v", p, line["version"], line["transport"], s.version, s.transport())
 	}
 }
