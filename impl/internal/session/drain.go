@@ -24,8 +24,9 @@ func (s *Session) Drain(ctx context.Context) (Open, error) {
 	s.mu.Lock()
 	s.draining = true
 	s.mu.Unlock()
-	if s.version.GoAway {
-		s.spawn(func() { _ = s.GoAway("") })
+	asked := make(chan struct{})
+	if !s.spawn(func() { defer close(asked); s.askToLeave() }) {
+		close(asked)
 	}
 	for {
 		open, changed, broken := s.left()
@@ -33,7 +34,7 @@ func (s *Session) Drain(ctx context.Context) (Open, error) {
 		case broken:
 			changed = nil // the session is about to end
 		case open == (Open{}):
-			return open, nil
+			return s.afterGoAway(ctx, asked)
 		}
 		select {
 		case <-changed:
@@ -45,6 +46,25 @@ func (s *Session) Drain(ctx context.Context) (Open, error) {
 		case <-ctx.Done():
 			return open, context.Cause(ctx)
 		}
+	}
+}
+
+// askToLeave sends GOAWAY and waits until it is likely to have arrived.
+func (s *Session) askToLeave() {
+	if s.version.GoAway && s.GoAway("") == nil {
+		s.quiet()
+	}
+}
+
+// afterGoAway waits for askToLeave: the end of the session would overtake it.
+func (s *Session) afterGoAway(ctx context.Context, asked <-chan struct{}) (Open, error) {
+	select {
+	case <-asked:
+		return Open{}, nil
+	case <-s.ctx.Done():
+		return Open{}, nil
+	case <-ctx.Done():
+		return Open{}, context.Cause(ctx)
 	}
 }
 
