@@ -102,8 +102,8 @@ func (b *Broadcast) Close() error {
 // ServeTrack implements [api.TrackHandler].
 //
 // A subscription begins with the newest group, or with the StartGroup that it
-// tells, if that is above 0: from there it gets all that is held and is not
-// too old for it. Groups are too old as moq-lite-06 counts it, by the lesser
+// tells, if that is above 0 or the EndGroup is no newer than the newest group:
+// from there it gets all that is held and is not too old for it. Groups are too old as moq-lite-06 counts it, by the lesser
 // of the subscriber's MaxLatency and the track's; they are left out, or reset
 // with [api.StreamOld] if they are under way. What is evicted under way is
 // reset with [api.StreamEvicted]. Up to 64 groups are served to one subscriber

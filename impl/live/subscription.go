@@ -49,7 +49,7 @@ func (s *subscription) begin(c api.SubscribeConfig) {
 	s.configure(c)
 	cache := &s.track.cache
 	switch newest := cache.last(); {
-	case explicit(&c):
+	case explicit(&c), newest != nil && past(&c, newest.seq):
 		s.start = c.StartGroup
 	case newest != nil:
 		s.start = newest.seq
@@ -59,9 +59,15 @@ func (s *subscription) begin(c api.SubscribeConfig) {
 }
 
 // explicit tells whether a subscriber says by number where to start. One that
-// does not starts with the newest group.
+// does not starts with the newest group, unless it wants older ones alone.
 func explicit(c *api.SubscribeConfig) bool {
 	return c.StartGroup != 0 && c.StartGroup != api.GroupLatest
+}
+
+// past tells whether all groups that a subscriber names are older than the
+// newest: it wants the range from its begin, not its empty rest.
+func past(c *api.SubscribeConfig, newest api.GroupSequence) bool {
+	return c.StartGroup < c.EndGroup && c.EndGroup <= newest
 }
 
 // configure takes in what the subscriber wants. The track's lock is held.

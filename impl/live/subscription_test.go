@@ -69,6 +69,22 @@ func TestExplicitStart(t *testing.T) {
 	})
 }
 
+// A bounded range that is past is not taken for its empty rest.
+func TestRangeOfThePast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := new(live.Broadcast)
+		track := b.Track("video", api.TrackInfo{})
+		put(t, track, "a", "b", "c", "d")
+		s := serve(t, b, api.SubscribeConfig{EndGroup: 2})
+		s.expect(t, "the range", "0:a 1:b")
+		s.Update(api.SubscribeConfig{})
+		s.expect(t, "all that follows", "0:a 1:b 2:c 3:d")
+
+		s = serve(t, b, api.SubscribeConfig{EndGroup: 4})
+		s.expect(t, "up to the newest", "3:d")
+	})
+}
+
 func TestStartAheadOfTheTrack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(live.Broadcast)
