@@ -79,9 +79,10 @@ func TestClientsOfOurRelay(t *testing.T) {
 		for _, scheme := range c.schemes {
 			for _, version := range append([]string{""}, c.versions...) {
 				theirs := side{scheme, version}
-				each(t, c.name+" "+theirs.String(), func(t *testing.T, test relaying, ours string) {
+				each(t, c.name+" "+theirs.String(), func(t *testing.T, d direction) {
 					addr, _ := ourRelay(t, version)
-					test(t, c, theirs, side{ours, version}, addr)
+					d.test(t, c, theirs, side{d.ours, version}, addr)
+					tried.add(t, ourNode, c.name, theirs, d.shows...)
 				})
 			}
 		}
@@ -95,28 +96,34 @@ func TestClientsOfMoqRelay(t *testing.T) {
 		for _, scheme := range c.schemes {
 			theirs := side{scheme, ""}
 			for i, version := range versions {
-				each(t, c.name+" "+theirs.String()+" with "+version, func(t *testing.T, test relaying, ours string) {
+				each(t, c.name+" "+theirs.String()+" with "+version, func(t *testing.T, d direction) {
 					addr, _ := moqRelay(t)
-					test(t, c, theirs, side{schemes[i%2], version}, addr)
+					d.test(t, c, theirs, side{schemes[i%2], version}, addr)
 				})
 			}
 		}
 	}
 }
 
+// A direction is who publishes.
+type direction struct {
+	name  string
+	test  relaying
+	ours  string   // the scheme of our own end
+	shows []string // the features that the test is of
+}
+
+var directions = []direction{
+	{"subscribes", theySubscribe, "moqt", []string{"subscribe", "end"}},
+	{"publishes", theyPublish, "https", []string{"publish"}},
+}
+
 // each runs a test in both directions.
-func each(t *testing.T, name string, f func(t *testing.T, test relaying, ours string)) {
-	for _, direction := range []struct {
-		name string
-		test relaying
-		ours string // the scheme
-	}{
-		{"subscribes", theySubscribe, "moqt"},
-		{"publishes", theyPublish, "https"},
-	} {
-		t.Run(name+" "+direction.name, func(t *testing.T) {
+func each(t *testing.T, name string, f func(t *testing.T, d direction)) {
+	for _, d := range directions {
+		t.Run(name+" "+d.name, func(t *testing.T) {
 			t.Parallel()
-			f(t, direction.test, direction.ours)
+			f(t, d)
 		})
 	}
 }
@@ -146,12 +153,13 @@ func (s server) start(t *testing.T, role string, rest ...string) (addr string, p
 // in each version and transport that it shares with us.
 func TestServers(t *testing.T) {
 	tests := []struct {
-		name string
-		run  func(t *testing.T, srv server, s side)
+		name  string
+		run   func(t *testing.T, srv server, s side)
+		shows []string
 	}{
-		{"publishes", serverPublishes},
-		{"subscribes", serverSubscribes},
-		{"echoes", serverEchoes},
+		{"publishes", serverPublishes, []string{"announce", "subscribe", "end"}},
+		{"subscribes", serverSubscribes, []string{"publish"}},
+		{"echoes", serverEchoes, nil},
 	}
 	for _, srv := range servers {
 		for _, scheme := range schemes {
@@ -161,6 +169,7 @@ func TestServers(t *testing.T) {
 					t.Run(srv.name+" "+s.String()+" "+test.name, func(t *testing.T) {
 						t.Parallel()
 						test.run(t, srv, s)
+						tried.add(t, ourClient, srv.name, s, test.shows...)
 					})
 				}
 			}

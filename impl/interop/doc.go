@@ -6,6 +6,10 @@
 // MOQ_INTEROP=1, and install what the error messages ask for (.ci/run does).
 // With the switch on, a program that is missing is a failure.
 //
+// What works with whom, the table in the README, is the outcome of these tests:
+// a run of all of them fails where the two differ, and MOQ_INTEROP=update
+// writes the table anew.
+//
 // The programs in testdata/peers wrap the other implementations, all with the
 // same flags and the same output: one JSON object a line. What they need is
 // installed there, or in the directory that MOQ_PEERS names: node_modules, and

@@ -152,13 +152,18 @@ func checkPattern(t *testing.T, p *process) {
 	}
 }
 
-// digest is the SHA-256 of a frame of the test pattern.
-func digest(group, frame int) string {
+// payload is a frame of the test pattern.
+func payload(group, frame int) []byte {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%d/%d", broadcast, track, group, frame))
 	payload := make([]byte, frameSize)
 	for n := 0; n < frameSize; {
 		n += copy(payload[n:], sum[:])
 	}
-	sum = sha256.Sum256(payload)
+	return payload
+}
+
+// digest is the SHA-256 of a frame of the test pattern.
+func digest(group, frame int) string {
+	sum := sha256.Sum256(payload(group, frame))
 	return hex.EncodeToString(sum[:])
 }

@@ -144,9 +144,9 @@ func moqRelay(t *testing.T, args ...string) (addr string, relay *process) {
 }
 
 // ourRelay starts moq relay, restricted to a version unless that is empty.
-func ourRelay(t *testing.T, version string) (addr string, relay *process) {
+func ourRelay(t *testing.T, version string, rest ...string) (addr string, relay *process) {
 	t.Helper()
-	args := []string{"relay", "--listen", "127.0.0.1:0", "--json"}
+	args := append([]string{"relay", "--listen", "127.0.0.1:0", "--json"}, rest...)
 	if version != "" {
 		args = append(args, "--version-only", version)
 	}
