@@ -3,6 +3,7 @@ module github.com/moqlite/moqlite
 go 1.26.0
 
 require (
+	github.com/coder/websocket v1.8.15 // WebSocket, where UDP does not get through
 	github.com/dunglas/httpsfv v1.1.2 // structured header fields, in which WebTransport negotiates versions
 	github.com/google/wire v0.7.0 // the provider sets of package wire
 	github.com/quic-go/quic-go v0.64.1 // QUIC and HTTP/3
@@ -11,6 +12,7 @@ require (
 	go.uber.org/goleak v1.3.0 // tests fail on leaked goroutines
 	go.uber.org/mock v0.6.0 // the generated mocks
 	golang.org/x/net v0.56.0 // control messages of UDP sockets
+	golang.org/x/sys v0.49.0 // socket options that package syscall has not
 	golang.org/x/term v0.47.0 // is standard error a terminal?
 )
 
@@ -23,7 +25,6 @@ require (
 	golang.org/x/crypto v0.54.0 // indirect
 	golang.org/x/mod v0.37.0 // indirect
 	golang.org/x/sync v0.22.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.40.0 // indirect
 	golang.org/x/tools v0.47.0 // indirect
 )

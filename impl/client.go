@@ -17,15 +17,22 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/session"
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/quicconn"
+	"github.com/moqlite/moqlite/transport/wsconn"
 	"github.com/moqlite/moqlite/transport/wtconn"
 )
 
 // A Client dials sessions and ends them. The zero value is ready to use; its
 // fields are never written to, and must not change after the first Dial. A
 // client is used by reference, from any number of goroutines.
+//
+// The URL's scheme names the transport: https:// is WebTransport, and
+// WebSocket where UDP does not get through (see [transport.Fallback]); moqt://
+// and moql:// are native QUIC; wss:// and ws:// are WebSocket alone; tls:// and
+// tcp:// are without HTTP; http:// is a development server, whose certificate
+// is known by the fingerprint that it publishes.
 type Client struct {
-	// TLSConfig is for QUIC and WebTransport; nil: the system's roots, and TLS
-	// 1.3. It is cloned, and the protocols to negotiate are set.
+	// TLSConfig says whom to trust; nil: the system's roots. It is cloned, and
+	// the protocols to negotiate are set.
 	TLSConfig *tls.Config
 
 	// QUICConfig is for QUIC and WebTransport; nil: defaults tuned for live
@@ -39,7 +46,8 @@ type Client struct {
 	DialQUICFunc quicconn.DialAddrFunc
 
 	// DialWebTransportFunc dials WebTransport; nil: over the client's own
-	// socket, with every generation of servers.
+	// socket, with every generation of servers. With one, https:// is
+	// WebTransport alone.
 	DialWebTransportFunc wtconn.DialAddrFunc
 
 	// Logger gets what no error tells; nil: silence.
@@ -161,7 +169,9 @@ func (c *Client) target(rawURL string) (*url.URL, []string, error) {
 
 // carriesPath tells whether a scheme's binding takes path and query along; of
 // the others, only versions with a SETUP do.
-func carriesPath(scheme string) bool { return scheme != "moqt" && scheme != "moql" && scheme != "tcp" }
+func carriesPath(scheme string) bool {
+	return !slices.Contains([]string{"moqt", "moql", "tcp", "tls"}, scheme)
+}
 
 // redacted is u without what may be secret.
 func redacted(u *url.URL) string {
@@ -178,27 +188,38 @@ func redacted(u *url.URL) string {
 // transport is what the client dials with.
 func (c *Client) transport() transport.Dialer {
 	c.once.Do(func() {
-		c.dialer = c.Transport
-		if c.dialer == nil {
+		switch {
+		case c.Transport != nil:
+			c.dialer = c.Transport
+		case c.DialWebTransportFunc != nil:
 			c.dialer = c.byScheme()
+		default:
+			c.dialer = transport.WithFallback(c.byScheme())
 		}
 	})
 	return c.dialer
 }
 
-// byScheme dials native QUIC and WebTransport over one socket.
-func (c *Client) byScheme() transport.Dialer {
+// byScheme dials as the client's fields have it.
+func (c *Client) byScheme() transport.ByScheme {
 	endpoint := new(quicconn.Endpoint)
 	native := &quicconn.Dialer{Endpoint: endpoint, TLSConfig: c.TLSConfig, QUICConfig: c.QUICConfig, DialAddr: c.DialQUICFunc}
 	web := &wtconn.Dialer{Endpoint: endpoint, TLSConfig: c.TLSConfig, QUICConfig: c.QUICConfig, DialAddr: c.DialWebTransportFunc}
-	return transport.ByScheme{"moqt": native, "moql": native, "https": web, "http": web}
+	tcp := &wsconn.Dialer{TLSConfig: c.TLSConfig}
+	return transport.ByScheme{
+		"moqt": native, "moql": native,
+		"https": web, "http": web,
+		"wss": tcp, "ws": tcp, "tls": tcp, "tcp": tcp,
+	}
 }
 
-// NewTransport dials as a [Client] without a Transport does: native QUIC and
-// WebTransport by the URL's scheme, over one socket. Nil configs are the
-// defaults. It is an io.Closer.
-func NewTransport(tlsConfig *tls.Config, quicConfig *quic.Config) transport.Dialer {
-	return (&Client{TLSConfig: tlsConfig, QUICConfig: quicConfig}).byScheme()
+// NewTransport dials by the URL's scheme, as a [Client] without a Transport
+// does, but without a fallback: that is [transport.WithFallback]. QUIC and
+// WebTransport share one socket. Nil configs are the defaults. It is an
+// io.Closer.
+func NewTransport(tlsConfig *tls.Config, quicConfig *quic.Config) transport.ByScheme {
+	c := &Client{TLSConfig: tlsConfig, QUICConfig: quicConfig}
+	return c.byScheme()
 }
 
 // release frees the client's sockets.

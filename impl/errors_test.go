@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -30,6 +31,16 @@ var bindings = []binding{
 		s.Link = new(moqtest.Link)
 		s.Start()
 		return s.WebTransportURL()
+	}},
+	{"websocket", func(s *moqtest.Server) string {
+		s.Link = new(moqtest.Link)
+		s.Start()
+		return s.WebSocketURL()
+	}},
+	{"tls", func(s *moqtest.Server) string {
+		s.Link = new(moqtest.Link)
+		s.Start()
+		return "tls" + strings.TrimPrefix(s.WebSocketURL(), "wss")
 	}},
 }
 

@@ -11,7 +11,6 @@ import (
 	"net/http"
 	"runtime/debug"
 	"sync"
-	"time"
 
 	"github.com/quic-go/quic-go"
 
@@ -20,21 +19,25 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/session"
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/quicconn"
+	"github.com/moqlite/moqlite/transport/wsconn"
 	"github.com/moqlite/moqlite/transport/wtconn"
 )
 
-// A Server accepts sessions: WebTransport and native QUIC on one UDP port. On
-// the TCP port of the same number it answers GET /certificate.sha256, by which
-// development clients pin its certificate. The fields must not change once it
-// listens.
+// A Server accepts sessions: WebTransport and native QUIC on one UDP port, and
+// on the TCP port of the same number WebSocket, TLS, and TCP without either,
+// for clients that UDP does not reach. There it also answers GET
+// /certificate.sha256, by which development clients pin its certificate. The
+// fields must not change once it listens.
 type Server struct {
 	// Addr is host:port; an empty host is all addresses, and port 0 (or an
 	// empty Addr) any free one.
 	Addr string
 
-	// Socket, if set, is what QUIC is served on in place of a port at Addr, and
-	// is closed with the server. Nothing listens on TCP then.
+	// Socket and TCP, if one of them is set, are served on in place of the ports
+	// at Addr, and are closed with the server. Socket is required then; without
+	// TCP there is no WebSocket.
 	Socket net.PacketConn
+	TCP    net.Listener
 
 	// TLSConfig holds the certificate; nil: one for development is made, for
 	// localhost.
@@ -65,7 +68,7 @@ type Server struct {
 	// nil: any.
 	Origins []string
 
-	// ListenFunc, if set, replaces Addr, Socket, TLSConfig, QUICConfig and Origins:
+	// ListenFunc, if set, replaces Addr, Socket, TCP, TLSConfig, QUICConfig and Origins:
 	// connections come from what it returns, and negotiate one of protocols,
 	// the versions of Config.
 	ListenFunc func(protocols []string) (transport.Listener, error)
@@ -82,10 +85,20 @@ var _ api.Server = (*Server)(nil)
 
 // A binding is what a server listens on.
 type binding struct {
-	listener transport.Listener
-	web      *wtconn.Server // nil with a ListenFunc, as what follows
-	http     *http.Server
-	tcp      net.Listener
+	listeners []transport.Listener
+	close     []func() error // what serves requests
+}
+
+func (b *binding) addr() net.Addr { return b.listeners[0].Addr() }
+
+// release stops listening.
+func (b *binding) release() {
+	for _, f := range b.close {
+		_ = f()
+	}
+	for _, l := range b.listeners {
+		_ = l.Close()
+	}
 }
 
 // Listen implements [api.Server].
@@ -96,7 +109,7 @@ func (s *Server) Listen() (net.Addr, error) {
 		return nil, api.ErrServerClosed
 	}
 	if s.bound != nil {
-		return nil, fmt.Errorf("listen: the server listens on %v already", s.bound.listener.Addr())
+		return nil, fmt.Errorf("listen: the server listens on %v already", s.bound.addr())
 	}
 	if err := s.Config.Validate(); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
@@ -106,7 +119,7 @@ func (s *Server) Listen() (net.Addr, error) {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	s.bound = b
-	return b.listener.Addr(), nil
+	return b.addr(), nil
 }
 
 func (s *Server) bind() (*binding, error) {
@@ -119,7 +132,7 @@ func (s *Server) bind() (*binding, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &binding{listener: l}, nil
+		return &binding{listeners: []transport.Listener{l}}, nil
 	}
 	tlsConfig := s.TLSConfig
 	if tlsConfig == nil {
@@ -129,19 +142,12 @@ func (s *Server) bind() (*binding, error) {
 		}
 		tlsConfig = &tls.Config{Certificates: []tls.Certificate{cert}}
 	}
-	b := &binding{}
-	b.web = &wtconn.Server{Protocols: names, Origins: s.Origins, Accept: s.admit}
-	if s.Socket != nil {
-		var err error
-		b.listener, err = quicconn.Listen("", tlsConfig, s.QUICConfig, quicconn.ListenOptions{Protocols: names, H3: b.web.ServeQUICConn, Socket: s.Socket})
-		return b, err
-	}
 	// The TCP port is that of the UDP port: where any will do, one that is
 	// free in both is looked for.
 	var err error
 	for range 16 {
-		if err = b.listen(s.Addr, tlsConfig, s.QUICConfig, names); err == nil {
-			b.http = &http.Server{Handler: certificateHandler(tlsConfig), ReadHeaderTimeout: 10 * time.Second}
+		var b *binding
+		if b, err = s.listen(tlsConfig, names); err == nil {
 			return b, nil
 		}
 		if _, port, splitErr := net.SplitHostPort(s.Addr); s.Addr != "" && splitErr == nil && port != "0" {
@@ -151,21 +157,35 @@ func (s *Server) bind() (*binding, error) {
 	return nil, err
 }
 
-func (b *binding) listen(addr string, tlsConfig *tls.Config, quicConfig *quic.Config, names []string) error {
+// listen binds a UDP port, or takes the server's socket, and the TCP port.
+func (s *Server) listen(tlsConfig *tls.Config, names []string) (*binding, error) {
+	addr := s.Addr
 	if addr == "" {
 		addr = ":0"
 	}
-	l, err := quicconn.Listen(addr, tlsConfig, quicConfig, quicconn.ListenOptions{Protocols: names, H3: b.web.ServeQUICConn})
+	web := &wtconn.Server{Protocols: names, Origins: s.Origins, Accept: s.admit, Logger: s.Logger}
+	udp, err := quicconn.Listen(addr, tlsConfig, s.QUICConfig, quicconn.ListenOptions{
+		Protocols: names, H3: web.ServeQUICConn, Socket: s.Socket,
+	})
 	if err != nil {
-		return err
+		return nil, err
 	}
-	b.tcp, err = net.Listen("tcp", l.Addr().String())
+	b := &binding{listeners: []transport.Listener{udp}, close: []func() error{web.Close}}
+	if s.Socket != nil && s.TCP == nil {
+		return b, nil
+	}
+	sockets := &wsconn.Server{
+		Protocols: names, Origins: s.Origins, Accept: s.admit, Logger: s.Logger, Handler: certificateHandler(tlsConfig),
+	}
+	tcp, err := wsconn.Listen(udp.Addr().String(), wsconn.ListenOptions{
+		Protocols: names, TLSConfig: tlsConfig, Plain: true, HTTP: sockets, Socket: s.TCP,
+	})
 	if err != nil {
-		_ = l.Close()
-		return err
+		b.release()
+		return nil, err
 	}
-	b.listener = l
-	return nil
+	b.listeners, b.close = append(b.listeners, tcp), append(b.close, sockets.Close)
+	return b, nil
 }
 
 // certificateHandler tells the fingerprint of the certificate in use.
@@ -215,11 +235,16 @@ func (s *Server) ListenAndServe() error {
 	s.mu.Lock()
 	b := s.bound
 	s.mu.Unlock()
-	if b.http != nil {
-		s.spawn(func() { _ = b.http.Serve(b.tcp) })
+	for _, l := range b.listeners[1:] {
+		s.spawn(func() { _ = s.acceptFrom(l) })
 	}
+	return s.acceptFrom(b.listeners[0])
+}
+
+// acceptFrom serves what a listener accepts until the server is closed.
+func (s *Server) acceptFrom(l transport.Listener) error {
 	for {
-		conn, err := b.listener.Accept(context.Background())
+		conn, err := l.Accept(context.Background())
 		if s.sessions.over() {
 			if err == nil {
 				_ = conn.CloseWithError(uint64(api.SessionNoError), "going away")
@@ -249,7 +274,8 @@ func (s *Server) spawn(f func()) bool {
 
 func (s *Server) mux() *api.TrackMux { return orDefault(s.Mux, api.DefaultTrackMux) }
 
-// admit decides on a WebTransport session before it is answered. The
+// admit decides on a session of WebTransport or WebSocket before the request is
+// answered. The
 // application is asked in a goroutine that is not waited for, so that it may
 // close the server.
 func (s *Server) admit(ctx context.Context, state transport.State) (func(transport.Conn), error) {
@@ -340,13 +366,6 @@ func (s *Server) release() {
 	if b == nil {
 		return
 	}
-	if b.http != nil {
-		_ = b.http.Close()
-		_ = b.tcp.Close()
-	}
-	if b.web != nil {
-		_ = b.web.Close()
-	}
-	_ = b.listener.Close()
+	b.release()
 	s.tasks.Wait()
 }

@@ -73,7 +73,7 @@ func (l *sessions) begin(ctx context.Context, over error) (_ context.Context, en
 	return ctx, func() { close(stopped); cancel(nil); l.opening.Done() }, true
 }
 
-// add registers a session until it ends. It reports false, and the session
+// add registers a session until it is gone. It reports false, and the session
 // must be terminated, when no more may be opened.
 func (l *sessions) add(s *session.Session) bool {
 	l.mu.Lock()
@@ -84,6 +84,7 @@ func (l *sessions) add(s *session.Session) bool {
 	}
 	l.live[s] = struct{}{}
 	context.AfterFunc(s.Context(), func() {
+		s.Wait()
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		delete(l.live, s)

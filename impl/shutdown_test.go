@@ -231,3 +231,41 @@ func TestShutdownEndsDials(t *testing.T) {
 		})
 	}
 }
+
+// TestShutdownLetsClientsLeave: a client that is asked to go dials its next
+// session before it ends this one.
+func TestShutdownLetsClientsLeave(t *testing.T) {
+	tests := []struct {
+		name   string
+		leaves time.Duration // 0: never
+		takes  time.Duration
+	}{
+		{"it leaves", 300 * time.Millisecond, 300 * time.Millisecond},
+		{"it stays", 0, time.Second},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server := moqtest.NewServer(api.NewTrackMux())
+				defer server.Close()
+				s, err := server.Client().Dial(t.Context(), server.URL, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if test.leaves > 0 {
+					go func() {
+						<-s.GoneAway()
+						time.Sleep(test.leaves)
+						_ = s.Terminate(api.SessionNoError, "")
+					}()
+				}
+				synctest.Wait()
+				began := time.Now()
+				err = server.Config.Shutdown(t.Context())
+				if took := time.Since(began); err != nil || took < test.takes || took > test.takes+100*time.Millisecond {
+					t.Errorf("%v after %v, want nil after %v", err, took, test.takes)
+				}
+			})
+		})
+	}
+}

@@ -9,9 +9,10 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// NewClient makes a client that picks the transport by each URL's scheme.
+// NewClient makes a client that picks the transport by each URL's scheme, and
+// falls back to WebSocket where UDP does not get through.
 func NewClient(o Options) (api.Client, func()) {
-	panic(gwire.Build(ProvideClient, ByScheme))
+	panic(gwire.Build(ProvideClient, WithFallback))
 }
 
 // NewQUICClient makes a client of native QUIC.
@@ -24,6 +25,11 @@ func NewWebTransportClient(o Options) (api.Client, func()) {
 	panic(gwire.Build(ProvideClient, WebTransport))
 }
 
+// NewWebSocketClient makes a client of WebSocket.
+func NewWebSocketClient(o Options) (api.Client, func()) {
+	panic(gwire.Build(ProvideClient, WebSocket))
+}
+
 // NewMemoryClient makes a client within o.Network.
 func NewMemoryClient(o Options) (api.Client, func()) {
 	panic(gwire.Build(ProvideClient, Memory))
@@ -34,7 +40,7 @@ func NewClientWith(d transport.Dialer, o Options) (api.Client, func()) {
 	panic(gwire.Build(ProvideClient))
 }
 
-// NewServer makes a server of WebTransport and native QUIC.
+// NewServer makes a server of all transports.
 func NewServer(o Options) (api.Server, func()) {
 	panic(gwire.Build(Server))
 }

@@ -12,12 +12,14 @@
 // The sets and what they give:
 //
 //	Client        api.Client, api.Dialer and a cleanup that closes the client; needs a transport.Dialer
-//	Server        api.Server and a cleanup that closes the server; needs nothing else
+//	Server        api.Server of all transports, and a cleanup that closes the server; needs nothing else
 //	MemoryServer  the same, listening in Options.Network
 //	QUIC          transport.Dialer for moqt:// and moql://
 //	WebTransport  transport.Dialer for https://, and http:// for development servers
 //	Memory        transport.Dialer for any URL, within Options.Network
-//	ByScheme      transport.Dialer that picks QUIC or WebTransport by the URL's scheme
+//	WebSocket     transport.Dialer for wss:// and ws://, and tls:// and tcp:// without HTTP
+//	ByScheme      transport.Dialer that picks one of these, but for Memory, by the URL's scheme
+//	WithFallback  the same, with WebSocket where UDP does not let WebTransport through
 package wire
 
 import (
@@ -34,6 +36,7 @@ import (
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/memconn"
 	"github.com/moqlite/moqlite/transport/quicconn"
+	"github.com/moqlite/moqlite/transport/wsconn"
 	"github.com/moqlite/moqlite/transport/wtconn"
 )
 
@@ -49,7 +52,7 @@ type Options struct {
 	// of its own, in which there is nobody else.
 	Network *memconn.Network
 
-	// Addr, Host and Mux are for servers: where QUIC and WebTransport listen,
+	// Addr, Host and Mux are for servers: where they listen on the network,
 	// which host of the Network it is in memory, and what is served.
 	Addr string
 	Host string
@@ -64,7 +67,9 @@ var (
 	QUIC         = gwire.NewSet(ProvideQUIC)
 	WebTransport = gwire.NewSet(ProvideWebTransport)
 	Memory       = gwire.NewSet(ProvideMemory)
+	WebSocket    = gwire.NewSet(ProvideWebSocket)
 	ByScheme     = gwire.NewSet(ProvideByScheme)
+	WithFallback = gwire.NewSet(ProvideWithFallback)
 )
 
 // ProvideQUIC dials native QUIC, over a socket of its own.
@@ -85,9 +90,21 @@ func ProvideMemory(o Options) transport.Dialer {
 	return o.Network
 }
 
-// ProvideByScheme dials native QUIC or WebTransport over one socket.
+// ProvideWebSocket dials WebSocket, and TLS and TCP without HTTP.
+func ProvideWebSocket(o Options) transport.Dialer {
+	return &wsconn.Dialer{TLSConfig: o.TLSConfig}
+}
+
+// ProvideByScheme dials by the URL's scheme; QUIC and WebTransport share a
+// socket.
 func ProvideByScheme(o Options) transport.Dialer {
 	return impl.NewTransport(o.TLSConfig, o.QUICConfig)
+}
+
+// ProvideWithFallback is ProvideByScheme for networks that may not let UDP
+// through: see [transport.Fallback].
+func ProvideWithFallback(o Options) transport.Dialer {
+	return transport.WithFallback(impl.NewTransport(o.TLSConfig, o.QUICConfig))
 }
 
 // ProvideClient makes a client that dials with d, and a cleanup that closes
@@ -102,8 +119,8 @@ func ProvideClient(d transport.Dialer, o Options) (api.Client, func()) {
 	}
 }
 
-// ProvideServer makes a server of WebTransport and native QUIC at o.Addr, and a
-// cleanup that closes it.
+// ProvideServer makes a server of all transports at o.Addr, and a cleanup that
+// closes it.
 func ProvideServer(o Options) (api.Server, func()) {
 	s := &impl.Server{
 		Addr: o.Addr, TLSConfig: o.TLSConfig, QUICConfig: o.QUICConfig,

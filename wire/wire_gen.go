@@ -13,9 +13,10 @@ import (
 
 // Injectors from inject.go:
 
-// NewClient makes a client that picks the transport by each URL's scheme.
+// NewClient makes a client that picks the transport by each URL's scheme, and
+// falls back to WebSocket where UDP does not get through.
 func NewClient(o Options) (api.Client, func()) {
-	dialer := ProvideByScheme(o)
+	dialer := ProvideWithFallback(o)
 	client, cleanup := ProvideClient(dialer, o)
 	return client, func() {
 		cleanup()
@@ -40,6 +41,15 @@ func NewWebTransportClient(o Options) (api.Client, func()) {
 	}
 }
 
+// NewWebSocketClient makes a client of WebSocket.
+func NewWebSocketClient(o Options) (api.Client, func()) {
+	dialer := ProvideWebSocket(o)
+	client, cleanup := ProvideClient(dialer, o)
+	return client, func() {
+		cleanup()
+	}
+}
+
 // NewMemoryClient makes a client within o.Network.
 func NewMemoryClient(o Options) (api.Client, func()) {
 	dialer := ProvideMemory(o)
@@ -57,7 +67,7 @@ func NewClientWith(d transport.Dialer, o Options) (api.Client, func()) {
 	}
 }
 
-// NewServer makes a server of WebTransport and native QUIC.
+// NewServer makes a server of all transports.
 func NewServer(o Options) (api.Server, func()) {
 	server, cleanup := ProvideServer(o)
 	return server, func() {

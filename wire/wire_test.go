@@ -42,7 +42,12 @@ func TestInjectors(t *testing.T) {
 		{"NewClient", wire.NewClient, "moqt://" + addr.String(), "quic"},
 		{"NewClient", wire.NewClient, "https://" + addr.String(), "webtransport"},
 		{"NewQUICClient", wire.NewQUICClient, "moqt://" + addr.String(), "quic"},
+		{"NewClient", wire.NewClient, "wss://" + addr.String(), "websocket"},
+		{"NewClient", wire.NewClient, "ws://" + addr.String(), "websocket"},
+		{"NewClient", wire.NewClient, "tls://" + addr.String(), "tls"},
+		{"NewClient", wire.NewClient, "tcp://" + addr.String(), "tcp"},
 		{"NewWebTransportClient", wire.NewWebTransportClient, "https://" + addr.String(), "webtransport"},
+		{"NewWebSocketClient", wire.NewWebSocketClient, "wss://" + addr.String(), "websocket"},
 	} {
 		t.Run(test.name+" "+test.over, func(t *testing.T) {
 			client, cleanup := test.inject(options)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -31,13 +32,13 @@ what came through and how fast.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return demo(cmd.Context(), o, scheme, s) },
 	}
 	cmd.Flags().DurationVar(&s.duration, "duration", s.duration, "how long to publish")
-	cmd.Flags().StringVar(&scheme, "transport", "moqt", "the transport: moqt for native QUIC, https for WebTransport")
+	cmd.Flags().StringVar(&scheme, "transport", "moqt", "the transport: moqt for native QUIC, https for WebTransport, wss for WebSocket, tls for TLS")
 	return cmd
 }
 
 func demo(ctx context.Context, o *options, scheme string, s shape) error {
-	if scheme != "moqt" && scheme != "https" {
-		return usage("--transport %s: it is moqt or https", scheme)
+	if !slices.Contains([]string{"moqt", "https", "wss", "tls"}, scheme) {
+		return usage("--transport %s: it is moqt, https, wss or tls", scheme)
 	}
 	if err := s.validate(); err != nil {
 		return err

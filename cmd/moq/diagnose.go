@@ -77,7 +77,7 @@ func (d *diagnosis) askTCP(ctx context.Context, u *url.URL) {
 	case unreachable(d.err) || unreachable(err):
 	case fingerprint != "" && silent:
 		d.found = append(d.found, fmt.Sprintf("a MoQ server answers over TCP at %s, but nothing over UDP", host))
-		d.try = "UDP is blocked on the way: have firewalls let it pass, or use a network that does"
+		d.try = "UDP is blocked on the way: use wss:// (or https://, which tries both), or have firewalls let it pass"
 	case open && silent:
 		d.found = append(d.found, fmt.Sprintf("%s takes TCP connections, but nothing answers over UDP", host))
 		d.try = "is this a server of MoQ (or HTTP/3)? If so, UDP is blocked on the way"

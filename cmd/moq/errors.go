@@ -29,7 +29,7 @@ func hint(err error) string {
 	case errors.As(err, new(usageError)):
 		return ""
 	case errors.Is(err, api.ErrUnsupportedScheme):
-		return "use https://, moqt://, moql:// or, for a development server, http://"
+		return "use https://, moqt://, wss://, tls:// or, for a development server, http://"
 	case errors.Is(err, api.ErrUnsupportedVersion):
 		return "moq probe finds out which versions the server speaks"
 	case errors.Is(err, api.ErrUnauthorized):
@@ -64,7 +64,7 @@ func dialHint(failed *api.DialError) string {
 	case unreachable(err):
 		return "is there a network that leads to this address?"
 	case timedOut(err):
-		return "is the server up, or UDP blocked on the way?"
+		return "is the server up, or UDP blocked on the way? wss:// does without"
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "is the server up, and is this its port? One that is not for development is https://"
 	default:

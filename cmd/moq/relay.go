@@ -197,7 +197,7 @@ func (o *options) announceReady(addr net.Addr, host string, cert tls.Certificate
 	if o.json {
 		return line(o.out, map[string]any{"ready": true, "url": "https://" + place, "fingerprint": fingerprint})
 	}
-	fmt.Fprintf(o.err, "listening on https://%s and moqt://%s\n", place, place)
+	fmt.Fprintf(o.err, "listening on https://%s, moqt://%s and wss://%s\n", place, place, place)
 	if dev {
 		fmt.Fprintf(o.err, "with a certificate for development: connect to http://%s, or pass --fingerprint %s\n", place, fingerprint)
 	}

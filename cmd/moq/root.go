@@ -66,8 +66,10 @@ func newRoot(o *options) *cobra.Command {
 		Short: "Publish, subscribe and relay live media and data over MoQ Lite",
 		Long: `Publish, subscribe and relay live media and data over MoQ Lite.
 
-URLs: https:// is WebTransport, moqt:// native QUIC, and http:// a development
-server, whose certificate is fetched from it first.`,
+URLs: https:// is WebTransport, or WebSocket where UDP does not get through;
+moqt:// is native QUIC, wss:// and ws:// WebSocket alone, tls:// and tcp:// the
+same without HTTP, and http:// a development server, whose certificate is
+fetched from it first.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {

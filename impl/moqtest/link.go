@@ -10,9 +10,13 @@ import (
 	"github.com/quic-go/quic-go/testutils/simnet"
 )
 
+// defaultQueue is that of a Link.
+const defaultQueue = 64 << 10
+
 // A Link is a simulated network path, the same in both directions, over which
-// a [Server] talks real QUIC to its clients: in a testing/synctest bubble, so
-// that a bad link costs a test no time. The zero value is a perfect one.
+// a [Server] talks real QUIC, and WebSocket over simulated TCP, to its clients:
+// in a testing/synctest bubble, so that a bad link costs a test no time. The
+// zero value is a perfect one.
 //
 // Rate, Queue and Delay are fixed once a server uses it; [Link.SetLoss] may be
 // called at any time.
@@ -39,6 +43,8 @@ type Link struct {
 	loss  float64
 	ways  map[string]*way // by the address of the receiving end
 	nodes int
+
+	listeners map[string]*streamListener // by address
 }
 
 var _ simnet.Router = (*Link)(nil)
@@ -115,16 +121,10 @@ func (w *way) send(p simnet.Packet) {
 	if w.free.Before(now) {
 		w.free = now
 	}
-	if w.link.Rate > 0 {
-		queue := w.link.Queue
-		if queue == 0 {
-			queue = 64 << 10
-		}
-		if queued := w.free.Sub(now).Seconds() * float64(w.link.Rate) / 8; int(queued)+len(p.Data) > queue {
-			return
-		}
-		w.free = w.free.Add(time.Duration(float64(len(p.Data)*8) / float64(w.link.Rate) * float64(time.Second)))
+	if w.link.overflows(w.free.Sub(now), len(p.Data)) {
+		return
 	}
+	w.free = w.free.Add(w.link.takes(len(p.Data)))
 	w.waiting = append(w.waiting, arrival{p, w.free.Add(w.link.Delay)})
 	if len(w.waiting) == 1 && !w.busy {
 		w.schedule()

@@ -26,6 +26,7 @@ import (
 	"github.com/moqlite/moqlite/transport/memconn"
 	"github.com/moqlite/moqlite/transport/quicconn"
 	"github.com/moqlite/moqlite/transport/tlspin"
+	"github.com/moqlite/moqlite/transport/wsconn"
 	"github.com/moqlite/moqlite/transport/wtconn"
 )
 
@@ -46,7 +47,8 @@ type Server struct {
 	// be set before the start.
 	Delay time.Duration
 
-	// Link, if set before the start, has the server talk QUIC and WebTransport over it.
+	// Link, if set before the start, has the server talk QUIC, WebTransport and
+	// WebSocket over it.
 	Link *Link
 
 	// Network is where a server in memory listens.
@@ -57,6 +59,7 @@ type Server struct {
 	Certificate tls.Certificate
 
 	faults  *faults
+	tcp     string // where the link's TCP leads
 	mu      sync.Mutex
 	clients []*impl.Client
 	sockets []func() error // the clients' on the link
@@ -99,6 +102,8 @@ func (s *Server) Start() {
 func (s *Server) startLink() {
 	s.Config.TLSConfig = s.certify()
 	s.Config.Socket = s.Link.Socket()
+	s.Config.TCP = s.Link.Listen()
+	s.tcp = s.Config.TCP.Addr().String()
 	s.URL = "moqt://" + s.listen().String()
 }
 
@@ -140,9 +145,11 @@ func (s *Server) Client() *impl.Client {
 	case s.Link != nil:
 		endpoint := &quicconn.Endpoint{Socket: s.Link.Socket()}
 		s.sockets = append(s.sockets, endpoint.Close)
+		tcp := &wsconn.Dialer{TLSConfig: s.trust(), DialContext: s.Link.DialContext}
 		c.Transport = transport.ByScheme{
 			"moqt":  &quicconn.Dialer{Endpoint: endpoint, TLSConfig: s.trust()},
 			"https": &wtconn.Dialer{Endpoint: endpoint, TLSConfig: s.trust()},
+			"wss":   tcp, "ws": tcp, "tls": tcp, "tcp": tcp,
 		}
 	case s.Certificate.Certificate != nil:
 		c.TLSConfig = s.trust()
@@ -156,12 +163,21 @@ func (s *Server) trust() *tls.Config { return tlspin.Config(nil, devcert.Fingerp
 
 // WebTransportURL is URL over WebTransport, which servers with sockets or a
 // Link speak.
-func (s *Server) WebTransportURL() string {
+func (s *Server) WebTransportURL() string { return s.with("https", "") }
+
+// WebSocketURL is URL over WebSocket, which the same servers speak.
+func (s *Server) WebSocketURL() string { return s.with("wss", s.tcp) }
+
+// with is URL with another scheme, and another host if there is one.
+func (s *Server) with(scheme, host string) string {
 	u, err := url.Parse(s.URL)
 	if err != nil {
 		panic("moqtest: " + err.Error())
 	}
-	u.Scheme = "https"
+	u.Scheme = scheme
+	if host != "" {
+		u.Host = host
+	}
 	return u.String()
 }
 

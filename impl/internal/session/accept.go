@@ -188,6 +188,7 @@ func (st *stream) send(m appender) error {
 // acceptUniStreams takes the peer's unidirectional streams: groups, and its
 // SETUP. What says at once what it is costs no goroutine.
 func (s *Session) acceptUniStreams() {
+	defer s.release()
 	for {
 		raw, err := s.conn.AcceptUniStream(s.ctx)
 		if err != nil {
@@ -205,6 +206,16 @@ func (s *Session) acceptUniStreams() {
 				raw.CancelRead(uint64(api.StreamControlTimeout))
 			}
 		})
+	}
+}
+
+// release waits for a connection that was not ended here to be gone.
+func (s *Session) release() {
+	s.mu.Lock()
+	failed := s.failed
+	s.mu.Unlock()
+	if !failed && s.conn.Context().Err() != nil {
+		_ = s.conn.CloseWithError(uint64(api.SessionNoError), "")
 	}
 }
 

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/moqlite/moqlite/api"
 )
@@ -56,16 +57,30 @@ func (s *Session) askToLeave() {
 	}
 }
 
-// afterGoAway waits for askToLeave: the end of the session would overtake it.
+// leaveWithin is how long a client has to leave that was asked to: it dials its
+// next session before it gives up this one.
+const leaveWithin = time.Second
+
+// afterGoAway waits for askToLeave, which the end of the session would
+// overtake, and for a client to have left by itself.
 func (s *Session) afterGoAway(ctx context.Context, asked <-chan struct{}) (Open, error) {
 	select {
 	case <-asked:
-		return Open{}, nil
 	case <-s.ctx.Done():
 		return Open{}, nil
 	case <-ctx.Done():
 		return Open{}, context.Cause(ctx)
 	}
+	if !s.opts.Client && s.version.GoAway {
+		timer := time.NewTimer(leaveWithin)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-s.ctx.Done():
+		case <-ctx.Done():
+		}
+	}
+	return Open{}, nil
 }
 
 // leftByPeer tells whether the session has ended since the peer wanted no more

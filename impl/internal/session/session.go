@@ -70,6 +70,7 @@ type Session struct {
 
 	mu        sync.Mutex
 	ended     bool           // no more goroutines
+	failed    bool           // ended here, which closes the connection
 	tasks     sync.WaitGroup // with mu: Add only before ended
 	mux       *api.TrackMux
 	state     api.SessionState
@@ -218,6 +219,9 @@ func (s *Session) end(cause *api.SessionError) {
 // fail ends the session because of what the peer did. It may be called from
 // the session's own goroutines.
 func (s *Session) fail(code api.SessionErrorCode, reason string) {
+	s.mu.Lock()
+	s.failed = true
+	s.mu.Unlock()
 	s.end(&api.SessionError{Code: code, Reason: reason})
 	_ = s.conn.CloseWithError(uint64(code), reason)
 }

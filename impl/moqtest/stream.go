@@ -1,0 +1,352 @@
+package moqtest
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	// segment is what a stream sends at once.
+	segment = 1460
+
+	// unreadWindow is how much may be under way to a reader, and unread.
+	unreadWindow = 256 << 10
+
+	// blackoutPoll is how often a stream tries again in a blackout.
+	blackoutPoll = 200 * time.Millisecond
+)
+
+// Listen is an end of the link that accepts connections like those of TCP: what
+// is lost takes a round trip more, as does all that comes behind it, and a
+// writer's window grows until the queue overflows, and shrinks at each loss. A
+// connection has the link's rate for itself. The caller closes it.
+func (l *Link) Listen() net.Listener {
+	l.init()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.nodes++
+	s := &streamListener{
+		link:  l,
+		addr:  &net.TCPAddr{IP: net.IPv4(10, 0, byte(l.nodes>>8), byte(l.nodes)), Port: 443},
+		conns: make(chan *stream),
+		done:  make(chan struct{}),
+	}
+	if l.listeners == nil {
+		l.listeners = make(map[string]*streamListener)
+	}
+	l.listeners[s.addr.String()] = s
+	return s
+}
+
+// DialContext connects to where the link listens.
+func (l *Link) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
+	l.init()
+	l.mu.Lock()
+	to := l.listeners[address]
+	l.nodes++
+	from := &net.TCPAddr{IP: net.IPv4(10, 0, byte(l.nodes>>8), byte(l.nodes)), Port: 40000}
+	l.mu.Unlock()
+	// A round trip.
+	select {
+	case <-time.After(2 * l.Delay):
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	if to == nil {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: fmt.Errorf("moqtest: connection refused by %s", address)}
+	}
+	there, back := newFlow(l), newFlow(l)
+	theirs := &stream{in: there, out: back, local: to.addr, remote: from}
+	select {
+	case to.conns <- theirs:
+		return &stream{in: back, out: there, local: from, remote: to.addr}, nil
+	case <-to.done:
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: fmt.Errorf("moqtest: connection refused by %s", address)}
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+type streamListener struct {
+	link  *Link
+	addr  net.Addr
+	conns chan *stream
+	done  chan struct{}
+	once  sync.Once
+}
+
+func (s *streamListener) Accept() (net.Conn, error) {
+	select {
+	case c := <-s.conns:
+		return c, nil
+	case <-s.done:
+		return nil, net.ErrClosed
+	}
+}
+
+func (s *streamListener) Addr() net.Addr { return s.addr }
+
+func (s *streamListener) Close() error {
+	s.once.Do(func() { close(s.done) })
+	return nil
+}
+
+// A stream is one end of a TCP connection over a link.
+type stream struct {
+	in, out       *flow
+	local, remote net.Addr
+}
+
+func (s *stream) Read(b []byte) (int, error)  { return s.in.read(b) }
+func (s *stream) Write(b []byte) (int, error) { return s.out.write(b) }
+func (s *stream) LocalAddr() net.Addr         { return s.local }
+func (s *stream) RemoteAddr() net.Addr        { return s.remote }
+
+func (s *stream) Close() error {
+	s.in.set(func(f *flow) { f.unwanted = true })
+	s.out.set(func(f *flow) { f.ended = true })
+	return nil
+}
+
+func (s *stream) SetDeadline(t time.Time) error {
+	_ = s.SetReadDeadline(t)
+	return s.SetWriteDeadline(t)
+}
+
+func (s *stream) SetReadDeadline(t time.Time) error {
+	s.in.set(func(f *flow) { f.readBy = t })
+	return nil
+}
+
+func (s *stream) SetWriteDeadline(t time.Time) error {
+	s.out.set(func(f *flow) { f.writeBy = t })
+	return nil
+}
+
+// A flow is one direction of a connection.
+type flow struct {
+	link *Link
+
+	mu              sync.Mutex
+	changed         chan struct{} // closed at each change
+	window          window
+	free            time.Time // when the link has sent what is in its queue
+	arrives         time.Time // the last segment
+	segments        []piece
+	unread          int
+	ended, unwanted bool // by the writer, and by the reader
+	readBy, writeBy time.Time
+}
+
+// A piece is a segment under way, or what is left of it.
+type piece struct {
+	data []byte
+	at   time.Time
+}
+
+func newFlow(l *Link) *flow {
+	return &flow{link: l, changed: make(chan struct{}), window: window{size: 10 * segment}}
+}
+
+// set changes the flow and wakes who waits.
+func (f *flow) set(change func(*flow)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change(f)
+	f.wake()
+}
+
+func (f *flow) wake() {
+	close(f.changed)
+	f.changed = make(chan struct{})
+}
+
+// wait waits for a change, or for a time, without the lock.
+func (f *flow) wait(until time.Time, deadline time.Time) {
+	changed := f.changed
+	f.mu.Unlock()
+	defer f.mu.Lock()
+	if until.IsZero() || !deadline.IsZero() && deadline.Before(until) {
+		until = deadline
+	}
+	var timer <-chan time.Time
+	if !until.IsZero() {
+		timer = time.After(time.Until(until))
+	}
+	select {
+	case <-changed:
+	case <-timer:
+	}
+}
+
+func passed(deadline time.Time) bool { return !deadline.IsZero() && !time.Now().Before(deadline) }
+
+func (f *flow) write(b []byte) (n int, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for n < len(b) {
+		size := min(segment, len(b)-n)
+		open := f.window.opens(size)
+		switch {
+		case f.ended:
+			return n, net.ErrClosed
+		case f.unwanted:
+			return n, io.ErrClosedPipe
+		case passed(f.writeBy):
+			return n, os.ErrDeadlineExceeded
+		case f.unread+size > unreadWindow:
+			f.wait(time.Time{}, f.writeBy)
+		case time.Now().Before(open):
+			f.wait(open, f.writeBy)
+		default:
+			f.send(b[n : n+size])
+			n += size
+		}
+	}
+	return n, nil
+}
+
+// A window is what the writer of a flow may have under way, after the manner of
+// NewReno.
+type window struct {
+	size    float64 // bytes
+	steady  bool    // past the slow start
+	sent    []acknowledgement
+	flight  int       // bytes of them
+	lowered time.Time // no loss counts before
+}
+
+type acknowledgement struct {
+	at   time.Time
+	size int
+}
+
+// opens is when so many bytes may be sent: zero is now.
+func (w *window) opens(size int) time.Time {
+	for len(w.sent) > 0 && !time.Now().Before(w.sent[0].at) {
+		w.flight -= w.sent[0].size
+		if w.steady {
+			w.size += segment * segment / w.size
+		} else {
+			w.size += float64(w.sent[0].size)
+		}
+		w.sent = w.sent[1:]
+	}
+	if len(w.sent) == 0 || w.flight+size <= int(w.size) {
+		return time.Time{}
+	}
+	return w.sent[0].at
+}
+
+// add counts bytes that will be acknowledged; a loss is answered once a round
+// trip.
+func (w *window) add(size int, at time.Time, lost bool) {
+	w.sent = append(w.sent, acknowledgement{at, size})
+	w.flight += size
+	if lost && !time.Now().Before(w.lowered) {
+		w.size, w.steady = max(w.size*0.7, 2*segment), true
+		w.lowered = at
+	}
+}
+
+// takes is how long the link takes to send so many bytes.
+func (l *Link) takes(bytes int) time.Duration {
+	if l.Rate == 0 {
+		return 0
+	}
+	return time.Duration(float64(bytes*8) / float64(l.Rate) * float64(time.Second))
+}
+
+// send puts a segment on its way.
+func (f *flow) send(data []byte) {
+	now := time.Now()
+	if f.free.Before(now) {
+		f.free = now
+	}
+	lost := f.link.loses() || f.link.overflows(f.free.Sub(now), len(data))
+	f.free = f.free.Add(f.link.takes(len(data)))
+	at := f.free.Add(f.link.Delay)
+	if lost {
+		at = at.Add(2 * f.link.Delay)
+	}
+	if at.Before(f.arrives) {
+		at = f.arrives
+	}
+	f.arrives = at
+	f.window.add(len(data), at.Add(f.link.Delay), lost)
+	f.segments = append(f.segments, piece{append([]byte(nil), data...), at})
+	f.unread += len(data)
+	f.wake()
+}
+
+// loses tells whether the next packet is lost.
+func (l *Link) loses() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.rng.Float64() < l.loss
+}
+
+// overflows tells whether a packet finds no room in the queue, which is worked
+// off in the time given.
+func (l *Link) overflows(queued time.Duration, size int) bool {
+	if l.Rate == 0 {
+		return false
+	}
+	limit := l.Queue
+	if limit == 0 {
+		limit = defaultQueue
+	}
+	return int(queued.Seconds()*float64(l.Rate)/8)+size > limit
+}
+
+// dark tells whether nothing gets through.
+func (l *Link) dark() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.loss >= 1
+}
+
+func (f *flow) read(b []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for {
+		switch {
+		case f.unwanted:
+			return 0, net.ErrClosed
+		case passed(f.readBy):
+			return 0, os.ErrDeadlineExceeded
+		case len(b) == 0:
+			return 0, nil
+		case f.link.dark():
+			f.wait(time.Now().Add(blackoutPoll), f.readBy)
+		case len(f.segments) == 0 && f.ended:
+			return 0, io.EOF
+		case len(f.segments) == 0:
+			f.wait(time.Time{}, f.readBy)
+		case time.Now().Before(f.segments[0].at):
+			f.wait(f.segments[0].at, f.readBy)
+		default:
+			return f.take(b), nil
+		}
+	}
+}
+
+// take reads what has arrived.
+func (f *flow) take(b []byte) (n int) {
+	for n < len(b) && len(f.segments) > 0 && !time.Now().Before(f.segments[0].at) {
+		p := &f.segments[0]
+		took := copy(b[n:], p.data)
+		n += took
+		if p.data = p.data[took:]; len(p.data) == 0 {
+			f.segments = f.segments[1:]
+		}
+	}
+	f.unread -= n
+	f.wake()
+	return n
+}

@@ -1,0 +1,259 @@
+package qmux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/moqlite/moqlite/transport"
+)
+
+const (
+	// linger is how long a close waits for the peer to have read it.
+	linger = 400 * time.Millisecond
+
+	// codeViolation is Qmux's code for a peer that breaks its rules.
+	codeViolation = 1002
+
+	// maxReason bounds the reason of a close, so that it fits in a message.
+	maxReason = 4096
+)
+
+// A Conn is one end of a connection.
+type Conn struct {
+	carrier Carrier
+	version Version
+	client  bool
+	config  Config
+	state   transport.State
+	ctx     context.Context
+	cancel  context.CancelCauseFunc
+	ready   chan struct{} // closed when the peer's parameters are there
+	done    chan struct{} // closed when nothing is left of the connection
+
+	bidi      *queue[*stream]
+	uni       *queue[*recvStream]
+	datagrams *queue[[]byte]
+
+	mu    sync.Mutex
+	cond  sync.Cond // the writer has something to do
+	err   *transport.ConnError
+	last  []frame     // what the peer is told of that
+	force *time.Timer // closes the carrier
+
+	local, peer Params
+	peerKnown   bool
+	offered     []string // protocols, in band
+
+	openBidi, openUni limiter
+	inBidi, inUni     incomingLimit
+	ages              uint64             // of streams
+	streams           map[uint64]*stream // those that have not retired, by id
+	halves            map[half]struct{}  // whose callers the end wakes
+
+	sendMax, sent uint64 // of all streams together
+	recvMax       uint64
+	received      uint64
+	owed          uint64 // bytes read, of which the peer does not know
+	grantData     bool
+
+	out      outbox
+	schedule scheduler
+	pace     pace
+	pings    pinger
+	stats    transport.Stats
+	readers  sync.WaitGroup
+}
+
+// A half is a sendStream or a recvStream.
+type half interface {
+	// connEnded wakes who waits: the connection's err is set.
+	connEnded()
+}
+
+var _ interface {
+	transport.Conn
+	transport.StatsConn
+} = (*Conn)(nil)
+
+// New begins a connection over carrier, which it owns from then on. Streams
+// can be opened once Ready has returned.
+func New(carrier Carrier, o Options) *Conn {
+	c := &Conn{
+		carrier:   carrier,
+		version:   o.Version,
+		client:    o.Client,
+		config:    o.Config.withDefaults(),
+		state:     o.State,
+		offered:   o.Protocols,
+		ready:     make(chan struct{}),
+		done:      make(chan struct{}),
+		bidi:      newQueue[*stream](),
+		uni:       newQueue[*recvStream](),
+		datagrams: newQueue[[]byte](),
+		streams:   make(map[uint64]*stream),
+		halves:    make(map[half]struct{}),
+	}
+	c.cond.L = &c.mu
+	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	c.local = o.params(&c.config)
+	c.recvMax = c.local.MaxData
+	c.inBidi.max, c.inUni.max = c.local.StreamsBidi, c.local.StreamsUni
+	c.out.control.push(frame{kind: frameParams, data: c.local.append(nil, o.Version)})
+	c.readers.Go(c.read)
+	go c.write()
+	return c
+}
+
+// Ready waits for the peer to say what it grants, and ends the connection if
+// that does not come to be before ctx ends, or has no protocol in common.
+func (c *Conn) Ready(ctx context.Context) error {
+	select {
+	case <-c.ready:
+		return nil
+	case <-c.ctx.Done():
+	case <-ctx.Done():
+		c.mu.Lock()
+		c.end(&transport.ConnError{Err: context.Cause(ctx)}, nil)
+		c.mu.Unlock()
+	}
+	<-c.done
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return context.Cause(c.ctx)
+}
+
+// Transport is c with the abilities that the peer lets it have.
+func (c *Conn) Transport() transport.Conn {
+	if c.version.records() && c.peer.MaxDatagram > 0 {
+		return &datagramConn{c}
+	}
+	return c
+}
+
+// OpenStream opens a bidirectional stream, of which the peer learns by what is
+// sent on it.
+func (c *Conn) OpenStream(ctx context.Context) (transport.Stream, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.acquire(ctx, &c.openBidi); err != nil {
+		return nil, err
+	}
+	return c.newStream(&c.openBidi, c.peer.StreamDataRemote, c.local.StreamDataLocal), nil
+}
+
+// OpenUniStream opens a stream to the peer, which learns of it by what is sent
+// on it.
+func (c *Conn) OpenUniStream(ctx context.Context) (transport.SendStream, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err := c.acquire(ctx, &c.openUni); err != nil {
+		return nil, err
+	}
+	return &c.newStream(&c.openUni, c.peer.StreamDataUni, 0).sendStream, nil
+}
+
+// acquire waits for the right to open a stream.
+func (c *Conn) acquire(ctx context.Context, m *limiter) error {
+	if c.err != nil {
+		return c.err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	err := m.acquire(ctx, c)
+	if c.err != nil {
+		return c.err
+	}
+	return err
+}
+
+// AcceptStream waits for the next bidirectional stream of the peer.
+func (c *Conn) AcceptStream(ctx context.Context) (transport.Stream, error) {
+	s, err := c.bidi.pop(ctx)
+	if err != nil {
+		return nil, c.popError(err)
+	}
+	return s, nil
+}
+
+// AcceptUniStream waits for the next unidirectional stream of the peer.
+func (c *Conn) AcceptUniStream(ctx context.Context) (transport.ReceiveStream, error) {
+	r, err := c.uni.pop(ctx)
+	if err != nil {
+		return nil, c.popError(err)
+	}
+	return r, nil
+}
+
+// popError is what a failed pop means: queues are closed at the connection's
+// end alone.
+func (c *Conn) popError(err error) error {
+	if cause := context.Cause(c.ctx); cause != nil {
+		return cause
+	}
+	return err
+}
+
+// CloseWithError ends the connection. It waits for the peer to have read that,
+// but not for long.
+func (c *Conn) CloseWithError(code uint64, reason string) error {
+	code = min(code, maxVarint)
+	c.mu.Lock()
+	c.end(&transport.ConnError{Code: code, Reason: reason},
+		&frame{kind: frameApplicationClose, code: code, data: []byte(reason[:min(len(reason), maxReason)])})
+	c.mu.Unlock()
+	<-c.done
+	return nil
+}
+
+// violation ends the connection because the peer breaks the rules.
+func (c *Conn) violation(err error) {
+	c.end(&transport.ConnError{Err: fmt.Errorf("qmux: the peer breaks the protocol: %w", err)},
+		&frame{kind: frameConnectionClose, code: codeViolation, data: []byte(err.Error())})
+}
+
+// end is the end of the connection on this side; last tells the peer, unless
+// nil. What counts is the first.
+func (c *Conn) end(err *transport.ConnError, last *frame) {
+	if c.err != nil {
+		return
+	}
+	c.err = err
+	if last != nil {
+		c.last = append(c.out.params(), *last)
+	}
+	c.cancel(err)
+	c.bidi.close()
+	c.uni.close()
+	c.datagrams.close()
+	for h := range c.halves {
+		h.connEnded()
+	}
+	c.halves, c.streams = nil, nil
+	c.schedule, c.out = scheduler{}, outbox{}
+	c.pings.stop()
+	c.force = time.AfterFunc(linger, func() { _ = c.carrier.Close() })
+	c.cond.Broadcast()
+}
+
+// lost is the end of the connection by a carrier that has failed.
+func (c *Conn) lost(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if errors.Is(err, ErrTooLarge) {
+		c.violation(err)
+		return
+	}
+	c.end(&transport.ConnError{Err: fmt.Errorf("qmux: %w", err), Remote: errors.Is(err, io.EOF)}, nil)
+}
+
+// State describes the connection.
+func (c *Conn) State() transport.State { return c.state }
+
+// Context ends with the connection.
+func (c *Conn) Context() context.Context { return c.ctx }

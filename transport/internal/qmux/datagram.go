@@ -1,0 +1,56 @@
+package qmux
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+)
+
+// maxDatagrams is how many datagrams are kept for ReceiveDatagram, and how
+// many to be sent.
+const maxDatagrams = 128
+
+// A datagramConn is a Conn whose peer takes datagrams.
+type datagramConn struct{ *Conn }
+
+// SendDatagram never blocks: where 128 wait already, the oldest is dropped.
+func (c *datagramConn) SendDatagram(p []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.err
+	}
+	limit := min(c.peer.MaxDatagram, MinRecordSize)
+	if size := uint64(1 + varintLen(uint64(len(p))) + len(p)); size > limit {
+		return fmt.Errorf("a datagram of %d bytes is too large: a frame takes %d", len(p), limit)
+	}
+	if len(c.out.datagrams) >= maxDatagrams {
+		c.out.datagrams = c.out.datagrams[1:]
+	}
+	c.out.datagrams = append(c.out.datagrams, bytes.Clone(p))
+	c.cond.Signal()
+	return nil
+}
+
+// ReceiveDatagram waits for the next datagram.
+func (c *datagramConn) ReceiveDatagram(ctx context.Context) ([]byte, error) {
+	p, err := c.datagrams.pop(ctx)
+	if err != nil {
+		return nil, c.popError(err)
+	}
+	return p, nil
+}
+
+var errDatagramSize = errors.New("DATAGRAM is larger than allowed")
+
+// onDatagram keeps a datagram, unless many are kept already.
+func (c *Conn) onDatagram(p []byte) error {
+	if len(p) > MinRecordSize {
+		return errDatagramSize
+	}
+	if c.datagrams.len() < maxDatagrams {
+		c.datagrams.push(bytes.Clone(p))
+	}
+	return nil
+}

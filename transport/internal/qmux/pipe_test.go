@@ -1,0 +1,104 @@
+package qmux
+
+import (
+	"context"
+	"io"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/memconn"
+	"github.com/moqlite/moqlite/transport/transporttest"
+)
+
+// A link is one end of a pipe of messages, of which a few are under way.
+type link struct {
+	in, out chan []byte
+	closed  chan struct{} // this end
+	gone    chan struct{} // the other
+	once    sync.Once
+}
+
+func newLinks() (a, b *link) {
+	x, y := make(chan []byte, 4), make(chan []byte, 4)
+	a = &link{in: x, out: y, closed: make(chan struct{})}
+	b = &link{in: y, out: x, closed: make(chan struct{})}
+	a.gone, b.gone = b.closed, a.closed
+	return a, b
+}
+
+func (l *link) ReadMessage() ([]byte, error) {
+	select {
+	case m := <-l.in:
+		return m, nil
+	default:
+	}
+	select {
+	case m := <-l.in:
+		return m, nil
+	case <-l.closed:
+		return nil, io.ErrClosedPipe
+	case <-l.gone:
+		select {
+		case m := <-l.in:
+			return m, nil
+		default:
+			return nil, io.EOF
+		}
+	}
+}
+
+func (l *link) WriteMessage(p []byte) error {
+	select {
+	case l.out <- slices.Clone(p):
+		return nil
+	case <-l.closed:
+		return io.ErrClosedPipe
+	case <-l.gone:
+		return io.ErrClosedPipe
+	}
+}
+
+func (l *link) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return nil
+}
+
+const protocol = "moq-lite-06"
+
+func options(v Version, client bool, cfg *Config) Options {
+	return Options{
+		Version: v, Client: client, Config: cfg,
+		State: transport.State{Protocol: protocol, Transport: "pipe", Local: memconn.Addr("a"), Remote: memconn.Addr("b")},
+	}
+}
+
+// pair makes both ends of a connection.
+func pair(t *testing.T, v Version, cfg *Config) (client, server transport.Conn) {
+	t.Helper()
+	a, b := newLinks()
+	c, s := New(a, options(v, true, cfg)), New(b, options(v, false, cfg))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for _, x := range []*Conn{c, s} {
+		if err := x.Ready(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return c.Transport(), s.Transport()
+}
+
+func TestConformance(t *testing.T) {
+	for _, v := range []Version{Version00, Version01, Version02} {
+		t.Run(v.String(), func(t *testing.T) {
+			small := &Config{MaxStreams: 3, MaxUniStreams: 3, StreamWindow: 30_000, ConnWindow: 70_001}
+			transporttest.TestConn(t, transporttest.Options{
+				Pair:   func(t *testing.T) (client, server transport.Conn) { return pair(t, v, nil) },
+				Small:  func(t *testing.T) (client, server transport.Conn) { return pair(t, v, small) },
+				Bubble: true,
+			})
+		})
+	}
+}

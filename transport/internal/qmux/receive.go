@@ -1,0 +1,262 @@
+package qmux
+
+import (
+	"io"
+	"os"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/moqlite/moqlite/transport"
+)
+
+// A recvStream is the receiving half of a stream.
+type recvStream struct {
+	conn   *Conn
+	stream *stream
+	id     uint64
+
+	cond     sync.Cond // what Read waits for has changed
+	deadline deadline
+	unread   ring
+	window   uint64
+	offset   uint64 // how much has come
+	max      uint64 // how much may
+	owed     uint64 // bytes read, of which the peer does not know
+	granting bool   // it is about to
+
+	fin       bool                   // unread is all that remains
+	reset     *transport.StreamError // by the peer
+	cancelled *transport.StreamError // by CancelRead
+	final     bool                   // an end or a reset has come
+	ended     bool                   // and Read has told
+	done      bool                   // the half has ended
+	onFinal   func()
+}
+
+func (r *recvStream) initReceive(c *Conn, st *stream, window uint64) {
+	r.conn, r.stream, r.window, r.max = c, st, window, window
+	r.cond.L = &c.mu
+	c.halves[r] = struct{}{}
+}
+
+// Read gives what is there, and waits if that is nothing. The last bytes come
+// with io.EOF if the end is known by then.
+func (r *recvStream) Read(p []byte) (int, error) {
+	r.conn.mu.Lock()
+	defer r.conn.mu.Unlock()
+	for {
+		if err := r.readError(); err != nil {
+			return 0, err
+		}
+		n := r.take(p)
+		if r.fin && r.unread.len == 0 {
+			r.ended = true
+			r.checkDone()
+			return n, io.EOF
+		}
+		if n > 0 || len(p) == 0 {
+			return n, nil
+		}
+		r.cond.Wait()
+	}
+}
+
+// readError is why nothing can be read now.
+func (r *recvStream) readError() error {
+	switch {
+	case r.cancelled != nil:
+		return r.cancelled
+	case r.reset != nil:
+		r.ended = true
+		r.checkDone()
+		return r.reset
+	case r.ended:
+		return io.EOF
+	case r.conn.err != nil:
+		return r.conn.err
+	case r.deadline.passed:
+		return os.ErrDeadlineExceeded
+	}
+	return nil
+}
+
+// take reads what is there and gives credit for it, in pieces that are worth a
+// frame.
+func (r *recvStream) take(p []byte) int {
+	n := r.unread.read(p)
+	if n == 0 {
+		return 0
+	}
+	r.conn.giveBack(n)
+	if r.owed += uint64(n); !r.final && !r.granting && r.owed >= r.window/4 {
+		r.granting = true
+		r.conn.out.grants = append(r.conn.out.grants, r)
+		r.conn.cond.Signal()
+	}
+	return n
+}
+
+// grant is the credit that the peer does not know of.
+func (r *recvStream) grant() frame {
+	r.max += r.owed
+	r.owed, r.granting = 0, false
+	return frame{kind: frameMaxStreamData, id: r.id, value: r.max}
+}
+
+// giveBack lets the peer send n more bytes. It hears of it when that is a lot,
+// or when it could not go on without: what others have not read may hold the
+// rest.
+func (c *Conn) giveBack(n int) {
+	if n == 0 || c.err != nil {
+		return
+	}
+	c.owed += uint64(n)
+	quarter := c.local.MaxData / 4
+	if !c.grantData && (c.owed >= quarter || c.recvMax-c.received < quarter) {
+		c.grantData = true
+		c.cond.Signal()
+	}
+}
+
+// CancelRead refuses the rest of the stream.
+func (r *recvStream) CancelRead(code uint64) {
+	c := r.conn
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if r.cancelled != nil || r.ended || c.err != nil {
+		return
+	}
+	code = min(code, maxVarint)
+	r.cancelled = &transport.StreamError{Code: code}
+	c.giveBack(r.unread.drop())
+	if !r.final {
+		c.assign(&r.stream.sendStream)
+		c.control(frame{kind: frameStopSending, id: r.id, code: code})
+	}
+	r.cond.Broadcast()
+	r.checkDone()
+}
+
+// SetReadDeadline bounds pending and later Reads.
+func (r *recvStream) SetReadDeadline(t time.Time) error {
+	r.conn.mu.Lock()
+	defer r.conn.mu.Unlock()
+	if !r.done && r.conn.err == nil {
+		r.deadline.set(t, &r.cond)
+	}
+	return nil
+}
+
+// NotifyFinalSize calls f when the end or a reset has come; at once if it has
+// already, else on a goroutine of its own. The connection's end is no end of
+// the stream.
+func (r *recvStream) NotifyFinalSize(f func()) {
+	r.conn.mu.Lock()
+	final := r.final
+	if !final {
+		r.onFinal = f
+	}
+	r.conn.mu.Unlock()
+	if final {
+		f()
+	}
+}
+
+// onData takes a STREAM frame, whose offset is right if it has one: messages
+// keep their order, so there is nothing to reorder.
+func (r *recvStream) onData(f *frame) error {
+	switch {
+	case r.reset != nil:
+		return errAfterEnd
+	case f.hasOffset && f.offset != r.offset:
+		return errOffset
+	case r.fin && (len(f.data) > 0 || !f.fin):
+		return errAfterEnd
+	case r.fin:
+		return nil
+	}
+	if err := r.count(uint64(len(f.data))); err != nil {
+		return err
+	}
+	if r.cancelled != nil {
+		r.conn.giveBack(len(f.data))
+	} else {
+		r.unread.write(f.data)
+	}
+	if f.fin {
+		r.fin = true
+		r.finalKnown()
+	}
+	r.cond.Broadcast()
+	return nil
+}
+
+// count takes n bytes of the credit of stream and connection.
+func (r *recvStream) count(n uint64) error {
+	c := r.conn
+	if n > r.max-r.offset || n > c.recvMax-c.received {
+		return errFlowControl
+	}
+	r.offset += n
+	c.received += n
+	return nil
+}
+
+// onReset discards what is unread, even if the end was there; what was read to
+// the end stays so. A final size that is less than what has come is that of a
+// peer that does not count: as the reference implementations do, it is taken
+// for what has come.
+func (r *recvStream) onReset(code, size uint64) error {
+	if r.reset != nil || r.fin {
+		if size > r.offset {
+			return errFinalSize
+		}
+	} else if size > r.offset {
+		missing := size - r.offset
+		if err := r.count(missing); err != nil {
+			return err
+		}
+		r.conn.giveBack(int(missing))
+	}
+	if r.ended || r.reset != nil {
+		return nil
+	}
+	r.reset = &transport.StreamError{Code: code, Remote: true}
+	r.conn.giveBack(r.unread.drop())
+	r.finalKnown()
+	return nil
+}
+
+func (r *recvStream) finalKnown() {
+	r.final = true
+	if r.granting {
+		r.granting = false
+		i := slices.Index(r.conn.out.grants, r)
+		r.conn.out.grants = slices.Delete(r.conn.out.grants, i, i+1)
+	}
+	if f := r.onFinal; f != nil {
+		r.onFinal = nil
+		go f()
+	}
+	r.cond.Broadcast()
+	r.checkDone()
+}
+
+// checkDone counts the half as ended once both sides know of it.
+func (r *recvStream) checkDone() {
+	if r.done || !r.final || r.cancelled == nil && !r.ended {
+		return
+	}
+	r.done = true
+	r.unread.drop()
+	r.deadline.stop()
+	delete(r.conn.halves, r)
+	r.stream.halfEnded(r.conn)
+}
+
+func (r *recvStream) connEnded() {
+	r.unread.drop()
+	r.deadline.stop()
+	r.cond.Broadcast()
+}

@@ -1,0 +1,91 @@
+package qmux
+
+import (
+	"encoding/binary"
+	"errors"
+	"math/bits"
+)
+
+// maxVarint is the largest number that a varint holds.
+const maxVarint = 1<<62 - 1
+
+// errShort says that an input ends too early.
+var errShort = errors.New("truncated")
+
+// AppendVarint appends v, which is at most 2^62-1, as QUIC writes integers.
+func AppendVarint(b []byte, v uint64) []byte {
+	switch n := bits.Len64(v); {
+	case n <= 6:
+		return append(b, byte(v))
+	case n <= 14:
+		return binary.BigEndian.AppendUint16(b, uint16(v)|0x4000)
+	case n <= 30:
+		return binary.BigEndian.AppendUint32(b, uint32(v)|0x8000_0000)
+	default:
+		return binary.BigEndian.AppendUint64(b, v|0xc000_0000_0000_0000)
+	}
+}
+
+// varintLen is how long AppendVarint makes v.
+func varintLen(v uint64) int {
+	switch n := bits.Len64(v); {
+	case n <= 6:
+		return 1
+	case n <= 14:
+		return 2
+	case n <= 30:
+		return 4
+	}
+	return 8
+}
+
+// A parser takes values from the front of b. After the first failure it gives
+// zeros, and err stays.
+type parser struct {
+	b   []byte
+	err error
+}
+
+func (p *parser) varint() uint64 {
+	if p.err != nil || len(p.b) == 0 {
+		p.fail(errShort)
+		return 0
+	}
+	n := 1 << (p.b[0] >> 6)
+	if len(p.b) < n {
+		p.fail(errShort)
+		return 0
+	}
+	v := uint64(p.b[0] & 0x3f)
+	for _, c := range p.b[1:n] {
+		v = v<<8 | uint64(c)
+	}
+	p.b = p.b[n:]
+	return v
+}
+
+// bytes takes what a length announces. It aliases the input.
+func (p *parser) bytes() []byte {
+	n := p.varint()
+	if p.err != nil || n > uint64(len(p.b)) {
+		p.fail(errShort)
+		return nil
+	}
+	v := p.b[:n:n]
+	p.b = p.b[n:]
+	return v
+}
+
+// rest takes everything.
+func (p *parser) rest() []byte {
+	v := p.b
+	p.b = nil
+	return v
+}
+
+func (p *parser) fail(err error) {
+	if p.err == nil {
+		p.err = err
+	}
+	p.b = nil
+}

@@ -1,0 +1,210 @@
+package qmux
+
+import (
+	"slices"
+	"time"
+)
+
+// maxPayload bounds the data of a STREAM frame, so that it fits in a message
+// with the longest of headers.
+const maxPayload = 16352
+
+// minPayload is what is worth to be added to a message that has something.
+const minPayload = 256
+
+// maxControl is how many control frames may wait before no more streams are
+// opened.
+const maxControl = 4096
+
+// An outbox is what waits to be sent beside the data of streams. Control frames
+// are bounded because there are at most two of a stream. The peer can open only
+// so many streams before it gets the frames that grant more, which go last; this
+// side opens none while there are many control frames.
+type outbox struct {
+	control   fifo[frame]
+	grants    []*recvStream // with credit to tell
+	datagrams [][]byte
+}
+
+// params are this side's, if they are not sent yet: without them, the peer
+// understands nothing.
+func (o *outbox) params() []frame {
+	if o.control.len() > 0 && o.control.first().kind == frameParams {
+		return []frame{*o.control.first()}
+	}
+	return nil
+}
+
+// control has f sent before any data.
+func (c *Conn) control(f frame) {
+	if c.err == nil {
+		c.out.control.push(f)
+		c.cond.Signal()
+	}
+}
+
+// write sends until the connection ends, and tells the peer that.
+func (c *Conn) write() {
+	defer close(c.done)
+	buf := make([]byte, 0, MaxMessage)
+	for {
+		message, more := c.message(buf[:0])
+		if !more {
+			break
+		}
+		began := time.Now()
+		if err := c.carrier.WriteMessage(message); err != nil {
+			c.writeFailed(err)
+		}
+		c.pace.wrote(len(message), time.Since(began))
+	}
+	c.finish(buf[:0])
+}
+
+// writeFailed ends the connection, but lets the reader find a better reason:
+// the peer's close is the usual one.
+func (c *Conn) writeFailed(err error) {
+	timer := time.NewTimer(linger / 2)
+	defer timer.Stop()
+	select {
+	case <-c.ctx.Done():
+	case <-timer.C:
+		c.lost(err)
+	}
+}
+
+// finish says goodbye and waits for the peer to have read it: a socket that is
+// closed with something unread takes back what was sent.
+func (c *Conn) finish(buf []byte) {
+	var err error
+	for _, f := range c.last {
+		if err == nil {
+			err = c.carrier.WriteMessage(f.append(buf))
+		}
+	}
+	if len(c.last) > 0 && err == nil {
+		c.readers.Wait()
+	}
+	c.force.Stop()
+	_ = c.carrier.Close()
+	c.readers.Wait()
+}
+
+// message waits for something to send and makes a message of it; false: the
+// connection has ended.
+func (c *Conn) message(b []byte) ([]byte, bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.err == nil {
+		if b = c.fill(b); len(b) > 0 {
+			c.stats.PacketsSent++
+			c.stats.BytesSent += uint64(len(b))
+			return b, true
+		}
+		c.cond.Wait()
+	}
+	return nil, false
+}
+
+// fill appends the frames of one message. The first of each kind always fits.
+func (c *Conn) fill(b []byte) []byte {
+	for {
+		f, ok := c.nextFrame(c.pace.limit()-len(b), len(b) == 0)
+		if !ok {
+			return b
+		}
+		b = f.append(b)
+		if f.kind == frameStream && f.data != nil {
+			c.taken(f)
+		}
+		if !c.version.records() {
+			return b
+		}
+	}
+}
+
+// nextFrame is the next frame that fits in room.
+func (c *Conn) nextFrame(room int, first bool) (frame, bool) {
+	o := &c.out
+	if o.control.len() > 0 {
+		if !first && room < maxHeader+len(o.control.first().data) {
+			return frame{}, false
+		}
+		f := o.control.pop()
+		if o.control.len() == maxControl-1 {
+			c.admit()
+		}
+		return f, true
+	}
+	if !first && room < maxHeader {
+		return frame{}, false
+	}
+	if f, ok := c.grant(); ok {
+		return f, true
+	}
+	if len(o.datagrams) > 0 {
+		p := o.datagrams[0]
+		if !first && room < 5+len(p) {
+			return frame{}, false
+		}
+		o.datagrams = slices.Delete(o.datagrams, 0, 1)
+		return frame{kind: frameDatagramLen, data: p}, true
+	}
+	if room -= maxHeader; !first && room < minPayload {
+		return frame{}, false
+	}
+	return c.chunk(room)
+}
+
+// maxHeader is the longest of frames but for its data.
+const maxHeader = 8 + 8 + 8 + 4
+
+// grant makes a frame of an answer or of credit that the peer does not know of.
+func (c *Conn) grant() (frame, bool) {
+	switch {
+	case len(c.pings.answers) > 0:
+		number := c.pings.answers[0]
+		c.pings.answers = slices.Delete(c.pings.answers, 0, 1)
+		return frame{kind: framePingResponse, value: number}, true
+	case c.pings.due:
+		return c.ping(), true
+	case len(c.out.grants) > 0:
+		r := c.out.grants[0]
+		c.out.grants = slices.Delete(c.out.grants, 0, 1)
+		return r.grant(), true
+	case c.grantData:
+		c.grantData = false
+		c.recvMax += c.owed
+		c.owed = 0
+		return frame{kind: frameMaxData, value: c.recvMax}, true
+	case c.inBidi.retired > 0:
+		return c.inBidi.grant(frameMaxStreamsBidi), true
+	case c.inUni.retired > 0:
+		return c.inUni.grant(frameMaxStreamsUni), true
+	}
+	return frame{}, false
+}
+
+// chunk is data of the stream whose turn it is, which aliases its buffer until
+// taken.
+func (c *Conn) chunk(room int) (frame, bool) {
+	credit := c.sendMax - c.sent
+	if credit == 0 {
+		return frame{}, false
+	}
+	s := c.schedule.next()
+	if s == nil {
+		return frame{}, false
+	}
+	n := min(uint64(len(s.pending())), s.max-s.offset, credit, uint64(min(room, maxPayload)))
+	c.assign(s)
+	f := frame{kind: frameStream, id: s.id, offset: s.offset, data: s.pending()[:n]}
+	f.fin = s.closed && int(n) == len(s.pending())
+	return f, true
+}
+
+// taken counts data as sent.
+func (c *Conn) taken(f frame) {
+	c.sent += uint64(len(f.data))
+	c.streams[f.id].sendStream.taken(len(f.data), f.fin)
+}

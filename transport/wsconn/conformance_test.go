@@ -1,0 +1,239 @@
+package wsconn_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"sync"
+	"testing"
+
+	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/certtest"
+	"github.com/moqlite/moqlite/transport/transporttest"
+	"github.com/moqlite/moqlite/transport/wsconn"
+)
+
+const protocol = "moq-lite-06"
+
+// small has the limits that the suite wants to reach.
+var small = &wsconn.Config{MaxStreams: 4, MaxUniStreams: 4, StreamWindow: 64 << 10, ConnWindow: 160 << 10}
+
+func TestConformance(t *testing.T) {
+	for _, scheme := range []string{"ws", "wss", "tcp", "tls"} {
+		t.Run(scheme, func(t *testing.T) {
+			if testing.Short() && (scheme == "wss" || scheme == "tls") {
+				t.Skip("short")
+			}
+			transporttest.TestConn(t, transporttest.Options{
+				Pair:  func(t *testing.T) (client, server transport.Conn) { return pair(t, scheme, nil) },
+				Small: func(t *testing.T) (client, server transport.Conn) { return pair(t, scheme, small) },
+				Listen: func(t *testing.T, protocols []string) transporttest.Endpoint {
+					return listen(t, scheme, nil, protocols)
+				},
+			})
+		})
+	}
+}
+
+func pair(t *testing.T, scheme string, cfg *wsconn.Config) (client, server transport.Conn) {
+	t.Helper()
+	e := listen(t, scheme, cfg, []string{protocol})
+	client, err := e.Dialer.Dial(t.Context(), e.URL, []string{protocol})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err = e.Listener.Accept(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, server
+}
+
+// listen makes a listener for a scheme's URLs.
+func listen(t *testing.T, scheme string, cfg *wsconn.Config, protocols []string) transporttest.Endpoint {
+	t.Helper()
+	serverTLS, clientTLS := certtest.Pair(t)
+	if scheme == "ws" || scheme == "tcp" {
+		serverTLS = nil
+	}
+	e := transporttest.Endpoint{
+		Dialer:  &wsconn.Dialer{TLSConfig: clientTLS, Config: cfg},
+		DeadURL: scheme + "://" + unused(t),
+	}
+	if scheme == "ws" || scheme == "wss" {
+		l := serve(t, serverTLS, &wsconn.Server{Protocols: protocols, Config: cfg})
+		e.Listener, e.URL = l, scheme+"://"+l.Addr().String()+"/live/é?token=x%20y"
+		return e
+	}
+	l, err := wsconn.Listen("127.0.0.1:0", wsconn.ListenOptions{Protocols: protocols, Config: cfg, TLSConfig: serverTLS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	e.Listener, e.URL = l, scheme+"://"+l.Addr().String()
+	return e
+}
+
+// A listener is a server as a transport.Listener.
+type listener struct {
+	*wsconn.Listener
+	server *wsconn.Server
+	scheme string
+
+	conns   chan transport.Conn
+	closing chan struct{}
+	mu      sync.Mutex
+	closed  bool
+}
+
+// serve has s serve; without an Accept, what the listener accepts.
+func serve(t *testing.T, conf *tls.Config, s *wsconn.Server) *listener {
+	t.Helper()
+	l := &listener{server: s, conns: make(chan transport.Conn, 64), closing: make(chan struct{})}
+	if s.Accept == nil {
+		s.Accept = func(context.Context, transport.State) (func(transport.Conn), error) { return l.queue, nil }
+	}
+	port, err := wsconn.Listen("127.0.0.1:0", wsconn.ListenOptions{Protocols: s.Protocols, TLSConfig: conf, HTTP: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Listener, l.scheme = port, "ws"
+	if conf != nil {
+		l.scheme = "wss"
+	}
+	t.Cleanup(func() {
+		l.Close()
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return l
+}
+
+func (l *listener) url() string { return l.scheme + "://" + l.Addr().String() }
+
+func (l *listener) Accept(ctx context.Context) (transport.Conn, error) {
+	select {
+	case <-l.closing:
+		return nil, fmt.Errorf("accept: %w", net.ErrClosed)
+	default:
+	}
+	select {
+	case <-l.closing:
+		return nil, fmt.Errorf("accept: %w", net.ErrClosed)
+	case <-ctx.Done():
+		return nil, fmt.Errorf("accept: %w", context.Cause(ctx))
+	case c := <-l.conns:
+		return c, nil
+	}
+}
+
+// queue has c wait for Accept.
+func (l *listener) queue(c transport.Conn) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.closed {
+		c.CloseWithError(0, "")
+		return
+	}
+	l.conns <- c
+}
+
+func (l *listener) Close() error {
+	l.mu.Lock()
+	if l.closed {
+		l.mu.Unlock()
+		return nil
+	}
+	l.closed = true
+	close(l.closing)
+	for len(l.conns) > 0 {
+		(<-l.conns).CloseWithError(0, "")
+	}
+	l.mu.Unlock()
+	return l.Listener.Close()
+}
+
+// unused is an address that nothing listens at.
+func unused(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().String()
+}
+
+// TestOnePort has a port speak to everyone.
+func TestOnePort(t *testing.T) {
+	serverTLS, clientTLS := certtest.Pair(t)
+	l := &listener{conns: make(chan transport.Conn, 64), closing: make(chan struct{})}
+	web := &wsconn.Server{
+		Protocols: []string{protocol},
+		Accept:    func(context.Context, transport.State) (func(transport.Conn), error) { return l.queue, nil },
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			_, _ = io.WriteString(w, "a page")
+		}),
+	}
+	port, err := wsconn.Listen("127.0.0.1:0", wsconn.ListenOptions{
+		Protocols: []string{protocol}, TLSConfig: serverTLS, Plain: true, HTTP: web,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer web.Close()
+	defer port.Close()
+	dialer := &wsconn.Dialer{TLSConfig: clientTLS}
+	for scheme, accept := range map[string]func(context.Context) (transport.Conn, error){
+		"ws": l.Accept, "wss": l.Accept, "tcp": port.Accept, "tls": port.Accept,
+	} {
+		ours, err := dialer.Dial(t.Context(), scheme+"://"+port.Addr().String(), []string{protocol})
+		if err != nil {
+			t.Errorf("%s: %v", scheme, err)
+			continue
+		}
+		theirs, err := accept(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if secure := scheme == "wss" || scheme == "tls"; secure != (theirs.State().TLS != nil) || theirs.State().Protocol != protocol {
+			t.Errorf("%s: %+v", scheme, theirs.State())
+		}
+		_ = ours.CloseWithError(0, "")
+		_ = theirs.CloseWithError(0, "")
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: clientTLS, DisableKeepAlives: true}}
+	for _, scheme := range []string{"http", "https"} {
+		response, err := client.Get(scheme + "://" + port.Addr().String() + "/")
+		if err != nil {
+			t.Errorf("%s: %v", scheme, err)
+			continue
+		}
+		body, _ := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		if string(body) != "a page" {
+			t.Errorf("%s: %q", scheme, body)
+		}
+	}
+}
+
+// TestTLSAlone turns away who does not speak it.
+func TestTLSAlone(t *testing.T) {
+	serverTLS, _ := certtest.Pair(t)
+	port, err := wsconn.Listen("127.0.0.1:0", wsconn.ListenOptions{Protocols: []string{protocol}, TLSConfig: serverTLS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer port.Close()
+	if _, err := new(wsconn.Dialer).Dial(t.Context(), "tcp://"+port.Addr().String(), []string{protocol}); err == nil {
+		t.Error("let in without TLS")
+	}
+}

@@ -1,0 +1,85 @@
+package wsconn
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+
+	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/qmux"
+)
+
+// streamDrafts are those whose messages have a size in a byte stream.
+var streamDrafts = []qmux.Version{qmux.Version01, qmux.Version02}
+
+// socket connects to u's host.
+func (d *Dialer) socket(ctx context.Context, u *url.URL) (net.Conn, error) {
+	if u.Port() == "" {
+		return nil, failure(transport.PhaseResolve, errors.New("the URL names no port"))
+	}
+	raw, err := d.connect(ctx, "tcp", u.Host)
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return nil, failure(transport.PhaseResolve, err)
+	}
+	if err != nil {
+		return nil, failure(transport.PhaseConnect, err)
+	}
+	return raw, nil
+}
+
+// dialTCP has the version negotiated by Qmux.
+func (d *Dialer) dialTCP(ctx context.Context, u *url.URL, protocols []string) (*qmux.Conn, error) {
+	raw, err := d.socket(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	return qmux.New(newTCPCarrier(raw, raw), qmux.Options{
+		Version:   qmux.Version01,
+		Client:    true,
+		Config:    d.Config,
+		Protocols: protocols,
+		State:     transport.State{Transport: tcpName, Local: raw.LocalAddr(), Remote: raw.RemoteAddr(), URL: u},
+	}), nil
+}
+
+// dialTLS has the version negotiated by TLS.
+func (d *Dialer) dialTLS(ctx context.Context, u *url.URL, protocols []string) (*qmux.Conn, error) {
+	raw, err := d.socket(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	conn := tls.Client(raw, d.tlsConfig(u.Hostname(), offers(protocols, streamDrafts)))
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		return nil, handshakeError(err)
+	}
+	state := conn.ConnectionState()
+	version, protocol, ok := qmux.ParseSubprotocol(state.NegotiatedProtocol)
+	if !ok {
+		_ = conn.Close()
+		return nil, failure(transport.PhaseNegotiate, fmt.Errorf("%w: the server chose none", transport.ErrNoCommonProtocol))
+	}
+	return qmux.New(newTCPCarrier(conn, raw), qmux.Options{
+		Version: version,
+		Client:  true,
+		Config:  d.Config,
+		State: transport.State{
+			Protocol: protocol, Transport: tlsName, Local: raw.LocalAddr(), Remote: raw.RemoteAddr(), TLS: &state, URL: u,
+		},
+	}), nil
+}
+
+// noProtocol is TLS's alert no_application_protocol.
+const noProtocol = tls.AlertError(120)
+
+// handshakeError tells that alert from others by its text: over TCP, alerts
+// are of a type that crypto/tls keeps to itself.
+func handshakeError(err error) error {
+	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" && e.Err.Error() == noProtocol.Error() {
+		return failure(transport.PhaseNegotiate, fmt.Errorf("%w: %w", transport.ErrNoCommonProtocol, err))
+	}
+	return failure(transport.PhaseTLS, err)
+}

@@ -1,0 +1,128 @@
+package wsconn
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httptrace"
+	"net/url"
+	"sync"
+
+	"github.com/coder/websocket"
+
+	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/qmux"
+)
+
+// An attempt follows a request on its way.
+type attempt struct {
+	mu    sync.Mutex
+	phase string
+	raw   net.Conn
+}
+
+func (a *attempt) reach(phase string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.phase = phase
+}
+
+func (a *attempt) result() (phase string, raw net.Conn) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.phase, a.raw
+}
+
+// trace has a know the phase.
+func (a *attempt) trace(ctx context.Context) context.Context {
+	a.phase = transport.PhaseResolve
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		ConnectStart:      func(string, string) { a.reach(transport.PhaseConnect) },
+		TLSHandshakeStart: func() { a.reach(transport.PhaseTLS) },
+		GotConn:           func(httptrace.GotConnInfo) { a.reach(transport.PhaseUpgrade) },
+	})
+}
+
+// client is one for a single request.
+func (d *Dialer) client(a *attempt, u *url.URL) *http.Client {
+	return &http.Client{
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		Transport: &http.Transport{
+			Proxy:             http.ProxyFromEnvironment,
+			DisableKeepAlives: true,
+			TLSClientConfig:   d.tlsConfig(u.Hostname(), nil),
+			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+				raw, err := d.connect(ctx, network, address)
+				if err == nil {
+					a.mu.Lock()
+					a.raw = raw
+					a.mu.Unlock()
+				}
+				return raw, err
+			},
+		},
+	}
+}
+
+// dialWebSocket upgrades a request.
+func (d *Dialer) dialWebSocket(ctx context.Context, u *url.URL, protocols []string) (*qmux.Conn, error) {
+	request := *u
+	request.User, request.Fragment, request.RawFragment = nil, "", ""
+	a := new(attempt)
+	ws, response, err := websocket.Dial(a.trace(ctx), request.String(), &websocket.DialOptions{
+		HTTPClient:   d.client(a, u),
+		HTTPHeader:   d.Header.Clone(),
+		Subprotocols: offers(protocols, drafts),
+	})
+	phase, raw := a.result()
+	if err != nil {
+		return nil, upgradeError(phase, response, err)
+	}
+	version, protocol, ok := qmux.ParseSubprotocol(ws.Subprotocol())
+	if !ok {
+		_ = ws.CloseNow()
+		return nil, failure(transport.PhaseNegotiate, fmt.Errorf("%w: the server chose none", transport.ErrNoCommonProtocol))
+	}
+	return qmux.New(newWSCarrier(ws, raw), qmux.Options{
+		Version: version,
+		Client:  true,
+		Config:  d.Config,
+		State: transport.State{
+			Protocol:   protocol,
+			Transport:  websocketName,
+			Local:      raw.LocalAddr(),
+			Remote:     raw.RemoteAddr(),
+			TLS:        response.TLS,
+			URL:        u,
+			CarriesURL: true,
+		},
+	}), nil
+}
+
+// upgradeError is what a request failed with.
+func upgradeError(phase string, response *http.Response, err error) error {
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = e.Err // without the URL
+	}
+	if response == nil {
+		if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+			phase = transport.PhaseTLS
+		}
+		return failure(phase, err)
+	}
+	status := fmt.Sprintf("HTTP status %d", response.StatusCode)
+	switch response.StatusCode {
+	case http.StatusBadRequest:
+		return failure(transport.PhaseNegotiate, fmt.Errorf("%w (%s)", transport.ErrNoCommonProtocol, status))
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return failure(transport.PhaseUpgrade, fmt.Errorf("%w (%s)", transport.ErrUnauthorized, status))
+	case http.StatusNotFound:
+		return failure(transport.PhaseUpgrade, fmt.Errorf("%w (%s)", transport.ErrNotFound, status))
+	case http.StatusSwitchingProtocols:
+		return failure(transport.PhaseNegotiate, fmt.Errorf("%w: %w", transport.ErrNoCommonProtocol, err))
+	}
+	return failure(transport.PhaseUpgrade, errors.New(status))
+}

@@ -1,0 +1,233 @@
+package wsconn
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/qmux"
+)
+
+// backlog is how many connections are set up, or wait for Accept, at once.
+// Others wait in the system's queue.
+const backlog = 1024
+
+// ListenOptions are what a [Listener] can do beside the ordinary.
+type ListenOptions struct {
+	// Protocols are the moq-lite versions to speak, the most wanted first: it
+	// is this order that decides. Required.
+	Protocols []string
+
+	// TLSConfig is cloned, and the protocols to negotiate are set; nil: TCP
+	// without TLS.
+	TLSConfig *tls.Config
+
+	// Plain lets clients in without TLS where there is a TLSConfig too.
+	Plain bool
+
+	// HTTP answers clients that speak HTTP/1.1 on the same port: a [Server],
+	// as a rule. Nil: they are turned away.
+	HTTP http.Handler
+
+	// Socket, if set, is listened on instead of the address. The listener
+	// closes it.
+	Socket net.Listener
+
+	// Config is what clients are granted; nil: the defaults.
+	Config *Config
+}
+
+// A Listener accepts connections over TCP or TLS, or both on one port.
+type Listener struct {
+	tcp     net.Listener
+	options ListenOptions
+	http    *handover // nil without a handler
+	conns   chan transport.Conn
+	places  chan struct{} // a token each that is set up or waits
+	ctx     context.Context
+	cancel  context.CancelFunc
+	wg      sync.WaitGroup
+}
+
+var _ transport.Listener = (*Listener)(nil)
+
+// Listen listens at address, for tcp:// or tls:// URLs.
+func Listen(address string, o ListenOptions) (*Listener, error) {
+	if len(o.Protocols) == 0 {
+		return nil, errors.New("listen: no protocols")
+	}
+	tcp := o.Socket
+	if tcp == nil {
+		var err error
+		if tcp, err = net.Listen("tcp", address); err != nil {
+			return nil, err
+		}
+	}
+	if o.TLSConfig != nil {
+		o.TLSConfig = o.TLSConfig.Clone()
+		o.TLSConfig.NextProtos = offers(o.Protocols, streamDrafts)
+		if o.HTTP != nil {
+			o.TLSConfig.NextProtos = append(o.TLSConfig.NextProtos, protocolHTTP)
+		}
+	}
+	l := &Listener{
+		tcp:     tcp,
+		options: o,
+		conns:   make(chan transport.Conn, backlog),
+		places:  make(chan struct{}, backlog),
+	}
+	l.ctx, l.cancel = context.WithCancel(context.Background())
+	if o.HTTP != nil {
+		l.http = newHandover(tcp.Addr(), o.HTTP)
+		l.wg.Go(l.http.serve)
+	}
+	l.wg.Go(l.run)
+	return l, nil
+}
+
+// retryDelay is how long a failure to accept, as of a process without file
+// descriptors, is waited for to pass.
+const retryDelay = 50 * time.Millisecond
+
+// run sets up each connection in a goroutine of its own.
+func (l *Listener) run() {
+	for {
+		select {
+		case l.places <- struct{}{}:
+		case <-l.ctx.Done():
+			return
+		}
+		raw, err := l.tcp.Accept()
+		if err == nil {
+			l.wg.Go(func() { l.setUp(raw) })
+			continue
+		}
+		<-l.places
+		select {
+		case <-l.ctx.Done():
+			return
+		case <-time.After(retryDelay):
+		}
+	}
+}
+
+// setUp negotiates and queues.
+func (l *Listener) setUp(raw net.Conn) {
+	ctx, cancel := context.WithTimeout(l.ctx, setupTimeout)
+	defer cancel()
+	c, err := l.negotiate(ctx, raw)
+	if err != nil || c == nil {
+		<-l.places
+		return
+	}
+	l.conns <- c // there is a place for it
+}
+
+var errPlain = errors.New("the client does not speak TLS")
+
+// negotiate makes a connection of raw, or nil of one that is HTTP's.
+func (l *Listener) negotiate(ctx context.Context, raw net.Conn) (transport.Conn, error) {
+	tune(raw)
+	first, err := peek(ctx, raw)
+	if err == nil {
+		switch {
+		case first.tls() && l.options.TLSConfig != nil:
+			return l.secure(ctx, first)
+		case l.options.TLSConfig != nil && !l.options.Plain, first.tls():
+			err = errPlain
+		case l.http != nil && first.http():
+			return nil, l.http.take(first)
+		default:
+			return l.begin(ctx, newTCPCarrier(first, first), qmux.Options{
+				Version:   qmux.Version01,
+				Protocols: l.options.Protocols,
+				State:     transport.State{Transport: tcpName, Local: raw.LocalAddr(), Remote: raw.RemoteAddr()},
+			})
+		}
+	}
+	_ = raw.Close()
+	return nil, err
+}
+
+// secure negotiates by TLS.
+func (l *Listener) secure(ctx context.Context, raw net.Conn) (transport.Conn, error) {
+	conn := tls.Server(raw, l.options.TLSConfig)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		return nil, err
+	}
+	state := conn.ConnectionState()
+	version, protocol, ok := qmux.ParseSubprotocol(state.NegotiatedProtocol)
+	switch {
+	case ok:
+		return l.begin(ctx, newTCPCarrier(conn, raw), qmux.Options{
+			Version: version,
+			State: transport.State{
+				Protocol: protocol, Transport: tlsName, Local: raw.LocalAddr(), Remote: raw.RemoteAddr(), TLS: &state,
+			},
+		})
+	case l.http != nil:
+		return nil, l.http.take(conn)
+	}
+	_ = conn.Close()
+	return nil, transport.ErrNoCommonProtocol
+}
+
+// begin waits for the client to say what it grants.
+func (l *Listener) begin(ctx context.Context, carrier qmux.Carrier, o qmux.Options) (transport.Conn, error) {
+	o.Config = l.options.Config
+	c := qmux.New(carrier, o)
+	if err := c.Ready(ctx); err != nil {
+		return nil, err
+	}
+	return c.Transport(), nil
+}
+
+// Accept implements [transport.Listener].
+func (l *Listener) Accept(ctx context.Context) (transport.Conn, error) {
+	if l.ctx.Err() != nil {
+		return nil, fmt.Errorf("accept: %w", net.ErrClosed)
+	}
+	select {
+	case c := <-l.conns:
+		<-l.places
+		return c, nil
+	case <-l.ctx.Done():
+		return nil, fmt.Errorf("accept: %w", net.ErrClosed)
+	case <-ctx.Done():
+		return nil, fmt.Errorf("accept: %w", context.Cause(ctx))
+	}
+}
+
+// Addr implements [transport.Listener].
+func (l *Listener) Addr() net.Addr { return l.tcp.Addr() }
+
+// Close implements [transport.Listener].
+func (l *Listener) Close() error {
+	l.cancel()
+	err := l.tcp.Close()
+	if l.http != nil {
+		l.http.shut()
+	}
+	l.wg.Wait()
+	var closing sync.WaitGroup
+	for {
+		select {
+		case c := <-l.conns:
+			closing.Go(func() { _ = c.CloseWithError(0, "") })
+			continue
+		default:
+		}
+		closing.Wait()
+		if errors.Is(err, net.ErrClosed) {
+			return nil
+		}
+		return err
+	}
+}

@@ -1,0 +1,7 @@
+//go:build !linux && !darwin
+
+package wsconn
+
+import "net"
+
+func tune(net.Conn) {}

@@ -1,0 +1,65 @@
+package wsconn
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"time"
+
+	"github.com/coder/websocket"
+
+	"github.com/moqlite/moqlite/transport/internal/qmux"
+)
+
+// farewell bounds the end of a connection below Qmux.
+const farewell = 100 * time.Millisecond
+
+var errText = errors.New("a text message")
+
+// A wsCarrier is a WebSocket connection.
+type wsCarrier struct {
+	ws  *websocket.Conn
+	raw net.Conn // below it; nil: not known
+	buf []byte
+}
+
+func newWSCarrier(ws *websocket.Conn, raw net.Conn) *wsCarrier {
+	ws.SetReadLimit(-1) // the buffer is the limit
+	return &wsCarrier{ws: ws, raw: raw, buf: make([]byte, qmux.MaxMessage+1)}
+}
+
+// ReadMessage implements [qmux.Carrier].
+func (c *wsCarrier) ReadMessage() ([]byte, error) {
+	kind, r, err := c.ws.Reader(context.Background())
+	if err != nil {
+		return nil, err
+	}
+	if kind != websocket.MessageBinary {
+		return nil, errText
+	}
+	switch n, err := io.ReadFull(r, c.buf); {
+	case err == nil:
+		return nil, qmux.ErrTooLarge
+	case errors.Is(err, io.EOF), err == io.ErrUnexpectedEOF:
+		return c.buf[:n], nil
+	default:
+		return nil, err
+	}
+}
+
+// WriteMessage implements [qmux.Carrier].
+func (c *wsCarrier) WriteMessage(p []byte) error {
+	return c.ws.Write(context.Background(), websocket.MessageBinary, p)
+}
+
+// Close says goodbye as WebSocket does, and breaks the connection if that takes
+// long.
+func (c *wsCarrier) Close() error {
+	if c.raw == nil {
+		return c.ws.CloseNow()
+	}
+	timer := time.AfterFunc(farewell, func() { _ = c.raw.Close() })
+	defer timer.Stop()
+	return c.ws.Close(websocket.StatusNormalClosure, "")
+}
