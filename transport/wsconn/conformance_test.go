@@ -85,7 +85,6 @@ func listen(t *testing.T, scheme string, cfg *wsconn.Config, protocols []string)
 type listener struct {
 	*wsconn.Listener
 	server *wsconn.Server
-	scheme string
 
 	conns   chan transport.Conn
 	closing chan struct{}
@@ -104,10 +103,7 @@ func serve(t *testing.T, conf *tls.Config, s *wsconn.Server) *listener {
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.Listener, l.scheme = port, "ws"
-	if conf != nil {
-		l.scheme = "wss"
-	}
+	l.Listener = port
 	t.Cleanup(func() {
 		l.Close()
 		if err := s.Close(); err != nil {
@@ -116,8 +112,6 @@ func serve(t *testing.T, conf *tls.Config, s *wsconn.Server) *listener {
 	})
 	return l
 }
-
-func (l *listener) url() string { return l.scheme + "://" + l.Addr().String() }
 
 func (l *listener) Accept(ctx context.Context) (transport.Conn, error) {
 	select {

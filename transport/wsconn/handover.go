@@ -1,8 +1,7 @@
 package wsconn
 
 import (
-	"io"
-	"log"
+	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -28,7 +27,7 @@ func newHandover(addr net.Addr, handler http.Handler) *handover {
 			Handler:           handler,
 			ReadHeaderTimeout: setupTimeout,
 			IdleTimeout:       time.Minute,
-			ErrorLog:          log.New(io.Discard, "", 0),
+			ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 		},
 		conns: make(chan net.Conn),
 		done:  make(chan struct{}),

@@ -220,7 +220,7 @@ func TestOpenFloodWaiting(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := deaf(t, options(Version01, false, nil))
 		p.params(generous)
-		for {
+		for range 10 * maxControl {
 			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			s, err := p.conn.OpenUniStream(ctx)
 			cancel()

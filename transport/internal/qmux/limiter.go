@@ -17,7 +17,7 @@ type limiter struct {
 // acquire takes one, waiting for it without the lock of c. The connection may
 // have ended meanwhile.
 func (m *limiter) acquire(ctx context.Context, c *Conn) error {
-	if m.used < m.max && len(m.waiting) == 0 {
+	if m.used < m.max && len(m.waiting) == 0 && c.out.control.len() < maxControl {
 		m.used++
 		return nil
 	}

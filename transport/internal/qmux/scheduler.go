@@ -46,15 +46,6 @@ func (q *scheduler) remove(s *sendStream) {
 	l.ordered = slices.DeleteFunc(l.ordered, same)
 }
 
-func (q *scheduler) empty() bool {
-	for i := range q.levels {
-		if l := &q.levels[i]; len(l.shared)+len(l.ordered) > 0 {
-			return false
-		}
-	}
-	return true
-}
-
 // next takes the stream whose turn it is; nil: none.
 func (q *scheduler) next() *sendStream {
 	for i := range q.levels {
