@@ -8,9 +8,11 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"sync/atomic"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl"
+	"github.com/moqlite/moqlite/impl/redial"
 	"github.com/moqlite/moqlite/transport/tlspin"
 )
 
@@ -86,9 +88,47 @@ func (o *options) dial(ctx context.Context, c *impl.Client, url string, mux *api
 	return s, err
 }
 
+// dialLasting connects, within the timeout and at the first try, and then again
+// whenever the connection is lost or the server asks to leave.
+func (o *options) dialLasting(ctx context.Context, c *impl.Client, url string, mux *api.TrackMux) (api.Session, error) {
+	if o.reconnect <= 0 {
+		return o.dial(ctx, c, url, mux)
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.timeout)
+	defer cancel()
+	var connected atomic.Bool
+	s, err := impl.NewRedialer(c, redial.Policy{
+		MaxElapsed:  o.reconnect,
+		DialTimeout: o.timeout,
+		Permanent:   func(err error) bool { return !connected.Load() || redial.Permanent(err) },
+		Trace:       o.connectionTrace(),
+		Logger:      o.logger(),
+	}).Dial(ctx, url, mux)
+	connected.Store(true)
+	return s, err
+}
+
+// connectionTrace tells people what becomes of the connection.
+func (o *options) connectionTrace() *redial.SessionTrace {
+	tell := func(format string, args ...any) { fmt.Fprintf(o.err, format+"\n", args...) }
+	again := false
+	return &redial.SessionTrace{
+		Connected: func(state api.SessionState) {
+			o.logger().Info("connected", "version", state.Version, "transport", state.Transport)
+			if again {
+				tell("connected again")
+			}
+			again = true
+		},
+		Lost:            func(err error) { tell("connection lost, connecting again: %v", err) },
+		GoingAway:       func(to string) { tell("the server asks to leave, connecting to %s", to) },
+		RedirectRefused: func(to string, err error) { tell("the server asks to go to %s, which is refused: %v", to, err) },
+	}
+}
+
 // reach connects to a server, to subscribe, and waits until it announces path.
 func (o *options) reach(ctx context.Context, c *impl.Client, url string, path api.BroadcastPath) (api.Session, error) {
-	session, err := o.dial(ctx, c, url, api.NewTrackMux())
+	session, err := o.dialLasting(ctx, c, url, api.NewTrackMux())
 	if err != nil {
 		return nil, err
 	}

@@ -32,6 +32,7 @@ func lsCommand(o *options) *cobra.Command {
 		},
 	}
 	cmd.Flags().BoolVar(&watch, "watch", false, "go on with what comes and goes, until Ctrl-C")
+	o.reconnectFlag(cmd)
 	return cmd
 }
 
@@ -41,7 +42,11 @@ func list(ctx context.Context, o *options, url, prefix string, watch bool) error
 		return err
 	}
 	defer client.Close()
-	session, err := o.dial(ctx, client, url, api.NewTrackMux())
+	dial := o.dial
+	if watch {
+		dial = o.dialLasting
+	}
+	session, err := dial(ctx, client, url, api.NewTrackMux())
 	if err != nil {
 		return err
 	}

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
+	"sync"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/redial"
 )
 
 const (
@@ -17,6 +20,9 @@ const (
 	// patience is how long the first groups of a track are waited for when
 	// later ones are there already.
 	patience = time.Second
+
+	// hearing is how often the track is asked for what it has lost.
+	hearing = 250 * time.Millisecond
 )
 
 // received is a group that was read, whole or not.
@@ -28,6 +34,7 @@ type received struct {
 
 // read writes the groups of a track out in order. They are read in parallel,
 // and those that come early wait, in bounded number, for those before them.
+// Where the track begins anew, with other numbers, so does the order.
 func read(ctx context.Context, track api.TrackReader, out *sink, start api.GroupSequence, most uint64) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -37,6 +44,7 @@ func read(ctx context.Context, track api.TrackReader, out *sink, start api.Group
 		waiting: make(map[api.GroupSequence]received),
 		slots:   make(chan struct{}, inFlight),
 		groups:  make(chan received),
+		anew:    make(chan error),
 		ended:   make(chan error, 1),
 	}
 	go r.accept(ctx)
@@ -53,43 +61,56 @@ type reorder struct {
 	waiting map[api.GroupSequence]received
 	slots   chan struct{}
 	groups  chan received
+	lost    []api.Gap  // known to be, and not written yet
+	anew    chan error // why the numbers that follow are others
 	ended   chan error // of accepting; nil at the track's end
 	done    uint64
 }
 
 // accept reads each group in a goroutine of its own.
 func (r *reorder) accept(ctx context.Context) {
-	reading := make(chan struct{}, inFlight)
+	for {
+		err := r.acceptGroups(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, redial.ErrRestarted):
+			select {
+			case r.anew <- err:
+			case <-ctx.Done():
+			}
+		case errors.Is(err, io.EOF):
+			r.ended <- nil
+			return
+		default:
+			r.ended <- err
+			return
+		}
+	}
+}
+
+// acceptGroups returns the first error of accepting, when all groups before it
+// have been read.
+func (r *reorder) acceptGroups(ctx context.Context) error {
+	var reading sync.WaitGroup
+	defer reading.Wait()
 	for {
 		select {
 		case r.slots <- struct{}{}:
 		case <-ctx.Done():
-			return
+			return context.Cause(ctx)
 		}
 		g, err := r.track.AcceptGroup(ctx)
 		if err != nil {
-			// Those being read come first.
-			for range cap(reading) {
-				select {
-				case reading <- struct{}{}:
-				case <-ctx.Done():
-					return
-				}
-			}
-			if errors.Is(err, io.EOF) {
-				err = nil
-			}
-			r.ended <- err
-			return
+			<-r.slots
+			return err
 		}
-		reading <- struct{}{}
-		go func() {
-			defer func() { <-reading }()
+		reading.Go(func() {
 			select {
 			case r.groups <- readGroup(ctx, g):
 			case <-ctx.Done():
 			}
-		}()
+		})
 	}
 }
 
@@ -109,6 +130,8 @@ func (r *reorder) run(ctx context.Context) error {
 	settle := time.NewTimer(patience)
 	settle.Stop()
 	defer settle.Stop()
+	hear := time.NewTicker(hearing)
+	defer hear.Stop()
 	for {
 		select {
 		case in := <-r.groups:
@@ -118,8 +141,17 @@ func (r *reorder) run(ctx context.Context) error {
 			}
 		case <-settle.C:
 			r.begin()
+		case <-hear.C:
+			r.hear()
+		case err := <-r.anew:
+			if err := r.restart(err); err != nil {
+				return err
+			}
 		case err := <-r.ended:
-			return r.finish(err)
+			if failed := r.finish(); failed != nil || r.enough() {
+				return failed
+			}
+			return err
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -147,84 +179,92 @@ func (r *reorder) least() (least api.GroupSequence, ok bool) {
 	return least, ok
 }
 
-// finish writes what is left when the track has ended, or failed with err.
-func (r *reorder) finish(err error) error {
-	if r.next == 0 && !r.known {
-		// All there is has come: what is missing from group 0 on is lost if the
-		// publisher says so, and else before our time.
-		if gaps := r.track.Gaps(); len(gaps) > 0 && gaps[0].Start == 0 {
-			r.known = true
-			if err := r.skip(gaps...); err != nil {
-				return err
-			}
-		}
+// hear asks which groups are lost.
+func (r *reorder) hear() { r.lost = append(r.lost, r.track.Gaps()...) }
+
+// finish writes what is left when nothing more will come.
+func (r *reorder) finish() error {
+	r.hear()
+	// All there is has come: what is missing from group 0 on is lost if the
+	// publisher says so, and else before our time.
+	if r.next == 0 && slices.ContainsFunc(r.lost, func(g api.Gap) bool { return g.Start == 0 }) {
+		r.known = true
 	}
 	r.begin()
-	if flushErr := r.flush(true); flushErr != nil {
-		return flushErr
+	if err := r.flush(true); err != nil || r.enough() {
+		return err
 	}
-	if gaps := r.track.Gaps(); err == nil {
-		for _, g := range gaps {
-			if g.End > r.next {
-				if gapErr := r.out.gap(api.Gap{Start: max(g.Start, r.next), End: g.End}); gapErr != nil {
-					return gapErr
-				}
-			}
-		}
-	}
-	if r.enough() {
-		return nil
-	}
-	return err
-}
-
-// skip gives up the groups of gaps that lie ahead.
-func (r *reorder) skip(gaps ...api.Gap) error {
-	for _, g := range gaps {
-		if g.Start <= r.next && r.next < g.End {
-			if err := r.out.gap(api.Gap{Start: r.next, End: g.End}); err != nil {
+	for _, g := range r.lost {
+		if g.End > r.next {
+			if err := r.skip(max(g.Start, r.next), g.End); err != nil {
 				return err
 			}
-			r.next = g.End
 		}
 	}
 	return nil
+}
+
+// restart writes what is left of the numbers before, and begins anew.
+func (r *reorder) restart(why error) error {
+	if err := r.finish(); err != nil {
+		return err
+	}
+	r.next, r.known, r.lost = 0, false, nil
+	return r.out.restart(why)
+}
+
+// skip gives up groups.
+func (r *reorder) skip(start, end api.GroupSequence) error {
+	r.next = end
+	return r.out.gap(api.Gap{Start: start, End: end})
 }
 
 // flush writes the groups whose turn it is. One that has not come is given up
 // when nothing more is awaited, when too many wait for it, or when it is known
 // to be lost.
 func (r *reorder) flush(all bool) error {
-	if r.next == 0 && !r.known && r.waiting[0].seq == 0 {
-		if _, ok := r.waiting[0]; ok {
-			r.known = true
-		}
+	if _, ok := r.waiting[0]; ok && r.next == 0 {
+		r.known = true
 	}
 	if !r.known {
 		return nil
 	}
 	for !r.enough() {
-		in, ok := r.waiting[r.next]
-		if ok {
+		if in, ok := r.waiting[r.next]; ok {
 			if err := r.write(in); err != nil {
 				return err
 			}
 			continue
 		}
-		least, any := r.least()
-		switch {
-		case any && least < r.next: // given up before
+		least, waits := r.least()
+		if waits && least < r.next { // given up before
 			delete(r.waiting, least)
 			<-r.slots
-		case any && (all || len(r.waiting) >= inFlight):
-			if err := r.skip(api.Gap{Start: r.next, End: least}); err != nil {
-				return err
-			}
-		default:
+			continue
+		}
+		end, lost := r.lostUntil()
+		if !lost && waits && (all || len(r.waiting) >= inFlight) {
+			end, lost = least, true
+		}
+		if !lost {
 			return nil
+		}
+		if err := r.skip(r.next, end); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// lostUntil is where the groups end that are lost from next on, if that one is.
+func (r *reorder) lostUntil() (end api.GroupSequence, lost bool) {
+	r.lost = slices.DeleteFunc(r.lost, func(g api.Gap) bool { return g.End <= r.next })
+	for _, g := range r.lost {
+		if g.Start <= r.next {
+			return g.End, true
+		}
+	}
+	return 0, false
 }
 
 func (r *reorder) write(in received) error {

@@ -48,7 +48,8 @@ Standard input is read once, from the first subscription on: a line is a frame,
 in a group of its own, and goes to everyone subscribed at that time; with
 --chunk, so many bytes are a frame, in groups of at most 1 MiB.
 
-It ends when the source has been delivered to those subscribed, or on Ctrl-C.`,
+It ends when the source has been delivered to those subscribed, or on Ctrl-C. A
+connection that is lost is made again.`,
 		Example: `  moq pub http://127.0.0.1:4443 room/file --source video.mp4
   date | moq pub https://relay.example.com/?jwt=TOKEN room/clock --track time
   moq pub moqt://127.0.0.1:4443 room/test --source pattern --groups 100 --insecure`,
@@ -65,6 +66,7 @@ It ends when the source has been delivered to those subscribed, or on Ctrl-C.`,
 	f.Uint64Var(&flags.frames, "frames", 2, "frames a group of the pattern")
 	f.IntVar(&flags.size, "size", 100, "bytes a frame of the pattern")
 	f.DurationVar(&flags.interval, "interval", 0, "the pause between groups of the pattern")
+	o.reconnectFlag(cmd)
 	return cmd
 }
 
@@ -138,7 +140,7 @@ func publish(ctx context.Context, o *options, flags pubFlags, url string, path a
 	if err := mux.Publish(life, path, api.TrackFuncs{Serve: p.serve, Info: p.info}); err != nil {
 		return err
 	}
-	session, err := o.dial(ctx, client, url, mux)
+	session, err := o.dialLasting(ctx, client, url, mux)
 	if err != nil {
 		return err
 	}

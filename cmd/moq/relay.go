@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/spf13/cobra"
 
 	"github.com/moqlite/moqlite/api"
@@ -33,9 +34,9 @@ func relayCommand(o *options) *cobra.Command {
 		Short: "Run a relay: what one session announces, others can subscribe to",
 		Long: `Run a relay of one node: what one session announces, others can subscribe to.
 
-It takes WebTransport and native QUIC on one UDP port. Without a certificate,
-one for development is made, which clients get to know by an http:// URL, or
-by its fingerprint.
+It takes WebTransport and native QUIC on one UDP port, and WebSocket on the TCP
+port of the same number. Without a certificate, one for development is made,
+which clients get to know by an http:// URL, or by its fingerprint.
 
 With --connect, it is part of something larger: it tells the relay at that URL
 all that is announced here, and has from there what is announced there.`,
@@ -102,15 +103,10 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 	return drain(server, flags.drain, stopped)
 }
 
-const (
-	// firstRetry and lastRetry are how long to wait before another relay is
-	// dialled again, at first and at most.
-	firstRetry = time.Second
-	lastRetry  = 30 * time.Second
-)
-
-// share connects a relay with the one at url, again and again when that is
-// lost, until the returned function is called. The first time has to succeed.
+// share connects a relay with the one at url, again and again when that is lost
+// or asks to leave, until the returned function is called. The first time has
+// to succeed. What the other relay announces ends with each session, unlike
+// that of a session which lasts: there may be other routes.
 func (o *options) share(ctx context.Context, r *relay.Relay, config *api.Config, url string) (leave func(), err error) {
 	client, err := o.client()
 	if err != nil {
@@ -125,20 +121,19 @@ func (o *options) share(ctx context.Context, r *relay.Relay, config *api.Config,
 	ctx, cancel := context.WithCancel(ctx)
 	var working sync.WaitGroup
 	working.Go(func() {
-		wait := firstRetry
-		for ctx.Err() == nil {
-			if session != nil {
-				wait = firstRetry
+		for session != nil {
+			left := make(chan struct{})
+			working.Go(func() {
+				defer close(left)
 				r.Handler(session)
-				fmt.Fprintf(o.err, "lost %s: %v\n", url, context.Cause(session.Context()))
-			}
+			})
 			select {
-			case <-time.After(wait/2 + rand.N(wait/2)):
-			case <-ctx.Done():
-				return
+			case <-left:
+				fmt.Fprintf(o.err, "lost %s: %v\n", url, context.Cause(session.Context()))
+			case <-session.GoneAway():
+				fmt.Fprintf(o.err, "%s asks to leave\n", url)
 			}
-			wait = min(2*wait, lastRetry)
-			session, _ = o.dial(ctx, client, url, r.Mux())
+			session = o.dialAgain(ctx, client, url, r.Mux())
 		}
 	})
 	return func() {
@@ -146,6 +141,24 @@ func (o *options) share(ctx context.Context, r *relay.Relay, config *api.Config,
 		_ = client.Close()
 		working.Wait()
 	}, nil
+}
+
+// dialAgain connects as often as it takes; nil when ctx ends first.
+func (o *options) dialAgain(ctx context.Context, c *impl.Client, url string, mux *api.TrackMux) api.Session {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = time.Second, 30*time.Second
+	for {
+		select {
+		case <-time.After(wait.NextBackOff()):
+		case <-ctx.Done():
+			return nil
+		}
+		session, err := o.dial(ctx, c, url, mux)
+		if err == nil {
+			return session
+		}
+		o.logger().Warn("dial failed", "url", url, "error", err)
+	}
 }
 
 // drain ends a server in good order, as far as that goes in time.

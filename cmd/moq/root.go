@@ -26,6 +26,7 @@ type options struct {
 	fingerprint string
 	ca          string
 	timeout     time.Duration
+	reconnect   time.Duration // of the commands that stay connected
 	verbose     bool
 }
 
@@ -96,6 +97,11 @@ fetched from it first.`,
 		lsCommand(o), probeCommand(o), benchCommand(o))
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
+}
+
+// reconnectFlag is for the commands that stay connected.
+func (o *options) reconnectFlag(cmd *cobra.Command) {
+	cmd.Flags().DurationVar(&o.reconnect, "reconnect", time.Minute, "how long to try to connect again when the connection is lost; 0 ends with it")
 }
 
 // exactly wants n arguments, or says what they are.

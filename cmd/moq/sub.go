@@ -37,7 +37,10 @@ func subCommand(o *options) *cobra.Command {
 payloads of its frames out in order, until the track's end.
 
 With --output, the file appears under its name only when it is whole; groups
-that were lost are then an error.`,
+that were lost are then an error.
+
+A connection that is lost is made again, and the track goes on where it was;
+what was missed is told.`,
 		Example: `  moq sub http://127.0.0.1:4443 room/file data --output copy.mp4
   moq sub https://relay.example.com room/clock time --start latest
   moq sub moqt://127.0.0.1:4443 room/test data --json --groups 10 --insecure`,
@@ -50,6 +53,7 @@ that were lost are then an error.`,
 	f.Uint64Var(&flags.groups, "groups", 0, "stop after so many groups; 0 is the track's end")
 	f.StringVar(&flags.start, "start", "0", "the first group: its number, or latest")
 	f.StringVar(&flags.output, "output", "", "write to this `file`")
+	o.reconnectFlag(cmd)
 	return cmd
 }
 
@@ -179,6 +183,19 @@ func (s *sink) gap(g api.Gap) error {
 		return line(s.o.out, map[string]any{"gap": []api.GroupSequence{g.Start, g.End}})
 	}
 	fmt.Fprintf(s.o.err, "lost %s\n", gapText(g))
+	return nil
+}
+
+// restart notes that the numbers which follow are others. A file cannot be
+// continued then: what it has is of another origin.
+func (s *sink) restart(why error) error {
+	if s.file != nil {
+		return fmt.Errorf("%s was not written: %w", s.name, why)
+	}
+	if s.o.json {
+		return line(s.o.out, map[string]any{"restart": true})
+	}
+	fmt.Fprintf(s.o.err, "%v\n", why)
 	return nil
 }
 

@@ -1,0 +1,242 @@
+package redial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// initialWithin is how long the initial set of a new session may take before
+// what has come of it is taken for all.
+const initialWithin = 10 * time.Second
+
+// Announcements implements [api.Subscriber]. Of a session's loss nothing is
+// told at once: when the initial set of the next one is complete, the
+// differences are.
+func (s *Session) Announcements(ctx context.Context, prefix string) (api.AnnouncementReader, error) {
+	a := &announcements{session: s, prefix: prefix}
+	a.ctx, a.cancel = context.WithCancel(s.ctx)
+	first, err := request(ctx, s, "announcements", func(l *link) (*heard, error) { return a.open(ctx, l) })
+	if err != nil {
+		a.cancel()
+		return nil, err
+	}
+	a.AnnouncementReader = a.set.Reader(prefix)
+	if !s.spawn(func() { a.follow(first) }) {
+		_ = a.Close()
+		_ = first.Close()
+		return nil, fmt.Errorf("announcements: %w", context.Cause(s.ctx))
+	}
+	return a, nil
+}
+
+// announcements are those of one session after another. What is told of them is
+// told by a set, so that each path is strictly active, updated, and ended.
+type announcements struct {
+	api.AnnouncementReader
+	session *Session
+	prefix  string
+	set     api.AnnouncementSet
+	known   map[api.BroadcastPath]api.Hop // in the set, with their origins; of follow alone
+
+	ctx    context.Context
+	cancel context.CancelFunc
+	once   sync.Once
+}
+
+// Close implements [api.AnnouncementReader].
+func (a *announcements) Close() error {
+	a.once.Do(a.cancel)
+	return a.AnnouncementReader.Close()
+}
+
+// A heard is a reader of one session's announcements.
+type heard struct {
+	api.AnnouncementReader
+	link *link
+}
+
+func (a *announcements) open(ctx context.Context, l *link) (*heard, error) {
+	r, err := l.session.Announcements(ctx, a.prefix)
+	if err != nil {
+		return nil, err
+	}
+	return &heard{r, l}, nil
+}
+
+// follow tells of one session after another.
+func (a *announcements) follow(h *heard) {
+	a.known = make(map[api.BroadcastPath]api.Hop)
+	err := a.tell(h, true)
+	for err == nil {
+		if h, err = a.again(h.link); err == nil {
+			err = a.tell(h, false)
+		}
+	}
+	if a.session.ctx.Err() != nil {
+		err = context.Cause(a.session.ctx)
+	}
+	a.set.End(err)
+}
+
+// again opens the announcements of the session that follows l.
+func (a *announcements) again(l *link) (*heard, error) {
+	wait := a.session.policy.InitialInterval
+	for {
+		next, err := a.session.next(a.ctx, l)
+		if err != nil {
+			return nil, err
+		}
+		h, err := a.open(a.ctx, next)
+		switch {
+		case err == nil:
+			return h, nil
+		case a.ctx.Err() != nil, Permanent(err):
+			return nil, err
+		}
+		a.session.policy.Logger.Warn("announcements refused", "error", err)
+		if !sleep(a.ctx, wait) {
+			return nil, context.Cause(a.ctx)
+		}
+		wait = min(2*wait, a.session.policy.MaxInterval)
+	}
+}
+
+// tell passes on what one session announces. It returns nil when another
+// session is to be heard.
+func (a *announcements) tell(h *heard, first bool) error {
+	defer func() { _ = h.Close() }()
+	// A session that is left is heard no longer.
+	ctx, cancel := context.WithCancel(a.ctx)
+	defer cancel()
+	defer context.AfterFunc(h.link.ctx, cancel)()
+	if !first {
+		initial, err := a.gather(ctx, h)
+		if err != nil {
+			return a.over(h, err)
+		}
+		a.compare(initial)
+	}
+	for {
+		batch, err := h.receive(ctx)
+		end := err != nil
+		if end {
+			err = a.over(h, err)
+		}
+		gone := end && err == nil || h.link.ended() || h.link.leaving()
+		for _, next := range batch {
+			if !gone || next.Status != api.AnnouncementEnded {
+				a.take(next)
+			}
+		}
+		if end {
+			return err
+		}
+	}
+}
+
+// receive returns the next announcement, with what follows for a while if it
+// tells an end: a session that is about to go ends what it has announced, which
+// means nothing.
+func (h *heard) receive(ctx context.Context) (batch []api.Announcement, err error) {
+	next, err := h.Receive(ctx)
+	if err != nil {
+		return nil, err
+	}
+	batch = append(batch, next)
+	if next.Status != api.AnnouncementEnded {
+		return batch, nil
+	}
+	within, cancel := context.WithTimeout(ctx, fading)
+	defer cancel()
+	for {
+		next, err := h.Receive(within)
+		switch {
+		case err == nil:
+			batch = append(batch, next)
+		case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
+			return batch, nil
+		default:
+			return batch, err
+		}
+	}
+}
+
+// over is err where it ends the announcements, and not those of a session. A
+// peer that is about to go may end its set before that is known.
+func (a *announcements) over(h *heard, err error) error {
+	switch {
+	case a.ctx.Err() != nil:
+		return context.Cause(a.ctx)
+	case h.link.ctx.Err() != nil, h.link.over(err), h.link.fades(a.ctx):
+		return nil
+	default:
+		return err
+	}
+}
+
+// gather receives the initial set of a new session.
+func (a *announcements) gather(ctx context.Context, h *heard) (map[api.BroadcastPath]api.Announcement, error) {
+	within, cancel := context.WithTimeout(ctx, initialWithin)
+	defer cancel()
+	set := make(map[api.BroadcastPath]api.Announcement)
+	for {
+		next, err := h.Receive(within)
+		switch {
+		case err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
+			return set, nil
+		case err != nil && !(errors.Is(err, io.EOF) && len(set) > 0):
+			return nil, err
+		case err != nil, next.Status == api.AnnouncementsComplete:
+			return set, nil
+		case next.Status == api.AnnouncementEnded:
+			delete(set, next.Path)
+		default:
+			set[next.Path] = next
+		}
+	}
+}
+
+// compare tells how a new session's set differs from what was told.
+func (a *announcements) compare(set map[api.BroadcastPath]api.Announcement) {
+	for _, path := range slices.Sorted(maps.Keys(a.known)) {
+		if _, there := set[path]; !there {
+			a.take(api.Announcement{Path: path, Status: api.AnnouncementEnded})
+		}
+	}
+	for _, path := range slices.Sorted(maps.Keys(set)) {
+		next := set[path]
+		next.Status = api.AnnouncementActive
+		if was, told := a.known[path]; told && was != 0 && was == firstHop(next) {
+			next.Status = api.AnnouncementUpdated
+		}
+		a.take(next)
+	}
+	a.set.Complete()
+}
+
+// take tells one announcement.
+func (a *announcements) take(next api.Announcement) {
+	switch next.Status {
+	case api.AnnouncementActive:
+		a.known[next.Path] = firstHop(next)
+		a.set.Put(next)
+	case api.AnnouncementUpdated:
+		a.known[next.Path] = firstHop(next)
+		if !a.set.Update(next) {
+			a.set.Put(next)
+		}
+	case api.AnnouncementEnded:
+		delete(a.known, next.Path)
+		a.set.Remove(next.Path)
+	case api.AnnouncementsComplete:
+		a.set.Complete()
+	}
+}

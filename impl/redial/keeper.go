@@ -1,0 +1,285 @@
+package redial
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+const (
+	// stableAfter is how long a session stands before the waits begin anew:
+	// one that is accepted and then thrown out is as bad as one refused.
+	stableAfter = 10 * time.Second
+
+	// drainPoll is how often a session that drains is asked for what it still
+	// serves, which nothing tells.
+	drainPoll = 100 * time.Millisecond
+)
+
+// keep has a session beneath at all times, until the end.
+func (s *Session) keep(first *link) {
+	for l := first; ; {
+		listening := l
+		s.wg.Go(func() { s.listen(listening) })
+		next, err := s.successor(l)
+		if err != nil {
+			s.end(asSessionError(err))
+			return
+		}
+		if !s.install(next) {
+			s.discard(next)
+			return
+		}
+		l = next
+	}
+}
+
+// successor dials the session that follows l, when there has to be one.
+func (s *Session) successor(l *link) (*link, error) {
+	select {
+	case <-l.session.Context().Done():
+	case <-l.session.GoneAway():
+	case <-s.ctx.Done():
+		s.discard(l)
+		return nil, context.Cause(s.ctx)
+	}
+	s.withdraw(l)
+	stable := time.Since(l.began) >= stableAfter
+	if stable {
+		s.backoff.Reset()
+	}
+	if l.leaving() {
+		return s.move(l, l.moved && !stable)
+	}
+	return s.replace(l)
+}
+
+// discard ends a session that is not wanted any more, as this one has ended.
+func (s *Session) discard(l *link) {
+	ended := asSessionError(context.Cause(s.ctx))
+	_ = l.session.Terminate(ended.Code, ended.Reason)
+	s.forget(l)
+}
+
+// replace dials a session after one that was lost.
+func (s *Session) replace(l *link) (*link, error) {
+	s.forget(l)
+	switch err := context.Cause(l.session.Context()); {
+	case closedHere(err):
+		return nil, api.ErrClientClosed
+	case s.policy.Permanent(err):
+		return nil, err
+	}
+	s.lost(l)
+	return s.redial(s.ctx, slices.Compact([]string{l.url, s.home}), true)
+}
+
+// move dials the session to which the peer of l wants us to go, and has l end
+// when it has drained. There is a pause where the session was itself made for a
+// move just now: that server is about to stop, and accepts still.
+func (s *Session) move(l *link, pause bool) (*link, error) {
+	s.report.status(GoingAway, nil)
+	to := []string{s.home}
+	if s.moves.allowed(time.Now()) {
+		to = s.destinations(l)
+	} else {
+		pause = true
+	}
+	if hook := s.policy.Trace.GoingAway; hook != nil {
+		s.report.hook(func() { hook(redacted(to[0])) })
+	}
+	defer context.AfterFunc(l.session.Context(), func() { s.lost(l) })()
+	next, err := s.redial(s.ctx, to, pause)
+	if err == nil {
+		next.moved = true
+		s.wg.Go(func() { s.drain(l) })
+		return next, nil
+	}
+	// What is under way may still be finished.
+	select {
+	case <-l.session.Context().Done():
+		s.forget(l)
+	case <-s.ctx.Done():
+		s.discard(l)
+	}
+	return nil, err
+}
+
+// errTooLong is why a redial is given up.
+var errTooLong = errors.New("no session for too long")
+
+// redial dials the URLs in turn until one answers, with a wait before each dial
+// but the first, and before that too if pause is set.
+func (s *Session) redial(ctx context.Context, urls []string, pause bool) (*link, error) {
+	ctx, cancel := s.bounded(ctx)
+	defer cancel()
+	var last error
+	for attempt := 1; ; attempt++ {
+		if pause && !sleep(ctx, s.backoff.NextBackOff()) {
+			return nil, givenUp(ctx, attempt-1, last)
+		}
+		pause = true
+		target := urls[(attempt-1)%len(urls)]
+		l, err := s.dial(ctx, target, attempt)
+		if err == nil {
+			return l, nil
+		}
+		last = err
+		s.policy.Logger.Warn("dial failed", "url", redacted(target), "attempt", attempt, "error", err)
+		if hook := s.policy.Trace.DialFailed; hook != nil {
+			s.report.hook(func() { hook(err) })
+		}
+		switch {
+		case ctx.Err() != nil:
+			return nil, givenUp(ctx, attempt, last)
+		case s.policy.Permanent(err) && len(urls) == 1:
+			return nil, err
+		case s.policy.MaxAttempts > 0 && attempt >= s.policy.MaxAttempts:
+			return nil, fmt.Errorf("redial: given up after %d attempts: %w", attempt, err)
+		case s.policy.Permanent(err):
+			urls = slices.DeleteFunc(slices.Clone(urls), func(u string) bool { return u == target })
+		}
+	}
+}
+
+// bounded is the context of a redial: it ends with ctx, with the session, and
+// when there was none for too long.
+func (s *Session) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	stop := context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })
+	tooLong := func() bool { return false }
+	if s.policy.MaxElapsed > 0 {
+		tooLong = time.AfterFunc(s.policy.MaxElapsed, func() { cancel(errTooLong) }).Stop
+	}
+	return ctx, func() { stop(); tooLong(); cancel(nil) }
+}
+
+// givenUp is the error of a redial that its context has ended, after some
+// attempts that failed, the last one with err.
+func givenUp(ctx context.Context, attempts int, err error) error {
+	cause := context.Cause(ctx)
+	if attempts == 0 || errors.Is(err, cause) {
+		return fmt.Errorf("redial: %w", cmp.Or(err, cause))
+	}
+	return fmt.Errorf("redial: %w after %d attempts: %w", cause, attempts, err)
+}
+
+// dial makes one attempt.
+func (s *Session) dial(ctx context.Context, target string, attempt int) (*link, error) {
+	if hook := s.policy.Trace.Dialing; hook != nil {
+		s.report.hook(func() { hook(redacted(target), attempt) })
+	}
+	ctx, cancel := context.WithTimeout(ctx, s.policy.DialTimeout)
+	defer cancel()
+	under, err := s.dialer.Dial(ctx, target, s.mux)
+	if err != nil {
+		return nil, err
+	}
+	return newLink(s, under, target), nil
+}
+
+// drain ends a session that has been left, when what is read and served over
+// it has ended, or is waited for no longer.
+func (s *Session) drain(l *link) {
+	defer s.forget(l)
+	l.close()
+	timeout := time.NewTimer(s.policy.DrainTimeout)
+	defer timeout.Stop()
+	poll := time.NewTicker(drainPoll)
+	defer poll.Stop()
+	for l.busy() {
+		select {
+		case <-poll.C:
+		case <-l.unused:
+		case <-l.session.Context().Done():
+			return
+		case <-s.ctx.Done():
+			s.discard(l)
+			return
+		case <-timeout.C:
+			s.policy.Logger.Warn("session left with something under way", "url", redacted(l.url))
+			_ = l.session.Terminate(api.SessionGoAwayTimeout, "goaway timeout")
+			return
+		}
+	}
+	if l.ended() {
+		return
+	}
+	state := l.session.State()
+	_ = l.session.Terminate(api.SessionNoError, "")
+	if hook := s.policy.Trace.Drained; hook != nil {
+		s.report.hook(func() { hook(state) })
+	}
+}
+
+// busy tells whether a session has something under way, in either direction.
+func (l *link) busy() bool {
+	if l.used() {
+		return true
+	}
+	stats := l.session.Stats()
+	return stats.Publications > 0 || stats.GroupsWriting > 0
+}
+
+// listen asks the peer of a silent session for a sign of life, and ends the
+// session when none comes.
+func (s *Session) listen(l *link) {
+	patience := s.policy.KeepAlive
+	if patience < 0 {
+		return
+	}
+	var heard uint64
+	since := time.Now()
+	for sleep(l.session.Context(), patience/4) {
+		if now := l.session.Stats().BytesReceived; now != heard {
+			heard, since = now, time.Now()
+		}
+		if time.Since(since) < patience {
+			continue
+		}
+		if !l.answers(patience) {
+			_ = l.session.Terminate(api.SessionControlTimeout, "no sign of life")
+			return
+		}
+		since = time.Now()
+	}
+}
+
+// answers puts a question to the peer, and tells whether there is any answer in
+// time.
+func (l *link) answers(within time.Duration) bool {
+	ctx, cancel := context.WithTimeout(l.session.Context(), within)
+	defer cancel()
+	l.ask(ctx)
+	return ctx.Err() == nil
+}
+
+// keepAlive is asked for to hear whatever answer; nothing is published there.
+const keepAlive = ".keepalive"
+
+// ask asks for a track that is not there: by TRACK, or by a subscription where
+// the version has no such question.
+func (l *link) ask(ctx context.Context) {
+	_, err := l.session.TrackInfo(ctx, keepAlive, keepAlive)
+	if !errors.Is(err, api.ErrNotSupported) {
+		return
+	}
+	if r, err := l.session.Subscribe(ctx, keepAlive, keepAlive, nil); err == nil {
+		_ = r.Close()
+	}
+}
+
+// redacted is a URL without what may be secret.
+func redacted(raw string) string {
+	u, err := url.Parse(raw)
+	if err != nil {
+		return "(malformed)"
+	}
+	return public(u).String()
+}

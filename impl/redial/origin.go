@@ -1,0 +1,113 @@
+package redial
+
+import (
+	"context"
+	"sync"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// An origin follows where the broadcast of a path comes from, for as long as
+// somebody reads it over a link.
+type origin struct {
+	path   api.BroadcastPath
+	users  int // guarded by the link's lock
+	cancel context.CancelFunc
+
+	mu      sync.Mutex
+	first   api.Hop       // 0 while unknown
+	told    bool          // it has been announced
+	changed chan struct{} // closed at each announcement
+}
+
+// follow returns the origin of path, for the caller to leave.
+func (l *link) follow(path api.BroadcastPath) *origin {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	o := l.origins[path]
+	if o == nil {
+		o = &origin{path: path, changed: make(chan struct{})}
+		var ctx context.Context
+		ctx, o.cancel = context.WithCancel(l.ctx)
+		l.origins[path] = o
+		l.spawn(func() { o.run(ctx, l.session) })
+	}
+	o.users++
+	return o
+}
+
+// leave ends what follow began.
+func (l *link) leave(o *origin) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	o.users--
+	if o.users == 0 {
+		o.cancel()
+		delete(l.origins, o.path)
+	}
+}
+
+func (o *origin) run(ctx context.Context, s api.Session) {
+	r, err := s.Announcements(ctx, string(o.path))
+	if err != nil {
+		return
+	}
+	defer func() { _ = r.Close() }()
+	for {
+		a, err := r.Receive(ctx)
+		if err != nil {
+			return
+		}
+		if a.Path == o.path && (a.Status == api.AnnouncementActive || a.Status == api.AnnouncementUpdated) {
+			o.tell(firstHop(a))
+		}
+	}
+}
+
+func (o *origin) tell(first api.Hop) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.first, o.told = first, true
+	close(o.changed)
+	o.changed = make(chan struct{})
+}
+
+// hop is the first hop as it is known now.
+func (o *origin) hop() api.Hop {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.first
+}
+
+// change is closed at the next announcement.
+func (o *origin) change() <-chan struct{} {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.changed
+}
+
+// wait waits until the broadcast is announced, and returns the first hop; 0 is
+// unknown.
+func (o *origin) wait(ctx context.Context) api.Hop {
+	for {
+		o.mu.Lock()
+		first, told, changed := o.first, o.told, o.changed
+		o.mu.Unlock()
+		if told {
+			return first
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return 0
+		}
+	}
+}
+
+// firstHop is the originator of a broadcast; 0 is unknown.
+func firstHop(a api.Announcement) api.Hop {
+	if len(a.Hops) == 0 {
+		return 0
+	}
+	return a.Hops[0]
+}

@@ -1,0 +1,277 @@
+package redial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	// maxMoves is how often in movesIn a session follows its peers' wishes to
+	// leave: servers that send each other's clients around are left in peace.
+	maxMoves = 5
+	movesIn  = time.Minute
+)
+
+// moves are the times at which a session has moved.
+type moves []time.Time
+
+// allowed tells whether to follow one more wish now, and counts it.
+func (m *moves) allowed(now time.Time) bool {
+	*m = slices.DeleteFunc(*m, func(t time.Time) bool { return now.Sub(t) >= movesIn })
+	if len(*m) >= maxMoves {
+		return false
+	}
+	*m = append(*m, now)
+	return true
+}
+
+// destinations are where to go from l, the most wanted first: where the peer
+// says, if that may be followed, and in any case home.
+func (s *Session) destinations(l *link) []string {
+	to := l.url
+	if away := l.session.State().GoAway; away != nil && away.URI != "" {
+		next, err := s.redirect(l, away.URI)
+		if err != nil {
+			s.policy.Logger.Warn("redirect refused", "to", redacted(away.URI), "error", err)
+			if hook := s.policy.Trace.RedirectRefused; hook != nil {
+				s.report.hook(func() { hook(redacted(away.URI), err) })
+			}
+			next = l.url
+		}
+		to = next
+	}
+	return slices.Compact([]string{to, s.home})
+}
+
+// redirect is the URL to dial when the peer of l names uri, or why that is not
+// followed.
+func (s *Session) redirect(l *link, uri string) (string, error) {
+	from, err := url.Parse(l.url)
+	if err != nil {
+		return "", errMalformed
+	}
+	home, err := url.Parse(s.home)
+	if err != nil {
+		return "", errMalformed
+	}
+	to, err := resolve(from, uri)
+	if err != nil {
+		return "", err
+	}
+	if !sameHost(from, to) && !sameHost(home, to) {
+		if s.policy.Redirect == nil || !s.policy.Redirect(public(from), public(to)) {
+			return "", errOtherHost
+		}
+		ctx, cancel := context.WithTimeout(s.ctx, s.policy.DialTimeout)
+		defer cancel()
+		if err := s.checkAddress(ctx, l, from, to); err != nil {
+			return "", err
+		}
+	}
+	return credentials(to, from, home).String(), nil
+}
+
+// The reasons not to follow a redirect.
+var (
+	errMalformed  = errors.New("malformed URL")
+	errNoHost     = errors.New("the URL names no host")
+	errUserInfo   = errors.New("the URL has credentials")
+	errScheme     = errors.New("no scheme of moq-lite")
+	errLessSecure = errors.New("the scheme is less secure")
+	errOtherHost  = errors.New("another host")
+	errNotPublic  = errors.New("an address that is not public, from a host that is")
+)
+
+// secure says of the schemes that there are whether they protect what they
+// carry.
+var secure = map[string]bool{
+	"https": true, "moqt": true, "moql": true, "wss": true, "tls": true,
+	"http": false, "ws": false, "tcp": false,
+}
+
+// resolve is the URL that uri names to a client of from, checked as far as that
+// goes without asking anybody.
+func resolve(from *url.URL, uri string) (*url.URL, error) {
+	ref, err := url.Parse(uri)
+	if err != nil {
+		// The parser's error repeats the URL, credentials and all.
+		return nil, errMalformed
+	}
+	to := from.ResolveReference(ref)
+	to.Fragment, to.RawFragment = "", ""
+	isSecure, known := secure[to.Scheme]
+	switch {
+	case !known:
+		return nil, errScheme
+	case to.Hostname() == "":
+		return nil, errNoHost
+	case ref.User != nil:
+		return nil, errUserInfo
+	case secure[from.Scheme] && !isSecure:
+		return nil, errLessSecure
+	}
+	// What leads to another place has no part in this one's credentials.
+	to.User = nil
+	if ref.RawQuery == "" {
+		to.RawQuery = ""
+	}
+	if ref.Host != "" && ref.Path == "" {
+		to.Path, to.RawPath = from.Path, from.RawPath
+	}
+	return to, nil
+}
+
+// credentials is to with the query and the user of the URL known for its
+// origin; to another origin none travel.
+func credentials(to *url.URL, known ...*url.URL) *url.URL {
+	out := *to
+	for _, u := range known {
+		if !sameOrigin(u, to) {
+			continue
+		}
+		out.User = u.User
+		if out.RawQuery == "" {
+			out.RawQuery = u.RawQuery
+		}
+		break
+	}
+	return &out
+}
+
+func sameHost(a, b *url.URL) bool { return hostname(a) == hostname(b) }
+
+func sameOrigin(a, b *url.URL) bool {
+	return a.Scheme == b.Scheme && sameHost(a, b) && port(a) == port(b)
+}
+
+func hostname(u *url.URL) string { return strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")) }
+
+func port(u *url.URL) string {
+	switch p := u.Port(); {
+	case p != "":
+		return p
+	case u.Scheme == "http" || u.Scheme == "ws":
+		return "80"
+	default:
+		return "443"
+	}
+}
+
+// public is u without what may be secret.
+func public(u *url.URL) *url.URL {
+	clean := *u
+	clean.User, clean.RawQuery, clean.ForceQuery = nil, "", false
+	clean.Fragment, clean.RawFragment = "", ""
+	return &clean
+}
+
+// checkAddress refuses to be led from the public network into one that is not.
+// A name that cannot be looked up leads nowhere and is refused too. Between
+// this look-up and that of the dial, a name may change its mind: a process that
+// can reach what must be protected should dial through a transport that checks
+// the addresses it connects to.
+func (s *Session) checkAddress(ctx context.Context, l *link, from, to *url.URL) error {
+	if !publicHost(hostname(from), l.session.State().Remote) {
+		return nil
+	}
+	host := hostname(to)
+	if !publicName(host) {
+		return errNotPublic
+	}
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return checkAddrs([]netip.Addr{addr})
+	}
+	addrs, err := s.lookup(ctx, host)
+	if err != nil {
+		return fmt.Errorf("another host: %w", err)
+	}
+	return checkAddrs(addrs)
+}
+
+func (s *Session) lookup(ctx context.Context, host string) ([]netip.Addr, error) {
+	if s.policy.Lookup != nil {
+		return s.policy.Lookup(ctx, host)
+	}
+	return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+}
+
+func checkAddrs(addrs []netip.Addr) error {
+	for _, addr := range addrs {
+		if !publicAddr(addr) {
+			return errNotPublic
+		}
+	}
+	return nil
+}
+
+// publicHost tells whether a host that a session leads to is public, by the
+// address it has been reached at where there is one.
+func publicHost(host string, remote net.Addr) bool {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return publicAddr(addr)
+	}
+	if remote != nil {
+		if at, err := netip.ParseAddrPort(remote.String()); err == nil {
+			return publicAddr(at.Addr())
+		}
+	}
+	return publicName(host)
+}
+
+// publicName tells whether a name, or an address, could be public. Numbers that
+// are no address in the usual notation are one to some resolvers.
+func publicName(host string) bool {
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return publicAddr(addr)
+	}
+	if !strings.Contains(host, ".") || strings.Contains(host, "%") {
+		return false
+	}
+	last := host[strings.LastIndexByte(host, '.')+1:]
+	if last == "" || last[0] >= '0' && last[0] <= '9' {
+		return false
+	}
+	return !slices.Contains([]string{"localhost", "local", "internal", "lan", "home", "corp", "arpa"}, last)
+}
+
+// special are the networks beside those that package netip knows of, none of
+// which are the public one.
+var special = prefixes(
+	"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15",
+	"198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4", "::/96", "64:ff9b:1::/48",
+	"100::/64", "2001::/23", "2001:db8::/32", "fec0::/10",
+)
+
+// embedding are the networks whose addresses lead to an IPv4 address within,
+// with the byte at which it begins.
+var embedding = map[netip.Prefix]int{
+	netip.MustParsePrefix("64:ff9b::/96"): 12, // NAT64
+	netip.MustParsePrefix("2002::/16"):    2,  // 6to4
+}
+
+func prefixes(all ...string) (out []netip.Prefix) {
+	for _, p := range all {
+		out = append(out, netip.MustParsePrefix(p))
+	}
+	return out
+}
+
+// publicAddr tells whether an address is one of the public network.
+func publicAddr(addr netip.Addr) bool {
+	addr = addr.Unmap().WithZone("")
+	for prefix, at := range embedding {
+		if prefix.Contains(addr) {
+			bytes := addr.As16()
+			return publicAddr(netip.AddrFrom4([4]byte(bytes[at : at+4])))
+		}
+	}
+	return addr.IsGlobalUnicast() && !addr.IsPrivate() &&
+		!slices.ContainsFunc(special, func(p netip.Prefix) bool { return p.Contains(addr) })
+}

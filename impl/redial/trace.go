@@ -1,0 +1,90 @@
+package redial
+
+import (
+	"sync"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// A SessionTrace has functions that are called as things happen, in order, one
+// at a time, and outside all locks: they may call the session. A nil one is
+// not called. URLs come without credentials.
+type SessionTrace struct {
+	Dialing         func(url string, attempt int)
+	DialFailed      func(err error)
+	Connected       func(state api.SessionState)
+	Lost            func(err error)                        // the session ended; another is dialled
+	GoingAway       func(url string)                       // the peer wants us to leave; where we go
+	RedirectRefused func(url string, err error)            // where the peer wanted us to go
+	Drained         func(state api.SessionState)           // the session left behind was closed
+	Restarted       func(api.BroadcastPath, api.TrackName) // a track goes on with new numbers
+	Ended           func(err error)                        // there will be no other session
+}
+
+// A Status is what a [Session] does.
+type Status int
+
+// The statuses.
+const (
+	Connecting Status = iota // there is no session beneath; one is dialled
+	Connected                // there is one
+	GoingAway                // its peer wants us to leave; the next one is dialled
+	Ended                    // there will be no other
+)
+
+// String returns the status in words.
+func (s Status) String() string {
+	return [...]string{"connecting", "connected", "going away", "ended"}[s]
+}
+
+// A StateChange is a [Status] and what led to it, if that is an error.
+type StateChange struct {
+	Status Status
+	Err    error
+}
+
+// A reporter tells what happens: hooks are called in a goroutine of their own,
+// so that they may end the session, and the channel holds the newest change.
+type reporter struct {
+	changes chan StateChange // buffered 1
+	mu      sync.Mutex
+	queue   []func()
+	running bool
+}
+
+// status replaces the change that nobody has received yet.
+func (r *reporter) status(status Status, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	select {
+	case <-r.changes:
+	default:
+	}
+	r.changes <- StateChange{status, err}
+}
+
+// hook calls f after those before.
+func (r *reporter) hook(f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.queue = append(r.queue, f)
+	if !r.running {
+		r.running = true
+		go r.run()
+	}
+}
+
+func (r *reporter) run() {
+	for {
+		r.mu.Lock()
+		if len(r.queue) == 0 {
+			r.running = false
+			r.mu.Unlock()
+			return
+		}
+		f := r.queue[0]
+		r.queue = r.queue[1:]
+		r.mu.Unlock()
+		f()
+	}
+}

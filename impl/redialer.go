@@ -1,0 +1,12 @@
+package impl
+
+import (
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/redial"
+)
+
+// NewRedialer returns a dialer whose sessions survive those of dialer: see
+// package redial. The zero policy is usable.
+func NewRedialer(dialer api.Dialer, policy redial.Policy) api.Dialer {
+	return redial.New(dialer, policy)
+}
