@@ -15,6 +15,7 @@ import (
 	"github.com/moqlite/moqlite/api/apitest"
 	"github.com/moqlite/moqlite/impl"
 	"github.com/moqlite/moqlite/impl/moqtest"
+	"github.com/moqlite/moqlite/impl/redial"
 	"github.com/moqlite/moqlite/mocks"
 	"github.com/moqlite/moqlite/transport/memconn"
 	"github.com/moqlite/moqlite/wire"
@@ -104,6 +105,12 @@ func buildClients(network *memconn.Network) {
 	_, _, _, _, _ = byScheme, webTransport, cleanup, inMemory, cleanupToo
 }
 
+func dialLasting(ctx context.Context, client api.Client, mux *api.TrackMux) (api.Session, error) {
+	lasting := impl.NewRedialer(client, redial.Policy{})
+	session, err := lasting.Dial(ctx, "https://relay.example.com", mux)
+	return session, err
+}
+
 func TestPrintsTheClock(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) { // no sleeps, no ports
 		ctrl := gomock.NewController(t)
@@ -133,4 +140,4 @@ func TestClockInMemory(t *testing.T) {
 	})
 }
 
-var _, _ = publishClock, buildClients
+var _, _, _ = publishClock, buildClients, dialLasting

@@ -131,7 +131,9 @@ type SessionStats struct {
 	EstimatedBitrate uint64
 
 	// Subscriptions and Publications count the tracks being read and served
-	// now, GroupsReading and GroupsWriting their groups in flight.
+	// now, GroupsReading and GroupsWriting their groups in flight. A track is
+	// served until the subscriber has answered its end; once a session has
+	// ended, Publications counts those that its end has cut.
 	Subscriptions, Publications  int
 	GroupsReading, GroupsWriting int
 

@@ -202,7 +202,7 @@ func (c *Client) transport() transport.Dialer {
 
 // byScheme dials as the client's fields have it.
 func (c *Client) byScheme() transport.ByScheme {
-	endpoint := new(quicconn.Endpoint)
+	endpoint := &quicconn.Endpoint{Logger: c.Logger}
 	native := &quicconn.Dialer{Endpoint: endpoint, TLSConfig: c.TLSConfig, QUICConfig: c.QUICConfig, DialAddr: c.DialQUICFunc}
 	web := &wtconn.Dialer{Endpoint: endpoint, TLSConfig: c.TLSConfig, QUICConfig: c.QUICConfig, DialAddr: c.DialWebTransportFunc}
 	tcp := &wsconn.Dialer{TLSConfig: c.TLSConfig}

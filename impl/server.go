@@ -165,7 +165,7 @@ func (s *Server) listen(tlsConfig *tls.Config, names []string) (*binding, error)
 	}
 	web := &wtconn.Server{Protocols: names, Origins: s.Origins, Accept: s.admit, Logger: s.Logger}
 	udp, err := quicconn.Listen(addr, tlsConfig, s.QUICConfig, quicconn.ListenOptions{
-		Protocols: names, H3: web.ServeQUICConn, Socket: s.Socket,
+		Protocols: names, H3: web.ServeQUICConn, Socket: s.Socket, Logger: s.Logger,
 	})
 	if err != nil {
 		return nil, err

@@ -98,11 +98,12 @@ func (o *options) dialLasting(ctx context.Context, c *impl.Client, url string, m
 	defer cancel()
 	var connected atomic.Bool
 	s, err := impl.NewRedialer(c, redial.Policy{
-		MaxElapsed:  o.reconnect,
-		DialTimeout: o.timeout,
-		Permanent:   func(err error) bool { return !connected.Load() || redial.Permanent(err) },
-		Trace:       o.connectionTrace(),
-		Logger:      o.logger(),
+		MaxElapsed:    o.reconnect,
+		ResumeTimeout: o.reconnect,
+		DialTimeout:   o.timeout,
+		Permanent:     func(err error) bool { return !connected.Load() || redial.Permanent(err) },
+		Trace:         o.connectionTrace(),
+		Logger:        o.logger(),
 	}).Dial(ctx, url, mux)
 	connected.Store(true)
 	return s, err

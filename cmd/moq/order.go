@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -14,8 +15,9 @@ import (
 
 const (
 	// inFlight is how many groups are read at a time, or wait for an earlier
-	// one.
-	inFlight = 64
+	// one. When these are as large as heldBytes, no more are begun.
+	inFlight  = 1024
+	heldBytes = 64 << 20
 
 	// patience is how long the first groups of a track are waited for when
 	// later ones are there already.
@@ -29,6 +31,7 @@ const (
 type received struct {
 	seq    api.GroupSequence
 	frames []api.Frame
+	size   int   // of the frames, in bytes
 	err    error // why it is not whole
 }
 
@@ -43,6 +46,7 @@ func read(ctx context.Context, track api.TrackReader, out *sink, start api.Group
 		next: start, known: start != api.GroupLatest && start != 0,
 		waiting: make(map[api.GroupSequence]received),
 		slots:   make(chan struct{}, inFlight),
+		freed:   make(chan struct{}, 1),
 		groups:  make(chan received),
 		anew:    make(chan error),
 		ended:   make(chan error, 1),
@@ -61,9 +65,13 @@ type reorder struct {
 	waiting map[api.GroupSequence]received
 	slots   chan struct{}
 	groups  chan received
-	lost    []api.Gap  // known to be, and not written yet
-	anew    chan error // why the numbers that follow are others
-	ended   chan error // of accepting; nil at the track's end
+	reading atomic.Int64  // groups
+	held    atomic.Int64  // bytes of those that are read, or wait
+	freed   chan struct{} // buffered 1: held is less
+	lost    []api.Gap     // known to be, and not written yet
+	blocked time.Time     // since when next is waited for
+	anew    chan error    // why the numbers that follow are others
+	ended   chan error    // of accepting; nil at the track's end
 	done    uint64
 }
 
@@ -95,32 +103,50 @@ func (r *reorder) acceptGroups(ctx context.Context) error {
 	var reading sync.WaitGroup
 	defer reading.Wait()
 	for {
-		select {
-		case r.slots <- struct{}{}:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := r.room(ctx); err != nil {
+			return err
 		}
 		g, err := r.track.AcceptGroup(ctx)
 		if err != nil {
 			<-r.slots
 			return err
 		}
+		r.reading.Add(1)
 		reading.Go(func() {
 			select {
-			case r.groups <- readGroup(ctx, g):
+			case r.groups <- r.readGroup(ctx, g):
 			case <-ctx.Done():
 			}
 		})
 	}
 }
 
-func readGroup(ctx context.Context, g api.GroupReader) received {
+// room waits until one more group may be read.
+func (r *reorder) room(ctx context.Context) error {
+	for r.held.Load() >= heldBytes {
+		select {
+		case <-r.freed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	select {
+	case r.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (r *reorder) readGroup(ctx context.Context, g api.GroupReader) received {
 	in := received{seq: g.Sequence()}
 	for f, err := range api.Frames(ctx, g, nil) {
 		if err != nil {
 			in.err = err
 			break
 		}
+		in.size += len(f.Payload)
+		r.held.Add(int64(len(f.Payload)))
 		in.frames = append(in.frames, api.Frame{Timestamp: f.Timestamp, Payload: append([]byte(nil), f.Payload...)})
 	}
 	return in
@@ -135,6 +161,7 @@ func (r *reorder) run(ctx context.Context) error {
 	for {
 		select {
 		case in := <-r.groups:
+			r.reading.Add(-1)
 			r.waiting[in.seq] = in
 			if len(r.waiting) == 1 && !r.known {
 				settle.Reset(patience)
@@ -215,13 +242,13 @@ func (r *reorder) restart(why error) error {
 
 // skip gives up groups.
 func (r *reorder) skip(start, end api.GroupSequence) error {
-	r.next = end
+	r.next, r.blocked = end, time.Time{}
 	return r.out.gap(api.Gap{Start: start, End: end})
 }
 
 // flush writes the groups whose turn it is. One that has not come is given up
-// when nothing more is awaited, when too many wait for it, or when it is known
-// to be lost.
+// when nothing more is awaited, when it is known to be lost, or when it is
+// waited for in vain.
 func (r *reorder) flush(all bool) error {
 	if _, ok := r.waiting[0]; ok && r.next == 0 {
 		r.known = true
@@ -238,15 +265,17 @@ func (r *reorder) flush(all bool) error {
 		}
 		least, waits := r.least()
 		if waits && least < r.next { // given up before
-			delete(r.waiting, least)
-			<-r.slots
+			r.release(r.waiting[least])
 			continue
 		}
 		end, lost := r.lostUntil()
-		if !lost && waits && (all || len(r.waiting) >= inFlight) {
+		if !lost && waits && (all || r.waitsInVain()) {
 			end, lost = least, true
 		}
 		if !lost {
+			if !waits {
+				r.blocked = time.Time{}
+			}
 			return nil
 		}
 		if err := r.skip(r.next, end); err != nil {
@@ -254,6 +283,27 @@ func (r *reorder) flush(all bool) error {
 		}
 	}
 	return nil
+}
+
+// waitsInVain tells whether too many groups wait for the next one, or it has
+// been waited for so long that its publisher has given it up as well.
+func (r *reorder) waitsInVain() bool {
+	if r.blocked.IsZero() {
+		r.blocked = time.Now()
+	}
+	full := len(r.waiting) >= inFlight || r.held.Load() >= heldBytes && r.reading.Load() == 0
+	return full || time.Since(r.blocked) > askedMaxAge
+}
+
+// release forgets a group that waited.
+func (r *reorder) release(in received) {
+	delete(r.waiting, in.seq)
+	r.held.Add(-int64(in.size))
+	select {
+	case r.freed <- struct{}{}:
+	default:
+	}
+	<-r.slots
 }
 
 // lostUntil is where the groups end that are lost from next on, if that one is.
@@ -268,9 +318,8 @@ func (r *reorder) lostUntil() (end api.GroupSequence, lost bool) {
 }
 
 func (r *reorder) write(in received) error {
-	delete(r.waiting, in.seq)
-	<-r.slots
-	r.next = in.seq + 1
+	r.release(in)
+	r.next, r.blocked = in.seq+1, time.Time{}
 	if in.err != nil {
 		return r.out.gap(api.Gap{Start: in.seq, End: in.seq + 1, Err: in.err})
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl"
+	"github.com/moqlite/moqlite/transport/quicconn"
 )
 
 // reportIn is how long the peer may take to let us in, to tell its estimate,
@@ -229,8 +230,9 @@ func (o *options) printProbe(p *probed) error {
 			Took      int64       `json:"connect_us"`
 			Expires   time.Time   `json:"certificate_expires,omitzero"`
 			path
-			Peer *setup `json:"peer,omitempty"`
-		}{true, state.Version, state.Transport, fmt.Sprint(state.Local), fmt.Sprint(state.Remote), p.took.Microseconds(), expires, p.path(), peer})
+			Peer    *setup `json:"peer,omitempty"`
+			Buffers string `json:"buffers,omitempty"`
+		}{true, state.Version, state.Transport, fmt.Sprint(state.Local), fmt.Sprint(state.Remote), p.took.Microseconds(), expires, p.path(), peer, message(udpBuffers(state.Transport))})
 	}
 	text := fmt.Sprintf("version      %s\ntransport    %s\naddresses    %v to %v\nconnected    in %v\n%v",
 		state.Version, state.Transport, state.Local, state.Remote, round(p.took), p.path())
@@ -240,8 +242,28 @@ func (o *options) printProbe(p *probed) error {
 	if peer != nil {
 		text += peer.String()
 	}
+	if buffers := udpBuffers(state.Transport); buffers != nil {
+		text += fmt.Sprintf("buffers      %v\n", buffers)
+	}
 	_, err := io.WriteString(o.out, text)
 	return err
+}
+
+// message is an error's; empty for nil.
+func message(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
+// udpBuffers is what is wrong with this machine's, if that matters to a
+// transport.
+func udpBuffers(transport string) error {
+	if transport != "quic" && transport != "webtransport" {
+		return nil
+	}
+	return quicconn.CheckBuffers()
 }
 
 // watchProbe goes on telling what the path is like.

@@ -133,7 +133,7 @@ func publish(ctx context.Context, o *options, flags pubFlags, url string, path a
 	if err != nil {
 		return err
 	}
-	p := &publisher{track: api.TrackName(flags.track), source: src, changed: make(chan struct{}, 1)}
+	p := &publisher{track: api.TrackName(flags.track), source: src, changed: make(chan struct{}, 1), sent: make(map[api.Session]int)}
 	mux := api.NewTrackMux()
 	life, withdraw := context.WithCancel(context.Background())
 	defer withdraw()
@@ -171,8 +171,9 @@ type publisher struct {
 
 	mu     sync.Mutex
 	active int
-	served int
-	err    error // of the source
+	sent   map[api.Session]int // to how many, who have yet to answer the end
+	served int                 // to how many, who have
+	err    error               // of the source
 }
 
 func (p *publisher) info(_ context.Context, req api.TrackRequest) (api.TrackInfo, error) {
@@ -183,7 +184,7 @@ func (p *publisher) info(_ context.Context, req api.TrackRequest) (api.TrackInfo
 }
 
 func (p *publisher) serve(w api.TrackWriter) {
-	p.count(1, nil, false)
+	p.count(1, nil, nil)
 	err := p.source.serve(w, &p.counters)
 	left := w.Context().Err() != nil
 	if err != nil && !left {
@@ -191,15 +192,20 @@ func (p *publisher) serve(w api.TrackWriter) {
 	} else {
 		err = nil
 	}
-	p.count(-1, err, !left)
+	if left {
+		p.count(-1, err, nil)
+	} else {
+		p.count(-1, err, w.Request().Session)
+	}
 }
 
-func (p *publisher) count(change int, err error, whole bool) {
+// count notes how many are being served, and over which session all was sent.
+func (p *publisher) count(change int, err error, sent api.Session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.active += change
-	if whole {
-		p.served++
+	if sent != nil {
+		p.sent[sent]++
 	}
 	p.err = errors.Join(p.err, err)
 	select {
@@ -208,24 +214,61 @@ func (p *publisher) count(change int, err error, whole bool) {
 	}
 }
 
-// wait returns when the source has been sent to those subscribed, or on
-// Ctrl-C.
+// wait returns when the source has been delivered to those subscribed, or on
+// Ctrl-C. Those whose session was lost before they have answered may come back.
 func (p *publisher) wait(ctx context.Context, session api.Session) error {
+	var waiting time.Time // since when nothing but answers is waited for
 	for {
-		p.mu.Lock()
-		done, err := p.served > 0 && p.active == 0, p.err
-		p.mu.Unlock()
-		if done || err != nil {
+		done, pending, err := p.delivered()
+		switch {
+		case done || err != nil:
 			return err
+		case !pending:
+			waiting = time.Time{}
+		case waiting.IsZero():
+			waiting = time.Now()
+		case time.Since(waiting) > drainTimeout:
+			return fmt.Errorf("not all that was published is known to have arrived: no answer within %v", drainTimeout)
+		}
+		var again <-chan time.Time // nothing tells of an answer
+		if pending {
+			again = time.After(20 * time.Millisecond)
 		}
 		select {
 		case <-p.changed:
+		case <-again:
 		case <-ctx.Done():
 			return nil
 		case <-session.Context().Done():
 			return context.Cause(session.Context())
 		}
 	}
+}
+
+// delivered tells whether the source has been, to all that have subscribed, and
+// if not, whether all that is missing is an answer.
+func (p *publisher) delivered() (done, pending bool, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for s, n := range p.sent {
+		ended := context.Cause(s.Context())
+		unanswered := s.Stats().Publications > 0
+		switch {
+		case !unanswered || leftInOrder(ended):
+			p.served += n
+		case ended == nil:
+			continue
+		}
+		delete(p.sent, s)
+	}
+	return p.served > 0 && p.active+len(p.sent) == 0, p.active == 0 && len(p.sent) > 0, p.err
+}
+
+// leftInOrder tells whether a session has ended since its peer wanted no more
+// of it.
+func leftInOrder(err error) bool {
+	var ended *api.SessionError
+	return errors.As(err, &ended) && ended.Remote && ended.Err == nil && ended.Code == api.SessionNoError
 }
 
 // drain waits until the subscribers have answered the track's end: closing

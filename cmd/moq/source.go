@@ -21,11 +21,9 @@ type patternSource struct{ pubFlags }
 
 func (s patternSource) serve(w api.TrackWriter, counted *counters) error {
 	req := w.Request()
-	for seq := uint64(0); s.groups == 0 || seq < s.groups; seq++ {
-		if api.GroupSequence(seq) >= req.Config.StartGroup {
-			if err := s.group(w, req, seq, counted); err != nil {
-				return err
-			}
+	for seq := uint64(req.Config.StartGroup); s.groups == 0 || seq < s.groups; seq++ {
+		if err := s.group(w, req, seq, counted); err != nil {
+			return err
 		}
 		if s.interval == 0 {
 			continue

@@ -34,7 +34,7 @@ func TestCutShort(t *testing.T) {
 					s := side{scheme, ""}
 					dir := t.TempDir()
 					pub := moq(t, s.args(addr, "pub", "endless", "--source", "pattern", "--interval", "20ms", "--insecure")...)
-					sub := moq(t, s.args(addr, "sub", "endless", track, "--output", filepath.Join(dir, "out"), "--insecure")...)
+					sub := moq(t, s.args(addr, "sub", "endless", track, "--output", filepath.Join(dir, "out"), "--insecure", "--reconnect", "3s")...)
 					sub.expect("frame")
 					test.cut(pub, relay, sub)
 					if status := sub.wait(); status != 1 {
@@ -53,13 +53,14 @@ func TestCutShort(t *testing.T) {
 	}
 }
 
-// TestRelayKilledUnderPublisher has a publisher fail when its relay is gone.
+// TestRelayKilledUnderPublisher has a publisher fail when its relay is gone for
+// good.
 func TestRelayKilledUnderPublisher(t *testing.T) {
 	for _, scheme := range schemes {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
 			addr, relay := moqRelay(t)
-			pub := moq(t, side{scheme, ""}.args(addr, "pub", "endless", "--source", "pattern", "--insecure")...)
+			pub := moq(t, side{scheme, ""}.args(addr, "pub", "endless", "--source", "pattern", "--insecure", "--reconnect", "3s")...)
 			pub.expect("publishing")
 			relay.signal(syscall.SIGKILL)
 			if status := pub.wait(); status != 1 {

@@ -41,6 +41,9 @@ func TestMain(m *testing.M) {
 }
 
 func runAll(m *testing.M) int {
+	if binary = os.Getenv(namespaced); binary != "" {
+		return m.Run()
+	}
 	dir, err := os.MkdirTemp("", "moq-interop-")
 	if err != nil {
 		fmt.Println("interop:", err)
@@ -71,9 +74,11 @@ type process struct {
 	more   chan struct{}
 
 	mu     sync.Mutex
-	lines  [][]byte // that are JSON
-	taken  int      // of them, by expect
+	lines  [][]byte    // that are JSON
+	at     []time.Time // of the lines
+	taken  int         // of them, by expect
 	output bytes.Buffer
+	errors bytes.Buffer // of output, what went to standard error
 }
 
 // start runs a program until it ends or the test does.
@@ -86,7 +91,7 @@ func start(t *testing.T, name string, args ...string) *process {
 		more:   make(chan struct{}, 1),
 	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	p.cmd.Stderr = writer(p.note)
+	p.cmd.Stderr = writer(p.complain)
 	stdout, err := p.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -110,6 +115,13 @@ func (p *process) note(b []byte) {
 	p.output.Write(b)
 }
 
+func (p *process) complain(b []byte) {
+	p.note(b)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.errors.Write(b)
+}
+
 // said is all that the program has printed.
 func (p *process) said() string {
 	p.mu.Lock()
@@ -123,7 +135,7 @@ func (p *process) read(stdout *bufio.Reader) {
 		p.note(text)
 		if json.Valid(text) {
 			p.mu.Lock()
-			p.lines = append(p.lines, text)
+			p.lines, p.at = append(p.lines, text), append(p.at, time.Now())
 			p.mu.Unlock()
 			select {
 			case p.more <- struct{}{}:

@@ -26,7 +26,9 @@ var (
 	// javaScript are those that @moq/net speaks as they were published.
 	javaScript = versions[1:]
 
-	schemes = []string{"moqt", "https"}
+	// schemes are those of UDP; over TCP there is WebSocket.
+	schemes    = []string{"moqt", "https"}
+	allSchemes = append([]string{"ws"}, schemes...)
 )
 
 // side is how a program connects. No version is the newest that both have.
@@ -51,11 +53,10 @@ func (s side) args(addr, command string, rest ...string) []string {
 
 // transport is what a scheme's is called by all programs.
 func (s side) transport() string {
-	if s.scheme == "moqt" {
-		return "quic"
-	}
-	return "webtransport"
+	return transports[s.scheme]
 }
+
+var transports = map[string]string{"moqt": "quic", "https": "webtransport", "ws": "websocket"}
 
 // connected checks how a program says that it has connected, in the line with
 // a key. moq-rs tells versions in its log alone: when that comes too late for

@@ -134,13 +134,27 @@ func venv(t *testing.T) string {
 // moqRelay starts the Rust relay and returns its address.
 func moqRelay(t *testing.T, args ...string) (addr string, relay *process) {
 	t.Helper()
-	program := need(t, "moq-relay", getRelay, chosen("MOQ_RELAY", "moq-relay", "../../../shared/peers/bin/moq-relay")...)
 	addr = freePort(t)
-	relay = start(t, program, append([]string{
-		"--listen", addr, "--listen-tls-generate", "localhost", "--web-http-listen", addr, "--auth-public", "**",
-	}, args...)...)
+	return addr, moqRelayAt(t, addr, args...)
+}
+
+// moqRelayAt starts the Rust relay at an address.
+func moqRelayAt(t *testing.T, addr string, args ...string) *process {
+	t.Helper()
+	program := need(t, "moq-relay", getRelay, relayBinaries()...)
+	relay := start(t, program, append(relayArgs(addr), args...)...)
 	fingerprintAt(t, addr) // its web server starts last
-	return addr, relay
+	return relay
+}
+
+// relayBinaries are where the Rust relay may be.
+func relayBinaries() []string {
+	return chosen("MOQ_RELAY", "moq-relay", "../../../shared/peers/bin/moq-relay")
+}
+
+// relayArgs have the Rust relay listen, open to everyone.
+func relayArgs(addr string) []string {
+	return []string{"--listen", addr, "--listen-tls-generate", "localhost", "--web-http-listen", addr, "--auth-public", "**"}
 }
 
 // ourRelay starts moq relay, restricted to a version unless that is empty.

@@ -79,14 +79,24 @@ func (f *feed) finished() bool {
 	}
 }
 
-// survives tells whether another session may go on where f has ended: the track
-// itself has not. A peer that is about to go may reset what it serves before
-// that is known.
-func (f *feed) survives() bool {
-	if errors.Is(f.err, io.EOF) {
-		return false
+// survives tells whether another subscription may go on where f has ended,
+// since the track itself has not: over the next session, or over the same one
+// when its publisher, who is gone, has come back. A peer that is about to go,
+// or whose publisher is, may reset what it serves before it tells.
+func (f *feed) survives() (survives, publisherGone bool) {
+	var reset *api.StreamError
+	switch {
+	case errors.Is(f.err, io.EOF):
+		return false, false
+	case f.link.over(f.err):
+		return true, false
+	case !errors.As(f.err, &reset) || !reset.Remote || f.track.lasted() > f.track.session.policy.ResumeTimeout:
+		return f.link.fades(f.track.ctx), false
 	}
-	return f.link.over(f.err) || f.link.fades(f.track.ctx)
+	o := f.link.follow(f.track.path)
+	defer f.link.leave(o)
+	fades, gone := f.link.withdraws(f.track.ctx, o)
+	return fades || gone, gone && !fades
 }
 
 // run passes groups on until the subscription ends, or another has taken over.
@@ -164,6 +174,7 @@ func (f *feed) admit(seq api.GroupSequence) bool {
 	f.taken++
 	f.unread++
 	f.busy = true
+	t.hop, t.passed = f.origin.hop(), time.Now()
 	return true
 }
 

@@ -93,8 +93,13 @@ func newCamera(t *testing.T, info api.TrackInfo, limits live.Limits) *camera {
 // connect has the camera publish by one more session, always as the same hop.
 func (c *camera) connect(t *testing.T, server *node, v api.Version) api.Session {
 	t.Helper()
+	return c.connectAs(t, server, v, cameraHop)
+}
+
+func (c *camera) connectAs(t *testing.T, server *node, v api.Version, hop api.Hop) api.Session {
+	t.Helper()
 	client := server.Client()
-	client.Config = &api.Config{Versions: []api.Version{v}, Hop: cameraHop}
+	client.Config = &api.Config{Versions: []api.Version{v}, Hop: hop}
 	s, err := client.Dial(t.Context(), server.URL, c.mux)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/transport"
 )
 
 const (
@@ -177,6 +178,9 @@ func (s *Session) dial(ctx context.Context, target string, attempt int) (*link, 
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.policy.DialTimeout)
 	defer cancel()
+	if s.again() {
+		ctx = transport.WithOwnPath(ctx)
+	}
 	under, err := s.dialer.Dial(ctx, target, s.mux)
 	if err != nil {
 		return nil, err

@@ -74,18 +74,31 @@ func (l *link) over(err error) bool {
 
 // fades tells whether the session ends in a moment, or its peer wants us to go.
 func (l *link) fades(ctx context.Context) bool {
-	timer := time.NewTimer(fading)
-	defer timer.Stop()
+	ctx, cancel := context.WithTimeout(ctx, fading)
+	defer cancel()
 	select {
 	case <-l.session.Context().Done():
 		return true
 	case <-l.session.GoneAway():
 		return true
-	case <-timer.C:
-		return false
 	case <-ctx.Done():
 		return false
 	}
+}
+
+// withdraws tells whether the session fades, or what o follows over it is
+// withdrawn in a moment.
+func (l *link) withdraws(ctx context.Context, o *origin) (fades, gone bool) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ends := make(chan bool, 1)
+	go func() {
+		defer cancel()
+		ends <- l.fades(ctx)
+	}()
+	gone = o.gone(ctx)
+	cancel()
+	return <-ends, gone
 }
 
 // hold keeps the session open, should it drain, until release.

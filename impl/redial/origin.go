@@ -15,10 +15,19 @@ type origin struct {
 	cancel context.CancelFunc
 
 	mu      sync.Mutex
-	first   api.Hop       // 0 while unknown
-	told    bool          // it has been announced
-	changed chan struct{} // closed at each announcement
+	first   api.Hop // of the last announcement; 0 while unknown
+	is      presence
+	changed chan struct{} // closed at each announcement, and at its end
 }
+
+// A presence is what is known of a broadcast.
+type presence int
+
+const (
+	unheard presence = iota
+	announced
+	withdrawn
+)
 
 // follow returns the origin of path, for the caller to leave.
 func (l *link) follow(path api.BroadcastPath) *origin {
@@ -58,18 +67,52 @@ func (o *origin) run(ctx context.Context, s api.Session) {
 		if err != nil {
 			return
 		}
-		if a.Path == o.path && (a.Status == api.AnnouncementActive || a.Status == api.AnnouncementUpdated) {
-			o.tell(firstHop(a))
+		switch {
+		case a.Status == api.AnnouncementsComplete:
+			o.complete()
+		case a.Path != o.path:
+		case a.Status == api.AnnouncementEnded:
+			o.tell(withdrawn, o.hop())
+		default:
+			o.tell(announced, firstHop(a))
 		}
 	}
 }
 
-func (o *origin) tell(first api.Hop) {
+func (o *origin) tell(is presence, first api.Hop) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.first, o.told = first, true
+	o.is, o.first = is, first
 	close(o.changed)
 	o.changed = make(chan struct{})
+}
+
+// complete notes that what has not been announced so far is not there.
+func (o *origin) complete() {
+	o.mu.Lock()
+	unknown := o.is == unheard
+	o.mu.Unlock()
+	if unknown {
+		o.tell(withdrawn, 0)
+	}
+}
+
+// gone waits until the broadcast is withdrawn. It reports false when ctx ends
+// first.
+func (o *origin) gone(ctx context.Context) bool {
+	for {
+		o.mu.Lock()
+		is, changed := o.is, o.changed
+		o.mu.Unlock()
+		if is == withdrawn {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return false
+		}
+	}
 }
 
 // hop is the first hop as it is known now.
@@ -91,9 +134,9 @@ func (o *origin) change() <-chan struct{} {
 func (o *origin) wait(ctx context.Context) api.Hop {
 	for {
 		o.mu.Lock()
-		first, told, changed := o.first, o.told, o.changed
+		first, is, changed := o.first, o.is, o.changed
 		o.mu.Unlock()
-		if told {
+		if is == announced {
 			return first
 		}
 		select {

@@ -1,6 +1,7 @@
 package redial
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,9 +23,11 @@ func (t *track) run(f *feed) {
 	for {
 		l, changed := t.session.now()
 		done := f.done
+		again := false // over the same session
 		if f.finished() {
 			done = nil
-			if !f.survives() {
+			survives, publisherGone := f.survives()
+			if !survives {
 				t.finish(f.err)
 				return
 			}
@@ -32,13 +35,15 @@ func (t *track) run(f *feed) {
 				t.finish(refused)
 				return
 			}
+			again = publisherGone
 		}
-		if l != nil && l != f.link && l != tried {
+		if l != nil && (l != f.link || again) && l != tried {
 			next, err := t.resume(f, l)
 			if next != nil {
-				f = t.change(f, next)
+				f, tried, refused = t.change(f, next), nil, nil
+			} else {
+				tried, refused = l, err
 			}
-			tried, refused = l, err
 			continue
 		}
 		select {
@@ -93,7 +98,7 @@ func (t *track) resume(f *feed, l *link) (*feed, error) {
 			return nil, nil
 		case Permanent(err), time.Now().Add(wait).After(until):
 			t.session.policy.Logger.Warn("track not resumed", "path", string(t.path), "track", string(t.name), "error", err)
-			return nil, fmt.Errorf("resume: %w", err)
+			return nil, f.notResumed(err)
 		}
 		if !f.pause(ctx, wait, announced) {
 			return nil, nil
@@ -125,9 +130,10 @@ func (f *feed) pause(ctx context.Context, d time.Duration, early <-chan struct{}
 // on that follows those that came.
 func (t *track) attempt(ctx context.Context, f *feed, l *link, o *origin) (*feed, error) {
 	within, cancel := context.WithTimeout(ctx, originWithin)
-	before, after := f.origin.hop(), o.wait(within)
+	after := o.wait(within)
 	cancel()
 	t.mu.Lock()
+	before := cmp.Or(t.hop, f.origin.hop())
 	wanted, same, known := t.config, before != 0 && before == after, len(t.seen) > 0
 	start, some := t.following()
 	t.mu.Unlock()
@@ -156,8 +162,19 @@ func beginsBefore(c *api.SubscribeConfig, start api.GroupSequence) bool {
 	return c.StartGroup == api.GroupLatest || c.StartGroup < start
 }
 
+// notResumed is the error of a track that could not go on after f.
+func (f *feed) notResumed(err error) error {
+	if f.finished() {
+		return fmt.Errorf("%w; not resumed: %w", f.err, err)
+	}
+	return fmt.Errorf("not resumed: %w", err)
+}
+
 // why is why f cannot go on.
 func (f *feed) why() error {
+	if f.finished() && !f.link.ended() && !f.link.leaving() {
+		return fmt.Errorf("the publisher was lost: %w", f.err)
+	}
 	if err := context.Cause(f.link.session.Context()); err != nil {
 		return fmt.Errorf("the session was lost: %w", err)
 	}

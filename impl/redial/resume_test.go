@@ -590,6 +590,64 @@ func TestPublisherComesLater(t *testing.T) {
 	}
 }
 
+// TestPublisherIsBack loses the publisher behind a relay that stays: the track
+// goes on over the same session when it is back, as the same origin or as
+// another, and is over when it stays away.
+func TestPublisherIsBack(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		back   bool
+		origin api.Hop
+	}{
+		{"as the same origin", true, cameraHop},
+		{"as another", true, cameraHop + 1},
+		{"never", false, 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inEachVersion(t, func(t *testing.T, v api.Version) {
+				cam := newCamera(t, api.TrackInfo{MaxLatency: time.Minute}, live.Limits{})
+				defer cam.stop()
+				server := startRelay(0)
+				defer server.Close()
+				first := cam.connect(t, server, v)
+				n := newNetwork()
+				n.add("1", server, v)
+				policy := quick()
+				policy.ResumeTimeout = 30 * time.Second
+				s := dial(t, n, address("1"), policy, nil)
+				defer s.Terminate(api.SessionNoError, "")
+				time.Sleep(time.Second)
+				in := read(t, subscribe(t, s, nil))
+				time.Sleep(2 * time.Second)
+				_ = first.Terminate(api.SessionInternal, "a bad day")
+				time.Sleep(3 * time.Second)
+				if !c.back {
+					began := time.Now()
+					<-in.done
+					if took := time.Since(began); took > 35*time.Second || !errors.As(in.err, new(*api.StreamError)) {
+						t.Errorf("after %v: %v", took, in.err)
+					}
+					return
+				}
+				cam.connectAs(t, server, v, c.origin)
+				time.Sleep(3 * time.Second)
+				cam.stop()
+				in.awaitEnd(t)
+				in.check(t)
+				if restarted := len(in.restarts) == 1; restarted != (c.origin != cameraHop) {
+					t.Errorf("restarts: %v", in.restarts)
+				}
+				if c.origin == cameraHop && in.lost() != nil {
+					t.Errorf("lost %v", in.lost())
+				}
+				if ports := n.ports(); len(ports) != 1 {
+					t.Errorf("dialled %v", ports)
+				}
+			}, withOrigins...)
+		})
+	}
+}
+
 // TestResetBeforeTheEnd has a server reset what it serves just before it is
 // gone: that is not the end of the tracks, nor of the announcements. If the
 // session stays, it is.

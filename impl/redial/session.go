@@ -226,6 +226,13 @@ func (s *Session) latest() api.Session {
 	return s.last.session
 }
 
+// again tells whether there has been a session before.
+func (s *Session) again() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last != nil
+}
+
 // State implements [api.Session].
 func (s *Session) State() api.SessionState { return s.latest().State() }
 

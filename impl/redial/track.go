@@ -49,7 +49,9 @@ type track struct {
 	config    api.SubscribeConfig // as the application wants it
 	newest    *feed
 	feeds     map[*feed]struct{}
-	numbering int // counts restarts
+	numbering int       // counts restarts
+	hop       api.Hop   // where the last group came from; 0 is unknown
+	passed    time.Time // when it did
 	account
 }
 
@@ -70,6 +72,7 @@ func newTrack(s *Session, path api.BroadcastPath, name api.TrackName, config *ap
 		groups:  make(chan delivery),
 		closed:  make(chan struct{}),
 		feeds:   make(map[*feed]struct{}),
+		passed:  time.Now(),
 	}
 	if config != nil {
 		t.config = *config
@@ -124,6 +127,13 @@ func (t *track) received(f *feed, seq api.GroupSequence) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return f.numbering == t.numbering && t.note(seq)
+}
+
+// lasted is how long no group has come.
+func (t *track) lasted() time.Duration {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return time.Since(t.passed)
 }
 
 func (t *track) newestFeed() *feed {

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go"
+
+	"github.com/moqlite/moqlite/transport"
 )
 
 // probeDelay is how long a handshake may go without an answer until the address
@@ -25,6 +27,11 @@ type dial struct {
 // attempt dials one address. Beside a handshake that takes long it probes the
 // address: quic-go's socket is not told that nothing listens there.
 func (d *dial) attempt(ctx context.Context, addr *net.UDPAddr) (*quic.Conn, error) {
+	if d.probes {
+		if err := routed(addr); err != nil {
+			return nil, dialError(transport.PhaseConnect, err)
+		}
+	}
 	dialCtx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	p := d.probe(dialCtx, addr, probeDelay, stop)

@@ -261,6 +261,64 @@ func TestCloseEndsDials(t *testing.T) {
 	wantDialError(t, err, transport.PhaseConnect, "closed")
 }
 
+// Dials share a socket, but for those that want one of their own; that goes with
+// its connection.
+func TestDialOwnPath(t *testing.T) {
+	transporttest.NoLeaks(t)
+	l, d := listen(t, nil, quicconn.ListenOptions{Protocols: []string{protocol}})
+	dial := func(ctx context.Context) (c transport.Conn, from string) {
+		c, err := d.Dial(ctx, "moqt://"+l.Addr().String(), []string{protocol})
+		if err != nil {
+			t.Fatal(err)
+		}
+		there, err := l.Accept(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c, there.State().Remote.String()
+	}
+	own := transport.WithOwnPath(t.Context())
+	first, shared := dial(t.Context())
+	second, again := dial(t.Context())
+	third, other := dial(own)
+	fourth, another := dial(own)
+	if shared != again {
+		t.Errorf("two dials come from %s and %s", shared, again)
+	}
+	if other == shared || another == shared || other == another {
+		t.Errorf("dials with a path of their own come from %s and %s, others from %s", other, another, shared)
+	}
+	for _, c := range []transport.Conn{first, second, third, fourth} {
+		_ = c.CloseWithError(0, "")
+	}
+	free, err := net.ResolveUDPAddr("udp", other)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(5 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		c, err := net.ListenUDP("udp", free)
+		if err == nil {
+			c.Close()
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the socket of a connection that was closed is open: %v", err)
+		}
+	}
+}
+
+// A failed dial leaves no socket of its own.
+func TestDialOwnPathFails(t *testing.T) {
+	transporttest.NoLeaks(t)
+	d := new(quicconn.Dialer)
+	defer d.Close()
+	ctx, cancel := context.WithTimeout(transport.WithOwnPath(t.Context()), 100*time.Millisecond)
+	defer cancel()
+	if _, err := d.Dial(ctx, "moqt://"+silent(t), []string{protocol}); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("error is %v", err)
+	}
+}
+
 func TestDialAddrFunc(t *testing.T) {
 	transporttest.NoLeaks(t)
 	l, trusting := listen(t, nil, quicconn.ListenOptions{Protocols: []string{protocol}})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net"
 	"sync"
 
@@ -16,16 +17,34 @@ import (
 // dialled over it. The zero value is ready to use: the socket is opened by the
 // first Dial, for both address families where there are both. Fields must not
 // change after that.
+//
+// A dial with [transport.WithOwnPath] has another socket to itself, unless
+// Socket is set; that is closed with the connection.
 type Endpoint struct {
 	// Socket, if set, is used instead of a UDP socket of the Endpoint's own.
 	// Close closes it.
 	Socket net.PacketConn
 
+	// Logger is told if the system allows sockets too little memory; nil is
+	// not.
+	Logger *slog.Logger
+
 	mu     sync.Mutex
-	conn   net.PacketConn
-	quic   *quic.Transport
+	shared *local
+	own    map[*local]struct{} // of dials with a path of their own
 	closed bool
 }
+
+// A local is a socket with the connections over it.
+type local struct {
+	quic *quic.Transport
+	conn net.PacketConn
+	own  bool // for one connection
+}
+
+func newLocal(c net.PacketConn, own bool) *local { return &local{&quic.Transport{Conn: c}, c, own} }
+
+func (l *local) close() error { return closeTransport(l.quic, l.conn) }
 
 // Dial connects to addr, host:port, and negotiates one of protocols as ALPN. It
 // returns when the handshake is complete. A host of several addresses is tried
@@ -44,46 +63,79 @@ func (e *Endpoint) Dial(ctx context.Context, addr string, protocols []string, tl
 	if err != nil {
 		return nil, dialError(transport.PhaseResolve, err)
 	}
-	tr, err := e.open()
+	l, err := e.open(transport.WantsOwnPath(ctx))
 	if err != nil {
 		return nil, dialError(transport.PhaseConnect, err)
 	}
+	c, err := l.dial(ctx, host, port, &dial{
+		transport: l.quic,
+		tls:       configureTLS(tlsConf, host, protocols),
+		conf:      configure(conf),
+		probes:    e.Socket == nil,
+	})
+	if l.own {
+		e.closeWith(l, c)
+	}
+	return c, err
+}
+
+func (l *local) dial(ctx context.Context, host string, port uint16, d *dial) (*quic.Conn, error) {
 	addrs, err := resolve(ctx, host, port)
 	if err != nil {
 		return nil, dialError(transport.PhaseResolve, err)
 	}
-	d := &dial{
-		transport: tr,
-		tls:       configureTLS(tlsConf, host, protocols),
-		conf:      configure(conf),
-		probes:    e.Socket == nil,
-	}
 	return race(ctx, addrs, d.attempt)
 }
 
-// open opens the socket, unless it is open.
-func (e *Endpoint) open() (*quic.Transport, error) {
+// open opens a socket: a new one, or the shared one unless that is open.
+func (e *Endpoint) open(own bool) (*local, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.closed {
+	switch own = own && e.Socket == nil; {
+	case e.closed:
 		return nil, fmt.Errorf("the endpoint is closed: %w", net.ErrClosed)
+	case e.shared != nil && !own:
+		return e.shared, nil
+	case e.Socket != nil:
+		e.shared = newLocal(e.Socket, false)
+		return e.shared, nil
 	}
-	if e.quic != nil {
-		return e.quic, nil
+	s, err := listenUDP(nil)
+	if err != nil {
+		return nil, err
 	}
-	e.conn = e.Socket
-	if e.conn == nil {
-		s, err := listenUDP(nil)
-		if err != nil {
-			return nil, err
-		}
-		e.conn = s
+	l := newLocal(s, own)
+	switch {
+	case !own:
+		s.warn(e.Logger)
+		e.shared = l
+	case e.own == nil:
+		e.own = map[*local]struct{}{l: {}}
+	default:
+		e.own[l] = struct{}{}
 	}
-	e.quic = &quic.Transport{Conn: e.conn}
-	return e.quic, nil
+	return l, nil
 }
 
-// Close closes the socket. Dials fail, and connections that are still open are
+// closeWith closes a socket when its one connection has ended; nil has.
+func (e *Endpoint) closeWith(l *local, c *quic.Conn) {
+	end := func() {
+		e.mu.Lock()
+		_, open := e.own[l]
+		delete(e.own, l)
+		e.mu.Unlock()
+		if open {
+			_ = l.close()
+		}
+	}
+	if c == nil {
+		end()
+		return
+	}
+	context.AfterFunc(c.Context(), end)
+}
+
+// Close closes the sockets. Dials fail, and connections that are still open are
 // lost without a word to the peer. Close twice does nothing.
 func (e *Endpoint) Close() error {
 	e.mu.Lock()
@@ -92,13 +144,18 @@ func (e *Endpoint) Close() error {
 		return nil
 	}
 	e.closed = true
-	if e.quic == nil {
-		if e.Socket != nil {
-			return e.Socket.Close()
-		}
+	for l := range e.own {
+		_ = l.close()
+	}
+	e.own = nil
+	switch {
+	case e.shared != nil:
+		return e.shared.close()
+	case e.Socket != nil:
+		return e.Socket.Close()
+	default:
 		return nil
 	}
-	return closeTransport(e.quic, e.conn)
 }
 
 // closeTransport ends a quic.Transport and its socket.

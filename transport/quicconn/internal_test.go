@@ -5,8 +5,10 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -157,6 +159,26 @@ func TestIsAnswer(t *testing.T) {
 }
 
 // The descriptor is hidden only until quic-go has asked for both buffers.
+// What finds no way out is lost; what cannot be sent at all is an error.
+func TestFindsNoWay(t *testing.T) {
+	wrap := func(err error) error { return &net.OpError{Op: "write", Err: os.NewSyscallError("sendmsg", err)} }
+	for err, want := range map[error]bool{
+		wrap(syscall.ENETUNREACH):  true,
+		wrap(syscall.EHOSTUNREACH): true,
+		wrap(syscall.EPERM):        true,
+		wrap(syscall.EMSGSIZE):     false,
+		wrap(syscall.EIO):          false,
+		net.ErrClosed:              false,
+	} {
+		if findsNoWay(err) != want {
+			t.Errorf("%v: %v", err, !want)
+		}
+	}
+	if findsNoWay(nil) {
+		t.Error("no error finds no way")
+	}
+}
+
 func TestSocketHidesDescriptor(t *testing.T) {
 	s, err := listenUDP(nil)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"slices"
 	"sync"
@@ -45,6 +46,10 @@ type ListenOptions struct {
 	// Socket, if set, is listened on instead of a UDP socket at the address.
 	// The listener closes it.
 	Socket net.PacketConn
+
+	// Logger is told if the system allows the socket too little memory; nil is
+	// not.
+	Logger *slog.Logger
 }
 
 func (o ListenOptions) withDefaults() ListenOptions {
@@ -112,6 +117,7 @@ func Listen(addr string, tlsConf *tls.Config, conf *quic.Config, o ListenOptions
 		if err != nil {
 			return nil, err
 		}
+		s.warn(o.Logger)
 		l.socket = s
 	}
 	l.quic = &quic.Transport{Conn: l.socket, ConnContext: l.count, VerifySourceAddress: l.verify}

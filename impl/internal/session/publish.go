@@ -501,9 +501,9 @@ func (p *publication) flush() {
 }
 
 // quiet waits until nothing is under way to the peer, as far as can be told: a
-// connection that has sent no packet for a few probe timeouts has nothing
-// unacknowledged. Some subscribers take a group that is still arriving at the
-// track's end for complete. On a busy connection it gives up after a second.
+// packet that was lost is followed by another after a probe timeout. Some
+// subscribers take a group that is still arriving at the track's end for
+// complete. On a busy connection it gives up after a second.
 func (s *Session) quiet() {
 	c, ok := s.conn.(transport.StatsConn)
 	if !ok {
@@ -513,11 +513,11 @@ func (s *Session) quiet() {
 	if before.PacketsSent == 0 {
 		return
 	}
+	timeout := before.RTT + max(4*before.RTTVar, time.Millisecond) + 25*time.Millisecond
 	deadline := time.Now().Add(time.Second)
 	for time.Now().Before(deadline) {
-		pto := before.RTT + max(4*before.RTTVar, time.Millisecond) + 25*time.Millisecond
 		select {
-		case <-time.After(min(3*pto, time.Until(deadline))):
+		case <-time.After(min(timeout*5/4, time.Until(deadline))):
 		case <-s.ctx.Done():
 			return
 		}

@@ -279,7 +279,7 @@ func (s *Session) Stats() api.SessionStats {
 	stats.DatagramsDropped = s.datagramsDropped()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	stats.Subscriptions, stats.Publications = len(s.subs), len(s.pubs)
+	stats.Subscriptions, stats.Publications = len(s.subs), len(s.pubs)+s.broken.Publications
 	stats.GroupsDropped = s.dropped
 	return stats
 }

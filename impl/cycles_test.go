@@ -1,0 +1,139 @@
+package impl_test
+
+import (
+	"errors"
+	"io"
+	"os"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl"
+	"github.com/moqlite/moqlite/impl/devcert"
+	"github.com/moqlite/moqlite/impl/moqtest"
+	"github.com/moqlite/moqlite/transport/tlspin"
+	"github.com/moqlite/moqlite/transport/transporttest"
+)
+
+// cycles is how often TestCycles goes around: MOQ_CYCLES, or as usual.
+func cycles(t *testing.T) int {
+	n := usualCycles
+	if asked := os.Getenv("MOQ_CYCLES"); asked != "" {
+		var err error
+		if n, err = strconv.Atoi(asked); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return n
+}
+
+// TestCycles dials, subscribes, reads and shuts down again and again: what a
+// client or its session has taken is given back, here and in the server.
+func TestCycles(t *testing.T) {
+	for _, scheme := range []string{"memory", "moqt", "https", "wss", "tls"} {
+		t.Run(scheme, func(t *testing.T) {
+			transporttest.NoLeaks(t)
+			mux := api.NewTrackMux()
+			if err := mux.PublishFunc(t.Context(), "room", writeThree); err != nil {
+				t.Fatal(err)
+			}
+			server := moqtest.NewUnstartedServer(mux)
+			if scheme == "memory" {
+				server.Start()
+			} else {
+				server.StartSockets()
+			}
+			defer server.Close()
+			for range 5 {
+				cycle(t, server, scheme)
+			}
+			before := take()
+			n := cycles(t)
+			for range n {
+				cycle(t, server, scheme)
+			}
+			after := take()
+			for end := time.Now().Add(10 * time.Second); after.above(before) && time.Now().Before(end); after = take() {
+				time.Sleep(50 * time.Millisecond)
+			}
+			t.Logf("before %+v, after %d cycles %+v", before, n, after)
+			if after.above(before) {
+				t.Errorf("%d cycles took what %+v is more than %+v", n, after, before)
+			}
+		})
+	}
+}
+
+func writeThree(w api.TrackWriter) {
+	for range 3 {
+		g, err := w.OpenGroup(w.Context())
+		if err != nil {
+			return
+		}
+		_ = g.WriteFrame(api.Frame{Payload: make([]byte, 10_000)})
+		_ = g.Close()
+	}
+}
+
+// cycle is the life of a client.
+func cycle(t *testing.T, server *moqtest.Server, scheme string) {
+	t.Helper()
+	client, url := &impl.Client{Transport: server.Network}, server.URL
+	if scheme != "memory" {
+		client = &impl.Client{TLSConfig: tlspin.Config(nil, devcert.Fingerprint(server.Certificate))}
+		url = scheme + strings.TrimPrefix(url, "moqt")
+	}
+	defer client.Close()
+	s, err := client.Dial(t.Context(), url, api.NewTrackMux())
+	if err != nil {
+		t.Fatal(err)
+	}
+	track, err := s.Subscribe(t.Context(), "room", "video", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read := 0
+	for g, err := range api.Groups(t.Context(), track) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f api.Frame
+		for err == nil {
+			err = g.ReadFrame(&f)
+		}
+		if !errors.Is(err, io.EOF) {
+			t.Fatal(err)
+		}
+		read++
+	}
+	if read != 3 {
+		t.Errorf("read %d groups", read)
+	}
+	_ = track.Close()
+	if err := client.Shutdown(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// taken is what a process has taken of its machine.
+type taken struct {
+	goroutines, files int
+	heap              uint64 // bytes
+}
+
+func take() taken {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	files, _ := os.ReadDir("/proc/self/fd") // where there is none, they are not counted
+	return taken{runtime.NumGoroutine(), len(files), m.HeapAlloc}
+}
+
+// above tells whether t is more than before, give or take what a runtime does.
+func (t taken) above(before taken) bool {
+	return t.goroutines > before.goroutines+2 || t.files > before.files+1 || t.heap > before.heap+1<<20
+}

@@ -1,0 +1,28 @@
+package quicconn
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+)
+
+func TestSmallBuffers(t *testing.T) {
+	s, err := listenUDP(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := s.UDPConn.SetReadBuffer(64 << 10); err != nil {
+		t.Fatal(err)
+	}
+	var small *BuffersError
+	if err := s.checkBuffers(); !errors.As(err, &small) || small.Receive != 64<<10 || small.Want != bufferSize {
+		t.Errorf("error is %v", err)
+	}
+	var log strings.Builder
+	s.warn(slog.New(slog.NewTextHandler(&log, nil)))
+	if said := log.String(); !strings.Contains(said, "64 KiB") || !strings.Contains(said, "net.core.rmem_max=7340032") {
+		t.Errorf("it logs %q", said)
+	}
+}
