@@ -160,7 +160,7 @@ func TestAddressChanges(t *testing.T) {
 			time.Sleep(time.Second)
 			ip(here, "address", "add", "10.9.0.3/24", "dev", "here")
 		},
-		silence: 6 * time.Second,
+		silence: 4 * time.Second,
 	}.playAt(s, s.addr)
 	if said := s.sub.errors.String(); said != "" {
 		t.Errorf("the session did not go on: %s", said)

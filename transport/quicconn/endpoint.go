@@ -37,14 +37,22 @@ type Endpoint struct {
 
 // A local is a socket with the connections over it.
 type local struct {
-	quic *quic.Transport
-	conn net.PacketConn
-	own  bool // for one connection
+	quic  *quic.Transport
+	conn  net.PacketConn
+	own   bool // for one connection
+	mover mover
 }
 
-func newLocal(c net.PacketConn, own bool) *local { return &local{&quic.Transport{Conn: c}, c, own} }
+func newLocal(c net.PacketConn, own bool) *local {
+	t := &quic.Transport{Conn: c}
+	return &local{quic: t, conn: c, own: own, mover: mover{transport: t}}
+}
 
-func (l *local) close() error { return closeTransport(l.quic, l.conn) }
+func (l *local) close() error {
+	err := closeTransport(l.quic, l.conn)
+	l.mover.close()
+	return err
+}
 
 // Dial connects to addr, host:port, and negotiates one of protocols as ALPN. It
 // returns when the handshake is complete. A host of several addresses is tried
@@ -73,6 +81,9 @@ func (e *Endpoint) Dial(ctx context.Context, addr string, protocols []string, tl
 		conf:      configure(conf),
 		probes:    e.Socket == nil,
 	})
+	if c != nil && e.Socket == nil {
+		l.mover.follow(c)
+	}
 	if l.own {
 		e.closeWith(l, c)
 	}
