@@ -1,6 +1,9 @@
 package main
 
 import (
+	"fmt"
+	"net"
+	"os"
 	"strings"
 	"testing"
 
@@ -16,7 +19,7 @@ func TestRelayConnects(t *testing.T) {
 		relay.out.await(t, "\n")
 		return relay, strings.TrimPrefix(relay.lines()[0]["url"].(string), "https://")
 	}
-	far, addr := listen("--listen", "127.0.0.1:0")
+	far, addr := listen("--listen", lowPort(t))
 	near, nearAddr := listen("--listen", "127.0.0.1:0", "--connect", "moqt://"+addr, "--insecure")
 	for _, path := range []string{"first", "second"} {
 		pub := start(t, "hello\n", "pub", "moqt://"+addr, path, "--insecure")
@@ -35,6 +38,27 @@ func TestRelayConnects(t *testing.T) {
 	}
 	near.cancel()
 	near.wait(exitDone)
+}
+
+// lowPort is an address that is free, and below those that systems give to
+// clients: it is still free when a server comes back to it.
+func lowPort(t *testing.T) string {
+	t.Helper()
+	for port := 10_000 + os.Getpid()%10_000; port < 30_000; port++ {
+		addr := fmt.Sprintf("127.0.0.1:%d", port)
+		udp, err := net.ListenPacket("udp", addr)
+		if err != nil {
+			continue
+		}
+		_ = udp.Close()
+		tcp, err := net.Listen("tcp", addr)
+		if err == nil {
+			_ = tcp.Close()
+			return addr
+		}
+	}
+	t.Fatal("no free port")
+	return ""
 }
 
 func TestRelayCannotConnect(t *testing.T) {

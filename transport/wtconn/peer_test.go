@@ -24,6 +24,9 @@ type peer struct {
 	// settings are sent; nil: nothing is, ever.
 	settings map[uint64]uint64
 
+	// quic is the client's configuration; nil: the default.
+	quic *quic.Config
+
 	// answer is called with each request, and the QUIC connection that it came
 	// on.
 	answer func(q *quic.Conn, w http.ResponseWriter, r *http.Request)
@@ -74,7 +77,7 @@ func newPeer(t *testing.T, p *peer) *peer {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.dialer = &wtconn.Dialer{TLSConfig: clientTLS}
+	p.dialer = &wtconn.Dialer{TLSConfig: clientTLS, QUICConfig: p.quic}
 	t.Cleanup(func() {
 		p.dialer.Close()
 		p.listener.Close()
@@ -105,6 +108,12 @@ func accept(w http.ResponseWriter) *http3.Stream {
 // session is a peer whose sessions are handed to the test.
 func session(t *testing.T) (client transport.Conn, q *quic.Conn, request *http3.Stream) {
 	t.Helper()
+	return sessionWith(t, nil)
+}
+
+// sessionWith is session with a client of a configuration.
+func sessionWith(t *testing.T, conf *quic.Config) (client transport.Conn, q *quic.Conn, request *http3.Stream) {
+	t.Helper()
 	type end struct {
 		q *quic.Conn
 		s *http3.Stream
@@ -112,6 +121,7 @@ func session(t *testing.T) (client transport.Conn, q *quic.Conn, request *http3.
 	ends := make(chan end, 1)
 	p := newPeer(t, &peer{
 		settings: map[uint64]uint64{0x2b603742: 1},
+		quic:     conf,
 		answer: func(q *quic.Conn, w http.ResponseWriter, r *http.Request) {
 			ends <- end{q, accept(w)}
 		},
