@@ -408,6 +408,9 @@ func updateActs(t *testing.T, scheme string) {
 	}
 	arrived := time.Since(began) + 30*time.Millisecond // the way there is free
 	rtt := s.Stats().RTT + 110*time.Millisecond        // and the way back is full
+	if scheme == "wss" {
+		rtt += 60 * time.Millisecond // of what the socket holds unsent: a low-water mark and a message, 32 KiB
+	}
 	time.Sleep(5 * time.Second)
 	_ = s.Terminate(api.SessionNoError, "")
 	work.Wait()
