@@ -301,7 +301,11 @@ func (s *Server) admit(ctx context.Context, state transport.State) (func(transpo
 	if err != nil {
 		return nil, errors.Join(transport.ErrUnauthorized, err)
 	}
-	return func(conn transport.Conn) { s.serve(conn, session.Options{Mux: mux}) }, nil
+	return func(conn transport.Conn) {
+		if ss := s.serve(conn, session.Options{Mux: mux}); ss != nil {
+			ss.Wait() // the request lasts as long
+		}
+	}, nil
 }
 
 func orDefault(mux, otherwise *api.TrackMux) *api.TrackMux {
@@ -311,12 +315,13 @@ func orDefault(mux, otherwise *api.TrackMux) *api.TrackMux {
 	return mux
 }
 
-// serve makes a session of a connection and stays with it until it ends.
-func (s *Server) serve(conn transport.Conn, o session.Options) {
+// serve makes a session of a connection, and hands it to the application when
+// it is let in. It returns nil if there is none.
+func (s *Server) serve(conn transport.Conn, o session.Options) *session.Session {
 	_, end, ok := s.sessions.begin(context.Background(), api.ErrServerClosed)
 	if !ok {
 		_ = conn.CloseWithError(uint64(api.SessionNoError), "going away")
-		return
+		return nil
 	}
 	o.Config, o.Hop, o.Logger = s.Config, s.identity.hop(s.Config), logger(s.Logger)
 	ss, err := session.New(conn, o)
@@ -326,12 +331,12 @@ func (s *Server) serve(conn transport.Conn, o session.Options) {
 	end()
 	if err != nil {
 		o.Logger.Info("session refused", "remote", conn.State().Remote, "error", err)
-		return
+		return nil
 	}
 	if ss.Ready(context.Background()) == nil && s.Handler != nil {
 		go s.protect("Handler", func() { s.Handler(ss) })
 	}
-	ss.Wait()
+	return ss
 }
 
 var errPanicked = errors.New("the hook panicked")

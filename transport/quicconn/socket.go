@@ -17,7 +17,7 @@ const bufferSize = 7 << 20
 // where the system allows no more.
 type socket struct {
 	*net.UDPConn
-	batch *ipv4.PacketConn
+	batch batchReader
 
 	mu          sync.Mutex
 	askedToRead bool
@@ -29,7 +29,16 @@ func newSocket(c *net.UDPConn) *socket {
 	_ = c.SetReadBuffer(bufferSize)
 	_ = c.SetWriteBuffer(bufferSize)
 	forceBuffers(c, bufferSize)
-	return &socket{UDPConn: c, batch: ipv4.NewPacketConn(c)}
+	s := &socket{UDPConn: c, batch: ipv4.NewPacketConn(c)}
+	if o := newOffload(c); o != nil {
+		s.batch = o
+	}
+	return s
+}
+
+// A batchReader reads several packets at once.
+type batchReader interface {
+	ReadBatch(ms []ipv4.Message, flags int) (int, error)
 }
 
 // listenUDP opens a socket at addr; nil is any address of both families, or of

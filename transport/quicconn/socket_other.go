@@ -2,8 +2,20 @@
 
 package quicconn
 
-import "net"
+import (
+	"net"
+
+	"golang.org/x/net/ipv4"
+)
 
 func forceBuffers(*net.UDPConn, int) {}
 
 func bufferSizes(*net.UDPConn) (receive, send int, ok bool) { return 0, 0, false }
+
+// An offload is what only Linux has.
+type offload struct{}
+
+func newOffload(*net.UDPConn) *offload { return nil }
+
+// ReadBatch is never called.
+func (*offload) ReadBatch([]ipv4.Message, int) (int, error) { return 0, net.ErrClosed }

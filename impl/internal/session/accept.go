@@ -221,11 +221,14 @@ func (s *Session) release() {
 
 // takeUniStream dispatches a stream of which the first bytes are in.
 func (s *Session) takeUniStream(in *incoming) {
-	_ = in.stream.SetReadDeadline(time.Now().Add(s.setupIn))
+	bounded := !in.hasHeader(s.version)
+	if bounded {
+		_ = in.stream.SetReadDeadline(time.Now().Add(s.setupIn))
+	}
 	t, err := s.version.ReadVarint(in)
 	switch {
 	case err == nil && message.StreamType(t) == message.StreamGroup:
-		s.takeGroup(in)
+		s.takeGroup(in, bounded)
 	case err == nil && message.StreamType(t) == message.StreamSetup && s.version.Setup:
 		if !s.spawn(func() { s.takeSetup(in) }) {
 			in.stream.CancelRead(0)

@@ -144,6 +144,15 @@ func (p *publication) passes(seq api.GroupSequence) bool {
 	return true
 }
 
+// hearDatagrams begins to receive datagrams, which only subscriptions have.
+func (s *Session) hearDatagrams() {
+	s.hearing.Do(func() {
+		if s.datagrams() == nil {
+			s.spawn(s.receiveDatagrams)
+		}
+	})
+}
+
 // receiveDatagrams gives the peer's datagrams to their subscriptions.
 func (s *Session) receiveDatagrams() {
 	conn := s.conn.(transport.DatagramConn)

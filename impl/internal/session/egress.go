@@ -205,7 +205,8 @@ func (e *egress) take() *groupWriter {
 		return nil
 	}
 	g = e.ready.pop() // which making room may have changed
-	e.writing = append(e.writing, &slot{group: g, since: time.Now()})
+	g.slot = slot{group: g, since: time.Now()}
+	e.writing = append(e.writing, &g.slot)
 	e.held++
 	g.hadSlot = true
 	g.flow.lane.writing++

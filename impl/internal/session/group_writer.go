@@ -5,15 +5,22 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync"
+	"time"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
 	"github.com/moqlite/moqlite/transport"
 )
 
-// maxPending is how much of a group is gathered before its writer waits.
-const maxPending = 64 << 10
+const (
+	// maxPending is how much of a group is gathered before its writer waits.
+	maxPending = 64 << 10
+
+	// headerRoom is enough for the header of a frame, and of most groups.
+	headerRoom = 48
+)
 
 // groupWriter writes a group. It implements [api.GroupWriter].
 //
@@ -46,11 +53,13 @@ type groupWriter struct {
 	counted   int    // of pending, in the track's backlog
 	queued    bool   // with egress: pending will be taken
 	urgency   int8   // of the stream; written with the lock of the egress too
-	hadSlot   bool   // guarded by that lock alone
-	closed    bool   // no more frames
-	err       error  // the group is over, and why
-	done      bool   // off the books
-	watched   bool   // by a caller of Context
+	hadSlot   bool   // guarded by that lock alone, and so are
+	place     int    // in the ranking of its track, from 1; 0 when not there
+	slot      slot
+	closed    bool  // no more frames
+	err       error // the group is over, and why
+	done      bool  // off the books
+	watched   bool  // by a caller of Context
 	ctx       context.Context
 	cancelCtx context.CancelCauseFunc
 }
@@ -108,6 +117,33 @@ func (g *groupWriter) life() context.Context {
 	return g.ctx
 }
 
+// A groupLife is the life of a group, for calls that mostly do not wait: it is
+// made a context when it is waited for.
+type groupLife groupWriter
+
+var _ context.Context = (*groupLife)(nil)
+
+func (l *groupLife) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
+
+func (l *groupLife) Value(any) any { return nil }
+
+func (l *groupLife) Done() <-chan struct{} {
+	g := (*groupWriter)(l)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.life().Done()
+}
+
+func (l *groupLife) Err() error {
+	g := (*groupWriter)(l)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.err != nil {
+		return context.Canceled
+	}
+	return nil
+}
+
 // watch has the subscriber's refusal end the group, even while nothing is
 // written, if somebody looks at its context. The lock is held.
 func (g *groupWriter) watch() {
@@ -144,6 +180,7 @@ func (g *groupWriter) begin(timestamp, size uint64) error {
 	if g.body.unwanted {
 		return nil
 	}
+	g.pending = slices.Grow(g.pending, int(min(size, uint64(max(maxPending-len(g.pending), 0))))+headerRoom)
 	g.opening()
 	g.pending = h.Append(v, g.pending, g.timestamp)
 	g.timestamp = timestamp
@@ -414,15 +451,12 @@ func (g *groupWriter) flush(most int) (more bool) {
 // peer's limit, but no longer than for the group.
 func (g *groupWriter) open() (transport.SendStream, error) {
 	g.mu.Lock()
-	stream, life := g.stream, context.Context(nil)
-	if stream == nil {
-		life = g.life()
-	}
+	stream := g.stream
 	g.mu.Unlock()
 	if stream != nil {
 		return stream, nil
 	}
-	stream, err := g.flow.session.conn.OpenUniStream(life)
+	stream, err := g.flow.session.conn.OpenUniStream((*groupLife)(g))
 	if err != nil {
 		return nil, streamError(err)
 	}

@@ -45,9 +45,11 @@ func (in *incoming) peek(within time.Duration) bool {
 	defer scratchPool.Put(scratch)
 	_ = in.stream.SetReadDeadline(time.Now().Add(within))
 	n, err := in.stream.Read(scratch[:])
-	_ = in.stream.SetReadDeadline(time.Time{})
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		in.err = err
+	}
+	if !in.whole() {
+		_ = in.stream.SetReadDeadline(time.Time{})
 	}
 	in.buf = append([]byte(nil), scratch[:n]...)
 	return n > 0 || in.err != nil
@@ -169,8 +171,9 @@ func (in *incoming) next(most uint64) ([]byte, error) {
 	return b, nil
 }
 
-// takeGroup gives a group of the peer to its subscription.
-func (s *Session) takeGroup(in *incoming) {
+// takeGroup gives a group of the peer to its subscription, for as long as that
+// takes even if its header was bounded.
+func (s *Session) takeGroup(in *incoming, bounded bool) {
 	var m message.Group
 	body, err := message.ReadBody(in, s.version, message.MaxBody, nil)
 	if err == nil {
@@ -180,7 +183,9 @@ func (s *Session) takeGroup(in *incoming) {
 		in.stream.CancelRead(uint64(api.StreamMalformed))
 		return
 	}
-	_ = in.stream.SetReadDeadline(time.Time{})
+	if bounded {
+		_ = in.stream.SetReadDeadline(time.Time{})
+	}
 	s.mu.Lock()
 	sub := s.subs[m.Subscribe]
 	s.mu.Unlock()

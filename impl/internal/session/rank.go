@@ -3,7 +3,6 @@ package session
 import (
 	"cmp"
 	"container/heap"
-	"slices"
 
 	"github.com/moqlite/moqlite/api"
 )
@@ -97,20 +96,18 @@ func (r *ranking) pop() *groupWriter {
 
 // remove takes g out, if it is in.
 func (r *ranking) remove(g *groupWriter) {
-	if q := r.lanes[&g.flow.lane]; q != nil {
-		if i := slices.Index(q.groups, g); i >= 0 {
-			heap.Remove(&q.groups, i)
-			r.place(q)
-		}
+	if g.place == 0 {
+		return
 	}
+	q := r.lanes[&g.flow.lane]
+	heap.Remove(&q.groups, g.place-1)
+	r.place(q)
 }
 
 // fix puts g, if it is in, where it belongs among those of its track.
 func (r *ranking) fix(g *groupWriter) {
-	if q := r.lanes[&g.flow.lane]; q != nil {
-		if i := slices.Index(q.groups, g); i >= 0 {
-			heap.Fix(&q.groups, i)
-		}
+	if g.place > 0 {
+		heap.Fix(&r.lanes[&g.flow.lane].groups, g.place-1)
 	}
 }
 
@@ -174,12 +171,19 @@ func (q newestFirst) Less(i, j int) bool {
 	// The one that leaves is the older of two that are not behind.
 	return cmp.Or(cmp.Compare(q[i].behind(), q[j].behind()), cmp.Compare(q[i].seq, q[j].seq)) < 0
 }
-func (q newestFirst) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *newestFirst) Push(g any)   { *q = append(*q, g.(*groupWriter)) }
+func (q newestFirst) Swap(i, j int) {
+	q[i], q[j] = q[j], q[i]
+	q[i].place, q[j].place = i+1, j+1
+}
+func (q *newestFirst) Push(g any) {
+	*q = append(*q, g.(*groupWriter))
+	g.(*groupWriter).place = len(*q)
+}
 func (q *newestFirst) Pop() any {
 	last := len(*q) - 1
 	g := (*q)[last]
 	(*q)[last] = nil
 	*q = (*q)[:last]
+	g.place = 0
 	return g
 }

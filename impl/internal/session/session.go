@@ -80,6 +80,7 @@ type Session struct {
 	nextID    uint64
 	subs      map[uint64]*subscription
 	pubs      map[uint64]*publication
+	hearing   sync.Once     // begins with datagrams
 	serving   int           // requests being answered, publications included
 	broken    Open          // what ended with the connection, not by itself
 	changed   chan struct{} // closed and replaced when subs or serving shrink
@@ -172,9 +173,6 @@ func (s *Session) start() {
 	}
 	s.spawn(s.acceptStreams)
 	s.spawn(s.acceptUniStreams)
-	if s.datagrams() == nil {
-		s.spawn(s.receiveDatagrams)
-	}
 }
 
 // spawn runs f in a goroutine of the session, unless that has ended.

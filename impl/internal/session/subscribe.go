@@ -33,8 +33,9 @@ func (s *Session) subscribe(ctx context.Context, path api.BroadcastPath, name ap
 		return nil, err
 	}
 	sub := newSubscription(s, config)
-	// Groups may come as soon as the request has left.
+	// Groups and datagrams may come as soon as the request has left.
 	s.register(sub)
+	s.hearDatagrams()
 	sub.stream, err = s.open(ctx, message.StreamSubscribe, &message.Subscribe{
 		ID: sub.id, Path: string(path), Track: string(name), SubscribeParams: params,
 	})

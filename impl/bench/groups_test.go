@@ -1,0 +1,115 @@
+//go:build unix
+
+package bench
+
+import (
+	"context"
+	"runtime/debug"
+	"sync/atomic"
+	"testing"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl"
+)
+
+// A session is one of ours, between a client and a server.
+type session struct {
+	api.Session
+	mux *api.TrackMux // what the server publishes
+	end func()
+}
+
+func newSession(b *testing.B, scheme string) session {
+	mux := api.NewTrackMux()
+	server := &impl.Server{Addr: "127.0.0.1:0", Mux: mux, TLSConfig: serverTLS("")}
+	addr, err := server.Listen()
+	if err != nil {
+		b.Fatal(err)
+	}
+	go func() { _ = server.ListenAndServe() }()
+	client := &impl.Client{TLSConfig: clientTLS("")}
+	s, err := client.Dial(b.Context(), scheme+"://"+addr.String(), api.NewTrackMux())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return session{s, mux, func() {
+		_ = client.Close()
+		_ = server.Close()
+	}}
+}
+
+// ourGroups has a publisher send groups, each of so many frames of a size. It
+// counts frames.
+func ourGroups(b *testing.B, scheme string, frames, size int) sample {
+	s := newSession(b, scheme)
+	defer s.end()
+	if err := s.mux.PublishFunc(b.Context(), "bench", func(w api.TrackWriter) { writeGroups(w, frames, size) }); err != nil {
+		b.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	r, err := s.Subscribe(ctx, "bench", "track", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	var read atomic.Int64
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		var f api.Frame
+		for {
+			g, err := r.AcceptGroup(ctx)
+			if err != nil {
+				return
+			}
+			for g.ReadFrame(&f) == nil {
+				read.Add(1)
+			}
+		}
+	}()
+	sample := sampled(read.Load)
+	cancel()
+	_ = r.Close()
+	<-done
+	return sample
+}
+
+func writeGroups(w api.TrackWriter, frames, size int) {
+	f := api.Frame{Payload: make([]byte, size)}
+	for {
+		g, err := w.OpenGroup(w.Context())
+		if err != nil {
+			return
+		}
+		for range frames {
+			if g.WriteFrame(f) != nil {
+				return
+			}
+		}
+		if g.Close() != nil {
+			return
+		}
+	}
+}
+
+func BenchmarkGroups(b *testing.B) {
+	for _, work := range []struct {
+		name         string
+		frames, size int
+	}{
+		{"bulk, 30 frames of 16 KiB", 30, 16 << 10},
+		{"100 frames of 200 B", 100, 200},
+		{"1 frame of 100 B", 1, 100},
+	} {
+		for _, scheme := range []string{"moqt", "https"} {
+			b.Run(work.name+"/"+scheme, func(b *testing.B) {
+				defer debug.SetGCPercent(debug.SetGCPercent(400))
+				compare(b,
+					side{"ours", func(b *testing.B) sample { return ourGroups(b, scheme, work.frames, work.size) }},
+					side{"plain", func(b *testing.B) sample { return pair(plainPair).groups(b, work.frames, work.size, 0) }},
+					side{"best", func(b *testing.B) sample { return pair(bestPair).groups(b, work.frames, work.size, gathered) }},
+				)
+			})
+		}
+	}
+}

@@ -1,0 +1,133 @@
+//go:build unix
+
+package bench
+
+import (
+	"crypto/tls"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl"
+	"github.com/moqlite/moqlite/transport/quicconn"
+)
+
+// dials is how many dials a median is of.
+const dials = 50
+
+// timed is the median of how long something takes.
+func timed(f func()) time.Duration {
+	var all []time.Duration
+	for range dials {
+		began := time.Now()
+		f()
+		all = append(all, time.Since(began))
+	}
+	return median(all)
+}
+
+// endpoints are a server of ours and one of quic-go, and how to dial them over
+// one socket each.
+type endpoints struct {
+	ours func() api.Session
+	bare func() *quic.Conn
+}
+
+func newEndpoints(b *testing.B) endpoints {
+	server := &impl.Server{Addr: "127.0.0.1:0", Mux: api.NewTrackMux(), TLSConfig: serverTLS("")}
+	addr, err := server.Listen()
+	if err != nil {
+		b.Fatal(err)
+	}
+	go func() { _ = server.ListenAndServe() }()
+	client := &impl.Client{TLSConfig: clientTLS("")}
+	b.Cleanup(func() {
+		_ = client.Close()
+		_ = server.Close()
+	})
+	l, err := quic.ListenAddr("127.0.0.1:0", serverTLS("bare"), quicconn.DefaultConfig())
+	if err != nil {
+		b.Fatal(err)
+	}
+	e := new(quicconn.Endpoint)
+	b.Cleanup(func() {
+		_ = e.Close()
+		_ = l.Close()
+	})
+	go func() {
+		for {
+			if _, err := l.Accept(b.Context()); err != nil {
+				return
+			}
+		}
+	}()
+	mux := api.NewTrackMux()
+	return endpoints{
+		func() api.Session {
+			s, err := client.Dial(b.Context(), "moqt://"+addr.String(), mux)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return s
+		},
+		func() *quic.Conn {
+			c, err := e.Dial(b.Context(), l.Addr().String(), []string{"bare"}, &tls.Config{InsecureSkipVerify: true}, nil)
+			if err != nil {
+				b.Fatal(err)
+			}
+			return c
+		},
+	}
+}
+
+func BenchmarkDial(b *testing.B) {
+	e := newEndpoints(b)
+	var ratios []float64
+	for range b.N {
+		ours := timed(func() { _ = e.ours().Terminate(api.SessionNoError, "") })
+		bare := timed(func() { _ = e.bare().CloseWithError(0, "") })
+		ratios = append(ratios, ours.Seconds()/bare.Seconds())
+	}
+	report(b, map[string][]float64{"time/plain": ratios})
+}
+
+// BenchmarkIdle reports what a session costs more than its connection, both
+// ends together.
+func BenchmarkIdle(b *testing.B) {
+	const sessions = 100
+	metrics := make(map[string][]float64)
+	for range b.N {
+		e := newEndpoints(b)
+		var keep []any
+		e.bare()
+		e.ours()
+		costs := func(dial func() any) (heap, goroutines float64) {
+			h, g := held()
+			for range sessions {
+				keep = append(keep, dial())
+			}
+			time.Sleep(time.Second)
+			h2, g2 := held()
+			return float64(h2-h) / sessions, float64(g2-g) / sessions
+		}
+		bareHeap, bareGoroutines := costs(func() any { return e.bare() })
+		heap, goroutines := costs(func() any { return e.ours() })
+		runtime.KeepAlive(keep)
+		metrics["more-B"] = append(metrics["more-B"], heap-bareHeap)
+		metrics["more-goroutines"] = append(metrics["more-goroutines"], goroutines-bareGoroutines)
+		metrics["plain-B"] = append(metrics["plain-B"], bareHeap)
+	}
+	report(b, metrics)
+}
+
+// held is what is in memory.
+func held() (heap int64, goroutines int) {
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc), runtime.NumGoroutine()
+}
