@@ -2,6 +2,7 @@ package redial_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -45,8 +46,13 @@ func Example() {
 		_ = group.WriteFrame(api.Frame{Payload: fmt.Append(nil, "group ", i)})
 		_ = group.Close()
 		read, err := track.AcceptGroup(ctx)
+		if errors.Is(err, redial.ErrRestarted) {
+			// Where the broadcast comes from was not known yet, or has changed:
+			// the numbers that follow may be others.
+			read, err = track.AcceptGroup(ctx)
+		}
 		if err != nil {
-			panic(err) // errors.Is(err, redial.ErrRestarted): the numbers that follow are others
+			panic(err)
 		}
 		var frame api.Frame
 		if err := read.ReadFrame(&frame); err != nil {
