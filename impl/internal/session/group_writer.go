@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync"
 	"time"
 
@@ -180,7 +179,7 @@ func (g *groupWriter) begin(timestamp, size uint64) error {
 	if g.body.unwanted {
 		return nil
 	}
-	g.pending = slices.Grow(g.pending, int(min(size, uint64(max(maxPending-len(g.pending), 0))))+headerRoom)
+	g.pending = grow(g.pending, int(min(size, uint64(max(maxPending-len(g.pending), 0))))+headerRoom)
 	g.opening()
 	g.pending = h.Append(v, g.pending, g.timestamp)
 	g.timestamp = timestamp
@@ -222,7 +221,7 @@ func (g *groupWriter) write(p []byte) (written int, err error) {
 		n := len(p)
 		if !g.body.unwanted {
 			n = min(n, maxPending-len(g.pending))
-			g.pending = append(g.pending, p[:n]...)
+			g.pending = append(grow(g.pending, n), p[:n]...)
 			g.counted += n
 			g.flow.backlog.add(n)
 		}
@@ -371,6 +370,8 @@ func (g *groupWriter) finish(end ending) transport.SendStream {
 	}
 	g.done = true
 	g.err = end.err
+	recycle(g.pending)
+	recycle(g.spare)
 	g.pending, g.spare = nil, nil
 	counted := g.counted
 	g.counted = 0
@@ -395,7 +396,8 @@ func (g *groupWriter) takePending(most int) (buf []byte, counted int) {
 		g.pending, g.spare, g.counted = g.spare[:0], nil, 0
 		return buf, counted
 	}
-	g.pending = append(g.spare[:0], buf[most:]...)
+	rest := buf[most:]
+	g.pending = append(grow(g.spare[:0], len(rest)), rest...)
 	g.spare = nil
 	counted = min(g.counted, most)
 	g.counted -= counted
@@ -423,6 +425,7 @@ func (g *groupWriter) flush(most int) (more bool) {
 		_, err := stream.Write(buf)
 		g.flow.backlog.remove(counted)
 		if err != nil {
+			recycle(buf)
 			g.fail(streamError(err))
 			return false
 		}
@@ -431,13 +434,17 @@ func (g *groupWriter) flush(most int) (more bool) {
 	g.mu.Lock()
 	if g.done {
 		g.mu.Unlock()
+		recycle(buf)
 		return false
 	}
-	g.spare = buf[:0]
 	if len(g.pending) > 0 {
+		g.spare = buf[:0]
 		g.mu.Unlock()
 		return true
 	}
+	// While nothing is written, others may have the memory.
+	recycle(g.pending)
+	g.pending = recycle(buf)
 	g.queued = false
 	last := g.closed
 	g.mu.Unlock()
