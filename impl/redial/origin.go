@@ -2,7 +2,9 @@ package redial
 
 import (
 	"context"
+	"errors"
 	"sync"
+	"time"
 
 	"github.com/moqlite/moqlite/api"
 )
@@ -64,19 +66,38 @@ func (o *origin) run(ctx context.Context, s api.Session) {
 	defer func() { _ = r.Close() }()
 	for {
 		a, err := r.Receive(ctx)
-		if err != nil {
-			return
+		for err == nil && a.Path == o.path && a.Status == api.AnnouncementEnded {
+			a, err = o.end(ctx, r)
 		}
 		switch {
+		case err != nil:
+			return
 		case a.Status == api.AnnouncementsComplete:
 			o.complete()
-		case a.Path != o.path:
-		case a.Status == api.AnnouncementEnded:
-			o.tell(withdrawn, o.hop())
-		default:
+		case a.Path == o.path && a.Status != api.AnnouncementEnded:
 			o.tell(announced, firstHop(a))
 		}
 	}
+}
+
+// breaking is how long before the end of a set what it tells to have ended
+// means nothing.
+const breaking = 100 * time.Millisecond
+
+// end notes that the broadcast is withdrawn, unless all announcements end, and
+// returns what is announced next.
+func (o *origin) end(ctx context.Context, r api.AnnouncementReader) (api.Announcement, error) {
+	within, cancel := context.WithTimeout(ctx, breaking)
+	defer cancel()
+	next, err := r.Receive(within)
+	late := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
+	if err == nil || late {
+		o.tell(withdrawn, o.hop())
+	}
+	if late {
+		return r.Receive(ctx)
+	}
+	return next, err
 }
 
 func (o *origin) tell(is presence, first api.Hop) {

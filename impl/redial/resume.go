@@ -52,9 +52,25 @@ func (t *track) run(f *feed) {
 		case <-t.ctx.Done():
 			return
 		case <-t.session.ctx.Done():
-			t.finish(context.Cause(t.session.ctx))
+			t.finish(f.lastWords(context.Cause(t.session.ctx)))
 			return
 		}
+	}
+}
+
+// lastWords is how the track ends when the session does, with err: what f has
+// read to its end before has come to its own.
+func (f *feed) lastWords(err error) error {
+	if !errors.Is(context.Cause(f.reader.Context()), io.EOF) {
+		return err
+	}
+	timer := time.NewTimer(fading)
+	defer timer.Stop()
+	select {
+	case <-f.done:
+		return f.err
+	case <-timer.C: // nobody takes what has come
+		return err
 	}
 }
 

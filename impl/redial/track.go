@@ -107,7 +107,7 @@ func (t *track) ReceiveDatagram(ctx context.Context, d *api.Datagram) error {
 			return nil
 		case err == nil:
 			continue
-		case f.newest.Err() == nil && f.reader.Context().Err() == nil:
+		case f.newest.Err() == nil && f.reader.Context().Err() == nil && !f.link.over(err):
 			return err
 		}
 		select {

@@ -59,7 +59,7 @@ func (s *Session) askToLeave() {
 
 // leaveWithin is how long a client has to leave that was asked to: it dials its
 // next session before it gives up this one.
-const leaveWithin = time.Second
+const leaveWithin = 2 * time.Second
 
 // afterGoAway waits for askToLeave, which the end of the session would
 // overtake, and for a client to have left by itself.
