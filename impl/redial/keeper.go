@@ -95,9 +95,11 @@ func (s *Session) move(l *link, pause bool) (*link, error) {
 	if hook := s.policy.Trace.GoingAway; hook != nil {
 		s.report.hook(func() { hook(redacted(to[0])) })
 	}
-	defer context.AfterFunc(l.session.Context(), func() { s.lost(l) })()
+	stop := context.AfterFunc(l.session.Context(), func() { s.lost(l) })
+	defer stop()
 	next, err := s.redial(s.ctx, to, pause)
 	if err == nil {
+		stop() // its end is no loss any more
 		next.moved = true
 		s.wg.Go(func() { s.drain(l) })
 		return next, nil
