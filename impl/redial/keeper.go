@@ -33,7 +33,11 @@ func (s *Session) keep(first *link) {
 			s.end(asSessionError(err))
 			return
 		}
-		if !s.install(next) {
+		installed := s.install(next)
+		if left := l; next.moved {
+			s.wg.Go(func() { s.drain(left) })
+		}
+		if !installed {
 			s.discard(next)
 			return
 		}
@@ -81,8 +85,8 @@ func (s *Session) replace(l *link) (*link, error) {
 	return s.redial(s.ctx, slices.Compact([]string{l.url, s.home}), true)
 }
 
-// move dials the session to which the peer of l wants us to go, and has l end
-// when it has drained. There is a pause where the session was itself made for a
+// move dials the session to which the peer of l wants us to go; l is then to
+// drain. There is a pause where the session was itself made for a
 // move just now: that server is about to stop, and accepts still.
 func (s *Session) move(l *link, pause bool) (*link, error) {
 	s.report.status(GoingAway, nil)
@@ -95,13 +99,10 @@ func (s *Session) move(l *link, pause bool) (*link, error) {
 	if hook := s.policy.Trace.GoingAway; hook != nil {
 		s.report.hook(func() { hook(redacted(to[0])) })
 	}
-	stop := context.AfterFunc(l.session.Context(), func() { s.lost(l) })
-	defer stop()
+	defer context.AfterFunc(l.session.Context(), func() { s.lost(l) })()
 	next, err := s.redial(s.ctx, to, pause)
 	if err == nil {
-		stop() // its end is no loss any more
 		next.moved = true
-		s.wg.Go(func() { s.drain(l) })
 		return next, nil
 	}
 	// What is under way may still be finished.
