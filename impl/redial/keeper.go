@@ -215,7 +215,11 @@ func (s *Session) drain(l *link) {
 			return
 		}
 	}
-	if l.ended() {
+	switch {
+	case l.ended():
+		return
+	case s.ctx.Err() != nil: // that is why nothing is under way
+		s.discard(l)
 		return
 	}
 	state := l.session.State()
