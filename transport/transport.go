@@ -14,8 +14,8 @@
 // # Abilities
 //
 // What only some transports can do is an optional interface, found by a type
-// assertion: [Prioritizer], [DatagramConn], [StatsConn], [ReliableResetter],
-// [FinalSizeNotifier]. The session does without any of them.
+// assertion: [TryWriter], [Prioritizer], [DatagramConn], [StatsConn],
+// [ReliableResetter], [FinalSizeNotifier]. The session does without any of them.
 package transport
 
 import (
@@ -167,6 +167,13 @@ type ReceiveStream interface {
 type Stream interface {
 	SendStream
 	ReceiveStream
+}
+
+// A TryWriter is a SendStream that can be written to without waiting.
+type TryWriter interface {
+	// TryWrite is Write for as much of p as the transport takes at once, which
+	// n tells; that may be none of it.
+	TryWrite(p []byte) (n int, err error)
 }
 
 // A Prioritizer is a SendStream whose data can be ranked among that of the

@@ -3,6 +3,7 @@ package session
 import (
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,30 +28,41 @@ const (
 	plainChunk = 16 << 10
 )
 
+// directAfter is how long nothing was written before a frame is written by who
+// brings it. A publisher that is faster than that has its frames gathered.
+const directAfter = time.Millisecond
+
 // egress decides which of the session's groups goes out next. Groups with
 // something to send queue in order of rank (rank.go) for a slot to write in; a
 // group gets its stream with its first slot, so that those which wait hold none
 // of the peer's limit. What is being written is ranked by the transport, as
-// urgency.go tells it. There is a goroutine for each write under way.
+// urgency.go tells it.
+//
+// One goroutine at a time serves the queue, and only while there is one. When
+// the transport makes it wait with a group, another one serves on.
 type egress struct {
 	session *Session
+	plain   atomic.Bool // the transport cannot rank streams
 
 	mu        sync.Mutex
 	stopped   bool
-	plain     bool                      // the transport cannot rank streams
-	active    map[*groupWriter]struct{} // not yet finished
-	ready     ranking                   // something to send
-	writing   []*slot                   // in order of rank
-	held      int                       // of these, those that hold a slot
-	preempted int                       // and those whose slot a better one took
+	groups    *groupWriter // not yet finished, a list
+	count     int          // of these
+	ready     ranking      // something to send
+	serving   bool         // by a goroutine that does not wait
+	servedAt  time.Time    // when one last ended
+	writing   []*slot      // in order of rank
+	held      int          // of these, those that hold a slot
+	preempted int          // and those whose slot a better one took
 	lend      *time.Timer
 }
 
 // A slot is a write under way.
 type slot struct {
 	group *groupWriter
-	since time.Time
 	state slotState
+	waits bool // for the transport,
+	since time.Time
 }
 
 type slotState uint8
@@ -62,7 +74,7 @@ const (
 )
 
 func newEgress(s *Session) *egress {
-	e := &egress{session: s, active: make(map[*groupWriter]struct{})}
+	e := &egress{session: s}
 	e.lend = time.AfterFunc(stuckAfter, e.lendSlots)
 	e.lend.Stop()
 	return e
@@ -71,7 +83,7 @@ func newEgress(s *Session) *egress {
 func (e *egress) inFlight() int {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return len(e.active)
+	return e.count
 }
 
 // add takes a group on the books. It reports false when the session has ended.
@@ -81,7 +93,12 @@ func (e *egress) add(g *groupWriter) bool {
 	if e.stopped {
 		return false
 	}
-	e.active[g] = struct{}{}
+	g.active, g.older = true, e.groups
+	if e.groups != nil {
+		e.groups.newer = g
+	}
+	e.groups = g
+	e.count++
 	return true
 }
 
@@ -89,11 +106,22 @@ func (e *egress) add(g *groupWriter) bool {
 func (e *egress) remove(g *groupWriter) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	delete(e.active, g)
-	e.ready.remove(g)
-	if l := &g.flow.lane; l.leaving == g {
-		l.leaving = nil
+	if !g.active {
+		return
 	}
+	g.active = false
+	if g.newer != nil {
+		g.newer.older = g.older
+	} else {
+		e.groups = g.older
+	}
+	if g.older != nil {
+		g.older.newer = g.newer
+	}
+	g.newer, g.older = nil, nil
+	e.count--
+	e.ready.remove(g)
+	e.left(g)
 }
 
 // stop fails all groups: the session has ended.
@@ -101,8 +129,8 @@ func (e *egress) stop() {
 	e.mu.Lock()
 	e.stopped = true
 	e.lend.Stop()
-	groups := make([]*groupWriter, 0, len(e.active))
-	for g := range e.active {
+	groups := make([]*groupWriter, 0, e.count)
+	for g := e.groups; g != nil; g = g.older {
 		groups = append(groups, g)
 	}
 	e.mu.Unlock()
@@ -127,74 +155,161 @@ func (e *egress) rerank(l *lane, subscriber uint8) {
 
 // chunk is how much is written at a time.
 func (e *egress) chunk() int {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.plain {
+	if e.plain.Load() {
 		return plainChunk
 	}
 	return maxPending + readAhead // all of it, headers included
 }
 
 // closed notes that little is left to write of a group: what it has gathered,
-// and what is being written. One such group a track is not outranked by newer
-// ones, which would otherwise cut each other's last bit off on a link that is
-// too slow.
+// and what is being written. The first such group of a track is not outranked
+// by newer ones, which would otherwise cut each other's last bit off on a link
+// that is too slow, and leave readers with groups that have begun and do not
+// end.
 func (e *egress) closed(g *groupWriter) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	l := &g.flow.lane
-	if _, active := e.active[g]; !active || l.leaving != nil || !g.hadSlot {
+	if !g.active || !g.hadSlot {
 		return
 	}
-	l.leaving = g
+	l := &g.flow.lane
+	l.leaving = append(l.leaving, g)
+	if l.leaving[0] == g {
+		e.promoted(g)
+	}
+}
+
+// left notes that a group is over: the next one that leaves is not outranked.
+// The lock is held.
+func (e *egress) left(g *groupWriter) {
+	l := &g.flow.lane
+	i := slices.Index(l.leaving, g)
+	if i < 0 {
+		return
+	}
+	l.leaving = slices.Delete(l.leaving, i, i+1)
+	if i == 0 && len(l.leaving) > 0 {
+		e.promoted(l.leaving[0])
+	}
+}
+
+// promoted has a group rank as high as it is now. The lock is held.
+func (e *egress) promoted(g *groupWriter) {
 	e.ready.fix(g)
 	if len(e.writing) > 1 {
 		e.tellUrgencies()
 	}
 }
 
-// isPlain notes that the transport cannot rank streams.
-func (e *egress) isPlain() {
+// submit queues a group that has something to send. If all has been quiet, it
+// is written here, as far as that needs no waiting.
+func (e *egress) submit(g *groupWriter, begun bool) {
 	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.plain = true
-}
-
-// submit queues a group that has something to send.
-func (e *egress) submit(g *groupWriter) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if _, ok := e.active[g]; !ok || e.stopped {
+	if !g.active || e.stopped {
+		e.mu.Unlock()
 		return
 	}
+	idle := begun && !e.serving && len(e.writing) == 0 && time.Since(e.servedAt) > directAfter
 	e.ready.push(g)
-	e.dispatch()
+	if !idle {
+		e.dispatch()
+		e.mu.Unlock()
+		return
+	}
+	g = e.take()
+	e.serving = true
+	e.mu.Unlock()
+	if g.tryFlush(e.chunk()) {
+		if g = e.next(g); g != nil {
+			e.session.spawn(func() { e.serve(g) })
+		}
+	} else {
+		e.session.spawn(func() { e.serveWaiting(g) })
+	}
 }
 
-// dispatch starts writes while there are slots. The lock is held.
+// dispatch has what is queued served, if nobody does and there is a slot. The
+// lock is held.
 func (e *egress) dispatch() {
-	for {
-		g := e.take()
-		if g == nil || !e.session.spawn(func() { e.write(g) }) {
-			break
-		}
+	if e.serving {
+		return
+	}
+	if g := e.take(); g != nil {
+		e.serving = e.session.spawn(func() { e.serve(g) })
 	}
 	e.arm()
 }
 
-// arm has the slot of the oldest write lent in time, while others wait for
-// one. The lock is held.
+// serve writes what a group has to send, and goes on with the best that is
+// queued while there is one, or until another goroutine does.
+func (e *egress) serve(g *groupWriter) {
+	for g != nil {
+		if !g.tryFlush(e.chunk()) {
+			e.waits(g)
+			g.flush()
+		}
+		g = e.next(g)
+	}
+}
+
+// serveWaiting is serve for a group that has to wait.
+func (e *egress) serveWaiting(g *groupWriter) {
+	e.waits(g)
+	g.flush()
+	e.serve(e.next(g))
+}
+
+// waits has another goroutine serve: this one will wait for the transport.
+func (e *egress) waits(g *groupWriter) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	g.slot.waits, g.slot.since = true, time.Now()
+	e.serving = false
+	e.dispatch()
+}
+
+// next ends the write of a group, and returns the one that this goroutine
+// writes next; nil for none.
+func (e *egress) next(g *groupWriter) *groupWriter {
+	more := g.settle()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	waited := g.slot.waits
+	e.wrote(g)
+	if more && g.active && !e.stopped {
+		e.ready.push(g)
+	}
+	if waited && e.serving {
+		return nil
+	}
+	e.serving = false
+	if e.stopped {
+		return nil
+	}
+	if g = e.take(); g != nil {
+		e.serving = true
+	} else {
+		e.servedAt = time.Now()
+	}
+	e.arm()
+	return g
+}
+
+// arm has the slot of the write that has waited longest lent in time, while
+// others wait for one. The lock is held.
 func (e *egress) arm() {
 	if e.ready.empty() || e.held == 0 {
 		return
 	}
-	oldest := time.Now()
+	var oldest time.Time
 	for _, s := range e.writing {
-		if s.state == slotHeld && s.since.Before(oldest) {
+		if s.state == slotHeld && s.waits && (oldest.IsZero() || s.since.Before(oldest)) {
 			oldest = s.since
 		}
 	}
-	e.lend.Reset(max(0, stuckAfter-time.Since(oldest)))
+	if !oldest.IsZero() {
+		e.lend.Reset(max(0, stuckAfter-time.Since(oldest)))
+	}
 }
 
 // take gives the best group a slot; nil when none may have one. The lock is
@@ -205,7 +320,7 @@ func (e *egress) take() *groupWriter {
 		return nil
 	}
 	g = e.ready.pop() // which making room may have changed
-	g.slot = slot{group: g, since: time.Now()}
+	g.slot = slot{group: g}
 	e.writing = append(e.writing, &g.slot)
 	e.held++
 	g.hadSlot = true
@@ -218,13 +333,13 @@ func (e *egress) take() *groupWriter {
 // group in rank. The lock is held.
 func (e *egress) vacate(g *groupWriter) bool {
 	most := slots
-	if e.plain {
+	if e.plain.Load() {
 		most = 1
 	}
 	if e.held < most {
 		return true
 	}
-	if e.plain || e.preempted >= maxPreempted {
+	if e.plain.Load() || e.preempted >= maxPreempted {
 		return false
 	}
 	var last *slot
@@ -252,25 +367,6 @@ func (e *egress) release(s *slot, why slotState) {
 		l.stuck++
 	}
 	e.ready.reconsider(l)
-}
-
-// write writes what a group has to send, and goes on with the next best while
-// there is one.
-func (e *egress) write(g *groupWriter) {
-	for g != nil {
-		more := g.flush(e.chunk())
-		e.mu.Lock()
-		e.wrote(g)
-		if _, active := e.active[g]; more && active && !e.stopped {
-			e.ready.push(g)
-		}
-		g = nil
-		if !e.stopped {
-			g = e.take()
-		}
-		e.arm()
-		e.mu.Unlock()
-	}
 }
 
 // wrote ends a write. The lock is held.
@@ -301,7 +397,7 @@ func (e *egress) lendSlots() {
 		return
 	}
 	for _, s := range e.writing {
-		if s.state == slotHeld && time.Since(s.since) >= stuckAfter {
+		if s.state == slotHeld && s.waits && time.Since(s.since) >= stuckAfter {
 			e.release(s, slotStuck)
 		}
 	}

@@ -1,13 +1,22 @@
 package session
 
 import (
+	"context"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
-// maxBacklog is how much a subscription's groups may gather: a handler that is
-// faster than the link waits, however many groups it opens.
-const maxBacklog = 1 << 20
+const (
+	// maxBacklog is how much a subscription's groups may gather: a handler
+	// that is faster than the link waits, however many groups it opens.
+	maxBacklog = 1 << 20
+
+	// catchUp is how long it waits for all of that to be on its way, so that
+	// what goes out last does go out. From then on some room is enough: what
+	// is still there waits for the peer, or for a slow link.
+	catchUp = 100 * time.Millisecond
+)
 
 // A flow is what egress knows of a subscription, or a fetch, that is served.
 type flow struct {
@@ -23,39 +32,66 @@ func (f *flow) init(s *Session, subscriber, track uint8) {
 }
 
 // A backlog counts what the groups of a flow have gathered and not
-// written yet, and has their writers wait while it is too much.
+// written yet, and has their writers wait when it is too much.
 type backlog struct {
-	bytes   atomic.Int64
-	waiting atomic.Int64
-	mu      sync.Mutex
-	less    sync.Cond
+	bytes atomic.Int64
+	full  atomic.Bool // writers wait
+	late  atomic.Bool // and have, for long
+
+	mu   sync.Mutex
+	less sync.Cond // full no more
 }
 
 func (b *backlog) init() { b.less.L = &b.mu }
 
-func (b *backlog) add(n int) { b.bytes.Add(int64(n)) }
-
-// remove is called without the lock of any group.
-func (b *backlog) remove(n int) {
-	b.bytes.Add(-int64(n))
-	if b.waiting.Load() > 0 {
-		b.mu.Lock()
-		b.less.Broadcast()
-		b.mu.Unlock()
+func (b *backlog) add(n int) {
+	if b.bytes.Add(int64(n)) >= maxBacklog {
+		b.full.Store(true)
 	}
 }
 
-// wait returns when the backlog is small enough for g to add to it, or g is
-// over.
-func (b *backlog) wait(g *groupWriter) {
-	if b.bytes.Load() < maxBacklog {
-		return
+// remove is called without the lock of any group.
+func (b *backlog) remove(n int) {
+	if b.bytes.Add(-int64(n)); b.full.Load() && b.isLess() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.relieve()
 	}
-	b.waiting.Add(1)
-	defer b.waiting.Add(-1)
+}
+
+func (b *backlog) isLess() bool {
+	bytes := b.bytes.Load()
+	return bytes <= 0 || bytes < maxBacklog && b.late.Load()
+}
+
+// relieve lets writers go on if the backlog is small enough. The lock is held.
+func (b *backlog) relieve() {
+	if b.isLess() {
+		b.full.Store(false)
+		b.late.Store(false)
+		b.less.Broadcast()
+	}
+}
+
+// wait returns when more may be gathered, or ctx has ended.
+func (b *backlog) wait(ctx context.Context) {
+	stop := context.AfterFunc(ctx, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.less.Broadcast()
+	})
+	defer stop()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for b.bytes.Load() >= maxBacklog && !g.over() {
+	timer := time.AfterFunc(catchUp, func() {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.late.Store(true)
+		b.relieve()
+	})
+	defer timer.Stop()
+	b.relieve()
+	for b.full.Load() && ctx.Err() == nil {
 		b.less.Wait()
 	}
 }

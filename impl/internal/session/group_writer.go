@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"sync"
-	"time"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
@@ -51,16 +50,23 @@ type groupWriter struct {
 	spare     []byte // the buffer that is not pending, between flushes
 	counted   int    // of pending, in the track's backlog
 	queued    bool   // with egress: pending will be taken
+	waits     bool   // the stream would have to be waited for
 	urgency   int8   // of the stream; written with the lock of the egress too
-	hadSlot   bool   // guarded by that lock alone, and so are
-	place     int    // in the ranking of its track, from 1; 0 when not there
-	slot      slot
-	closed    bool  // no more frames
-	err       error // the group is over, and why
-	done      bool  // off the books
-	watched   bool  // by a caller of Context
+	closed    bool   // no more frames
+	err       error  // the group is over, and why
+	done      bool   // off the books
+	watched   bool   // by a caller of Context
 	ctx       context.Context
 	cancelCtx context.CancelCauseFunc
+
+	// Guarded by egress.mu.
+	active       bool // on the books,
+	newer, older *groupWriter
+	hadSlot      bool
+	place        int // in the ranking of its track, from 1; 0 when not there
+	slot         slot
+
+	out delivery
 }
 
 var _ api.GroupWriter = (*groupWriter)(nil)
@@ -105,6 +111,13 @@ func (g *groupWriter) Context() context.Context {
 	return g.life()
 }
 
+// lifetime is what Context returns, for uses within.
+func (g *groupWriter) lifetime() context.Context {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.life()
+}
+
 // life ends with the group. The lock is held.
 func (g *groupWriter) life() context.Context {
 	if g.ctx == nil {
@@ -114,33 +127,6 @@ func (g *groupWriter) life() context.Context {
 		}
 	}
 	return g.ctx
-}
-
-// A groupLife is the life of a group, for calls that mostly do not wait: it is
-// made a context when it is waited for.
-type groupLife groupWriter
-
-var _ context.Context = (*groupLife)(nil)
-
-func (l *groupLife) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
-
-func (l *groupLife) Value(any) any { return nil }
-
-func (l *groupLife) Done() <-chan struct{} {
-	g := (*groupWriter)(l)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.life().Done()
-}
-
-func (l *groupLife) Err() error {
-	g := (*groupWriter)(l)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.err != nil {
-		return context.Canceled
-	}
-	return nil
 }
 
 // watch has the subscriber's refusal end the group, even while nothing is
@@ -209,7 +195,9 @@ func (g *groupWriter) usable() error {
 // write gathers p, waiting for room.
 func (g *groupWriter) write(p []byte) (written int, err error) {
 	for {
-		g.flow.backlog.wait(g)
+		if g.flow.backlog.full.Load() {
+			g.flow.backlog.wait(g.lifetime())
+		}
 		g.mu.Lock()
 		for len(g.pending) >= maxPending && g.usable() == nil {
 			g.room.Wait()
@@ -235,11 +223,15 @@ func (g *groupWriter) write(p []byte) (written int, err error) {
 
 // submitAndUnlock has what is pending go out. The lock is held, and released.
 func (g *groupWriter) submitAndUnlock() {
-	submit := !g.queued && g.err == nil && !g.silent
-	g.queued = g.queued || submit
+	submit, begun := !g.queued && g.err == nil && !g.silent, g.stream != nil
+	if submit {
+		g.queued = true
+		g.counted += groupOverhead
+		g.flow.backlog.add(groupOverhead)
+	}
 	g.mu.Unlock()
 	if submit {
-		g.flow.session.egress.submit(g)
+		g.flow.session.egress.submit(g, begun)
 	}
 }
 
@@ -335,8 +327,11 @@ func (g *groupWriter) Close() error {
 		return nil
 	}
 	g.opening()
+	begun := g.stream != nil
 	g.submitAndUnlock()
-	g.flow.session.egress.closed(g)
+	if begun {
+		g.flow.session.egress.closed(g)
+	}
 	return nil
 }
 
@@ -385,110 +380,6 @@ func (g *groupWriter) finish(end ending) transport.SendStream {
 	g.flow.session.egress.remove(g)
 	g.owner.groupDone(g, end)
 	return stream
-}
-
-// takePending takes out what is pending, up to most bytes, and how much of it
-// counts in the backlog. The lock is held.
-func (g *groupWriter) takePending(most int) (buf []byte, counted int) {
-	buf = g.pending
-	if len(buf) <= most {
-		counted = g.counted
-		g.pending, g.spare, g.counted = g.spare[:0], nil, 0
-		return buf, counted
-	}
-	rest := buf[most:]
-	g.pending = append(grow(g.spare[:0], len(rest)), rest...)
-	g.spare = nil
-	counted = min(g.counted, most)
-	g.counted -= counted
-	return buf[:most], counted
-}
-
-// flush writes what is pending, up to most bytes, and ends the stream after the
-// last of it. It tells whether there is more.
-func (g *groupWriter) flush(most int) (more bool) {
-	stream, err := g.open()
-	if err != nil {
-		g.fail(err)
-		return false
-	}
-	g.mu.Lock()
-	if g.done {
-		g.mu.Unlock()
-		return false
-	}
-	buf, counted := g.takePending(most)
-	g.room.Broadcast()
-	g.mu.Unlock()
-
-	if len(buf) > 0 {
-		_, err := stream.Write(buf)
-		g.flow.backlog.remove(counted)
-		if err != nil {
-			recycle(buf)
-			g.fail(streamError(err))
-			return false
-		}
-	}
-
-	g.mu.Lock()
-	if g.done {
-		g.mu.Unlock()
-		recycle(buf)
-		return false
-	}
-	if len(g.pending) > 0 {
-		g.spare = buf[:0]
-		g.mu.Unlock()
-		return true
-	}
-	// While nothing is written, others may have the memory.
-	recycle(g.pending)
-	g.pending = recycle(buf)
-	g.queued = false
-	last := g.closed
-	g.mu.Unlock()
-	if last {
-		g.end(stream)
-	}
-	return false
-}
-
-// open returns the group's stream, opening it at first: that may wait for the
-// peer's limit, but no longer than for the group.
-func (g *groupWriter) open() (transport.SendStream, error) {
-	g.mu.Lock()
-	stream := g.stream
-	g.mu.Unlock()
-	if stream != nil {
-		return stream, nil
-	}
-	stream, err := g.flow.session.conn.OpenUniStream((*groupLife)(g))
-	if err != nil {
-		return nil, streamError(err)
-	}
-	g.mu.Lock()
-	g.stream = stream
-	gone, urgency := g.done, g.urgency
-	g.watch()
-	ranked := prioritize(stream, urgency)
-	g.mu.Unlock()
-	if !ranked {
-		g.flow.session.egress.isPlain()
-	}
-	if gone {
-		stream.CancelWrite(uint64(api.StreamCancelled))
-	}
-	return stream, nil
-}
-
-// end ends the stream in order.
-func (g *groupWriter) end(stream transport.SendStream) {
-	if err := stream.Close(); err != nil {
-		g.fail(streamError(err))
-		return
-	}
-	g.finish(ending{err: api.ErrClosed})
 }
 
 func (g *groupWriter) over() bool {

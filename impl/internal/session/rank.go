@@ -13,9 +13,13 @@ type lane struct {
 	subscriber uint8 // the subscriber's priority
 	track      uint8 // the publisher's
 	newest     api.GroupSequence
-	leaving    *groupWriter // closed, and in part written
-	writing    int          // its writes that have a slot
-	stuck      int          // its writes whose slot was lent
+	leaving    []*groupWriter // closed, and in part written; in order of that
+	writing    int            // its writes that have a slot
+	stuck      int            // its writes whose slot was lent
+
+	waiting newestFirst // its groups in the ranking
+	turn    uint64      // when it last gave one
+	place   int         // in the ranking's order, from 1; 0 when not there
 }
 
 // eligible tells whether another group of the track may have a slot: a track
@@ -34,46 +38,36 @@ func compareRank(a, b *groupWriter) int {
 	)
 }
 
-// behind is how far a group is behind the newest of its track.
+// behind is how far a group is behind the newest of its track. The first that
+// leaves is not.
 func (g *groupWriter) behind() api.GroupSequence {
-	if g.flow.lane.leaving == g {
+	l := &g.flow.lane
+	if len(l.leaving) > 0 && l.leaving[0] == g {
 		return 0
 	}
-	return g.flow.lane.newest - g.seq
+	return l.newest - g.seq
 }
 
 // A ranking holds groups in order: by the subscriber's priority, then the
 // publisher's; tracks that are equal in these take turns; of one track, the
 // newest group goes first. The zero value is empty.
 type ranking struct {
-	lanes map[*lane]*queue
-	order order // of the lanes that have groups and are eligible
-	turn  uint64
+	groups int
+	order  order // of the tracks that have groups and are eligible
+	turn   uint64
 }
 
-// A queue is the groups of one track in a ranking.
-type queue struct {
-	lane   *lane
-	groups newestFirst
-	turn   uint64 // when it last gave a group
-	index  int    // in order; -1 when not there
-}
-
-func (r *ranking) empty() bool { return len(r.lanes) == 0 }
+func (r *ranking) empty() bool { return r.groups == 0 }
 
 func (r *ranking) push(g *groupWriter) {
 	l := &g.flow.lane
 	l.newest = max(l.newest, g.seq)
-	q := r.lanes[l]
-	if q == nil {
-		if r.lanes == nil {
-			r.lanes = make(map[*lane]*queue)
-		}
-		q = &queue{lane: l, index: -1, turn: r.turn}
-		r.lanes[l] = q
+	if len(l.waiting) == 0 {
+		l.turn = r.turn // behind those that have waited
 	}
-	heap.Push(&q.groups, g)
-	r.place(q)
+	heap.Push(&l.waiting, g)
+	r.groups++
+	r.reconsider(l)
 }
 
 // peek is the best group that may go, nil for none.
@@ -81,16 +75,17 @@ func (r *ranking) peek() *groupWriter {
 	if len(r.order) == 0 {
 		return nil
 	}
-	return r.order[0].groups[0]
+	return r.order[0].waiting[0]
 }
 
 // pop takes out the group that peek shows.
 func (r *ranking) pop() *groupWriter {
-	q := r.order[0]
-	g := heap.Pop(&q.groups).(*groupWriter)
+	l := r.order[0]
+	g := heap.Pop(&l.waiting).(*groupWriter)
+	r.groups--
 	r.turn++
-	q.turn = r.turn
-	r.place(q)
+	l.turn = r.turn
+	r.reconsider(l)
 	return g
 }
 
@@ -99,68 +94,59 @@ func (r *ranking) remove(g *groupWriter) {
 	if g.place == 0 {
 		return
 	}
-	q := r.lanes[&g.flow.lane]
-	heap.Remove(&q.groups, g.place-1)
-	r.place(q)
+	l := &g.flow.lane
+	heap.Remove(&l.waiting, g.place-1)
+	r.groups--
+	r.reconsider(l)
 }
 
 // fix puts g, if it is in, where it belongs among those of its track.
 func (r *ranking) fix(g *groupWriter) {
 	if g.place > 0 {
-		heap.Fix(&r.lanes[&g.flow.lane].groups, g.place-1)
+		heap.Fix(&g.flow.lane.waiting, g.place-1)
 	}
 }
 
-// reconsider places a track anew, whose eligibility may have changed.
+// reconsider puts a track where it belongs, of which something has changed.
 func (r *ranking) reconsider(l *lane) {
-	if q := r.lanes[l]; q != nil {
-		r.place(q)
-	}
-}
-
-// place puts a track where it belongs.
-func (r *ranking) place(q *queue) {
-	in := q.index >= 0
-	switch should := len(q.groups) > 0 && q.lane.eligible(); {
+	in := l.place > 0
+	switch should := len(l.waiting) > 0 && l.eligible(); {
 	case in && should:
-		heap.Fix(&r.order, q.index)
+		heap.Fix(&r.order, l.place-1)
 	case in:
-		heap.Remove(&r.order, q.index)
+		heap.Remove(&r.order, l.place-1)
 	case should:
-		heap.Push(&r.order, q)
-	}
-	if len(q.groups) == 0 {
-		delete(r.lanes, q.lane)
+		heap.Push(&r.order, l)
 	}
 }
 
 // order is a heap of tracks.
-type order []*queue
+type order []*lane
 
 func (o order) Len() int { return len(o) }
 func (o order) Less(i, j int) bool {
 	a, b := o[i], o[j]
 	return cmp.Or(
-		cmp.Compare(b.lane.subscriber, a.lane.subscriber),
-		cmp.Compare(b.lane.track, a.lane.track),
+		cmp.Compare(b.subscriber, a.subscriber),
+		cmp.Compare(b.track, a.track),
 		cmp.Compare(a.turn, b.turn),
 	) < 0
 }
 func (o order) Swap(i, j int) {
 	o[i], o[j] = o[j], o[i]
-	o[i].index, o[j].index = i, j
+	o[i].place, o[j].place = i+1, j+1
 }
-func (o *order) Push(q any) {
-	q.(*queue).index = len(*o)
-	*o = append(*o, q.(*queue))
+func (o *order) Push(l any) {
+	*o = append(*o, l.(*lane))
+	l.(*lane).place = len(*o)
 }
 func (o *order) Pop() any {
 	last := len(*o) - 1
-	q := (*o)[last]
+	l := (*o)[last]
 	(*o)[last] = nil
 	*o = (*o)[:last]
-	q.index = -1
-	return q
+	l.place = 0
+	return l
 }
 
 // newestFirst is a heap of the groups of one track.

@@ -22,7 +22,11 @@ const (
 // that is in order stays as it is, since each change costs the transport an
 // entry in its queue. The lock of the egress is held.
 func (e *egress) tellUrgencies() {
-	if e.plain || len(e.writing) == 0 {
+	if e.plain.Load() || len(e.writing) == 0 {
+		return
+	}
+	if g := e.writing[0].group; len(e.writing) == 1 && g.urgency == 0 {
+		g.setUrgency(usualUrgency)
 		return
 	}
 	slices.SortStableFunc(e.writing, func(a, b *slot) int { return compareRank(a.group, b.group) })

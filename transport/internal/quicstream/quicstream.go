@@ -113,6 +113,7 @@ var (
 	_ transport.Stream            = (*Stream)(nil)
 	_ transport.SendStream        = (*Send)(nil)
 	_ transport.ReceiveStream     = (*Receive)(nil)
+	_ transport.TryWriter         = (*Send)(nil)
 	_ transport.Prioritizer       = (*Send)(nil)
 	_ transport.ReliableResetter  = (*Send)(nil)
 	_ transport.FinalSizeNotifier = (*Receive)(nil)

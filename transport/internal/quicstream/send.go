@@ -21,12 +21,21 @@ type PlainSend struct {
 	closed    bool // Close was called
 	cancelled bool // CancelWrite was called
 
-	// quick, if set, sends what it can of p without blocking, with mu held.
-	// Without p it sends what must precede the end of the stream.
-	quick func(p []byte) (int, error)
+	quick quickWriter // where the library's can do more than it must
 
 	ctx    context.Context // made when asked for
 	cancel context.CancelCauseFunc
+}
+
+// A quickWriter writes without blocking, with the lock of the half held.
+type quickWriter interface {
+	// tryWrite sends what it can of p. Without p it sends what must precede
+	// the end of the stream.
+	tryWrite(p []byte) (int, error)
+
+	// caughtUp hears that all that was written before has been sent, but for
+	// the end of the last Write.
+	caughtUp()
 }
 
 // NewPlainSend adapts w.
@@ -41,12 +50,13 @@ func (s *PlainSend) init(o Owner, w PlainWriter) { s.owner, s.half = o, w }
 // Write implements [transport.SendStream].
 func (s *PlainSend) Write(p []byte) (int, error) {
 	n, err := s.begin(p)
-	if err == nil && (n < len(p) || len(p) == 0) {
+	waited := err == nil && (n < len(p) || len(p) == 0)
+	if waited {
 		var more int
 		more, err = s.half.Write(p[n:])
 		n += more
 	}
-	return n, translate(s.owner, s.end(err))
+	return n, translate(s.owner, s.end(err, waited))
 }
 
 // begin notes that a Write is under way, and does the quick part of it.
@@ -62,22 +72,25 @@ func (s *PlainSend) begin(p []byte) (int, error) {
 	case !s.deadline.IsZero() && !time.Now().Before(s.deadline):
 		return 0, os.ErrDeadlineExceeded
 	}
-	return s.quick(p)
+	return s.quick.tryWrite(p)
 }
 
 // precede sends what must precede the end of the stream.
 func (s *PlainSend) precede() {
 	if s.quick != nil {
-		_, _ = s.quick(nil)
+		_, _ = s.quick.tryWrite(nil)
 	}
 }
 
 // end notes that the Write is over. If Close came in between, it ends the
 // stream.
-func (s *PlainSend) end(err error) error {
+func (s *PlainSend) end(err error, waited bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writing = false
+	if waited && s.quick != nil {
+		s.quick.caughtUp()
+	}
 	if !s.closed {
 		return err
 	}
@@ -168,10 +181,18 @@ func (s *PlainSend) over(cause error) {
 	s.cancel(translate(s.owner, cause))
 }
 
-// maxQuick is how many bytes are sent the quick way between two other Writes.
-// They fit into any packet: quic-go copies them again for each packet if they
-// do not.
-const maxQuick = 1000
+const (
+	// maxQuick is how many bytes are sent the quick way in a row. They fit
+	// into any packet: quic-go copies them again for each packet if they do
+	// not.
+	maxQuick = 1100
+
+	// After quickPause, what was sent the quick way has left, as a rule, and
+	// there may be another row: quickRows of them until a Write waits for what
+	// has not.
+	quickPause = time.Millisecond
+	quickRows  = 16
+)
 
 // A Send is a sending half of quic-go.
 type Send struct {
@@ -183,7 +204,10 @@ type Send struct {
 	// was not covered must not be promised: the reset that counts it would
 	// break the peer's limit, for which it would end the connection.
 	covered bool
-	recent  int // bytes sent the quick way since another Write
+
+	row  int       // bytes sent the quick way in a row,
+	rows int       // since another Write,
+	at   time.Time // and when the last
 }
 
 // NewSend adapts w. The peer reads prefix, which may be nil, before anything
@@ -196,7 +220,34 @@ func NewSend(o Owner, w Writer, prefix []byte) *Send {
 
 func (s *Send) init(o Owner, w Writer, prefix []byte) {
 	s.PlainSend.init(o, w)
-	s.full, s.prefix, s.quick = w, prefix, s.tryWrite
+	s.full, s.prefix, s.quick = w, prefix, s
+}
+
+// TryWrite implements [transport.TryWriter].
+func (s *Send) TryWrite(p []byte) (int, error) {
+	n, err := s.begin(p)
+	return n, translate(s.owner, s.end(err, false))
+}
+
+// caughtUp implements quickWriter.
+func (s *Send) caughtUp() { s.row, s.rows = 0, 0 }
+
+// fits tells whether n bytes more may be sent the quick way.
+func (s *Send) fits(n int) bool {
+	if n > maxQuick {
+		return false
+	}
+	now := time.Now()
+	if s.row+n > maxQuick {
+		if s.rows == quickRows || now.Sub(s.at) < quickPause {
+			return false
+		}
+		s.row = 0
+		s.rows++
+	}
+	s.at = now
+	s.row += n
+	return true
 }
 
 // tryWrite sends little writes, and the prefix with the beginning of the first
@@ -209,8 +260,7 @@ func (s *Send) tryWrite(p []byte) (int, error) {
 		return 0, nil
 	}
 	s.covered = false
-	if s.recent += len(p); s.recent > maxQuick {
-		s.recent = 0
+	if !s.fits(len(p)) {
 		return 0, nil
 	}
 	switch err := s.full.TryWriteAll(p); {
@@ -235,7 +285,7 @@ func (s *Send) writePrefix(p []byte) (int, error) {
 	switch err := s.full.TryWriteAll(b); {
 	case err == nil:
 		s.covered = len(part) == len(p)
-		s.recent = len(part)
+		s.row, s.at = len(part), time.Now()
 		s.full.SetReliableBoundary()
 		return len(part), nil
 	case !errors.Is(err, quic.ErrWouldBlock):
