@@ -194,14 +194,14 @@ func (s *Session) acceptUniStreams() {
 		if err != nil {
 			return
 		}
-		in := newIncoming(raw)
-		if in.peek(eager) && in.hasHeader(s.version) {
-			s.takeUniStream(in)
+		g := newGroupReader(s, raw) // as a rule
+		if g.in.peek(eager) && g.in.hasHeader(s.version) {
+			s.takeUniStream(g)
 			continue
 		}
 		s.spawn(func() {
-			if in.whole() || len(in.buffered()) > 0 || in.peek(s.setupIn) {
-				s.takeUniStream(in)
+			if g.in.whole() || len(g.in.buffered()) > 0 || g.in.peek(s.setupIn) {
+				s.takeUniStream(g)
 			} else {
 				raw.CancelRead(uint64(api.StreamControlTimeout))
 			}
@@ -220,7 +220,8 @@ func (s *Session) release() {
 }
 
 // takeUniStream dispatches a stream of which the first bytes are in.
-func (s *Session) takeUniStream(in *incoming) {
+func (s *Session) takeUniStream(g *groupReader) {
+	in := &g.in
 	bounded := !in.hasHeader(s.version)
 	if bounded {
 		_ = in.stream.SetReadDeadline(time.Now().Add(s.setupIn))
@@ -228,7 +229,7 @@ func (s *Session) takeUniStream(in *incoming) {
 	t, err := s.version.ReadVarint(in)
 	switch {
 	case err == nil && message.StreamType(t) == message.StreamGroup:
-		s.takeGroup(in, bounded)
+		s.takeGroup(g, bounded)
 	case err == nil && message.StreamType(t) == message.StreamSetup && s.version.Setup:
 		if !s.spawn(func() { s.takeSetup(in) }) {
 			in.stream.CancelRead(0)

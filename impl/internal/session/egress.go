@@ -14,7 +14,7 @@ const (
 	slots = 6
 
 	// maxPreempted is how many more may be in a write that they began before
-	// better ones came.
+	// better ones came, not counting the first one of each track.
 	maxPreempted = slots
 
 	// stuckAfter is how long a write may take before its slot goes to another
@@ -339,7 +339,7 @@ func (e *egress) vacate(g *groupWriter) bool {
 	if e.held < most {
 		return true
 	}
-	if e.plain.Load() || e.preempted >= maxPreempted {
+	if e.plain.Load() || e.preempted >= maxPreempted && g.flow.lane.writing > 0 {
 		return false
 	}
 	var last *slot

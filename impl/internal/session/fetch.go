@@ -30,9 +30,9 @@ func (s *Session) fetch(ctx context.Context, req *api.FetchRequest) (*groupReade
 	if err != nil {
 		return nil, err
 	}
-	in := newIncoming(st.Stream)
+	g := newGroupReader(s, st.Stream)
 	stop := st.abandonAt(ctx)
-	err = in.await()
+	err = g.in.await()
 	if !stop() {
 		return nil, context.Cause(ctx)
 	}
@@ -40,8 +40,7 @@ func (s *Session) fetch(ctx context.Context, req *api.FetchRequest) (*groupReade
 		_ = st.Close()
 		return nil, streamError(err)
 	}
-	f := new(fetching)
-	g := newGroupReader(s, f, req.Group, req.StartFrame, in)
+	g.identify(new(fetching), req.Group, req.StartFrame)
 	// Our half stays open until the answer is in, since peers take its end for
 	// a withdrawal.
 	g.ended = func() { _ = st.Close() }
@@ -88,8 +87,7 @@ func (f *fetching) finished() {}
 func (s *Session) take(g *groupReader) {
 	s.unread.mu.Lock()
 	g.handed = true
-	s.unread.open[g] = struct{}{}
-	s.unread.park(g)
+	s.unread.add(g)
 	s.unread.mu.Unlock()
 	s.makeRoom()
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/transport"
 )
 
 // groupReader reads a group. It implements [api.GroupReader].
@@ -17,7 +18,7 @@ type groupReader struct {
 	of      holder
 	seq     api.GroupSequence
 	first   uint64
-	in      *incoming
+	in      incoming
 	payload payloadReader
 	ended   func() // at the end, if set
 
@@ -28,6 +29,8 @@ type groupReader struct {
 	aborted atomic.Pointer[error] // why reading was given up here
 
 	// Guarded by session.unread.mu.
+	newer    *groupReader // in a list of all that are not finished
+	older    *groupReader
 	weight   uint64
 	parked   bool      // nobody waits for it,
 	parkedAt time.Time // since then
@@ -37,29 +40,35 @@ type groupReader struct {
 
 var _ api.GroupReader = (*groupReader)(nil)
 
-func newGroupReader(s *Session, of holder, seq api.GroupSequence, first uint64, in *incoming) *groupReader {
-	g := &groupReader{
-		session: s,
-		of:      of,
-		seq:     seq,
-		first:   first,
-		in:      in,
-		weight:  groupOverhead + uint64(len(in.buffered())),
-	}
+func newGroupReader(s *Session, raw transport.ReceiveStream) *groupReader {
+	g := &groupReader{session: s, in: incoming{stream: raw}}
 	g.payload.group = g
-	if !in.whole() {
-		g.weight += streamWindow
-		in.unpark = func() { g.counted((*unread).unpark) }
-		in.park = func() { g.counted((*unread).park) }
-	}
 	return g
 }
 
-func (g *groupReader) counted(change func(*unread, *groupReader)) {
+// identify says which group this is, of which the first bytes are in.
+func (g *groupReader) identify(of holder, seq api.GroupSequence, first uint64) {
+	g.of, g.seq, g.first = of, seq, first
+	g.weight = groupOverhead + uint64(len(g.in.buffered()))
+	if !g.in.whole() {
+		g.weight += streamWindow
+		g.in.counts = g
+	}
+}
+
+// park counts the group as unread, and unpark no more.
+func (g *groupReader) park() {
 	u := &g.session.unread
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	change(u, g)
+	u.park(g)
+}
+
+func (g *groupReader) unpark() {
+	u := &g.session.unread
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.unpark(g)
 }
 
 // Sequence implements [api.GroupReader].
@@ -89,9 +98,7 @@ func (g *groupReader) finish() {
 	u.mu.Lock()
 	again := g.finished
 	if !again {
-		u.unpark(g)
-		g.finished = true
-		delete(u.open, g)
+		u.remove(g)
 		g.of.finished()
 	}
 	u.mu.Unlock()
@@ -129,7 +136,7 @@ func (g *groupReader) header() (api.FrameHeader, error) {
 			return api.FrameHeader{}, err
 		}
 	}
-	h, err := message.ReadFrameHeader(g.in, g.session.version, g.timestamp)
+	h, err := message.ReadFrameHeader(&g.in, g.session.version, g.timestamp)
 	if err != nil {
 		return api.FrameHeader{}, g.fail(malformedFrame(err))
 	}

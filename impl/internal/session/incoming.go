@@ -30,12 +30,10 @@ type incoming struct {
 	at     int    // consumed of buf
 	err    error  // after buf
 
-	// Around each read of the stream, if set: a group whose reader waits does
-	// not count as unread.
-	unpark, park func()
+	// Whose body this is, if it counts as unread while its reader does not
+	// wait.
+	counts *groupReader
 }
-
-func newIncoming(raw transport.ReceiveStream) *incoming { return &incoming{stream: raw} }
 
 var scratchPool = sync.Pool{New: func() any { return new([readAhead]byte) }}
 
@@ -108,9 +106,9 @@ func (in *incoming) fill() error {
 
 // pull reads from the stream itself.
 func (in *incoming) pull(p []byte) (int, error) {
-	if in.unpark != nil {
-		in.unpark()
-		defer in.park()
+	if in.counts != nil {
+		in.counts.unpark()
+		defer in.counts.park()
 	}
 	for {
 		if n, err := in.stream.Read(p); n > 0 || err != nil {
@@ -173,8 +171,9 @@ func (in *incoming) next(most uint64) ([]byte, error) {
 
 // takeGroup gives a group of the peer to its subscription, for as long as that
 // takes even if its header was bounded.
-func (s *Session) takeGroup(in *incoming, bounded bool) {
+func (s *Session) takeGroup(g *groupReader, bounded bool) {
 	var m message.Group
+	in := &g.in
 	body, err := message.ReadBody(in, s.version, message.MaxBody, nil)
 	if err == nil {
 		err = m.Parse(s.version, body)
@@ -193,7 +192,8 @@ func (s *Session) takeGroup(in *incoming, bounded bool) {
 		in.stream.CancelRead(uint64(api.StreamCancelled))
 		return
 	}
-	sub.offer(newGroupReader(s, sub, api.GroupSequence(m.Sequence), m.StartFrame, in))
+	g.identify(sub, api.GroupSequence(m.Sequence), m.StartFrame)
+	sub.offer(g)
 }
 
 var (

@@ -146,7 +146,7 @@ func (s *Session) setConfig(c *api.Config) {
 	}
 	s.setupIn = orDefault(c.SetupTimeout, 10*time.Second)
 	s.requests = make(chan struct{}, s.limits.Requests)
-	s.unread.init(s.limits.UnreadBytes)
+	s.unread.limit = s.limits.UnreadBytes
 }
 
 func orDefault[T comparable](v, otherwise T) T {

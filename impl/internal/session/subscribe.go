@@ -122,6 +122,7 @@ type subscription struct {
 	answered      chan struct{} // closed at the publisher's first word, or its refusal
 	answer        sync.Once
 	ready         chan struct{} // buffered 1: AcceptGroup looks again
+	relieved      chan struct{} // buffered 1: the queue is half as long as may be
 	progress      chan struct{} // buffered 1: a group came or was finished
 	datagramReady chan struct{} // buffered 1: ReceiveDatagram looks again
 
@@ -129,6 +130,7 @@ type subscription struct {
 	info      api.TrackInfo
 	config    api.SubscribeConfig
 	queue     []*groupReader
+	behind    bool // its reader has not kept up
 	datagrams []message.Datagram
 	open      int    // groups not read to their end
 	held      uint64 // of the budget for what nobody reads
@@ -152,6 +154,7 @@ func newSubscription(s *Session, config *api.SubscribeConfig) *subscription {
 		config:        *config,
 		answered:      make(chan struct{}),
 		ready:         make(chan struct{}, 1),
+		relieved:      make(chan struct{}, 1),
 		progress:      make(chan struct{}, 1),
 		datagramReady: make(chan struct{}, 1),
 		latest:        config.StartGroup == api.GroupLatest && s.version.StartFloor,
@@ -428,6 +431,9 @@ func (sub *subscription) offer(g *groupReader) {
 	s := sub.session
 	u := &s.unread
 	u.mu.Lock()
+	if sub.full() && !sub.behind {
+		sub.awaitReader()
+	}
 	if sub.closed || sub.over != nil || !sub.arrived.add(g.seq) {
 		u.mu.Unlock()
 		g.in.stream.CancelRead(uint64(api.StreamCancelled))
@@ -439,15 +445,14 @@ func (sub *subscription) offer(g *groupReader) {
 		g.in.stream.CancelRead(uint64(api.StreamOld))
 		return
 	}
-	sub.queue = append(sub.queue, g)
-	sub.open++
-	u.open[g] = struct{}{}
-	u.park(g)
 	var excess *groupReader
-	if len(sub.queue) > s.limits.UnreadGroups {
+	if sub.full() {
 		excess = sub.oldestQueued()
 		sub.lose(excess)
 	}
+	sub.queue = append(sub.queue, g)
+	sub.open++
+	u.add(g)
 	wake(sub.ready)
 	wake(sub.progress)
 	u.mu.Unlock()
@@ -455,6 +460,35 @@ func (sub *subscription) offer(g *groupReader) {
 		excess.abort(&api.StreamError{Code: api.StreamTooFarBehind})
 	}
 	s.makeRoom()
+}
+
+// full tells whether as many groups wait as may. The unread lock is held.
+func (sub *subscription) full() bool { return len(sub.queue) >= sub.session.limits.UnreadGroups }
+
+// readerGrace is how long a reader that has not kept up is waited for, which
+// holds up what else comes on the session; after that its groups are given up
+// until it has made up for half of them. It takes a reader that just was not
+// scheduled much less.
+const readerGrace = 10 * time.Millisecond
+
+// awaitReader waits for the reader to make up for half of the queue. The unread
+// lock is held, but not meanwhile.
+func (sub *subscription) awaitReader() {
+	u := &sub.session.unread
+	select {
+	case <-sub.relieved: // from before
+	default:
+	}
+	u.mu.Unlock()
+	timer := time.NewTimer(readerGrace)
+	select {
+	case <-sub.relieved:
+	case <-sub.ctx.Done():
+	case <-timer.C:
+	}
+	timer.Stop()
+	u.mu.Lock()
+	sub.behind = sub.full()
 }
 
 func (sub *subscription) oldestQueued() *groupReader {
@@ -532,6 +566,10 @@ func (sub *subscription) take1() (*groupReader, error) {
 	if len(sub.queue) > 0 {
 		wake(sub.ready)
 	}
+	if len(sub.queue) == sub.session.limits.UnreadGroups/2 {
+		sub.behind = false
+		wake(sub.relieved)
+	}
 	return g, nil
 }
 
@@ -547,9 +585,7 @@ func (sub *subscription) skipToNewest() {
 	}
 	for _, g := range sub.queue {
 		if g != newest {
-			sub.session.unread.unpark(g)
-			g.finished = true
-			delete(sub.session.unread.open, g)
+			sub.session.unread.remove(g)
 			sub.open--
 			g.in.stream.CancelRead(uint64(api.StreamOld))
 		}
@@ -615,7 +651,7 @@ func (sub *subscription) Close() error {
 	sub.finishQueue(api.ErrClosed)
 	sub.queue, sub.datagrams = nil, nil
 	var open []*groupReader
-	for g := range u.open {
+	for g := u.open; g != nil; g = g.older {
 		if g.of == holder(sub) {
 			open = append(open, g)
 		}

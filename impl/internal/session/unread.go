@@ -26,21 +26,18 @@ type unread struct {
 	mu    sync.Mutex
 	limit uint64
 	held  uint64
-	open  map[*groupReader]struct{}
-	later *time.Timer // makes room; nil unless that is due
+	open  *groupReader // all that are not finished, the newest first
+	count int          // of these
+	later *time.Timer  // makes room; nil unless that is due
 
 	datagramsDropped uint64
 }
 
-func (u *unread) init(limit uint64) {
-	u.limit = limit
-	u.open = make(map[*groupReader]struct{})
-}
 
 func (u *unread) groups() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	return len(u.open)
+	return u.count
 }
 
 // A holder is what a group that is being read came for: a subscription, or a
@@ -54,6 +51,33 @@ type holder interface {
 
 	// finished hears that a group was read to its end, or given up.
 	finished()
+}
+
+// add puts g in, unread. The lock is held.
+func (u *unread) add(g *groupReader) {
+	g.older = u.open
+	if u.open != nil {
+		u.open.newer = g
+	}
+	u.open = g
+	u.count++
+	u.park(g)
+}
+
+// remove takes g out: it is finished. The lock is held.
+func (u *unread) remove(g *groupReader) {
+	u.unpark(g)
+	g.finished = true
+	if g.newer != nil {
+		g.newer.older = g.older
+	} else {
+		u.open = g.older
+	}
+	if g.older != nil {
+		g.older.newer = g.newer
+	}
+	g.newer, g.older = nil, nil
+	u.count--
 }
 
 // park counts g as unread. The lock is held.
@@ -85,7 +109,7 @@ func (u *unread) victim() (g *groupReader, wait time.Duration) {
 		return nil, 0
 	}
 	wait = unreadGrace
-	for other := range u.open {
+	for other := u.open; other != nil; other = other.older {
 		if !other.parked {
 			continue
 		}

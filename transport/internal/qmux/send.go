@@ -10,9 +10,9 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// sendBuffer is how much a stream takes that is not sent yet: two messages, so
+// sendBuffer is how much a stream takes that is not sent yet: a message, so
 // that the writer has something while Write is woken.
-const sendBuffer = 32 << 10
+const sendBuffer = 16 << 10
 
 // A sendStream is the sending half of a stream.
 type sendStream struct {
