@@ -28,8 +28,9 @@ const (
 	plainChunk = 16 << 10
 )
 
-// directAfter is how long nothing was written before a frame is written by who
-// brings it. A publisher that is faster than that has its frames gathered.
+// directAfter is how long nothing was written before more of a group is written
+// by who brings it. A publisher that is faster than that has its frames
+// gathered.
 const directAfter = time.Millisecond
 
 // egress decides which of the session's groups goes out next. Groups with
@@ -201,30 +202,66 @@ func (e *egress) promoted(g *groupWriter) {
 	}
 }
 
-// submit queues a group that has something to send. If all has been quiet, it
-// is written here, as far as that needs no waiting.
-func (e *egress) submit(g *groupWriter, begun bool) {
+// submit queues a group that has something to send, or has it written here, as
+// far as that needs no waiting.
+func (e *egress) submit(g *groupWriter, what submission) {
 	e.mu.Lock()
 	if !g.active || e.stopped {
 		e.mu.Unlock()
 		return
 	}
-	idle := begun && !e.serving && len(e.writing) == 0 && time.Since(e.servedAt) > directAfter
-	e.ready.push(g)
-	if !idle {
+	if !e.mayWrite(what) {
+		e.ready.push(g)
 		e.dispatch()
 		e.mu.Unlock()
 		return
 	}
-	g = e.take()
 	e.serving = true
+	g.hadSlot = true
+	if g.urgency == 0 {
+		g.setUrgency(usualUrgency)
+	}
 	e.mu.Unlock()
-	if g.tryFlush(e.chunk()) {
-		if g = e.next(g); g != nil {
-			e.session.spawn(func() { e.serve(g) })
-		}
-	} else {
+	done := g.tryFlush(e.chunk())
+	more := done && g.settle()
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.serving, e.servedAt = false, time.Now()
+	switch {
+	case e.stopped || !g.active:
+	case !done:
+		e.occupy(g)
 		e.session.spawn(func() { e.serveWaiting(g) })
+	case more:
+		e.ready.push(g)
+	}
+	e.dispatch()
+}
+
+// A submission is what a group has to send.
+type submission uint8
+
+const (
+	firstFrames submission = iota // and its stream is not open
+	moreFrames
+	endAlone
+)
+
+// mayWrite tells whether what a group has to send is written by who brings it,
+// which saves a goroutine. Who brings much has it gathered meanwhile by another
+// one; so has who begins a group after a while, since its end often comes with
+// its first frame. The lock is held.
+func (e *egress) mayWrite(what submission) bool {
+	if e.serving || len(e.writing) > 0 || !e.ready.empty() {
+		return false
+	}
+	switch what {
+	case endAlone:
+		return true
+	case firstFrames:
+		return time.Since(e.servedAt) < directAfter
+	default:
+		return time.Since(e.servedAt) > directAfter
 	}
 }
 
@@ -320,13 +357,18 @@ func (e *egress) take() *groupWriter {
 		return nil
 	}
 	g = e.ready.pop() // which making room may have changed
+	e.occupy(g)
+	return g
+}
+
+// occupy gives a group a slot. The lock is held.
+func (e *egress) occupy(g *groupWriter) {
 	g.slot = slot{group: g}
 	e.writing = append(e.writing, &g.slot)
 	e.held++
 	g.hadSlot = true
 	g.flow.lane.writing++
 	e.tellUrgencies()
-	return g
 }
 
 // vacate tells whether there is a slot for g, which may be that of the last

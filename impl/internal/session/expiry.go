@@ -68,15 +68,10 @@ func (o *openGroups) remove(g *groupWriter) bool {
 	for i < len(o.groups) && o.groups[i] != g && o.groups[i].seq == g.seq {
 		i++
 	}
-	switch {
-	case i == len(o.groups) || o.groups[i] != g:
+	if i == len(o.groups) || o.groups[i] != g {
 		return false
-	case i == 0:
-		o.groups[0] = nil
-		o.groups = o.groups[1:]
-	default:
-		o.groups = slices.Delete(o.groups, i, i+1)
 	}
+	o.groups = slices.Delete(o.groups, i, i+1)
 	return true
 }
 

@@ -16,6 +16,9 @@ const (
 	// maxPending is how much of a group is gathered before its writer waits.
 	maxPending = 64 << 10
 
+	// smallGroup is how much a group gathers without memory of its own.
+	smallGroup = 160
+
 	// headerRoom is enough for the header of a frame, and of most groups.
 	headerRoom = 48
 )
@@ -66,7 +69,8 @@ type groupWriter struct {
 	place        int // in the ranking of its track, from 1; 0 when not there
 	slot         slot
 
-	out delivery
+	out   delivery
+	small [smallGroup]byte
 }
 
 var _ api.GroupWriter = (*groupWriter)(nil)
@@ -96,6 +100,7 @@ func newGroupWriter(f *flow, owner groupOwner, seq api.GroupSequence, wanted bou
 	g := &groupWriter{flow: f, owner: owner, seq: seq, bounds: wanted}
 	g.room.L = &g.mu
 	g.body.group = g
+	g.pending = g.small[:0]
 	return g
 }
 
@@ -223,7 +228,13 @@ func (g *groupWriter) write(p []byte) (written int, err error) {
 
 // submitAndUnlock has what is pending go out. The lock is held, and released.
 func (g *groupWriter) submitAndUnlock() {
-	submit, begun := !g.queued && g.err == nil && !g.silent, g.stream != nil
+	submit, what := !g.queued && g.err == nil && !g.silent, moreFrames
+	switch {
+	case g.stream == nil:
+		what = firstFrames
+	case len(g.pending) == 0:
+		what = endAlone
+	}
 	if submit {
 		g.queued = true
 		g.counted += groupOverhead
@@ -231,7 +242,7 @@ func (g *groupWriter) submitAndUnlock() {
 	}
 	g.mu.Unlock()
 	if submit {
-		g.flow.session.egress.submit(g, begun)
+		g.flow.session.egress.submit(g, what)
 	}
 }
 

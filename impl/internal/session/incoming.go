@@ -19,6 +19,11 @@ const (
 
 	// readAhead is how much of a stream is read at a time.
 	readAhead = 4 << 10
+
+	// smallRead and headRead are enough for a small group, and for the message
+	// that a group begins with, without memory of their own.
+	smallRead = 160
+	headRead  = 24
 )
 
 // incoming is a buffered reader of a unidirectional stream. What was read
@@ -29,6 +34,8 @@ type incoming struct {
 	buf    []byte // read ahead
 	at     int    // consumed of buf
 	err    error  // after buf
+	small  [smallRead]byte
+	head   [headRead]byte
 
 	// Whose body this is, if it counts as unread while its reader does not
 	// wait.
@@ -49,7 +56,7 @@ func (in *incoming) peek(within time.Duration) bool {
 	if !in.whole() {
 		_ = in.stream.SetReadDeadline(time.Time{})
 	}
-	in.buf = append([]byte(nil), scratch[:n]...)
+	in.buf = append(in.small[:0], scratch[:n]...)
 	return n > 0 || in.err != nil
 }
 
@@ -79,7 +86,7 @@ func (in *incoming) await() error {
 	scratch := scratchPool.Get().(*[readAhead]byte)
 	defer scratchPool.Put(scratch)
 	n, err := in.pull(scratch[:])
-	in.buf, in.err = append([]byte(nil), scratch[:n]...), err
+	in.buf, in.err = append(in.small[:0], scratch[:n]...), err
 	if n > 0 || errors.Is(err, io.EOF) {
 		return nil
 	}
@@ -174,7 +181,7 @@ func (in *incoming) next(most uint64) ([]byte, error) {
 func (s *Session) takeGroup(g *groupReader, bounded bool) {
 	var m message.Group
 	in := &g.in
-	body, err := message.ReadBody(in, s.version, message.MaxBody, nil)
+	body, err := message.ReadBody(in, s.version, message.MaxBody, in.head[:])
 	if err == nil {
 		err = m.Parse(s.version, body)
 	}

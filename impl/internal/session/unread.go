@@ -33,7 +33,6 @@ type unread struct {
 	datagramsDropped uint64
 }
 
-
 func (u *unread) groups() int {
 	u.mu.Lock()
 	defer u.mu.Unlock()
