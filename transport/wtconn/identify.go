@@ -1,6 +1,7 @@
 package wtconn
 
 import (
+	"bytes"
 	"context"
 	"io"
 	"time"
@@ -11,6 +12,10 @@ import (
 const (
 	// identifyTimeout is how long a stream has to say what it is.
 	identifyTimeout = 5 * time.Second
+
+	// eager is how long it is waited for where the next streams wait, too: as
+	// a rule it has come with the stream.
+	eager = 200 * time.Microsecond
 
 	// maxUnidentified is how many streams may be about to say what they are.
 	maxUnidentified = 256
@@ -32,12 +37,20 @@ type peeker interface {
 	SetReadDeadline(time.Time) error
 }
 
-// acceptUni hands the server's unidirectional streams to whom they belong.
+// acceptUni hands the server's unidirectional streams to whom they belong. One
+// that says at once that it is the session's costs no goroutine.
 func (c *clientConn) acceptUni() {
+	var head [16]byte
 	for {
 		s, err := c.quic.AcceptUniStream(context.Background())
 		if err != nil {
 			return
+		}
+		if c.isPlain(s, head[:]) {
+			if !c.uni.push(s) {
+				s.CancelRead(codeRejected)
+			}
+			continue
 		}
 		c.wg.Go(func() {
 			switch c.identify(s, uniType) {
@@ -78,6 +91,24 @@ func (c *clientConn) acceptBidi() {
 			}
 		})
 	}
+}
+
+// isPlain tells whether a stream is the session's without doubt and delay, and
+// has then read what says so.
+func (c *clientConn) isPlain(s peeker, head []byte) bool {
+	select {
+	case <-c.session:
+	default:
+		return false
+	}
+	head = head[:len(c.uniPrefix)]
+	_ = s.SetReadDeadline(time.Now().Add(eager))
+	if _, err := s.Peek(head); err != nil || !bytes.Equal(head, c.uniPrefix) {
+		return false
+	}
+	_ = s.SetReadDeadline(time.Time{})
+	_, err := io.ReadFull(s, head)
+	return err == nil
 }
 
 // identify reads what a stream begins with, as far as it is not HTTP/3's.

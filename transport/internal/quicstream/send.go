@@ -194,6 +194,12 @@ const (
 	quickRows  = 16
 )
 
+// maxPrefix is how long prefixes are.
+const maxPrefix = 16
+
+// firsts are for what is sent first of a stream with a prefix.
+var firsts = sync.Pool{New: func() any { return new([maxPrefix + maxQuick]byte) }}
+
 // A Send is a sending half of quic-go.
 type Send struct {
 	PlainSend
@@ -280,7 +286,9 @@ func (s *Send) tryWrite(p []byte) (int, error) {
 // blocking.
 func (s *Send) writePrefix(p []byte) (int, error) {
 	part := p[:min(len(p), maxQuick)]
-	b := append(append(make([]byte, 0, len(s.prefix)+len(part)), s.prefix...), part...)
+	first := firsts.Get().(*[maxPrefix + maxQuick]byte)
+	defer firsts.Put(first)
+	b := append(append(first[:0], s.prefix...), part...)
 	s.prefix = nil
 	switch err := s.full.TryWriteAll(b); {
 	case err == nil:
