@@ -15,9 +15,10 @@ const (
 	maxServing = 64
 	maxCatchUp = 32 // of those that have been written to their end
 
-	// catchUpBytes is how much those may hold together, but for one: who reads
-	// in order has little to keep back meanwhile.
-	catchUpBytes = 2 << 20
+	// catchUpBytes is how much those may hold together, but for one: groups
+	// that are begun at once, and outrank each other, leave who reads in order
+	// with little to go on with.
+	catchUpBytes = 256 << 10
 )
 
 // A subscription serves a track to one subscriber.

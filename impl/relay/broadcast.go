@@ -87,7 +87,7 @@ func (b *broadcast) Origin() api.Session {
 	if len(b.routes) == 0 {
 		return nil
 	}
-	return b.routes[0].session
+	return b.routes[0].session.Session
 }
 
 var errUnroutable = &api.StreamError{Code: api.StreamUnroutable}

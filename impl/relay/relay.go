@@ -58,6 +58,7 @@ func (r *Relay) Handler(s api.Session) {
 		return
 	}
 	defer reader.Close()
+	from := &upstream{s}
 	mine := make(map[api.BroadcastPath]*route)
 	defer func() {
 		for _, rt := range mine {
@@ -73,10 +74,10 @@ func (r *Relay) Handler(s api.Session) {
 		}
 		switch a.Status {
 		case api.AnnouncementActive:
-			mine[a.Path] = r.add(s, a)
+			mine[a.Path] = r.add(from, a)
 		case api.AnnouncementUpdated:
 			r.remove(mine[a.Path])
-			mine[a.Path] = r.add(s, a)
+			mine[a.Path] = r.add(from, a)
 		case api.AnnouncementEnded:
 			r.remove(mine[a.Path])
 			delete(mine, a.Path)

@@ -276,3 +276,34 @@ func subscribeKeeping(t *testing.T, s api.Session) (api.GroupReader, error) {
 	}
 	return r.AcceptGroup(t.Context())
 }
+
+// TestSessionsThatDoNotCompare have the relay subscribe by sessions that an
+// application has wrapped in a type that == panics on.
+func TestSessionsThatDoNotCompare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		type wrapped struct {
+			api.Session
+			_ []string
+		}
+		r := relay.New()
+		server := moqtest.NewUnstartedServer(r.Mux())
+		server.Config.Handler = func(s api.Session) { r.Handler(wrapped{Session: s}) }
+		server.Start()
+		defer server.Close()
+		mux := api.NewTrackMux()
+		if err := mux.PublishFunc(t.Context(), "room", serve("one", 3)); err != nil {
+			t.Fatal(err)
+		}
+		dial(t, server, api.Lite06, mux)
+		s := dial(t, server, api.Lite06, nil)
+		await(t, announcements(t, s), "room", api.AnnouncementActive)
+		other, err := s.Subscribe(t.Context(), "room", "video", &api.SubscribeConfig{Priority: 9})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer other.Close()
+		if got := readAll(t, s, "room"); len(got) != 3 {
+			t.Errorf("read %q, want 3 frames", got)
+		}
+	})
+}

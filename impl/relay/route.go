@@ -8,9 +8,13 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
+// An upstream is a session that announces. Each has one, by which it is told
+// from others.
+type upstream struct{ api.Session }
+
 // A route is a session by which a broadcast can be had. Relay.mu guards it.
 type route struct {
-	session      api.Session
+	session      *upstream
 	announcement api.Announcement
 	broadcast    *broadcast
 	number       uint64 // in the order in which they came
@@ -51,7 +55,7 @@ func (p *place) best() *route {
 }
 
 // add takes in a route.
-func (r *Relay) add(s api.Session, a api.Announcement) *route {
+func (r *Relay) add(s *upstream, a api.Announcement) *route {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	p := r.places[a.Path]

@@ -1,7 +1,6 @@
 package session
 
 import (
-	"context"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -38,8 +37,10 @@ type backlog struct {
 	full  atomic.Bool // writers wait
 	late  atomic.Bool // and have, for long
 
-	mu   sync.Mutex
-	less sync.Cond // full no more
+	mu      sync.Mutex
+	less    sync.Cond // full no more, or a group is over
+	waiting int
+	timer   *time.Timer // makes it late; made at first
 }
 
 func (b *backlog) init() { b.less.L = &b.mu }
@@ -73,25 +74,40 @@ func (b *backlog) relieve() {
 	}
 }
 
-// wait returns when more may be gathered, or ctx has ended.
-func (b *backlog) wait(ctx context.Context) {
-	stop := context.AfterFunc(ctx, func() {
+// tire has writers wait for some room alone.
+func (b *backlog) tire() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.waiting > 0 {
+		b.late.Store(true)
+		b.relieve()
+	}
+}
+
+// wait returns when g may gather more, or is over.
+func (b *backlog) wait(g *groupWriter) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.waiting++
+	if b.timer == nil {
+		b.timer = time.AfterFunc(catchUp, b.tire)
+	} else {
+		b.timer.Reset(catchUp)
+	}
+	b.relieve()
+	for b.full.Load() && !g.over() {
+		b.less.Wait()
+	}
+	if b.waiting--; b.waiting == 0 {
+		b.timer.Stop()
+	}
+}
+
+// groupOver has the writers of a group that is over wait no more.
+func (b *backlog) groupOver() {
+	if b.full.Load() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.less.Broadcast()
-	})
-	defer stop()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	timer := time.AfterFunc(catchUp, func() {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.late.Store(true)
-		b.relieve()
-	})
-	defer timer.Stop()
-	b.relieve()
-	for b.full.Load() && ctx.Err() == nil {
-		b.less.Wait()
 	}
 }

@@ -201,7 +201,7 @@ func (g *groupWriter) usable() error {
 func (g *groupWriter) write(p []byte) (written int, err error) {
 	for {
 		if g.flow.backlog.full.Load() {
-			g.flow.backlog.wait(g.lifetime())
+			g.flow.backlog.wait(g)
 		}
 		g.mu.Lock()
 		for len(g.pending) >= maxPending && g.usable() == nil {
@@ -388,6 +388,7 @@ func (g *groupWriter) finish(end ending) transport.SendStream {
 	stream := g.stream
 	g.mu.Unlock()
 	g.flow.backlog.remove(counted)
+	g.flow.backlog.groupOver()
 	g.flow.session.egress.remove(g)
 	g.owner.groupDone(g, end)
 	return stream
