@@ -106,7 +106,7 @@ func (a audience) bare(b *testing.B) sample {
 		if err != nil {
 			b.Fatal(err)
 		}
-		work.Go(func() { check(b, readStreams(ctx, c, &read)) })
+		work.Go(func() { check(b, readStreams(ctx, quicConn(c), &read)) })
 		feed := make(chan []byte, 1)
 		feeds = append(feeds, feed)
 		server := <-accepted

@@ -106,7 +106,7 @@ func BenchmarkGroups(b *testing.B) {
 				defer debug.SetGCPercent(debug.SetGCPercent(400))
 				compare(b,
 					side{"ours", func(b *testing.B) sample { return ourGroups(b, scheme, work.frames, work.size) }},
-					side{"plain", func(b *testing.B) sample { return pair(plainPair).groups(b, work.frames, work.size, 0) }},
+					side{"plain", func(b *testing.B) sample { return plainOf(scheme).groups(b, work.frames, work.size, 0) }},
 					side{"best", func(b *testing.B) sample { return pair(bestPair).groups(b, work.frames, work.size, gathered) }},
 				)
 			})

@@ -10,8 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/quic-go/quic-go"
-
 	"github.com/moqlite/moqlite/api"
 )
 
@@ -38,14 +36,14 @@ func age(p []byte, epoch time.Time) time.Duration {
 	return time.Since(epoch) - time.Duration(binary.BigEndian.Uint64(p))
 }
 
-// bareLatency sends frames over one stream of quic-go.
+// bareLatency sends frames over one stream of the bare library.
 func bareLatency(b *testing.B, p pair) (d delays) {
 	client, server, end := p(b)
 	defer end()
 	epoch := time.Now()
 	sent := make(chan error, 1)
 	go func() { sent <- sendFrames(b.Context(), server, epoch) }()
-	s, err := client.AcceptUniStream(b.Context())
+	s, err := client.accept(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -62,8 +60,8 @@ func bareLatency(b *testing.B, p pair) (d delays) {
 	return d
 }
 
-func sendFrames(ctx context.Context, c *quic.Conn, epoch time.Time) error {
-	s, err := c.OpenUniStreamSync(ctx)
+func sendFrames(ctx context.Context, c conn, epoch time.Time) error {
+	s, err := c.open(ctx)
 	if err != nil {
 		return err
 	}
@@ -126,7 +124,7 @@ func BenchmarkLatency(b *testing.B) {
 			ratios := make(map[string][]float64)
 			var usual []float64
 			for range b.N {
-				ours, plain := ourLatency(b, scheme), bareLatency(b, plainPair)
+				ours, plain := ourLatency(b, scheme), bareLatency(b, plainOf(scheme))
 				usual = append(usual, ours.at(50).Seconds()*1e6)
 				ratios["p50/plain"] = append(ratios["p50/plain"], ours.at(50).Seconds()/plain.at(50).Seconds())
 				ratios["p99/plain"] = append(ratios["p99/plain"], ours.at(99).Seconds()/plain.at(99).Seconds())

@@ -5,8 +5,10 @@ package bench
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -78,21 +80,24 @@ func compare(b *testing.B, sides ...side) {
 			costs[i] = append(costs[i], ours.cost()/sample.cost())
 		}
 	}
-	b.ReportMetric(0, "ns/op")
-	b.ReportMetric(median(rates[0]), "ours/s")
-	b.ReportMetric(median(allocs), "ours-allocs")
+	metrics := map[string][]float64{"ours/s": rates[0], "ours-allocs": allocs}
 	for i, s := range sides[1:] {
-		b.ReportMetric(median(rates[i+1]), fmt.Sprintf("rate/%s", s.name))
-		b.ReportMetric(median(costs[i+1]), fmt.Sprintf("cpu/%s", s.name))
+		metrics["rate/"+s.name] = rates[i+1]
+		metrics["cpu/"+s.name] = costs[i+1]
 	}
+	report(b, metrics)
 }
 
-// report reports medians.
+// report reports medians, and puts them into the table.
 func report(b *testing.B, metrics map[string][]float64) {
 	b.ReportMetric(0, "ns/op")
-	for name, values := range metrics {
-		b.ReportMetric(median(values), name)
+	var cells []string
+	for _, name := range slices.Sorted(maps.Keys(metrics)) {
+		value := median(metrics[name])
+		b.ReportMetric(value, name)
+		cells = append(cells, fmt.Sprintf("%s %.3g", name, value))
 	}
+	results.put(strings.TrimPrefix(b.Name(), "Benchmark"), cells)
 }
 
 func median[T cmp.Ordered](values []T) T {

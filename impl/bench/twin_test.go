@@ -8,11 +8,14 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+	"github.com/quic-go/webtransport-go"
 
 	"github.com/moqlite/moqlite/impl/devcert"
 	"github.com/moqlite/moqlite/transport/quicconn"
@@ -38,29 +41,45 @@ func clientTLS(protocol string) *tls.Config {
 	return &tls.Config{InsecureSkipVerify: true, NextProtos: []string{protocol}}
 }
 
+// A conn is what the twins need of a library's connection.
+type conn struct {
+	open   func(context.Context) (io.WriteCloser, error)
+	accept func(context.Context) (io.Reader, error)
+}
+
+// A pair connects a client and a server.
+type pair func(b *testing.B) (client, server conn, end func())
+
+func quicConn(c *quic.Conn) conn {
+	return conn{
+		func(ctx context.Context) (io.WriteCloser, error) { return c.OpenUniStreamSync(ctx) },
+		func(ctx context.Context) (io.Reader, error) { return c.AcceptUniStream(ctx) },
+	}
+}
+
 // plainPair is a connection of quic-go over sockets of its own.
-func plainPair(b *testing.B) (client, server *quic.Conn, end func()) {
+func plainPair(b *testing.B) (client, server conn, end func()) {
 	l, err := quic.ListenAddr("127.0.0.1:0", serverTLS("bare"), quicconn.DefaultConfig())
 	if err != nil {
 		b.Fatal(err)
 	}
-	client, err = quic.DialAddr(b.Context(), l.Addr().String(), clientTLS("bare"), quicconn.DefaultConfig())
+	c, err := quic.DialAddr(b.Context(), l.Addr().String(), clientTLS("bare"), quicconn.DefaultConfig())
 	if err != nil {
 		b.Fatal(err)
 	}
-	server, err = l.Accept(b.Context())
+	s, err := l.Accept(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
-	return client, server, func() {
-		_ = client.CloseWithError(0, "")
+	return quicConn(c), quicConn(s), func() {
+		_ = c.CloseWithError(0, "")
 		_ = l.Close()
 	}
 }
 
 // bestPair is a connection of quic-go over sockets of this module. The
 // protocol is the one whose connections its listener hands out as they are.
-func bestPair(b *testing.B) (client, server *quic.Conn, end func()) {
+func bestPair(b *testing.B) (client, server conn, end func()) {
 	conns := make(chan *quic.Conn, 1)
 	l, err := quicconn.Listen("127.0.0.1:0", serverTLS("h3"), nil, quicconn.ListenOptions{
 		H3: func(c *quic.Conn) error { conns <- c; <-c.Context().Done(); return nil },
@@ -69,25 +88,68 @@ func bestPair(b *testing.B) (client, server *quic.Conn, end func()) {
 		b.Fatal(err)
 	}
 	e := new(quicconn.Endpoint)
-	client, err = e.Dial(b.Context(), l.Addr().String(), []string{"h3"}, clientTLS("h3"), nil)
+	c, err := e.Dial(b.Context(), l.Addr().String(), []string{"h3"}, clientTLS("h3"), nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	return client, <-conns, func() {
-		_ = client.CloseWithError(0, "")
+	return quicConn(c), quicConn(<-conns), func() {
+		_ = c.CloseWithError(0, "")
 		_ = e.Close()
 		_ = l.Close()
 	}
 }
 
-// A pair connects a client and a server.
-type pair func(b *testing.B) (client, server *quic.Conn, end func())
+func webtransportConn(s *webtransport.Session) conn {
+	return conn{
+		func(ctx context.Context) (io.WriteCloser, error) { return s.OpenUniStreamSync(ctx) },
+		func(ctx context.Context) (io.Reader, error) { return s.AcceptUniStream(ctx) },
+	}
+}
 
-// groups has a server of quic-go send groups, each over a stream, as the module
-// does: so many frames of a size each. It counts frames.
+// webtransportPair is a session of webtransport-go over sockets of its own.
+func webtransportPair(b *testing.B) (client, server conn, end func()) {
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		b.Fatal(err)
+	}
+	mux, sessions := http.NewServeMux(), make(chan *webtransport.Session, 1)
+	w := &webtransport.Server{H3: &http3.Server{
+		TLSConfig: serverTLS("h3"), QUICConfig: quicconn.DefaultConfig(), Handler: mux, EnableDatagrams: true,
+	}}
+	webtransport.ConfigureHTTP3Server(w.H3)
+	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) {
+		s, err := w.Upgrade(rw, r)
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		sessions <- s
+	})
+	go func() { _ = w.Serve(socket) }()
+	t := &webtransport.Transport{TLSClientConfig: clientTLS("h3"), QUICConfig: quicconn.DefaultConfig()}
+	_, c, err := t.Dial(b.Context(), "https://"+socket.LocalAddr().String()+"/", nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	return webtransportConn(c), webtransportConn(<-sessions), func() {
+		_ = c.CloseWithError(0, "")
+		_ = w.Close()
+		_ = socket.Close()
+	}
+}
+
+// plainOf is the plain use of the library that a scheme is carried by.
+func plainOf(scheme string) pair {
+	if scheme == "https" {
+		return webtransportPair
+	}
+	return plainPair
+}
+
+// groups has a server send groups, each over a stream, as the module does: so
+// many frames of a size each. It counts frames.
 func (p pair) groups(b *testing.B, frames, size, atOnce int) sample {
 	client, server, end := p(b)
-	defer end()
 	ctx, cancel := context.WithCancel(b.Context())
 	var work sync.WaitGroup
 	work.Go(func() { check(b, writeStreams(ctx, server, frames, size, atOnce)) })
@@ -95,22 +157,23 @@ func (p pair) groups(b *testing.B, frames, size, atOnce int) sample {
 	work.Go(func() { check(b, readStreams(ctx, client, &bytes)) })
 	s := sampled(func() int64 { return bytes.Load() / int64(size) })
 	cancel()
-	_ = client.CloseWithError(0, "")
+	end()
 	work.Wait()
 	return s
 }
 
 // check reports an error that is not the end of a measurement.
 func check(b *testing.B, err error) {
-	if !errors.Is(err, context.Canceled) && !errors.As(err, new(*quic.ApplicationError)) && !errors.Is(err, net.ErrClosed) {
+	if !errors.Is(err, context.Canceled) && !errors.As(err, new(*quic.ApplicationError)) &&
+		!errors.As(err, new(*webtransport.SessionError)) && !errors.Is(err, net.ErrClosed) {
 		b.Error(err)
 	}
 }
 
-func writeStreams(ctx context.Context, c *quic.Conn, frames, size, atOnce int) error {
+func writeStreams(ctx context.Context, c conn, frames, size, atOnce int) error {
 	group := make([]byte, frames*size)
 	for {
-		s, err := c.OpenUniStreamSync(ctx)
+		s, err := c.open(ctx)
 		if err != nil {
 			return err
 		}
@@ -127,10 +190,10 @@ func writeStreams(ctx context.Context, c *quic.Conn, frames, size, atOnce int) e
 	}
 }
 
-func readStreams(ctx context.Context, c *quic.Conn, bytes *atomic.Int64) error {
+func readStreams(ctx context.Context, c conn, bytes *atomic.Int64) error {
 	buf := make([]byte, 64<<10)
 	for {
-		s, err := c.AcceptUniStream(ctx)
+		s, err := c.accept(ctx)
 		if err != nil {
 			return err
 		}

@@ -1,0 +1,113 @@
+//go:build unix
+
+package bench
+
+import (
+	"bufio"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+func pathOf(i int) string { return fmt.Sprintf("rooms/%06d/camera", i) }
+
+// A told is what it took to tell of broadcasts.
+type told struct {
+	took time.Duration
+	heap int64 // more, at both ends together
+}
+
+// bareAnnouncements writes as many messages of a length and a path to one stream
+// of quic-go, and keeps the paths.
+func bareAnnouncements(b *testing.B, n int) told {
+	client, server, end := plainPair(b)
+	defer end()
+	sent := make(chan error, 1)
+	before, _ := held()
+	began := time.Now()
+	go func() {
+		s, err := server.open(b.Context())
+		var m []byte
+		for i := 0; i < n && err == nil; i++ {
+			path := pathOf(i)
+			m = append(binary.BigEndian.AppendUint16(m[:0], uint16(len(path))), path...)
+			_, err = s.Write(m)
+		}
+		sent <- err
+	}()
+	s, err := client.accept(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	r := bufio.NewReaderSize(s, gathered)
+	paths := make(map[string]struct{})
+	for range n {
+		var size [2]byte
+		if _, err := io.ReadFull(r, size[:]); err != nil {
+			b.Fatal(err)
+		}
+		path := make([]byte, binary.BigEndian.Uint16(size[:]))
+		if _, err := io.ReadFull(r, path); err != nil {
+			b.Fatal(err)
+		}
+		paths[string(path)] = struct{}{}
+	}
+	took := time.Since(began)
+	if err := <-sent; err != nil {
+		b.Fatal(err)
+	}
+	after, _ := held()
+	runtime.KeepAlive(paths)
+	return told{took, after - before}
+}
+
+// ourAnnouncements has a client hear of what a server has published.
+func ourAnnouncements(b *testing.B, n int) told {
+	s := newSession(b, "moqt")
+	defer s.end()
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	handler := api.TrackHandlerFunc(func(api.TrackWriter) {})
+	for i := range n {
+		if err := s.mux.Publish(ctx, api.BroadcastPath(pathOf(i)), handler); err != nil {
+			b.Fatal(err)
+		}
+	}
+	before, _ := held()
+	began := time.Now()
+	r, err := s.Announcements(ctx, "")
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer r.Close()
+	for range n {
+		if _, err := r.Receive(ctx); err != nil {
+			b.Fatal(err)
+		}
+	}
+	took := time.Since(began)
+	after, _ := held()
+	return told{took, after - before}
+}
+
+func BenchmarkAnnouncements(b *testing.B) {
+	for _, n := range []int{5_000, 100_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			metrics := make(map[string][]float64)
+			for range b.N {
+				ours, bare := ourAnnouncements(b, n), bareAnnouncements(b, n)
+				metrics["time/plain"] = append(metrics["time/plain"], ours.took.Seconds()/bare.took.Seconds())
+				metrics["ns-each"] = append(metrics["ns-each"], float64(ours.took.Nanoseconds())/float64(n))
+				metrics["B-each"] = append(metrics["B-each"], float64(ours.heap)/float64(n))
+				metrics["plain-B-each"] = append(metrics["plain-B-each"], float64(bare.heap)/float64(n))
+			}
+			report(b, metrics)
+		})
+	}
+}
