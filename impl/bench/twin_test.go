@@ -77,18 +77,27 @@ func plainPair(b *testing.B) (client, server conn, end func()) {
 	}
 }
 
-// bestPair is a connection of quic-go over sockets of this module. The
-// protocol is the one whose connections its listener hands out as they are.
+// bestPair is a connection of quic-go over sockets of this module.
 func bestPair(b *testing.B) (client, server conn, end func()) {
+	return bestPairWith(quicconn.DefaultConfig())(b)
+}
+
+// bestPairWith is bestPair with other settings. The protocol is the one whose
+// connections our listener hands out as they are.
+func bestPairWith(config *quic.Config) pair {
+	return func(b *testing.B) (client, server conn, end func()) { return configuredPair(b, config) }
+}
+
+func configuredPair(b *testing.B, config *quic.Config) (client, server conn, end func()) {
 	conns := make(chan *quic.Conn, 1)
-	l, err := quicconn.Listen("127.0.0.1:0", serverTLS("h3"), nil, quicconn.ListenOptions{
+	l, err := quicconn.Listen("127.0.0.1:0", serverTLS("h3"), config, quicconn.ListenOptions{
 		H3: func(c *quic.Conn) error { conns <- c; <-c.Context().Done(); return nil },
 	})
 	if err != nil {
 		b.Fatal(err)
 	}
 	e := new(quicconn.Endpoint)
-	c, err := e.Dial(b.Context(), l.Addr().String(), []string{"h3"}, clientTLS("h3"), nil)
+	c, err := e.Dial(b.Context(), l.Addr().String(), []string{"h3"}, clientTLS("h3"), config)
 	if err != nil {
 		b.Fatal(err)
 	}

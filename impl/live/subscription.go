@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"io"
 	"slices"
 	"sync"
@@ -39,6 +40,7 @@ type subscription struct {
 	lowest  api.GroupSequence // that start has ever been
 	waiting []*group          // to be served, in order
 	serving []*reader         // in order of their begin
+	lost    []api.Gap         // not told yet
 }
 
 func newSubscription(t *Track, w api.TrackWriter) *subscription {
@@ -116,6 +118,11 @@ func (s *subscription) offer(g *group) {
 func (s *subscription) trim() {
 	n := 0
 	for n < len(s.waiting) && s.gone(s.waiting[n]) {
+		if g := s.waiting[n]; g.evicted {
+			s.miss(g.seq, &api.StreamError{Code: api.StreamEvicted})
+		} else if g.seq >= s.start {
+			s.miss(g.seq, &api.StreamError{Code: api.StreamOld})
+		}
 		n++
 	}
 	clear(s.waiting[:n])
@@ -124,6 +131,39 @@ func (s *subscription) trim() {
 
 func (s *subscription) gone(g *group) bool {
 	return g.evicted || g.seq < s.start || s.track.cache.tooOld(g, s.maxAge)
+}
+
+// maxLost bounds the gaps that nobody asks for.
+const maxLost = 256
+
+// miss notes that a group will not come. The track's lock is held.
+func (s *subscription) miss(seq api.GroupSequence, err error) {
+	if n := len(s.lost); n > 0 && s.lost[n-1].End == seq && api.ErrorCode(s.lost[n-1].Err) == api.ErrorCode(err) {
+		s.lost[n-1].End++
+		return
+	}
+	s.lost = append(s.lost, api.Gap{Start: seq, End: seq + 1, Err: err})
+	if len(s.lost) > maxLost {
+		s.lost[1].Start = min(s.lost[0].Start, s.lost[1].Start)
+		s.lost = s.lost[1:]
+	}
+}
+
+// lose is miss without the lock.
+func (s *subscription) lose(seq api.GroupSequence, err error) {
+	s.track.mu.Lock()
+	defer s.track.mu.Unlock()
+	s.miss(seq, err)
+}
+
+// gaps takes out what was missed, in order.
+func (s *subscription) gaps() []api.Gap {
+	s.track.mu.Lock()
+	defer s.track.mu.Unlock()
+	lost := s.lost
+	s.lost = nil
+	slices.SortFunc(lost, func(a, b api.Gap) int { return cmp.Compare(a.Start, b.Start) })
+	return lost
 }
 
 // run serves until the end of the track or of the subscription, and returns

@@ -407,6 +407,7 @@ func startRelay(delay time.Duration) *node {
 // goAway tells all clients to go.
 func (n *node) goAway(t *testing.T, uri string) {
 	t.Helper()
+	synctest.Wait() // until the server knows of them
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	for _, s := range n.sessions {
@@ -463,6 +464,7 @@ func (r *recorder) trace() *redial.SessionTrace {
 // goAwayLast tells the client that came last to go.
 func (n *node) goAwayLast(t *testing.T, uri string) {
 	t.Helper()
+	synctest.Wait() // until the server knows of it
 	n.mu.Lock()
 	last := n.sessions[len(n.sessions)-1]
 	n.mu.Unlock()

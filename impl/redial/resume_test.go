@@ -618,7 +618,7 @@ func TestPublisherIsBack(t *testing.T) {
 				defer s.Terminate(api.SessionNoError, "")
 				time.Sleep(time.Second)
 				in := read(t, subscribe(t, s, nil))
-				time.Sleep(2 * time.Second)
+				time.Sleep(2*time.Second + 50*time.Millisecond) // between two groups
 				_ = first.Terminate(api.SessionInternal, "a bad day")
 				time.Sleep(3 * time.Second)
 				if !c.back {

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
 
 // ErrSevered is the cause of a connection's end by [Conn.Sever].
@@ -21,9 +22,9 @@ type Conn struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	bidi      *queue[*stream]
-	uni       *queue[*recvStream]
-	datagrams *queue[[]byte]
+	bidi      *waiting.Queue[*stream]
+	uni       *waiting.Queue[*recvStream]
+	datagrams *waiting.Queue[[]byte]
 
 	err      *transport.ConnError // how it ended
 	openBidi limiter
@@ -81,9 +82,9 @@ func newConn(mu *sync.Mutex, cfg *Config, protocol string, u *url.URL, local, re
 	c := &Conn{
 		mu:        mu,
 		config:    cfg.withDefaults(),
-		bidi:      newQueue[*stream](),
-		uni:       newQueue[*recvStream](),
-		datagrams: newQueue[[]byte](),
+		bidi:      waiting.NewQueue[*stream](),
+		uni:       waiting.NewQueue[*recvStream](),
+		datagrams: waiting.NewQueue[[]byte](),
 		halves:    make(map[half]struct{}),
 		state: transport.State{
 			Protocol:   protocol,
@@ -147,7 +148,7 @@ func (c *Conn) acquire(ctx context.Context, m *limiter) error {
 
 // AcceptStream waits for the next bidirectional stream of the peer.
 func (c *Conn) AcceptStream(ctx context.Context) (transport.Stream, error) {
-	s, err := c.bidi.pop(ctx)
+	s, err := c.bidi.Pop(ctx)
 	if err != nil {
 		return nil, c.popError(err)
 	}
@@ -156,7 +157,7 @@ func (c *Conn) AcceptStream(ctx context.Context) (transport.Stream, error) {
 
 // AcceptUniStream waits for the next unidirectional stream of the peer.
 func (c *Conn) AcceptUniStream(ctx context.Context) (transport.ReceiveStream, error) {
-	r, err := c.uni.pop(ctx)
+	r, err := c.uni.Pop(ctx)
 	if err != nil {
 		return nil, c.popError(err)
 	}
@@ -204,9 +205,9 @@ func (c *Conn) end(err *transport.ConnError) {
 	}
 	c.err = err
 	c.cancel(err)
-	c.bidi.close()
-	c.uni.close()
-	c.datagrams.close()
+	c.bidi.Close()
+	c.uni.Close()
+	c.datagrams.Close()
 	for h := range c.halves {
 		h.connEnded()
 	}

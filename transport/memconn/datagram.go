@@ -34,7 +34,7 @@ func (c *Conn) SendDatagram(p []byte) error {
 
 // ReceiveDatagram waits for the next datagram.
 func (c *Conn) ReceiveDatagram(ctx context.Context) ([]byte, error) {
-	p, err := c.datagrams.pop(ctx)
+	p, err := c.datagrams.Pop(ctx)
 	if err != nil {
 		return nil, c.popError(err)
 	}
@@ -42,7 +42,7 @@ func (c *Conn) ReceiveDatagram(ctx context.Context) ([]byte, error) {
 }
 
 func (c *Conn) onDatagram(p []byte) {
-	if c.datagrams.len() < maxDatagrams {
-		c.datagrams.push(bytes.Clone(p))
+	if c.datagrams.Len() < maxDatagrams {
+		c.datagrams.Push(bytes.Clone(p))
 	}
 }

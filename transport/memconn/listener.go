@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
 
 // A listener queues connections until they are accepted. Each of them holds a
@@ -17,13 +18,13 @@ type listener struct {
 	protocols []string
 	options   ListenOptions
 	slots     chan struct{}
-	conns     *queue[*Conn]
+	conns     *waiting.Queue[*Conn]
 }
 
 var _ transport.Listener = (*listener)(nil)
 
 func newListener(n *Network, host string, protocols []string, o *ListenOptions) *listener {
-	l := &listener{network: n, host: host, protocols: slices.Clone(protocols), conns: newQueue[*Conn]()}
+	l := &listener{network: n, host: host, protocols: slices.Clone(protocols), conns: waiting.NewQueue[*Conn]()}
 	if o != nil {
 		l.options = *o
 	}
@@ -34,7 +35,7 @@ func newListener(n *Network, host string, protocols []string, o *ListenOptions) 
 
 // Accept waits for the next connection.
 func (l *listener) Accept(ctx context.Context) (transport.Conn, error) {
-	c, err := l.conns.pop(ctx)
+	c, err := l.conns.Pop(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("accept at %q: %w", l.host, err)
 	}
@@ -50,7 +51,7 @@ func (l *listener) addr() Addr { return Addr(l.host) }
 // Close stops listening and closes, with code 0, what nobody has accepted.
 func (l *listener) Close() error {
 	l.network.remove(l)
-	for _, c := range l.conns.close() {
+	for _, c := range l.conns.Close() {
 		c.CloseWithError(0, "")
 	}
 	return nil
@@ -77,10 +78,10 @@ func (l *listener) offer(ctx context.Context, c *Conn) error {
 	case l.slots <- struct{}{}:
 	case <-ctx.Done():
 		return dialError(transport.PhaseConnect, context.Cause(ctx))
-	case <-l.conns.done:
+	case <-l.conns.Done():
 		return l.gone()
 	}
-	if !l.conns.push(c) {
+	if !l.conns.Push(c) {
 		return l.gone()
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
 
 // A recvStream is the receiving half of a stream.
@@ -16,8 +17,8 @@ type recvStream struct {
 	in   *incoming // nil where the stream was opened
 
 	cond     sync.Cond // what Read waits for has changed
-	deadline deadline
-	unread   ring
+	deadline waiting.Deadline
+	unread   waiting.Ring
 	owed     int // bytes read, of which the writer does not know
 
 	fin       bool                   // unread is all that remains
@@ -44,7 +45,7 @@ func (r *recvStream) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		n := r.take(p)
-		if r.fin && r.unread.len == 0 {
+		if r.fin && r.unread.Len() == 0 {
 			r.ended = true
 			r.checkDone()
 			return n, io.EOF
@@ -69,7 +70,7 @@ func (r *recvStream) readError() error {
 		return io.EOF
 	case r.conn.err != nil:
 		return r.conn.err
-	case r.deadline.passed:
+	case r.deadline.Passed:
 		return os.ErrDeadlineExceeded
 	}
 	return nil
@@ -79,12 +80,12 @@ func (r *recvStream) readError() error {
 // since others may wait for it, the stream's in pieces that are worth waking
 // the writer for.
 func (r *recvStream) take(p []byte) int {
-	n := r.unread.read(p)
+	n := r.unread.Take(p)
 	if n == 0 {
 		return 0
 	}
 	r.conn.giveBack(n)
-	if r.owed += n; !r.final && (r.unread.len == 0 || r.owed >= r.conn.config.StreamWindow/4) {
+	if r.owed += n; !r.final && (r.unread.Len() == 0 || r.owed >= r.conn.config.StreamWindow/4) {
 		r.conn.send(frame{kind: frameCredit, send: r.peer, n: r.owed})
 		r.owed = 0
 	}
@@ -107,7 +108,7 @@ func (r *recvStream) CancelRead(code uint64) {
 		return
 	}
 	r.cancelled = &transport.StreamError{Code: code}
-	c.giveBack(r.unread.drop())
+	c.giveBack(r.unread.Drop())
 	if !r.final {
 		c.send(frame{kind: frameStop, send: r.peer, code: code})
 	}
@@ -120,7 +121,7 @@ func (r *recvStream) SetReadDeadline(t time.Time) error {
 	r.conn.mu.Lock()
 	defer r.conn.mu.Unlock()
 	if !r.done && r.conn.err == nil {
-		r.deadline.set(t, &r.cond)
+		r.deadline.Set(t, &r.cond)
 	}
 	return nil
 }
@@ -147,7 +148,7 @@ func (r *recvStream) onData(p []byte) {
 		r.conn.giveBack(len(p))
 		return
 	}
-	r.unread.write(p)
+	r.unread.Put(p)
 	r.cond.Broadcast()
 }
 
@@ -165,7 +166,7 @@ func (r *recvStream) onReset(code uint64) {
 		return
 	}
 	r.reset = &transport.StreamError{Code: code, Remote: true}
-	r.conn.giveBack(r.unread.drop())
+	r.conn.giveBack(r.unread.Drop())
 	r.finalKnown()
 }
 
@@ -185,14 +186,14 @@ func (r *recvStream) checkDone() {
 		return
 	}
 	r.done = true
-	r.unread.drop()
-	r.deadline.stop()
+	r.unread.Drop()
+	r.deadline.Stop()
 	delete(r.conn.halves, r)
 	r.in.halfEnded()
 }
 
 func (r *recvStream) connEnded() {
-	r.unread.drop()
-	r.deadline.stop()
+	r.unread.Drop()
+	r.deadline.Stop()
 	r.cond.Broadcast()
 }

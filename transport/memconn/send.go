@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
 
 // A sendStream is the sending half of a stream.
@@ -18,7 +19,7 @@ type sendStream struct {
 	in   *incoming // nil where the stream was opened
 
 	cond     sync.Cond // what Write waits for has changed
-	deadline deadline
+	deadline waiting.Deadline
 	credit   int // what the peer can take yet
 
 	closed  bool                   // by Close
@@ -74,7 +75,7 @@ func (s *sendStream) writeError() error {
 		return net.ErrClosed
 	case s.conn.err != nil:
 		return s.conn.err
-	case s.deadline.passed:
+	case s.deadline.Passed:
 		return os.ErrDeadlineExceeded
 	}
 	return nil
@@ -155,7 +156,7 @@ func (s *sendStream) SetWriteDeadline(t time.Time) error {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
 	if !s.over {
-		s.deadline.set(t, &s.cond)
+		s.deadline.Set(t, &s.cond)
 	}
 	return nil
 }
@@ -197,7 +198,7 @@ func (s *sendStream) finish(cause error) {
 	if s.cancel != nil {
 		s.cancel(cause)
 	}
-	s.deadline.stop()
+	s.deadline.Stop()
 	s.cond.Broadcast()
 	delete(s.conn.halves, s)
 }

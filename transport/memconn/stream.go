@@ -57,12 +57,12 @@ func (in *incoming) announce() {
 	in.announced = true
 	if in.uni != nil {
 		in.conn.halves[in.uni] = struct{}{}
-		in.conn.uni.push(in.uni)
+		in.conn.uni.Push(in.uni)
 		return
 	}
 	in.conn.halves[&in.bidi.sendStream] = struct{}{}
 	in.conn.halves[&in.bidi.recvStream] = struct{}{}
-	in.conn.bidi.push(in.bidi)
+	in.conn.bidi.Push(in.bidi)
 }
 
 // halfEnded grants the opener another stream once both halves have ended.

@@ -3,7 +3,6 @@ package wsconn
 import (
 	"bufio"
 	"context"
-	"errors"
 	"net"
 	"net/http"
 	"net/netip"
@@ -14,6 +13,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/admission"
 	"github.com/moqlite/moqlite/transport/internal/qmux"
 )
 
@@ -38,7 +38,7 @@ func isWebSocket(r *http.Request) bool {
 // request makes a connection of a request, or tells the status to refuse it
 // with.
 func (s *Server) request(w http.ResponseWriter, r *http.Request) (status int) {
-	if !s.allows(r.Header.Get("Origin")) {
+	if !admission.Allows(s.Origins, r.Header.Get("Origin")) {
 		return http.StatusForbidden
 	}
 	version, protocol, ok := s.choose(r.Header.Values("Sec-WebSocket-Protocol"))
@@ -49,10 +49,10 @@ func (s *Server) request(w http.ResponseWriter, r *http.Request) (status int) {
 		return http.StatusServiceUnavailable
 	}
 	state := stateOf(r, protocol)
-	serve, err := s.admit(r.Context(), state)
+	serve, err := admission.Ask(r.Context(), s.Accept, state, func(p any) { s.log("panic in Accept", p) })
 	if err != nil {
 		s.wg.Done()
-		return refusal(err)
+		return admission.Refusal(err)
 	}
 	h := &hijacker{ResponseWriter: w}
 	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
@@ -109,39 +109,6 @@ func remoteOf(r *http.Request) net.Addr {
 		return nil
 	}
 	return net.TCPAddrFromAddrPort(a)
-}
-
-// admit asks Accept, whose panic is an error.
-func (s *Server) admit(ctx context.Context, state transport.State) (serve func(transport.Conn), err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.log("panic in Accept", p)
-			serve, err = nil, errors.New("panic")
-		}
-	}()
-	serve, err = s.Accept(ctx, state)
-	if err == nil && serve == nil {
-		err = errors.New("nobody serves the connection")
-	}
-	return serve, err
-}
-
-// refusal is the status of an error of Accept.
-func refusal(err error) int {
-	switch {
-	case errors.Is(err, transport.ErrUnauthorized):
-		return http.StatusUnauthorized
-	case errors.Is(err, transport.ErrNotFound):
-		return http.StatusNotFound
-	}
-	return http.StatusInternalServerError
-}
-
-// allows says that pages of an origin may connect.
-func (s *Server) allows(origin string) bool {
-	return origin == "" || s.Origins == nil || slices.ContainsFunc(s.Origins, func(o string) bool {
-		return strings.EqualFold(strings.TrimSuffix(o, "/"), origin)
-	})
 }
 
 // choose picks the version most wanted of those offered, and then the draft.

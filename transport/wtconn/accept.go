@@ -1,17 +1,15 @@
 package wtconn
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
-	"strings"
 
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/admission"
 )
 
 // serveHTTP answers every request on HTTP/3.
@@ -35,7 +33,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 
 // request makes a session of a request, or tells the status to refuse it with.
 func (s *Server) request(v *visit, w http.ResponseWriter, r *http.Request) (status int) {
-	if !s.allows(r.Header.Get("Origin")) {
+	if !admission.Allows(s.Origins, r.Header.Get("Origin")) {
 		return http.StatusForbidden
 	}
 	protocol := s.choose(parseOffer(r.Header))
@@ -56,10 +54,10 @@ func (s *Server) request(v *visit, w http.ResponseWriter, r *http.Request) (stat
 		URL:        &url.URL{Scheme: "https", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery},
 		CarriesURL: true,
 	}
-	serve, err := s.admit(r.Context(), state)
+	serve, err := admission.Ask(r.Context(), s.Accept, state, func(p any) { s.log("panic in Accept", p) })
 	if err != nil {
 		v.refused()
-		return refusal(err)
+		return admission.Refusal(err)
 	}
 	// webtransport-go takes the first of the client's offers that it knows.
 	r.Header.Set(offerHeader, offer)
@@ -76,39 +74,6 @@ func (s *Server) request(v *visit, w http.ResponseWriter, r *http.Request) (stat
 	}
 	s.serve(newServerConn(v.quic, session, h.request, state), serve)
 	return 0
-}
-
-// admit asks Accept, whose panic is an error.
-func (s *Server) admit(ctx context.Context, state transport.State) (serve func(transport.Conn), err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.log("panic in Accept", p)
-			serve, err = nil, errors.New("panic")
-		}
-	}()
-	serve, err = s.Accept(ctx, state)
-	if err == nil && serve == nil {
-		err = errors.New("nobody serves the session")
-	}
-	return serve, err
-}
-
-// refusal is the status of an error of Accept.
-func refusal(err error) int {
-	switch {
-	case errors.Is(err, transport.ErrUnauthorized):
-		return http.StatusUnauthorized
-	case errors.Is(err, transport.ErrNotFound):
-		return http.StatusNotFound
-	}
-	return http.StatusInternalServerError
-}
-
-// allows says that pages of an origin may connect.
-func (s *Server) allows(origin string) bool {
-	return origin == "" || s.Origins == nil || slices.ContainsFunc(s.Origins, func(o string) bool {
-		return strings.EqualFold(strings.TrimSuffix(o, "/"), origin)
-	})
 }
 
 // choose picks the version most wanted of those offered.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
 
 const (
@@ -34,9 +35,9 @@ type Conn struct {
 	ready   chan struct{} // closed when the peer's parameters are there
 	done    chan struct{} // closed when nothing is left of the connection
 
-	bidi      *queue[*stream]
-	uni       *queue[*recvStream]
-	datagrams *queue[[]byte]
+	bidi      *waiting.Queue[*stream]
+	uni       *waiting.Queue[*recvStream]
+	datagrams *waiting.Queue[[]byte]
 
 	mu    sync.Mutex
 	cond  sync.Cond // the writer has something to do
@@ -91,9 +92,9 @@ func New(carrier Carrier, o Options) *Conn {
 		offered:   o.Protocols,
 		ready:     make(chan struct{}),
 		done:      make(chan struct{}),
-		bidi:      newQueue[*stream](),
-		uni:       newQueue[*recvStream](),
-		datagrams: newQueue[[]byte](),
+		bidi:      waiting.NewQueue[*stream](),
+		uni:       waiting.NewQueue[*recvStream](),
+		datagrams: waiting.NewQueue[[]byte](),
 		streams:   make(map[uint64]*stream),
 		halves:    make(map[half]struct{}),
 	}
@@ -174,7 +175,7 @@ func (c *Conn) acquire(ctx context.Context, m *limiter) error {
 
 // AcceptStream waits for the next bidirectional stream of the peer.
 func (c *Conn) AcceptStream(ctx context.Context) (transport.Stream, error) {
-	s, err := c.bidi.pop(ctx)
+	s, err := c.bidi.Pop(ctx)
 	if err != nil {
 		return nil, c.popError(err)
 	}
@@ -183,7 +184,7 @@ func (c *Conn) AcceptStream(ctx context.Context) (transport.Stream, error) {
 
 // AcceptUniStream waits for the next unidirectional stream of the peer.
 func (c *Conn) AcceptUniStream(ctx context.Context) (transport.ReceiveStream, error) {
-	r, err := c.uni.pop(ctx)
+	r, err := c.uni.Pop(ctx)
 	if err != nil {
 		return nil, c.popError(err)
 	}
@@ -228,9 +229,9 @@ func (c *Conn) end(err *transport.ConnError, last *frame) {
 		c.last = append(c.out.params(), *last)
 	}
 	c.cancel(err)
-	c.bidi.close()
-	c.uni.close()
-	c.datagrams.close()
+	c.bidi.Close()
+	c.uni.Close()
+	c.datagrams.Close()
 	for h := range c.halves {
 		h.connEnded()
 	}

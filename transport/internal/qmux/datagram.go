@@ -35,7 +35,7 @@ func (c *datagramConn) SendDatagram(p []byte) error {
 
 // ReceiveDatagram waits for the next datagram.
 func (c *datagramConn) ReceiveDatagram(ctx context.Context) ([]byte, error) {
-	p, err := c.datagrams.pop(ctx)
+	p, err := c.datagrams.Pop(ctx)
 	if err != nil {
 		return nil, c.popError(err)
 	}
@@ -49,8 +49,8 @@ func (c *Conn) onDatagram(p []byte) error {
 	if len(p) > MinRecordSize {
 		return errDatagramSize
 	}
-	if c.datagrams.len() < maxDatagrams {
-		c.datagrams.push(bytes.Clone(p))
+	if c.datagrams.Len() < maxDatagrams {
+		c.datagrams.Push(bytes.Clone(p))
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
 
 // alive fails the test if the connection has ended, or its books are wrong.
@@ -31,7 +32,7 @@ func (c *Conn) held() (streams, halves, control, rings int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range c.streams {
-		rings += len(s.unread.buf)
+		rings += s.unread.Cap()
 	}
 	return len(c.streams), len(c.halves), c.out.control.len(), rings
 }
@@ -535,7 +536,7 @@ func TestBuffersShrink(t *testing.T) {
 			}
 			p.alive()
 		}
-		if n, _, _, rings := p.conn.held(); n != streams || rings > 4*2*window+streams*keepRing {
+		if n, _, _, rings := p.conn.held(); n != streams || rings > 4*2*window+streams*waiting.KeepRing {
 			t.Errorf("%d streams hold %d bytes in %d", n, n, rings)
 		}
 	})
@@ -550,7 +551,7 @@ func TestDatagramFlood(t *testing.T) {
 			p.put(frame{kind: frameDatagramLen, data: bytes.Repeat([]byte{byte(i)}, 1000)})
 		}
 		p.alive()
-		if n := p.conn.datagrams.len(); n != maxDatagrams {
+		if n := p.conn.datagrams.Len(); n != maxDatagrams {
 			t.Errorf("%d are kept", n)
 		}
 	})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
 
 // check finds what is wrong with the books of the connection: what a peer can
@@ -26,10 +27,10 @@ func (c *Conn) check() error {
 			open[id&idUni/idUni]++
 		}
 		if r := &s.recvStream; r.conn != nil {
-			unread += uint64(r.unread.len)
-			rings += uint64(len(r.unread.buf))
-			if r.offset > r.max || r.max+r.owed > r.window+r.offset-uint64(r.unread.len) {
-				return fmt.Errorf("stream %d: %d came of %d, %d are owed, %d unread", id, r.offset, r.max, r.owed, r.unread.len)
+			unread += uint64(r.unread.Len())
+			rings += uint64(r.unread.Cap())
+			if r.offset > r.max || r.max+r.owed > r.window+r.offset-uint64(r.unread.Len()) {
+				return fmt.Errorf("stream %d: %d came of %d, %d are owed, %d unread", id, r.offset, r.max, r.owed, r.unread.Len())
 			}
 		}
 		if s := &s.sendStream; s.conn != nil && (s.offset > s.max || len(s.pending()) > sendBuffer) {
@@ -42,12 +43,12 @@ func (c *Conn) check() error {
 		return fmt.Errorf("%d came of %d, %d were sent of %d", c.received, c.recvMax, c.sent, c.sendMax)
 	case c.recvMax+c.owed != window+c.received-unread:
 		return fmt.Errorf("window %d: %d came of %d, %d are owed, %d unread", window, c.received, c.recvMax, c.owed, unread)
-	case rings > 4*window+uint64(len(c.streams)*keepRing):
+	case rings > 4*window+uint64(len(c.streams)*waiting.KeepRing):
 		return fmt.Errorf("%d streams have %d bytes for %d", len(c.streams), rings, unread)
 	case c.out.control.len() > maxControl+2*len(c.streams)+1:
 		return fmt.Errorf("%d control frames of %d streams", c.out.control.len(), len(c.streams))
-	case len(c.pings.answers) > maxAnswers || len(c.out.datagrams) > maxDatagrams || c.datagrams.len() > maxDatagrams:
-		return fmt.Errorf("%d answers, %d datagrams out, %d in", len(c.pings.answers), len(c.out.datagrams), c.datagrams.len())
+	case len(c.pings.answers) > maxAnswers || len(c.out.datagrams) > maxDatagrams || c.datagrams.Len() > maxDatagrams:
+		return fmt.Errorf("%d answers, %d datagrams out, %d in", len(c.pings.answers), len(c.out.datagrams), c.datagrams.Len())
 	}
 	for kind, m := range []*incomingLimit{&c.inBidi, &c.inUni} {
 		limit := []uint64{c.local.StreamsBidi, c.local.StreamsUni}[kind]

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
 
 // A recvStream is the receiving half of a stream.
@@ -17,8 +18,8 @@ type recvStream struct {
 	id     uint64
 
 	cond     sync.Cond // what Read waits for has changed
-	deadline deadline
-	unread   ring
+	deadline waiting.Deadline
+	unread   waiting.Ring
 	window   uint64
 	offset   uint64 // how much has come
 	max      uint64 // how much may
@@ -50,7 +51,7 @@ func (r *recvStream) Read(p []byte) (int, error) {
 			return 0, err
 		}
 		n := r.take(p)
-		if r.fin && r.unread.len == 0 {
+		if r.fin && r.unread.Len() == 0 {
 			r.ended = true
 			r.checkDone()
 			return n, io.EOF
@@ -75,7 +76,7 @@ func (r *recvStream) readError() error {
 		return io.EOF
 	case r.conn.err != nil:
 		return r.conn.err
-	case r.deadline.passed:
+	case r.deadline.Passed:
 		return os.ErrDeadlineExceeded
 	}
 	return nil
@@ -84,7 +85,7 @@ func (r *recvStream) readError() error {
 // take reads what is there and gives credit for it, in pieces that are worth a
 // frame.
 func (r *recvStream) take(p []byte) int {
-	n := r.unread.read(p)
+	n := r.unread.Take(p)
 	if n == 0 {
 		return 0
 	}
@@ -129,7 +130,7 @@ func (r *recvStream) CancelRead(code uint64) {
 	}
 	code = min(code, maxVarint)
 	r.cancelled = &transport.StreamError{Code: code}
-	c.giveBack(r.unread.drop())
+	c.giveBack(r.unread.Drop())
 	if !r.final {
 		c.assign(&r.stream.sendStream)
 		c.control(frame{kind: frameStopSending, id: r.id, code: code})
@@ -143,7 +144,7 @@ func (r *recvStream) SetReadDeadline(t time.Time) error {
 	r.conn.mu.Lock()
 	defer r.conn.mu.Unlock()
 	if !r.done && r.conn.err == nil {
-		r.deadline.set(t, &r.cond)
+		r.deadline.Set(t, &r.cond)
 	}
 	return nil
 }
@@ -182,7 +183,7 @@ func (r *recvStream) onData(f *frame) error {
 	if r.cancelled != nil {
 		r.conn.giveBack(len(f.data))
 	} else {
-		r.unread.write(f.data)
+		r.unread.Put(f.data)
 	}
 	if f.fin {
 		r.fin = true
@@ -223,7 +224,7 @@ func (r *recvStream) onReset(code, size uint64) error {
 		return nil
 	}
 	r.reset = &transport.StreamError{Code: code, Remote: true}
-	r.conn.giveBack(r.unread.drop())
+	r.conn.giveBack(r.unread.Drop())
 	r.finalKnown()
 	return nil
 }
@@ -249,14 +250,14 @@ func (r *recvStream) checkDone() {
 		return
 	}
 	r.done = true
-	r.unread.drop()
-	r.deadline.stop()
+	r.unread.Drop()
+	r.deadline.Stop()
 	delete(r.conn.halves, r)
 	r.stream.halfEnded(r.conn)
 }
 
 func (r *recvStream) connEnded() {
-	r.unread.drop()
-	r.deadline.stop()
+	r.unread.Drop()
+	r.deadline.Stop()
 	r.cond.Broadcast()
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
 
 // sendBuffer is how much a stream takes that is not sent yet: a message, so
@@ -22,7 +23,7 @@ type sendStream struct {
 	assigned bool // there is an id
 
 	cond     sync.Cond // what Write waits for has changed
-	deadline deadline
+	deadline waiting.Deadline
 	buf      []byte
 	head     int    // how much of buf is sent
 	offset   uint64 // how much of the stream
@@ -118,7 +119,7 @@ func (s *sendStream) writeError() error {
 		return net.ErrClosed
 	case s.conn.err != nil:
 		return s.conn.err
-	case s.deadline.passed:
+	case s.deadline.Passed:
 		return os.ErrDeadlineExceeded
 	}
 	return nil
@@ -179,7 +180,7 @@ func (s *sendStream) SetWriteDeadline(t time.Time) error {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
 	if !s.over {
-		s.deadline.set(t, &s.cond)
+		s.deadline.Set(t, &s.cond)
 	}
 	return nil
 }
@@ -219,7 +220,7 @@ func (s *sendStream) finish(cause error) {
 	if s.cancel != nil {
 		s.cancel(cause)
 	}
-	s.deadline.stop()
+	s.deadline.Stop()
 	s.cond.Broadcast()
 	delete(s.conn.halves, s)
 }

@@ -130,13 +130,13 @@ func (c *Conn) accept(id uint64, uni bool) *stream {
 	c.streams[id] = s
 	if uni {
 		s.initReceive(c, s, c.local.StreamDataUni)
-		c.uni.push(&s.recvStream)
+		c.uni.Push(&s.recvStream)
 		return s
 	}
 	s.left = 2
 	s.initReceive(c, s, c.local.StreamDataRemote)
 	s.initSend(c, s, c.peer.StreamDataLocal)
-	c.bidi.push(s)
+	c.bidi.Push(s)
 	return s
 }
 

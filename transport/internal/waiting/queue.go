@@ -1,4 +1,4 @@
-package memconn
+package waiting
 
 import (
 	"context"
@@ -6,23 +6,24 @@ import (
 	"sync"
 )
 
-// A queue hands on what was pushed, in order, to whoever pops.
-type queue[T any] struct {
-	done chan struct{} // closed by close
+// A Queue hands on what was pushed, in order, to whoever pops.
+type Queue[T any] struct {
+	done chan struct{} // closed by Close
 
 	mu    sync.Mutex
 	items []T
-	// ready holds a token while there may be items, for one pop at a time.
+	// ready holds a token while there may be items, for one Pop at a time.
 	ready  chan struct{}
 	closed bool
 }
 
-func newQueue[T any]() *queue[T] {
-	return &queue[T]{done: make(chan struct{}), ready: make(chan struct{}, 1)}
+// NewQueue returns an empty queue.
+func NewQueue[T any]() *Queue[T] {
+	return &Queue[T]{done: make(chan struct{}), ready: make(chan struct{}, 1)}
 }
 
-// push adds v, unless the queue is closed.
-func (q *queue[T]) push(v T) bool {
+// Push adds v, unless the queue is closed.
+func (q *Queue[T]) Push(v T) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {
@@ -33,9 +34,9 @@ func (q *queue[T]) push(v T) bool {
 	return true
 }
 
-// pop waits for an item. It fails with the cause of ctx, and with
-// net.ErrClosed after close.
-func (q *queue[T]) pop(ctx context.Context) (T, error) {
+// Pop waits for an item. It fails with the cause of ctx, and with
+// net.ErrClosed after Close.
+func (q *Queue[T]) Pop(ctx context.Context) (T, error) {
 	var zero T
 	if ctx.Err() != nil && !q.isClosed() {
 		return zero, context.Cause(ctx)
@@ -54,13 +55,13 @@ func (q *queue[T]) pop(ctx context.Context) (T, error) {
 	}
 }
 
-func (q *queue[T]) isClosed() bool {
+func (q *Queue[T]) isClosed() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.closed
 }
 
-func (q *queue[T]) take() (v T, ok bool) {
+func (q *Queue[T]) take() (v T, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.items) == 0 {
@@ -75,21 +76,25 @@ func (q *queue[T]) take() (v T, ok bool) {
 	return v, true
 }
 
-func (q *queue[T]) signal() {
+func (q *Queue[T]) signal() {
 	select {
 	case q.ready <- struct{}{}:
 	default:
 	}
 }
 
-func (q *queue[T]) len() int {
+// Done is closed by Close.
+func (q *Queue[T]) Done() <-chan struct{} { return q.done }
+
+// Len counts the items.
+func (q *Queue[T]) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.items)
 }
 
-// close ends the queue and returns what nobody has popped.
-func (q *queue[T]) close() []T {
+// Close ends the queue and returns what nobody has popped.
+func (q *Queue[T]) Close() []T {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.closed {

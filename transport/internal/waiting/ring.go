@@ -1,9 +1,9 @@
-package qmux
+package waiting
 
-// A ring is a queue of bytes in an array that grows and shrinks with what is in
+// A Ring is a queue of bytes in an array that grows and shrinks with what is in
 // it: to at most four times as much, but for small ones. So the windows bound
 // what a peer can make grow, also if it fills one stream after the other.
-type ring struct {
+type Ring struct {
 	buf   []byte
 	start int
 	len   int
@@ -12,12 +12,13 @@ type ring struct {
 const (
 	minRing = 64
 
-	// keepRing is what is kept even if little or nothing is in it, so that a
+	// KeepRing is what is kept even if little or nothing is in it, so that a
 	// stream from message to message needs no other.
-	keepRing = 16 << 10
+	KeepRing = 16 << 10
 )
 
-func (r *ring) write(p []byte) {
+// Put adds p.
+func (r *Ring) Put(p []byte) {
 	if r.len+len(p) > len(r.buf) {
 		r.resize(r.len + len(p))
 	}
@@ -27,9 +28,10 @@ func (r *ring) write(p []byte) {
 	r.len += len(p)
 }
 
-func (r *ring) read(p []byte) int {
-	n := r.take(p)
-	if len(r.buf) > keepRing && r.len <= len(r.buf)/4 {
+// Take takes the first bytes out, into p, and returns how many.
+func (r *Ring) Take(p []byte) int {
+	n := r.pull(p)
+	if len(r.buf) > KeepRing && r.len <= len(r.buf)/4 {
 		if r.len == 0 {
 			r.buf = nil
 		} else {
@@ -39,7 +41,7 @@ func (r *ring) read(p []byte) int {
 	return n
 }
 
-func (r *ring) take(p []byte) int {
+func (r *Ring) pull(p []byte) int {
 	n := copy(p, r.buf[r.start:min(r.start+r.len, len(r.buf))])
 	if n < len(p) && n < r.len {
 		n += copy(p[n:], r.buf[:r.len-n])
@@ -56,19 +58,25 @@ func (r *ring) take(p []byte) int {
 
 // resize makes room for n bytes, and no more than is needed. The size is a
 // power of two.
-func (r *ring) resize(n int) {
+func (r *Ring) resize(n int) {
 	size := minRing
 	for size < n {
 		size *= 2
 	}
 	buf, have := make([]byte, size), r.len
-	r.take(buf[:have])
-	*r = ring{buf: buf, len: have}
+	r.pull(buf[:have])
+	*r = Ring{buf: buf, len: have}
 }
 
-// drop forgets everything and returns how much that was.
-func (r *ring) drop() int {
+// Len is how much is in it.
+func (r *Ring) Len() int { return r.len }
+
+// Cap is the size of the array.
+func (r *Ring) Cap() int { return len(r.buf) }
+
+// Drop forgets everything and returns how much that was.
+func (r *Ring) Drop() int {
 	n := r.len
-	*r = ring{}
+	*r = Ring{}
 	return n
 }

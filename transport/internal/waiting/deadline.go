@@ -1,27 +1,27 @@
-package qmux
+package waiting
 
 import (
 	"sync"
 	"time"
 )
 
-// A deadline says whether its time has come, and wakes those who wait on cond
+// A Deadline says whether its time has come, and wakes those who wait on cond
 // when it does. The lock of cond guards it.
-type deadline struct {
-	passed bool
+type Deadline struct {
+	Passed bool
 	timer  *time.Timer
 }
 
-// set replaces the deadline; zero removes it.
-func (d *deadline) set(t time.Time, cond *sync.Cond) {
-	d.stop()
-	d.passed = false
+// Set replaces the deadline; zero removes it.
+func (d *Deadline) Set(t time.Time, cond *sync.Cond) {
+	d.Stop()
+	d.Passed = false
 	if t.IsZero() {
 		return
 	}
 	left := time.Until(t)
 	if left <= 0 {
-		d.passed = true
+		d.Passed = true
 		cond.Broadcast()
 		return
 	}
@@ -30,15 +30,15 @@ func (d *deadline) set(t time.Time, cond *sync.Cond) {
 		cond.L.Lock()
 		defer cond.L.Unlock()
 		if d.timer == timer {
-			d.passed = true
+			d.Passed = true
 			cond.Broadcast()
 		}
 	})
 	d.timer = timer
 }
 
-// stop lets the deadline never come.
-func (d *deadline) stop() {
+// Stop lets the deadline never come.
+func (d *Deadline) Stop() {
 	if d.timer != nil {
 		d.timer.Stop()
 		d.timer = nil

@@ -1,0 +1,57 @@
+//go:build unix
+
+package bench
+
+import (
+	"context"
+	"runtime/debug"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/relay"
+)
+
+// manyReaders is how many read one track of a session.
+const manyReaders = 10
+
+// readMany counts the bytes that all of them read.
+func readMany(b *testing.B, share func(api.Session) api.Subscriber) sample {
+	s := newSession(b, "moqt")
+	err := s.mux.PublishFunc(b.Context(), "bench", func(w api.TrackWriter) { writeGroups(w, 30, 16<<10) })
+	if err != nil {
+		b.Fatal(err)
+	}
+	from := share(s.Session)
+	ctx, cancel := context.WithCancel(b.Context())
+	var read atomic.Int64
+	var work sync.WaitGroup
+	for range manyReaders {
+		r, err := from.Subscribe(ctx, "bench", "track", nil)
+		if err != nil {
+			b.Fatal(err)
+		}
+		work.Go(func() { readTrack(ctx, r, &read) })
+		context.AfterFunc(ctx, func() { _ = r.Close() })
+	}
+	sample := sampled(read.Load)
+	cancel()
+	work.Wait()
+	s.end()
+	return sample
+}
+
+// BenchmarkReaders compares ten readers of a track that share a subscription
+// with ten that have one each.
+func BenchmarkReaders(b *testing.B) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400))
+	compare(b,
+		side{"shared", func(b *testing.B) sample {
+			return readMany(b, func(s api.Session) api.Subscriber { return relay.NewShare(s) })
+		}},
+		side{"unshared", func(b *testing.B) sample {
+			return readMany(b, func(s api.Session) api.Subscriber { return s })
+		}},
+	)
+}

@@ -1,0 +1,50 @@
+//go:build unix
+
+package bench
+
+import (
+	"runtime/debug"
+	"testing"
+
+	"github.com/quic-go/quic-go"
+
+	"github.com/moqlite/moqlite/transport/quicconn"
+)
+
+// BenchmarkSettings compares quic-go with other settings than the default ones
+// of this module: the measurements that chose those, as the documentation of
+// [quicconn.DefaultConfig] tells them.
+func BenchmarkSettings(b *testing.B) {
+	bulk := func(p pair) func(*testing.B) sample {
+		return func(b *testing.B) sample { return p.groups(b, 30, 16<<10, gathered) }
+	}
+	small := func(p pair) func(*testing.B) sample {
+		return func(b *testing.B) sample { return p.groups(b, 1, 100, gathered) }
+	}
+	for _, setting := range []struct {
+		name   string
+		work   func(pair) func(*testing.B) sample
+		change func(*quic.Config)
+	}{
+		{"100 streams, small groups", small, func(c *quic.Config) { c.MaxIncomingUniStreams = 100 }},
+		{"1,000 streams, small groups", small, func(c *quic.Config) { c.MaxIncomingUniStreams = 1000 }},
+		{"100,000 streams, small groups", small, func(c *quic.Config) { c.MaxIncomingUniStreams = 100_000 }},
+		{"stream window of 64 KiB, bulk", bulk, func(c *quic.Config) { c.InitialStreamReceiveWindow = 64 << 10 }},
+		{"stream window of 2 MiB, bulk", bulk, func(c *quic.Config) { c.InitialStreamReceiveWindow = 2 << 20 }},
+		{"connection window of 768 KiB, bulk", bulk, func(c *quic.Config) {
+			c.InitialConnectionReceiveWindow, c.MaxConnectionReceiveWindow = 768<<10, 768<<10
+		}},
+		{"connection window of 64 MiB, bulk", bulk, func(c *quic.Config) { c.InitialConnectionReceiveWindow = 64 << 20 }},
+		{"no datagrams, bulk", bulk, func(c *quic.Config) { c.EnableDatagrams = false }},
+	} {
+		b.Run(setting.name, func(b *testing.B) {
+			defer debug.SetGCPercent(debug.SetGCPercent(400))
+			config := quicconn.DefaultConfig()
+			setting.change(config)
+			compare(b,
+				side{"other", setting.work(bestPairWith(config))},
+				side{"default", setting.work(bestPair)},
+			)
+		})
+	}
+}

@@ -1,0 +1,276 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// maxDatagrams is how many datagrams wait for a reader in this process.
+const maxDatagrams = 64
+
+// Subscribe reads a track in this process, as [api.Subscriber] does over a
+// session: payloads go from what the broadcast holds to the reader, at the
+// reader's pace. What is evicted or becomes too old before it is accepted is a
+// gap. Start and end frames are not heeded.
+func (b *Broadcast) Subscribe(ctx context.Context, name api.TrackName, config *api.SubscribeConfig) (api.TrackReader, error) {
+	req := api.TrackRequest{Name: name}
+	if config != nil {
+		req.Config = *config
+	}
+	// As in ServeTrack.
+	for range 2 {
+		t, err := b.find(ctx, req)
+		if err != nil {
+			return nil, err
+		}
+		p := newPipe(t, req)
+		if s, ok := t.join(p); ok {
+			p.sub = s
+			go func() {
+				s.run()
+				p.end(io.EOF)
+			}()
+			return &pipeReader{p}, nil
+		}
+	}
+	return nil, &api.StreamError{Code: api.StreamCancelled}
+}
+
+// A pipe is both ends of a subscription in this process: the writer that a
+// track is served to, and the reader.
+type pipe struct {
+	track *Track
+	sub   *subscription
+
+	updated chan struct{} // buffered 1
+	ready   chan struct{} // buffered 1: a group, or the end
+	arrived chan struct{} // buffered 1: a datagram, or the end
+
+	// wanted ends when the reader has left, ctx when nothing more comes.
+	wanted, ctx     context.Context
+	unwant, endLife context.CancelCauseFunc
+
+	mu        sync.Mutex
+	request   api.TrackRequest
+	next      api.GroupSequence // above the highest opened
+	open      []*pipeGroup      // of which nobody has seen the end
+	queue     []*pipeGroup      // to be accepted
+	datagrams []api.Datagram
+	over      error // what follows the queue
+}
+
+var (
+	_ api.TrackWriter = (*pipe)(nil)
+	_ api.TrackReader = (*pipeReader)(nil)
+)
+
+func newPipe(t *Track, req api.TrackRequest) *pipe {
+	p := &pipe{
+		track:   t,
+		request: req,
+		updated: make(chan struct{}, 1),
+		ready:   make(chan struct{}, 1),
+		arrived: make(chan struct{}, 1),
+	}
+	p.wanted, p.unwant = context.WithCancelCause(context.Background())
+	p.ctx, p.endLife = context.WithCancelCause(context.Background())
+	return p
+}
+
+// Request implements [api.TrackWriter].
+func (p *pipe) Request() api.TrackRequest {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.request
+}
+
+// Updated implements [api.TrackWriter].
+func (p *pipe) Updated() <-chan struct{} { return p.updated }
+
+// Context implements [api.TrackSink].
+func (p *pipe) Context() context.Context { return p.wanted }
+
+// OpenGroup implements [api.TrackSink].
+func (p *pipe) OpenGroup(ctx context.Context) (api.GroupWriter, error) {
+	p.mu.Lock()
+	next := p.next
+	p.mu.Unlock()
+	return p.OpenGroupAt(ctx, next)
+}
+
+// OpenGroupAt implements [api.TrackSink].
+func (p *pipe) OpenGroupAt(_ context.Context, seq api.GroupSequence) (api.GroupWriter, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over != nil {
+		return nil, fmt.Errorf("open group %d: %w", seq, api.ErrClosed)
+	}
+	g := newPipeGroup(p, seq)
+	p.next = max(p.next, seq+1)
+	p.open = append(p.open, g)
+	p.queue = append(p.queue, g)
+	wake(p.ready)
+	return &pipeWriter{pipeGroup: g}, nil
+}
+
+// SendDatagram implements [api.TrackSink].
+func (p *pipe) SendDatagram(d api.Datagram) error {
+	d.Payload = slices.Clone(d.Payload)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.datagrams) == maxDatagrams {
+		p.datagrams = p.datagrams[1:]
+	}
+	p.datagrams = append(p.datagrams, d)
+	wake(p.arrived)
+	return nil
+}
+
+// Close implements [api.TrackSink].
+func (p *pipe) Close() error {
+	p.end(io.EOF)
+	return nil
+}
+
+// CloseWithError implements [api.TrackSink].
+func (p *pipe) CloseWithError(code api.StreamErrorCode) error {
+	p.end(&api.StreamError{Code: code, Remote: true})
+	return nil
+}
+
+// end makes err what follows the groups that are queued. The first end wins.
+func (p *pipe) end(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over == nil {
+		p.over = err
+		p.endLife(err)
+	}
+	wake(p.ready)
+	wake(p.arrived)
+}
+
+// forget takes out a group of which somebody has seen the end.
+func (p *pipe) forget(g *pipeGroup) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	same := func(other *pipeGroup) bool { return other == g }
+	p.open = slices.DeleteFunc(p.open, same)
+}
+
+// A pipeReader is a pipe for its reader.
+type pipeReader struct{ *pipe }
+
+// AcceptGroup implements [api.TrackReader].
+func (p *pipeReader) AcceptGroup(ctx context.Context) (api.GroupReader, error) {
+	for {
+		g, err := p.take()
+		if err != nil {
+			return nil, err
+		}
+		if g != nil {
+			lost := g.refused()
+			if lost == nil {
+				return g, nil
+			}
+			p.sub.lose(g.seq, lost)
+			continue
+		}
+		select {
+		case <-p.ready:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
+	}
+}
+
+// take takes out the next group; nil without an error when there is none yet.
+func (p *pipeReader) take() (*pipeGroup, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.queue) == 0 {
+		if p.over != nil {
+			wake(p.ready) // for the next call
+		}
+		return nil, p.over
+	}
+	g := p.queue[0]
+	p.queue = p.queue[1:]
+	if len(p.queue) > 0 {
+		wake(p.ready)
+	}
+	return g, nil
+}
+
+// ReceiveDatagram implements [api.TrackReader].
+func (p *pipeReader) ReceiveDatagram(ctx context.Context, d *api.Datagram) error {
+	for {
+		p.mu.Lock()
+		if len(p.datagrams) > 0 {
+			first := p.datagrams[0]
+			p.datagrams = p.datagrams[1:]
+			if len(p.datagrams) > 0 {
+				wake(p.arrived)
+			}
+			p.mu.Unlock()
+			first.Payload = append(d.Payload[:0], first.Payload...)
+			*d = first
+			return nil
+		}
+		err := p.over
+		p.mu.Unlock()
+		if err != nil {
+			wake(p.arrived)
+			return err
+		}
+		select {
+		case <-p.arrived:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// Gaps implements [api.TrackReader].
+func (p *pipeReader) Gaps() []api.Gap { return p.sub.gaps() }
+
+// Info implements [api.TrackReader].
+func (p *pipeReader) Info() api.TrackInfo { return p.track.Info() }
+
+// Update implements [api.TrackReader].
+func (p *pipeReader) Update(config *api.SubscribeConfig) error {
+	if config == nil {
+		config = new(api.SubscribeConfig)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over != nil {
+		return fmt.Errorf("update: %w", p.over)
+	}
+	p.request.Config = *config
+	wake(p.updated)
+	return nil
+}
+
+// Close implements [api.TrackReader].
+func (p *pipeReader) Close() error {
+	p.end(api.ErrClosed)
+	p.mu.Lock()
+	p.over = api.ErrClosed
+	open := slices.Clone(p.open)
+	p.queue, p.datagrams = nil, nil
+	p.mu.Unlock()
+	p.unwant(&api.StreamError{Code: api.StreamCancelled, Remote: true})
+	for _, g := range open {
+		g.Cancel(api.StreamCancelled)
+	}
+	return nil
+}
+
+// Context implements [api.TrackReader].
+func (p *pipeReader) Context() context.Context { return p.ctx }

@@ -1,0 +1,294 @@
+package live
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// A pipeGroup hands the frames of a group from its writer to its reader: what
+// is written waits for the reader, and is copied once. It implements
+// [api.GroupReader].
+type pipeGroup struct {
+	pipe *pipe
+	seq  api.GroupSequence
+
+	mu      sync.Mutex
+	change  sync.Cond // something below has changed
+	skipped uint64
+	framed  bool // there is a frame:
+	header  api.FrameHeader
+	taken   bool   // the reader has its header
+	left    uint64 // of its payload, to be read,
+	data    []byte // of which this is at hand
+	closed  bool   // no more frames
+	ended   bool   // the reader has seen that
+	lost    error  // for the reader, why the writer gave up
+	ctx     context.Context
+	cancel  context.CancelCauseFunc // with what the writer gets
+}
+
+var (
+	_ api.GroupReader = (*pipeGroup)(nil)
+	_ api.GroupWriter = (*pipeWriter)(nil)
+)
+
+func newPipeGroup(p *pipe, seq api.GroupSequence) *pipeGroup {
+	g := &pipeGroup{pipe: p, seq: seq}
+	g.change.L = &g.mu
+	g.ctx, g.cancel = context.WithCancelCause(context.Background())
+	return g
+}
+
+// Sequence implements [api.GroupReader] and [api.GroupWriter].
+func (g *pipeGroup) Sequence() api.GroupSequence { return g.seq }
+
+// FirstFrame implements [api.GroupReader].
+func (g *pipeGroup) FirstFrame() uint64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.skipped
+}
+
+// refused is why there is nothing to read of a group.
+func (g *pipeGroup) refused() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.lost
+}
+
+// over ends the group for both.
+func (g *pipeGroup) over(reader, writer error) {
+	g.mu.Lock()
+	if g.lost == nil {
+		g.lost = reader
+	}
+	g.cancel(writer)
+	g.change.Broadcast()
+	g.mu.Unlock()
+	g.pipe.forget(g)
+}
+
+// Cancel implements [api.GroupReader].
+func (g *pipeGroup) Cancel(code api.StreamErrorCode) {
+	g.over(api.ErrClosed, &api.StreamError{Code: code, Remote: true})
+}
+
+// next waits for the next frame, past what is left of the one before.
+func (g *pipeGroup) next() (api.FrameHeader, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for {
+		switch {
+		case g.lost != nil:
+			return api.FrameHeader{}, g.lost
+		case g.framed && !g.taken:
+			g.taken = true
+			g.finishFrame()
+			return g.header, nil
+		case g.framed && len(g.data) > 0:
+			g.consume(len(g.data))
+			continue
+		case g.closed && !g.framed:
+			g.ended = true
+			g.change.Broadcast()
+			return api.FrameHeader{}, io.EOF
+		}
+		g.change.Wait()
+	}
+}
+
+// consume takes n bytes off what is at hand. The lock is held.
+func (g *pipeGroup) consume(n int) {
+	g.data = g.data[n:]
+	g.left -= uint64(n)
+	g.finishFrame()
+	if len(g.data) == 0 {
+		g.change.Broadcast()
+	}
+}
+
+// finishFrame makes room for the next frame when this one is read. The lock is
+// held.
+func (g *pipeGroup) finishFrame() {
+	if g.left == 0 {
+		g.framed, g.taken = false, false
+		g.change.Broadcast()
+	}
+}
+
+// ReadFrame implements [api.GroupReader].
+func (g *pipeGroup) ReadFrame(f *api.Frame) error {
+	h, err := g.next()
+	if err != nil {
+		return err
+	}
+	f.Timestamp, f.Payload = h.Timestamp, f.Payload[:0]
+	for left := h.Size; left > 0; {
+		err := g.read(left, func(data []byte) (int, error) {
+			f.Payload = append(slices.Grow(f.Payload, len(data)), data...)
+			return len(data), nil
+		})
+		if err != nil {
+			return err
+		}
+		left = h.Size - uint64(len(f.Payload))
+	}
+	return nil
+}
+
+// read waits for some of the payload that has left bytes, and shows what is at
+// hand to use, which tells how much of it it has used.
+func (g *pipeGroup) read(left uint64, use func([]byte) (int, error)) error {
+	if left == 0 {
+		return io.EOF
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for len(g.data) == 0 && g.lost == nil {
+		g.change.Wait()
+	}
+	if g.lost != nil {
+		return g.lost
+	}
+	n, err := use(g.data)
+	g.consume(n)
+	return err
+}
+
+// NextFrame implements [api.GroupReader].
+func (g *pipeGroup) NextFrame() (api.FrameHeader, io.Reader, error) {
+	h, err := g.next()
+	if err != nil {
+		return api.FrameHeader{}, nil, err
+	}
+	return h, &pipePayload{g, h.Size}, nil
+}
+
+// A pipePayload reads what is left of a frame.
+type pipePayload struct {
+	group *pipeGroup
+	left  uint64
+}
+
+var _ io.WriterTo = (*pipePayload)(nil)
+
+// Read implements [io.Reader].
+func (p *pipePayload) Read(b []byte) (n int, err error) {
+	if len(b) == 0 {
+		return 0, nil
+	}
+	err = p.group.read(p.left, func(data []byte) (int, error) {
+		n = copy(b, data)
+		return n, nil
+	})
+	p.left -= uint64(n)
+	return n, err
+}
+
+// WriteTo implements [io.WriterTo]: straight from what the track holds.
+func (p *pipePayload) WriteTo(w io.Writer) (written int64, err error) {
+	for p.left > 0 && err == nil {
+		var n int
+		err = p.group.read(p.left, func(data []byte) (_ int, err error) {
+			n, err = w.Write(data)
+			return n, err
+		})
+		p.left -= uint64(n)
+		written += int64(n)
+	}
+	return written, err
+}
+
+// A pipeWriter is a pipeGroup for its writer.
+type pipeWriter struct {
+	*pipeGroup
+	lacks uint64 // of the frame being written
+}
+
+// Context implements [api.GroupWriter].
+func (w *pipeWriter) Context() context.Context { return w.ctx }
+
+// WriteFrame implements [api.GroupWriter]. It returns when the frame is read.
+func (w *pipeWriter) WriteFrame(f api.Frame) error {
+	body, err := w.StartFrame(api.FrameHeader{Timestamp: f.Timestamp, Size: uint64(len(f.Payload))})
+	if err == nil && len(f.Payload) > 0 {
+		_, err = body.Write(f.Payload)
+	}
+	return err
+}
+
+// StartFrame implements [api.GroupWriter].
+func (w *pipeWriter) StartFrame(h api.FrameHeader) (io.Writer, error) {
+	g := w.pipeGroup
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for g.framed && g.ctx.Err() == nil {
+		g.change.Wait()
+	}
+	if g.ctx.Err() != nil {
+		return nil, context.Cause(g.ctx)
+	}
+	g.framed, g.taken, g.header, g.left = true, false, h, h.Size
+	w.lacks = h.Size
+	g.change.Broadcast()
+	return (*pipeBody)(w), nil
+}
+
+// A pipeBody writes the payload of a frame.
+type pipeBody pipeWriter
+
+// Write implements [io.Writer].
+func (b *pipeBody) Write(p []byte) (int, error) {
+	g := b.pipeGroup
+	if uint64(len(p)) > b.lacks {
+		return 0, fmt.Errorf("group %d: %d bytes for a frame that lacks %d: %w", g.seq, len(p), b.lacks, io.ErrShortBuffer)
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.data = p
+	g.change.Broadcast()
+	for len(g.data) > 0 && g.ctx.Err() == nil {
+		g.change.Wait()
+	}
+	n := len(p) - len(g.data)
+	g.data = nil
+	b.lacks -= uint64(n)
+	if n < len(p) {
+		return n, context.Cause(g.ctx)
+	}
+	return n, nil
+}
+
+// SkipFrames implements [api.GroupWriter].
+func (w *pipeWriter) SkipFrames(n uint64) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.skipped = n
+	return nil
+}
+
+// Close implements [api.GroupWriter]. It returns when the reader has seen the
+// end.
+func (w *pipeWriter) Close() error {
+	g := w.pipeGroup
+	g.mu.Lock()
+	g.closed = true
+	g.change.Broadcast()
+	for !g.ended && g.ctx.Err() == nil {
+		g.change.Wait()
+	}
+	g.mu.Unlock()
+	g.cancel(api.ErrClosed)
+	g.pipe.forget(g)
+	return nil
+}
+
+// Cancel implements [api.GroupWriter].
+func (w *pipeWriter) Cancel(code api.StreamErrorCode) {
+	w.over(&api.StreamError{Code: code, Remote: true}, api.ErrClosed)
+}

@@ -1,0 +1,104 @@
+package relay
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// A Share lets many readers in this process have one subscription of a session
+// for each track: what they read crosses the wire once. It is for programs that
+// look at the same media in several places, such as a recorder and detectors.
+//
+//	shared := relay.NewShare(session)
+//	r, err := shared.Subscribe(ctx, "room/camera", "video", nil)
+//
+// A reader that joins begins with the newest group, from its first frame. One
+// that says by number where to begin or to end has a subscription of its own.
+// The session asks for the highest priority and the largest MaxLatency of all
+// that share; what is held for them is bounded, and who is too
+// slow misses groups, which are gaps.
+//
+// It lasts as long as the session. All methods may be called concurrently.
+type Share struct {
+	relay    Relay
+	upstream *upstream
+
+	mu    sync.Mutex
+	joint map[api.BroadcastPath]*joint
+}
+
+// A joint is a broadcast that is shared.
+type joint struct {
+	*broadcast
+	readers int
+}
+
+var _ api.Subscriber = (*Share)(nil)
+
+// NewShare returns a Share of s.
+func NewShare(s api.Session) *Share {
+	return &Share{upstream: &upstream{s}, joint: make(map[api.BroadcastPath]*joint)}
+}
+
+// Announcements implements [api.Subscriber]: it is the session's.
+func (s *Share) Announcements(ctx context.Context, prefix string) (api.AnnouncementReader, error) {
+	return s.upstream.Announcements(ctx, prefix)
+}
+
+// Fetch implements [api.Subscriber]: it is the session's.
+func (s *Share) Fetch(ctx context.Context, req api.FetchRequest) (api.GroupReader, error) {
+	return s.upstream.Fetch(ctx, req)
+}
+
+// TrackInfo implements [api.Subscriber]: it is the session's.
+func (s *Share) TrackInfo(ctx context.Context, path api.BroadcastPath, name api.TrackName) (api.TrackInfo, error) {
+	return s.upstream.TrackInfo(ctx, path, name)
+}
+
+// Subscribe implements [api.Subscriber].
+func (s *Share) Subscribe(ctx context.Context, path api.BroadcastPath, name api.TrackName, config *api.SubscribeConfig) (api.TrackReader, error) {
+	if config != nil && isBounded(config) {
+		return s.upstream.Subscribe(ctx, path, name, config)
+	}
+	j := s.join(path.Clean())
+	r, err := j.Subscribe(ctx, name, config)
+	if err != nil {
+		s.leave(j)
+		return nil, fmt.Errorf("subscribe to %q in %q: %w", string(name), string(path), err)
+	}
+	context.AfterFunc(r.Context(), func() { s.leave(j) })
+	return r, nil
+}
+
+// isBounded tells whether a subscription is for certain groups.
+func isBounded(c *api.SubscribeConfig) bool {
+	fromNewest := c.StartGroup == 0 || c.StartGroup == api.GroupLatest
+	return !fromNewest || c.EndGroup != 0 || c.StartFrame != 0 || c.EndFrame != 0
+}
+
+// join is the broadcast of a path, with one reader more.
+func (s *Share) join(path api.BroadcastPath) *joint {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	j := s.joint[path]
+	if j == nil {
+		j = &joint{broadcast: newBroadcast(&s.relay, path, 0)}
+		j.routes = []*route{{session: s.upstream, broadcast: j.broadcast}}
+		s.joint[path] = j
+	}
+	j.readers++
+	return j
+}
+
+// leave takes a reader off. Without one, a broadcast is forgotten; its tracks
+// are kept a little longer, as a relay does.
+func (s *Share) leave(j *joint) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if j.readers--; j.readers == 0 {
+		delete(s.joint, j.path)
+	}
+}
