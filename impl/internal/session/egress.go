@@ -170,10 +170,17 @@ func (e *egress) chunk() int {
 func (e *egress) closed(g *groupWriter) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !g.active || !g.hadSlot {
+	if g.active && g.hadSlot {
+		e.leaves(g)
+	}
+}
+
+// leaves is closed with the lock held; once a group.
+func (e *egress) leaves(g *groupWriter) {
+	l := &g.flow.lane
+	if slices.Contains(l.leaving, g) {
 		return
 	}
-	l := &g.flow.lane
 	l.leaving = append(l.leaving, g)
 	if l.leaving[0] == g {
 		e.promoted(g)
@@ -222,8 +229,12 @@ func (e *egress) submit(g *groupWriter, what submission) {
 		g.setUrgency(usualUrgency)
 	}
 	e.mu.Unlock()
-	done := g.tryFlush(e.chunk())
-	more := done && g.settle()
+	done, more, last := g.tryFlush(e.chunk()), false, false
+	if done {
+		if more, last = g.settle(); last {
+			g.end(false)
+		}
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.serving, e.servedAt = false, time.Now()
@@ -302,34 +313,46 @@ func (e *egress) waits(g *groupWriter) {
 	defer e.mu.Unlock()
 	g.slot.waits, g.slot.since = true, time.Now()
 	e.serving = false
+	if g.active && g.isLast() {
+		e.leaves(g)
+	}
 	e.dispatch()
 }
 
 // next ends the write of a group, and returns the one that this goroutine
 // writes next; nil for none.
 func (e *egress) next(g *groupWriter) *groupWriter {
-	more := g.settle()
+	more, last := g.settle()
+	next, waited := e.pass(g, more)
+	if last {
+		g.end(waited)
+	}
+	return next
+}
+
+// pass passes the slot of a group on, and tells whether it has waited.
+func (e *egress) pass(g *groupWriter, more bool) (next *groupWriter, waited bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	waited := g.slot.waits
+	waited = g.slot.waits
 	e.wrote(g)
 	if more && g.active && !e.stopped {
 		e.ready.push(g)
 	}
 	if waited && e.serving {
-		return nil
+		return nil, waited
 	}
 	e.serving = false
 	if e.stopped {
-		return nil
+		return nil, waited
 	}
-	if g = e.take(); g != nil {
+	if next = e.take(); next != nil {
 		e.serving = true
 	} else {
 		e.servedAt = time.Now()
 	}
 	e.arm()
-	return g
+	return next, waited
 }
 
 // arm has the slot of the write that has waited longest lent in time, while

@@ -121,38 +121,44 @@ func (g *groupWriter) wrote(n int, err error) bool {
 	return g.out.written == len(g.out.taken)
 }
 
-// settle ends a write, and after the last one the stream. It tells whether
-// there is more to be written.
-func (g *groupWriter) settle() (more bool) {
+// isLast tells whether what is being written is the end of the group.
+func (g *groupWriter) isLast() bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.closed && len(g.pending) == 0
+}
+
+// settle ends a write. It tells whether there is more to be written, or that
+// was the last of the group: end has to follow.
+func (g *groupWriter) settle() (more, last bool) {
 	out := g.out
-	g.out = delivery{}
+	g.out = delivery{stream: out.stream}
 	g.flow.backlog.remove(out.counted)
 	g.mu.Lock()
+	defer g.mu.Unlock()
 	if g.done {
-		g.mu.Unlock()
 		recycle(out.taken)
-		return false
+		return false, false
 	}
 	if len(g.pending) > 0 {
 		g.spare = out.taken[:0]
-		g.mu.Unlock()
-		return true
+		return true, false
 	}
 	// While nothing is written, others may have the memory.
 	recycle(g.pending)
 	g.pending = recycle(out.taken)
 	g.queued = false
-	last := g.closed
-	g.mu.Unlock()
-	if last {
-		g.end(out.stream)
-	}
-	return false
+	return false, g.closed
 }
 
-// end ends the stream in order.
-func (g *groupWriter) end(stream transport.SendStream) {
-	if err := stream.Close(); err != nil {
+// end ends the stream in order. Of one that had to wait, the transport holds the
+// last packet yet: that goes first, since nobody else asks for it any more, and
+// newer groups would outrank it for as long as there are some.
+func (g *groupWriter) end(waited bool) {
+	if waited {
+		prioritize(g.out.stream, firstUrgency)
+	}
+	if err := g.out.stream.Close(); err != nil {
 		g.fail(streamError(err))
 		return
 	}

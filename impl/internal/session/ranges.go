@@ -7,8 +7,9 @@ import (
 )
 
 // maxRanges bounds a set of ranges: a peer that leaves more holes has the
-// oldest one filled.
-const maxRanges = 256
+// oldest one filled. The newest group goes first, so that one which is faster
+// than the link leaves as many holes as it has groups waiting.
+const maxRanges = 4096
 
 // A span is a run of group numbers, [start, end).
 type span struct{ start, end api.GroupSequence }

@@ -439,7 +439,9 @@ func (sub *subscription) offer(g *groupReader) {
 		g.in.stream.CancelRead(uint64(api.StreamCancelled))
 		return
 	}
-	sub.arrived.squeeze()
+	if hole, ok := sub.arrived.squeeze(); ok {
+		sub.gaps.add(api.Gap{Start: hole.start, End: hole.end, Err: &api.StreamError{Code: api.StreamTooFarBehind}})
+	}
 	if sub.skipped && g.seq < sub.start {
 		u.mu.Unlock()
 		g.in.stream.CancelRead(uint64(api.StreamOld))
