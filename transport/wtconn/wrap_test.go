@@ -97,8 +97,6 @@ func TestWrapOfDial(t *testing.T) {
 	}
 
 	wantDialError(t, dialFails(t, d, "https://"+l.Addr().String(), "moq-lite-99"), transport.PhaseNegotiate, "", transport.ErrNoCommonProtocol)
-	l.server.Accept = func(context.Context, transport.State) (func(transport.Conn), error) {
-		return nil, transport.ErrNotFound
-	}
+	refused.Store(true)
 	wantDialError(t, dialFails(t, d, l.url()), transport.PhaseUpgrade, "404", transport.ErrNotFound)
 }
