@@ -170,17 +170,10 @@ func (e *egress) chunk() int {
 func (e *egress) closed(g *groupWriter) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if g.active && g.hadSlot {
-		e.leaves(g)
-	}
-}
-
-// leaves is closed with the lock held; once a group.
-func (e *egress) leaves(g *groupWriter) {
-	l := &g.flow.lane
-	if slices.Contains(l.leaving, g) {
+	if !g.active || !g.hadSlot {
 		return
 	}
+	l := &g.flow.lane
 	l.leaving = append(l.leaving, g)
 	if l.leaving[0] == g {
 		e.promoted(g)
@@ -313,9 +306,6 @@ func (e *egress) waits(g *groupWriter) {
 	defer e.mu.Unlock()
 	g.slot.waits, g.slot.since = true, time.Now()
 	e.serving = false
-	if g.active && g.isLast() {
-		e.leaves(g)
-	}
 	e.dispatch()
 }
 

@@ -121,13 +121,6 @@ func (g *groupWriter) wrote(n int, err error) bool {
 	return g.out.written == len(g.out.taken)
 }
 
-// isLast tells whether what is being written is the end of the group.
-func (g *groupWriter) isLast() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.closed && len(g.pending) == 0
-}
-
 // settle ends a write. It tells whether there is more to be written, or that
 // was the last of the group: end has to follow.
 func (g *groupWriter) settle() (more, last bool) {
