@@ -83,8 +83,7 @@ func (l *sessions) add(s *session.Session) bool {
 		return false
 	}
 	l.live[s] = struct{}{}
-	context.AfterFunc(s.Context(), func() {
-		s.Wait()
+	s.WhenGone(func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		delete(l.live, s)

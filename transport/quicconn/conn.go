@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"sync"
 
 	"github.com/quic-go/quic-go"
 
@@ -18,9 +19,12 @@ const maxCode = 1<<62 - 1
 
 // A conn is a connection of native QUIC.
 type conn struct {
-	quic   *quic.Conn
-	state  transport.State
-	ctx    context.Context
+	quic  *quic.Conn
+	state transport.State
+
+	mu     sync.Mutex
+	over   *transport.ConnError // how it ended
+	ctx    context.Context      // made when asked for
 	cancel context.CancelCauseFunc
 }
 
@@ -37,7 +41,7 @@ func Wrap(c *quic.Conn) transport.Conn { return wrap(c, nil) }
 
 func wrap(q *quic.Conn, u *url.URL) *conn {
 	state := q.ConnectionState().TLS
-	c := &conn{quic: q, state: transport.State{
+	return &conn{quic: q, state: transport.State{
 		Protocol:  state.NegotiatedProtocol,
 		Transport: transportName,
 		Local:     q.LocalAddr(),
@@ -45,16 +49,19 @@ func wrap(q *quic.Conn, u *url.URL) *conn {
 		TLS:       &state,
 		URL:       u,
 	}}
-	c.ctx, c.cancel = context.WithCancelCause(context.Background())
-	context.AfterFunc(q.Context(), func() { _ = c.end(context.Cause(q.Context())) })
-	return c
 }
 
-// end notes how the connection ended, unless that is known.
+// end notes how the connection ended, unless that is known, and returns it.
 func (c *conn) end(err error) *transport.ConnError {
-	c.cancel(connError(err))
-	e, _ := context.Cause(c.ctx).(*transport.ConnError)
-	return e
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.over == nil {
+		c.over = connError(err)
+	}
+	if c.ctx != nil {
+		c.cancel(c.over)
+	}
+	return c.over
 }
 
 // connError translates an error that ended a connection.
@@ -163,7 +170,25 @@ func (c *conn) CloseWithError(code uint64, reason string) error {
 func (c *conn) State() transport.State { return c.state }
 
 // Context implements [transport.Conn].
-func (c *conn) Context() context.Context { return c.ctx }
+func (c *conn) Context() context.Context {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.ctx != nil {
+		return c.ctx
+	}
+	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	theirs := c.quic.Context()
+	switch {
+	case c.over != nil:
+		c.cancel(c.over)
+	case theirs.Err() != nil:
+		c.over = connError(context.Cause(theirs))
+		c.cancel(c.over)
+	default:
+		context.AfterFunc(theirs, func() { _ = c.end(context.Cause(theirs)) })
+	}
+	return c.ctx
+}
 
 // Stats implements [transport.StatsConn].
 func (c *conn) Stats() transport.Stats { return quicstream.Stats(c.quic) }

@@ -10,13 +10,21 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// A ticket is a connection's place among the handshakes that run at once.
+// A ticket is what a connection holds of its listener: a place among the
+// handshakes that run at once, and then the socket. Its end gives back both.
 type ticket struct {
-	once     sync.Once
 	listener *Listener
+
+	mu       sync.Mutex
+	shaken   bool // the place was given back
+	user     bool // of the socket
+	released bool
 }
 
 type ticketKey struct{}
+
+// ticketOf is the ticket of a connection that the listener has accepted.
+func ticketOf(q *quic.Conn) *ticket { return q.Context().Value(ticketKey{}).(*ticket) }
 
 // count refuses connections while too many are in their handshake, and when the
 // listener is closed.
@@ -29,13 +37,40 @@ func (l *Listener) count(ctx context.Context, _ *quic.ClientInfo) (context.Conte
 		return nil, errors.New("too many handshakes")
 	}
 	t := &ticket{listener: l}
-	context.AfterFunc(ctx, t.giveBack)
+	context.AfterFunc(ctx, t.over)
 	return context.WithValue(ctx, ticketKey{}, t), nil
 }
 
-// giveBack is called when the handshake is over, either way.
-func (t *ticket) giveBack() {
-	t.once.Do(func() { t.listener.handshakes.Add(-1) })
+// use has the connection keep the socket open, until it ends.
+func (t *ticket) use() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.released {
+		t.user = true
+		t.listener.users.Add(1)
+	}
+}
+
+// shake gives back the place: the handshake is over, either way.
+func (t *ticket) shake() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.shaken {
+		t.shaken = true
+		t.listener.handshakes.Add(-1)
+	}
+}
+
+// over is the end of the connection.
+func (t *ticket) over() {
+	t.shake()
+	t.mu.Lock()
+	user := t.user
+	t.released = true
+	t.mu.Unlock()
+	if user {
+		t.listener.release()
+	}
 }
 
 // verify has clients prove their address while many handshakes run.
@@ -52,8 +87,7 @@ func (l *Listener) run() {
 		if err != nil {
 			return
 		}
-		l.users.Add(1)
-		context.AfterFunc(q.Context(), l.release)
+		ticketOf(q).use()
 		if !l.begin() {
 			_ = q.CloseWithError(0, "")
 			continue
@@ -91,9 +125,7 @@ func (l *Listener) greet(q *quic.Conn) {
 		_ = q.CloseWithError(0, "")
 		return
 	}
-	if t, ok := q.Context().Value(ticketKey{}).(*ticket); ok {
-		t.giveBack()
-	}
+	ticketOf(q).shake()
 	switch {
 	case l.isClosing():
 		_ = q.CloseWithError(0, "")

@@ -187,11 +187,14 @@ func (st *stream) send(m appender) error {
 
 // acceptUniStreams takes the peer's unidirectional streams: groups, and its
 // SETUP. What says at once what it is costs no goroutine.
+//
+// It is the one to end the session with the connection, since that ends what it
+// waits for.
 func (s *Session) acceptUniStreams() {
-	defer s.release()
 	for {
 		raw, err := s.conn.AcceptUniStream(s.ctx)
 		if err != nil {
+			s.over()
 			return
 		}
 		g := newGroupReader(s, raw) // as a rule
@@ -209,12 +212,22 @@ func (s *Session) acceptUniStreams() {
 	}
 }
 
-// release waits for a connection that was not ended here to be gone.
-func (s *Session) release() {
+// over waits for the end of the session or that of the connection, which is the
+// session's too. A connection that was not ended here is then waited for to be
+// gone.
+func (s *Session) over() {
+	if s.ctx.Err() == nil {
+		conn := s.conn.Context()
+		select {
+		case <-conn.Done():
+			s.end(sessionError(context.Cause(conn)))
+		case <-s.ctx.Done():
+		}
+	}
 	s.mu.Lock()
 	failed := s.failed
 	s.mu.Unlock()
-	if !failed && s.conn.Context().Err() != nil {
+	if !failed {
 		_ = s.conn.CloseWithError(uint64(api.SessionNoError), "")
 	}
 }

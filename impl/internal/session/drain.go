@@ -102,14 +102,19 @@ func (s *Session) groupFinished() {
 // left counts what there is, and returns what is closed when that is less.
 // Broken says that the connection has ended with something open.
 func (s *Session) left() (open Open, changed <-chan struct{}, broken bool) {
-	groups := s.unread.groups() + s.egress.inFlight()
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	return Open{
+	if s.changed == nil {
+		s.changed = make(chan struct{})
+	}
+	changed = s.changed
+	broken = s.broken != (Open{})
+	open = Open{
 		Subscriptions: len(s.subs) + s.broken.Subscriptions,
 		Publications:  s.serving + s.broken.Publications,
-		Groups:        groups,
-	}, s.changed, s.broken != (Open{})
+	}
+	s.mu.Unlock()
+	open.Groups = s.unread.groups() + s.egress.inFlight()
+	return open, changed, broken
 }
 
 // Cut ends a session that has not drained in time.

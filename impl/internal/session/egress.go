@@ -55,7 +55,7 @@ type egress struct {
 	writing   []*slot      // in order of rank
 	held      int          // of these, those that hold a slot
 	preempted int          // and those whose slot a better one took
-	lend      *time.Timer
+	lend      *time.Timer  // runs lendSlots; made at first
 }
 
 // A slot is a write under way.
@@ -73,13 +73,6 @@ const (
 	slotStuck               // lent, since the write takes too long
 	slotPreempted           // taken by a better group
 )
-
-func newEgress(s *Session) *egress {
-	e := &egress{session: s}
-	e.lend = time.AfterFunc(stuckAfter, e.lendSlots)
-	e.lend.Stop()
-	return e
-}
 
 func (e *egress) inFlight() int {
 	e.mu.Lock()
@@ -129,7 +122,9 @@ func (e *egress) remove(g *groupWriter) {
 func (e *egress) stop() {
 	e.mu.Lock()
 	e.stopped = true
-	e.lend.Stop()
+	if e.lend != nil {
+		e.lend.Stop()
+	}
 	groups := make([]*groupWriter, 0, e.count)
 	for g := e.groups; g != nil; g = g.older {
 		groups = append(groups, g)
@@ -162,18 +157,25 @@ func (e *egress) chunk() int {
 	return maxPending + readAhead // all of it, headers included
 }
 
-// closed notes that little is left to write of a group: what it has gathered,
-// and what is being written. The first such group of a track is not outranked
-// by newer ones, which would otherwise cut each other's last bit off on a link
-// that is too slow, and leave readers with groups that have begun and do not
-// end.
+// closed notes that a group is closed.
 func (e *egress) closed(g *groupWriter) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if !g.active || !g.hadSlot {
+	if g.active && g.part {
+		e.leaves(g)
+	}
+}
+
+// leaves notes that a group is closed and in part written: little is left of it,
+// what it has gathered and what is being written. The first such group of a
+// track is not outranked by newer ones, which would otherwise cut each other's
+// last bit off on a link that is too slow, and leave readers with groups that
+// have begun and do not end. The lock is held.
+func (e *egress) leaves(g *groupWriter) {
+	l := &g.flow.lane
+	if slices.Contains(l.leaving, g) {
 		return
 	}
-	l := &g.flow.lane
 	l.leaving = append(l.leaving, g)
 	if l.leaving[0] == g {
 		e.promoted(g)
@@ -217,14 +219,13 @@ func (e *egress) submit(g *groupWriter, what submission) {
 		return
 	}
 	e.serving = true
-	g.hadSlot = true
 	if g.urgency == 0 {
 		g.setUrgency(usualUrgency)
 	}
 	e.mu.Unlock()
-	done, more, last := g.tryFlush(e.chunk()), false, false
+	done, more, closed := g.tryFlush(e.chunk()), false, false
 	if done {
-		if more, last = g.settle(); last {
+		if more, closed = g.settle(); closed && !more {
 			g.end(false)
 		}
 	}
@@ -236,8 +237,8 @@ func (e *egress) submit(g *groupWriter, what submission) {
 	case !done:
 		e.occupy(g)
 		e.session.spawn(func() { e.serveWaiting(g) })
-	case more:
-		e.ready.push(g)
+	default:
+		e.wrotePart(g, more, closed)
 	}
 	e.dispatch()
 }
@@ -312,22 +313,35 @@ func (e *egress) waits(g *groupWriter) {
 // next ends the write of a group, and returns the one that this goroutine
 // writes next; nil for none.
 func (e *egress) next(g *groupWriter) *groupWriter {
-	more, last := g.settle()
-	next, waited := e.pass(g, more)
-	if last {
+	more, closed := g.settle()
+	next, waited := e.pass(g, more, closed)
+	if closed && !more {
 		g.end(waited)
 	}
 	return next
 }
 
+// wrotePart takes in how a write of a group has left it, if it is not over. The
+// lock is held.
+func (e *egress) wrotePart(g *groupWriter, more, closed bool) {
+	g.part = true
+	if !more {
+		return
+	}
+	e.ready.push(g)
+	if closed {
+		e.leaves(g)
+	}
+}
+
 // pass passes the slot of a group on, and tells whether it has waited.
-func (e *egress) pass(g *groupWriter, more bool) (next *groupWriter, waited bool) {
+func (e *egress) pass(g *groupWriter, more, closed bool) (next *groupWriter, waited bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	waited = g.slot.waits
 	e.wrote(g)
-	if more && g.active && !e.stopped {
-		e.ready.push(g)
+	if g.active && !e.stopped {
+		e.wrotePart(g, more, closed)
 	}
 	if waited && e.serving {
 		return nil, waited
@@ -357,8 +371,14 @@ func (e *egress) arm() {
 			oldest = s.since
 		}
 	}
-	if !oldest.IsZero() {
-		e.lend.Reset(max(0, stuckAfter-time.Since(oldest)))
+	if oldest.IsZero() {
+		return
+	}
+	in := max(0, stuckAfter-time.Since(oldest))
+	if e.lend == nil {
+		e.lend = time.AfterFunc(in, e.lendSlots)
+	} else {
+		e.lend.Reset(in)
 	}
 }
 
@@ -379,7 +399,6 @@ func (e *egress) occupy(g *groupWriter) {
 	g.slot = slot{group: g}
 	e.writing = append(e.writing, &g.slot)
 	e.held++
-	g.hadSlot = true
 	g.flow.lane.writing++
 	e.tellUrgencies()
 }

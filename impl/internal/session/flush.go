@@ -121,9 +121,9 @@ func (g *groupWriter) wrote(n int, err error) bool {
 	return g.out.written == len(g.out.taken)
 }
 
-// settle ends a write. It tells whether there is more to be written, or that
-// was the last of the group: end has to follow.
-func (g *groupWriter) settle() (more, last bool) {
+// settle ends a write. It tells whether there is more to be written, and whether
+// the group is closed: if there is no more then, end has to follow.
+func (g *groupWriter) settle() (more, closed bool) {
 	out := g.out
 	g.out = delivery{stream: out.stream}
 	g.flow.backlog.remove(out.counted)
@@ -135,7 +135,7 @@ func (g *groupWriter) settle() (more, last bool) {
 	}
 	if len(g.pending) > 0 {
 		g.spare = out.taken[:0]
-		return true, false
+		return true, g.closed
 	}
 	// While nothing is written, others may have the memory.
 	recycle(g.pending)

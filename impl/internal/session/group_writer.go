@@ -65,8 +65,8 @@ type groupWriter struct {
 	// Guarded by egress.mu.
 	active       bool // on the books,
 	newer, older *groupWriter
-	hadSlot      bool
-	place        int // in the ranking of its track, from 1; 0 when not there
+	part         bool // of it is written
+	place        int  // in the ranking of its track, from 1; 0 when not there
 	slot         slot
 
 	out   delivery

@@ -59,6 +59,9 @@ func (s *Session) accept(st *stream, m *message.Subscribe) (*publication, error)
 	p := newPublication(s, st, m.ID, broadcast, req, info)
 	s.mu.Lock()
 	_, taken := s.pubs[m.ID]
+	if s.pubs == nil {
+		s.pubs = make(map[uint64]*publication)
+	}
 	if !taken {
 		s.pubs[m.ID] = p
 	}

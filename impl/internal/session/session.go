@@ -55,7 +55,7 @@ type Session struct {
 	opts     Options
 	limits   api.Limits
 	setupIn  time.Duration // what a peer may take for a first message
-	egress   *egress
+	egress   egress
 	unread   unread
 	outgoing outgoing
 
@@ -83,7 +83,8 @@ type Session struct {
 	hearing   sync.Once     // begins with datagrams
 	serving   int           // requests being answered, publications included
 	broken    Open          // what ended with the connection, not by itself
-	changed   chan struct{} // closed and replaced when subs or serving shrink
+	changed   chan struct{} // closed when subs or serving shrink; nil unless that is waited for
+	gone      func()        // called when nothing is left of the session
 	dropped   uint64
 }
 
@@ -108,14 +109,11 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 		peerDone: make(chan struct{}),
 		goneAway: make(chan struct{}),
 		mux:      opts.Mux,
-		subs:     make(map[uint64]*subscription),
-		pubs:     make(map[uint64]*publication),
-		changed:  make(chan struct{}),
 		state:    State(state),
 	}
+	s.egress.session = s
 	s.setConfig(opts.Config)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
-	s.egress = newEgress(s)
 	s.start()
 	return s, nil
 }
@@ -158,9 +156,6 @@ func orDefault[T comparable](v, otherwise T) T {
 }
 
 func (s *Session) start() {
-	context.AfterFunc(s.conn.Context(), func() {
-		s.end(sessionError(context.Cause(s.conn.Context())))
-	})
 	if s.version.Setup {
 		s.spawn(s.awaitSetup)
 	} else {
@@ -205,13 +200,24 @@ func (s *Session) end(cause *api.SessionError) {
 	s.mu.Lock()
 	first := !s.ended
 	s.ended = true
+	gone := s.gone
 	if first {
 		s.cancel(cause) // with mu: what finds the session ended finds why
 	}
 	s.mu.Unlock()
-	if first {
-		s.egress.stop()
+	if !first {
+		return
 	}
+	s.egress.stop()
+	if gone != nil {
+		go s.leave(gone)
+	}
+}
+
+// leave calls gone when nothing is left of the session, which has ended.
+func (s *Session) leave(gone func()) {
+	s.tasks.Wait()
+	gone()
 }
 
 // fail ends the session because of what the peer did. It may be called from
@@ -240,6 +246,18 @@ func (s *Session) Terminate(code api.SessionErrorCode, reason string) error {
 func (s *Session) Wait() {
 	<-s.ctx.Done()
 	s.tasks.Wait()
+}
+
+// WhenGone has f called, once, in a goroutine of its own, when Wait would return.
+// It is for the one who began the session.
+func (s *Session) WhenGone(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		go s.leave(f)
+		return
+	}
+	s.gone = f
 }
 
 // Context implements [api.Session].

@@ -90,6 +90,9 @@ func (s *Session) register(sub *subscription) {
 	defer s.mu.Unlock()
 	sub.id = s.nextID
 	s.nextID++
+	if s.subs == nil {
+		s.subs = make(map[uint64]*subscription)
+	}
 	s.subs[sub.id] = sub
 }
 
@@ -105,8 +108,10 @@ func (s *Session) forget(sub *subscription) {
 
 // shrunk tells who waits for the session to drain. The lock is held.
 func (s *Session) shrunk() {
-	close(s.changed)
-	s.changed = make(chan struct{})
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
 }
 
 // subscription reads a track. It implements [api.TrackReader].
