@@ -20,7 +20,7 @@ const maxCode = 1<<62 - 1
 // A conn is a connection of native QUIC.
 type conn struct {
 	quic  *quic.Conn
-	state transport.State
+	state transport.State // but for TLS
 
 	mu     sync.Mutex
 	over   *transport.ConnError // how it ended
@@ -46,7 +46,6 @@ func wrap(q *quic.Conn, u *url.URL) *conn {
 		Transport: transportName,
 		Local:     q.LocalAddr(),
 		Remote:    q.RemoteAddr(),
-		TLS:       &state,
 		URL:       u,
 	}}
 }
@@ -167,7 +166,12 @@ func (c *conn) CloseWithError(code uint64, reason string) error {
 }
 
 // State implements [transport.Conn].
-func (c *conn) State() transport.State { return c.state }
+func (c *conn) State() transport.State {
+	state := c.state
+	handshake := c.quic.ConnectionState().TLS
+	state.TLS = &handshake
+	return state
+}
 
 // Context implements [transport.Conn].
 func (c *conn) Context() context.Context {

@@ -15,10 +15,13 @@ import (
 )
 
 const (
-	// offloadBatch is how many datagrams one system call reads, and maxOffload
-	// how large the kernel makes one of many packets.
-	offloadBatch = 8
-	maxOffload   = 1 << 16
+	// busyBatch is how many datagrams one system call reads, and quietBatch how
+	// many while no more than that arrive at once, which takes less memory.
+	busyBatch  = 8
+	quietBatch = 2
+
+	// maxOffload is how large the kernel makes a datagram of many packets.
+	maxOffload = 1 << 16
 
 	// oobSize is what quic-go has room for of control messages.
 	oobSize = 128
@@ -30,6 +33,7 @@ const (
 type offload struct {
 	raw   syscall.RawConn
 	batch *batch // with packets to hand out, or nil
+	busy  bool   // the last one held as many as a quiet one can
 }
 
 // newOffload switches the offload on; it is nil where the kernel has none.
@@ -50,11 +54,11 @@ func newOffload(c *net.UDPConn) *offload {
 // A batch is what one system call has read. A socket has one only while it has
 // packets to hand out.
 type batch struct {
-	headers [offloadBatch]messageHeader
-	vectors [offloadBatch]unix.Iovec
-	names   [offloadBatch]unix.RawSockaddrInet6
-	oobs    [offloadBatch][oobSize]byte
-	data    [offloadBatch][maxOffload]byte
+	headers []messageHeader
+	vectors []unix.Iovec
+	names   []unix.RawSockaddrInet6
+	oobs    [][oobSize]byte
+	data    [][maxOffload]byte
 
 	count, next int // datagrams, and the one whose packets are handed out
 	offset      int // in that, of its next packet
@@ -62,7 +66,25 @@ type batch struct {
 	from        *net.UDPAddr
 }
 
-var batches = sync.Pool{New: func() any { return newBatch() }}
+var (
+	busyBatches  = sync.Pool{New: func() any { return newBatch(busyBatch) }}
+	quietBatches = sync.Pool{New: func() any { return newBatch(quietBatch) }}
+)
+
+func takeBatch(busy bool) *batch {
+	if busy {
+		return busyBatches.Get().(*batch)
+	}
+	return quietBatches.Get().(*batch)
+}
+
+func (b *batch) giveBack() {
+	if len(b.headers) == busyBatch {
+		busyBatches.Put(b)
+	} else {
+		quietBatches.Put(b)
+	}
+}
 
 // A messageHeader is the system's struct mmsghdr.
 type messageHeader struct {
@@ -70,8 +92,14 @@ type messageHeader struct {
 	length uint32
 }
 
-func newBatch() *batch {
-	b := new(batch)
+func newBatch(size int) *batch {
+	b := &batch{
+		headers: make([]messageHeader, size),
+		vectors: make([]unix.Iovec, size),
+		names:   make([]unix.RawSockaddrInet6, size),
+		oobs:    make([][oobSize]byte, size),
+		data:    make([][maxOffload]byte, size),
+	}
 	for i := range b.headers {
 		b.vectors[i].Base = &b.data[i][0]
 		b.vectors[i].SetLen(maxOffload)
@@ -96,7 +124,7 @@ func (o *offload) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
 		n++
 	}
 	if o.batch.next == o.batch.count {
-		batches.Put(o.batch)
+		o.batch.giveBack()
 		o.batch = nil
 	}
 	return n, nil
@@ -106,13 +134,13 @@ func (o *offload) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
 func (o *offload) fill(flags int) error {
 	var failed error
 	err := o.raw.Read(func(fd uintptr) bool {
-		b := batches.Get().(*batch)
+		b := takeBatch(o.busy)
 		errno := b.read(fd, flags)
 		if errno == 0 {
-			o.batch = b
+			o.batch, o.busy = b, b.count >= quietBatch
 			return true
 		}
-		batches.Put(b)
+		b.giveBack()
 		if errno == unix.EAGAIN || errno == unix.EINTR {
 			return false
 		}
@@ -132,7 +160,7 @@ func (b *batch) read(fd uintptr, flags int) syscall.Errno {
 		h.SetControllen(oobSize)
 		h.Flags = 0
 	}
-	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.headers[0])), offloadBatch, uintptr(flags), 0, 0)
+	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.headers[0])), uintptr(len(b.headers)), uintptr(flags), 0, 0)
 	if errno != 0 {
 		return errno
 	}

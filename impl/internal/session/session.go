@@ -101,6 +101,8 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 		_ = conn.CloseWithError(uint64(api.SessionVersionNegotiationFailed), "no moq-lite version was negotiated")
 		return nil, fmt.Errorf("%w: the peer negotiated %q", api.ErrUnsupportedVersion, state.Protocol)
 	}
+	known := State(state)
+	known.TLS = nil // State asks for it, which is large
 	s := &Session{
 		conn:     conn,
 		version:  version,
@@ -109,7 +111,7 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 		peerDone: make(chan struct{}),
 		goneAway: make(chan struct{}),
 		mux:      opts.Mux,
-		state:    State(state),
+		state:    known,
 	}
 	s.egress.session = s
 	s.setConfig(opts.Config)
@@ -269,8 +271,9 @@ func (s *Session) err() error { return context.Cause(s.ctx) }
 // State implements [api.Session].
 func (s *Session) State() api.SessionState {
 	s.mu.Lock()
-	defer s.mu.Unlock()
 	state := s.state
+	s.mu.Unlock()
+	state.TLS = s.conn.State().TLS
 	if state.URL != nil {
 		u := *state.URL
 		state.URL = &u
