@@ -419,7 +419,6 @@ func featuresOfClient(t *testing.T, c client, s side) {
 		c.start(t, s, addr, "datagram").expect("datagram")
 		passed = append(passed, "datagram")
 	}
-	p.end()
 
 	pub := c.start(t, s, addr, "pub", "--broadcast", "theirs", "--groups", "1000", "--interval-ms", "50", "--eager")
 	r = subscribeTo(t, session, "theirs", nil)
@@ -437,10 +436,11 @@ func featuresOfClient(t *testing.T, c client, s side) {
 	passed = append(passed, "publish", "vanish")
 	if s.version != "moq-lite-03" {
 		waiting := c.start(t, s, addr, "goaway")
-		waiting.expect("connected")
+		waiting.expect("announced")
 		relay.signal(syscall.SIGTERM)
 		waiting.expect("goaway")
 		passed = append(passed, "goaway")
 	}
+	p.end()
 	tried.add(t, ourNode, c.name, s, passed...)
 }
