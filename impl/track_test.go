@@ -497,3 +497,56 @@ func TestRefusalFromDial(t *testing.T) {
 		})
 	}
 }
+
+// TestContextTellsOfTheEnd has sessions end while a track is written: whatever
+// fails for that, the writer's context has ended by then.
+func TestContextTellsOfTheEnd(t *testing.T) {
+	for _, scheme := range []string{"memory", "moqt", "https", "wss"} {
+		t.Run(scheme, func(t *testing.T) {
+			for range 100 {
+				synctest.Test(t, func(t *testing.T) { contextTells(t, scheme) })
+			}
+		})
+	}
+}
+
+func contextTells(t *testing.T, scheme string) {
+	mux, done := api.NewTrackMux(), make(chan struct{})
+	err := mux.PublishFunc(t.Context(), "room", func(w api.TrackWriter) {
+		defer close(done)
+		for {
+			g, err := w.OpenGroup(w.Context())
+			if err == nil {
+				err = g.WriteFrame(api.Frame{Payload: make([]byte, 2000)})
+			}
+			if err == nil {
+				err = g.Close()
+			}
+			if err != nil {
+				if w.Context().Err() == nil {
+					t.Errorf("%v, and the context goes on", err)
+				}
+				return
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var s api.Session
+	if scheme == "memory" {
+		server := moqtest.NewServer(mux)
+		defer server.Close()
+		s = dial(t, server, api.Lite06, nil)
+	} else {
+		over, end := overLink(t, &moqtest.Link{Rate: 1_000_000_000, Delay: time.Millisecond}, scheme, false, mux)
+		defer end()
+		s = over
+	}
+	r := subscribe(t, s, "room", nil)
+	if _, err := r.AcceptGroup(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	_ = s.Terminate(api.SessionNoError, "")
+	<-done
+}

@@ -64,7 +64,7 @@ func (g *groupWriter) open(ctx context.Context) error {
 	}
 	stream, err := g.flow.session.conn.OpenUniStream(ctx)
 	if err != nil {
-		return streamError(err)
+		return g.flow.session.heed(err)
 	}
 	g.mu.Lock()
 	g.stream, g.out.stream = stream, stream
@@ -115,7 +115,7 @@ func (g *groupWriter) takePending(most int) (buf []byte, counted int) {
 func (g *groupWriter) wrote(n int, err error) bool {
 	g.out.written += n
 	if err != nil {
-		g.fail(streamError(err))
+		g.fail(g.flow.session.heed(err))
 		return true
 	}
 	return g.out.written == len(g.out.taken)

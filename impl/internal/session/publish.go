@@ -153,14 +153,14 @@ func newPublication(s *Session, st *stream, id uint64, b *api.Publication, req a
 	}
 	p.open.setMaxAge(&req.Config, &info)
 	p.flow.init(s, wirePriority(req.Config.Priority), wirePriority(info.Priority))
-	p.ctx, p.cancel = context.WithCancelCause(context.Background())
-	stopSession := context.AfterFunc(s.ctx, func() { p.cancel(s.err()) })
-	stopBroadcast := func() bool { return true }
+	// A child of the session's, it has ended before any write fails for that:
+	// who finds an error looks here whether the subscriber is gone.
+	p.ctx, p.cancel = context.WithCancelCause(s.ctx)
 	if _, passesOn := b.Handler().(api.OriginHandler); !passesOn {
 		life := b.Context()
-		stopBroadcast = context.AfterFunc(life, func() { p.cancel(context.Cause(life)) })
+		stop := context.AfterFunc(life, func() { p.cancel(context.Cause(life)) })
+		context.AfterFunc(p.ctx, func() { stop() })
 	}
-	context.AfterFunc(p.ctx, func() { stopSession(); stopBroadcast() })
 	return p
 }
 

@@ -222,6 +222,15 @@ func (s *Session) leave(gone func()) {
 	gone()
 }
 
+// heed says what a write failed with, as streamError does. If that was the end of
+// the connection, it has the session end first, so that contexts tell.
+func (s *Session) heed(err error) error {
+	if lost, ok := errors.AsType[*transport.ConnError](err); ok {
+		s.end(sessionError(lost))
+	}
+	return streamError(err)
+}
+
 // fail ends the session because of what the peer did. It may be called from
 // the session's own goroutines.
 func (s *Session) fail(code api.SessionErrorCode, reason string) {
