@@ -106,11 +106,11 @@ func (a audience) bare(b *testing.B) sample {
 		if err != nil {
 			b.Fatal(err)
 		}
-		work.Go(func() { check(b, readStreams(ctx, quicConn(c), &read)) })
+		work.Go(func() { check(ctx, b, readStreams(ctx, quicConn(c), &read)) })
 		feed := make(chan []byte, 1)
 		feeds = append(feeds, feed)
 		server := <-accepted
-		work.Go(func() { check(b, writeFeed(ctx, server, feed)) })
+		work.Go(func() { check(ctx, b, writeFeed(ctx, server, feed)) })
 	}
 	work.Go(func() { a.feed(ctx, feeds) })
 	s := sampled(read.Load)
