@@ -70,7 +70,7 @@ func (s *Session) done() {
 func (s *Session) serve(st *stream) {
 	done := sync.OnceFunc(s.done)
 	defer done()
-	_ = st.SetReadDeadline(time.Now().Add(s.setupIn))
+	_ = st.SetReadDeadline(s.in(s.setupIn))
 	t, err := s.version.ReadVarint(st.in)
 	if err != nil {
 		st.refuse(api.StreamControlTimeout)
@@ -198,12 +198,12 @@ func (s *Session) acceptUniStreams() {
 			return
 		}
 		g := newGroupReader(s, raw) // as a rule
-		if g.in.peek(eager) && g.in.hasHeader(s.version) {
+		if g.in.peek(s.in(eager)) && g.in.hasHeader(s.version) {
 			s.takeUniStream(g)
 			continue
 		}
 		s.spawn(func() {
-			if g.in.whole() || len(g.in.buffered()) > 0 || g.in.peek(s.setupIn) {
+			if g.in.whole() || len(g.in.buffered()) > 0 || g.in.peek(s.in(s.setupIn)) {
 				s.takeUniStream(g)
 			} else {
 				raw.CancelRead(uint64(api.StreamControlTimeout))
@@ -237,7 +237,7 @@ func (s *Session) takeUniStream(g *groupReader) {
 	in := &g.in
 	bounded := !in.hasHeader(s.version)
 	if bounded {
-		_ = in.stream.SetReadDeadline(time.Now().Add(s.setupIn))
+		_ = in.stream.SetReadDeadline(s.in(s.setupIn))
 	}
 	t, err := s.version.ReadVarint(in)
 	switch {

@@ -47,15 +47,15 @@ type egress struct {
 
 	mu        sync.Mutex
 	stopped   bool
-	groups    *groupWriter // not yet finished, a list
-	count     int          // of these
-	ready     ranking      // something to send
-	serving   bool         // by a goroutine that does not wait
-	servedAt  time.Time    // when one last ended
-	writing   []*slot      // in order of rank
-	held      int          // of these, those that hold a slot
-	preempted int          // and those whose slot a better one took
-	lend      *time.Timer  // runs lendSlots; made at first
+	groups    *groupWriter  // not yet finished, a list
+	count     int           // of these
+	ready     ranking       // something to send
+	serving   bool          // by a goroutine that does not wait
+	servedAt  time.Duration // when one last ended, or began to write one frame
+	writing   []*slot       // in order of rank
+	held      int           // of these, those that hold a slot
+	preempted int           // and those whose slot a better one took
+	lend      *time.Timer   // runs lendSlots; made at first
 }
 
 // A slot is a write under way.
@@ -212,7 +212,8 @@ func (e *egress) submit(g *groupWriter, what submission) {
 		e.mu.Unlock()
 		return
 	}
-	if !e.mayWrite(what) {
+	now, may := e.mayWrite(what)
+	if !may {
 		e.ready.push(g)
 		e.dispatch()
 		e.mu.Unlock()
@@ -231,7 +232,7 @@ func (e *egress) submit(g *groupWriter, what submission) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.serving, e.servedAt = false, time.Now()
+	e.serving, e.servedAt = false, now
 	switch {
 	case e.stopped || !g.active:
 	case !done:
@@ -256,18 +257,15 @@ const (
 // which saves a goroutine. Who brings much has it gathered meanwhile by another
 // one; so has who begins a group after a while, since its end often comes with
 // its first frame. The lock is held.
-func (e *egress) mayWrite(what submission) bool {
+func (e *egress) mayWrite(what submission) (now time.Duration, may bool) {
 	if e.serving || len(e.writing) > 0 || !e.ready.empty() {
-		return false
+		return 0, false
 	}
-	switch what {
-	case endAlone:
-		return true
-	case firstFrames:
-		return time.Since(e.servedAt) < directAfter
-	default:
-		return time.Since(e.servedAt) > directAfter
+	if what == endAlone {
+		return e.servedAt, true
 	}
+	now = e.session.clock()
+	return now, (what == firstFrames) == (now-e.servedAt < directAfter)
 }
 
 // dispatch has what is queued served, if nobody does and there is a slot. The
@@ -353,7 +351,7 @@ func (e *egress) pass(g *groupWriter, more, closed bool) (next *groupWriter, wai
 	if next = e.take(); next != nil {
 		e.serving = true
 	} else {
-		e.servedAt = time.Now()
+		e.servedAt = e.session.clock()
 	}
 	e.arm()
 	return next, waited

@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
@@ -160,7 +159,7 @@ func (a *fetched) groupDone(_ *groupWriter, end ending) {
 	if end.reset {
 		a.stream.CancelRead(0)
 	}
-	_ = a.stream.SetReadDeadline(time.Now().Add(a.session.setupIn))
+	_ = a.stream.SetReadDeadline(a.session.in(a.session.setupIn))
 }
 
 var (

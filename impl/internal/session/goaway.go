@@ -3,7 +3,6 @@ package session
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
@@ -62,7 +61,7 @@ func (s *Session) serveGoAway(st *stream) {
 		s.violation(errors.New("a second GOAWAY"))
 		return
 	}
-	_ = st.SetReadDeadline(time.Now().Add(s.setupIn))
+	_ = st.SetReadDeadline(s.in(s.setupIn))
 	st.ended()
 	_ = st.Close()
 }

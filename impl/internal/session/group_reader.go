@@ -32,9 +32,9 @@ type groupReader struct {
 	newer    *groupReader // in a list of all that are not finished
 	older    *groupReader
 	weight   uint64
-	parked   bool      // nobody waits for it,
-	parkedAt time.Time // since then
-	handed   bool      // to the application
+	parked   bool          // nobody waits for it,
+	parkedAt time.Duration // since then
+	handed   bool          // to the application
 	finished bool
 }
 

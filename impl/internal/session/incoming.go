@@ -44,11 +44,11 @@ type incoming struct {
 
 var scratchPool = sync.Pool{New: func() any { return new([readAhead]byte) }}
 
-// peek reads what arrives first within a time, and tells whether anything did.
-func (in *incoming) peek(within time.Duration) bool {
+// peek reads what arrives first until a time, and tells whether anything did.
+func (in *incoming) peek(until time.Time) bool {
 	scratch := scratchPool.Get().(*[readAhead]byte)
 	defer scratchPool.Put(scratch)
-	_ = in.stream.SetReadDeadline(time.Now().Add(within))
+	_ = in.stream.SetReadDeadline(until)
 	n, err := in.stream.Read(scratch[:])
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		in.err = err

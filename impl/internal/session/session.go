@@ -66,6 +66,7 @@ type Session struct {
 	peerDone chan struct{} // closed once the peer's SETUP is in
 	goneAway chan struct{}
 
+	began    time.Time
 	requests chan struct{} // a slot for each of the peer's streams being served
 
 	mu        sync.Mutex
@@ -110,6 +111,7 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 		ready:    make(chan struct{}),
 		peerDone: make(chan struct{}),
 		goneAway: make(chan struct{}),
+		began:    time.Now(),
 		mux:      opts.Mux,
 		state:    known,
 	}
@@ -131,6 +133,13 @@ func State(s transport.State) api.SessionState {
 		Remote:    s.Remote,
 	}
 }
+
+// clock is the time since the session began. It costs half of what time.Now does,
+// of which there would be several for each group.
+func (s *Session) clock() time.Duration { return time.Since(s.began) }
+
+// in is the deadline of what may take so long from now on.
+func (s *Session) in(d time.Duration) time.Time { return s.began.Add(s.clock() + d) }
 
 // setConfig takes the user's settings, or the documented defaults.
 func (s *Session) setConfig(c *api.Config) {

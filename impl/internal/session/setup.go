@@ -74,7 +74,7 @@ func (s *Session) takeSetup(in *incoming) {
 		return
 	}
 	var m message.Setup
-	_ = in.stream.SetReadDeadline(time.Now().Add(s.setupIn))
+	_ = in.stream.SetReadDeadline(s.in(s.setupIn))
 	body, err := message.ReadBody(in, s.version, message.MaxBody, nil)
 	if err == nil {
 		err = m.Parse(s.version, body)

@@ -674,7 +674,7 @@ func (sub *subscription) Close() error {
 	sub.writing.Lock()
 	defer sub.writing.Unlock()
 	_ = sub.stream.Close()
-	_ = sub.stream.SetReadDeadline(time.Now().Add(sub.session.setupIn))
+	_ = sub.stream.SetReadDeadline(sub.session.in(sub.session.setupIn))
 	return nil
 }
 

@@ -84,7 +84,7 @@ func (u *unread) park(g *groupReader) {
 	if g.parked || g.finished {
 		return
 	}
-	g.parked, g.parkedAt = true, time.Now()
+	g.parked, g.parkedAt = true, g.session.clock()
 	u.held += g.weight
 	*g.of.holds() += g.weight
 }
@@ -112,7 +112,7 @@ func (u *unread) victim() (g *groupReader, wait time.Duration) {
 		if !other.parked {
 			continue
 		}
-		if left := unreadGrace - time.Since(other.parkedAt); left > 0 {
+		if left := unreadGrace - (other.session.clock() - other.parkedAt); left > 0 {
 			wait = min(wait, left)
 		} else if g == nil || other.goesBefore(g) {
 			g = other
