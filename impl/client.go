@@ -36,7 +36,9 @@ type Client struct {
 	TLSConfig *tls.Config
 
 	// QUICConfig is for QUIC and WebTransport; nil: defaults tuned for live
-	// media. A DialWebTransportFunc brings its own.
+	// media. A DialWebTransportFunc brings its own. With Allow0RTT, and a
+	// ClientSessionCache in TLSConfig, native QUIC sends early data to servers
+	// met before (see the package's documentation).
 	QUICConfig *quic.Config
 
 	// Config sets up sessions; nil: the defaults.

@@ -43,7 +43,8 @@ type Server struct {
 	// localhost.
 	TLSConfig *tls.Config
 
-	// QUICConfig; nil: defaults tuned for live media.
+	// QUICConfig; nil: defaults tuned for live media. With Allow0RTT, early data
+	// is taken over native QUIC (see the package's documentation).
 	QUICConfig *quic.Config
 
 	// Config sets up sessions; nil: the defaults.

@@ -22,11 +22,12 @@ type dial struct {
 	tls       *tls.Config
 	conf      *quic.Config
 	probes    bool // whether probes make sense
+	early     bool // whether data may go before the handshake
 }
 
 // attempt dials one address. Beside a handshake that takes long it probes the
 // address: quic-go's socket is not told that nothing listens there.
-func (d *dial) attempt(ctx context.Context, addr *net.UDPAddr) (*quic.Conn, error) {
+func (d *dial) attempt(ctx context.Context, addr *net.UDPAddr) (*dialled, error) {
 	if d.probes {
 		if err := routed(addr); err != nil {
 			return nil, dialError(transport.PhaseConnect, err)
@@ -35,7 +36,7 @@ func (d *dial) attempt(ctx context.Context, addr *net.UDPAddr) (*quic.Conn, erro
 	dialCtx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	p := d.probe(dialCtx, addr, probeDelay, stop)
-	c, err := d.transport.Dial(dialCtx, addr, d.tls, d.conf)
+	c, err := d.dial(dialCtx, addr)
 	if err == nil {
 		stop(nil)
 		<-p.done
@@ -50,6 +51,35 @@ func (d *dial) attempt(ctx context.Context, addr *net.UDPAddr) (*quic.Conn, erro
 	}
 	<-p.done
 	return nil, d.explain(ctx, addr, err, p.verdict)
+}
+
+// A dialled is a connection that was made.
+type dialled struct {
+	*quic.Conn
+	early string // the protocol that it speaks before its handshake is complete; "" when it is
+}
+
+// dial returns when the handshake is complete, or need not be.
+func (d *dial) dial(ctx context.Context, addr *net.UDPAddr) (*dialled, error) {
+	if !d.early {
+		c, err := d.transport.Dial(ctx, addr, d.tls, d.conf)
+		if err != nil {
+			return nil, err
+		}
+		return &dialled{Conn: c}, nil
+	}
+	conf, resumption := resume(d.tls, addr)
+	c, err := d.transport.DialEarly(ctx, addr, conf, d.conf)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-c.HandshakeComplete():
+		_, _ = c.NextConnection(ctx) // even if early data, of which there was none, was refused
+		return &dialled{Conn: c}, nil
+	default:
+		return &dialled{Conn: c, early: resumption.resumed}, nil
+	}
 }
 
 // A probing is a probe that waits, runs, or is over.

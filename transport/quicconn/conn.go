@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"sync"
+	"sync/atomic"
 
 	"github.com/quic-go/quic-go"
 
@@ -21,6 +22,8 @@ const maxCode = 1<<62 - 1
 type conn struct {
 	quic  *quic.Conn
 	state transport.State // but for TLS
+
+	flight atomic.Pointer[flight] // while the handshake is not complete
 
 	mu     sync.Mutex
 	over   *transport.ConnError // how it ended
@@ -100,6 +103,15 @@ func (c *conn) callError(ctx context.Context, what string, err error) error {
 
 // OpenStream implements [transport.Conn].
 func (c *conn) OpenStream(ctx context.Context) (transport.Stream, error) {
+	if f := c.flight.Load(); f != nil {
+		s, err := f.open(ctx, c.openBoth)
+		if err == nil {
+			return quicstream.NewStream(c, s, nil), nil
+		}
+		if !c.again(ctx, err) {
+			return nil, c.callError(ctx, "open stream", err)
+		}
+	}
 	s, err := c.quic.OpenStreamSync(ctx)
 	if err != nil {
 		return nil, c.callError(ctx, "open stream", err)
@@ -110,6 +122,9 @@ func (c *conn) OpenStream(ctx context.Context) (transport.Stream, error) {
 // AcceptStream implements [transport.Conn].
 func (c *conn) AcceptStream(ctx context.Context) (transport.Stream, error) {
 	s, err := c.quic.AcceptStream(ctx)
+	if c.again(ctx, err) {
+		s, err = c.quic.AcceptStream(ctx)
+	}
 	if err != nil {
 		return nil, c.callError(ctx, "accept stream", err)
 	}
@@ -118,6 +133,15 @@ func (c *conn) AcceptStream(ctx context.Context) (transport.Stream, error) {
 
 // OpenUniStream implements [transport.Conn].
 func (c *conn) OpenUniStream(ctx context.Context) (transport.SendStream, error) {
+	if f := c.flight.Load(); f != nil {
+		s, err := f.open(ctx, c.openUni)
+		if err == nil {
+			return quicstream.NewSend(c, s, nil), nil
+		}
+		if !c.again(ctx, err) {
+			return nil, c.callError(ctx, "open stream", err)
+		}
+	}
 	s, err := c.quic.OpenUniStreamSync(ctx)
 	if err != nil {
 		return nil, c.callError(ctx, "open stream", err)
@@ -128,6 +152,9 @@ func (c *conn) OpenUniStream(ctx context.Context) (transport.SendStream, error) 
 // AcceptUniStream implements [transport.Conn].
 func (c *conn) AcceptUniStream(ctx context.Context) (transport.ReceiveStream, error) {
 	s, err := c.quic.AcceptUniStream(ctx)
+	if c.again(ctx, err) {
+		s, err = c.quic.AcceptUniStream(ctx)
+	}
 	if err != nil {
 		return nil, c.callError(ctx, "accept stream", err)
 	}

@@ -37,7 +37,8 @@ type Dialer struct {
 	TLSConfig *tls.Config
 
 	// QUICConfig is cloned, and datagrams are switched on; nil:
-	// [DefaultConfig], with which to begin one's own.
+	// [DefaultConfig], with which to begin one's own. With Allow0RTT, and a
+	// ClientSessionCache in TLSConfig, early data goes to servers met before.
 	QUICConfig *quic.Config
 
 	// DialAddr replaces the Endpoint; nil: the Endpoint is dialled with.
@@ -70,11 +71,14 @@ func (d *Dialer) dial(ctx context.Context, rawURL string, protocols []string) (t
 	if d.DialAddr != nil {
 		return d.dialWith(ctx, u, addr, protocols)
 	}
-	q, err := d.endpoint().Dial(ctx, addr, protocols, d.TLSConfig, d.QUICConfig)
+	q, err := d.endpoint().dial(ctx, addr, protocols, d.TLSConfig, d.QUICConfig, true)
 	if err != nil {
 		return nil, err
 	}
-	c := wrap(q, u)
+	c := wrap(q.Conn, u)
+	if q.early != "" {
+		c.takeOff(q.early)
+	}
 	if err := checkProtocol(c, protocols); err != nil {
 		return nil, err
 	}

@@ -6,6 +6,13 @@
 // [Listener] accepts them on one UDP port, and hands those that speak HTTP/3 to
 // whoever serves that. [Wrap] adapts a connection that was made otherwise.
 //
+// A client and a server that both allow early data (0-RTT) need no handshake
+// before it when they have met: a dial to the same name at the same address then
+// returns at once, and [transport.State]'s TLS tells whether the handshake is
+// complete. What a server does not take early is sent once more, unseen by
+// whoever uses the connection; but it ends if the server has come to prefer
+// another version. Early data can be replayed by others.
+//
 // Stream codes travel mapped into HTTP/3's range, as other moq-lite
 // implementations expect; unmapped ones are understood as well. Session codes
 // travel as they are.

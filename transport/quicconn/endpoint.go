@@ -64,6 +64,16 @@ func (l *local) close() error {
 // Errors are of type [*transport.DialError], without a Transport. When ctx
 // ends, nothing of the attempt is left behind.
 func (e *Endpoint) Dial(ctx context.Context, addr string, protocols []string, tlsConf *tls.Config, conf *quic.Config) (*quic.Conn, error) {
+	c, err := e.dial(ctx, addr, protocols, tlsConf, conf, false)
+	if err != nil {
+		return nil, err
+	}
+	return c.Conn, nil
+}
+
+// dial is Dial, which need not wait for the handshake if the server is known and
+// early data may go.
+func (e *Endpoint) dial(ctx context.Context, addr string, protocols []string, tlsConf *tls.Config, conf *quic.Config, early bool) (*dialled, error) {
 	if ctx.Err() != nil {
 		return nil, dialError(transport.PhaseConnect, context.Cause(ctx))
 	}
@@ -80,9 +90,10 @@ func (e *Endpoint) Dial(ctx context.Context, addr string, protocols []string, tl
 		tls:       configureTLS(tlsConf, host, protocols),
 		conf:      configure(conf),
 		probes:    e.Socket == nil,
+		early:     early && allows0RTT(tlsConf, conf),
 	})
 	if c != nil && e.Socket == nil {
-		l.mover.follow(c)
+		l.mover.follow(c.Conn)
 	}
 	if l.own {
 		e.closeWith(l, c)
@@ -90,7 +101,7 @@ func (e *Endpoint) Dial(ctx context.Context, addr string, protocols []string, tl
 	return c, err
 }
 
-func (l *local) dial(ctx context.Context, host string, port uint16, d *dial) (*quic.Conn, error) {
+func (l *local) dial(ctx context.Context, host string, port uint16, d *dial) (*dialled, error) {
 	addrs, err := resolve(ctx, host, port)
 	if err != nil {
 		return nil, dialError(transport.PhaseResolve, err)
@@ -129,7 +140,7 @@ func (e *Endpoint) open(own bool) (*local, error) {
 }
 
 // closeWith closes a socket when its one connection has ended; nil has.
-func (e *Endpoint) closeWith(l *local, c *quic.Conn) {
+func (e *Endpoint) closeWith(l *local, c *dialled) {
 	end := func() {
 		e.mu.Lock()
 		_, open := e.own[l]

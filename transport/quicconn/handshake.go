@@ -99,6 +99,29 @@ func (l *Listener) run() {
 	}
 }
 
+// earlyAfter is when it is known of any connection whether it has early data.
+const earlyAfter = time.Millisecond
+
+// greet hands a connection to whom it is for: when its handshake is complete,
+// or at once if the client sends before that.
+func (l *Listener) greet(q *quic.Conn) {
+	if l.allowsEarly {
+		select {
+		case <-q.HandshakeComplete():
+		case <-q.Context().Done():
+		case <-time.After(earlyAfter):
+		}
+		if s := q.ConnectionState(); s.Used0RTT && s.TLS.NegotiatedProtocol != protocolH3 {
+			l.handOut(q)
+			go l.confirm(q, nil) // accepted, it outlives Close
+			return
+		}
+	}
+	if l.confirm(q, l.closing) {
+		l.handOut(q)
+	}
+}
+
 // begin counts a handshake that Close waits for; false after Close.
 func (l *Listener) begin() bool {
 	l.mu.Lock()
@@ -110,22 +133,28 @@ func (l *Listener) begin() bool {
 	return true
 }
 
-// greet waits for a handshake and hands the connection to whom it is for.
-func (l *Listener) greet(q *quic.Conn) {
+// confirm waits for the end of a handshake, but not for long. When that fails,
+// or closing is closed meanwhile, it ends the connection and reports false.
+func (l *Listener) confirm(q *quic.Conn, closing <-chan struct{}) bool {
 	timer := time.NewTimer(l.options.HandshakeTimeout)
 	defer timer.Stop()
 	select {
 	case <-q.HandshakeComplete():
 	case <-q.Context().Done():
-		return
+		return false
 	case <-timer.C:
 		_ = q.CloseWithError(0, "handshake timeout")
-		return
-	case <-l.closing:
+		return false
+	case <-closing:
 		_ = q.CloseWithError(0, "")
-		return
+		return false
 	}
 	ticketOf(q).shake()
+	return true
+}
+
+// handOut hands a connection to whom it is for.
+func (l *Listener) handOut(q *quic.Conn) {
 	switch {
 	case l.isClosing():
 		_ = q.CloseWithError(0, "")

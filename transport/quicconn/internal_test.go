@@ -31,10 +31,10 @@ type attempts map[string]struct {
 	err   error
 }
 
-func (a attempts) run(started map[string]time.Duration) func(context.Context, *net.UDPAddr) (*quic.Conn, error) {
+func (a attempts) run(started map[string]time.Duration) func(context.Context, *net.UDPAddr) (*dialled, error) {
 	begin := time.Now()
 	var mu sync.Mutex
-	return func(ctx context.Context, addr *net.UDPAddr) (*quic.Conn, error) {
+	return func(ctx context.Context, addr *net.UDPAddr) (*dialled, error) {
 		host := addr.IP.String()
 		mu.Lock()
 		started[host] = time.Since(begin)

@@ -73,6 +73,8 @@ type Listener struct {
 	quic    *quic.Transport
 	early   *quic.EarlyListener
 
+	allowsEarly bool // data before the handshake is complete
+
 	accepted chan *conn
 	closing  chan struct{} // closed by Close
 	done     chan struct{} // closed when run has ended
@@ -123,6 +125,7 @@ func Listen(addr string, tlsConf *tls.Config, conf *quic.Config, o ListenOptions
 	l.quic = &quic.Transport{Conn: l.socket, ConnContext: l.count, VerifySourceAddress: l.verify}
 	conf = configure(conf)
 	conf.EnableStreamResetPartialDelivery = true // HTTP/3's server insists
+	l.allowsEarly = conf.Allow0RTT
 	var err error
 	if l.early, err = l.quic.ListenEarly(serverTLS(tlsConf, protocols), conf); err != nil {
 		_ = closeTransport(l.quic, l.socket)

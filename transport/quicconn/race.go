@@ -4,8 +4,6 @@ import (
 	"context"
 	"net"
 	"time"
-
-	"github.com/quic-go/quic-go"
 )
 
 // headStart is how long an address has for itself before the next is tried as
@@ -14,7 +12,7 @@ const headStart = 250 * time.Millisecond
 
 // An outcome is that of an attempt at one address.
 type outcome struct {
-	conn *quic.Conn
+	conn *dialled
 	err  error
 }
 
@@ -22,7 +20,7 @@ type outcome struct {
 // before has failed, or has had its head start. The first connection wins; race
 // returns when all other attempts are over and what they made is closed. If all
 // fail, the error is that of the one that came furthest.
-func race(ctx context.Context, addrs []*net.UDPAddr, attempt func(context.Context, *net.UDPAddr) (*quic.Conn, error)) (*quic.Conn, error) {
+func race(ctx context.Context, addrs []*net.UDPAddr, attempt func(context.Context, *net.UDPAddr) (*dialled, error)) (*dialled, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	outcomes := make(chan outcome, len(addrs))
 	next, running := 0, 0

@@ -60,11 +60,16 @@ type Reader interface {
 	SetReceiveFinalSizeCallback(func(int64))
 }
 
+// A ReadWriter is a stream of quic-go.
+type ReadWriter interface {
+	Writer
+	Reader
+}
+
 var (
-	_ Writer = (*quic.SendStream)(nil)
-	_ Writer = (*quic.Stream)(nil)
-	_ Reader = (*quic.ReceiveStream)(nil)
-	_ Reader = (*quic.Stream)(nil)
+	_ Writer     = (*quic.SendStream)(nil)
+	_ Reader     = (*quic.ReceiveStream)(nil)
+	_ ReadWriter = (*quic.Stream)(nil)
 )
 
 // translate turns a library's error into transport's.
@@ -88,7 +93,7 @@ type Stream struct {
 
 // NewStream adapts s. The peer reads prefix, which may be nil, before anything
 // else.
-func NewStream(o Owner, s *quic.Stream, prefix []byte) *Stream {
+func NewStream(o Owner, s ReadWriter, prefix []byte) *Stream {
 	stream := new(Stream)
 	stream.Send.init(o, s, prefix)
 	stream.Receive.init(o, s)
