@@ -58,6 +58,10 @@ type Announcement struct {
 	// Warm and Cold are the route's costs (moq-lite-06): while it carries the
 	// broadcast already, and when it must be set up.
 	Warm, Cold uint64
+
+	// Publication is what is announced, where a [TrackMux] tells of it; nil
+	// where a peer does, and of what has ended.
+	Publication *Publication
 }
 
 // An AnnouncementReader follows the announced broadcasts below a prefix. What

@@ -144,7 +144,14 @@ func (r *announcementReader) takeChange() Announcement {
 
 // tell is what is announced, as it is now.
 func (life *announced) tell(status AnnouncementStatus) Announcement {
-	return Announcement{Path: life.path, Status: status, Hops: life.route.hops, Warm: life.route.warm, Cold: life.route.cold}
+	return Announcement{
+		Path:        life.path,
+		Status:      status,
+		Hops:        life.route.hops,
+		Warm:        life.route.warm,
+		Cold:        life.route.cold,
+		Publication: life.publication,
+	}
 }
 
 // Close implements [AnnouncementReader].

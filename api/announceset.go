@@ -30,11 +30,12 @@ type AnnouncementSet struct {
 // announced is one life of a path in the set: a new one is a restart. The
 // set's lock guards it.
 type announced struct {
-	path       BroadcastPath
-	route      *route
-	born       uint64 // the step at which it came
-	over       bool
-	prev, next *announced
+	path        BroadcastPath
+	route       *route
+	publication *Publication
+	born        uint64 // the step at which it came
+	over        bool
+	prev, next  *announced
 }
 
 // A route is how broadcasts are come by. Most of a peer's have the same one,
@@ -101,6 +102,17 @@ func (s *AnnouncementSet) Remove(path BroadcastPath) bool {
 	}
 	s.drop(life)
 	return true
+}
+
+// publication returns what is published at path, which is clean; nil where
+// nothing is.
+func (s *AnnouncementSet) publication(path BroadcastPath) *Publication {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if life := s.current[path]; life != nil {
+		return life.publication
+	}
+	return nil
 }
 
 // Clear takes all broadcasts out.
@@ -173,7 +185,13 @@ func (s *AnnouncementSet) Reader(prefix string) AnnouncementReader {
 // add begins a life of a.Path, which has none.
 func (s *AnnouncementSet) add(a Announcement) {
 	s.steps++
-	life := &announced{path: a.Path, route: s.share(a), born: s.steps, prev: s.last}
+	life := &announced{
+		path:        a.Path,
+		route:       s.share(a),
+		publication: a.Publication,
+		born:        s.steps,
+		prev:        s.last,
+	}
 	if s.last == nil {
 		s.first = life
 	} else {

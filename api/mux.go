@@ -26,10 +26,9 @@ func PublishFunc(ctx context.Context, path BroadcastPath, f func(w TrackWriter))
 // number of sessions; all methods may be called concurrently. The zero value
 // is an empty mux, ready to use.
 type TrackMux struct {
-	mu        sync.Mutex
-	published map[BroadcastPath]*Publication
-	lives     map[<-chan struct{}][]*Publication // by the end of their contexts
-	set       AnnouncementSet
+	mu    sync.Mutex                         // of the order of changes
+	lives map[<-chan struct{}][]*Publication // by the end of their contexts
+	set   AnnouncementSet                    // what is published
 }
 
 // NewTrackMux returns an empty mux.
@@ -67,33 +66,32 @@ func (m *TrackMux) Announce(ctx context.Context, a Announcement, h TrackHandler)
 		return fmt.Errorf("publish %q: %w", string(a.Path), context.Cause(ctx))
 	}
 	done := ctx.Done()
-	first, err := m.add(&Publication{ctx: ctx, path: a.Path, handler: h}, a, done)
+	a.Publication = &Publication{ctx: ctx, path: a.Path, handler: h}
+	first, err := m.add(a, done)
 	if err == nil && first {
 		context.AfterFunc(ctx, func() { m.removeAll(done) })
 	}
 	return err
 }
 
-// add publishes p until done is closed, and tells whether it is the first of
+// add publishes a until done is closed, and tells whether it is the first of
 // those that end so: however many have one context, one goroutine ends them.
-func (m *TrackMux) add(p *Publication, a Announcement, done <-chan struct{}) (first bool, err error) {
+func (m *TrackMux) add(a Announcement, done <-chan struct{}) (first bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	// A publication whose context is done is over, though its removal may
 	// still be on its way.
-	if old := m.published[p.path]; old != nil && old.ctx.Err() == nil {
-		return false, fmt.Errorf("publish %q: %w", string(p.path), ErrDuplicatePath)
+	if old := m.set.publication(a.Path); old != nil && old.ctx.Err() == nil {
+		return false, fmt.Errorf("publish %q: %w", string(a.Path), ErrDuplicatePath)
 	}
-	if m.published == nil {
-		m.published = make(map[BroadcastPath]*Publication)
-		m.lives = make(map[<-chan struct{}][]*Publication)
-	}
-	m.published[p.path] = p
 	m.set.Put(a)
 	if done == nil {
 		return false, nil
 	}
-	m.lives[done] = append(m.lives[done], p)
+	if m.lives == nil {
+		m.lives = make(map[<-chan struct{}][]*Publication)
+	}
+	m.lives[done] = append(m.lives[done], a.Publication)
 	return len(m.lives[done]) == 1, nil
 }
 
@@ -102,8 +100,7 @@ func (m *TrackMux) removeAll(done <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for _, p := range m.lives[done] {
-		if m.published[p.path] == p {
-			delete(m.published, p.path)
+		if m.set.publication(p.path) == p {
 			m.set.Remove(p.path)
 		}
 	}
@@ -121,9 +118,7 @@ func (m *TrackMux) Update(a Announcement) error {
 // Lookup returns what is published at path, or [ErrNotFound].
 func (m *TrackMux) Lookup(path BroadcastPath) (*Publication, error) {
 	path = path.Clean()
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	p := m.published[path]
+	p := m.set.publication(path)
 	if p == nil || p.ctx.Err() != nil {
 		return nil, fmt.Errorf("broadcast %q: %w", string(path), ErrNotFound)
 	}

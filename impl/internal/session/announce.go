@@ -200,11 +200,19 @@ func (t *teller) gather(ctx, now context.Context, reader api.AnnouncementReader)
 
 // tell appends what the peer must hear of a change.
 func (t *teller) tell(a api.Announcement) {
-	if a.Status == api.AnnouncementsComplete {
+	var wanted bool
+	switch a.Status {
+	case api.AnnouncementsComplete:
 		return
+	case api.AnnouncementActive:
+		if t.allowed(a) {
+			t.start(a)
+		}
+		return
+	case api.AnnouncementUpdated:
+		wanted = t.allowed(a)
 	}
 	id, told := t.told[a.Path]
-	wanted := a.Status != api.AnnouncementEnded && t.allowed(a)
 	switch {
 	case told && !wanted:
 		t.end(a.Path, id)
@@ -227,11 +235,10 @@ func (t *teller) allowed(a api.Announcement) bool {
 	if !extends(a.Hops, own) || len(a.Path) > longestPath {
 		return false
 	}
-	p, err := t.mux.Lookup(a.Path)
-	if err != nil {
+	if a.Publication.Context().Err() != nil {
 		return false
 	}
-	h, ok := p.Handler().(api.OriginHandler)
+	h, ok := a.Publication.Handler().(api.OriginHandler)
 	return !ok || h.Origin() != api.Session(t.session)
 }
 
