@@ -219,6 +219,11 @@ func (e *egress) submit(g *groupWriter, what submission) {
 		e.mu.Unlock()
 		return
 	}
+	if what == endAlone {
+		e.mu.Unlock()
+		g.endAlone()
+		return
+	}
 	e.serving = true
 	if g.urgency == 0 {
 		g.setUrgency(usualUrgency)
@@ -262,7 +267,7 @@ func (e *egress) mayWrite(what submission) (now time.Duration, may bool) {
 		return 0, false
 	}
 	if what == endAlone {
-		return e.servedAt, true
+		return 0, true
 	}
 	now = e.session.clock()
 	return now, (what == firstFrames) == (now-e.servedAt < directAfter)

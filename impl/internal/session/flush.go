@@ -16,15 +16,16 @@ type delivery struct {
 	taken   []byte               // from the group,
 	written int                  // of it, to the stream
 	counted int                  // of it, in the backlog
+	waits   bool                 // the stream would have to be waited for
 }
 
 // tryFlush writes what is pending, up to most bytes, as far as the transport
 // takes it at once. It reports false when that is not all: flush has to follow.
 // settle ends the write either way.
 func (g *groupWriter) tryFlush(most int) bool {
-	g.out = delivery{most: most}
-	if err := g.open((*momentOf)(g)); err != nil {
-		if g.waits {
+	g.out = delivery{most: most, stream: g.stream}
+	if err := g.open((*momentOf)(&g.out)); err != nil {
+		if g.out.waits {
 			return false
 		}
 		g.fail(err)
@@ -55,10 +56,6 @@ func (g *groupWriter) flush() {
 // open sees to the group's stream. It opens it at first, for which the peer's
 // limit may have to be waited for.
 func (g *groupWriter) open(ctx context.Context) error {
-	g.mu.Lock()
-	g.waits = false
-	g.out.stream = g.stream
-	g.mu.Unlock()
 	if g.out.stream != nil {
 		return nil
 	}
@@ -158,6 +155,12 @@ func (g *groupWriter) end(waited bool) {
 	g.finish(ending{err: api.ErrClosed})
 }
 
+// endAlone ends the stream in order, where all else has been written.
+func (g *groupWriter) endAlone() {
+	g.out.stream = g.stream
+	g.end(false)
+}
+
 // lifeOf is the life of a group, for calls that mostly do not wait: it is made
 // a context when it is waited for.
 type lifeOf groupWriter
@@ -180,27 +183,21 @@ func (l *lifeOf) Err() error {
 	return nil
 }
 
-// momentOf is the life of a group for calls that must not wait: it ends when
+// momentOf is the life of a delivery for calls that must not wait: it ends when
 // it is waited for.
-type momentOf groupWriter
+type momentOf delivery
 
 func (m *momentOf) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
 
 func (m *momentOf) Value(any) any { return nil }
 
 func (m *momentOf) Done() <-chan struct{} {
-	g := (*groupWriter)(m)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	g.waits = true
+	m.waits = true
 	return past
 }
 
 func (m *momentOf) Err() error {
-	g := (*groupWriter)(m)
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.waits || g.err != nil {
+	if m.waits {
 		return context.Canceled
 	}
 	return nil

@@ -47,13 +47,12 @@ type groupWriter struct {
 	next     uint64 // the first timestamp of which this is
 
 	mu        sync.Mutex
-	stream    transport.SendStream // opened at the first flush
+	stream    transport.SendStream // opened at the first flush, by who flushes
 	room      sync.Cond            // pending was taken, or the group is over
 	pending   []byte
 	spare     []byte // the buffer that is not pending, between flushes
 	counted   int    // of pending, in the track's backlog
 	queued    bool   // with egress: pending will be taken
-	waits     bool   // the stream would have to be waited for
 	urgency   int8   // of the stream; written with the lock of the egress too
 	closed    bool   // no more frames
 	err       error  // the group is over, and why
@@ -226,9 +225,10 @@ func (g *groupWriter) write(p []byte) (written int, err error) {
 	}
 }
 
-// submitAndUnlock has what is pending go out. The lock is held, and released.
+// submitAndUnlock has what is pending go out, or the end. The lock is held, and
+// released.
 func (g *groupWriter) submitAndUnlock() {
-	submit, what := !g.queued && g.err == nil && !g.silent, moreFrames
+	submit, what := !g.queued && g.err == nil && (len(g.pending) > 0 || g.closed), moreFrames
 	switch {
 	case g.stream == nil:
 		what = firstFrames
