@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
-	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
 // TestFlatOut has a publisher that writes as fast as it can, and a reader that
@@ -57,16 +56,8 @@ func flatOut(t *testing.T, scheme string, groups, frames, size int) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	var s api.Session
-	if scheme == "memory" {
-		server := moqtest.NewServer(mux)
-		defer server.Close()
-		s = dial(t, server, api.Lite06, nil)
-	} else {
-		over, end := overLink(t, &moqtest.Link{Rate: 1_000_000_000, Delay: time.Millisecond}, scheme, false, mux)
-		defer end()
-		s = over
-	}
+	s, end := overFast(t, scheme, mux)
+	defer end()
 	r := subscribe(t, s, "room", &api.SubscribeConfig{MaxLatency: time.Hour})
 	defer r.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

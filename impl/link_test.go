@@ -265,6 +265,16 @@ func overLink(t *testing.T, link *moqtest.Link, scheme string, fromClient bool, 
 	return s, server.Close
 }
 
+// overFast connects a session to a server of mux, over memory or a fast link.
+func overFast(t *testing.T, scheme string, mux *api.TrackMux) (subscriber api.Session, end func()) {
+	t.Helper()
+	if scheme == "memory" {
+		server := moqtest.NewServer(mux)
+		return dial(t, server, api.Lite06, nil), server.Close
+	}
+	return overLink(t, &moqtest.Link{Rate: 1_000_000_000, Delay: time.Millisecond}, scheme, false, mux)
+}
+
 // plainDialer's connections cannot rank streams, as those that others wrap.
 type plainDialer struct{ transport.Dialer }
 

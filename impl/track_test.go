@@ -533,16 +533,8 @@ func contextTells(t *testing.T, scheme string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var s api.Session
-	if scheme == "memory" {
-		server := moqtest.NewServer(mux)
-		defer server.Close()
-		s = dial(t, server, api.Lite06, nil)
-	} else {
-		over, end := overLink(t, &moqtest.Link{Rate: 1_000_000_000, Delay: time.Millisecond}, scheme, false, mux)
-		defer end()
-		s = over
-	}
+	s, end := overFast(t, scheme, mux)
+	defer end()
 	r := subscribe(t, s, "room", nil)
 	if _, err := r.AcceptGroup(t.Context()); err != nil {
 		t.Fatal(err)

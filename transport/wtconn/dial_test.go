@@ -189,14 +189,23 @@ func TestServerPrefers(t *testing.T) {
 	}
 }
 
-// publish serves fingerprint at the TCP port of addr's number, or finds another
-// server with a port that is free in both.
-func publish(t *testing.T, addr net.Addr, status int, body string) {
+// listenTwice listens, also at the TCP port of the same number.
+func listenTwice(t *testing.T) (l *listener, trusting *wtconn.Dialer, tcp net.Listener) {
 	t.Helper()
-	tcp, err := net.Listen("tcp", addr.String())
-	if err != nil {
-		t.Skip("the TCP port is taken:", err)
+	var err error
+	for range 20 { // it may be taken
+		l, trusting = listen(t, nil, []string{protocol})
+		if tcp, err = net.Listen("tcp", l.Addr().String()); err == nil {
+			return l, trusting, tcp
+		}
 	}
+	t.Fatal(err)
+	return nil, nil, nil
+}
+
+// publish serves a fingerprint.
+func publish(t *testing.T, tcp net.Listener, status int, body string) {
+	t.Helper()
 	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/certificate.sha256" || r.URL.RawQuery != "" {
 			t.Errorf("asked for %s", r.URL)
@@ -226,9 +235,9 @@ func TestDevelopmentServer(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			transporttest.NoLeaks(t)
-			l, trusting := listen(t, nil, []string{protocol})
+			l, trusting, tcp := listenTwice(t)
 			f := certtest.Fingerprint(tls.Certificate{Certificate: [][]byte{l.leaf}})
-			publish(t, l.Addr(), c.status, c.body(f))
+			publish(t, tcp, c.status, c.body(f))
 			url := "http://" + l.Addr().String() + "/live?jwt=secret"
 			d := new(wtconn.Dialer)
 			defer d.Close()
