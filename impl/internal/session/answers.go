@@ -1,0 +1,106 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/message"
+)
+
+// run reads the publisher's answers until the subscription is over.
+func (sub *subscription) run() {
+	err := sub.listen()
+	if err == nil {
+		err = sub.linger()
+	}
+	sub.terminate(err)
+	// The end of our half tells a publisher that all has been received.
+	sub.writing.Lock()
+	_ = sub.stream.Close()
+	sub.writing.Unlock()
+	sub.stream.CancelRead(uint64(api.StreamCancelled))
+}
+
+// listen takes in answers until the publisher's end of the stream, which is
+// nil for the end of the track.
+func (sub *subscription) listen() error {
+	s := sub.session
+	for {
+		t, err := s.version.ReadVarint(sub.stream.in)
+		if errors.Is(err, io.EOF) {
+			return sub.endOfTrack()
+		}
+		if err == nil {
+			err = sub.take(s.version.ResponseKind(t))
+		}
+		if err != nil {
+			if s.ctx.Err() != nil {
+				return s.err()
+			}
+			return streamError(malformedFrame(unanswered(err)))
+		}
+		sub.answer.Do(func() { close(sub.answered) })
+	}
+}
+
+// endOfTrack says whether the end of the stream is the end of the track: from
+// moq-lite-05 on, only where the last group has been told.
+func (sub *subscription) endOfTrack() error {
+	sub.session.unread.mu.Lock()
+	defer sub.session.unread.mu.Unlock()
+	if sub.session.version.ImplicitOK && !sub.endKnown && !sub.closed {
+		return fmt.Errorf("the publisher ended the subscription without an end of the track: %w", io.ErrUnexpectedEOF)
+	}
+	return nil
+}
+
+// take reads one answer.
+func (sub *subscription) take(kind message.ResponseKind) error {
+	u := &sub.session.unread
+	switch kind {
+	case message.ResponseOK:
+		var m message.SubscribeOK
+		return sub.stream.receive(&m)
+	case message.ResponseStart:
+		var m message.SubscribeStart
+		if err := sub.stream.receive(&m); err != nil {
+			return err
+		}
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		sub.start, sub.started = api.GroupSequence(m.Group), true
+		return nil
+	case message.ResponseEnd:
+		var m message.SubscribeEnd
+		if err := sub.stream.receive(&m); err != nil {
+			return err
+		}
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		sub.end, sub.endKnown = api.GroupSequence(m.Group), true
+		return nil
+	case message.ResponseDrop:
+		var m message.SubscribeDrop
+		if err := sub.stream.receive(&m); err != nil {
+			return err
+		}
+		u.mu.Lock()
+		defer u.mu.Unlock()
+		sub.drop(api.GroupSequence(m.Start), api.GroupSequence(m.End)+1,
+			&api.StreamError{Code: api.StreamErrorCode(m.Error), Remote: true})
+		return nil
+	default:
+		return &api.StreamError{Code: api.StreamMalformed}
+	}
+}
+
+// drop notes that numbers will not come. The unread lock is held.
+func (sub *subscription) drop(start, end api.GroupSequence, err error) {
+	for _, hole := range sub.arrived.missing(start, end) {
+		sub.gaps.add(api.Gap{Start: hole.start, End: hole.end, Err: err})
+	}
+	sub.arrived.addSpan(start, end)
+	wake(sub.progress)
+}

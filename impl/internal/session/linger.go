@@ -1,0 +1,85 @@
+package session
+
+import (
+	"io"
+	"time"
+)
+
+const (
+	// lateGroup is how long a group that is missing at the track's end is
+	// waited for while nothing comes.
+	lateGroup = 5 * time.Second
+
+	// lateEnd is the same where the publisher cannot say which its last group
+	// is, and none is known to be missing.
+	lateEnd = time.Second
+)
+
+// linger waits, after the publisher's last word, for groups that are still
+// under way, and then for the application to have read all. It returns io.EOF,
+// or why the session has ended.
+func (sub *subscription) linger() error {
+	timer := time.NewTimer(lateGroup)
+	defer timer.Stop()
+	for quiet := false; ; {
+		sub.session.unread.mu.Lock()
+		missing := sub.missing()
+		wait := sub.patience(len(missing) > 0)
+		open, closed := sub.open, sub.closed
+		if quiet && open == 0 {
+			for _, hole := range missing {
+				sub.drop(hole.start, hole.end, nil)
+			}
+			missing, wait = nil, 0
+		}
+		if len(missing) == 0 && (wait == 0 || quiet) {
+			sub.finishQueue(io.EOF)
+			if open == 0 || closed {
+				sub.session.unread.mu.Unlock()
+				return io.EOF
+			}
+		}
+		sub.session.unread.mu.Unlock()
+		quiet = false
+		timer.Reset(max(wait, time.Millisecond))
+		select {
+		case <-sub.progress:
+		case <-timer.C:
+			quiet = true
+		case <-sub.session.ctx.Done():
+			return sub.session.err()
+		}
+	}
+}
+
+// missing is what was promised and has not come. The unread lock is held.
+func (sub *subscription) missing() []span {
+	if len(sub.arrived.spans) == 0 && !sub.endKnown {
+		return nil
+	}
+	start := sub.start
+	if !sub.started && len(sub.arrived.spans) > 0 {
+		start = sub.arrived.spans[0].start
+	}
+	end := sub.end
+	if !sub.endKnown {
+		end = sub.arrived.spans[len(sub.arrived.spans)-1].end
+	}
+	return sub.arrived.missing(start, end)
+}
+
+// patience is how long to wait for more while nothing comes.
+func (sub *subscription) patience(missing bool) time.Duration {
+	age := sub.config.MaxLatency
+	if age == 0 {
+		age = sub.info.MaxLatency
+	}
+	switch {
+	case missing:
+		return min(max(age, lateEnd), lateGroup)
+	case sub.endKnown:
+		return 0
+	default:
+		return lateEnd
+	}
+}
