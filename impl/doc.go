@@ -11,14 +11,22 @@
 //
 // Over native QUIC it takes one round trip to a server met before, if both allow
 // early data (0-RTT): the server's QUICConfig has Allow0RTT, and so has the
-// client's, whose TLSConfig has a ClientSessionCache. Dial then returns before the
-// server has answered, and it is the session that ends, with Dial's errors, if
-// none answers. A server that takes no early data gets all of it once more after
-// the handshake. Early data can be replayed by whoever has seen it: a server
-// that allows it may be asked for a track, or for what is announced, by a session
-// that ends when its handshake is not completed in time. Nothing is published
-// that way, since publishing takes an answer. Of other servers, moq-relay 0.17
-// resumes sessions and takes no early data.
+// client's, whose TLSConfig has a ClientSessionCache:
+//
+//	conf := quicconn.DefaultConfig()
+//	conf.Allow0RTT = true
+//	client := &impl.Client{
+//		TLSConfig:  &tls.Config{ClientSessionCache: tls.NewLRUClientSessionCache(0)},
+//		QUICConfig: conf,
+//	}
+//
+// Dial then returns before the server has answered, and where nobody answers, it
+// is the session that ends. A server that takes no early data gets all of it once
+// more after the handshake. Early data can be replayed by whoever has seen it: a
+// server that allows it may be asked for a track, or for what is announced, by a
+// session that ends when its handshake is not completed in time. Nothing is
+// published that way, since publishing takes an answer. Of other servers,
+// moq-relay 0.17 resumes sessions and takes no early data.
 //
 // # Defaults
 //
