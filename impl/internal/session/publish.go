@@ -200,8 +200,8 @@ func (p *publication) update(m *message.SubscribeParams) {
 // end is the subscription's end, when the subscriber has left: what is open
 // is reset, and our half of the stream ended.
 func (p *publication) end(err error) {
-	p.cancel(err)
 	p.mu.Lock()
+	p.cancel(err)
 	p.closed, p.over = true, true
 	groups := p.open.all()
 	p.mu.Unlock()
@@ -385,11 +385,11 @@ func (p *publication) Close() error {
 	p.mu.Lock()
 	again := p.closed
 	p.closed = true
+	p.cancel(api.ErrClosed) // with the lock: who finds it closed finds its context ended
 	p.mu.Unlock()
 	if again {
 		return nil
 	}
-	p.cancel(api.ErrClosed)
 	p.session.spawn(p.conclude)
 	return nil
 }
@@ -401,11 +401,11 @@ func (p *publication) CloseWithError(code api.StreamErrorCode) error {
 	again := p.over
 	p.closed, p.over = true, true
 	groups := p.open.all()
+	p.cancel(err)
 	p.mu.Unlock()
 	if again {
 		return nil
 	}
-	p.cancel(err)
 	for _, g := range groups {
 		g.reset(err, code)
 	}

@@ -226,13 +226,13 @@ func (sub *subscription) terminate(err error) {
 	u.mu.Lock()
 	sub.finishQueue(err)
 	err = sub.over
+	sub.cancel(err) // with the lock: who is told the end finds the context ended
 	u.mu.Unlock()
 	if errors.As(err, new(*api.SessionError)) {
 		sub.session.mu.Lock()
 		sub.session.broken.Subscriptions++
 		sub.session.mu.Unlock()
 	}
-	sub.cancel(err)
 	sub.answer.Do(func() { close(sub.answered) })
 	sub.session.forget(sub)
 }
@@ -292,6 +292,7 @@ func (sub *subscription) Close() error {
 	}
 	sub.closed = true
 	sub.finishQueue(api.ErrClosed)
+	sub.cancel(api.ErrClosed)
 	sub.queue, sub.datagrams = nil, nil
 	var open []*groupReader
 	for g := u.open; g != nil; g = g.older {
@@ -303,7 +304,6 @@ func (sub *subscription) Close() error {
 	for _, g := range open {
 		g.abortWith(api.ErrClosed, api.StreamCancelled)
 	}
-	sub.cancel(api.ErrClosed)
 	sub.session.forget(sub)
 	wake(sub.progress)
 	// Unsubscribing is a FIN; the publisher's own ends run.
