@@ -1,0 +1,134 @@
+package session
+
+import (
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/transport"
+)
+
+// end is the subscription's end, when the subscriber has left: what is open
+// is reset, and our half of the stream ended.
+func (p *publication) end(err error) {
+	p.mu.Lock()
+	p.cancel(err)
+	p.closed, p.over = true, true
+	groups := p.open.all()
+	p.mu.Unlock()
+	for _, g := range groups {
+		g.reset(err, api.StreamCancelled)
+	}
+	p.finishStream()
+}
+
+// returned is the end of the handler: the track's end, with what is still open
+// reset.
+func (p *publication) returned() {
+	p.mu.Lock()
+	groups := p.open.all()
+	p.mu.Unlock()
+	for _, g := range groups {
+		if g.isOpen() {
+			g.Cancel(api.StreamCancelled)
+		}
+	}
+	_ = p.Close()
+}
+
+// Close implements [api.TrackSink].
+func (p *publication) Close() error {
+	p.mu.Lock()
+	again := p.closed
+	p.closed = true
+	p.cancel(api.ErrClosed) // with the lock: who finds it closed finds its context ended
+	p.mu.Unlock()
+	if again {
+		return nil
+	}
+	p.session.spawn(p.conclude)
+	return nil
+}
+
+// CloseWithError implements [api.TrackSink].
+func (p *publication) CloseWithError(code api.StreamErrorCode) error {
+	err := &api.StreamError{Code: code}
+	p.mu.Lock()
+	again := p.over
+	p.closed, p.over = true, true
+	groups := p.open.all()
+	p.cancel(err)
+	p.mu.Unlock()
+	if again {
+		return nil
+	}
+	for _, g := range groups {
+		g.reset(err, code)
+	}
+	p.stream.refuse(code)
+	return nil
+}
+
+// conclude tells the track's end, once all groups have been written: which
+// numbers were skipped, what the last one was, and no more.
+func (p *publication) conclude() {
+	for {
+		p.mu.Lock()
+		open, over := len(p.open.groups), p.over
+		p.mu.Unlock()
+		if over {
+			return
+		}
+		if open == 0 {
+			break
+		}
+		select {
+		case <-p.settled:
+		case <-p.session.ctx.Done():
+			return
+		}
+	}
+	p.session.quiet()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over {
+		return
+	}
+	p.over = true
+	for _, hole := range p.sent.missing(p.first, p.next) {
+		p.sayLocked(drop(hole, api.StreamNotFound))
+	}
+	if p.session.version.ImplicitOK {
+		p.sayLocked(&message.SubscribeEnd{Group: uint64(p.next)})
+	}
+	p.finishLocked()
+}
+
+// quiet waits until nothing is under way to the peer, as far as can be told: a
+// packet that was lost is followed by another after a probe timeout. Some
+// subscribers take a group that is still arriving at the track's end for
+// complete. On a busy connection it gives up after a second.
+func (s *Session) quiet() {
+	c, ok := s.conn.(transport.StatsConn)
+	if !ok {
+		return
+	}
+	before := c.Stats()
+	if before.PacketsSent == 0 {
+		return
+	}
+	timeout := before.RTT + max(4*before.RTTVar, time.Millisecond) + 25*time.Millisecond
+	deadline := time.Now().Add(time.Second)
+	for time.Now().Before(deadline) {
+		select {
+		case <-time.After(min(timeout*5/4, time.Until(deadline))):
+		case <-s.ctx.Done():
+			return
+		}
+		now := c.Stats()
+		if now.PacketsSent == before.PacketsSent {
+			return
+		}
+		before = now
+	}
+}
