@@ -106,7 +106,7 @@ func (c *conn) OpenStream(ctx context.Context) (transport.Stream, error) {
 	if f := c.flight.Load(); f != nil {
 		s, err := f.open(ctx, c.openBoth)
 		if err == nil {
-			return quicstream.NewStream(c, s, nil), nil
+			return quicstream.NewStream(c, s, ""), nil
 		}
 		if !c.again(ctx, err) {
 			return nil, c.callError(ctx, "open stream", err)
@@ -116,7 +116,7 @@ func (c *conn) OpenStream(ctx context.Context) (transport.Stream, error) {
 	if err != nil {
 		return nil, c.callError(ctx, "open stream", err)
 	}
-	return quicstream.NewStream(c, s, nil), nil
+	return quicstream.NewStream(c, s, ""), nil
 }
 
 // AcceptStream implements [transport.Conn].
@@ -128,7 +128,7 @@ func (c *conn) AcceptStream(ctx context.Context) (transport.Stream, error) {
 	if err != nil {
 		return nil, c.callError(ctx, "accept stream", err)
 	}
-	return quicstream.NewStream(c, s, nil), nil
+	return quicstream.NewStream(c, s, ""), nil
 }
 
 // OpenUniStream implements [transport.Conn].
@@ -136,7 +136,7 @@ func (c *conn) OpenUniStream(ctx context.Context) (transport.SendStream, error) 
 	if f := c.flight.Load(); f != nil {
 		s, err := f.open(ctx, c.openUni)
 		if err == nil {
-			return quicstream.NewSend(c, s, nil), nil
+			return quicstream.NewSend(c, s, ""), nil
 		}
 		if !c.again(ctx, err) {
 			return nil, c.callError(ctx, "open stream", err)
@@ -146,7 +146,7 @@ func (c *conn) OpenUniStream(ctx context.Context) (transport.SendStream, error) 
 	if err != nil {
 		return nil, c.callError(ctx, "open stream", err)
 	}
-	return quicstream.NewSend(c, s, nil), nil
+	return quicstream.NewSend(c, s, ""), nil
 }
 
 // AcceptUniStream implements [transport.Conn].

@@ -128,16 +128,16 @@ func connError(err error) *transport.ConnError {
 type raw struct {
 	*base
 	quic       *quic.Conn
-	bidiPrefix []byte
-	uniPrefix  []byte
+	bidiPrefix string
+	uniPrefix  string
 }
 
 var _ quicstream.Owner = (*raw)(nil)
 
 // setSession makes id, that of the request's stream, the session's.
 func (c *raw) setSession(id quic.StreamID) {
-	c.bidiPrefix = quicvarint.Append(quicvarint.Append(nil, bidiType), uint64(id))
-	c.uniPrefix = quicvarint.Append(quicvarint.Append(nil, uniType), uint64(id))
+	c.bidiPrefix = string(quicvarint.Append(quicvarint.Append(nil, bidiType), uint64(id)))
+	c.uniPrefix = string(quicvarint.Append(quicvarint.Append(nil, uniType), uint64(id)))
 }
 
 // StreamCode implements [quicstream.Owner].

@@ -93,7 +93,7 @@ func (c *clientConn) AcceptStream(ctx context.Context) (transport.Stream, error)
 	if err != nil {
 		return nil, err
 	}
-	return quicstream.NewStream(&c.raw, s, nil), nil
+	return quicstream.NewStream(&c.raw, s, ""), nil
 }
 
 // AcceptUniStream implements [transport.Conn].

@@ -1,7 +1,6 @@
 package wtconn
 
 import (
-	"bytes"
 	"context"
 	"io"
 	"time"
@@ -103,7 +102,7 @@ func (c *clientConn) isPlain(s peeker, head []byte) bool {
 	}
 	head = head[:len(c.uniPrefix)]
 	_ = s.SetReadDeadline(time.Now().Add(eager))
-	if _, err := s.Peek(head); err != nil || !bytes.Equal(head, c.uniPrefix) {
+	if _, err := s.Peek(head); err != nil || string(head) != c.uniPrefix {
 		return false
 	}
 	_ = s.SetReadDeadline(time.Time{})

@@ -91,9 +91,9 @@ type Stream struct {
 	Receive
 }
 
-// NewStream adapts s. The peer reads prefix, which may be nil, before anything
+// NewStream adapts s. The peer reads prefix, which may be empty, before anything
 // else.
-func NewStream(o Owner, s ReadWriter, prefix []byte) *Stream {
+func NewStream(o Owner, s ReadWriter, prefix string) *Stream {
 	stream := new(Stream)
 	stream.Send.init(o, s, prefix)
 	stream.Receive.init(o, s)

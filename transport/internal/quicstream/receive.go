@@ -63,10 +63,7 @@ func (s *PlainReceive) CancelRead(code uint64) {
 func (s *PlainReceive) SetReadDeadline(t time.Time) error { return s.half.SetReadDeadline(t) }
 
 // A Receive is a receiving half of quic-go.
-type Receive struct {
-	PlainReceive
-	full Reader
-}
+type Receive struct{ PlainReceive }
 
 // NewReceive adapts r.
 func NewReceive(o Owner, r Reader) *Receive {
@@ -75,12 +72,9 @@ func NewReceive(o Owner, r Reader) *Receive {
 	return s
 }
 
-func (s *Receive) init(o Owner, r Reader) {
-	s.PlainReceive.init(o, r)
-	s.full = r
-}
+func (s *Receive) init(o Owner, r Reader) { s.PlainReceive.init(o, r) }
 
 // NotifyFinalSize implements [transport.FinalSizeNotifier].
 func (s *Receive) NotifyFinalSize(f func()) {
-	s.full.SetReceiveFinalSizeCallback(func(int64) { f() })
+	s.half.(Reader).SetReceiveFinalSizeCallback(func(int64) { f() })
 }

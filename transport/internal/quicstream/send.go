@@ -10,32 +10,26 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// A PlainSend is a sending half.
+// A PlainSend is a sending half. There is one for each group that is sent, so
+// that what few of them need is held elsewhere.
 type PlainSend struct {
 	owner Owner
 	half  PlainWriter
+	quick *Send // this half, where the library's can do more than it must
 
 	mu        sync.Mutex
-	deadline  time.Time
-	writing   bool // a Write is under way
-	closed    bool // Close was called
-	cancelled bool // CancelWrite was called
-
-	quick quickWriter // where the library's can do more than it must
-
-	ctx    context.Context // made when asked for
-	cancel context.CancelCauseFunc
+	deadline  *time.Time // nil for none
+	life      *life      // made when asked for
+	writing   bool       // a Write is under way
+	closed    bool       // Close was called
+	cancelled bool       // CancelWrite was called
+	bounded   bool       // the library's half has had a deadline
 }
 
-// A quickWriter writes without blocking, with the lock of the half held.
-type quickWriter interface {
-	// tryWrite sends what it can of p. Without p it sends what must precede
-	// the end of the stream.
-	tryWrite(p []byte) (int, error)
-
-	// caughtUp hears that all that was written before has been sent, but for
-	// the end of the last Write.
-	caughtUp()
+// A life ends with a half.
+type life struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
 }
 
 // NewPlainSend adapts w.
@@ -64,12 +58,17 @@ func (s *PlainSend) begin(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writing = true
+	return s.writeQuickly(p)
+}
+
+// writeQuickly writes what it can of p without blocking. The lock is held.
+func (s *PlainSend) writeQuickly(p []byte) (int, error) {
 	switch {
 	case s.closed && !s.cancelled:
 		return 0, quic.ErrStreamClosed
 	case s.quick == nil, len(p) == 0, s.closed:
 		return 0, nil
-	case !s.deadline.IsZero() && !time.Now().Before(s.deadline):
+	case s.deadline != nil && !time.Now().Before(*s.deadline):
 		return 0, os.ErrDeadlineExceeded
 	}
 	return s.quick.tryWrite(p)
@@ -112,7 +111,7 @@ func (s *PlainSend) Close() error {
 		return nil
 	case s.writing:
 		s.closed = true
-		return s.half.SetWriteDeadline(time.Unix(1, 0))
+		return s.bound(time.Unix(1, 0))
 	}
 	s.closed = true
 	s.finish()
@@ -122,9 +121,17 @@ func (s *PlainSend) Close() error {
 // finish ends the stream. The library's error tells of a reset, which every
 // Write tells as well.
 func (s *PlainSend) finish() {
-	_ = s.half.SetWriteDeadline(time.Time{})
+	if s.bounded {
+		_ = s.half.SetWriteDeadline(time.Time{})
+	}
 	s.precede()
 	_ = s.half.Close()
+}
+
+// bound sets the deadline of the library's half. The lock is held.
+func (s *PlainSend) bound(t time.Time) error {
+	s.bounded = true
+	return s.half.SetWriteDeadline(t)
 }
 
 // CancelWrite implements [transport.SendStream].
@@ -140,45 +147,47 @@ func (s *PlainSend) CancelWrite(code uint64) {
 func (s *PlainSend) SetWriteDeadline(t time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.deadline = t
+	s.deadline = nil
+	if !t.IsZero() {
+		s.deadline = &t
+	}
 	if s.closed {
 		return nil
 	}
-	return s.half.SetWriteDeadline(t)
+	return s.bound(t)
 }
 
 // Context implements [transport.SendStream].
 func (s *PlainSend) Context() context.Context {
-	ctx, fresh := s.context()
+	l, fresh := s.lifetime()
 	if !fresh {
-		return ctx
+		return l.ctx
 	}
 	theirs := s.half.Context()
 	if theirs.Err() != nil {
-		s.over(context.Cause(theirs))
+		l.cancel(s.ending(context.Cause(theirs)))
 	} else {
-		context.AfterFunc(theirs, func() { s.over(context.Cause(theirs)) })
+		context.AfterFunc(theirs, func() { l.cancel(s.ending(context.Cause(theirs))) })
 	}
-	return ctx
+	return l.ctx
 }
 
-func (s *PlainSend) context() (_ context.Context, fresh bool) {
+func (s *PlainSend) lifetime() (_ *life, fresh bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ctx != nil {
-		return s.ctx, false
+	if s.life == nil {
+		s.life, fresh = new(life), true
+		s.life.ctx, s.life.cancel = context.WithCancelCause(context.Background())
 	}
-	s.ctx, s.cancel = context.WithCancelCause(context.Background())
-	return s.ctx, true
+	return s.life, fresh
 }
 
-// over ends the context. The cause after Close is the plain one.
-func (s *PlainSend) over(cause error) {
+// ending is the cause of the context's end. After Close it is the plain one.
+func (s *PlainSend) ending(cause error) error {
 	if errors.Is(cause, quic.ErrStreamClosed) || errors.Is(cause, context.Canceled) {
-		s.cancel(context.Canceled)
-		return
+		return context.Canceled
 	}
-	s.cancel(translate(s.owner, cause))
+	return translate(s.owner, cause)
 }
 
 const (
@@ -204,60 +213,72 @@ var firsts = sync.Pool{New: func() any { return new([maxPrefix + maxQuick]byte) 
 type Send struct {
 	PlainSend
 	full   Writer
-	prefix []byte // not sent yet
+	prefix string // not sent yet
 
 	// covered says that the peer gave credit for all that was written. What
 	// was not covered must not be promised: the reset that counts it would
 	// break the peer's limit, for which it would end the connection.
 	covered bool
 
-	row  int       // bytes sent the quick way in a row,
-	rows int       // since another Write,
-	at   time.Time // and when the last
+	row  uint16        // bytes sent the quick way in a row,
+	rows uint8         // since another Write,
+	at   time.Duration // and when the last but the first; 0 if there is none
 }
 
-// NewSend adapts w. The peer reads prefix, which may be nil, before anything
+// NewSend adapts w. The peer reads prefix, which may be empty, before anything
 // else; it goes out with the first bytes, the end, or the reset.
-func NewSend(o Owner, w Writer, prefix []byte) *Send {
+func NewSend(o Owner, w Writer, prefix string) *Send {
 	s := new(Send)
 	s.init(o, w, prefix)
 	return s
 }
 
-func (s *Send) init(o Owner, w Writer, prefix []byte) {
+func (s *Send) init(o Owner, w Writer, prefix string) {
 	s.PlainSend.init(o, w)
 	s.full, s.prefix, s.quick = w, prefix, s
 }
 
 // TryWrite implements [transport.TryWriter].
 func (s *Send) TryWrite(p []byte) (int, error) {
-	n, err := s.begin(p)
-	return n, translate(s.owner, s.end(err, false))
+	s.mu.Lock()
+	n, err := s.writeQuickly(p)
+	s.mu.Unlock()
+	return n, translate(s.owner, err)
 }
 
-// caughtUp implements quickWriter.
-func (s *Send) caughtUp() { s.row, s.rows = 0, 0 }
+// caughtUp hears that all that was written before has been sent, but for the
+// end of the last Write.
+func (s *Send) caughtUp() { s.row, s.rows, s.at = 0, 0, 0 }
 
-// fits tells whether n bytes more may be sent the quick way.
+// epoch is when the clock of the quick writes is 0.
+var epoch = time.Now()
+
+// fits tells whether n bytes more may be sent the quick way. Most streams have
+// one such write, for which the clock is not read.
 func (s *Send) fits(n int) bool {
 	if n > maxQuick {
 		return false
 	}
-	now := time.Now()
-	if s.row+n > maxQuick {
-		if s.rows == quickRows || now.Sub(s.at) < quickPause {
+	if s.row == 0 {
+		s.row = uint16(n)
+		return true
+	}
+	now := time.Since(epoch)
+	if int(s.row)+n > maxQuick {
+		if s.rows == quickRows || s.at > 0 && now-s.at < quickPause {
 			return false
 		}
 		s.row = 0
 		s.rows++
 	}
 	s.at = now
-	s.row += n
+	s.row += uint16(n)
 	return true
 }
 
-// tryWrite sends little writes, and the prefix with the beginning of the first
-// one, if the peer's credit suffices.
+// tryWrite sends what it can of p without blocking: little writes, and the prefix
+// with the beginning of the first one, if the peer's credit suffices. Without p
+// it sends what must precede the end of the stream. The lock is held.
 func (s *Send) tryWrite(p []byte) (int, error) {
 	if len(s.prefix) > 0 {
 		return s.writePrefix(p)
@@ -266,8 +287,13 @@ func (s *Send) tryWrite(p []byte) (int, error) {
 		return 0, nil
 	}
 	s.covered = false
+	fresh := s.row == 0 && s.rows == 0
 	if !s.fits(len(p)) {
 		return 0, nil
+	}
+	if fresh {
+		// quic-go holds what fits into a packet, with credit or without.
+		return s.full.Write(p)
 	}
 	switch err := s.full.TryWriteAll(p); {
 	case err == nil:
@@ -289,11 +315,11 @@ func (s *Send) writePrefix(p []byte) (int, error) {
 	first := firsts.Get().(*[maxPrefix + maxQuick]byte)
 	defer firsts.Put(first)
 	b := append(append(first[:0], s.prefix...), part...)
-	s.prefix = nil
+	s.prefix = ""
 	switch err := s.full.TryWriteAll(b); {
 	case err == nil:
 		s.covered = len(part) == len(p)
-		s.row, s.at = len(part), time.Now()
+		s.row = uint16(len(part))
 		s.full.SetReliableBoundary()
 		return len(part), nil
 	case !errors.Is(err, quic.ErrWouldBlock):
@@ -301,7 +327,9 @@ func (s *Send) writePrefix(p []byte) (int, error) {
 	}
 	_ = s.full.SetWriteDeadline(time.Time{})
 	_, err := s.full.Write(b)
-	_ = s.full.SetWriteDeadline(s.deadline)
+	if s.deadline != nil {
+		_ = s.full.SetWriteDeadline(*s.deadline)
+	}
 	if err != nil {
 		return 0, err
 	}
