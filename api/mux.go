@@ -156,7 +156,7 @@ type Publication struct {
 	handler TrackHandler
 
 	mu   sync.Mutex
-	next map[TrackName]GroupSequence
+	next map[TrackName]*GroupSequence // one above the highest taken
 }
 
 // Context is the publication's life.
@@ -172,8 +172,9 @@ func (p *Publication) Handler() TrackHandler { return p.handler }
 func (p *Publication) NextGroup(name TrackName) GroupSequence {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	seq := p.next[name]
-	p.take(name, seq)
+	next := p.nextOf(name)
+	seq := *next
+	*next++
 	return seq
 }
 
@@ -181,9 +182,8 @@ func (p *Publication) NextGroup(name TrackName) GroupSequence {
 func (p *Publication) TakeGroup(name TrackName, seq GroupSequence) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if seq >= p.next[name] {
-		p.take(name, seq)
-	}
+	next := p.nextOf(name)
+	*next = max(*next, seq+1)
 }
 
 // Latest returns the highest number taken of a track; false when none is.
@@ -191,12 +191,22 @@ func (p *Publication) Latest(name TrackName) (GroupSequence, bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	next := p.next[name]
-	return max(next, 1) - 1, next > 0
+	if next == nil {
+		return 0, false
+	}
+	return *next - 1, true
 }
 
-func (p *Publication) take(name TrackName, seq GroupSequence) {
-	if p.next == nil {
-		p.next = make(map[TrackName]GroupSequence)
+// nextOf is the next number of a track, of which one will be taken. The lock is
+// held.
+func (p *Publication) nextOf(name TrackName) *GroupSequence {
+	next := p.next[name]
+	if next == nil {
+		if p.next == nil {
+			p.next = make(map[TrackName]*GroupSequence)
+		}
+		next = new(GroupSequence)
+		p.next[name] = next
 	}
-	p.next[name] = seq + 1
+	return next
 }

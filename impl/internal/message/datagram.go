@@ -13,7 +13,7 @@ type Datagram struct {
 
 // Append appends the datagram.
 func (m *Datagram) Append(v *Version, b []byte) []byte {
-	e := appendTo(v, b)
+	e := appendBody(v, b)
 	m.encode(&e)
 	return append(e.b, m.Payload...)
 }

@@ -26,7 +26,13 @@ const (
 	checking
 )
 
-func appendTo(v *Version, b []byte) encoder { return encoder{v: v, b: b, start: len(b)} }
+// appendBody is for a message without Len.
+func appendBody(v *Version, b []byte) encoder { return encoder{v: v, b: b, start: len(b)} }
+
+// appendTo leaves room for the Len of most messages, which finish puts there.
+func appendTo(v *Version, b []byte) encoder {
+	return appendBody(v, append(b, 0))
+}
 
 func measure(v *Version) encoder { return encoder{v: v, mode: measuring} }
 
@@ -35,10 +41,11 @@ func check(v *Version, name string) encoder { return encoder{v: v, mode: checkin
 // finish puts Len in front of the body and returns the whole.
 func (e *encoder) finish() []byte {
 	size := len(e.b) - e.start
-	n := e.v.VarintLen(uint64(size))
-	e.b = slices.Grow(e.b, n)[:len(e.b)+n]
-	copy(e.b[e.start+n:], e.b[e.start:e.start+size])
-	e.v.AppendVarint(e.b[:e.start], uint64(size))
+	if more := e.v.VarintLen(uint64(size)) - 1; more > 0 {
+		e.b = slices.Grow(e.b, more)[:len(e.b)+more]
+		copy(e.b[e.start+more:], e.b[e.start:e.start+size])
+	}
+	e.v.AppendVarint(e.b[:e.start-1], uint64(size))
 	return e.b
 }
 

@@ -57,6 +57,38 @@ func (h *FrameHeader) Validate(v *Version, previous uint64) error {
 	}
 }
 
+// MaxFrameHeader is how many bytes a header has at most.
+const MaxFrameHeader = 16
+
+// ParseFrameHeader returns the header that b begins with, and its length;
+// previous is the timestamp of the frame before, 0 for the first. The error is
+// io.ErrUnexpectedEOF when b ends within the header or is empty, and else
+// [ErrMalformed].
+func ParseFrameHeader(b []byte, v *Version, previous uint64) (h FrameHeader, n int, err error) {
+	if v.Timestamps {
+		delta, length, err := v.ParseZigzag(b)
+		if err != nil {
+			return h, 0, err
+		}
+		if h.Timestamp, err = after(previous, delta); err != nil {
+			return h, 0, err
+		}
+		n = length
+	}
+	size, length, err := v.ParseVarint(b[n:])
+	h.Size = size
+	return h, n + length, err
+}
+
+// after is the timestamp of a frame that follows one by delta.
+func after(previous uint64, delta int64) (uint64, error) {
+	timestamp := int64(min(previous, MaxVarint)) + delta
+	if timestamp < 0 || timestamp > MaxVarint {
+		return 0, fmt.Errorf("frame: timestamp is out of range: %w", ErrMalformed)
+	}
+	return uint64(timestamp), nil
+}
+
 // ReadFrameHeader reads a header; previous is the timestamp of the frame before,
 // 0 for the first. The error is io.EOF when r ends before the header, which is
 // the end of the group, io.ErrUnexpectedEOF when it ends within, and else r's
@@ -72,11 +104,9 @@ func ReadFrameHeader(r io.ByteReader, v *Version, previous uint64) (FrameHeader,
 	if err != nil {
 		return h, err
 	}
-	timestamp := int64(min(previous, MaxVarint)) + delta
-	if timestamp < 0 || timestamp > MaxVarint {
-		return h, fmt.Errorf("frame: timestamp is out of range: %w", ErrMalformed)
+	if h.Timestamp, err = after(previous, delta); err != nil {
+		return h, err
 	}
-	h.Timestamp = uint64(timestamp)
 	if h.Size, err = v.ReadVarint(r); err != nil {
 		return h, within(err)
 	}

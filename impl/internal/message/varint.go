@@ -56,11 +56,16 @@ func (quicVarint) parse(b []byte) (x uint64, n int, err error) {
 	if len(b) < n {
 		return 0, 0, io.ErrUnexpectedEOF
 	}
-	x = uint64(b[0] & 0x3f)
-	for _, c := range b[1:n] {
-		x = x<<8 | uint64(c)
+	switch n {
+	case 1:
+		return uint64(b[0]), n, nil
+	case 2:
+		return uint64(binary.BigEndian.Uint16(b)) & (1<<14 - 1), n, nil
+	case 4:
+		return uint64(binary.BigEndian.Uint32(b)) & (1<<30 - 1), n, nil
+	default:
+		return binary.BigEndian.Uint64(b) & (1<<62 - 1), n, nil
 	}
-	return x, n, nil
 }
 
 func (quicVarint) read(r io.ByteReader) (uint64, error) {
