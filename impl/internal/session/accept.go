@@ -3,7 +3,9 @@ package session
 import (
 	"bufio"
 	"context"
+	"errors"
 	"io"
+	"os"
 	"sync"
 	"time"
 
@@ -54,7 +56,7 @@ func (s *Session) begin() (late bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.serving++
-	return s.draining
+	return s.draining.Load()
 }
 
 // done stops counting a stream of the peer.
@@ -191,6 +193,7 @@ func (st *stream) send(m appender) error {
 // It is the one to end the session with the connection, since that ends what it
 // waits for.
 func (s *Session) acceptUniStreams() {
+	var shelf shelf
 	for {
 		raw, err := s.conn.AcceptUniStream(s.ctx)
 		if err != nil {
@@ -198,18 +201,28 @@ func (s *Session) acceptUniStreams() {
 			return
 		}
 		g := newGroupReader(s, raw) // as a rule
-		if g.in.peek(s.in(eager)) && g.in.hasHeader(s.version) {
-			s.takeUniStream(g)
+		now := s.clock()
+		if g.in.peek(s.began.Add(now+eager), &shelf) && s.takeBuffered(g, now) {
 			continue
 		}
-		s.spawn(func() {
-			if g.in.whole() || len(g.in.buffered()) > 0 || g.in.peek(s.in(s.setupIn)) {
-				s.takeUniStream(g)
-			} else {
-				raw.CancelRead(uint64(api.StreamControlTimeout))
-			}
-		})
+		s.spawn(func() { s.takeUniStream(g) })
 	}
+}
+
+// takeBuffered dispatches a stream whose first message has come with it. It
+// reports false when that is not so.
+func (s *Session) takeBuffered(g *groupReader, now time.Duration) bool {
+	t, body, length, ok := g.in.header(s.version)
+	switch {
+	case ok && t == message.StreamGroup:
+		g.in.at += length
+		s.takeGroup(g, body, now)
+	case ok && t != message.StreamSetup, g.in.whole() && len(g.in.buffered()) == 0:
+		g.in.stream.CancelRead(0)
+	default:
+		return false
+	}
+	return true
 }
 
 // over waits for the end of the session or that of the connection, which is the
@@ -232,21 +245,25 @@ func (s *Session) over() {
 	}
 }
 
-// takeUniStream dispatches a stream of which the first bytes are in.
+// takeUniStream dispatches a stream whose first message is waited for, but no
+// longer than a peer may take.
 func (s *Session) takeUniStream(g *groupReader) {
 	in := &g.in
-	bounded := !in.hasHeader(s.version)
-	if bounded {
-		_ = in.stream.SetReadDeadline(s.in(s.setupIn))
-	}
+	_ = in.stream.SetReadDeadline(s.in(s.setupIn))
 	t, err := s.version.ReadVarint(in)
 	switch {
 	case err == nil && message.StreamType(t) == message.StreamGroup:
-		s.takeGroup(g, bounded)
-	case err == nil && message.StreamType(t) == message.StreamSetup && s.version.Setup:
-		if !s.spawn(func() { s.takeSetup(in) }) {
-			in.stream.CancelRead(0)
+		body, err := message.ReadBody(in, s.version, message.MaxBody, nil)
+		if err != nil {
+			in.stream.CancelRead(uint64(api.StreamMalformed))
+			return
 		}
+		_ = in.stream.SetReadDeadline(time.Time{})
+		s.takeGroup(g, body, s.clock())
+	case err == nil && message.StreamType(t) == message.StreamSetup && s.version.Setup:
+		s.takeSetup(in)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		in.stream.CancelRead(uint64(api.StreamControlTimeout))
 	default:
 		in.stream.CancelRead(0)
 	}

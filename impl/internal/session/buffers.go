@@ -5,15 +5,17 @@ import (
 	"sync"
 )
 
-// The sizes of the buffers that groups gather in, and share when they have
-// ended. What is smaller than the least is not worth it.
+// The sizes of the buffers that groups gather in, and share: one has a buffer
+// only while it has something to be sent.
 const (
+	tinyBuffer   = 512
 	smallBuffer  = 4 << 10
 	middleBuffer = 16 << 10
 	largeBuffer  = maxPending + headerRoom
 )
 
 var (
+	tinyBuffers   = sync.Pool{New: func() any { return new([tinyBuffer]byte) }}
 	smallBuffers  = sync.Pool{New: func() any { return new([smallBuffer]byte) }}
 	middleBuffers = sync.Pool{New: func() any { return new([middleBuffer]byte) }}
 	largeBuffers  = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
@@ -27,8 +29,10 @@ func grow(b []byte, n int) []byte {
 	}
 	var larger []byte
 	switch {
-	case need <= smallBuffer/4, need > largeBuffer:
+	case need > largeBuffer:
 		return slices.Grow(b, n)
+	case need <= tinyBuffer:
+		larger = tinyBuffers.Get().(*[tinyBuffer]byte)[:0]
 	case need <= smallBuffer:
 		larger = smallBuffers.Get().(*[smallBuffer]byte)[:0]
 	case need <= middleBuffer:
@@ -41,17 +45,16 @@ func grow(b []byte, n int) []byte {
 	return larger
 }
 
-// recycle gives b up, and returns it, empty, if nobody else has a use for it.
-func recycle(b []byte) []byte {
+// recycle gives b up.
+func recycle(b []byte) {
 	switch cap(b) {
+	case tinyBuffer:
+		tinyBuffers.Put((*[tinyBuffer]byte)(b[:tinyBuffer]))
 	case smallBuffer:
 		smallBuffers.Put((*[smallBuffer]byte)(b[:smallBuffer]))
 	case middleBuffer:
 		middleBuffers.Put((*[middleBuffer]byte)(b[:middleBuffer]))
 	case largeBuffer:
 		largeBuffers.Put((*[largeBuffer]byte)(b[:largeBuffer]))
-	default:
-		return b[:0]
 	}
-	return nil
 }

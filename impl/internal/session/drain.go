@@ -23,7 +23,7 @@ type Open struct {
 // leaving in good order, it returns what was left. It does not end the session.
 func (s *Session) Drain(ctx context.Context) (Open, error) {
 	s.mu.Lock()
-	s.draining = true
+	s.draining.Store(true)
 	s.mu.Unlock()
 	asked := make(chan struct{})
 	if !s.spawn(func() { defer close(asked); s.askToLeave() }) {
@@ -92,11 +92,12 @@ func (s *Session) leftByPeer() bool {
 
 // groupFinished tells a session that drains that a group was read.
 func (s *Session) groupFinished() {
+	if !s.draining.Load() {
+		return
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.draining {
-		s.shrunk()
-	}
+	s.shrunk()
 }
 
 // left counts what there is, and returns what is closed when that is less.

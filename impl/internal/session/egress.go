@@ -1,6 +1,8 @@
 package session
 
 import (
+	"context"
+	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -33,6 +35,16 @@ const (
 // gathered.
 const directAfter = time.Millisecond
 
+// patience is how long who brings a group waits for the peer to allow a stream for
+// it, before that is left to a goroutine and what comes next is gathered. A peer
+// that keeps up takes less; a publisher that is faster is then held to its pace
+// at no cost.
+const patience = 10 * time.Millisecond
+
+// farAhead is how many groups are queued before who brings more waits for them to
+// be written, unless they wait for the transport.
+const farAhead = 64
+
 // egress decides which of the session's groups goes out next. Groups with
 // something to send queue in order of rank (rank.go) for a slot to write in; a
 // group gets its stream with its first slot, so that those which wait hold none
@@ -51,10 +63,12 @@ type egress struct {
 	count     int           // of these
 	ready     ranking       // something to send
 	serving   bool          // by a goroutine that does not wait
+	caughtUp  *sync.Cond    // serving has ended; made for who waits for that
 	servedAt  time.Duration // when one last ended, or began to write one frame
 	writing   []*slot       // in order of rank
 	held      int           // of these, those that hold a slot
 	preempted int           // and those whose slot a better one took
+	idle      []*slot       // to be used again
 	lend      *time.Timer   // runs lendSlots; made at first
 }
 
@@ -62,8 +76,9 @@ type egress struct {
 type slot struct {
 	group *groupWriter
 	state slotState
-	waits bool // for the transport,
-	since time.Time
+	waits bool          // for the transport,
+	since time.Duration // by the session's clock
+	out   delivery
 }
 
 type slotState uint8
@@ -216,17 +231,14 @@ func (e *egress) submit(g *groupWriter, what submission) {
 	if !may {
 		e.ready.push(g)
 		e.dispatch()
+		e.keepPace()
 		e.mu.Unlock()
-		return
-	}
-	if what == endAlone {
-		e.mu.Unlock()
-		g.endAlone()
 		return
 	}
 	e.serving = true
+	s := e.giveSlot(g)
 	if g.urgency == 0 {
-		g.setUrgency(usualUrgency)
+		g.urgency = usualUrgency // which its stream is opened with
 	}
 	e.mu.Unlock()
 	done, more, closed := g.tryFlush(e.chunk()), false, false
@@ -237,25 +249,57 @@ func (e *egress) submit(g *groupWriter, what submission) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.serving, e.servedAt = false, now
+	e.servedAt = now
+	e.servesNot()
 	switch {
+	case done:
+		e.takeSlot(s)
+		if g.active && !e.stopped {
+			e.wrotePart(g, more, closed)
+		}
 	case e.stopped || !g.active:
-	case !done:
-		e.occupy(g)
-		e.session.spawn(func() { e.serveWaiting(g) })
+		g.settle()
+		e.takeSlot(s)
 	default:
-		e.wrotePart(g, more, closed)
+		e.occupy(s)
+		if s.out.late {
+			e.mu.Unlock()
+			e.waitHere(g)
+			e.mu.Lock()
+			return
+		}
+		e.session.spawn(func() { e.serveWaiting(g) })
 	}
 	e.dispatch()
+}
+
+// waitHere is serveWaiting for a little while, and for g alone.
+func (e *egress) waitHere(g *groupWriter) {
+	e.waits(g)
+	ctx, cancel := context.WithTimeout(g.lifetime(), patience)
+	err := g.take(ctx)
+	cancel()
+	switch {
+	case err == nil:
+		g.flush()
+	case errors.Is(err, context.DeadlineExceeded):
+		e.session.spawn(func() { g.flush(); e.serve(e.next(g)) })
+		return
+	default:
+		g.fail(err)
+	}
+	if next := e.next(g); next != nil {
+		e.session.spawn(func() { e.serve(next) })
+	}
 }
 
 // A submission is what a group has to send.
 type submission uint8
 
 const (
-	firstFrames submission = iota // and its stream is not open
+	nothing     submission = iota
+	firstFrames            // and its stream is not open
 	moreFrames
-	endAlone
 )
 
 // mayWrite tells whether what a group has to send is written by who brings it,
@@ -266,11 +310,55 @@ func (e *egress) mayWrite(what submission) (now time.Duration, may bool) {
 	if e.serving || len(e.writing) > 0 || !e.ready.empty() {
 		return 0, false
 	}
-	if what == endAlone {
-		return 0, true
-	}
 	now = e.session.clock()
 	return now, (what == firstFrames) == (now-e.servedAt < directAfter)
+}
+
+// keepPace has who brings a group wait for those that are queued to be written, if
+// they are many and only take their time. The lock is held, but not meanwhile.
+func (e *egress) keepPace() {
+	if !e.serving || e.ready.groups < farAhead {
+		return
+	}
+	if e.caughtUp == nil {
+		e.caughtUp = sync.NewCond(&e.mu)
+	}
+	for e.serving {
+		e.caughtUp.Wait()
+	}
+}
+
+// servesNot notes that no goroutine serves the queue: it is empty, or what is in
+// it has to wait for the transport. The lock is held.
+func (e *egress) servesNot() {
+	e.serving = false
+	if e.caughtUp != nil {
+		e.caughtUp.Broadcast()
+	}
+}
+
+// giveSlot gives a group what a write needs. The lock is held.
+func (e *egress) giveSlot(g *groupWriter) *slot {
+	var s *slot
+	if n := len(e.idle); n > 0 {
+		s, e.idle = e.idle[n-1], e.idle[:n-1]
+	} else {
+		s = new(slot)
+	}
+	s.group, g.slot = g, s
+	return s
+}
+
+// takeSlot takes it back, when the write is over: the group may have the next one
+// already. The lock is held.
+func (e *egress) takeSlot(s *slot) {
+	if s.group.slot == s {
+		s.group.slot = nil
+	}
+	*s = slot{}
+	if len(e.idle) < slots {
+		e.idle = append(e.idle, s)
+	}
 }
 
 // dispatch has what is queued served, if nobody does and there is a slot. The
@@ -308,16 +396,17 @@ func (e *egress) serveWaiting(g *groupWriter) {
 func (e *egress) waits(g *groupWriter) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	g.slot.waits, g.slot.since = true, time.Now()
-	e.serving = false
+	g.slot.waits, g.slot.since = true, e.session.clock()
+	e.servesNot()
 	e.dispatch()
 }
 
 // next ends the write of a group, and returns the one that this goroutine
 // writes next; nil for none.
 func (e *egress) next(g *groupWriter) *groupWriter {
+	s := g.slot // which is no more the group's when it is settled
 	more, closed := g.settle()
-	next, waited := e.pass(g, more, closed)
+	next, waited := e.pass(s, more, closed)
 	if closed && !more {
 		g.end(waited)
 	}
@@ -337,26 +426,27 @@ func (e *egress) wrotePart(g *groupWriter, more, closed bool) {
 	}
 }
 
-// pass passes the slot of a group on, and tells whether it has waited.
-func (e *egress) pass(g *groupWriter, more, closed bool) (next *groupWriter, waited bool) {
+// pass passes a slot on, and tells whether its group has waited.
+func (e *egress) pass(s *slot, more, closed bool) (next *groupWriter, waited bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	waited = g.slot.waits
-	e.wrote(g)
+	g := s.group
+	waited = s.waits
+	e.wrote(s)
 	if g.active && !e.stopped {
 		e.wrotePart(g, more, closed)
 	}
 	if waited && e.serving {
 		return nil, waited
 	}
-	e.serving = false
-	if e.stopped {
-		return nil, waited
+	if !e.stopped {
+		next = e.take()
 	}
-	if next = e.take(); next != nil {
+	if next != nil {
 		e.serving = true
 	} else {
 		e.servedAt = e.session.clock()
+		e.servesNot()
 	}
 	e.arm()
 	return next, waited
@@ -368,16 +458,16 @@ func (e *egress) arm() {
 	if e.ready.empty() || e.held == 0 {
 		return
 	}
-	var oldest time.Time
+	var oldest *slot
 	for _, s := range e.writing {
-		if s.state == slotHeld && s.waits && (oldest.IsZero() || s.since.Before(oldest)) {
-			oldest = s.since
+		if s.state == slotHeld && s.waits && (oldest == nil || s.since < oldest.since) {
+			oldest = s
 		}
 	}
-	if oldest.IsZero() {
+	if oldest == nil {
 		return
 	}
-	in := max(0, stuckAfter-time.Since(oldest))
+	in := max(0, stuckAfter-(e.session.clock()-oldest.since))
 	if e.lend == nil {
 		e.lend = time.AfterFunc(in, e.lendSlots)
 	} else {
@@ -393,16 +483,15 @@ func (e *egress) take() *groupWriter {
 		return nil
 	}
 	g = e.ready.pop() // which making room may have changed
-	e.occupy(g)
+	e.occupy(e.giveSlot(g))
 	return g
 }
 
-// occupy gives a group a slot. The lock is held.
-func (e *egress) occupy(g *groupWriter) {
-	g.slot = slot{group: g}
-	e.writing = append(e.writing, &g.slot)
+// occupy counts a slot. The lock is held.
+func (e *egress) occupy(s *slot) {
+	e.writing = append(e.writing, s)
 	e.held++
-	g.flow.lane.writing++
+	s.group.flow.lane.writing++
 	e.tellUrgencies()
 }
 
@@ -447,10 +536,10 @@ func (e *egress) release(s *slot, why slotState) {
 }
 
 // wrote ends a write. The lock is held.
-func (e *egress) wrote(g *groupWriter) {
-	i := slices.IndexFunc(e.writing, func(s *slot) bool { return s.group == g })
-	l := &g.flow.lane
-	switch e.writing[i].state {
+func (e *egress) wrote(s *slot) {
+	i := slices.Index(e.writing, s)
+	l := &s.group.flow.lane
+	switch s.state {
 	case slotHeld:
 		e.held--
 		l.writing--
@@ -460,6 +549,7 @@ func (e *egress) wrote(g *groupWriter) {
 		e.preempted--
 	}
 	e.writing = slices.Delete(e.writing, i, i+1)
+	e.takeSlot(s)
 	e.ready.reconsider(l)
 	if len(e.writing) >= lastUrgency {
 		e.tellUrgencies() // some may have been among the rest
@@ -474,7 +564,7 @@ func (e *egress) lendSlots() {
 		return
 	}
 	for _, s := range e.writing {
-		if s.state == slotHeld && s.waits && time.Since(s.since) >= stuckAfter {
+		if s.state == slotHeld && s.waits && e.session.clock()-s.since >= stuckAfter {
 			e.release(s, slotStuck)
 		}
 	}

@@ -19,7 +19,7 @@ type openGroups struct {
 	scale  uint64       // of the timestamps, per second
 	maxAge uint64       // in that scale
 	newest *groupWriter // that has a frame
-	latest uint64       // its newest timestamp
+	latest uint64       // its newest timestamp, when that was needed last
 }
 
 // setMaxAge takes the lesser of what the subscriber and the publisher say.
@@ -78,6 +78,13 @@ func (o *openGroups) remove(g *groupWriter) bool {
 // stamp notes that a frame of g begins, and returns the groups that are too old
 // now.
 func (o *openGroups) stamp(g *groupWriter, timestamp uint64) (old []*groupWriter) {
+	if len(o.groups) > 0 && o.groups[0].seq >= g.seq {
+		g.stamped = true // and there is none before it
+		if o.newest == nil || g.seq > o.newest.seq {
+			o.newest = g
+		}
+		return nil
+	}
 	if timestamp == 0 {
 		timestamp = units(time.Since(o.began), o.scale)
 	}

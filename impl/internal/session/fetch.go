@@ -86,7 +86,7 @@ func (f *fetching) finished() {}
 func (s *Session) take(g *groupReader) {
 	s.unread.mu.Lock()
 	g.handed = true
-	s.unread.add(g)
+	s.unread.add(g, s.clock())
 	s.unread.mu.Unlock()
 	s.makeRoom()
 }

@@ -22,6 +22,7 @@ type flow struct {
 	session *Session
 	lane    lane // guarded by egress.mu
 	backlog backlog
+	usual   atomic.Int32 // how much of a group was written at a time of late
 }
 
 func (f *flow) init(s *Session, subscriber, track uint8) {
@@ -53,6 +54,9 @@ func (b *backlog) add(n int) {
 
 // remove is called without the lock of any group.
 func (b *backlog) remove(n int) {
+	if n == 0 {
+		return
+	}
 	if b.bytes.Add(-int64(n)); b.full.Load() && b.isLess() {
 		b.mu.Lock()
 		defer b.mu.Unlock()

@@ -9,54 +9,59 @@ import (
 )
 
 // A delivery is what is being written of a group. It is of the goroutine that
-// holds the group's slot.
+// has the group's slot, which is also the one to open the group's stream.
 type delivery struct {
-	stream  transport.SendStream // nil until there is one
-	most    int                  // to take
-	taken   []byte               // from the group,
-	written int                  // of it, to the stream
-	counted int                  // of it, in the backlog
-	waits   bool                 // the stream would have to be waited for
+	most    int    // to take
+	taken   []byte // from the group,
+	written int    // of it, to the stream
+	counted int    // of it, in the backlog
+	late    bool   // the stream would have to be waited for
 }
 
 // tryFlush writes what is pending, up to most bytes, as far as the transport
 // takes it at once. It reports false when that is not all: flush has to follow.
 // settle ends the write either way.
 func (g *groupWriter) tryFlush(most int) bool {
-	g.out = delivery{most: most, stream: g.stream}
-	if err := g.open((*momentOf)(&g.out)); err != nil {
-		if g.out.waits {
-			return false
-		}
+	out := &g.slot.out
+	*out = delivery{most: most}
+	err := g.take((*momentOf)(out))
+	switch {
+	case err != nil && out.late:
+		return false
+	case err != nil:
 		g.fail(err)
 		return true
-	}
-	if !g.take() {
+	case len(out.taken) == 0:
 		return true
 	}
-	stream, ok := g.out.stream.(transport.TryWriter)
-	return ok && g.wrote(stream.TryWrite(g.out.taken))
+	stream, ok := g.stream.(transport.TryWriter)
+	return ok && g.wrote(stream.TryWrite(out.taken))
 }
 
 // flush goes on with what tryFlush has begun, waiting for the transport, but
 // no longer than for the group.
 func (g *groupWriter) flush() {
-	if g.out.stream == nil {
-		if err := g.open((*lifeOf)(g)); err != nil {
+	out := &g.slot.out
+	if out.late {
+		if err := g.take((*lifeOf)(g)); err != nil {
 			g.fail(err)
 			return
 		}
-		if !g.take() {
-			return
-		}
 	}
-	g.wrote(g.out.stream.Write(g.out.taken[g.out.written:]))
+	if rest := out.taken[out.written:]; len(rest) > 0 {
+		g.wrote(g.stream.Write(rest))
+	}
 }
 
-// open sees to the group's stream. It opens it at first, for which the peer's
-// limit may have to be waited for.
-func (g *groupWriter) open(ctx context.Context) error {
-	if g.out.stream != nil {
+// take takes what is to be written out of the group, nothing if it is over, and
+// opens its stream before that, for which the peer's limit may have to be
+// waited for.
+func (g *groupWriter) take(ctx context.Context) error {
+	out := &g.slot.out
+	if g.stream != nil {
+		g.mu.Lock()
+		g.takePending(out)
+		g.mu.Unlock()
 		return nil
 	}
 	stream, err := g.flow.session.conn.OpenUniStream(ctx)
@@ -64,11 +69,13 @@ func (g *groupWriter) open(ctx context.Context) error {
 		return g.flow.session.heed(err)
 	}
 	g.mu.Lock()
-	g.stream, g.out.stream = stream, stream
-	gone, urgency := g.done, g.urgency
+	g.stream = stream
 	g.watch()
-	ranked := prioritize(stream, urgency)
+	ranked := prioritize(stream, g.urgency)
+	g.takePending(out)
+	gone := g.done
 	g.mu.Unlock()
+	out.late = false
 	if !ranked {
 		g.flow.session.egress.plain.Store(true)
 	}
@@ -78,67 +85,54 @@ func (g *groupWriter) open(ctx context.Context) error {
 	return nil
 }
 
-// take takes what is to be written out of the group. It reports false when
-// that is nothing.
-func (g *groupWriter) take() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+// takePending takes out what is pending, up to out.most bytes, and how much of
+// it counts in the backlog. The lock is held.
+func (g *groupWriter) takePending(out *delivery) {
 	if g.done {
-		return false
+		return
 	}
-	g.out.taken, g.out.counted = g.takePending(g.out.most)
-	g.room.Broadcast()
-	return len(g.out.taken) > 0
-}
-
-// takePending takes out what is pending, up to most bytes, and how much of it
-// counts in the backlog. The lock is held.
-func (g *groupWriter) takePending(most int) (buf []byte, counted int) {
-	buf = g.pending
-	if len(buf) <= most {
-		counted = g.counted
-		g.pending, g.spare, g.counted = g.spare[:0], nil, 0
-		return buf, counted
+	out.taken, out.counted = g.pending, g.counted
+	g.flow.usual.Store(int32(min(len(out.taken), largeBuffer)))
+	g.pending, g.counted = nil, 0
+	if len(out.taken) > out.most {
+		rest := out.taken[out.most:]
+		g.pending = append(grow(nil, len(rest)), rest...)
+		out.taken = out.taken[:out.most]
+		g.counted = max(out.counted-out.most, 0)
+		out.counted -= g.counted
 	}
-	rest := buf[most:]
-	g.pending = append(grow(g.spare[:0], len(rest)), rest...)
-	g.spare = nil
-	counted = min(g.counted, most)
-	g.counted -= counted
-	return buf[:most], counted
+	g.roomMade()
 }
 
 // wrote takes in how a write went, and tells whether nothing is left to do.
 func (g *groupWriter) wrote(n int, err error) bool {
-	g.out.written += n
+	out := &g.slot.out
+	out.written += n
 	if err != nil {
 		g.fail(g.flow.session.heed(err))
 		return true
 	}
-	return g.out.written == len(g.out.taken)
+	return out.written == len(out.taken)
 }
 
 // settle ends a write. It tells whether there is more to be written, and whether
 // the group is closed: if there is no more then, end has to follow.
 func (g *groupWriter) settle() (more, closed bool) {
-	out := g.out
-	g.out = delivery{stream: out.stream}
+	out := &g.slot.out
+	recycle(out.taken)
 	g.flow.backlog.remove(out.counted)
+	*out = delivery{}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.done {
-		recycle(out.taken)
+	switch {
+	case g.done:
 		return false, false
-	}
-	if len(g.pending) > 0 {
-		g.spare = out.taken[:0]
+	case len(g.pending) > 0:
 		return true, g.closed
+	default:
+		g.queued = false
+		return false, g.closed
 	}
-	// While nothing is written, others may have the memory.
-	recycle(g.pending)
-	g.pending = recycle(out.taken)
-	g.queued = false
-	return false, g.closed
 }
 
 // end ends the stream in order. Of one that had to wait, the transport holds the
@@ -146,19 +140,13 @@ func (g *groupWriter) settle() (more, closed bool) {
 // newer groups would outrank it for as long as there are some.
 func (g *groupWriter) end(waited bool) {
 	if waited {
-		prioritize(g.out.stream, firstUrgency)
+		prioritize(g.stream, firstUrgency)
 	}
-	if err := g.out.stream.Close(); err != nil {
+	if err := g.stream.Close(); err != nil {
 		g.fail(streamError(err))
 		return
 	}
 	g.finish(ending{err: api.ErrClosed})
-}
-
-// endAlone ends the stream in order, where all else has been written.
-func (g *groupWriter) endAlone() {
-	g.out.stream = g.stream
-	g.end(false)
 }
 
 // lifeOf is the life of a group, for calls that mostly do not wait: it is made
@@ -192,12 +180,12 @@ func (m *momentOf) Deadline() (deadline time.Time, ok bool) { return time.Time{}
 func (m *momentOf) Value(any) any { return nil }
 
 func (m *momentOf) Done() <-chan struct{} {
-	m.waits = true
+	m.late = true
 	return past
 }
 
 func (m *momentOf) Err() error {
-	if m.waits {
+	if m.late {
 		return context.Canceled
 	}
 	return nil

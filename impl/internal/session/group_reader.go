@@ -19,12 +19,12 @@ type groupReader struct {
 	seq     api.GroupSequence
 	first   uint64
 	in      incoming
-	payload payloadReader
 	ended   func() // at the end, if set
 
 	// Of the reading goroutine.
 	timestamp uint64
-	err       error // sticky
+	left      uint64 // of the frame's payload
+	err       error  // sticky
 
 	aborted atomic.Pointer[error] // why reading was given up here
 
@@ -41,9 +41,7 @@ type groupReader struct {
 var _ api.GroupReader = (*groupReader)(nil)
 
 func newGroupReader(s *Session, raw transport.ReceiveStream) *groupReader {
-	g := &groupReader{session: s, in: incoming{stream: raw}}
-	g.payload.group = g
-	return g
+	return &groupReader{session: s, in: incoming{stream: raw}}
 }
 
 // identify says which group this is, of which the first bytes are in.
@@ -61,7 +59,7 @@ func (g *groupReader) park() {
 	u := &g.session.unread
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	u.park(g)
+	u.park(g, g.session.clock())
 }
 
 func (g *groupReader) unpark() {
@@ -119,6 +117,7 @@ func (g *groupReader) fail(err error) error {
 		g.in.stream.CancelRead(uint64(api.ErrorCode(err)))
 	}
 	g.err = err
+	g.in.release()
 	g.finish()
 	return err
 }
@@ -131,17 +130,17 @@ func (g *groupReader) header() (api.FrameHeader, error) {
 	if g.aborted.Load() != nil {
 		return api.FrameHeader{}, g.fail(nil)
 	}
-	for g.payload.left > 0 {
-		if _, err := g.payload.next(); err != nil {
+	for g.left > 0 {
+		if _, err := (*payloadReader)(g).next(); err != nil {
 			return api.FrameHeader{}, err
 		}
 	}
-	h, err := message.ReadFrameHeader(&g.in, g.session.version, g.timestamp)
+	h, err := g.in.frameHeader(g.session.version, g.timestamp)
 	if err != nil {
 		return api.FrameHeader{}, g.fail(malformedFrame(err))
 	}
 	g.timestamp = h.Timestamp
-	g.payload.left = h.Size
+	g.left = h.Size
 	if !g.session.version.Timestamps {
 		h.Timestamp = uint64(time.Now().UnixMilli())
 	}
@@ -180,7 +179,11 @@ func (g *groupReader) ReadFrame(f *api.Frame) error {
 			f.Payload = make([]byte, size)
 		}
 		f.Payload = f.Payload[:size]
-		return g.payload.readFull(f.Payload)
+		if g.in.readFull(f.Payload) {
+			g.left = 0
+			return nil
+		}
+		return (*payloadReader)(g).readFull(f.Payload)
 	}
 	// The size is the peer's word: memory follows what has arrived.
 	f.Payload = f.Payload[:0]
@@ -191,7 +194,7 @@ func (g *groupReader) ReadFrame(f *api.Frame) error {
 			f.Payload = append(make([]byte, 0, grown), f.Payload...)
 		}
 		f.Payload = f.Payload[:grown]
-		if err := g.payload.readFull(f.Payload[have:]); err != nil {
+		if err := (*payloadReader)(g).readFull(f.Payload[have:]); err != nil {
 			return err
 		}
 	}
@@ -204,14 +207,11 @@ func (g *groupReader) NextFrame() (api.FrameHeader, io.Reader, error) {
 	if err != nil {
 		return api.FrameHeader{}, nil, err
 	}
-	return h, &g.payload, nil
+	return h, (*payloadReader)(g), nil
 }
 
-// payloadReader reads what is left of a frame.
-type payloadReader struct {
-	group *groupReader
-	left  uint64
-}
+// payloadReader reads what is left of a group's frame.
+type payloadReader groupReader
 
 var _ io.WriterTo = (*payloadReader)(nil)
 
@@ -220,10 +220,10 @@ func (p *payloadReader) Read(b []byte) (int, error) {
 	if p.left == 0 {
 		return 0, io.EOF
 	}
-	if p.group.err != nil {
-		return 0, p.group.err
+	if p.err != nil {
+		return 0, p.err
 	}
-	n, err := p.group.in.Read(b[:min(uint64(len(b)), p.left)])
+	n, err := p.in.Read(b[:min(uint64(len(b)), p.left)])
 	p.left -= uint64(n)
 	if err != nil {
 		return n, p.fail(err)
@@ -244,7 +244,7 @@ func (p *payloadReader) readFull(b []byte) error {
 
 // next returns bytes of the payload that are at hand, waiting for some.
 func (p *payloadReader) next() ([]byte, error) {
-	b, err := p.group.in.next(p.left)
+	b, err := p.in.next(p.left)
 	if err != nil {
 		return nil, p.fail(err)
 	}
@@ -257,15 +257,15 @@ func (p *payloadReader) fail(err error) error {
 	if errors.Is(err, io.EOF) {
 		err = &api.StreamError{Code: api.StreamWrongSize}
 	}
-	return p.group.fail(err)
+	return (*groupReader)(p).fail(err)
 }
 
 // WriteTo implements [io.WriterTo].
 func (p *payloadReader) WriteTo(w io.Writer) (int64, error) {
 	var written int64
 	for p.left > 0 {
-		if p.group.err != nil {
-			return written, p.group.err
+		if p.err != nil {
+			return written, p.err
 		}
 		b, err := p.next()
 		if err != nil {
@@ -274,7 +274,7 @@ func (p *payloadReader) WriteTo(w io.Writer) (int64, error) {
 		n, err := w.Write(b)
 		written += int64(n)
 		if err != nil {
-			return written, fmt.Errorf("copy a frame of group %d: %w", p.group.seq, err)
+			return written, fmt.Errorf("copy a frame of group %d: %w", p.seq, err)
 		}
 	}
 	return written, nil

@@ -16,9 +16,6 @@ const (
 	// maxPending is how much of a group is gathered before its writer waits.
 	maxPending = 64 << 10
 
-	// smallGroup is how much a group gathers without memory of its own.
-	smallGroup = 160
-
 	// headerRoom is enough for the header of a frame, and of most groups.
 	headerRoom = 48
 )
@@ -27,52 +24,55 @@ const (
 //
 // What is written gathers in a buffer, which egress empties in one write as
 // soon as it is the group's turn; so a frame costs no goroutine and no wait
-// while the link keeps up.
+// while the link keeps up. A small group costs little more than this struct:
+// what is needed during a write is the slot's, and the buffers are shared.
 type groupWriter struct {
 	flow   *flow
 	owner  groupOwner
 	seq    api.GroupSequence
-	silent bool   // the subscriber does not want it: nothing is sent
 	bounds bounds // what of it the subscriber wants
 
 	// Of the writing goroutine.
 	frames    uint64 // begun, or skipped
 	timestamp uint64 // of the last frame that is sent
+	left      uint64 // to be written of a frame that was started
+	unwanted  bool   // the frame is not sent
 	begun     bool   // the header is written
-	body      bodyWriter
+	silent    bool   // the subscriber does not want the group: nothing is sent
 
 	// Guarded by the owner, which finds out by them when it is too old.
 	stamped  bool   // has a frame
 	followed bool   // there is a later group,
 	next     uint64 // the first timestamp of which this is
 
-	mu        sync.Mutex
-	stream    transport.SendStream // opened at the first flush, by who flushes
-	room      sync.Cond            // pending was taken, or the group is over
-	pending   []byte
-	spare     []byte // the buffer that is not pending, between flushes
-	counted   int    // of pending, in the track's backlog
-	queued    bool   // with egress: pending will be taken
-	urgency   int8   // of the stream; written with the lock of the egress too
-	closed    bool   // no more frames
-	err       error  // the group is over, and why
-	done      bool   // off the books
-	watched   bool   // by a caller of Context
-	ctx       context.Context
-	cancelCtx context.CancelCauseFunc
+	mu      sync.Mutex
+	pending []byte
+	counted int                  // of pending, in the track's backlog
+	stream  transport.SendStream // opened at the first flush, by who flushes
+	room    *sync.Cond           // pending was taken, or the group is over; made for who waits
+	err     error                // the group is over, and why
+	life    *life                // made when asked for
+	queued  bool                 // with egress: pending will be taken
+	closed  bool                 // no more frames
+	done    bool                 // off the books
+	watched bool                 // by a caller of Context
+	urgency int8                 // of the stream; written with the lock of the egress too
 
 	// Guarded by egress.mu.
 	active       bool // on the books,
-	newer, older *groupWriter
 	part         bool // of it is written
-	place        int  // in the ranking of its track, from 1; 0 when not there
-	slot         slot
-
-	out   delivery
-	small [smallGroup]byte
+	newer, older *groupWriter
+	place        int   // in the ranking of its track, from 1; 0 when not there
+	slot         *slot // of the write under way, whose goroutine's it is
 }
 
 var _ api.GroupWriter = (*groupWriter)(nil)
+
+// A life ends with a group.
+type life struct {
+	ctx    context.Context
+	cancel context.CancelCauseFunc
+}
 
 // A groupOwner is whose answer a group is part of.
 type groupOwner interface {
@@ -96,11 +96,7 @@ func (b bounds) contain(frame uint64) bool {
 }
 
 func newGroupWriter(f *flow, owner groupOwner, seq api.GroupSequence, wanted bounds) *groupWriter {
-	g := &groupWriter{flow: f, owner: owner, seq: seq, bounds: wanted}
-	g.room.L = &g.mu
-	g.body.group = g
-	g.pending = g.small[:0]
-	return g
+	return &groupWriter{flow: f, owner: owner, seq: seq, bounds: wanted}
 }
 
 // Sequence implements [api.GroupWriter].
@@ -112,25 +108,26 @@ func (g *groupWriter) Context() context.Context {
 	defer g.mu.Unlock()
 	g.watched = true
 	g.watch()
-	return g.life()
+	return g.context()
 }
 
 // lifetime is what Context returns, for uses within.
 func (g *groupWriter) lifetime() context.Context {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.life()
+	return g.context()
 }
 
-// life ends with the group. The lock is held.
-func (g *groupWriter) life() context.Context {
-	if g.ctx == nil {
-		g.ctx, g.cancelCtx = context.WithCancelCause(context.Background())
+// context ends with the group. The lock is held.
+func (g *groupWriter) context() context.Context {
+	if g.life == nil {
+		g.life = new(life)
+		g.life.ctx, g.life.cancel = context.WithCancelCause(context.Background())
 		if g.err != nil {
-			g.cancelCtx(g.err)
+			g.life.cancel(g.err)
 		}
 	}
-	return g.ctx
+	return g.life.ctx
 }
 
 // watch has the subscriber's refusal end the group, even while nothing is
@@ -147,33 +144,46 @@ func (g *groupWriter) watch() {
 	})
 }
 
-// begin checks that a frame may begin and appends its header. A frame that is
-// not wanted is taken, and left out.
-func (g *groupWriter) begin(timestamp, size uint64) error {
-	if g.body.left > 0 {
+// check is why no frame may begin with a header, as far as the writing goroutine
+// knows, or nil.
+func (g *groupWriter) check(h *message.FrameHeader) error {
+	if g.left > 0 {
+		left := g.left
 		g.reset(&api.StreamError{Code: api.StreamWrongSize}, api.StreamWrongSize)
-		return fmt.Errorf("group %d: the frame before is short by %d bytes, the group was reset", g.seq, g.body.left)
+		return fmt.Errorf("group %d: the frame before is short by %d bytes, the group was reset", g.seq, left)
 	}
-	v := g.flow.session.version
-	h := message.FrameHeader{Timestamp: timestamp, Size: size}
-	if err := h.Validate(v, g.timestamp); err != nil {
+	if err := h.Validate(g.flow.session.version, g.timestamp); err != nil {
 		return fmt.Errorf("group %d: frame: %w", g.seq, err)
 	}
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	return nil
+}
+
+// begin appends the header of a frame, if one may begin. A frame that is not
+// wanted is taken, and left out. The lock is held.
+func (g *groupWriter) begin(h *message.FrameHeader) error {
 	if err := g.usable(); err != nil {
 		return err
 	}
-	g.body.unwanted = g.silent || !g.bounds.contain(g.frames)
+	g.unwanted = g.silent || !g.bounds.contain(g.frames)
 	g.frames++
-	if g.body.unwanted {
+	if g.unwanted {
 		return nil
 	}
-	g.pending = grow(g.pending, int(min(size, uint64(max(maxPending-len(g.pending), 0))))+headerRoom)
+	g.reserve(h.Size)
 	g.opening()
-	g.pending = h.Append(v, g.pending, g.timestamp)
-	g.timestamp = timestamp
+	g.pending = h.Append(g.flow.session.version, g.pending, g.timestamp)
+	g.timestamp = h.Timestamp
 	return nil
+}
+
+// reserve makes room for a frame, as far as it is gathered, and for as much as is
+// written at a time, to save the growing. The lock is held.
+func (g *groupWriter) reserve(size uint64) {
+	room := int(min(size, uint64(max(maxPending-len(g.pending), 0)))) + headerRoom
+	if g.pending == nil {
+		room = max(room, int(g.flow.usual.Load()))
+	}
+	g.pending = grow(g.pending, room)
 }
 
 // opening puts what goes before the frames in front, if it is not there. The
@@ -196,6 +206,39 @@ func (g *groupWriter) usable() error {
 	return nil
 }
 
+// WriteFrame implements [api.GroupWriter].
+func (g *groupWriter) WriteFrame(f api.Frame) error {
+	h := message.FrameHeader{Timestamp: f.Timestamp, Size: uint64(len(f.Payload))}
+	if err := g.check(&h); err != nil {
+		return err
+	}
+	g.mu.Lock()
+	if err := g.begin(&h); err != nil {
+		g.mu.Unlock()
+		return err
+	}
+	whole := g.unwanted || len(g.pending)+len(f.Payload) <= maxPending && !g.flow.backlog.full.Load()
+	if !whole {
+		g.mu.Unlock()
+		g.announce(f.Timestamp)
+		_, err := g.write(f.Payload)
+		return err
+	}
+	g.gather(f.Payload)
+	what := g.submission()
+	g.mu.Unlock()
+	g.announce(f.Timestamp)
+	g.submit(what)
+	return nil
+}
+
+// announce tells the owner of the frame that has begun.
+func (g *groupWriter) announce(timestamp uint64) {
+	if !g.unwanted {
+		g.owner.frameBegins(g, timestamp)
+	}
+}
+
 // write gathers p, waiting for room.
 func (g *groupWriter) write(p []byte) (written int, err error) {
 	for {
@@ -203,21 +246,19 @@ func (g *groupWriter) write(p []byte) (written int, err error) {
 			g.flow.backlog.wait(g)
 		}
 		g.mu.Lock()
-		for len(g.pending) >= maxPending && g.usable() == nil {
-			g.room.Wait()
-		}
+		g.awaitRoom()
 		if err := g.usable(); err != nil {
 			g.mu.Unlock()
 			return written, err
 		}
 		n := len(p)
-		if !g.body.unwanted {
+		if !g.unwanted {
 			n = min(n, maxPending-len(g.pending))
-			g.pending = append(grow(g.pending, n), p[:n]...)
-			g.counted += n
-			g.flow.backlog.add(n)
 		}
-		g.submitAndUnlock()
+		g.gather(p[:n])
+		what := g.submission()
+		g.mu.Unlock()
+		g.submit(what)
 		written += n
 		if p = p[n:]; len(p) == 0 {
 			return written, nil
@@ -225,69 +266,84 @@ func (g *groupWriter) write(p []byte) (written int, err error) {
 	}
 }
 
-// submitAndUnlock has what is pending go out, or the end. The lock is held, and
-// released.
-func (g *groupWriter) submitAndUnlock() {
-	submit, what := !g.queued && g.err == nil && (len(g.pending) > 0 || g.closed), moreFrames
-	switch {
-	case g.stream == nil:
-		what = firstFrames
-	case len(g.pending) == 0:
-		what = endAlone
+// awaitRoom waits until something more may be gathered, or the group is over.
+// The lock is held, but not meanwhile.
+func (g *groupWriter) awaitRoom() {
+	for len(g.pending) >= maxPending && g.usable() == nil {
+		if g.room == nil {
+			g.room = sync.NewCond(&g.mu)
+		}
+		g.room.Wait()
 	}
-	if submit {
-		g.queued = true
-		g.counted += groupOverhead
-		g.flow.backlog.add(groupOverhead)
+}
+
+// gather takes in p, for which there is room. The lock is held.
+func (g *groupWriter) gather(p []byte) {
+	if g.unwanted {
+		return
 	}
-	g.mu.Unlock()
-	if submit {
+	g.pending = append(grow(g.pending, len(p)), p...)
+	g.counted += len(p)
+	g.flow.backlog.add(len(p))
+}
+
+// roomMade wakes who waits for room. The lock is held.
+func (g *groupWriter) roomMade() {
+	if g.room != nil {
+		g.room.Broadcast()
+	}
+}
+
+// submission is what egress has to be given, which the caller sees to after
+// unlocking. The lock is held.
+func (g *groupWriter) submission() submission {
+	if g.queued || g.err != nil || len(g.pending) == 0 && !g.closed {
+		return nothing
+	}
+	g.queued = true
+	g.counted += groupOverhead
+	g.flow.backlog.add(groupOverhead)
+	if g.stream == nil {
+		return firstFrames
+	}
+	return moreFrames
+}
+
+// submit gives egress what the group has to send.
+func (g *groupWriter) submit(what submission) {
+	if what != nothing {
 		g.flow.session.egress.submit(g, what)
-	}
-}
-
-// WriteFrame implements [api.GroupWriter].
-func (g *groupWriter) WriteFrame(f api.Frame) error {
-	if err := g.begin(f.Timestamp, uint64(len(f.Payload))); err != nil {
-		return err
-	}
-	g.announce(f.Timestamp)
-	_, err := g.write(f.Payload)
-	return err
-}
-
-// announce tells the owner of the frame that has begun.
-func (g *groupWriter) announce(timestamp uint64) {
-	if !g.body.unwanted {
-		g.owner.frameBegins(g, timestamp)
 	}
 }
 
 // StartFrame implements [api.GroupWriter].
 func (g *groupWriter) StartFrame(h api.FrameHeader) (io.Writer, error) {
-	if err := g.begin(h.Timestamp, h.Size); err != nil {
+	m := message.FrameHeader{Timestamp: h.Timestamp, Size: h.Size}
+	if err := g.check(&m); err != nil {
 		return nil, err
 	}
-	g.announce(h.Timestamp)
-	g.body.left = h.Size
 	g.mu.Lock()
-	g.submitAndUnlock()
-	return &g.body, nil
+	if err := g.begin(&m); err != nil {
+		g.mu.Unlock()
+		return nil, err
+	}
+	g.left = h.Size
+	what := g.submission()
+	g.mu.Unlock()
+	g.announce(h.Timestamp)
+	g.submit(what)
+	return (*bodyWriter)(g), nil
 }
 
 // bodyWriter writes the payload of a frame whose size is told.
-type bodyWriter struct {
-	group    *groupWriter
-	left     uint64
-	unwanted bool // the frame is not sent
-}
+type bodyWriter groupWriter
 
 // Write implements [io.Writer].
 func (w *bodyWriter) Write(p []byte) (int, error) {
 	if uint64(len(p)) > w.left {
-		return 0, fmt.Errorf("group %d: %d bytes for a frame that lacks %d: %w", w.group.seq, len(p), w.left, io.ErrShortBuffer)
+		return 0, fmt.Errorf("group %d: %d bytes for a frame that lacks %d: %w", w.seq, len(p), w.left, io.ErrShortBuffer)
 	}
-	n, err := w.group.write(p)
+	n, err := (*groupWriter)(w).write(p)
 	w.left -= uint64(n)
 	return n, err
 }
@@ -315,7 +371,7 @@ func (g *groupWriter) SkipFrames(n uint64) error {
 
 // Close implements [api.GroupWriter].
 func (g *groupWriter) Close() error {
-	if left := g.body.left; left > 0 {
+	if left := g.left; left > 0 {
 		g.reset(&api.StreamError{Code: api.StreamWrongSize}, api.StreamWrongSize)
 		return fmt.Errorf("group %d: the last frame is short by %d bytes, the group was reset", g.seq, left)
 	}
@@ -339,7 +395,14 @@ func (g *groupWriter) Close() error {
 	}
 	g.opening()
 	begun := g.stream != nil
-	g.submitAndUnlock()
+	if begun && !g.queued && len(g.pending) == 0 {
+		g.mu.Unlock()
+		g.end(false)
+		return nil
+	}
+	what := g.submission()
+	g.mu.Unlock()
+	g.submit(what)
 	if begun {
 		g.flow.session.egress.closed(g)
 	}
@@ -377,13 +440,11 @@ func (g *groupWriter) finish(end ending) transport.SendStream {
 	g.done = true
 	g.err = end.err
 	recycle(g.pending)
-	recycle(g.spare)
-	g.pending, g.spare = nil, nil
 	counted := g.counted
-	g.counted = 0
-	g.room.Broadcast()
-	if g.cancelCtx != nil {
-		g.cancelCtx(end.err)
+	g.pending, g.counted = nil, 0
+	g.roomMade()
+	if g.life != nil {
+		g.life.cancel(end.err)
 	}
 	stream := g.stream
 	g.mu.Unlock()

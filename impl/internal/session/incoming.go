@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -17,13 +18,10 @@ const (
 	// which have arrived with it as a rule.
 	eager = 200 * time.Microsecond
 
-	// readAhead is how much of a stream is read at a time.
+	// readAhead is how much of a stream is read at a time, and readFar how much
+	// of one that has that much at once.
 	readAhead = 4 << 10
-
-	// smallRead and headRead are enough for a small group, and for the message
-	// that a group begins with, without memory of their own.
-	smallRead = 160
-	headRead  = 24
+	readFar   = 16 << 10
 )
 
 // incoming is a buffered reader of a unidirectional stream. What was read
@@ -34,20 +32,51 @@ type incoming struct {
 	buf    []byte // read ahead
 	at     int    // consumed of buf
 	err    error  // after buf
-	small  [smallRead]byte
-	head   [headRead]byte
 
 	// Whose body this is, if it counts as unread while its reader does not
 	// wait.
 	counts *groupReader
 }
 
-var scratchPool = sync.Pool{New: func() any { return new([readAhead]byte) }}
+// The buffers that streams are read into, which those that read share.
+var (
+	aheadBuffers = sync.Pool{New: func() any { return new([readAhead]byte) }}
+	farBuffers   = sync.Pool{New: func() any { return new([readFar]byte) }}
+)
+
+// A shelf keeps little runs of bytes, each in as many bytes as it has, several
+// together: one allocation is for many small groups.
+type shelf struct {
+	free []byte // of which the length is taken
+	size int    // of the last allocation
+}
+
+const (
+	// maxShelf bounds what a run can hold of memory that is of others.
+	maxShelf = 1 << 10
+
+	// maxShelved is how large a run is that others may be beside.
+	maxShelved = maxShelf / 4
+)
+
+// keep returns a copy of p.
+func (s *shelf) keep(p []byte) []byte {
+	if len(p) > maxShelved {
+		return slices.Clone(p)
+	}
+	start := len(s.free)
+	if len(p) > cap(s.free)-start {
+		s.size = min(max(2*s.size, len(p)), maxShelf)
+		s.free, start = make([]byte, 0, s.size), 0
+	}
+	s.free = append(s.free, p...)
+	return slices.Clip(s.free[start:])
+}
 
 // peek reads what arrives first until a time, and tells whether anything did.
-func (in *incoming) peek(until time.Time) bool {
-	scratch := scratchPool.Get().(*[readAhead]byte)
-	defer scratchPool.Put(scratch)
+// Little is kept on the shelf.
+func (in *incoming) peek(until time.Time, shelf *shelf) bool {
+	scratch := aheadBuffers.Get().(*[readAhead]byte)
 	_ = in.stream.SetReadDeadline(until)
 	n, err := in.stream.Read(scratch[:])
 	if !errors.Is(err, os.ErrDeadlineExceeded) {
@@ -56,8 +85,25 @@ func (in *incoming) peek(until time.Time) bool {
 	if !in.whole() {
 		_ = in.stream.SetReadDeadline(time.Time{})
 	}
-	in.buf = append(in.small[:0], scratch[:n]...)
+	if n > readAhead/2 {
+		in.buf = scratch[:n] // which release gives back
+		return true
+	}
+	in.buf = shelf.keep(scratch[:n])
+	aheadBuffers.Put(scratch)
 	return n > 0 || in.err != nil
+}
+
+// release gives back the buffer, of which nothing is used any more. It is for the
+// reading goroutine.
+func (in *incoming) release() {
+	switch b := in.buf; cap(b) {
+	case readAhead:
+		aheadBuffers.Put((*[readAhead]byte)(b[:readAhead]))
+	case readFar:
+		farBuffers.Put((*[readFar]byte)(b[:readFar]))
+	}
+	in.buf, in.at = nil, 0
 }
 
 // whole tells whether nothing is left in the stream.
@@ -66,27 +112,28 @@ func (in *incoming) whole() bool { return in.err != nil }
 // buffered is what can be read without waiting for the stream.
 func (in *incoming) buffered() []byte { return in.buf[in.at:] }
 
-// hasHeader tells whether the stream's type and first message are buffered, so
-// that parsing them does not wait for the peer.
-func (in *incoming) hasHeader(v *message.Version) bool {
-	if in.whole() {
-		return true
-	}
+// header returns the stream's type, its first message, and the length of both,
+// if they are buffered.
+func (in *incoming) header(v *message.Version) (t message.StreamType, body []byte, length int, ok bool) {
 	b := in.buffered()
-	_, typeLen, err := v.ParseVarint(b)
+	kind, typeLen, err := v.ParseVarint(b)
 	if err != nil {
-		return false
+		return 0, nil, 0, false
 	}
 	size, sizeLen, err := v.ParseVarint(b[typeLen:])
-	return err == nil && uint64(len(b)-typeLen-sizeLen) >= size
+	body = b[typeLen+sizeLen:]
+	if err != nil || size > uint64(len(body)) {
+		return 0, nil, 0, false
+	}
+	return message.StreamType(kind), body[:size], typeLen + sizeLen + int(size), true
 }
 
 // await waits for the first bytes, or the end, of the stream.
 func (in *incoming) await() error {
-	scratch := scratchPool.Get().(*[readAhead]byte)
-	defer scratchPool.Put(scratch)
+	scratch := aheadBuffers.Get().(*[readAhead]byte)
+	defer aheadBuffers.Put(scratch)
 	n, err := in.pull(scratch[:])
-	in.buf, in.err = append(in.small[:0], scratch[:n]...), err
+	in.buf, in.err = slices.Clone(scratch[:n]), err
 	if n > 0 || errors.Is(err, io.EOF) {
 		return nil
 	}
@@ -98,8 +145,12 @@ func (in *incoming) fill() error {
 	if in.err != nil {
 		return in.err
 	}
-	if cap(in.buf) < readAhead {
-		in.buf = make([]byte, readAhead)
+	switch size := cap(in.buf); {
+	case size < readAhead:
+		in.buf = aheadBuffers.Get().(*[readAhead]byte)[:]
+	case size == readAhead && len(in.buf) == readAhead: // there was more
+		in.release()
+		in.buf = farBuffers.Get().(*[readFar]byte)[:]
 	}
 	in.buf, in.at = in.buf[:cap(in.buf)], 0
 	n, err := in.pull(in.buf)
@@ -176,21 +227,38 @@ func (in *incoming) next(most uint64) ([]byte, error) {
 	return b, nil
 }
 
-// takeGroup gives a group of the peer to its subscription, for as long as that
-// takes even if its header was bounded.
-func (s *Session) takeGroup(g *groupReader, bounded bool) {
+// frameHeader reads the header of a frame, waiting for it.
+func (in *incoming) frameHeader(v *message.Version, previous uint64) (message.FrameHeader, error) {
+	switch b := in.buffered(); {
+	case len(b) >= message.MaxFrameHeader:
+		h, n, err := message.ParseFrameHeader(b, v, previous)
+		in.at += n
+		return h, err
+	case len(b) == 0 && in.whole():
+		return message.FrameHeader{}, in.err
+	}
+	return message.ReadFrameHeader(in, v, previous)
+}
+
+// readFull reads all of p if that is buffered, and nothing otherwise.
+func (in *incoming) readFull(p []byte) bool {
+	b := in.buffered()
+	if len(b) < len(p) {
+		return false
+	}
+	copy(p, b)
+	in.at += len(p)
+	return true
+}
+
+// takeGroup gives a group of the peer, of which body is the first message, to its
+// subscription.
+func (s *Session) takeGroup(g *groupReader, body []byte, now time.Duration) {
 	var m message.Group
 	in := &g.in
-	body, err := message.ReadBody(in, s.version, message.MaxBody, in.head[:])
-	if err == nil {
-		err = m.Parse(s.version, body)
-	}
-	if err != nil {
+	if m.Parse(s.version, body) != nil {
 		in.stream.CancelRead(uint64(api.StreamMalformed))
 		return
-	}
-	if bounded {
-		_ = in.stream.SetReadDeadline(time.Time{})
 	}
 	s.mu.Lock()
 	sub := s.subs[m.Subscribe]
@@ -200,7 +268,7 @@ func (s *Session) takeGroup(g *groupReader, bounded bool) {
 		return
 	}
 	g.identify(sub, api.GroupSequence(m.Sequence), m.StartFrame)
-	sub.offer(g)
+	sub.offer(g, now)
 }
 
 var (

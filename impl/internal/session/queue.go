@@ -9,7 +9,7 @@ import (
 
 // offer takes in a group of the peer: into the queue, or away if it is not
 // wanted.
-func (sub *subscription) offer(g *groupReader) {
+func (sub *subscription) offer(g *groupReader, now time.Duration) {
 	s := sub.session
 	u := &s.unread
 	u.mu.Lock()
@@ -36,14 +36,17 @@ func (sub *subscription) offer(g *groupReader) {
 	}
 	sub.queue = append(sub.queue, g)
 	sub.open++
-	u.add(g)
+	u.add(g, now)
+	crowded := u.crowded()
 	wake(sub.ready)
 	wake(sub.progress)
 	u.mu.Unlock()
 	if excess != nil {
 		excess.abort(&api.StreamError{Code: api.StreamTooFarBehind})
 	}
-	s.makeRoom()
+	if crowded {
+		s.makeRoom()
+	}
 }
 
 // full tells whether as many groups wait as may. The unread lock is held.

@@ -19,6 +19,10 @@ type ranges struct{ spans []span }
 
 // add puts seq in. It reports false when it was in already.
 func (r *ranges) add(seq api.GroupSequence) bool {
+	if last := len(r.spans) - 1; last >= 0 && r.spans[last].end == seq {
+		r.spans[last].end++ // as a rule
+		return true
+	}
 	i := r.search(seq)
 	if i < len(r.spans) && r.spans[i].start <= seq {
 		return false

@@ -18,6 +18,7 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -77,7 +78,7 @@ type Session struct {
 	state     api.SessionState
 	setupSeen bool
 	sentAway  bool
-	draining  bool
+	draining  atomic.Bool // set with mu
 	nextID    uint64
 	subs      map[uint64]*subscription
 	pubs      map[uint64]*publication
@@ -410,7 +411,7 @@ func (s *Session) refused() error {
 	switch {
 	case s.ended:
 		return s.err()
-	case s.draining, s.state.GoAway != nil:
+	case s.draining.Load(), s.state.GoAway != nil:
 		return api.ErrGoingAway
 	default:
 		return nil

@@ -52,15 +52,15 @@ type holder interface {
 	finished()
 }
 
-// add puts g in, unread. The lock is held.
-func (u *unread) add(g *groupReader) {
+// add puts g in, which goes unread from now on. The lock is held.
+func (u *unread) add(g *groupReader, now time.Duration) {
 	g.older = u.open
 	if u.open != nil {
 		u.open.newer = g
 	}
 	u.open = g
 	u.count++
-	u.park(g)
+	u.park(g, now)
 }
 
 // remove takes g out: it is finished. The lock is held.
@@ -79,12 +79,12 @@ func (u *unread) remove(g *groupReader) {
 	u.count--
 }
 
-// park counts g as unread. The lock is held.
-func (u *unread) park(g *groupReader) {
+// park counts g as unread from now on. The lock is held.
+func (u *unread) park(g *groupReader, now time.Duration) {
 	if g.parked || g.finished {
 		return
 	}
-	g.parked, g.parkedAt = true, g.session.clock()
+	g.parked, g.parkedAt = true, now
 	u.held += g.weight
 	*g.of.holds() += g.weight
 }
@@ -99,12 +99,15 @@ func (u *unread) unpark(g *groupReader) {
 	*g.of.holds() -= g.weight
 }
 
+// crowded tells whether too much is held. The lock is held.
+func (u *unread) crowded() bool { return u.held > u.limit }
+
 // victim returns the group to give up when too much is held: of those that have
 // gone unread for a while, the oldest that was not handed out, or else the
 // oldest, of the holder of most. While there is none it returns how long to
 // wait; nil and 0 when all is well. The lock is held.
 func (u *unread) victim() (g *groupReader, wait time.Duration) {
-	if u.held <= u.limit {
+	if !u.crowded() {
 		return nil, 0
 	}
 	wait = unreadGrace

@@ -14,7 +14,7 @@ const (
 
 	// usualUrgency leaves room for what comes later and goes first, which is
 	// what mostly comes.
-	usualUrgency = 5
+	usualUrgency = 3
 )
 
 // tellUrgencies tells the transport in which order to send what is being
