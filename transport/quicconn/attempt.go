@@ -61,15 +61,17 @@ type dialled struct {
 
 // dial returns when the handshake is complete, or need not be.
 func (d *dial) dial(ctx context.Context, addr *net.UDPAddr) (*dialled, error) {
+	p := &passing{ctx: ctx}
+	defer p.leave()
 	if !d.early {
-		c, err := d.transport.Dial(ctx, addr, d.tls, d.conf)
+		c, err := d.transport.Dial(p, addr, d.tls, d.conf)
 		if err != nil {
 			return nil, err
 		}
 		return &dialled{Conn: c}, nil
 	}
 	conf, resumption := resume(d.tls, addr)
-	c, err := d.transport.DialEarly(ctx, addr, conf, d.conf)
+	c, err := d.transport.DialEarly(p, addr, conf, d.conf)
 	if err != nil {
 		return nil, err
 	}

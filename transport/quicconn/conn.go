@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/url"
 	"sync"
 	"sync/atomic"
@@ -20,8 +21,11 @@ const maxCode = 1<<62 - 1
 
 // A conn is a connection of native QUIC.
 type conn struct {
-	quic  *quic.Conn
-	state transport.State // but for TLS
+	quic     *quic.Conn
+	protocol string
+	url      string // what was dialled
+	local    net.Addr
+	remote   net.Addr // at first
 
 	flight atomic.Pointer[flight] // while the handshake is not complete
 
@@ -40,17 +44,17 @@ var (
 
 // Wrap adapts a connection whose handshake is complete, or waits for that. The
 // ALPN is the moq-lite version. The connection is the adaptor's from then on.
-func Wrap(c *quic.Conn) transport.Conn { return wrap(c, nil) }
+func Wrap(c *quic.Conn) transport.Conn { return wrap(c, "") }
 
-func wrap(q *quic.Conn, u *url.URL) *conn {
-	state := q.ConnectionState().TLS
-	return &conn{quic: q, state: transport.State{
-		Protocol:  state.NegotiatedProtocol,
-		Transport: transportName,
-		Local:     q.LocalAddr(),
-		Remote:    q.RemoteAddr(),
-		URL:       u,
-	}}
+// wrap adapts a connection; url parses.
+func wrap(q *quic.Conn, url string) *conn {
+	return &conn{
+		quic:     q,
+		protocol: q.ConnectionState().TLS.NegotiatedProtocol,
+		url:      url,
+		local:    q.LocalAddr(),
+		remote:   q.RemoteAddr(),
+	}
 }
 
 // end notes how the connection ended, unless that is known, and returns it.
@@ -194,9 +198,17 @@ func (c *conn) CloseWithError(code uint64, reason string) error {
 
 // State implements [transport.Conn].
 func (c *conn) State() transport.State {
-	state := c.state
 	handshake := c.quic.ConnectionState().TLS
-	state.TLS = &handshake
+	state := transport.State{
+		Protocol:  c.protocol,
+		Transport: transportName,
+		Local:     c.local,
+		Remote:    c.remote,
+		TLS:       &handshake,
+	}
+	if c.url != "" {
+		state.URL, _ = url.Parse(c.url)
+	}
 	return state
 }
 

@@ -75,7 +75,7 @@ func (d *Dialer) dial(ctx context.Context, rawURL string, protocols []string) (t
 	if err != nil {
 		return nil, err
 	}
-	c := wrap(q.Conn, u)
+	c := wrap(q.Conn, rawURL)
 	if q.early != "" {
 		c.takeOff(q.early)
 	}

@@ -36,7 +36,7 @@ type flight struct {
 // takeOff begins the flight of a connection, which speaks the protocol of the
 // session that it resumes.
 func (c *conn) takeOff(protocol string) {
-	c.state.Protocol = protocol
+	c.protocol = protocol
 	f := &flight{conn: c, usual: make(chan struct{})}
 	c.flight.Store(f)
 	go f.land()
@@ -57,11 +57,11 @@ func (f *flight) land() {
 		for _, s := range f.end() {
 			s.settle(s.half)
 		}
-	case protocol == f.conn.state.Protocol:
+	case protocol == f.conn.protocol:
 		close(f.usual)
 		f.repeat()
 	default:
-		f.fail(fmt.Errorf("the server has changed from %s to %s: connect again", f.conn.state.Protocol, protocol))
+		f.fail(fmt.Errorf("the server has changed from %s to %s: connect again", f.conn.protocol, protocol))
 		f.lose()
 	}
 }

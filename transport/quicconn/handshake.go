@@ -136,14 +136,11 @@ func (l *Listener) begin() bool {
 // confirm waits for the end of a handshake, but not for long. When that fails,
 // or closing is closed meanwhile, it ends the connection and reports false.
 func (l *Listener) confirm(q *quic.Conn, closing <-chan struct{}) bool {
-	timer := time.NewTimer(l.options.HandshakeTimeout)
+	timer := time.AfterFunc(l.options.HandshakeTimeout, func() { _ = q.CloseWithError(0, "handshake timeout") })
 	defer timer.Stop()
 	select {
 	case <-q.HandshakeComplete():
 	case <-q.Context().Done():
-		return false
-	case <-timer.C:
-		_ = q.CloseWithError(0, "handshake timeout")
 		return false
 	case <-closing:
 		_ = q.CloseWithError(0, "")
@@ -161,7 +158,7 @@ func (l *Listener) handOut(q *quic.Conn) {
 	case q.ConnectionState().TLS.NegotiatedProtocol == protocolH3:
 		go func() { _ = l.options.H3(q) }()
 	default:
-		l.queue(wrap(q, nil))
+		l.queue(wrap(q, ""))
 	}
 }
 

@@ -30,11 +30,11 @@ type mover struct {
 	wg     sync.WaitGroup
 	mu     sync.Mutex
 	conns  map[*quic.Conn]netip.Addr // with our address towards the server
-	rest   context.CancelFunc        // there are no conns any more
+	rest   context.CancelFunc        // ends run; nil while that does not
 	closed bool
 }
 
-// follow has a connection follow until it ends.
+// follow has a connection follow until it ends, which is noticed in a while.
 func (m *mover) follow(c *quic.Conn) {
 	from, _ := source(c.RemoteAddr())
 	m.mu.Lock()
@@ -42,53 +42,63 @@ func (m *mover) follow(c *quic.Conn) {
 	if m.closed {
 		return
 	}
-	if len(m.conns) == 0 {
+	if m.rest == nil {
 		m.conns = make(map[*quic.Conn]netip.Addr)
 		var ctx context.Context
 		ctx, m.rest = context.WithCancel(context.Background())
 		m.wg.Go(func() { m.run(ctx) })
 	}
 	m.conns[c] = from
-	context.AfterFunc(c.Context(), func() { m.leave(c) })
 }
 
-func (m *mover) leave(c *quic.Conn) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	delete(m.conns, c)
-	if len(m.conns) == 0 {
-		m.rest()
-	}
-}
-
-// close waits until nothing is left to do, which is when all connections have
-// ended.
+// close ends it, and waits until nothing is left to do, which is when all
+// connections have ended.
 func (m *mover) close() {
 	m.mu.Lock()
 	m.closed = true
+	if m.rest != nil {
+		m.rest()
+	}
 	m.mu.Unlock()
 	m.wg.Wait()
 }
 
-// run looks around until ctx ends.
+// run looks around while there are connections, until ctx ends.
 func (m *mover) run(ctx context.Context) {
 	ticker := time.NewTicker(lookAround)
 	defer ticker.Stop()
 	for {
 		select {
 		case <-ticker.C:
-			m.look()
+			if !m.look() {
+				return
+			}
 		case <-ctx.Done():
 			return
 		}
 	}
 }
 
-// look moves the connections whose way has changed.
-func (m *mover) look() {
+// open forgets the connections that have ended and returns the others. Without
+// any, run is about to end.
+func (m *mover) open() map[*quic.Conn]netip.Addr {
 	m.mu.Lock()
-	conns := maps.Clone(m.conns)
-	m.mu.Unlock()
+	defer m.mu.Unlock()
+	maps.DeleteFunc(m.conns, func(c *quic.Conn, _ netip.Addr) bool { return c.Context().Err() != nil })
+	if len(m.conns) == 0 && m.rest != nil {
+		m.rest()
+		m.rest = nil
+	}
+	return maps.Clone(m.conns)
+}
+
+// look moves the connections whose way has changed. It reports false when there
+// are none.
+func (m *mover) look() bool {
+	conns := m.open()
+	if len(conns) == 0 {
+		return false
+	}
 	sources := make(map[string]netip.Addr)
 	for c, was := range conns {
 		to := c.RemoteAddr()
@@ -101,13 +111,14 @@ func (m *mover) look() {
 			m.moved(c, now)
 		}
 	}
+	return true
 }
 
 // moved has a connection move, unless it has ended.
 func (m *mover) moved(c *quic.Conn, to netip.Addr) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if _, open := m.conns[c]; open && !m.closed {
+	if c.Context().Err() == nil && !m.closed {
 		m.conns[c] = to
 		m.wg.Go(func() { m.move(c) })
 	}

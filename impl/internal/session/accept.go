@@ -31,22 +31,43 @@ var served = map[message.StreamType]func(*Session, *stream){
 // acceptStreams hands each of the peer's bidirectional streams to a goroutine.
 // When as many are served as may be, the peer's next ones wait.
 func (s *Session) acceptStreams() {
-	for {
-		select {
-		case s.requests <- struct{}{}:
-		case <-s.ctx.Done():
-			return
-		}
-		raw, err := s.conn.AcceptStream(s.ctx)
+	for s.awaitFewer() {
+		// The end of the session is that of the connection, which ends this too.
+		raw, err := s.conn.AcceptStream(context.Background())
 		if err != nil {
 			return
 		}
 		st := newStream(raw, s.version)
 		st.late = s.begin()
 		s.spawn(func() {
-			defer func() { <-s.requests }()
+			defer s.served()
 			s.serve(st)
 		})
+	}
+}
+
+// awaitFewer waits until one more of the peer's streams may be served, for which
+// it counts. It reports false when the session has ended.
+func (s *Session) awaitFewer() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for s.streams >= s.limits.Requests && !s.ended {
+		if s.fewer == nil {
+			s.fewer = sync.NewCond(&s.mu)
+		}
+		s.fewer.Wait()
+	}
+	s.streams++
+	return !s.ended
+}
+
+// served stops counting a stream of the peer.
+func (s *Session) served() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.streams--
+	if s.fewer != nil {
+		s.fewer.Signal()
 	}
 }
 
@@ -59,7 +80,7 @@ func (s *Session) begin() (late bool) {
 	return s.draining.Load()
 }
 
-// done stops counting a stream of the peer.
+// done stops counting it.
 func (s *Session) done() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -195,7 +216,7 @@ func (st *stream) send(m appender) error {
 func (s *Session) acceptUniStreams() {
 	var shelf shelf
 	for {
-		raw, err := s.conn.AcceptUniStream(s.ctx)
+		raw, err := s.conn.AcceptUniStream(context.Background()) // as acceptStreams does
 		if err != nil {
 			s.over()
 			return

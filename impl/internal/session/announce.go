@@ -122,10 +122,10 @@ func (s *Session) newTeller(st *stream, m *message.AnnounceRequest) *teller {
 		mux:     s.mux,
 		prefix:  api.BroadcastPath(m.Prefix).Clean(),
 	}
-	if !s.opts.Client && s.state.Peer.Role == api.RolePublisher {
+	if !s.opts.Client && s.peer.Role == api.RolePublisher {
 		t.mux = api.NewTrackMux() // whose announcements are none
 	}
-	for _, hop := range []api.Hop{s.state.Peer.Hop, api.Hop(m.ExcludeHop)} {
+	for _, hop := range []api.Hop{s.peer.Hop, api.Hop(m.ExcludeHop)} {
 		if hop != 0 {
 			t.exclude = append(t.exclude, hop)
 		}

@@ -65,18 +65,22 @@ type outgoing struct {
 
 // sendDatagram queues a datagram; it never blocks.
 func (s *Session) sendDatagram(m *message.Datagram) {
-	o := &s.outgoing
+	s.mu.Lock()
+	if s.outgoing == nil {
+		s.outgoing = new(outgoing)
+	}
+	o := s.outgoing
+	s.mu.Unlock()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.ring.set(m.Append(s.version, o.ring.push()))
 	if !o.sending {
-		o.sending = s.spawn(s.sendDatagrams)
+		o.sending = s.spawn(func() { s.sendDatagrams(o) })
 	}
 }
 
-func (s *Session) sendDatagrams() {
+func (s *Session) sendDatagrams(o *outgoing) {
 	conn := s.conn.(transport.DatagramConn)
-	o := &s.outgoing
 	var buf []byte
 	for {
 		o.mu.Lock()
@@ -232,10 +236,15 @@ func (sub *subscription) nextDatagram(d *api.Datagram) (ok bool, err error) {
 
 // datagramsDropped counts what the queues of the session have dropped, and what
 // the transport refused.
-func (s *Session) datagramsDropped() uint64 {
-	s.outgoing.mu.Lock()
-	dropped := s.outgoing.ring.dropped + s.outgoing.lost
-	s.outgoing.mu.Unlock()
+func (s *Session) datagramsDropped() (dropped uint64) {
+	s.mu.Lock()
+	o := s.outgoing
+	s.mu.Unlock()
+	if o != nil {
+		o.mu.Lock()
+		dropped = o.ring.dropped + o.lost
+		o.mu.Unlock()
+	}
 	s.unread.mu.Lock()
 	defer s.unread.mu.Unlock()
 	return dropped + s.unread.datagramsDropped

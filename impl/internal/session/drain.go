@@ -114,7 +114,7 @@ func (s *Session) left() (open Open, changed <-chan struct{}, broken bool) {
 		Publications:  s.serving + s.broken.Publications,
 	}
 	s.mu.Unlock()
-	open.Groups = s.unread.groups() + s.egress.inFlight()
+	open.Groups = s.unread.groups() + s.groupsWriting()
 	return open, changed, broken
 }
 

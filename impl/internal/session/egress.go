@@ -89,7 +89,24 @@ const (
 	slotPreempted           // taken by a better group
 )
 
-func (e *egress) inFlight() int {
+// sending is what decides on the session's groups.
+func (s *Session) sending() *egress {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.egress == nil {
+		s.egress = &egress{session: s, stopped: s.ended}
+	}
+	return s.egress
+}
+
+// groupsWriting counts the groups that are not finished.
+func (s *Session) groupsWriting() int {
+	s.mu.Lock()
+	e := s.egress
+	s.mu.Unlock()
+	if e == nil {
+		return 0
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.count

@@ -108,7 +108,7 @@ func (s *Session) serveFetch(st *stream) {
 		return
 	}
 	a := s.newFetched(st, &m)
-	if !s.egress.add(a.group) {
+	if !a.egress.add(a.group) {
 		return
 	}
 	s.call(func() {

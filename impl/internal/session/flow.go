@@ -20,13 +20,14 @@ const (
 // A flow is what egress knows of a subscription, or a fetch, that is served.
 type flow struct {
 	session *Session
+	egress  *egress
 	lane    lane // guarded by egress.mu
 	backlog backlog
 	usual   atomic.Int32 // how much of a group was written at a time of late
 }
 
 func (f *flow) init(s *Session, subscriber, track uint8) {
-	f.session = s
+	f.session, f.egress = s, s.sending()
 	f.lane = lane{subscriber: subscriber, track: track}
 	f.backlog.init()
 }

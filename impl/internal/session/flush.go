@@ -77,7 +77,7 @@ func (g *groupWriter) take(ctx context.Context) error {
 	g.mu.Unlock()
 	out.late = false
 	if !ranked {
-		g.flow.session.egress.plain.Store(true)
+		g.flow.egress.plain.Store(true)
 	}
 	if gone {
 		stream.CancelWrite(uint64(api.StreamCancelled))
@@ -190,10 +190,3 @@ func (m *momentOf) Err() error {
 	}
 	return nil
 }
-
-// past is over.
-var past = func() <-chan struct{} {
-	c := make(chan struct{})
-	close(c)
-	return c
-}()

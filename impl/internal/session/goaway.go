@@ -40,7 +40,7 @@ func (s *Session) GoAway(uri string) error {
 var errAlreadySent = errors.New("already sent on this session")
 
 // GoneAway implements [api.Session].
-func (s *Session) GoneAway() <-chan struct{} { return s.goneAway }
+func (s *Session) GoneAway() <-chan struct{} { return s.goneAway.done() }
 
 // serveGoAway notes that the peer wants us to leave.
 func (s *Session) serveGoAway(st *stream) {
@@ -51,10 +51,10 @@ func (s *Session) serveGoAway(st *stream) {
 		return
 	}
 	s.mu.Lock()
-	again := s.state.GoAway != nil
+	again := s.away != nil
 	if !again {
-		s.state.GoAway = &api.GoAway{URI: m.URI}
-		close(s.goneAway)
+		s.away = &api.GoAway{URI: m.URI}
+		s.goneAway.happen()
 	}
 	s.mu.Unlock()
 	if again {

@@ -312,7 +312,7 @@ func (g *groupWriter) submission() submission {
 // submit gives egress what the group has to send.
 func (g *groupWriter) submit(what submission) {
 	if what != nothing {
-		g.flow.session.egress.submit(g, what)
+		g.flow.egress.submit(g, what)
 	}
 }
 
@@ -404,7 +404,7 @@ func (g *groupWriter) Close() error {
 	g.mu.Unlock()
 	g.submit(what)
 	if begun {
-		g.flow.session.egress.closed(g)
+		g.flow.egress.closed(g)
 	}
 	return nil
 }
@@ -450,7 +450,7 @@ func (g *groupWriter) finish(end ending) transport.SendStream {
 	g.mu.Unlock()
 	g.flow.backlog.remove(counted)
 	g.flow.backlog.groupOver()
-	g.flow.session.egress.remove(g)
+	g.flow.egress.remove(g)
 	g.owner.groupDone(g, end)
 	return stream
 }

@@ -192,7 +192,7 @@ func (p *publication) update(m *message.SubscribeParams) {
 	p.request.Config = c
 	p.open.setMaxAge(&c, &p.info)
 	p.mu.Unlock()
-	p.session.egress.rerank(&p.lane, wirePriority(c.Priority))
+	p.egress.rerank(&p.lane, wirePriority(c.Priority))
 	wake(p.updated)
 }
 
@@ -262,7 +262,7 @@ func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) 
 	if !p.sent.add(seq) {
 		return nil, fmt.Errorf("open group %d: it was opened before, or is given up", seq)
 	}
-	if !p.session.egress.add(g) {
+	if !p.egress.add(g) {
 		return nil, fmt.Errorf("open group %d: %w", seq, p.session.err())
 	}
 	p.open.add(g)

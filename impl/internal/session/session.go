@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -51,39 +52,42 @@ type Options struct {
 
 // A Session is one end of a moq-lite connection. It implements [api.Session].
 type Session struct {
-	conn     transport.Conn
-	version  *message.Version
-	opts     Options
-	limits   api.Limits
-	setupIn  time.Duration // what a peer may take for a first message
-	egress   egress
-	unread   unread
-	outgoing outgoing
+	conn    transport.Conn
+	version *message.Version
+	opts    Options
+	limits  api.Limits
+	setupIn time.Duration // what a peer may take for a first message
+	unread  unread
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	ready    chan struct{} // closed once mux is decided
-	peerDone chan struct{} // closed once the peer's SETUP is in
-	goneAway chan struct{}
-
+	ready    event // mux is decided
+	peerDone event // the peer's SETUP is in
+	goneAway event
 	began    time.Time
-	requests chan struct{} // a slot for each of the peer's streams being served
 
 	mu        sync.Mutex
+	tasks     sync.WaitGroup // with mu: Add only before ended
 	ended     bool           // no more goroutines
 	failed    bool           // ended here, which closes the connection
-	tasks     sync.WaitGroup // with mu: Add only before ended
-	mux       *api.TrackMux
-	state     api.SessionState
 	setupSeen bool
 	sentAway  bool
 	draining  atomic.Bool // set with mu
+	egress    *egress     // made for the first group,
+	outgoing  *outgoing   // and for the first datagram
+	mux       *api.TrackMux
+	url       *url.URL // as the peer has told; nil if the connection knows
+	peer      api.PeerSetup
+	away      *api.GoAway // the peer's
+	setupDue  *time.Timer // ends a session whose peer says nothing
 	nextID    uint64
 	subs      map[uint64]*subscription
 	pubs      map[uint64]*publication
 	hearing   sync.Once     // begins with datagrams
 	serving   int           // requests being answered, publications included
+	streams   int           // of the peer, being served
+	fewer     *sync.Cond    // streams has shrunk; made for who waits for that
 	broken    Open          // what ended with the connection, not by itself
 	changed   chan struct{} // closed when subs or serving shrink; nil unless that is waited for
 	gone      func()        // called when nothing is left of the session
@@ -97,26 +101,13 @@ var _ api.Session = (*Session)(nil)
 // connection whose negotiated protocol is not a known version is closed and
 // refused: it is never taken for another one.
 func New(conn transport.Conn, opts Options) (*Session, error) {
-	state := conn.State()
-	version := message.VersionByName(state.Protocol)
+	protocol := conn.State().Protocol
+	version := message.VersionByName(protocol)
 	if version == nil {
 		_ = conn.CloseWithError(uint64(api.SessionVersionNegotiationFailed), "no moq-lite version was negotiated")
-		return nil, fmt.Errorf("%w: the peer negotiated %q", api.ErrUnsupportedVersion, state.Protocol)
+		return nil, fmt.Errorf("%w: the peer negotiated %q", api.ErrUnsupportedVersion, protocol)
 	}
-	known := State(state)
-	known.TLS = nil // State asks for it, which is large
-	s := &Session{
-		conn:     conn,
-		version:  version,
-		opts:     opts,
-		ready:    make(chan struct{}),
-		peerDone: make(chan struct{}),
-		goneAway: make(chan struct{}),
-		began:    time.Now(),
-		mux:      opts.Mux,
-		state:    known,
-	}
-	s.egress.session = s
+	s := &Session{conn: conn, version: version, opts: opts, began: time.Now(), mux: opts.Mux}
 	s.setConfig(opts.Config)
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.start()
@@ -155,7 +146,6 @@ func (s *Session) setConfig(c *api.Config) {
 		Requests:      orDefault(c.Limits.Requests, 4096),
 	}
 	s.setupIn = orDefault(c.SetupTimeout, 10*time.Second)
-	s.requests = make(chan struct{}, s.limits.Requests)
 	s.unread.limit = s.limits.UnreadBytes
 }
 
@@ -169,9 +159,9 @@ func orDefault[T comparable](v, otherwise T) T {
 
 func (s *Session) start() {
 	if s.version.Setup {
-		s.spawn(s.awaitSetup)
+		s.expectSetup()
 	} else {
-		close(s.peerDone)
+		s.peerDone.happen()
 	}
 	if s.opts.Authorize == nil {
 		s.letIn()
@@ -212,15 +202,23 @@ func (s *Session) end(cause *api.SessionError) {
 	s.mu.Lock()
 	first := !s.ended
 	s.ended = true
-	gone := s.gone
+	gone, sending := s.gone, s.egress
 	if first {
 		s.cancel(cause) // with mu: what finds the session ended finds why
+		if s.setupDue != nil {
+			s.setupDue.Stop()
+		}
+		if s.fewer != nil {
+			s.fewer.Broadcast()
+		}
 	}
 	s.mu.Unlock()
 	if !first {
 		return
 	}
-	s.egress.stop()
+	if sending != nil {
+		sending.stop()
+	}
 	if gone != nil {
 		go s.leave(gone)
 	}
@@ -289,14 +287,15 @@ func (s *Session) err() error { return context.Cause(s.ctx) }
 
 // State implements [api.Session].
 func (s *Session) State() api.SessionState {
+	state := State(s.conn.State())
 	s.mu.Lock()
-	state := s.state
-	s.mu.Unlock()
-	state.TLS = s.conn.State().TLS
+	defer s.mu.Unlock()
+	state.URL = orDefault(s.url, state.URL)
 	if state.URL != nil {
 		u := *state.URL
 		state.URL = &u
 	}
+	state.Peer, state.GoAway = s.peer, s.away
 	return state
 }
 
@@ -312,7 +311,7 @@ func (s *Session) Stats() api.SessionStats {
 		}
 		stats.EstimatedBitrate = estimate(t).BitsPerSecond
 	}
-	stats.GroupsWriting = s.egress.inFlight()
+	stats.GroupsWriting = s.groupsWriting()
 	stats.GroupsReading = s.unread.groups()
 	stats.DatagramsDropped = s.datagramsDropped()
 	s.mu.Lock()
@@ -324,9 +323,15 @@ func (s *Session) Stats() api.SessionStats {
 
 // Ready waits until the session may serve its peer: at once for a client, and
 // for a server when the peer has said where it wants to and was let in.
-func (s *Session) Ready(ctx context.Context) error {
+func (s *Session) Ready(ctx context.Context) error { return s.await(ctx, &s.ready) }
+
+// await waits for an event, or for the end of the session or ctx.
+func (s *Session) await(ctx context.Context, e *event) error {
+	if e.happened() {
+		return nil
+	}
 	select {
-	case <-s.ready:
+	case <-e.done():
 		return nil
 	case <-s.ctx.Done():
 		return s.err()
@@ -336,21 +341,12 @@ func (s *Session) Ready(ctx context.Context) error {
 }
 
 // WaitForSetup waits for the peer's SETUP, in versions that have one.
-func (s *Session) WaitForSetup(ctx context.Context) error {
-	select {
-	case <-s.peerDone:
-		return nil
-	case <-s.ctx.Done():
-		return s.err()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
+func (s *Session) WaitForSetup(ctx context.Context) error { return s.await(ctx, &s.peerDone) }
 
 // letIn begins to serve the peer. Our SETUP comes no earlier, so that who waits
 // for it learns of a refusal instead.
 func (s *Session) letIn() {
-	close(s.ready)
+	s.ready.happen()
 	if s.version.Setup {
 		s.spawn(s.sendSetup)
 	}
@@ -411,7 +407,7 @@ func (s *Session) refused() error {
 	switch {
 	case s.ended:
 		return s.err()
-	case s.draining.Load(), s.state.GoAway != nil:
+	case s.draining.Load(), s.away != nil:
 		return api.ErrGoingAway
 	default:
 		return nil

@@ -51,16 +51,15 @@ func (s *Session) setup() *message.Setup {
 	return m
 }
 
-// awaitSetup ends the session when the peer's SETUP does not come.
-func (s *Session) awaitSetup() {
-	t := time.NewTimer(s.setupIn)
-	defer t.Stop()
-	select {
-	case <-s.peerDone:
-	case <-s.ctx.Done():
-	case <-t.C:
-		s.fail(api.SessionControlTimeout, fmt.Sprintf("no SETUP within %v", s.setupIn))
-	}
+// expectSetup has the session end when the peer's SETUP does not come.
+func (s *Session) expectSetup() {
+	s.setupDue = time.AfterFunc(s.setupIn, func() {
+		s.spawn(func() {
+			if !s.peerDone.happened() {
+				s.fail(api.SessionControlTimeout, fmt.Sprintf("no SETUP within %v", s.setupIn))
+			}
+		})
+	})
 }
 
 // takeSetup reads the peer's SETUP.
@@ -101,11 +100,13 @@ func (s *Session) learn(m *message.Setup) {
 	if m.Role <= uint64(api.RoleSubscriber) {
 		peer.Role = api.Role(m.Role)
 	}
-	s.state.Peer = peer
-	if !s.opts.Client && m.HasPath && !s.conn.State().CarriesURL {
-		s.state.URL = withTarget(s.state.URL, m.Path)
+	s.peer = peer
+	if state := s.conn.State(); !s.opts.Client && m.HasPath && !state.CarriesURL {
+		s.url = withTarget(state.URL, m.Path)
 	}
-	close(s.peerDone)
+	s.peerDone.happen()
+	s.setupDue.Stop()
+	s.setupDue = nil
 }
 
 // CarriesPath tells whether a version's sessions can say where in the server
