@@ -39,6 +39,7 @@ type sessions struct {
 	stop     chan struct{} // closed when draining begins
 	opening  sync.WaitGroup
 	live     map[*session.Session]struct{}
+	forget   func(*session.Session) // takes one off live
 	done     chan struct{} // closed when Close has finished
 }
 
@@ -47,6 +48,11 @@ func (l *sessions) init() {
 		l.stop = make(chan struct{})
 		l.done = make(chan struct{})
 		l.live = make(map[*session.Session]struct{})
+		l.forget = func(s *session.Session) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			delete(l.live, s)
+		}
 	}
 }
 
@@ -83,11 +89,7 @@ func (l *sessions) add(s *session.Session) bool {
 		return false
 	}
 	l.live[s] = struct{}{}
-	s.WhenGone(func() {
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		delete(l.live, s)
-	})
+	s.WhenGone(l.forget)
 	return true
 }
 

@@ -57,9 +57,6 @@ func (h *FrameHeader) Validate(v *Version, previous uint64) error {
 	}
 }
 
-// MaxFrameHeader is how many bytes a header has at most.
-const MaxFrameHeader = 16
-
 // ParseFrameHeader returns the header that b begins with, and its length;
 // previous is the timestamp of the frame before, 0 for the first. The error is
 // io.ErrUnexpectedEOF when b ends within the header or is empty, and else

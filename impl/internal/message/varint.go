@@ -36,9 +36,10 @@ func (quicVarint) exponent(x uint64) int {
 func (c quicVarint) length(x uint64) int { return 1 << c.exponent(x) }
 
 func (c quicVarint) append(b []byte, x uint64) []byte {
-	switch c.exponent(x) {
-	case 0:
+	if x < 1<<6 {
 		return append(b, byte(x))
+	}
+	switch c.exponent(x) {
 	case 1:
 		return binary.BigEndian.AppendUint16(b, 1<<14|uint16(x))
 	case 2:

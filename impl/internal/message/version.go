@@ -156,7 +156,11 @@ func (v *Version) String() string { return v.Name }
 
 // AppendVarint appends x, or [MaxVarint] if x is above it.
 func (v *Version) AppendVarint(b []byte, x uint64) []byte {
-	return v.varint.append(b, min(x, MaxVarint))
+	x = min(x, MaxVarint)
+	if _, usual := v.varint.(quicVarint); usual { // and need not be looked up
+		return quicVarint{}.append(b, x)
+	}
+	return v.varint.append(b, x)
 }
 
 // VarintLen returns how many bytes AppendVarint adds for x.
@@ -168,6 +172,9 @@ func (v *Version) VarintLen(x uint64) int {
 // are longer than need be are accepted. The error is io.ErrUnexpectedEOF when b
 // ends within the number or is empty.
 func (v *Version) ParseVarint(b []byte) (x uint64, n int, err error) {
+	if _, usual := v.varint.(quicVarint); usual {
+		return quicVarint{}.parse(b)
+	}
 	return v.varint.parse(b)
 }
 

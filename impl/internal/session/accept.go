@@ -250,12 +250,12 @@ func (s *Session) takeBuffered(g *groupReader, now time.Duration) bool {
 // session's too. A connection that was not ended here is then waited for to be
 // gone.
 func (s *Session) over() {
-	if s.ctx.Err() == nil {
+	if !s.isOver() {
 		conn := s.conn.Context()
 		select {
 		case <-conn.Done():
 			s.end(sessionError(context.Cause(conn)))
-		case <-s.ctx.Done():
+		case <-s.Context().Done():
 		}
 	}
 	s.mu.Lock()

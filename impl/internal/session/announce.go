@@ -73,7 +73,7 @@ func (s *Session) peerRole(ctx context.Context) (api.Role, error) {
 func (s *Session) silence() api.AnnouncementReader {
 	var set api.AnnouncementSet
 	set.Complete()
-	context.AfterFunc(s.ctx, func() { set.End(s.err()) })
+	context.AfterFunc(s.Context(), func() { set.End(s.err()) })
 	return set.Reader("")
 }
 
@@ -85,10 +85,10 @@ func (s *Session) serveAnnounce(st *stream) {
 		return
 	}
 	// The peer's SETUP says what it must not be told.
-	if s.Ready(s.ctx) != nil || s.WaitForSetup(s.ctx) != nil {
+	if s.Ready(s.Context()) != nil || s.WaitForSetup(s.Context()) != nil {
 		return
 	}
-	ctx, cancel := context.WithCancel(s.ctx)
+	ctx, cancel := context.WithCancel(s.Context())
 	defer cancel()
 	if !s.spawn(func() { st.ended(); cancel() }) {
 		return
@@ -165,7 +165,7 @@ func (t *teller) run(ctx context.Context) error {
 // count returns how many announcements are to come at once. They are counted
 // beforehand rather than gathered, which would hold them all.
 func (t *teller) count(now context.Context) (n uint64) {
-	reader, err := t.mux.Announcements(t.session.ctx, string(t.prefix))
+	reader, err := t.mux.Announcements(t.session.Context(), string(t.prefix))
 	if err != nil {
 		return 0
 	}

@@ -36,7 +36,7 @@ func (sub *subscription) listen() error {
 			err = sub.take(s.version.ResponseKind(t))
 		}
 		if err != nil {
-			if s.ctx.Err() != nil {
+			if s.isOver() {
 				return s.err()
 			}
 			return streamError(malformedFrame(unanswered(err)))

@@ -84,7 +84,7 @@ func (p *publication) conclude() {
 		}
 		select {
 		case <-p.settled:
-		case <-p.session.ctx.Done():
+		case <-p.session.Context().Done():
 			return
 		}
 	}
@@ -122,7 +122,7 @@ func (s *Session) quiet() {
 	for time.Now().Before(deadline) {
 		select {
 		case <-time.After(min(timeout*5/4, time.Until(deadline))):
-		case <-s.ctx.Done():
+		case <-s.Context().Done():
 			return
 		}
 		now := c.Stats()

@@ -85,7 +85,7 @@ func (s *Session) sendDatagrams(o *outgoing) {
 	for {
 		o.mu.Lock()
 		var ok bool
-		if buf, ok = o.ring.pop(buf); !ok || s.ctx.Err() != nil {
+		if buf, ok = o.ring.pop(buf); !ok || s.isOver() {
 			o.sending = false
 			o.mu.Unlock()
 			return
@@ -161,7 +161,7 @@ func (s *Session) hearDatagrams() {
 func (s *Session) receiveDatagrams() {
 	conn := s.conn.(transport.DatagramConn)
 	for {
-		b, err := conn.ReceiveDatagram(s.ctx)
+		b, err := conn.ReceiveDatagram(s.Context())
 		if err != nil {
 			return
 		}

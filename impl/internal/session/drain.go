@@ -39,7 +39,7 @@ func (s *Session) Drain(ctx context.Context) (Open, error) {
 		}
 		select {
 		case <-changed:
-		case <-s.ctx.Done():
+		case <-s.Context().Done():
 			if s.leftByPeer() {
 				return Open{}, nil
 			}
@@ -66,7 +66,7 @@ const leaveWithin = 2 * time.Second
 func (s *Session) afterGoAway(ctx context.Context, asked <-chan struct{}) (Open, error) {
 	select {
 	case <-asked:
-	case <-s.ctx.Done():
+	case <-s.Context().Done():
 		return Open{}, nil
 	case <-ctx.Done():
 		return Open{}, context.Cause(ctx)
@@ -76,7 +76,7 @@ func (s *Session) afterGoAway(ctx context.Context, asked <-chan struct{}) (Open,
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-		case <-s.ctx.Done():
+		case <-s.Context().Done():
 		case <-ctx.Done():
 		}
 	}

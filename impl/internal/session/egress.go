@@ -381,7 +381,7 @@ func (e *egress) takeSlot(s *slot) {
 // dispatch has what is queued served, if nobody does and there is a slot. The
 // lock is held.
 func (e *egress) dispatch() {
-	if e.serving {
+	if e.serving || e.ready.empty() {
 		return
 	}
 	if g := e.take(); g != nil {

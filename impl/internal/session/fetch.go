@@ -94,7 +94,7 @@ func (s *Session) take(g *groupReader) {
 // serveFetch answers a fetch of the peer.
 func (s *Session) serveFetch(st *stream) {
 	var m message.Fetch
-	if !s.request(st, &m) || s.Ready(s.ctx) != nil {
+	if !s.request(st, &m) || s.Ready(s.Context()) != nil {
 		return
 	}
 	broadcast, err := s.lookup(st, api.BroadcastPath(m.Path))

@@ -28,7 +28,7 @@ func (s *Session) GoAway(uri string) error {
 	if again {
 		return fmt.Errorf("goaway: %w", errAlreadySent)
 	}
-	st, err := s.open(s.ctx, message.StreamGoAway, &message.GoAway{URI: uri})
+	st, err := s.open(s.Context(), message.StreamGoAway, &message.GoAway{URI: uri})
 	if err != nil {
 		return fmt.Errorf("goaway: %w", err)
 	}

@@ -68,12 +68,6 @@ type groupWriter struct {
 
 var _ api.GroupWriter = (*groupWriter)(nil)
 
-// A life ends with a group.
-type life struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-}
-
 // A groupOwner is whose answer a group is part of.
 type groupOwner interface {
 	// appendHeader appends what goes before the frames, the first of which is
@@ -121,8 +115,7 @@ func (g *groupWriter) lifetime() context.Context {
 // context ends with the group. The lock is held.
 func (g *groupWriter) context() context.Context {
 	if g.life == nil {
-		g.life = new(life)
-		g.life.ctx, g.life.cancel = context.WithCancelCause(context.Background())
+		g.life = newLife()
 		if g.err != nil {
 			g.life.cancel(g.err)
 		}

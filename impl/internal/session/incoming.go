@@ -229,15 +229,17 @@ func (in *incoming) next(most uint64) ([]byte, error) {
 
 // frameHeader reads the header of a frame, waiting for it.
 func (in *incoming) frameHeader(v *message.Version, previous uint64) (message.FrameHeader, error) {
-	switch b := in.buffered(); {
-	case len(b) >= message.MaxFrameHeader:
-		h, n, err := message.ParseFrameHeader(b, v, previous)
-		in.at += n
-		return h, err
-	case len(b) == 0 && in.whole():
-		return message.FrameHeader{}, in.err
+	if in.at == len(in.buf) {
+		if err := in.fill(); err != nil {
+			return message.FrameHeader{}, err
+		}
 	}
-	return message.ReadFrameHeader(in, v, previous)
+	h, n, err := message.ParseFrameHeader(in.buffered(), v, previous)
+	if errors.Is(err, io.ErrUnexpectedEOF) { // it is cut off there
+		return message.ReadFrameHeader(in, v, previous)
+	}
+	in.at += n
+	return h, err
 }
 
 // readFull reads all of p if that is buffered, and nothing otherwise.

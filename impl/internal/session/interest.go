@@ -85,7 +85,7 @@ func (in *interest) run() {
 		s.violation(err)
 	}
 	switch {
-	case s.ctx.Err() != nil:
+	case s.isOver():
 		err = s.err()
 	case errors.Is(err, io.EOF):
 		in.set.Clear()
@@ -134,7 +134,7 @@ func (in *interest) readOK() error {
 		return err
 	}
 	// What subscribing through the peer costs is in its SETUP.
-	if err := in.session.WaitForSetup(in.session.ctx); err != nil {
+	if err := in.session.WaitForSetup(in.session.Context()); err != nil {
 		return err
 	}
 	peer := in.session.State().Peer

@@ -46,7 +46,7 @@ func (sub *subscription) linger() error {
 		case <-sub.progress:
 		case <-timer.C:
 			quiet = true
-		case <-sub.session.ctx.Done():
+		case <-sub.session.Context().Done():
 			return sub.session.err()
 		}
 	}

@@ -67,7 +67,7 @@ func (p *probing) run(s *Session) {
 	for {
 		var m message.Probe
 		if err := p.stream.receive(&m); err != nil {
-			if s.ctx.Err() != nil {
+			if s.isOver() {
 				err = s.err()
 			}
 			p.end(streamError(malformedFrame(err)))
@@ -155,7 +155,7 @@ func (s *Session) serveProbe(st *stream) {
 		case <-tick.C:
 		case <-left:
 			return
-		case <-s.ctx.Done():
+		case <-s.Context().Done():
 			return
 		}
 	}

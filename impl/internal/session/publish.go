@@ -17,7 +17,7 @@ import (
 // subscriber says.
 func (s *Session) serveSubscribe(st *stream) {
 	var m message.Subscribe
-	if !s.request(st, &m) || s.Ready(s.ctx) != nil {
+	if !s.request(st, &m) || s.Ready(s.Context()) != nil {
 		return
 	}
 	p, err := s.accept(st, &m)
@@ -154,7 +154,7 @@ func newPublication(s *Session, st *stream, id uint64, b *api.Publication, req a
 	p.flow.init(s, wirePriority(req.Config.Priority), wirePriority(info.Priority))
 	// A child of the session's, it has ended before any write fails for that:
 	// who finds an error looks here whether the subscriber is gone.
-	p.ctx, p.cancel = context.WithCancelCause(s.ctx)
+	p.ctx, p.cancel = context.WithCancelCause(s.Context())
 	if _, passesOn := b.Handler().(api.OriginHandler); !passesOn {
 		life := b.Context()
 		stop := context.AfterFunc(life, func() { p.cancel(context.Cause(life)) })

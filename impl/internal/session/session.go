@@ -59,9 +59,6 @@ type Session struct {
 	setupIn time.Duration // what a peer may take for a first message
 	unread  unread
 
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-
 	ready    event // mux is decided
 	peerDone event // the peer's SETUP is in
 	goneAway event
@@ -76,6 +73,8 @@ type Session struct {
 	draining  atomic.Bool // set with mu
 	egress    *egress     // made for the first group,
 	outgoing  *outgoing   // and for the first datagram
+	cause     *api.SessionError
+	life      *life // made for who asks for the context
 	mux       *api.TrackMux
 	url       *url.URL // as the peer has told; nil if the connection knows
 	peer      api.PeerSetup
@@ -84,13 +83,13 @@ type Session struct {
 	nextID    uint64
 	subs      map[uint64]*subscription
 	pubs      map[uint64]*publication
-	hearing   sync.Once     // begins with datagrams
-	serving   int           // requests being answered, publications included
-	streams   int           // of the peer, being served
-	fewer     *sync.Cond    // streams has shrunk; made for who waits for that
-	broken    Open          // what ended with the connection, not by itself
-	changed   chan struct{} // closed when subs or serving shrink; nil unless that is waited for
-	gone      func()        // called when nothing is left of the session
+	hearing   sync.Once      // begins with datagrams
+	serving   int            // requests being answered, publications included
+	streams   int            // of the peer, being served
+	fewer     *sync.Cond     // streams has shrunk; made for who waits for that
+	broken    Open           // what ended with the connection, not by itself
+	changed   chan struct{}  // closed when subs or serving shrink; nil unless that is waited for
+	gone      func(*Session) // called when nothing is left of the session
 	dropped   uint64
 }
 
@@ -109,7 +108,6 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 	}
 	s := &Session{conn: conn, version: version, opts: opts, began: time.Now(), mux: opts.Mux}
 	s.setConfig(opts.Config)
-	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	s.start()
 	return s, nil
 }
@@ -204,7 +202,10 @@ func (s *Session) end(cause *api.SessionError) {
 	s.ended = true
 	gone, sending := s.gone, s.egress
 	if first {
-		s.cancel(cause) // with mu: what finds the session ended finds why
+		s.cause = cause // with mu: what finds the session ended finds why
+		if s.life != nil {
+			s.life.cancel(cause)
+		}
 		if s.setupDue != nil {
 			s.setupDue.Stop()
 		}
@@ -225,9 +226,9 @@ func (s *Session) end(cause *api.SessionError) {
 }
 
 // leave calls gone when nothing is left of the session, which has ended.
-func (s *Session) leave(gone func()) {
+func (s *Session) leave(gone func(*Session)) {
 	s.tasks.Wait()
-	gone()
+	gone(s)
 }
 
 // heed says what a write failed with, as streamError does. If that was the end of
@@ -263,13 +264,13 @@ func (s *Session) Terminate(code api.SessionErrorCode, reason string) error {
 
 // Wait returns when the session has ended and its goroutines are gone.
 func (s *Session) Wait() {
-	<-s.ctx.Done()
+	<-s.Context().Done()
 	s.tasks.Wait()
 }
 
 // WhenGone has f called, once, in a goroutine of its own, when Wait would return.
 // It is for the one who began the session.
-func (s *Session) WhenGone(f func()) {
+func (s *Session) WhenGone(f func(*Session)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
@@ -280,10 +281,32 @@ func (s *Session) WhenGone(f func()) {
 }
 
 // Context implements [api.Session].
-func (s *Session) Context() context.Context { return s.ctx }
+func (s *Session) Context() context.Context {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.life == nil {
+		s.life = newLife()
+		if s.ended {
+			s.life.cancel(s.cause)
+		}
+	}
+	return s.life.ctx
+}
 
-// err is why the session has ended.
-func (s *Session) err() error { return context.Cause(s.ctx) }
+// isOver tells whether the session has ended.
+func (s *Session) isOver() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended
+}
+
+// err is why the session has ended, or nil.
+func (s *Session) err() error {
+	if !s.isOver() {
+		return nil
+	}
+	return s.cause
+}
 
 // State implements [api.Session].
 func (s *Session) State() api.SessionState {
@@ -333,7 +356,7 @@ func (s *Session) await(ctx context.Context, e *event) error {
 	select {
 	case <-e.done():
 		return nil
-	case <-s.ctx.Done():
+	case <-s.Context().Done():
 		return s.err()
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -356,7 +379,7 @@ func (s *Session) letIn() {
 // where it wants to.
 func (s *Session) authorize() {
 	if !s.conn.State().CarriesURL {
-		if err := s.WaitForSetup(s.ctx); err != nil {
+		if err := s.WaitForSetup(s.Context()); err != nil {
 			return
 		}
 	}
@@ -366,7 +389,7 @@ func (s *Session) authorize() {
 	}
 	answered := make(chan answer, 1)
 	s.call(func() {
-		mux, err := s.opts.Authorize(s.ctx, s.State())
+		mux, err := s.opts.Authorize(s.Context(), s.State())
 		answered <- answer{mux, err}
 	}, func() { answered <- answer{err: errors.New("internal error")} })
 	select {
@@ -381,7 +404,7 @@ func (s *Session) authorize() {
 			s.mu.Unlock()
 		}
 		s.letIn()
-	case <-s.ctx.Done():
+	case <-s.Context().Done():
 	}
 }
 
@@ -406,7 +429,7 @@ func (s *Session) refused() error {
 	defer s.mu.Unlock()
 	switch {
 	case s.ended:
-		return s.err()
+		return s.cause
 	case s.draining.Load(), s.away != nil:
 		return api.ErrGoingAway
 	default:

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -14,7 +15,7 @@ import (
 // sendSetup says what this end is, on a stream of its own: the first thing
 // that either end does, since peers hold back their answers until then.
 func (s *Session) sendSetup() {
-	st, err := s.conn.OpenUniStream(s.ctx)
+	st, err := s.conn.OpenUniStream(context.Background())
 	if err != nil {
 		return
 	}
@@ -79,7 +80,7 @@ func (s *Session) takeSetup(in *incoming) {
 		err = m.Parse(s.version, body)
 	}
 	if err != nil {
-		if s.ctx.Err() == nil {
+		if !s.isOver() {
 			s.violation(fmt.Errorf("SETUP: %w", err))
 		}
 		return

@@ -49,7 +49,7 @@ func (s *Session) serveTrack(st *stream) {
 	if !s.request(st, &m) {
 		return
 	}
-	if s.Ready(s.ctx) != nil {
+	if s.Ready(s.Context()) != nil {
 		return
 	}
 	// A description is no new work: it may belong to a subscription that came
@@ -91,7 +91,7 @@ func (s *Session) describeIn(ctx context.Context, p *api.Publication, req api.Tr
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stop := context.AfterFunc(s.ctx, func() { cancel(s.err()) })
+	stop := context.AfterFunc(s.Context(), func() { cancel(s.err()) })
 	defer stop()
 
 	type answer struct {

@@ -168,7 +168,7 @@ func (s *Session) makeRoomLater() {
 	s.unread.mu.Lock()
 	s.unread.later = nil
 	s.unread.mu.Unlock()
-	if s.ctx.Err() == nil {
+	if !s.isOver() {
 		s.makeRoom()
 	}
 }
