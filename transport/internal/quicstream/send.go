@@ -198,9 +198,9 @@ const (
 
 	// After quickPause, what was sent the quick way has left, as a rule, and
 	// there may be another row: quickRows of them until a Write waits for what
-	// has not.
+	// has not, which costs the one who writes a goroutine; so it is rare.
 	quickPause = time.Millisecond
-	quickRows  = 16
+	quickRows  = 128
 )
 
 // maxPrefix is how long prefixes are.
