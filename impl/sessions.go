@@ -40,7 +40,7 @@ type sessions struct {
 	opening  sync.WaitGroup
 	live     map[*session.Session]struct{}
 	forget   func(*session.Session) // takes one off live
-	done     chan struct{} // closed when Close has finished
+	done     chan struct{}          // closed when Close has finished
 }
 
 func (l *sessions) init() {

@@ -157,6 +157,7 @@ func (e *egress) stop() {
 	if e.lend != nil {
 		e.lend.Stop()
 	}
+	e.servesNot()
 	groups := make([]*groupWriter, 0, e.count)
 	for g := e.groups; g != nil; g = g.older {
 		groups = append(groups, g)
@@ -290,19 +291,19 @@ func (e *egress) submit(g *groupWriter, what submission) {
 	e.dispatch()
 }
 
-// waitHere is serveWaiting for a little while, and for g alone.
+// waitHere is serveWaiting for g alone, and no longer than patience: what takes
+// longer is left to a goroutine.
 func (e *egress) waitHere(g *groupWriter) {
 	e.waits(g)
 	ctx, cancel := context.WithTimeout(g.lifetime(), patience)
 	err := g.take(ctx)
+	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
 	cancel()
-	switch {
-	case err == nil:
-		g.flush()
-	case errors.Is(err, context.DeadlineExceeded):
+	if err != nil && late || err == nil && !g.tryWrite() {
 		e.session.spawn(func() { g.flush(); e.serve(e.next(g)) })
 		return
-	default:
+	}
+	if err != nil {
 		g.fail(err)
 	}
 	if next := e.next(g); next != nil {
@@ -340,7 +341,7 @@ func (e *egress) keepPace() {
 	if e.caughtUp == nil {
 		e.caughtUp = sync.NewCond(&e.mu)
 	}
-	for e.serving {
+	for e.serving && !e.stopped {
 		e.caughtUp.Wait()
 	}
 }

@@ -23,7 +23,6 @@ type flow struct {
 	egress  *egress
 	lane    lane // guarded by egress.mu
 	backlog backlog
-	usual   atomic.Int32 // how much of a group was written at a time of late
 }
 
 func (f *flow) init(s *Session, subscriber, track uint8) {

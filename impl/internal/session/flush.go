@@ -31,11 +31,18 @@ func (g *groupWriter) tryFlush(most int) bool {
 	case err != nil:
 		g.fail(err)
 		return true
-	case len(out.taken) == 0:
+	}
+	return g.tryWrite()
+}
+
+// tryWrite writes what was taken, as far as the transport takes it at once, and
+// tells whether that is all.
+func (g *groupWriter) tryWrite() bool {
+	if len(g.slot.out.taken) == 0 {
 		return true
 	}
 	stream, ok := g.stream.(transport.TryWriter)
-	return ok && g.wrote(stream.TryWrite(out.taken))
+	return ok && g.wrote(stream.TryWrite(g.slot.out.taken))
 }
 
 // flush goes on with what tryFlush has begun, waiting for the transport, but
@@ -92,7 +99,6 @@ func (g *groupWriter) takePending(out *delivery) {
 		return
 	}
 	out.taken, out.counted = g.pending, g.counted
-	g.flow.usual.Store(int32(min(len(out.taken), largeBuffer)))
 	g.pending, g.counted = nil, 0
 	if len(out.taken) > out.most {
 		rest := out.taken[out.most:]

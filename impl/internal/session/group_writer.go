@@ -162,21 +162,11 @@ func (g *groupWriter) begin(h *message.FrameHeader) error {
 	if g.unwanted {
 		return nil
 	}
-	g.reserve(h.Size)
+	g.pending = grow(g.pending, int(min(h.Size, uint64(max(maxPending-len(g.pending), 0))))+headerRoom)
 	g.opening()
 	g.pending = h.Append(g.flow.session.version, g.pending, g.timestamp)
 	g.timestamp = h.Timestamp
 	return nil
-}
-
-// reserve makes room for a frame, as far as it is gathered, and for as much as is
-// written at a time, to save the growing. The lock is held.
-func (g *groupWriter) reserve(size uint64) {
-	room := int(min(size, uint64(max(maxPending-len(g.pending), 0)))) + headerRoom
-	if g.pending == nil {
-		room = max(room, int(g.flow.usual.Load()))
-	}
-	g.pending = grow(g.pending, room)
 }
 
 // opening puts what goes before the frames in front, if it is not there. The
