@@ -255,8 +255,12 @@ func (e *egress) submit(g *groupWriter, what submission) {
 	}
 	e.serving = true
 	s := e.giveSlot(g)
-	if g.urgency == 0 {
+	switch {
+	case g.urgency != 0:
+	case what == firstFrames:
 		g.urgency = usualUrgency // which its stream is opened with
+	default:
+		g.setUrgency(usualUrgency)
 	}
 	e.mu.Unlock()
 	done, more, closed := g.tryFlush(e.chunk()), false, false

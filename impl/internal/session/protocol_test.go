@@ -344,3 +344,59 @@ func TestUnsubscribingEndsTheHandler(t *testing.T) {
 		})
 	}
 }
+
+// An acceptingConn hands on the streams that were accepted.
+type acceptingConn struct {
+	transport.Conn
+	accepted chan transport.Stream
+}
+
+func (c *acceptingConn) AcceptStream(ctx context.Context) (transport.Stream, error) {
+	st, err := c.Conn.AcceptStream(ctx)
+	if err == nil {
+		c.accepted <- st
+	}
+	return st, err
+}
+
+// TestFetchIsNoControl has what was fetched sent with the urgency of groups, though
+// the request for it came on a stream that goes before them.
+func TestFetchIsNoControl(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mux, seen := api.NewTrackMux(), make(chan struct{})
+		if err := mux.Publish(t.Context(), "a", api.TrackFuncs{Fetch: func(w api.GroupWriter, _ api.FetchRequest) {
+			_ = w.WriteFrame(api.Frame{Payload: []byte("frame")})
+			<-seen
+			_ = w.Close()
+		}}); err != nil {
+			t.Fatal(err)
+		}
+		client, server := memconn.Pipe(string(api.Lite06), nil, nil)
+		accepting := &acceptingConn{server, make(chan transport.Stream, 1)}
+		logger := slog.New(slog.DiscardHandler)
+		publisher, err := session.New(accepting, session.Options{Hop: hop, Mux: mux, Logger: logger})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := session.New(client, session.Options{Hop: hop + 1, Mux: mux, Client: true, Logger: logger})
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Second) // so that who writes the frame sends it
+		g, err := s.Fetch(t.Context(), api.FetchRequest{Path: "a", Name: "track"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var f api.Frame
+		if err := g.ReadFrame(&f); err != nil || string(f.Payload) != "frame" {
+			t.Fatalf("read %q, %v", f.Payload, err)
+		}
+		ranked := (<-accepting.accepted).(interface{ Priority() (int8, bool) })
+		if urgency, _ := ranked.Priority(); urgency == 0 {
+			t.Error("the answer goes before all groups")
+		}
+		close(seen)
+		_ = s.Terminate(api.SessionNoError, "")
+		_ = publisher.Terminate(api.SessionNoError, "")
+	})
+}
