@@ -287,13 +287,8 @@ func (s *Send) tryWrite(p []byte) (int, error) {
 		return 0, nil
 	}
 	s.covered = false
-	fresh := s.row == 0 && s.rows == 0
 	if !s.fits(len(p)) {
 		return 0, nil
-	}
-	if fresh {
-		// quic-go holds what fits into a packet, with credit or without.
-		return s.full.Write(p)
 	}
 	switch err := s.full.TryWriteAll(p); {
 	case err == nil:
