@@ -13,8 +13,9 @@ const (
 	restUrgency  = 7 // of those beyond
 
 	// usualUrgency leaves room for what comes later and goes first, which is
-	// what mostly comes.
-	usualUrgency = 3
+	// what mostly comes; and is behind 3, at which the transport sends control
+	// streams that it cannot rank.
+	usualUrgency = 5
 )
 
 // tellUrgencies tells the transport in which order to send what is being
