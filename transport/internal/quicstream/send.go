@@ -222,7 +222,7 @@ type Send struct {
 
 	row  uint16        // bytes sent the quick way in a row,
 	rows uint8         // since another Write,
-	at   time.Duration // and when the last but the first; 0 if there is none
+	at   time.Duration // and when the last
 }
 
 // NewSend adapts w. The peer reads prefix, which may be empty, before anything
@@ -248,24 +248,19 @@ func (s *Send) TryWrite(p []byte) (int, error) {
 
 // caughtUp hears that all that was written before has been sent, but for the
 // end of the last Write.
-func (s *Send) caughtUp() { s.row, s.rows, s.at = 0, 0, 0 }
+func (s *Send) caughtUp() { s.row, s.rows = 0, 0 }
 
 // epoch is when the clock of the quick writes is 0.
 var epoch = time.Now()
 
-// fits tells whether n bytes more may be sent the quick way. Most streams have
-// one such write, for which the clock is not read.
+// fits tells whether n bytes more may be sent the quick way.
 func (s *Send) fits(n int) bool {
 	if n > maxQuick {
 		return false
 	}
-	if s.row == 0 {
-		s.row = uint16(n)
-		return true
-	}
 	now := time.Since(epoch)
 	if int(s.row)+n > maxQuick {
-		if s.rows == quickRows || s.at > 0 && now-s.at < quickPause {
+		if s.rows == quickRows || now-s.at < quickPause {
 			return false
 		}
 		s.row = 0
@@ -314,7 +309,7 @@ func (s *Send) writePrefix(p []byte) (int, error) {
 	switch err := s.full.TryWriteAll(b); {
 	case err == nil:
 		s.covered = len(part) == len(p)
-		s.row = uint16(len(part))
+		s.row, s.at = uint16(len(part)), time.Since(epoch)
 		s.full.SetReliableBoundary()
 		return len(part), nil
 	case !errors.Is(err, quic.ErrWouldBlock):
