@@ -1,8 +1,6 @@
 package session
 
 import (
-	"context"
-	"errors"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -30,17 +28,6 @@ const (
 	plainChunk = 16 << 10
 )
 
-// directAfter is how long nothing was written before more of a group is written
-// by who brings it. A publisher that is faster than that has its frames
-// gathered.
-const directAfter = time.Millisecond
-
-// patience is how long who brings a group waits for the peer to allow a stream for
-// it, before that is left to a goroutine and what comes next is gathered. A peer
-// that keeps up takes less; a publisher that is faster is then held to its pace
-// at no cost.
-const patience = 10 * time.Millisecond
-
 // farAhead is how many groups are queued before who brings more waits for them to
 // be written, unless they wait for the transport.
 const farAhead = 64
@@ -65,6 +52,7 @@ type egress struct {
 	serving   bool          // by a goroutine that does not wait
 	caughtUp  *sync.Cond    // serving has ended; made for who waits for that
 	servedAt  time.Duration // when one last ended, or began to write one frame
+	direct    uint          // writes by who brings what is written (direct.go)
 	writing   []*slot       // in order of rank
 	held      int           // of these, those that hold a slot
 	preempted int           // and those whose slot a better one took
@@ -235,105 +223,6 @@ func (e *egress) promoted(g *groupWriter) {
 	if len(e.writing) > 1 {
 		e.tellUrgencies()
 	}
-}
-
-// submit queues a group that has something to send, or has it written here, as
-// far as that needs no waiting.
-func (e *egress) submit(g *groupWriter, what submission) {
-	e.mu.Lock()
-	if !g.active || e.stopped {
-		e.mu.Unlock()
-		return
-	}
-	now, may := e.mayWrite(what)
-	if !may {
-		e.ready.push(g)
-		e.dispatch()
-		e.keepPace()
-		e.mu.Unlock()
-		return
-	}
-	e.serving = true
-	s := e.giveSlot(g)
-	switch {
-	case g.urgency != 0:
-	case what == firstFrames:
-		g.urgency = usualUrgency // which its stream is opened with
-	default:
-		g.setUrgency(usualUrgency)
-	}
-	e.mu.Unlock()
-	done, more, closed := g.tryFlush(e.chunk()), false, false
-	if done {
-		if more, closed = g.settle(); closed && !more {
-			g.end(false)
-		}
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.servedAt = now
-	e.servesNot()
-	switch {
-	case done:
-		e.takeSlot(s)
-		if g.active && !e.stopped {
-			e.wrotePart(g, more, closed)
-		}
-	case e.stopped || !g.active:
-		g.settle()
-		e.takeSlot(s)
-	default:
-		e.occupy(s)
-		if s.out.late {
-			e.mu.Unlock()
-			e.waitHere(g)
-			e.mu.Lock()
-			return
-		}
-		e.session.spawn(func() { e.serveWaiting(g) })
-	}
-	e.dispatch()
-}
-
-// waitHere is serveWaiting for g alone, and no longer than patience: what takes
-// longer is left to a goroutine.
-func (e *egress) waitHere(g *groupWriter) {
-	e.waits(g)
-	ctx, cancel := context.WithTimeout(g.lifetime(), patience)
-	err := g.take(ctx)
-	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
-	cancel()
-	if err != nil && late || err == nil && !g.tryWrite() {
-		e.session.spawn(func() { g.flush(); e.serve(e.next(g)) })
-		return
-	}
-	if err != nil {
-		g.fail(err)
-	}
-	if next := e.next(g); next != nil {
-		e.session.spawn(func() { e.serve(next) })
-	}
-}
-
-// A submission is what a group has to send.
-type submission uint8
-
-const (
-	nothing     submission = iota
-	firstFrames            // and its stream is not open
-	moreFrames
-)
-
-// mayWrite tells whether what a group has to send is written by who brings it,
-// which saves a goroutine. Who brings much has it gathered meanwhile by another
-// one; so has who begins a group after a while, since its end often comes with
-// its first frame. The lock is held.
-func (e *egress) mayWrite(what submission) (now time.Duration, may bool) {
-	if e.serving || len(e.writing) > 0 || !e.ready.empty() {
-		return 0, false
-	}
-	now = e.session.clock()
-	return now, (what == firstFrames) == (now-e.servedAt < directAfter)
 }
 
 // keepPace has who brings a group wait for those that are queued to be written, if

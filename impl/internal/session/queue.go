@@ -2,10 +2,15 @@ package session
 
 import (
 	"context"
+	"runtime"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
 )
+
+// handful is how many groups are put into a queue until their reader is let run,
+// while no processor is free for it: it then has them while they are in the cache.
+const handful = 64
 
 // offer takes in a group of the peer: into the queue, or away if it is not
 // wanted.
@@ -37,7 +42,7 @@ func (sub *subscription) offer(g *groupReader, now time.Duration) {
 	sub.queue = append(sub.queue, g)
 	sub.open++
 	u.add(g, now)
-	crowded := u.crowded()
+	crowded, pause := u.crowded(), len(sub.queue)%handful == 0
 	wake(sub.ready)
 	wake(sub.progress)
 	u.mu.Unlock()
@@ -46,6 +51,9 @@ func (sub *subscription) offer(g *groupReader, now time.Duration) {
 	}
 	if crowded {
 		s.makeRoom()
+	}
+	if pause {
+		runtime.Gosched()
 	}
 }
 
