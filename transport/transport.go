@@ -181,9 +181,13 @@ type TryWriter interface {
 type Prioritizer interface {
 	// SetPriority sets the urgency, 0 (first) to 7 (last). Streams of one
 	// urgency share the capacity when incremental, and else go one after the
-	// other, the oldest first.
+	// other, the oldest first. A stream begins with DefaultUrgency, incremental.
 	SetPriority(urgency int8, incremental bool)
 }
+
+// DefaultUrgency is what streams have that were not given another urgency, those
+// that are no Prioritizer among them.
+const DefaultUrgency = 3
 
 // A ReliableResetter is a SendStream that can promise the peer the bytes
 // written so far even if the stream is reset later.

@@ -38,6 +38,7 @@ func (s *sendStream) init(c *Conn, peer *recvStream, in *incoming) {
 	s.conn, s.peer, s.in = c, peer, in
 	s.cond.L = c.mu
 	s.credit = c.peer.config.StreamWindow
+	s.urgency, s.incremental = transport.DefaultUrgency, true
 }
 
 // Write takes p as credit permits, a piece at a time.

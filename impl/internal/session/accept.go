@@ -215,6 +215,7 @@ func (st *stream) send(m appender) error {
 // waits for.
 func (s *Session) acceptUniStreams() {
 	var shelf shelf
+	var now time.Duration // since when no more than eager has passed
 	for {
 		raw, err := s.conn.AcceptUniStream(context.Background()) // as acceptStreams does
 		if err != nil {
@@ -222,8 +223,13 @@ func (s *Session) acceptUniStreams() {
 			return
 		}
 		g := newGroupReader(s, raw) // as a rule
-		now := s.clock()
-		if g.in.peek(s.began.Add(now+eager), &shelf) && s.takeBuffered(g, now) {
+		arrived := g.in.peek(s.began.Add(now+eager), &shelf)
+		if !arrived {
+			// The clock is read when time is up, not for each of many streams.
+			now = s.clock()
+			arrived = g.in.peek(s.began.Add(now+eager), &shelf)
+		}
+		if arrived && s.takeBuffered(g, now) {
 			continue
 		}
 		s.spawn(func() { s.takeUniStream(g) })

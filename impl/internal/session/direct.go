@@ -19,6 +19,10 @@ const (
 	// then held to its pace at no cost.
 	patience = 10 * time.Millisecond
 
+	// trust is how many groups of a publisher that was fast are begun without
+	// looking at the clock again.
+	trust = 7
+
 	// directTurn is how many writes those who bring them make until others run:
 	// what is written then leaves and is read, rather than thousands of groups
 	// being with the transport, which none that are better can overtake and no
@@ -61,8 +65,17 @@ func (e *egress) mayWrite(what submission) (now time.Duration, may bool) {
 	if e.serving || len(e.writing) > 0 || !e.ready.empty() {
 		return 0, false
 	}
+	begins := what == firstFrames
+	if begins && e.trusted > 0 {
+		e.trusted--
+		return e.servedAt, true
+	}
 	now = e.session.clock()
-	return now, (what == firstFrames) == (now-e.servedAt < directAfter)
+	recent := now-e.servedAt < directAfter
+	if e.trusted = 0; recent && begins {
+		e.trusted = trust
+	}
+	return now, begins == recent
 }
 
 // writeHere writes what a group has to send, as far as that needs no waiting, and
@@ -73,9 +86,9 @@ func (e *egress) writeHere(g *groupWriter, what submission, now time.Duration) {
 	switch {
 	case g.urgency != 0:
 	case what == firstFrames:
-		g.urgency = usualUrgency // which its stream is opened with
+		g.urgency = e.usual // which its stream is opened with
 	default:
-		g.setUrgency(usualUrgency)
+		g.setUrgency(e.usual)
 	}
 	e.mu.Unlock()
 	done, more, closed := g.tryFlush(e.chunk()), false, false

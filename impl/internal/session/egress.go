@@ -42,6 +42,7 @@ const farAhead = 64
 // the transport makes it wait with a group, another one serves on.
 type egress struct {
 	session *Session
+	usual   int8        // the urgency of groups (urgency.go)
 	plain   atomic.Bool // the transport cannot rank streams
 
 	mu        sync.Mutex
@@ -52,6 +53,7 @@ type egress struct {
 	serving   bool          // by a goroutine that does not wait
 	caughtUp  *sync.Cond    // serving has ended; made for who waits for that
 	servedAt  time.Duration // when one last ended, or began to write one frame
+	trusted   int           // groups to begin without looking at the clock (direct.go)
 	direct    uint          // writes by who brings what is written (direct.go)
 	writing   []*slot       // in order of rank
 	held      int           // of these, those that hold a slot
@@ -77,12 +79,12 @@ const (
 	slotPreempted           // taken by a better group
 )
 
-// sending is what decides on the session's groups.
-func (s *Session) sending() *egress {
+// sending is what decides on the session's groups, some of which control asks for.
+func (s *Session) sending(control *stream) *egress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.egress == nil {
-		s.egress = &egress{session: s, stopped: s.ended}
+		s.egress = &egress{session: s, usual: usualUrgency(control), stopped: s.ended}
 	}
 	return s.egress
 }

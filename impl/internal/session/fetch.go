@@ -141,7 +141,7 @@ func (s *Session) newFetched(st *stream, m *message.Fetch) *fetched {
 		Priority:   apiPriority(m.Priority),
 		Session:    s,
 	}}
-	a.flow.init(s, m.Priority, normalPriority)
+	a.flow.init(s, st, m.Priority, normalPriority)
 	a.group = newGroupWriter(&a.flow, a, a.request.Group, bounds{m.StartFrame, m.EndFrame})
 	a.group.stream = st.Stream
 	return a

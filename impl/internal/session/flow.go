@@ -25,8 +25,8 @@ type flow struct {
 	backlog backlog
 }
 
-func (f *flow) init(s *Session, subscriber, track uint8) {
-	f.session, f.egress = s, s.sending()
+func (f *flow) init(s *Session, control *stream, subscriber, track uint8) {
+	f.session, f.egress = s, s.sending(control)
 	f.lane = lane{subscriber: subscriber, track: track}
 	f.backlog.init()
 }

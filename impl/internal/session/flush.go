@@ -78,7 +78,7 @@ func (g *groupWriter) take(ctx context.Context) error {
 	g.mu.Lock()
 	g.stream = stream
 	g.watch()
-	ranked := prioritize(stream, g.urgency)
+	ranked := opened(stream, g.urgency)
 	g.takePending(out)
 	gone := g.done
 	g.mu.Unlock()

@@ -112,7 +112,7 @@ func (g *groupReader) finish() {
 func (g *groupReader) fail(err error) error {
 	if reason := g.aborted.Load(); reason != nil {
 		err = *reason
-	} else if !errors.Is(err, io.EOF) {
+	} else if err != io.EOF {
 		err = streamError(err)
 		g.in.stream.CancelRead(uint64(api.ErrorCode(err)))
 	}
@@ -150,6 +150,8 @@ func (g *groupReader) header() (api.FrameHeader, error) {
 // malformedFrame is what breaks the format, in the api's words.
 func malformedFrame(err error) error {
 	switch {
+	case err == io.EOF:
+		return err
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return &api.StreamError{Code: api.StreamWrongSize}
 	case errors.Is(err, message.ErrMalformed):

@@ -14,9 +14,9 @@ import (
 )
 
 const (
-	// eager is how long the accept loop waits for the first bytes of a stream,
-	// which have arrived with it as a rule.
-	eager = 200 * time.Microsecond
+	// eager is how long, or up to twice that, the accept loop waits for the first
+	// bytes of a stream, which have arrived with it as a rule.
+	eager = 100 * time.Microsecond
 
 	// readAhead is how much of a stream is read at a time, and readFar how much
 	// of one that has that much at once.
@@ -79,7 +79,7 @@ func (in *incoming) peek(until time.Time, shelf *shelf) bool {
 	scratch := aheadBuffers.Get().(*[readAhead]byte)
 	_ = in.stream.SetReadDeadline(until)
 	n, err := in.stream.Read(scratch[:])
-	if !errors.Is(err, os.ErrDeadlineExceeded) {
+	if err == io.EOF || !errors.Is(err, os.ErrDeadlineExceeded) {
 		in.err = err
 	}
 	if !in.whole() {
@@ -235,7 +235,7 @@ func (in *incoming) frameHeader(v *message.Version, previous uint64) (message.Fr
 		}
 	}
 	h, n, err := message.ParseFrameHeader(in.buffered(), v, previous)
-	if errors.Is(err, io.ErrUnexpectedEOF) { // it is cut off there
+	if err != nil && errors.Is(err, io.ErrUnexpectedEOF) { // it is cut off there
 		return message.ReadFrameHeader(in, v, previous)
 	}
 	in.at += n

@@ -151,7 +151,7 @@ func newPublication(s *Session, st *stream, id uint64, b *api.Publication, req a
 		settled:   make(chan struct{}, 1),
 	}
 	p.open.setMaxAge(&req.Config, &info)
-	p.flow.init(s, wirePriority(req.Config.Priority), wirePriority(info.Priority))
+	p.flow.init(s, st, wirePriority(req.Config.Priority), wirePriority(info.Priority))
 	// A child of the session's, it has ended before any write fails for that:
 	// who finds an error looks here whether the subscriber is gone.
 	p.ctx, p.cancel = context.WithCancelCause(s.Context())

@@ -6,17 +6,24 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// The urgencies of the transport, of which 0 is first. Control streams have 0.
+// The urgencies of the transport, of which 0 is first. Control streams have 0,
+// where they can be ranked.
 const (
 	firstUrgency = 1
 	lastUrgency  = 6 // of those that are told apart
 	restUrgency  = 7 // of those beyond
-
-	// usualUrgency leaves room for what comes later and goes first, which is
-	// what mostly comes; and is behind 3, at which the transport sends control
-	// streams that it cannot rank.
-	usualUrgency = 5
 )
+
+// usualUrgency is that of groups while none goes before others. It leaves room for
+// what comes later and goes first, which is what mostly comes. Where control
+// streams can be ranked it is the one that streams begin with, and costs nothing;
+// else it is behind that, which is then the urgency of control streams.
+func usualUrgency(control *stream) int8 {
+	if _, ranked := control.Stream.(transport.Prioritizer); ranked {
+		return transport.DefaultUrgency
+	}
+	return transport.DefaultUrgency + 2
+}
 
 // tellUrgencies tells the transport in which order to send what is being
 // written: groups of equal rank share an urgency, and take turns. An urgency
@@ -27,7 +34,7 @@ func (e *egress) tellUrgencies() {
 		return
 	}
 	if g := e.writing[0].group; len(e.writing) == 1 && g.urgency == 0 {
-		g.setUrgency(usualUrgency)
+		g.setUrgency(e.usual)
 		return
 	}
 	slices.SortStableFunc(e.writing, func(a, b *slot) int { return compareRank(a.group, b.group) })
@@ -53,7 +60,7 @@ func (e *egress) spread(anew bool) bool {
 		u := urgencyOf(members)
 		switch {
 		case class == 1 && behind > lastUrgency && (anew || u == 0):
-			u = usualUrgency
+			u = e.usual
 		case anew || u == 0:
 			u = behind - 1
 		}
@@ -112,6 +119,16 @@ func (g *groupWriter) setUrgency(u int8) {
 	if stream != nil {
 		prioritize(stream, u)
 	}
+}
+
+// opened gives a stream that was just opened its urgency. It reports false where
+// the transport cannot rank streams.
+func opened(stream transport.SendStream, u int8) bool {
+	if u == transport.DefaultUrgency {
+		_, ok := stream.(transport.Prioritizer)
+		return ok
+	}
+	return prioritize(stream, u)
 }
 
 // prioritize reports false where the transport cannot rank streams.

@@ -48,7 +48,7 @@ type sendStream struct {
 func (s *sendStream) initSend(c *Conn, st *stream, limit uint64) {
 	s.conn, s.stream, s.max = c, st, limit
 	s.cond.L = &c.mu
-	s.incremental = true
+	s.urgency, s.incremental = transport.DefaultUrgency, true
 	c.ages++
 	s.age = c.ages
 	c.halves[s] = struct{}{}
