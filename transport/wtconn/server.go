@@ -41,7 +41,8 @@ type Server struct {
 	// Accept lets a session in or not, before the client is answered. The
 	// state has the version, and the URL with path and query; ctx ends with
 	// the request. serve is called in a goroutine of its own with the session's
-	// connection, which is serve's to close. Errors that match
+	// connection, which is serve's to close; not at all if the client has left or
+	// the server was closed meanwhile. Errors that match
 	// transport.ErrUnauthorized or transport.ErrNotFound are answered with 401
 	// and 404, others with 500. Required.
 	Accept func(ctx context.Context, s transport.State) (serve func(transport.Conn), err error)

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"os"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -128,24 +127,22 @@ func TestServePanics(t *testing.T) {
 func TestServerClose(t *testing.T) {
 	transporttest.NoLeaks(t)
 	var l *listener
-	var serving sync.WaitGroup
-	ready := make(chan struct{})
+	started, ended := make(chan struct{}), make(chan struct{}, 4)
 	l, d := listen(t, nil, []string{protocol}, accepting(func(context.Context, transport.State) (func(transport.Conn), error) {
-		serving.Add(1)
 		return func(c transport.Conn) {
+			started <- struct{}{}
 			<-c.Context().Done()
-			<-ready
 			l.server.Close() // from inside as well
-			serving.Done()
+			ended <- struct{}{}
 		}, nil
 	}))
-	close(ready)
 	var clients []transport.Conn
 	for range 4 {
 		c, err := d.Dial(t.Context(), l.url(), []string{protocol})
 		if err != nil {
 			t.Fatal(err)
 		}
+		<-started // which the client has been answered before
 		clients = append(clients, c)
 	}
 	start := time.Now()
@@ -160,7 +157,9 @@ func TestServerClose(t *testing.T) {
 			t.Errorf("the client sees %+v", e)
 		}
 	}
-	serving.Wait()
+	for range clients {
+		<-ended
+	}
 	if _, err := d.Dial(t.Context(), l.url(), []string{protocol}); err == nil {
 		t.Error("reached a server that is closed")
 	}
