@@ -81,6 +81,16 @@ func TestAddReplacesNothing(t *testing.T) {
 
 // TestHopsAreTheSetsOwn writes to what was put in, and appends to what comes
 // out.
+func TestGrowLosesNothing(t *testing.T) {
+	var set api.AnnouncementSet
+	set.Grow(10)
+	set.Put(api.Announcement{Path: "a"})
+	set.Grow(1000)
+	if set.Len() != 1 || set.Add(api.Announcement{Path: "a"}) {
+		t.Errorf("%d broadcasts after room was made", set.Len())
+	}
+}
+
 func TestHopsAreTheSetsOwn(t *testing.T) {
 	var set api.AnnouncementSet
 	hops := []api.Hop{1, 2}

@@ -15,8 +15,8 @@ const (
 	announceBatch = 4 << 10
 
 	// toldAtOnce is for how many announcements room is made before the peer has
-	// taken any: fewer than fit into a stream's window.
-	toldAtOnce = 4096
+	// taken any, or sent any: fewer than fit into a stream's window.
+	toldAtOnce = 6 << 10
 
 	// longestPath is what announcements have room for, beside the longest
 	// chain and the costs.
