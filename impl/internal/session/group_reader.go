@@ -166,6 +166,12 @@ const growth = 64 << 10
 
 // ReadFrame implements [api.GroupReader].
 func (g *groupReader) ReadFrame(f *api.Frame) error {
+	err := g.readFrame(f)
+	g.in.rest()
+	return err
+}
+
+func (g *groupReader) readFrame(f *api.Frame) error {
 	h, err := g.header()
 	if err != nil {
 		return err
@@ -176,6 +182,7 @@ func (g *groupReader) ReadFrame(f *api.Frame) error {
 	}
 	f.Timestamp = h.Timestamp
 	size := int(h.Size)
+	g.in.direct = size >= readFar/2
 	if size <= max(cap(f.Payload), growth) {
 		if cap(f.Payload) < size {
 			f.Payload = make([]byte, size)
@@ -205,7 +212,9 @@ func (g *groupReader) ReadFrame(f *api.Frame) error {
 
 // NextFrame implements [api.GroupReader].
 func (g *groupReader) NextFrame() (api.FrameHeader, io.Reader, error) {
+	g.in.direct = false
 	h, err := g.header()
+	g.in.rest()
 	if err != nil {
 		return api.FrameHeader{}, nil, err
 	}
@@ -222,6 +231,12 @@ func (p *payloadReader) Read(b []byte) (int, error) {
 	if p.left == 0 {
 		return 0, io.EOF
 	}
+	n, err := p.read(b)
+	p.in.rest()
+	return n, err
+}
+
+func (p *payloadReader) read(b []byte) (int, error) {
 	if p.err != nil {
 		return 0, p.err
 	}
@@ -235,7 +250,7 @@ func (p *payloadReader) Read(b []byte) (int, error) {
 
 func (p *payloadReader) readFull(b []byte) error {
 	for len(b) > 0 {
-		n, err := p.Read(b)
+		n, err := p.read(b)
 		if err != nil {
 			return err
 		}
@@ -270,6 +285,7 @@ func (p *payloadReader) WriteTo(w io.Writer) (int64, error) {
 			return written, p.err
 		}
 		b, err := p.next()
+		p.in.rest()
 		if err != nil {
 			return written, err
 		}

@@ -33,9 +33,14 @@ type incoming struct {
 	at     int    // consumed of buf
 	err    error  // after buf
 
-	// Whose body this is, if it counts as unread while its reader does not
-	// wait.
-	counts *groupReader
+	// Whose body this is, if it counts as unread while nobody is reading, and
+	// whether somebody is.
+	counts  *groupReader
+	reading bool
+
+	// The last frame was large and read whole, and so will the next one be: what
+	// goes before it is read ahead, and it itself to where it is wanted.
+	direct bool
 }
 
 // The buffers that streams are read into, which those that read share.
@@ -102,6 +107,8 @@ func (in *incoming) release() {
 		aheadBuffers.Put((*[readAhead]byte)(b[:readAhead]))
 	case readFar:
 		farBuffers.Put((*[readFar]byte)(b[:readFar]))
+	default:
+		recycle(b)
 	}
 	in.buf, in.at = nil, 0
 }
@@ -146,7 +153,12 @@ func (in *incoming) fill() error {
 		return in.err
 	}
 	switch size := cap(in.buf); {
+	case in.direct && size != tinyBuffer:
+		in.release()
+		in.buf = tinyBuffers.Get().(*[tinyBuffer]byte)[:]
+	case in.direct:
 	case size < readAhead:
+		in.release()
 		in.buf = aheadBuffers.Get().(*[readAhead]byte)[:]
 	case size == readAhead && len(in.buf) == readAhead: // there was more
 		in.release()
@@ -162,16 +174,25 @@ func (in *incoming) fill() error {
 	return err
 }
 
-// pull reads from the stream itself.
+// pull reads from the stream itself. Whoever calls it for a reader calls rest when
+// that has what it asked for.
 func (in *incoming) pull(p []byte) (int, error) {
-	if in.counts != nil {
+	if in.counts != nil && !in.reading {
+		in.reading = true
 		in.counts.unpark()
-		defer in.counts.park()
 	}
 	for {
 		if n, err := in.stream.Read(p); n > 0 || err != nil {
 			return n, err
 		}
+	}
+}
+
+// rest has the group count as unread again.
+func (in *incoming) rest() {
+	if in.reading {
+		in.reading = false
+		in.counts.park()
 	}
 }
 
@@ -196,7 +217,7 @@ func (in *incoming) Read(p []byte) (int, error) {
 		if in.err != nil {
 			return 0, in.err
 		}
-		if len(p) >= readAhead {
+		if len(p) >= readAhead || in.direct && len(p) >= tinyBuffer {
 			n, err := in.pull(p)
 			in.err = err
 			if n > 0 {
