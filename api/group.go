@@ -53,9 +53,10 @@ type GroupWriter interface {
 	Sequence() GroupSequence
 
 	// WriteFrame writes a frame whole. It blocks while the group's buffer is
-	// full, or all that its track has gathered is too much; and for a little
-	// while, 10 ms at most, when a group begins for which the peer allows no
-	// stream yet. It keeps nothing of f.Payload after it has returned. When the
+	// full, or all that its track has gathered is too much; for a little while,
+	// 10 ms at most, when a group begins for which the peer allows no stream yet;
+	// and while dozens of the session's groups are queued and nothing but their
+	// number keeps them from being written. It keeps nothing of f.Payload after it has returned. When the
 	// subscriber wants no more of the group, or the group is too old, it fails
 	// with a [*StreamError].
 	WriteFrame(f Frame) error

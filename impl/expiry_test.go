@@ -118,6 +118,38 @@ func TestUnstampedGroupsAge(t *testing.T) {
 	})
 }
 
+// TestUnstampedGroupsAgeAfterARush of frames, of which not each is timed.
+func TestUnstampedGroupsAgeAfterARush(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
+		served := make(chan struct{})
+		publish(t, mux, func(w api.TrackWriter) {
+			defer close(served)
+			var groups [2]api.GroupWriter
+			for i := range groups {
+				g, err := w.OpenGroup(w.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				groups[i] = g
+				_ = g.WriteFrame(api.Frame{Payload: []byte("x")})
+			}
+			for range 3 {
+				_ = groups[1].WriteFrame(api.Frame{Payload: []byte("at once")})
+			}
+			time.Sleep(2 * time.Second)
+			for range 8 {
+				_ = groups[1].WriteFrame(api.Frame{Payload: []byte("later")})
+			}
+			expectStreamError(t, "the group followed two seconds ago", groups[0].Close(), api.StreamOld, false)
+			_ = groups[1].Close()
+		})
+		r := subscribe(t, s, "room", &api.SubscribeConfig{MaxLatency: 2 * time.Second})
+		<-served
+		_ = r.Close()
+	})
+}
+
 // TestOldGroupsThatNeverLeft are gaps: the subscriber holds back what it may
 // still take, so that they wait here until they are too old.
 func TestOldGroupsThatNeverLeft(t *testing.T) {

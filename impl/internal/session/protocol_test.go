@@ -345,18 +345,94 @@ func TestUnsubscribingEndsTheHandler(t *testing.T) {
 	}
 }
 
-// An acceptingConn hands on the streams that were accepted.
+// An acceptingConn hands on the streams that were accepted, and the unidirectional
+// ones that were opened.
 type acceptingConn struct {
 	transport.Conn
 	accepted chan transport.Stream
+	opened   chan transport.SendStream
+	plain    bool // streams that were accepted cannot be ranked
 }
 
 func (c *acceptingConn) AcceptStream(ctx context.Context) (transport.Stream, error) {
 	st, err := c.Conn.AcceptStream(ctx)
-	if err == nil {
+	if err == nil && c.accepted != nil {
 		c.accepted <- st
 	}
+	if c.plain {
+		st = struct{ transport.Stream }{st}
+	}
 	return st, err
+}
+
+func (c *acceptingConn) OpenUniStream(ctx context.Context) (transport.SendStream, error) {
+	st, err := c.Conn.OpenUniStream(ctx)
+	if err == nil && c.opened != nil {
+		c.opened <- st
+	}
+	return st, err
+}
+
+// urgency is what a stream was last told.
+func urgency(st transport.SendStream) int8 {
+	u, _ := st.(interface{ Priority() (int8, bool) }).Priority()
+	return u
+}
+
+// TestGroupsGoAfterControl has a group sent with the urgency that streams begin
+// with where control streams go before that, and else after it.
+func TestGroupsGoAfterControl(t *testing.T) {
+	for _, plain := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			mux, seen := api.NewTrackMux(), make(chan struct{})
+			if err := mux.PublishFunc(t.Context(), "a", func(w api.TrackWriter) {
+				g, err := w.OpenGroup(w.Context())
+				if err == nil {
+					_ = g.WriteFrame(api.Frame{Payload: []byte("frame")})
+					<-seen
+					_ = g.Close()
+				}
+				_ = w.Close()
+			}); err != nil {
+				t.Fatal(err)
+			}
+			client, server := memconn.Pipe(string(api.Lite04), nil, nil) // which sends no SETUP
+			publisher := &acceptingConn{Conn: server, opened: make(chan transport.SendStream, 1), plain: plain}
+			s, end := overConns(t, client, publisher, mux)
+			defer end()
+			r, err := s.Subscribe(t.Context(), "a", "track", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer r.Close()
+			if _, err := r.AcceptGroup(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			got := urgency(<-publisher.opened)
+			close(seen)
+			if behind := got > transport.DefaultUrgency; behind != plain || got < transport.DefaultUrgency {
+				t.Errorf("groups have urgency %d where control streams cannot be ranked: %t", got, plain)
+			}
+		})
+	}
+}
+
+// overConns has a session on each of two ends, and returns the client's.
+func overConns(t *testing.T, client, server transport.Conn, mux *api.TrackMux) (s *session.Session, end func()) {
+	t.Helper()
+	logger := slog.New(slog.DiscardHandler)
+	publisher, err := session.New(server, session.Options{Hop: hop, Mux: mux, Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err = session.New(client, session.Options{Hop: hop + 1, Mux: mux, Client: true, Logger: logger})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s, func() {
+		_ = s.Terminate(api.SessionNoError, "")
+		_ = publisher.Terminate(api.SessionNoError, "")
+	}
 }
 
 // TestFetchIsNoControl has what was fetched sent with the urgency of groups, though
@@ -372,16 +448,9 @@ func TestFetchIsNoControl(t *testing.T) {
 			t.Fatal(err)
 		}
 		client, server := memconn.Pipe(string(api.Lite06), nil, nil)
-		accepting := &acceptingConn{server, make(chan transport.Stream, 1)}
-		logger := slog.New(slog.DiscardHandler)
-		publisher, err := session.New(accepting, session.Options{Hop: hop, Mux: mux, Logger: logger})
-		if err != nil {
-			t.Fatal(err)
-		}
-		s, err := session.New(client, session.Options{Hop: hop + 1, Mux: mux, Client: true, Logger: logger})
-		if err != nil {
-			t.Fatal(err)
-		}
+		accepting := &acceptingConn{Conn: server, accepted: make(chan transport.Stream, 1)}
+		s, end := overConns(t, client, accepting, mux)
+		defer end()
 		time.Sleep(time.Second) // so that who writes the frame sends it
 		g, err := s.Fetch(t.Context(), api.FetchRequest{Path: "a", Name: "track"})
 		if err != nil {
@@ -391,12 +460,9 @@ func TestFetchIsNoControl(t *testing.T) {
 		if err := g.ReadFrame(&f); err != nil || string(f.Payload) != "frame" {
 			t.Fatalf("read %q, %v", f.Payload, err)
 		}
-		ranked := (<-accepting.accepted).(interface{ Priority() (int8, bool) })
-		if urgency, _ := ranked.Priority(); urgency == 0 {
+		if urgency(<-accepting.accepted) == 0 {
 			t.Error("the answer goes before all groups")
 		}
 		close(seen)
-		_ = s.Terminate(api.SessionNoError, "")
-		_ = publisher.Terminate(api.SessionNoError, "")
 	})
 }
