@@ -16,8 +16,9 @@ import (
 
 const (
 	// busyBatch is how many datagrams one system call reads, and quietBatch how
-	// many while no more than that arrive at once, which takes less memory.
-	busyBatch  = 8
+	// many while no more than that arrive at once, which takes less memory. Eight
+	// are no faster than four.
+	busyBatch  = 4
 	quietBatch = 2
 
 	// maxOffload is how large the kernel makes a datagram of many packets.
@@ -31,9 +32,32 @@ const (
 // each other on the same path, into one datagram (UDP_GRO), and hands them out
 // one by one. It is for one reader at a time.
 type offload struct {
-	raw   syscall.RawConn
-	batch *batch // with packets to hand out, or nil
-	busy  bool   // the last one held as many as a quiet one can
+	raw  syscall.RawConn
+	busy bool // the last system call has read as much as a quiet one can
+
+	// Where the datagrams are read to. There are buffers only while they have
+	// packets to hand out.
+	headers [busyBatch]messageHeader
+	vectors [busyBatch]unix.Iovec
+	names   [busyBatch]unix.RawSockaddrInet6
+	oobs    [busyBatch][oobSize]byte
+	buffers [busyBatch]*buffer
+
+	count, next int // datagrams, and the one whose packets are handed out
+	offset      int // in that, of its next packet
+	segment     int // the size of its packets, but for the last
+	from        *net.UDPAddr
+}
+
+// A buffer holds a datagram.
+type buffer [maxOffload]byte
+
+var buffers = sync.Pool{New: func() any { return new(buffer) }}
+
+// A messageHeader is the system's struct mmsghdr.
+type messageHeader struct {
+	unix.Msghdr
+	length uint32
 }
 
 // newOffload switches the offload on; it is nil where the kernel has none.
@@ -48,84 +72,28 @@ func newOffload(c *net.UDPConn) *offload {
 	}); err != nil || failed != nil {
 		return nil
 	}
-	return &offload{raw: raw}
-}
-
-// A batch is what one system call has read. A socket has one only while it has
-// packets to hand out.
-type batch struct {
-	headers []messageHeader
-	vectors []unix.Iovec
-	names   []unix.RawSockaddrInet6
-	oobs    [][oobSize]byte
-	data    [][maxOffload]byte
-
-	count, next int // datagrams, and the one whose packets are handed out
-	offset      int // in that, of its next packet
-	segment     int // the size of its packets, but for the last
-	from        *net.UDPAddr
-}
-
-var (
-	busyBatches  = sync.Pool{New: func() any { return newBatch(busyBatch) }}
-	quietBatches = sync.Pool{New: func() any { return newBatch(quietBatch) }}
-)
-
-func takeBatch(busy bool) *batch {
-	if busy {
-		return busyBatches.Get().(*batch)
-	}
-	return quietBatches.Get().(*batch)
-}
-
-func (b *batch) giveBack() {
-	if len(b.headers) == busyBatch {
-		busyBatches.Put(b)
-	} else {
-		quietBatches.Put(b)
-	}
-}
-
-// A messageHeader is the system's struct mmsghdr.
-type messageHeader struct {
-	unix.Msghdr
-	length uint32
-}
-
-func newBatch(size int) *batch {
-	b := &batch{
-		headers: make([]messageHeader, size),
-		vectors: make([]unix.Iovec, size),
-		names:   make([]unix.RawSockaddrInet6, size),
-		oobs:    make([][oobSize]byte, size),
-		data:    make([][maxOffload]byte, size),
-	}
-	for i := range b.headers {
-		b.vectors[i].Base = &b.data[i][0]
-		b.vectors[i].SetLen(maxOffload)
-		h := &b.headers[i].Msghdr
-		h.Iov = &b.vectors[i]
+	o := &offload{raw: raw}
+	for i := range o.headers {
+		o.vectors[i].SetLen(maxOffload)
+		h := &o.headers[i].Msghdr
+		h.Iov = &o.vectors[i]
 		h.SetIovlen(1)
-		h.Name = (*byte)(unsafe.Pointer(&b.names[i]))
-		h.Control = &b.oobs[i][0]
+		h.Name = (*byte)(unsafe.Pointer(&o.names[i]))
+		h.Control = &o.oobs[i][0]
 	}
-	return b
+	return o
 }
 
 // ReadBatch reads at least one packet.
 func (o *offload) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
-	if o.batch == nil {
+	if o.next == o.count {
 		if err := o.fill(flags); err != nil {
 			return 0, err
 		}
 	}
 	n := 0
-	for n < len(ms) && o.batch.take(&ms[n]) {
+	for n < len(ms) && o.take(&ms[n]) {
 		n++
-	}
-	if o.batch.next == o.batch.count {
-		o.batch.giveBack()
-		o.batch = nil
 	}
 	return n, nil
 }
@@ -134,17 +102,13 @@ func (o *offload) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
 func (o *offload) fill(flags int) error {
 	var failed error
 	err := o.raw.Read(func(fd uintptr) bool {
-		b := takeBatch(o.busy)
-		errno := b.read(fd, flags)
-		if errno == 0 {
-			o.batch, o.busy = b, b.count >= quietBatch
-			return true
-		}
-		b.giveBack()
+		errno := o.read(fd, flags)
 		if errno == unix.EAGAIN || errno == unix.EINTR {
 			return false
 		}
-		failed = os.NewSyscallError("recvmmsg", errno)
+		if errno != 0 {
+			failed = os.NewSyscallError("recvmmsg", errno)
+		}
 		return true
 	})
 	if err == nil {
@@ -153,46 +117,61 @@ func (o *offload) fill(flags int) error {
 	return err
 }
 
-func (b *batch) read(fd uintptr, flags int) syscall.Errno {
-	for i := range b.headers {
-		h := &b.headers[i].Msghdr
+// read reads the datagrams that are there, as many as one system call may.
+func (o *offload) read(fd uintptr, flags int) syscall.Errno {
+	most := quietBatch
+	if o.busy {
+		most = busyBatch
+	}
+	for i := range most {
+		h := &o.headers[i].Msghdr
 		h.Namelen = unix.SizeofSockaddrInet6
 		h.SetControllen(oobSize)
 		h.Flags = 0
+		o.buffers[i] = buffers.Get().(*buffer)
+		o.vectors[i].Base = &o.buffers[i][0]
 	}
-	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&b.headers[0])), uintptr(len(b.headers)), uintptr(flags), 0, 0)
+	n, _, errno := unix.Syscall6(unix.SYS_RECVMMSG, fd, uintptr(unsafe.Pointer(&o.headers[0])), uintptr(most), uintptr(flags), 0, 0)
 	if errno != 0 {
-		return errno
+		n = 0
 	}
-	b.count, b.next, b.offset = int(n), 0, 0
-	return 0
+	for i := int(n); i < most; i++ {
+		o.giveBack(i)
+	}
+	if errno == 0 {
+		o.count, o.next, o.offset, o.busy = int(n), 0, 0, int(n) >= quietBatch
+	}
+	return errno
+}
+
+// giveBack gives back the buffer of a datagram.
+func (o *offload) giveBack(i int) {
+	buffers.Put(o.buffers[i])
+	o.buffers[i], o.vectors[i].Base = nil, nil
 }
 
 // take hands out a packet. It reports false when there are none left.
-func (b *batch) take(m *ipv4.Message) bool {
-	if b.next == b.count {
+func (o *offload) take(m *ipv4.Message) bool {
+	i := o.next
+	if i == o.count {
 		return false
 	}
-	length, oob := int(b.headers[b.next].length), b.control()
-	if b.offset == 0 {
-		b.from, b.segment = address(&b.names[b.next]), segmentSize(oob)
+	length, oob := int(o.headers[i].length), o.oobs[i][:o.headers[i].Controllen]
+	if o.offset == 0 {
+		o.from, o.segment = address(&o.names[i]), segmentSize(oob)
 	}
 	end := length
-	if b.segment > 0 {
-		end = min(b.offset+b.segment, length)
+	if o.segment > 0 {
+		end = min(o.offset+o.segment, length)
 	}
-	m.N = copy(m.Buffers[0], b.data[b.next][b.offset:end])
+	m.N = copy(m.Buffers[0], o.buffers[i][o.offset:end])
 	m.NN = copy(m.OOB, oob)
-	m.Addr, m.Flags = b.from, int(b.headers[b.next].Flags)
-	if b.offset = end; end == length {
-		b.next, b.offset = b.next+1, 0
+	m.Addr, m.Flags = o.from, int(o.headers[i].Flags)
+	if o.offset = end; end == length {
+		o.giveBack(i)
+		o.next, o.offset = i+1, 0
 	}
 	return true
-}
-
-// control is the control messages of the datagram whose turn it is.
-func (b *batch) control() []byte {
-	return b.oobs[b.next][:b.headers[b.next].Controllen]
 }
 
 // segmentSize is the size of the packets in a datagram; 0 if it is one.
