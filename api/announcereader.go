@@ -12,6 +12,7 @@ type announcementReader struct {
 	set    *AnnouncementSet
 	prefix BroadcastPath
 
+	began   uint64                  // the step before it
 	next    *announced              // the first that was not told of; nil when there is none
 	changes []change                // of those that were told of
 	noted   map[*announced]struct{} // those in changes
@@ -31,9 +32,12 @@ type change struct {
 	step uint64
 }
 
-// follows tells whether the reader is to hear of path.
-func (r *announcementReader) follows(path BroadcastPath) bool {
-	return path.HasPrefix(r.prefix) && !hidden(path.Rel(r.prefix))
+// follows tells whether the reader is to hear of a broadcast.
+func (r *announcementReader) follows(life *announced) bool {
+	if r.prefix == "" {
+		return !life.hidden
+	}
+	return life.path.HasPrefix(r.prefix) && !hidden(life.path.Rel(r.prefix))
 }
 
 // hidden tells whether a segment of rest, which is below a prefix, begins with
@@ -44,7 +48,7 @@ func hidden(rest BroadcastPath) bool {
 
 // knows tells whether the reader was told of a life that is in the set's list.
 func (r *announcementReader) knows(life *announced) bool {
-	return (r.next == nil || life.born < r.next.born) && r.follows(life.path)
+	return (r.next == nil || life.born < r.next.born) && r.follows(life)
 }
 
 // note has the reader learn of a life's change. One that waits already will
@@ -99,7 +103,7 @@ func (r *announcementReader) Receive(ctx context.Context) (Announcement, error) 
 func (r *announcementReader) take() (Announcement, bool, error) {
 	r.set.mu.Lock()
 	defer r.set.mu.Unlock()
-	for r.next != nil && !r.follows(r.next.path) {
+	for r.next != nil && !r.follows(r.next) {
 		r.next = r.next.next
 	}
 	changed := len(r.changes) > 0 && (r.next == nil || r.changes[0].step < r.next.born)
@@ -116,6 +120,21 @@ func (r *announcementReader) take() (Announcement, bool, error) {
 	default:
 		return Announcement{}, false, r.set.err
 	}
+}
+
+// takeActive takes what the reader has yet to be told of that was there when it
+// began, as much as there is room for.
+func (r *announcementReader) takeActive(room []Announcement) (n int) {
+	r.set.mu.Lock()
+	defer r.set.mu.Unlock()
+	for n < len(room) && r.next != nil && r.next.born <= r.began {
+		if r.follows(r.next) {
+			room[n] = r.next.tell(AnnouncementActive)
+			n++
+		}
+		r.next = r.next.next
+	}
+	return n
 }
 
 // within tells whether what comes first belongs to the initial set.

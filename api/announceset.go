@@ -2,6 +2,7 @@ package api
 
 import (
 	"io"
+	"iter"
 	"slices"
 	"sync"
 )
@@ -35,6 +36,7 @@ type announced struct {
 	publication *Publication
 	born        uint64 // the step at which it came
 	over        bool
+	hidden      bool // from who follows all
 	prev, next  *announced
 }
 
@@ -175,7 +177,9 @@ func (s *AnnouncementSet) End(err error) {
 
 // Reader follows the broadcasts at or below prefix from now on, beginning with
 // those that are there; hidden ones are left out, as [AnnouncementReader] says.
-func (s *AnnouncementSet) Reader(prefix string) AnnouncementReader {
+func (s *AnnouncementSet) Reader(prefix string) AnnouncementReader { return s.reader(prefix) }
+
+func (s *AnnouncementSet) reader(prefix string) *announcementReader {
 	r := &announcementReader{
 		set:    s,
 		prefix: BroadcastPath(prefix).Clean(),
@@ -184,13 +188,35 @@ func (s *AnnouncementSet) Reader(prefix string) AnnouncementReader {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r.next = s.first
+	r.next, r.began = s.first, s.steps
 	if s.initial {
 		r.complete()
 	}
 	s.readers = append(s.readers, r)
 	return r
 }
+
+// All are the broadcasts at or below prefix that are there when it begins, unless
+// they end before it comes to them; hidden ones are left out, as
+// [AnnouncementReader] says.
+func (s *AnnouncementSet) All(prefix string) iter.Seq[Announcement] {
+	return func(yield func(Announcement) bool) {
+		r := s.reader(prefix)
+		defer r.Close()
+		var some [allAtOnce]Announcement
+		for n := allAtOnce; n == allAtOnce; {
+			n = r.takeActive(some[:])
+			for _, a := range some[:n] {
+				if !yield(a) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// allAtOnce is how many broadcasts All takes out of the set under one lock.
+const allAtOnce = 32
 
 // add begins a life of a.Path, which has none.
 func (s *AnnouncementSet) add(a Announcement) {
@@ -200,6 +226,7 @@ func (s *AnnouncementSet) add(a Announcement) {
 		route:       s.share(a),
 		publication: a.Publication,
 		born:        s.steps,
+		hidden:      hidden(a.Path),
 		prev:        s.last,
 	}
 	if s.last == nil {
@@ -216,7 +243,7 @@ func (s *AnnouncementSet) add(a Announcement) {
 		if r.next == nil {
 			r.next = life
 		}
-		if r.follows(life.path) {
+		if r.follows(life) {
 			r.wake()
 		}
 	}

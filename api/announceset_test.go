@@ -91,6 +91,44 @@ func TestGrowLosesNothing(t *testing.T) {
 	}
 }
 
+// TestAllIsWhatThereIs below a prefix, but for what is hidden; what comes while it
+// is looked at is not in it, nor what has gone.
+func TestAllIsWhatThereIs(t *testing.T) {
+	var set api.AnnouncementSet
+	var want []string
+	for i := range 100 {
+		path := fmt.Sprintf("room/%02d", i)
+		set.Put(api.Announcement{Path: api.BroadcastPath(path)})
+		if i != 70 {
+			want = append(want, path)
+		}
+	}
+	set.Put(api.Announcement{Path: "room/.hidden"})
+	set.Put(api.Announcement{Path: "elsewhere"})
+	all := set.All("room")
+	for range 2 {
+		var got []string
+		for a := range all {
+			if a.Status != api.AnnouncementActive {
+				t.Errorf("%s is %v", a.Path, a.Status)
+			}
+			if len(got) == 0 {
+				set.Remove("room/70")
+				set.Add(api.Announcement{Path: "room/later"})
+			}
+			got = append(got, string(a.Path))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("saw %q, want %q", got, want)
+		}
+		want = append(want, "room/later")
+	}
+	for range all {
+		break
+	}
+	set.Put(api.Announcement{Path: "room/last"}) // which nobody follows any more
+}
+
 func TestHopsAreTheSetsOwn(t *testing.T) {
 	var set api.AnnouncementSet
 	hops := []api.Hop{1, 2}

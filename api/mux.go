@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"sync"
 )
 
@@ -147,6 +148,9 @@ func (m *TrackMux) Announcements(ctx context.Context, prefix string) (Announceme
 	m.set.Complete()
 	return m.set.Reader(prefix), nil
 }
+
+// All is what is published now at or below prefix, by whole segments.
+func (m *TrackMux) All(prefix string) iter.Seq[Announcement] { return m.set.All(prefix) }
 
 // A Publication is one life of a path in a [TrackMux], from Publish to the end
 // of its context. It numbers the groups of its tracks across all subscribers.

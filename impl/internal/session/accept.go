@@ -121,9 +121,7 @@ type stream struct {
 }
 
 func newStream(raw transport.Stream, v *message.Version) *stream {
-	if p, ok := raw.(transport.Prioritizer); ok {
-		p.SetPriority(0, true) // control goes before data
-	}
+	prioritize(raw, controlUrgency)
 	return &stream{Stream: raw, version: v, in: bufio.NewReaderSize(raw, controlBuffer)}
 }
 

@@ -142,7 +142,7 @@ func (t *teller) run(ctx context.Context) error {
 	defer reader.Close()
 	now, cancel := context.WithCancel(ctx)
 	cancel()
-	active := t.count(now)
+	active := t.count()
 	t.told = make(map[api.BroadcastPath]uint64, min(active, toldAtOnce))
 	if v := t.session.version; v.AnnounceOK {
 		ok := message.AnnounceOK{Hop: uint64(t.session.opts.Hop), Active: active}
@@ -164,21 +164,13 @@ func (t *teller) run(ctx context.Context) error {
 
 // count returns how many announcements are to come at once. They are counted
 // beforehand rather than gathered, which would hold them all.
-func (t *teller) count(now context.Context) (n uint64) {
-	reader, err := t.mux.Announcements(t.session.Context(), string(t.prefix))
-	if err != nil {
-		return 0
-	}
-	defer reader.Close()
-	for {
-		a, err := reader.Receive(now)
-		if err != nil || a.Status == api.AnnouncementsComplete {
-			return n
-		}
+func (t *teller) count() (n uint64) {
+	for a := range t.mux.All(string(t.prefix)) {
 		if t.allowed(a) {
 			n++
 		}
 	}
+	return n
 }
 
 // gather waits until there is something to tell, and then takes what waits

@@ -145,7 +145,11 @@ func (in *interest) readOK() error {
 	// stream, so that chains through it stay apart.
 	in.hop = orDefault(orDefault(api.Hop(ok.Hop), peer.Hop), api.Hop(rand.Uint64N(1<<53-1)+1))
 	in.left = ok.Active
-	in.set.Grow(int(min(ok.Active, toldAtOnce)))
+	expected := int(min(ok.Active, toldAtOnce))
+	in.set.Grow(expected)
+	if in.session.version.AnnounceIDs {
+		in.ids.grow(expected)
+	}
 	in.wait()
 	return nil
 }

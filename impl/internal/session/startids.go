@@ -24,6 +24,9 @@ type startID struct {
 // endedPath is no clean path.
 const endedPath = "/"
 
+// grow makes room for n broadcasts more.
+func (l *startIDs) grow(n int) { l.list = slices.Grow(l.list, n) }
+
 func (l *startIDs) add(path api.BroadcastPath) {
 	if len(l.list) == cap(l.list) {
 		l.list = slices.Grow(l.list, max(16, len(l.list)))

@@ -6,9 +6,10 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// The urgencies of the transport, of which 0 is first. Control streams have 0,
-// where they can be ranked.
+// The urgencies of the transport, of which 0 is first.
 const (
+	controlUrgency = 0 // of control streams that can be ranked
+
 	firstUrgency = 1
 	lastUrgency  = 6 // of those that are told apart
 	restUrgency  = 7 // of those beyond
