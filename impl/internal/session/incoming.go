@@ -41,6 +41,11 @@ type incoming struct {
 	// The last frame was large and read whole, and so will the next one be: what
 	// goes before it is read ahead, and it itself to where it is wanted.
 	direct bool
+
+	// The last read has left nothing. At the beginning of a frame the next one,
+	// which will have to wait, is of one byte, so that who waits holds no buffer.
+	drained bool
+	first   [1]byte
 }
 
 // The buffers that streams are read into, which those that read share.
@@ -90,6 +95,7 @@ func (in *incoming) peek(until time.Time, shelf *shelf) bool {
 	if !in.whole() {
 		_ = in.stream.SetReadDeadline(time.Time{})
 	}
+	in.drained = n < readAhead
 	if n > readAhead/2 {
 		in.buf = scratch[:n] // which release gives back
 		return true
@@ -147,12 +153,15 @@ func (in *incoming) await() error {
 	return err
 }
 
-// fill reads more of the stream; the buffer is empty.
-func (in *incoming) fill() error {
+// fill reads more of the stream, or its next byte; the buffer is empty.
+func (in *incoming) fill(byteOnly bool) error {
 	if in.err != nil {
 		return in.err
 	}
 	switch size := cap(in.buf); {
+	case byteOnly:
+		in.release()
+		in.buf = in.first[:]
 	case in.direct && size != tinyBuffer:
 		in.release()
 		in.buf = tinyBuffers.Get().(*[tinyBuffer]byte)[:]
@@ -166,6 +175,7 @@ func (in *incoming) fill() error {
 	}
 	in.buf, in.at = in.buf[:cap(in.buf)], 0
 	n, err := in.pull(in.buf)
+	in.drained = n < len(in.buf)
 	in.buf = in.buf[:n]
 	in.err = err
 	if n > 0 {
@@ -199,7 +209,7 @@ func (in *incoming) rest() {
 // ReadByte implements [io.ByteReader].
 func (in *incoming) ReadByte() (byte, error) {
 	if in.at == len(in.buf) {
-		if err := in.fill(); err != nil {
+		if err := in.fill(false); err != nil {
 			return 0, err
 		}
 	}
@@ -225,7 +235,7 @@ func (in *incoming) Read(p []byte) (int, error) {
 			}
 			return n, err
 		}
-		if err := in.fill(); err != nil {
+		if err := in.fill(false); err != nil {
 			return 0, err
 		}
 	}
@@ -238,7 +248,7 @@ func (in *incoming) Read(p []byte) (int, error) {
 // They are valid until the next call of any method.
 func (in *incoming) next(most uint64) ([]byte, error) {
 	if in.at == len(in.buf) {
-		if err := in.fill(); err != nil {
+		if err := in.fill(false); err != nil {
 			return nil, err
 		}
 	}
@@ -251,7 +261,7 @@ func (in *incoming) next(most uint64) ([]byte, error) {
 // frameHeader reads the header of a frame, waiting for it.
 func (in *incoming) frameHeader(v *message.Version, previous uint64) (message.FrameHeader, error) {
 	if in.at == len(in.buf) {
-		if err := in.fill(); err != nil {
+		if err := in.fill(in.drained); err != nil {
 			return message.FrameHeader{}, err
 		}
 	}
