@@ -196,9 +196,9 @@ func (s *AnnouncementSet) reader(prefix string) *announcementReader {
 	return r
 }
 
-// All are the broadcasts at or below prefix that are there when it begins, unless
-// they end before it comes to them; hidden ones are left out, as
-// [AnnouncementReader] says.
+// All are the broadcasts at or below prefix that are there when it begins; what
+// changes meanwhile may be seen or not, and what comes is not. Hidden ones are left
+// out, as [AnnouncementReader] says. The set may be changed in the loop.
 func (s *AnnouncementSet) All(prefix string) iter.Seq[Announcement] {
 	return func(yield func(Announcement) bool) {
 		r := s.reader(prefix)

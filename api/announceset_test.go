@@ -92,7 +92,7 @@ func TestGrowLosesNothing(t *testing.T) {
 }
 
 // TestAllIsWhatThereIs below a prefix, but for what is hidden; what comes while it
-// is looked at is not in it, nor what has gone.
+// is looked at is not in it, nor what has long gone.
 func TestAllIsWhatThereIs(t *testing.T) {
 	var set api.AnnouncementSet
 	var want []string

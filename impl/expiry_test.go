@@ -118,7 +118,7 @@ func TestUnstampedGroupsAge(t *testing.T) {
 	})
 }
 
-// TestUnstampedGroupsAgeAfterARush of frames, of which not each is timed.
+// TestUnstampedGroupsAgeAfterARush of frames, at the first one that is late.
 func TestUnstampedGroupsAgeAfterARush(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		served := make(chan struct{})
@@ -138,9 +138,7 @@ func TestUnstampedGroupsAgeAfterARush(t *testing.T) {
 				_ = groups[1].WriteFrame(api.Frame{Payload: []byte("at once")})
 			}
 			time.Sleep(2 * time.Second)
-			for range 8 {
-				_ = groups[1].WriteFrame(api.Frame{Payload: []byte("later")})
-			}
+			_ = groups[1].WriteFrame(api.Frame{Payload: []byte("later")})
 			expectStreamError(t, "the group followed two seconds ago", groups[0].Close(), api.StreamOld, false)
 			_ = groups[1].Close()
 		})

@@ -159,7 +159,8 @@ type ReceiveStream interface {
 	CancelRead(code uint64)
 
 	// SetReadDeadline bounds pending and later Reads, whose error then matches
-	// [os.ErrDeadlineExceeded]; zero removes it.
+	// [os.ErrDeadlineExceeded], even where there is something to read; zero
+	// removes it.
 	SetReadDeadline(t time.Time) error
 }
 

@@ -10,6 +10,7 @@ import (
 
 var deadlineCases = []connCase{
 	{name: "a read deadline in the past fails at once", run: testPastReadDeadline},
+	{name: "a read deadline in the past goes before what is there", run: testPastReadDeadlineGoesFirst},
 	{name: "a read deadline ends a blocked Read when it comes", run: testFutureReadDeadline},
 	{name: "a read deadline set later releases a blocked Read", run: testReadDeadlineReleases},
 	{name: "a read deadline that is removed holds nobody up", run: testRemovedReadDeadline},
@@ -29,6 +30,21 @@ func testPastReadDeadline(t *testing.T, a, b transport.Conn) {
 	hurryRead(t, r)
 	write(t, w, "afterwards")
 	read(t, r, "afterwards")
+}
+
+func testPastReadDeadlineGoesFirst(t *testing.T, a, b transport.Conn) {
+	w, r := uni(t, a, b)
+	write(t, w, "read what is there")
+	read(t, r, "read ")
+	do(t, r.SetReadDeadline(time.Now().Add(-time.Second)))
+	n, err := r.Read(make([]byte, 100))
+	if n != 0 {
+		t.Errorf("Read gave %d bytes", n)
+	}
+	wantIs(t, err, os.ErrDeadlineExceeded)
+
+	hurryRead(t, r)
+	read(t, r, "what is there")
 }
 
 func testFutureReadDeadline(t *testing.T, a, b transport.Conn) {

@@ -212,8 +212,7 @@ func (st *stream) send(m appender) error {
 // It is the one to end the session with the connection, since that ends what it
 // waits for.
 func (s *Session) acceptUniStreams() {
-	var shelf shelf
-	var now time.Duration // since when no more than eager has passed
+	ahead := lookahead{session: s}
 	for {
 		raw, err := s.conn.AcceptUniStream(context.Background()) // as acceptStreams does
 		if err != nil {
@@ -221,13 +220,7 @@ func (s *Session) acceptUniStreams() {
 			return
 		}
 		g := newGroupReader(s, raw) // as a rule
-		arrived := g.in.peek(s.began.Add(now+eager), &shelf)
-		if !arrived {
-			// The clock is read when time is up, not for each of many streams.
-			now = s.clock()
-			arrived = g.in.peek(s.began.Add(now+eager), &shelf)
-		}
-		if arrived && s.takeBuffered(g, now) {
+		if g.in.peek(&ahead) && s.takeBuffered(g, ahead.now) {
 			continue
 		}
 		s.spawn(func() { s.takeUniStream(g) })

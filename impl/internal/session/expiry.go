@@ -20,17 +20,7 @@ type openGroups struct {
 	maxAge uint64       // in that scale
 	newest *groupWriter // that has a frame
 	latest uint64       // its newest timestamp, when that was needed last
-
-	looked  time.Duration // at the clock, since it began
-	trusted int           // frames that are not stamped, until the clock is looked at again
 }
-
-// rush is how close together frames are that come in a rush, and rushed is how many
-// more of a group's are not timed then: little gets too old meanwhile.
-const (
-	rush   = time.Millisecond
-	rushed = 7
-)
 
 // setMaxAge takes the lesser of what the subscriber and the publisher say.
 func (o *openGroups) setMaxAge(c *api.SubscribeConfig, info *api.TrackInfo) {
@@ -95,15 +85,8 @@ func (o *openGroups) stamp(g *groupWriter, timestamp uint64) (old []*groupWriter
 		}
 		return nil
 	}
-	if g.stamped && o.newest != nil && g.seq < o.newest.seq {
-		return nil
-	}
 	if timestamp == 0 {
-		if g.stamped && o.trusted > 0 {
-			o.trusted--
-			return nil
-		}
-		timestamp = o.now()
+		timestamp = units(time.Since(o.began), o.scale)
 	}
 	if !g.stamped {
 		g.stamped = true
@@ -122,16 +105,6 @@ func (o *openGroups) stamp(g *groupWriter, timestamp uint64) (old []*groupWriter
 		}
 	}
 	return old
-}
-
-// now is the timestamp of a frame that has none.
-func (o *openGroups) now() uint64 {
-	now := time.Since(o.began)
-	if o.trusted = 0; now-o.looked < rush {
-		o.trusted = rushed
-	}
-	o.looked = now
-	return units(now, o.scale)
 }
 
 // follow has the groups before g, up to one that knows the next, know it.

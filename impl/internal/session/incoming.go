@@ -83,13 +83,38 @@ func (s *shelf) keep(p []byte) []byte {
 	return slices.Clip(s.free[start:])
 }
 
-// peek reads what arrives first until a time, and tells whether anything did.
-// Little is kept on the shelf.
-func (in *incoming) peek(until time.Time, shelf *shelf) bool {
+// A lookahead is what the reads share that the accept loop makes.
+type lookahead struct {
+	session *Session
+	now     time.Duration // since when no more than eager has passed
+	shelf   shelf
+}
+
+// read reads from st what arrives first. The clock is read when time is up, and not
+// for each of many streams.
+func (l *lookahead) read(st transport.ReceiveStream, p []byte) (n int, err error) {
+	_ = st.SetReadDeadline(l.session.began.Add(l.now + eager))
+	n, err = st.Read(p)
+	if !late(err) || n == len(p) {
+		return n, err
+	}
+	l.now = l.session.clock()
+	_ = st.SetReadDeadline(l.session.began.Add(l.now + eager))
+	more, err := st.Read(p[n:])
+	return n + more, err
+}
+
+// late tells whether a deadline has passed.
+func late(err error) bool {
+	return err != nil && err != io.EOF && errors.Is(err, os.ErrDeadlineExceeded)
+}
+
+// peek reads what arrives first, and tells whether anything did. Little is kept on
+// the shelf.
+func (in *incoming) peek(ahead *lookahead) bool {
 	scratch := aheadBuffers.Get().(*[readAhead]byte)
-	_ = in.stream.SetReadDeadline(until)
-	n, err := in.stream.Read(scratch[:])
-	if err == io.EOF || !errors.Is(err, os.ErrDeadlineExceeded) {
+	n, err := ahead.read(in.stream, scratch[:])
+	if !late(err) {
 		in.err = err
 	}
 	if !in.whole() {
@@ -100,7 +125,7 @@ func (in *incoming) peek(until time.Time, shelf *shelf) bool {
 		in.buf = scratch[:n] // which release gives back
 		return true
 	}
-	in.buf = shelf.keep(scratch[:n])
+	in.buf = ahead.shelf.keep(scratch[:n])
 	aheadBuffers.Put(scratch)
 	return n > 0 || in.err != nil
 }

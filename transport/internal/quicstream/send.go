@@ -274,11 +274,11 @@ func (s *Send) fits(n int) bool {
 }
 
 // extend takes n bytes more into the row. The clock is not read for a little one
-// at its beginning, which is all that many streams carry: the row does not end
+// at the beginning of a stream, which is all that many carry: the row does not end
 // with the next one of its size.
 func (s *Send) extend(n int) {
 	s.at = justNow
-	if s.row > 0 || n > maxQuick/2 {
+	if s.row > 0 || s.rows > 0 || n > maxQuick/2 {
 		s.at = time.Since(epoch)
 	}
 	s.row += uint16(n)
