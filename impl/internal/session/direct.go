@@ -19,10 +19,6 @@ const (
 	// then held to its pace at no cost.
 	patience = 10 * time.Millisecond
 
-	// trust is how many groups of a publisher that was fast are begun without
-	// looking at the clock again.
-	trust = 7
-
 	// directTurn is how many writes those who bring them make until others run:
 	// what is written then leaves and is read, rather than thousands of groups
 	// being with the transport, which none that are better can overtake and no
@@ -65,17 +61,8 @@ func (e *egress) mayWrite(what submission) (now time.Duration, may bool) {
 	if e.serving || len(e.writing) > 0 || !e.ready.empty() {
 		return 0, false
 	}
-	begins := what == firstFrames
-	if begins && e.trusted > 0 {
-		e.trusted--
-		return e.servedAt, true
-	}
 	now = e.session.clock()
-	recent := now-e.servedAt < directAfter
-	if e.trusted = 0; recent && begins {
-		e.trusted = trust
-	}
-	return now, begins == recent
+	return now, (what == firstFrames) == (now-e.servedAt < directAfter)
 }
 
 // writeHere writes what a group has to send, as far as that needs no waiting, and

@@ -53,7 +53,6 @@ type egress struct {
 	serving   bool          // by a goroutine that does not wait
 	caughtUp  *sync.Cond    // serving has ended; made for who waits for that
 	servedAt  time.Duration // when one last ended, or began to write one frame
-	trusted   int           // groups to begin without looking at the clock (direct.go)
 	direct    uint          // writes by who brings what is written (direct.go)
 	writing   []*slot       // in order of rank
 	held      int           // of these, those that hold a slot

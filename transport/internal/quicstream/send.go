@@ -3,7 +3,6 @@ package quicstream
 import (
 	"context"
 	"errors"
-	"math"
 	"os"
 	"sync"
 	"time"
@@ -254,34 +253,22 @@ func (s *Send) caughtUp() { s.row, s.rows = 0, 0 }
 // epoch is when the clock of the quick writes is 0.
 var epoch = time.Now()
 
-// justNow is a time of which no pause has passed, whatever the time.
-const justNow time.Duration = math.MaxInt64
-
 // fits tells whether n bytes more may be sent the quick way.
 func (s *Send) fits(n int) bool {
 	if n > maxQuick {
 		return false
 	}
+	now := time.Since(epoch)
 	if int(s.row)+n > maxQuick {
-		if s.rows == quickRows || time.Since(epoch)-s.at < quickPause {
+		if s.rows == quickRows || now-s.at < quickPause {
 			return false
 		}
 		s.row = 0
 		s.rows++
 	}
-	s.extend(n)
-	return true
-}
-
-// extend takes n bytes more into the row. The clock is not read for a little one
-// at the beginning of a stream, which is all that many carry: the row does not end
-// with the next one of its size.
-func (s *Send) extend(n int) {
-	s.at = justNow
-	if s.row > 0 || s.rows > 0 || n > maxQuick/2 {
-		s.at = time.Since(epoch)
-	}
+	s.at = now
 	s.row += uint16(n)
+	return true
 }
 
 // tryWrite sends what it can of p without blocking: little writes, and the prefix
@@ -322,7 +309,7 @@ func (s *Send) writePrefix(p []byte) (int, error) {
 	switch err := s.full.TryWriteAll(b); {
 	case err == nil:
 		s.covered = len(part) == len(p)
-		s.extend(len(part))
+		s.row, s.at = uint16(len(part)), time.Since(epoch)
 		s.full.SetReliableBoundary()
 		return len(part), nil
 	case !errors.Is(err, quic.ErrWouldBlock):
