@@ -223,7 +223,7 @@ func (r *reorder) finish() error {
 	}
 	for _, g := range r.lost {
 		if g.End > r.next {
-			if err := r.skip(max(g.Start, r.next), g.End); err != nil {
+			if err := r.skip(g); err != nil {
 				return err
 			}
 		}
@@ -240,10 +240,11 @@ func (r *reorder) restart(why error) error {
 	return r.out.restart(why)
 }
 
-// skip gives up groups.
-func (r *reorder) skip(start, end api.GroupSequence) error {
-	r.next, r.blocked = end, time.Time{}
-	return r.out.gap(api.Gap{Start: start, End: end})
+// skip gives up the groups of g whose turn has not been.
+func (r *reorder) skip(g api.Gap) error {
+	g.Start = max(g.Start, r.next)
+	r.next, r.blocked = g.End, time.Time{}
+	return r.out.gap(g)
 }
 
 // flush writes the groups whose turn it is. One that has not come is given up
@@ -268,9 +269,9 @@ func (r *reorder) flush(all bool) error {
 			r.release(r.waiting[least])
 			continue
 		}
-		end, lost := r.lostUntil()
+		gap, lost := r.lostNext()
 		if !lost && waits && (all || r.waitsInVain()) {
-			end, lost = least, true
+			gap, lost = api.Gap{Start: r.next, End: least, Err: errNotCome}, true
 		}
 		if !lost {
 			if !waits {
@@ -278,12 +279,15 @@ func (r *reorder) flush(all bool) error {
 			}
 			return nil
 		}
-		if err := r.skip(r.next, end); err != nil {
+		if err := r.skip(gap); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// errNotCome is why a group is given up of which nothing was heard.
+var errNotCome = errors.New("it did not come, and later ones did")
 
 // waitsInVain tells whether too many groups wait for the next one, or it has
 // been waited for so long that its publisher has given it up as well.
@@ -306,15 +310,15 @@ func (r *reorder) release(in received) {
 	<-r.slots
 }
 
-// lostUntil is where the groups end that are lost from next on, if that one is.
-func (r *reorder) lostUntil() (end api.GroupSequence, lost bool) {
+// lostNext is the gap that the next group is in, if it is known to be lost.
+func (r *reorder) lostNext() (gap api.Gap, lost bool) {
 	r.lost = slices.DeleteFunc(r.lost, func(g api.Gap) bool { return g.End <= r.next })
 	for _, g := range r.lost {
 		if g.Start <= r.next {
-			return g.End, true
+			return g, true
 		}
 	}
-	return 0, false
+	return api.Gap{}, false
 }
 
 func (r *reorder) write(in received) error {

@@ -180,9 +180,9 @@ func (s *sink) frame(group api.GroupSequence, index uint64, f api.Frame) error {
 func (s *sink) gap(g api.Gap) error {
 	s.lost = append(s.lost, g)
 	if s.o.json {
-		return line(s.o.out, map[string]any{"gap": []api.GroupSequence{g.Start, g.End}})
+		return line(s.o.out, map[string]any{"gap": []api.GroupSequence{g.Start, g.End}, "why": reason(g)})
 	}
-	fmt.Fprintf(s.o.err, "lost %s\n", gapText(g))
+	fmt.Fprintf(s.o.err, "lost %s: %s\n", gapText(g), reason(g))
 	return nil
 }
 
@@ -206,6 +206,14 @@ func gapText(g api.Gap) string {
 	return fmt.Sprintf("groups %d to %d", g.Start, g.End-1)
 }
 
+// reason is why groups are missing.
+func reason(g api.Gap) string {
+	if g.Err == nil {
+		return "nobody has said why"
+	}
+	return g.Err.Error()
+}
+
 // commit gives the file its name, if it is whole.
 func (s *sink) commit() error {
 	if s.file == nil {
@@ -214,7 +222,7 @@ func (s *sink) commit() error {
 	if len(s.lost) > 0 {
 		var all []string
 		for _, g := range s.lost {
-			all = append(all, gapText(g))
+			all = append(all, gapText(g)+" ("+reason(g)+")")
 		}
 		return fmt.Errorf("%s was not written: lost %s", s.name, strings.Join(all, ", "))
 	}

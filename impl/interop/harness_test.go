@@ -84,9 +84,37 @@ type process struct {
 // start runs a program until it ends or the test does.
 func start(t *testing.T, name string, args ...string) *process {
 	t.Helper()
+	return run(t, exec.Command(name, args...))
+}
+
+// startFed starts a program and writes input to it, whose end it does not see
+// before hangUp is called.
+func startFed(t *testing.T, input []byte, name string, args ...string) (p *process, hangUp func()) {
+	t.Helper()
+	cmd := exec.Command(name, args...)
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p = run(t, cmd)
+	written := make(chan error, 1)
+	go func() {
+		_, err := stdin.Write(input)
+		written <- err
+	}()
+	return p, func() {
+		t.Helper()
+		if err := errors.Join(<-written, stdin.Close()); err != nil {
+			t.Errorf("standard input of %s: %v", name, err)
+		}
+	}
+}
+
+func run(t *testing.T, cmd *exec.Cmd) *process {
+	t.Helper()
 	p := &process{
 		t:      t,
-		cmd:    exec.Command(name, args...),
+		cmd:    cmd,
 		exited: make(chan struct{}),
 		more:   make(chan struct{}, 1),
 	}
