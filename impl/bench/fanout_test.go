@@ -4,8 +4,7 @@ package bench
 
 import (
 	"context"
-	"fmt"
-	"runtime/debug"
+	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -27,58 +26,51 @@ const (
 
 // An audience is many connections to one server.
 type audience struct {
-	number int
-	pause  time.Duration // between frames; 0 for none
+	Number int
+	Pause  time.Duration // between frames; 0 for none
 }
 
-// ourFanOut has a track served to sessions. It counts bytes.
-func (a audience) ours(b *testing.B) sample {
+// A fanOut is one way to have an audience read what a server sends. Both ends
+// go on until their process ends.
+type fanOut struct {
+	serve func(a audience) (addr string, err error)
+	read  func(a audience, addr string, bytes *atomic.Int64) error
+}
+
+var fanOuts = map[string]fanOut{
+	"ours":  {serveTrack, readTracks},
+	"plain": {servePlain, readPlain},
+	"best":  {serveBest, readBest},
+}
+
+// serveTrack has a track served to sessions.
+func serveTrack(a audience) (addr string, err error) {
 	broadcast := new(live.Broadcast)
 	track := broadcast.Track("track", api.TrackInfo{})
 	mux := api.NewTrackMux()
-	if err := mux.Publish(b.Context(), "bench", broadcast); err != nil {
-		b.Fatal(err)
+	if err := mux.Publish(context.Background(), "bench", broadcast); err != nil {
+		return "", err
 	}
 	server := &impl.Server{Addr: "127.0.0.1:0", Mux: mux, TLSConfig: serverTLS("")}
-	addr, err := server.Listen()
+	at, err := server.Listen()
 	if err != nil {
-		b.Fatal(err)
+		return "", err
 	}
 	go func() { _ = server.ListenAndServe() }()
-	client := &impl.Client{TLSConfig: clientTLS("")}
-	var read atomic.Int64
-	var work sync.WaitGroup
-	for range a.number {
-		s, err := client.Dial(b.Context(), "moqt://"+addr.String(), nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		r, err := s.Subscribe(b.Context(), "bench", "track", nil)
-		if err != nil {
-			b.Fatal(err)
-		}
-		work.Go(func() { readTrack(b.Context(), r, &read) })
-	}
-	ctx, cancel := context.WithCancel(b.Context())
-	work.Go(func() { a.publish(ctx, track.Paced()) })
-	s := sampled(read.Load)
-	cancel()
-	_ = client.Close()
-	_ = server.Close()
-	work.Wait()
-	return s
+	go a.publish(track.Paced())
+	return at.String(), nil
 }
 
-func (a audience) publish(ctx context.Context, track api.TrackSink) {
+func (a audience) publish(track api.TrackSink) {
 	f := api.Frame{Payload: make([]byte, fanOutSize)}
 	for {
-		g, err := track.OpenGroup(ctx)
+		g, err := track.OpenGroup(context.Background())
 		if err != nil {
 			return
 		}
 		for range fanOutGroup {
-			time.Sleep(a.pause)
-			if ctx.Err() != nil || g.WriteFrame(f) != nil {
+			time.Sleep(a.Pause)
+			if g.WriteFrame(f) != nil {
 				return
 			}
 		}
@@ -86,54 +78,134 @@ func (a audience) publish(ctx context.Context, track api.TrackSink) {
 	}
 }
 
-// bare has each frame written to a stream of each connection, and a stream for
-// each group.
-func (a audience) bare(b *testing.B) sample {
-	accepted := make(chan *quic.Conn, a.number)
-	l, err := quicconn.Listen("127.0.0.1:0", serverTLS("h3"), nil, quicconn.ListenOptions{
-		H3: func(c *quic.Conn) error { accepted <- c; <-c.Context().Done(); return nil },
-	})
-	if err != nil {
-		b.Fatal(err)
-	}
-	e := new(quicconn.Endpoint)
-	var read atomic.Int64
-	var work sync.WaitGroup
-	ctx, cancel := context.WithCancel(b.Context())
-	var feeds []chan []byte
-	for range a.number {
-		c, err := e.Dial(b.Context(), l.Addr().String(), []string{"h3"}, clientTLS("h3"), nil)
+func readTracks(a audience, addr string, bytes *atomic.Int64) error {
+	ctx := context.Background()
+	client := &impl.Client{TLSConfig: clientTLS("")}
+	for range a.Number {
+		s, err := client.Dial(ctx, "moqt://"+addr, nil)
 		if err != nil {
-			b.Fatal(err)
+			return err
 		}
-		work.Go(func() { check(ctx, b, readStreams(ctx, quicConn(c), &read)) })
-		feed := make(chan []byte, 1)
-		feeds = append(feeds, feed)
-		server := <-accepted
-		work.Go(func() { check(ctx, b, writeFeed(ctx, server, feed)) })
+		r, err := s.Subscribe(ctx, "bench", "track", nil)
+		if err != nil {
+			return err
+		}
+		go readTrack(ctx, r, bytes)
 	}
-	work.Go(func() { a.feed(ctx, feeds) })
-	s := sampled(read.Load)
-	cancel()
-	_ = e.Close()
-	_ = l.Close()
-	work.Wait()
-	return s
+	return nil
 }
 
-// feed hands frames out.
-func (a audience) feed(ctx context.Context, feeds []chan []byte) {
-	frame := make([]byte, fanOutSize)
-	for {
-		time.Sleep(a.pause)
-		for _, feed := range feeds {
-			select {
-			case feed <- frame:
-			case <-ctx.Done():
-				return
-			}
+// readTrack counts the bytes of a track.
+func readTrack(ctx context.Context, r api.TrackReader, read *atomic.Int64) {
+	var f api.Frame
+	for g, err := range api.Groups(ctx, r) {
+		if err != nil {
+			return
+		}
+		for g.ReadFrame(&f) == nil {
+			read.Add(int64(len(f.Payload)))
 		}
 	}
+}
+
+// servePlain has each frame written to a stream of each connection of quic-go,
+// and a stream for each group.
+func servePlain(a audience) (addr string, err error) {
+	l, err := quic.ListenAddr("127.0.0.1:0", serverTLS("h3"), quicconn.DefaultConfig())
+	if err != nil {
+		return "", err
+	}
+	feeds := a.feed()
+	go func() {
+		for {
+			c, err := l.Accept(context.Background())
+			if err != nil {
+				return
+			}
+			go func() { _ = writeFeed(c.Context(), c, feeds.add()) }()
+		}
+	}()
+	return l.Addr().String(), nil
+}
+
+// serveBest is servePlain over a socket of this module.
+func serveBest(a audience) (addr string, err error) {
+	feeds := a.feed()
+	l, err := quicconn.Listen("127.0.0.1:0", serverTLS("h3"), nil, quicconn.ListenOptions{
+		H3: func(c *quic.Conn) error { return writeFeed(c.Context(), c, feeds.add()) },
+	})
+	if err != nil {
+		return "", err
+	}
+	return l.Addr().String(), nil
+}
+
+// readPlain has all connections over one socket, as a client of ours has.
+func readPlain(a audience, addr string, bytes *atomic.Int64) error {
+	socket, err := net.ListenUDP("udp", nil)
+	if err != nil {
+		return err
+	}
+	to, err := net.ResolveUDPAddr("udp", addr)
+	if err != nil {
+		return err
+	}
+	transport := &quic.Transport{Conn: socket}
+	return a.read(bytes, func(ctx context.Context) (*quic.Conn, error) {
+		return transport.Dial(ctx, to, clientTLS("h3"), quicconn.DefaultConfig())
+	})
+}
+
+func readBest(a audience, addr string, bytes *atomic.Int64) error {
+	e := new(quicconn.Endpoint)
+	return a.read(bytes, func(ctx context.Context) (*quic.Conn, error) {
+		return e.Dial(ctx, addr, []string{"h3"}, clientTLS("h3"), nil)
+	})
+}
+
+func (a audience) read(bytes *atomic.Int64, dial func(context.Context) (*quic.Conn, error)) error {
+	for range a.Number {
+		c, err := dial(context.Background())
+		if err != nil {
+			return err
+		}
+		go func() { _ = readStreams(context.Background(), quicConn(c), bytes) }()
+	}
+	return nil
+}
+
+// feeds hand frames out to those who write them.
+type feeds struct {
+	mu  sync.Mutex
+	all []chan []byte
+}
+
+func (a audience) feed() *feeds {
+	f := new(feeds)
+	go func() {
+		frame := make([]byte, fanOutSize)
+		for {
+			time.Sleep(a.Pause)
+			f.mu.Lock()
+			all := f.all
+			f.mu.Unlock()
+			if len(all) == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			for _, feed := range all {
+				feed <- frame
+			}
+		}
+	}()
+	return f
+}
+
+func (f *feeds) add() <-chan []byte {
+	feed := make(chan []byte, 1)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.all = append(f.all, feed)
+	return feed
 }
 
 func writeFeed(ctx context.Context, c *quic.Conn, feed <-chan []byte) error {
@@ -158,24 +230,30 @@ func writeFeed(ctx context.Context, c *quic.Conn, feed <-chan []byte) error {
 	}
 }
 
-// readTrack counts the bytes of a track.
-func readTrack(ctx context.Context, r api.TrackReader, read *atomic.Int64) {
-	var f api.Frame
-	for g, err := range api.Groups(ctx, r) {
-		if err != nil {
-			return
-		}
-		for g.ReadFrame(&f) == nil {
-			read.Add(int64(len(f.Payload)))
-		}
-	}
-}
-
+// BenchmarkFanOut has the ends in processes of their own. Where both ways leave
+// the machine idle they run at the same time, for what disturbs one to disturb
+// the other.
 func BenchmarkFanOut(b *testing.B) {
-	for _, a := range []audience{{200, time.Second / fanOutRate}, {50, 0}} {
-		b.Run(fmt.Sprintf("%d sessions, a frame every %v", a.number, a.pause), func(b *testing.B) {
-			defer debug.SetGCPercent(debug.SetGCPercent(400))
-			compare(b, side{"ours", a.ours}, side{"bare", a.bare})
-		})
-	}
+	b.Run("200 sessions, 30 frames a second", func(b *testing.B) {
+		a := audience{200, time.Second / fanOutRate}
+		metrics := make(map[string][]float64)
+		for range b.N {
+			for _, twin := range []string{"plain", "best"} {
+				r := a.run(b, "ours", twin)
+				r[0].over(r[1], twin, metrics)
+			}
+		}
+		report(b, metrics)
+	})
+	b.Run("50 sessions, flat out", func(b *testing.B) {
+		a := audience{50, 0}
+		metrics := make(map[string][]float64)
+		for range b.N {
+			ours := a.run(b, "ours")
+			for _, twin := range []string{"plain", "best"} {
+				ours[0].over(a.run(b, twin)[0], twin, metrics)
+			}
+		}
+		report(b, metrics)
+	})
 }

@@ -40,6 +40,13 @@ func (t table) print() {
 }
 
 func TestMain(m *testing.M) {
+	if told, err := beEnd(); told {
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	code := m.Run()
 	if len(results) > 0 {
 		fmt.Println()

@@ -20,7 +20,8 @@ const (
 // the other in chunks; what of a chunk has been published never changes, so
 // readers write straight from it, without a lock.
 type group struct {
-	seq api.GroupSequence
+	seq  api.GroupSequence
+	edge *edge // of the track
 
 	// Guarded by the track.
 	held     int64     // counted in the track's bytes
@@ -49,8 +50,8 @@ type frame struct {
 	chunk, offset   int
 }
 
-func newGroup(seq api.GroupSequence) *group {
-	g := &group{seq: seq, held: groupCost, touched: time.Now()}
+func newGroup(seq api.GroupSequence, e *edge) *group {
+	g := &group{seq: seq, edge: e, held: groupCost, touched: time.Now()}
 	g.more.L = &g.mu
 	return g
 }

@@ -8,7 +8,8 @@ import (
 
 // Limits bound what a track holds of its past. Zero fields are the defaults.
 //
-// A track never holds more than the larger of Bytes and GroupBytes. What
+// A track never holds more than the larger of Bytes and GroupBytes, and once
+// more the newest frame, in the form in which many subscribers get it. What
 // counts is the memory that is taken: payloads, and some bytes for each frame
 // and group.
 type Limits struct {

@@ -33,6 +33,7 @@ type part struct {
 	skip    uint64
 	header  api.FrameHeader
 	payload []byte
+	shared  *api.SharedFrame // the frame, when it is at the edge
 }
 
 type partKind uint8
@@ -63,7 +64,7 @@ func (r *reader) copy() error {
 		case partSkip:
 			err = r.w.SkipFrames(p.skip)
 		case partFrame:
-			err = r.w.WriteFrame(api.Frame{Timestamp: p.header.Timestamp, Payload: p.payload})
+			err = r.writeFrame(&p)
 		case partStart:
 			body, err = r.w.StartFrame(p.header)
 		case partPiece:
@@ -75,6 +76,13 @@ func (r *reader) copy() error {
 			return err
 		}
 	}
+}
+
+func (r *reader) writeFrame(p *part) error {
+	if w, ok := r.w.(api.SharedWriter); ok && p.shared != nil {
+		return w.WriteSharedFrame(p.shared)
+	}
+	return r.w.WriteFrame(api.Frame{Timestamp: p.header.Timestamp, Payload: p.payload})
 }
 
 // giveUp ends the reader with a code, also while its writer blocks.
@@ -175,6 +183,9 @@ func (r *reader) header() part {
 		if chunk := r.group.chunks[f.chunk]; uint64(len(chunk)-f.offset) >= f.size {
 			r.frame++
 			p.kind, p.payload = partFrame, chunk[f.offset:f.offset+int(f.size)]
+			if r.frame == uint64(len(r.group.frames)) {
+				p.shared = r.group.edge.share(r.group.seq, r.group.skipped+r.frame, api.Frame{Timestamp: f.timestamp, Payload: p.payload})
+			}
 			return p
 		}
 	}

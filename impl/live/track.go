@@ -21,6 +21,8 @@ type Track struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
+	edge edge
+
 	mu      sync.Mutex
 	cache   cache
 	next    api.GroupSequence // one above the highest taken
@@ -96,7 +98,7 @@ func (t *Track) open(seq api.GroupSequence) (api.GroupWriter, error) {
 	if seq > maxNumber {
 		return nil, fmt.Errorf("open group %d: the number is too high", seq)
 	}
-	g := newGroup(seq)
+	g := newGroup(seq, &t.edge)
 	if err := t.cache.insert(g); err != nil {
 		return nil, fmt.Errorf("open group %d: %w", seq, err)
 	}
@@ -274,6 +276,7 @@ func (t *Track) join(w api.TrackWriter) (*subscription, bool) {
 	}
 	s.begin(config)
 	t.subs = append(slices.Clone(t.subs), s)
+	t.edge.count(len(t.subs))
 	t.demandChanged()
 	t.madeRoom()
 	return s, true
@@ -284,6 +287,7 @@ func (t *Track) leave(s *subscription) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.subs = slices.DeleteFunc(slices.Clone(t.subs), func(other *subscription) bool { return other == s })
+	t.edge.count(len(t.subs))
 	t.demandChanged()
 	t.madeRoom()
 }

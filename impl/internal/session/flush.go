@@ -13,6 +13,7 @@ import (
 type delivery struct {
 	most    int    // to take
 	taken   []byte // from the group,
+	shared  bool   // with others, or else a buffer
 	written int    // of it, to the stream
 	counted int    // of it, in the backlog
 	late    bool   // the stream would have to be waited for
@@ -125,7 +126,9 @@ func (g *groupWriter) wrote(n int, err error) bool {
 // the group is closed: if there is no more then, end has to follow.
 func (g *groupWriter) settle() (more, closed bool) {
 	out := &g.slot.out
-	recycle(out.taken)
+	if !out.shared {
+		recycle(out.taken)
+	}
 	g.flow.backlog.remove(out.counted)
 	*out = delivery{}
 	g.mu.Lock()

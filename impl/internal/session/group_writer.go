@@ -66,7 +66,7 @@ type groupWriter struct {
 	slot         *slot // of the write under way, whose goroutine's it is
 }
 
-var _ api.GroupWriter = (*groupWriter)(nil)
+var _ api.SharedWriter = (*groupWriter)(nil)
 
 // A groupOwner is whose answer a group is part of.
 type groupOwner interface {

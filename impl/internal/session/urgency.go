@@ -34,8 +34,10 @@ func (e *egress) tellUrgencies() {
 	if e.plain.Load() || len(e.writing) == 0 {
 		return
 	}
-	if g := e.writing[0].group; len(e.writing) == 1 && g.urgency == 0 {
-		g.setUrgency(e.usual)
+	if len(e.writing) == 1 {
+		if g := e.writing[0].group; g.urgency == 0 || g.urgency == restUrgency {
+			g.setUrgency(e.usual)
+		}
 		return
 	}
 	slices.SortStableFunc(e.writing, func(a, b *slot) int { return compareRank(a.group, b.group) })
