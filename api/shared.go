@@ -11,8 +11,9 @@ type SharedWriter interface {
 	GroupWriter
 
 	// WriteSharedFrame is WriteFrame, but may also wait until the network has
-	// taken the frame, or the group is over: it is for who writes to one group
-	// alone. f may be in use after it has returned.
+	// taken the frame, the session has something else to send, or the group is
+	// over: it is for a goroutine that writes to no other group. f may be in
+	// use after it has returned.
 	WriteSharedFrame(f *SharedFrame) error
 }
 

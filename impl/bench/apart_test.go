@@ -4,6 +4,7 @@ package bench
 
 import (
 	"bufio"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -56,11 +57,24 @@ func (e end) run(in io.Reader, out io.Writer) error {
 	}
 	time.Sleep(settling)
 	s := sampled(bytes.Load)
+	measured.Store(true)
 	if err := tell.Encode(figure{s.cpu.Seconds(), s.done, s.elapsed.Seconds()}); err != nil {
 		return err
 	}
 	_, err = io.Copy(io.Discard, orders)
 	return err
+}
+
+// measured says that an end has done what it is for: its peer may go.
+var measured atomic.Bool
+
+// failed ends the process of an end for an error, unless that comes when all is
+// measured.
+func failed(err error) {
+	if err != nil && !measured.Load() {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 // beEnd is run for the end that the environment says, if it says one.
@@ -78,42 +92,53 @@ func beEnd() (told bool, err error) {
 
 // A process is an end that runs.
 type process struct {
+	name string
+	cmd  *exec.Cmd
 	in   io.WriteCloser
 	told *json.Decoder
 	addr string
 }
 
-// start starts an end, and waits until it is ready.
-func (e end) start(b *testing.B) *process {
+// start starts an end, which may live as long as ctx, and waits until it is ready.
+func (e end) start(ctx context.Context, b *testing.B) *process {
 	text, err := json.Marshal(e)
 	if err != nil {
 		b.Fatal(err)
 	}
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), endVariable+"="+string(text))
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
+	program, err := os.Executable()
 	if err != nil {
 		b.Fatal(err)
 	}
-	out, err := cmd.StdoutPipe()
+	p := &process{name: e.role() + " of " + e.Way, cmd: exec.CommandContext(ctx, program)}
+	p.cmd.Env = append(os.Environ(), endVariable+"="+string(text))
+	p.cmd.Stderr = os.Stderr
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		b.Fatal(err)
+	}
+	out, err := p.cmd.StdoutPipe()
 	if err != nil {
 		b.Fatal(err)
 	}
-	if err := cmd.Start(); err != nil {
+	if err := p.cmd.Start(); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() {
-		_ = in.Close()
-		if err := cmd.Wait(); err != nil {
-			b.Errorf("%s of %s: %v", e.role(), e.Way, err)
-		}
-	})
-	p := &process{in: in, told: json.NewDecoder(out)}
-	if err := p.told.Decode(&p.addr); err != nil {
-		b.Fatalf("%s of %s: %v", e.role(), e.Way, err)
-	}
+	p.told = json.NewDecoder(out)
+	p.hear(b, &p.addr)
 	return p
+}
+
+// hear waits for what the end tells.
+func (p *process) hear(b *testing.B, what any) {
+	if err := p.told.Decode(what); err != nil {
+		b.Fatalf("%s: %v", p.name, err)
+	}
+}
+
+func (p *process) end(b *testing.B) {
+	_ = p.in.Close()
+	if err := p.cmd.Wait(); err != nil {
+		b.Errorf("%s: %v", p.name, err)
+	}
 }
 
 func (e end) role() string {
@@ -128,10 +153,12 @@ type outcome struct{ server, audience figure }
 
 // run runs some ways at the same time.
 func (a audience) run(b *testing.B, ways ...string) (outcomes []outcome) {
+	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
+	defer cancel()
 	var all []*process
 	for _, way := range ways {
-		server := end{Way: way, Audience: a}.start(b)
-		all = append(all, server, end{Way: way, Audience: a, Addr: server.addr}.start(b))
+		server := end{Way: way, Audience: a}.start(ctx, b)
+		all = append(all, server, end{Way: way, Audience: a, Addr: server.addr}.start(ctx, b))
 	}
 	for _, p := range all {
 		if _, err := io.WriteString(p.in, "measure\n"); err != nil {
@@ -140,15 +167,15 @@ func (a audience) run(b *testing.B, ways ...string) (outcomes []outcome) {
 	}
 	figures := make([]figure, len(all))
 	for i, p := range all {
-		if err := p.told.Decode(&figures[i]); err != nil {
-			b.Fatal(err)
+		p.hear(b, &figures[i])
+	}
+	for i, p := range all {
+		p.end(b)
+		if i%2 == 0 {
+			outcomes = append(outcomes, outcome{figures[i], figures[i+1]})
+		} else if figures[i].Bytes == 0 {
+			b.Fatalf("%s has got nothing", p.name)
 		}
-	}
-	for i := range ways {
-		outcomes = append(outcomes, outcome{figures[2*i], figures[2*i+1]})
-	}
-	for _, p := range all {
-		_ = p.in.Close()
 	}
 	return outcomes
 }

@@ -4,6 +4,7 @@ package bench
 
 import (
 	"context"
+	"io"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -56,25 +57,27 @@ func serveTrack(a audience) (addr string, err error) {
 	if err != nil {
 		return "", err
 	}
-	go func() { _ = server.ListenAndServe() }()
-	go a.publish(track.Paced())
+	go func() { failed(server.ListenAndServe()) }()
+	go func() { failed(a.publish(track.Paced())) }()
 	return at.String(), nil
 }
 
-func (a audience) publish(track api.TrackSink) {
+func (a audience) publish(track api.TrackSink) error {
 	f := api.Frame{Payload: make([]byte, fanOutSize)}
 	for {
 		g, err := track.OpenGroup(context.Background())
 		if err != nil {
-			return
+			return err
 		}
 		for range fanOutGroup {
 			time.Sleep(a.Pause)
-			if g.WriteFrame(f) != nil {
-				return
+			if err := g.WriteFrame(f); err != nil {
+				return err
 			}
 		}
-		_ = g.Close()
+		if err := g.Close(); err != nil {
+			return err
+		}
 	}
 }
 
@@ -90,22 +93,25 @@ func readTracks(a audience, addr string, bytes *atomic.Int64) error {
 		if err != nil {
 			return err
 		}
-		go readTrack(ctx, r, bytes)
+		go func() { failed(readTrack(ctx, r, bytes)) }()
 	}
 	return nil
 }
 
 // readTrack counts the bytes of a track.
-func readTrack(ctx context.Context, r api.TrackReader, read *atomic.Int64) {
+func readTrack(ctx context.Context, r api.TrackReader, read *atomic.Int64) error {
 	var f api.Frame
 	for g, err := range api.Groups(ctx, r) {
-		if err != nil {
-			return
+		for err == nil {
+			if err = g.ReadFrame(&f); err == nil {
+				read.Add(int64(len(f.Payload)))
+			}
 		}
-		for g.ReadFrame(&f) == nil {
-			read.Add(int64(len(f.Payload)))
+		if err != io.EOF {
+			return err
 		}
 	}
+	return nil
 }
 
 // servePlain has each frame written to a stream of each connection of quic-go,
@@ -119,10 +125,8 @@ func servePlain(a audience) (addr string, err error) {
 	go func() {
 		for {
 			c, err := l.Accept(context.Background())
-			if err != nil {
-				return
-			}
-			go func() { _ = writeFeed(c.Context(), c, feeds.add()) }()
+			failed(err)
+			go func() { failed(writeFeed(c.Context(), c, feeds.add())) }()
 		}
 	}()
 	return l.Addr().String(), nil
@@ -132,7 +136,7 @@ func servePlain(a audience) (addr string, err error) {
 func serveBest(a audience) (addr string, err error) {
 	feeds := a.feed()
 	l, err := quicconn.Listen("127.0.0.1:0", serverTLS("h3"), nil, quicconn.ListenOptions{
-		H3: func(c *quic.Conn) error { return writeFeed(c.Context(), c, feeds.add()) },
+		H3: func(c *quic.Conn) error { failed(writeFeed(c.Context(), c, feeds.add())); return nil },
 	})
 	if err != nil {
 		return "", err
@@ -169,7 +173,7 @@ func (a audience) read(bytes *atomic.Int64, dial func(context.Context) (*quic.Co
 		if err != nil {
 			return err
 		}
-		go func() { _ = readStreams(context.Background(), quicConn(c), bytes) }()
+		go func() { failed(readStreams(context.Background(), quicConn(c), bytes)) }()
 	}
 	return nil
 }

@@ -32,7 +32,7 @@ func readMany(b *testing.B, share func(api.Session) api.Subscriber) sample {
 		if err != nil {
 			b.Fatal(err)
 		}
-		work.Go(func() { readTrack(ctx, r, &read) })
+		work.Go(func() { _ = readTrack(ctx, r, &read) })
 		context.AfterFunc(ctx, func() { _ = r.Close() })
 	}
 	sample := sampled(read.Load)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -88,12 +89,12 @@ func TestEdge(t *testing.T) {
 }
 
 // sizes are those of the frames that crowd reads: from empty to more than is
-// gathered at once.
-var sizes = []int{0, 1, 1023, 1024, 1100, 4096, 16_000, 64<<10 - 48, 64 << 10, 100_000}
+// gathered at once, and together more than a connection's window.
+var sizes = []int{0, 1, 1023, 1024, 1100, 4096, 16_000, 64<<10 - 48, 64 << 10, 100_000, 5000, 60_000, 3000}
 
-// TestCrowd has subscribers of all versions read one track as it is written,
-// some from the middle on and one that is slow. What is sent of a frame is
-// shared by those that need the same; each must get what is its own.
+// TestCrowd has subscribers of all versions read one track as it is written, some
+// of which are slow, and one begins in the middle of a group. What is sent of a
+// frame is shared by those that need the same; each must get what is its own.
 func TestCrowd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(live.Broadcast)
@@ -104,19 +105,25 @@ func TestCrowd(t *testing.T) {
 		}
 		const groups = 4
 		var reading sync.WaitGroup
-		for i, v := range append(api.Versions(), api.Versions()...) {
+		begin := func(v api.Version, first uint64, slow bool) {
 			s, stop := dial(t, mux, v)
-			defer stop()
-			r := subscribe(t, s, &api.SubscribeConfig{StartGroup: 1, MaxLatency: time.Hour})
-			stamped := v >= api.Lite05
-			reading.Go(func() { readCrowded(t, r, groups, stamped, i == 3) })
+			t.Cleanup(stop)
+			r := subscribe(t, s, &api.SubscribeConfig{StartGroup: 1, StartFrame: first, MaxLatency: time.Hour})
+			reading.Go(func() { readCrowded(t, r, crowded{groups, first, v >= api.Lite05, slow}) })
+		}
+		for i, v := range append(api.Versions(), api.Versions()...) {
+			begin(v, 0, i < 2)
 		}
 		synctest.Wait()
 		for seq := range api.GroupSequence(groups) {
 			g := openAt(t, track, seq+1, 0)
 			for i, size := range sizes {
 				time.Sleep(20 * time.Millisecond)
-				fill(t, g, uint64(seq)*1000+uint64(i)+1, string(payload(seq+1, i, size)))
+				fill(t, g, crowdedStamp(seq+1, i), string(payload(seq+1, i, size)))
+				if seq == 0 && i == 7 {
+					begin(api.Lite06, 4, false)
+					synctest.Wait()
+				}
 			}
 			if err := g.Close(); err != nil {
 				t.Error(err)
@@ -129,32 +136,48 @@ func TestCrowd(t *testing.T) {
 	})
 }
 
+// crowdedStamp is a frame's timestamp; the steps between them differ.
+func crowdedStamp(seq api.GroupSequence, frame int) uint64 {
+	return uint64(seq)*1000 + uint64(frame*frame)
+}
+
+// crowded is what one of a crowd reads, and how.
+type crowded struct {
+	groups  int
+	first   uint64 // frame of the first group
+	stamped bool   // the version has timestamps
+	slow    bool
+}
+
 // readCrowded reads whole groups, in whatever order they come.
-func readCrowded(t *testing.T, r api.TrackReader, groups int, stamped, slow bool) {
-	for range groups {
+func readCrowded(t *testing.T, r api.TrackReader, c crowded) {
+	for range c.groups {
 		g, err := r.AcceptGroup(t.Context())
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		for i, size := range sizes {
-			if slow {
-				time.Sleep(50 * time.Millisecond)
-			}
+		if c.slow {
+			time.Sleep(time.Second)
+		}
+		for i := int(g.FirstFrame()); i < len(sizes); i++ {
 			var f api.Frame
 			if err := g.ReadFrame(&f); err != nil {
 				t.Errorf("group %d, frame %d: %v", g.Sequence(), i, err)
 				return
 			}
-			if !bytes.Equal(f.Payload, payload(g.Sequence(), i, size)) {
+			if !bytes.Equal(f.Payload, payload(g.Sequence(), i, sizes[i])) {
 				t.Errorf("group %d, frame %d: it differs", g.Sequence(), i)
 			}
-			if want := uint64(g.Sequence()-1)*1000 + uint64(i) + 1; stamped && f.Timestamp != want {
+			if want := crowdedStamp(g.Sequence(), i); c.stamped && f.Timestamp != want {
 				t.Errorf("group %d, frame %d: timestamp %d, want %d", g.Sequence(), i, f.Timestamp, want)
 			}
 		}
 		if err := g.ReadFrame(new(api.Frame)); err != io.EOF {
 			t.Errorf("group %d ends with %v", g.Sequence(), err)
+		}
+		if g.Sequence() == 1 && g.FirstFrame() != c.first {
+			t.Errorf("group 1 begins with frame %d, want %d", g.FirstFrame(), c.first)
 		}
 	}
 	if _, err := r.AcceptGroup(t.Context()); err != io.EOF {
@@ -162,51 +185,87 @@ func readCrowded(t *testing.T, r api.TrackReader, groups int, stamped, slow bool
 	}
 }
 
+// A countingBroadcast counts the subscriptions that it is serving.
+type countingBroadcast struct {
+	*live.Broadcast
+	serving atomic.Int32
+}
+
+func (b *countingBroadcast) ServeTrack(w api.TrackWriter) {
+	b.serving.Add(1)
+	defer b.serving.Add(-1)
+	b.Broadcast.ServeTrack(w)
+}
+
 // TestCrowdWithOneWhoStopsReading has one of many subscribers take nothing, so
-// that the network takes nothing for it: the others read on, and it can leave.
+// that the network takes nothing for it: the others read on, it hears of the
+// group's reset, and it is let go of when it leaves or the broadcast ends.
 func TestCrowdWithOneWhoStopsReading(t *testing.T) {
-	inEachVersion(t, func(t *testing.T, b *live.Broadcast, s api.Session) {
-		mux := api.NewTrackMux()
-		if err := mux.Publish(t.Context(), "room", b); err != nil {
-			t.Fatal(err)
-		}
-		track := b.Track("video", api.TrackInfo{MaxLatency: time.Hour})
-		stuck := subscribe(t, s, nil)
-		const frames, size = 200, 32 << 10
-		var reading sync.WaitGroup
-		for range 6 {
-			s, stop := dial(t, mux, s.State().Version)
-			defer stop()
-			r := subscribe(t, s, nil)
-			reading.Go(func() {
-				g, err := r.AcceptGroup(t.Context())
-				var f api.Frame
-				for i := 0; err == nil && i < frames; i++ {
-					if err = g.ReadFrame(&f); err == nil && !bytes.Equal(f.Payload, payload(0, i, size)) {
-						t.Errorf("frame %d differs", i)
-					}
+	const frames, size = 200, 32 << 10
+	for _, test := range []struct {
+		name string
+		end  func(g api.GroupWriter, stuck api.TrackReader, withdraw func())
+		code api.StreamErrorCode // with which the group ends for it
+	}{
+		{"leaves", func(_ api.GroupWriter, stuck api.TrackReader, _ func()) { _ = stuck.Close() }, 0},
+		{"the group is reset", func(g api.GroupWriter, _ api.TrackReader, _ func()) { g.Cancel(api.StreamApplication) }, api.StreamApplication},
+		{"the broadcast is withdrawn", func(_ api.GroupWriter, _ api.TrackReader, withdraw func()) { withdraw() }, api.StreamCancelled},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := &countingBroadcast{Broadcast: new(live.Broadcast)}
+				track := b.Track("video", api.TrackInfo{MaxLatency: time.Hour})
+				mux := api.NewTrackMux()
+				ctx, withdraw := context.WithCancel(t.Context())
+				defer withdraw()
+				if err := mux.Publish(ctx, "room", b); err != nil {
+					t.Fatal(err)
 				}
-				if err != nil {
-					t.Errorf("a reader beside the one who stops: %v", err)
+				s, stop := dial(t, mux, api.Lite06)
+				defer stop()
+				stuck := subscribe(t, s, nil)
+				var reading sync.WaitGroup
+				for range 6 {
+					s, stop := dial(t, mux, api.Lite06)
+					defer stop()
+					r := subscribe(t, s, nil)
+					reading.Go(func() {
+						g, err := r.AcceptGroup(t.Context())
+						var f api.Frame
+						for i := 0; err == nil && i < frames; i++ {
+							if err = g.ReadFrame(&f); err == nil && !bytes.Equal(f.Payload, payload(0, i, size)) {
+								t.Errorf("frame %d differs", i)
+							}
+						}
+						if err != nil {
+							t.Errorf("a reader beside the one who stops: %v", err)
+						}
+						_ = r.Close()
+					})
+				}
+				synctest.Wait()
+				g := open(t, track, 0)
+				for i := range frames {
+					time.Sleep(10 * time.Millisecond)
+					fill(t, g, uint64(i), string(payload(0, i, size)))
+				}
+				reading.Wait()
+				synctest.Wait()
+				if n := b.serving.Load(); n != 1 {
+					t.Fatalf("%d are served when all but one have left", n)
+				}
+				test.end(g, stuck, withdraw)
+				time.Sleep(time.Second)
+				if n := b.serving.Load(); n != 0 && test.code != api.StreamApplication {
+					t.Errorf("%d are served in the end", n)
+				}
+				if test.code == 0 {
+					return
+				}
+				if got, want := readGroup(accept(t, stuck)), fmt.Sprintf("!%d", test.code); got != want {
+					t.Errorf("the group is %.20q for the one who stopped, want %q at once", got, want)
 				}
 			})
-		}
-		synctest.Wait()
-		g := open(t, track, 0)
-		for i := range frames {
-			time.Sleep(10 * time.Millisecond)
-			fill(t, g, uint64(i), string(payload(0, i, size)))
-		}
-		reading.Wait()
-		if n := track.Subscribers(); n != 7 {
-			t.Errorf("%d are subscribed, of 7", n)
-		}
-		if err := stuck.Close(); err != nil {
-			t.Error(err)
-		}
-		synctest.Wait()
-		if n := track.Subscribers(); n != 6 {
-			t.Errorf("%d are subscribed when one has left, of 6", n)
-		}
-	})
+		})
+	}
 }

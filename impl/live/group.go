@@ -133,7 +133,15 @@ func (g *group) fail(code api.StreamErrorCode, writerErr error) {
 	}
 	g.err = &api.StreamError{Code: code}
 	g.chunks, g.frames = nil, nil
+	g.edge.drop(g.seq)
 	g.over(writerErr)
+}
+
+// failure is why the group was reset, nil if it was not.
+func (g *group) failure() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.err
 }
 
 // over ends writing, if that has not ended. The lock is held.

@@ -8,10 +8,10 @@ import (
 
 // Limits bound what a track holds of its past. Zero fields are the defaults.
 //
-// A track never holds more than the larger of Bytes and GroupBytes, and once
-// more the newest frame, in the form in which many subscribers get it. What
-// counts is the memory that is taken: payloads, and some bytes for each frame
-// and group.
+// A track never holds more than the larger of Bytes and GroupBytes, and a
+// newest frame of at most 64 KiB again in the forms, four at most, in which many
+// subscribers get it. What counts is the memory that is taken: payloads, and
+// some bytes for each frame and group.
 type Limits struct {
 	// Bytes is how much the groups of a track take before the oldest are
 	// evicted, those still being written too; the newest never is. 0 is 16 MiB.

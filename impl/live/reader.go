@@ -101,6 +101,16 @@ func (r *reader) stop(err error) {
 	}
 }
 
+// leave ends the reader of a group that is still being written, which cannot be
+// had whole any more; others end when all is passed on.
+func (r *reader) leave() {
+	if r.group.isOpen() {
+		r.giveUp(api.StreamCancelled)
+	} else {
+		r.hasten()
+	}
+}
+
 // hasten has the reader end where it would have to wait for the group.
 func (r *reader) hasten() {
 	r.group.mu.Lock()
@@ -183,7 +193,7 @@ func (r *reader) header() part {
 		if chunk := r.group.chunks[f.chunk]; uint64(len(chunk)-f.offset) >= f.size {
 			r.frame++
 			p.kind, p.payload = partFrame, chunk[f.offset:f.offset+int(f.size)]
-			if r.frame == uint64(len(r.group.frames)) {
+			if r.frame == uint64(len(r.group.frames)) && !r.group.closed {
 				p.shared = r.group.edge.share(r.group.seq, r.group.skipped+r.frame, api.Frame{Timestamp: f.timestamp, Payload: p.payload})
 			}
 			return p

@@ -189,7 +189,7 @@ func (s *subscription) run() {
 		case <-s.w.Context().Done():
 		}
 	}
-	s.eachServed((*reader).hasten)
+	s.eachServed((*reader).leave)
 }
 
 // A loss is a reader that is given up, and why.
@@ -226,13 +226,15 @@ func (s *subscription) step() (g *group, end error) {
 	return g, end
 }
 
-// losses takes out the readers of groups that have become too old, or were
-// evicted. The track's lock is held.
+// losses takes out the readers of groups that have become too old, were evicted,
+// or were reset. The track's lock is held.
 func (s *subscription) losses() (lost []loss) {
 	s.serving = slices.DeleteFunc(s.serving, func(r *reader) bool {
 		switch {
 		case r.group.evicted:
 			lost = append(lost, loss{r, api.StreamEvicted})
+		case r.group.released:
+			lost = append(lost, loss{r, api.ErrorCode(r.group.failure())})
 		case s.track.cache.tooOld(r.group, s.maxAge):
 			lost = append(lost, loss{r, api.StreamOld})
 		default:

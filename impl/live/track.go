@@ -178,6 +178,7 @@ func (t *Track) reset(g *group, code api.StreamErrorCode, writerErr error) {
 	if !g.released {
 		t.cache.release(g)
 		g.fail(code, writerErr)
+		t.wakeAll()
 	}
 	t.madeRoom()
 }

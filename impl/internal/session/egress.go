@@ -39,7 +39,8 @@ const farAhead = 64
 // urgency.go tells it.
 //
 // One goroutine at a time serves the queue, and only while there is one. When
-// the transport makes it wait with a group, another one serves on.
+// the transport makes it wait with a group, another one serves on. What comes
+// when there is no queue is written by who brings it (direct.go, share.go).
 type egress struct {
 	session *Session
 	usual   int8        // the urgency of groups (urgency.go)
@@ -55,6 +56,7 @@ type egress struct {
 	servedAt  time.Duration // when one last ended, or began to write one frame
 	direct    uint          // writes by who brings what is written (direct.go)
 	writing   []*slot       // in order of rank
+	reserved  *slot         // of these, that of who waits with what it brings (share.go)
 	held      int           // of these, those that hold a slot
 	preempted int           // and those whose slot a better one took
 	idle      []*slot       // to be used again
@@ -68,6 +70,8 @@ type slot struct {
 	waits bool          // for the transport,
 	since time.Duration // by the session's clock
 	out   delivery
+
+	hurried bool // who brings what is written is to wait no longer
 }
 
 type slotState uint8
@@ -276,7 +280,11 @@ func (e *egress) takeSlot(s *slot) {
 // dispatch has what is queued served, if nobody does and there is a slot. The
 // lock is held.
 func (e *egress) dispatch() {
-	if e.serving || e.ready.empty() {
+	if e.ready.empty() {
+		return
+	}
+	e.hurry()
+	if e.serving {
 		return
 	}
 	if g := e.take(); g != nil {
@@ -403,7 +411,9 @@ func (e *egress) take() *groupWriter {
 func (e *egress) occupy(s *slot) {
 	e.writing = append(e.writing, s)
 	e.held++
-	s.group.flow.lane.writing++
+	l := &s.group.flow.lane
+	l.newest = max(l.newest, s.group.seq)
+	l.writing++
 	e.tellUrgencies()
 }
 

@@ -133,6 +133,7 @@ func (g *groupWriter) settle() (more, closed bool) {
 	*out = delivery{}
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	g.waited = g.slot.waits
 	switch {
 	case g.done:
 		return false, false

@@ -56,6 +56,7 @@ type groupWriter struct {
 	closed  bool                 // no more frames
 	done    bool                 // off the books
 	watched bool                 // by a caller of Context
+	waited  bool                 // the last write had to wait for the transport
 	urgency int8                 // of the stream; written with the lock of the egress too
 
 	// Guarded by egress.mu.
@@ -379,8 +380,9 @@ func (g *groupWriter) Close() error {
 	g.opening()
 	begun := g.stream != nil
 	if begun && !g.queued && len(g.pending) == 0 {
+		waited := g.waited
 		g.mu.Unlock()
-		g.end(false)
+		g.end(waited)
 		return nil
 	}
 	what := g.submission()

@@ -1,13 +1,19 @@
 package session
 
 import (
+	"errors"
+	"os"
+	"time"
+
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
 // WriteSharedFrame implements [api.SharedWriter]. While nothing else is being
-// written, the frame goes to the transport from where it is; else it is gathered
-// as any other.
+// written, and has not been for a moment, a frame of a group that is in part
+// written goes to the transport from where it is, by who brings it; otherwise it
+// is gathered as any other. As soon as something else is to be written, who
+// brings it waits no longer, and the rest is left to a goroutine.
 func (g *groupWriter) WriteSharedFrame(f *api.SharedFrame) error {
 	h := message.FrameHeader{Timestamp: f.Timestamp, Size: uint64(len(f.Payload))}
 	if err := g.check(&h); err != nil {
@@ -17,15 +23,19 @@ func (g *groupWriter) WriteSharedFrame(f *api.SharedFrame) error {
 	if g.silent || !g.bounds.contain(g.frames) || g.flow.backlog.full.Load() || !e.reserve(g, len(f.Payload)) {
 		return g.WriteFrame(f.Frame)
 	}
-	err := g.share(f, &h)
-	if err == nil {
-		g.announce(f.Timestamp)
-		g.flush()
+	if err := g.share(f, &h); err != nil {
+		e.unreserve(g)
+		return err
+	}
+	g.announce(f.Timestamp)
+	if !e.writeReserved(g) {
+		e.session.spawn(func() { g.flush(); e.serve(e.next(g)) })
+		return nil
 	}
 	if next := e.next(g); next != nil {
 		e.session.spawn(func() { e.serve(next) })
 	}
-	return err
+	return nil
 }
 
 // share has a frame be what is written next.
@@ -47,7 +57,8 @@ func (g *groupWriter) share(f *api.SharedFrame, h *message.FrameHeader) error {
 }
 
 // reserve gives a group of which a part is written a slot for n bytes more, if it
-// would be the only one: its writer waits for the transport then.
+// is the only one. Its writer waits for the transport then, until something else
+// is to be written.
 func (e *egress) reserve(g *groupWriter, n int) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -59,6 +70,41 @@ func (e *egress) reserve(g *groupWriter, n int) bool {
 		s := e.giveSlot(g)
 		s.waits, s.since = true, now
 		e.occupy(s)
+		e.reserved = s
 	}
 	return may
+}
+
+// unreserve gives the slot back of which no use was made.
+func (e *egress) unreserve(g *groupWriter) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.reserved = nil
+	e.wrote(g.slot)
+	e.dispatch()
+}
+
+// writeReserved writes what was reserved for, until something else is to be
+// written, and tells whether that was all of it.
+func (e *egress) writeReserved(g *groupWriter) (all bool) {
+	n, err := g.stream.Write(g.slot.out.taken)
+	e.mu.Lock()
+	hurried := e.reserved.hurried
+	e.reserved = nil
+	e.mu.Unlock()
+	if hurried {
+		_ = g.stream.SetWriteDeadline(time.Time{})
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			err = nil
+		}
+	}
+	return g.wrote(n, err)
+}
+
+// hurry has who waits with what it brings wait no longer. The lock is held.
+func (e *egress) hurry() {
+	if s := e.reserved; s != nil && !s.hurried {
+		s.hurried = true
+		_ = s.group.stream.SetWriteDeadline(time.Unix(1, 0))
+	}
 }
