@@ -459,6 +459,7 @@ func (e *egress) release(s *slot, why slotState) {
 
 // wrote ends a write. The lock is held.
 func (e *egress) wrote(s *slot) {
+	e.waitsNot(s)
 	i := slices.Index(e.writing, s)
 	l := &s.group.flow.lane
 	switch s.state {

@@ -79,7 +79,6 @@ func (e *egress) reserve(g *groupWriter, n int) bool {
 func (e *egress) unreserve(g *groupWriter) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.reserved = nil
 	e.wrote(g.slot)
 	e.dispatch()
 }
@@ -88,17 +87,31 @@ func (e *egress) unreserve(g *groupWriter) {
 // written, and tells whether that was all of it.
 func (e *egress) writeReserved(g *groupWriter) (all bool) {
 	n, err := g.stream.Write(g.slot.out.taken)
-	e.mu.Lock()
-	hurried := e.reserved.hurried
-	e.reserved = nil
-	e.mu.Unlock()
-	if hurried {
-		_ = g.stream.SetWriteDeadline(time.Time{})
-		if errors.Is(err, os.ErrDeadlineExceeded) {
-			err = nil
-		}
+	if errors.Is(err, os.ErrDeadlineExceeded) && e.stopsWaiting(g.slot) {
+		err = nil
 	}
 	return g.wrote(n, err)
+}
+
+// stopsWaiting notes that who brings what is written does not wait any more, and
+// tells whether that is for it was not to.
+func (e *egress) stopsWaiting(s *slot) (hurried bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	hurried = s.hurried
+	e.waitsNot(s)
+	return hurried
+}
+
+// waitsNot is stopsWaiting where the lock is held.
+func (e *egress) waitsNot(s *slot) {
+	if e.reserved == s {
+		e.reserved = nil
+	}
+	if s.hurried {
+		s.hurried = false
+		_ = s.group.stream.SetWriteDeadline(time.Time{})
+	}
 }
 
 // hurry has who waits with what it brings wait no longer. The lock is held.
