@@ -1,6 +1,7 @@
 package impl
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -244,9 +245,7 @@ func (c *Client) Shutdown(ctx context.Context) error {
 	return c.sessions.shutdown(ctx, api.ErrClientClosed, c.release)
 }
 
-func logger(l *slog.Logger) *slog.Logger {
-	if l == nil {
-		return slog.New(slog.DiscardHandler)
-	}
-	return l
-}
+// silent is the logger of who has none.
+var silent = slog.New(slog.DiscardHandler)
+
+func logger(l *slog.Logger) *slog.Logger { return cmp.Or(l, silent) }

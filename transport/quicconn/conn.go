@@ -29,9 +29,14 @@ type conn struct {
 
 	flight atomic.Pointer[flight] // while the handshake is not complete
 
-	mu     sync.Mutex
-	over   *transport.ConnError // how it ended
-	ctx    context.Context      // made when asked for
+	mu   sync.Mutex
+	over *transport.ConnError // how it ended
+	life *life                // made when asked for
+}
+
+// A life ends with a connection.
+type life struct {
+	ctx    context.Context
 	cancel context.CancelCauseFunc
 }
 
@@ -64,8 +69,8 @@ func (c *conn) end(err error) *transport.ConnError {
 	if c.over == nil {
 		c.over = connError(err)
 	}
-	if c.ctx != nil {
-		c.cancel(c.over)
+	if c.life != nil {
+		c.life.cancel(c.over)
 	}
 	return c.over
 }
@@ -216,21 +221,22 @@ func (c *conn) State() transport.State {
 func (c *conn) Context() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.ctx != nil {
-		return c.ctx
+	if c.life != nil {
+		return c.life.ctx
 	}
-	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	c.life = new(life)
+	c.life.ctx, c.life.cancel = context.WithCancelCause(context.Background())
 	theirs := c.quic.Context()
 	switch {
 	case c.over != nil:
-		c.cancel(c.over)
+		c.life.cancel(c.over)
 	case theirs.Err() != nil:
 		c.over = connError(context.Cause(theirs))
-		c.cancel(c.over)
+		c.life.cancel(c.over)
 	default:
 		context.AfterFunc(theirs, func() { _ = c.end(context.Cause(theirs)) })
 	}
-	return c.ctx
+	return c.life.ctx
 }
 
 // Stats implements [transport.StatsConn].

@@ -11,8 +11,10 @@ import (
 )
 
 // A ticket is what a connection holds of its listener: a place among the
-// handshakes that run at once, and then the socket. Its end gives back both.
+// handshakes that run at once, and then the socket. Its end gives back both. It
+// is the connection's context, in which it is found.
 type ticket struct {
+	context.Context
 	listener *Listener
 
 	mu       sync.Mutex
@@ -36,9 +38,17 @@ func (l *Listener) count(ctx context.Context, _ *quic.ClientInfo) (context.Conte
 		l.handshakes.Add(-1)
 		return nil, errors.New("too many handshakes")
 	}
-	t := &ticket{listener: l}
+	t := &ticket{Context: ctx, listener: l}
 	context.AfterFunc(ctx, t.over)
-	return context.WithValue(ctx, ticketKey{}, t), nil
+	return t, nil
+}
+
+// Value implements [context.Context].
+func (t *ticket) Value(key any) any {
+	if key == (ticketKey{}) {
+		return t
+	}
+	return t.Context.Value(key)
 }
 
 // use has the connection keep the socket open, until it ends.

@@ -93,7 +93,7 @@ func (s *Session) done() {
 func (s *Session) serve(st *stream) {
 	done := sync.OnceFunc(s.done)
 	defer done()
-	_ = st.SetReadDeadline(s.in(s.setupIn))
+	_ = st.SetReadDeadline(s.in(s.limits.setup))
 	t, err := s.version.ReadVarint(st.in)
 	if err != nil {
 		st.refuse(api.StreamControlTimeout)
@@ -267,7 +267,7 @@ func (s *Session) over() {
 // longer than a peer may take.
 func (s *Session) takeUniStream(g *groupReader) {
 	in := &g.in
-	_ = in.stream.SetReadDeadline(s.in(s.setupIn))
+	_ = in.stream.SetReadDeadline(s.in(s.limits.setup))
 	t, err := s.version.ReadVarint(in)
 	switch {
 	case err == nil && message.StreamType(t) == message.StreamGroup:

@@ -159,7 +159,7 @@ func (a *fetched) groupDone(_ *groupWriter, end ending) {
 	if end.reset {
 		a.stream.CancelRead(0)
 	}
-	_ = a.stream.SetReadDeadline(a.session.in(a.session.setupIn))
+	_ = a.stream.SetReadDeadline(a.session.in(a.session.limits.setup))
 }
 
 var (

@@ -61,7 +61,7 @@ func (s *Session) serveGoAway(st *stream) {
 		s.violation(errors.New("a second GOAWAY"))
 		return
 	}
-	_ = st.SetReadDeadline(s.in(s.setupIn))
+	_ = st.SetReadDeadline(s.in(s.limits.setup))
 	st.ended()
 	_ = st.Close()
 }

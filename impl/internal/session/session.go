@@ -55,8 +55,7 @@ type Session struct {
 	conn    transport.Conn
 	version *message.Version
 	opts    Options
-	limits  api.Limits
-	setupIn time.Duration // what a peer may take for a first message
+	limits  *limits
 	unread  unread
 
 	ready    event // mux is decided
@@ -131,19 +130,33 @@ func (s *Session) clock() time.Duration { return time.Since(s.began) }
 // in is the deadline of what may take so long from now on.
 func (s *Session) in(d time.Duration) time.Time { return s.began.Add(s.clock() + d) }
 
-// setConfig takes the user's settings, or the documented defaults.
+// limits are a user's settings; sessions share the usual ones.
+type limits struct {
+	api.Limits
+	setup time.Duration // what a peer may take for a first message
+}
+
+var usualLimits = limitsOf(new(api.Config))
+
+// limitsOf are the settings, or the documented defaults.
+func limitsOf(c *api.Config) *limits {
+	return &limits{
+		Limits: api.Limits{
+			FrameSize:     orDefault(c.Limits.FrameSize, 32<<20),
+			UnreadBytes:   orDefault(c.Limits.UnreadBytes, 8<<20),
+			UnreadGroups:  orDefault(c.Limits.UnreadGroups, 1024),
+			Announcements: orDefault(c.Limits.Announcements, 1_000_000),
+			Requests:      orDefault(c.Limits.Requests, 4096),
+		},
+		setup: orDefault(c.SetupTimeout, 10*time.Second),
+	}
+}
+
 func (s *Session) setConfig(c *api.Config) {
-	if c == nil {
-		c = new(api.Config)
+	s.limits = usualLimits
+	if c != nil {
+		s.limits = limitsOf(c)
 	}
-	s.limits = api.Limits{
-		FrameSize:     orDefault(c.Limits.FrameSize, 32<<20),
-		UnreadBytes:   orDefault(c.Limits.UnreadBytes, 8<<20),
-		UnreadGroups:  orDefault(c.Limits.UnreadGroups, 1024),
-		Announcements: orDefault(c.Limits.Announcements, 1_000_000),
-		Requests:      orDefault(c.Limits.Requests, 4096),
-	}
-	s.setupIn = orDefault(c.SetupTimeout, 10*time.Second)
 	s.unread.limit = s.limits.UnreadBytes
 }
 

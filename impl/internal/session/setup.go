@@ -55,10 +55,10 @@ func (s *Session) setup() *message.Setup {
 
 // expectSetup has the session end when the peer's SETUP does not come.
 func (s *Session) expectSetup() {
-	s.setupDue = time.AfterFunc(s.setupIn, func() {
+	s.setupDue = time.AfterFunc(s.limits.setup, func() {
 		s.spawn(func() {
 			if !s.peerDone.happened() {
-				s.fail(api.SessionControlTimeout, fmt.Sprintf("no SETUP within %v", s.setupIn))
+				s.fail(api.SessionControlTimeout, fmt.Sprintf("no SETUP within %v", s.limits.setup))
 			}
 		})
 	})
@@ -75,7 +75,7 @@ func (s *Session) takeSetup(in *incoming) {
 		return
 	}
 	var m message.Setup
-	_ = in.stream.SetReadDeadline(s.in(s.setupIn))
+	_ = in.stream.SetReadDeadline(s.in(s.limits.setup))
 	body, err := message.ReadBody(in, s.version, message.MaxBody, nil)
 	if err == nil {
 		err = m.Parse(s.version, body)

@@ -310,6 +310,6 @@ func (sub *subscription) Close() error {
 	sub.writing.Lock()
 	defer sub.writing.Unlock()
 	_ = sub.stream.Close()
-	_ = sub.stream.SetReadDeadline(sub.session.in(sub.session.setupIn))
+	_ = sub.stream.SetReadDeadline(sub.session.in(sub.session.limits.setup))
 	return nil
 }

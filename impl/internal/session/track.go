@@ -68,7 +68,7 @@ func (s *Session) serveTrack(st *stream) {
 		_ = st.Close()
 	}
 	// The asker ends its half once it has the answer.
-	_ = st.SetReadDeadline(s.in(s.setupIn))
+	_ = st.SetReadDeadline(s.in(s.limits.setup))
 	if !st.ended() {
 		st.CancelRead(0)
 	}
