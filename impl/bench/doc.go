@@ -5,8 +5,9 @@
 //
 // Each iteration runs the sides in turn, or at the same time where they leave the
 // machine idle, for a second each; the metrics are medians of the ratios
-// ours/plain and ours/best, so that a noisy machine is the same for both. Plain is quic-go with this module's windows and a write a
-// frame; best gathers writes to 64 KiB and has the receive offload too. CPU is
-// that of both ends together, which are in one process; but a fan-out has its
-// server and its audience in processes of their own, and the server's CPU apart.
+// ours/plain and ours/best, so that a noisy machine is the same for both. Plain is
+// quic-go with this module's windows and a write a frame; best gathers writes to
+// 64 KiB and has the receive offload too. CPU is that of both ends together, which
+// are in one process; but a fan-out has its server and its audience in processes
+// of their own, and the server's CPU apart.
 package bench

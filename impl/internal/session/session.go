@@ -152,6 +152,7 @@ func limitsOf(c *api.Config) *limits {
 	}
 }
 
+// setConfig takes the user's settings, or the usual ones.
 func (s *Session) setConfig(c *api.Config) {
 	s.limits = usualLimits
 	if c != nil {
