@@ -6,11 +6,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
-	"os"
-	"os/exec"
-	"runtime/debug"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,133 +15,39 @@ import (
 // settling is how long connections take to find out how large packets may be.
 const settling = time.Second
 
-// endVariable has this program be one end of a fan-out.
-const endVariable = "MOQ_BENCH_END"
-
-// An end is the server of a fan-out, or if Addr is one, its audience.
-type end struct {
-	Way      string
-	Audience audience
-	Addr     string
-}
-
-// A figure is what an end has done in a while.
+// A figure is what an end of a fan-out has done in a while.
 type figure struct{ CPU, Bytes, Seconds float64 }
 
-// run is what the process of an end does: it tells where it is, measures when it
-// is told to, tells what, and ends with its standard input.
-func (e end) run(in io.Reader, out io.Writer) error {
-	debug.SetGCPercent(400)
-	way, tell := fanOuts[e.Way], json.NewEncoder(out)
-	var bytes atomic.Int64
-	var err error
-	addr := e.Addr
-	if addr == "" {
-		addr, err = way.serve(e.Audience)
-	} else {
-		err = way.read(e.Audience, addr, &bytes)
-	}
+// serve is the server of a fan-out.
+func (t task) serve(orders *bufio.Reader, tell *json.Encoder) error {
+	addr, err := fanOuts[t.Way].serve(t.Audience)
 	if err != nil {
 		return err
 	}
+	return measured(addr, new(atomic.Int64), orders, tell)
+}
+
+// read is its audience.
+func (t task) read(orders *bufio.Reader, tell *json.Encoder) error {
+	var bytes atomic.Int64
+	if err := fanOuts[t.Way].read(t.Audience, t.Addr, &bytes); err != nil {
+		return err
+	}
+	return measured(t.Addr, &bytes, orders, tell)
+}
+
+// measured tells where an end is, measures it when it is told to, and tells what.
+func measured(addr string, bytes *atomic.Int64, orders *bufio.Reader, tell *json.Encoder) error {
 	if err := tell.Encode(addr); err != nil {
 		return err
 	}
-	orders := bufio.NewReader(in)
 	if _, err := orders.ReadString('\n'); err != nil {
 		return err
 	}
 	time.Sleep(settling)
 	s := sampled(bytes.Load)
-	measured.Store(true)
-	if err := tell.Encode(figure{s.cpu.Seconds(), s.done, s.elapsed.Seconds()}); err != nil {
-		return err
-	}
-	_, err = io.Copy(io.Discard, orders)
-	return err
-}
-
-// measured says that an end has done what it is for: its peer may go.
-var measured atomic.Bool
-
-// failed ends the process of an end for an error, unless that comes when all is
-// measured.
-func failed(err error) {
-	if err != nil && !measured.Load() {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-}
-
-// beEnd is run for the end that the environment says, if it says one.
-func beEnd() (told bool, err error) {
-	text := os.Getenv(endVariable)
-	if text == "" {
-		return false, nil
-	}
-	var e end
-	if err := json.Unmarshal([]byte(text), &e); err != nil {
-		return true, fmt.Errorf("%s: %w", endVariable, err)
-	}
-	return true, e.run(os.Stdin, os.Stdout)
-}
-
-// A process is an end that runs.
-type process struct {
-	name string
-	cmd  *exec.Cmd
-	in   io.WriteCloser
-	told *json.Decoder
-	addr string
-}
-
-// start starts an end, which may live as long as ctx, and waits until it is ready.
-func (e end) start(ctx context.Context, b *testing.B) *process {
-	text, err := json.Marshal(e)
-	if err != nil {
-		b.Fatal(err)
-	}
-	program, err := os.Executable()
-	if err != nil {
-		b.Fatal(err)
-	}
-	p := &process{name: e.role() + " of " + e.Way, cmd: exec.CommandContext(ctx, program)}
-	p.cmd.Env = append(os.Environ(), endVariable+"="+string(text))
-	p.cmd.Stderr = os.Stderr
-	if p.in, err = p.cmd.StdinPipe(); err != nil {
-		b.Fatal(err)
-	}
-	out, err := p.cmd.StdoutPipe()
-	if err != nil {
-		b.Fatal(err)
-	}
-	if err := p.cmd.Start(); err != nil {
-		b.Fatal(err)
-	}
-	p.told = json.NewDecoder(out)
-	p.hear(b, &p.addr)
-	return p
-}
-
-// hear waits for what the end tells.
-func (p *process) hear(b *testing.B, what any) {
-	if err := p.told.Decode(what); err != nil {
-		b.Fatalf("%s: %v", p.name, err)
-	}
-}
-
-func (p *process) end(b *testing.B) {
-	_ = p.in.Close()
-	if err := p.cmd.Wait(); err != nil {
-		b.Errorf("%s: %v", p.name, err)
-	}
-}
-
-func (e end) role() string {
-	if e.Addr == "" {
-		return "the server"
-	}
-	return "the audience"
+	over.Store(true)
+	return tell.Encode(figure{s.cpu.Seconds(), s.done, s.elapsed.Seconds()})
 }
 
 // An outcome is what both ends of one way have done.
@@ -157,8 +59,13 @@ func (a audience) run(b *testing.B, ways ...string) (outcomes []outcome) {
 	defer cancel()
 	var all []*process
 	for _, way := range ways {
-		server := end{Way: way, Audience: a}.start(ctx, b)
-		all = append(all, server, end{Way: way, Audience: a, Addr: server.addr}.start(ctx, b))
+		t := task{Work: "server", Way: way, Audience: a}
+		server := t.start(ctx, b)
+		server.hear(b, &t.Addr)
+		t.Work = "audience"
+		audience := t.start(ctx, b)
+		audience.hear(b, &t.Addr)
+		all = append(all, server, audience)
 	}
 	for _, p := range all {
 		if _, err := io.WriteString(p.in, "measure\n"); err != nil {

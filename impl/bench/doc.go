@@ -9,5 +9,6 @@
 // quic-go with this module's windows and a write a frame; best gathers writes to
 // 64 KiB and has the receive offload too. CPU is that of both ends together, which
 // are in one process; but a fan-out has its server and its audience in processes
-// of their own, and the server's CPU apart.
+// of their own, and the server's CPU apart. What idle sessions hold is told by a
+// process for each side.
 package bench

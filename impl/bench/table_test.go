@@ -40,7 +40,7 @@ func (t table) print() {
 }
 
 func TestMain(m *testing.M) {
-	if told, err := beEnd(); told {
+	if told, err := doTask(); told {
 		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)

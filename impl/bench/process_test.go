@@ -1,0 +1,114 @@
+//go:build unix
+
+package bench
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime/debug"
+	"sync/atomic"
+	"testing"
+)
+
+// taskVariable has this program be a process that does a task.
+const taskVariable = "MOQ_BENCH_TASK"
+
+// A task is what a process of its own does.
+type task struct {
+	Work     string // of works
+	Way      string
+	Audience audience
+	Addr     string
+}
+
+// works are what processes do until their standard input ends. They are told to
+// go on with a line each.
+var works = map[string]func(t task, orders *bufio.Reader, tell *json.Encoder) error{
+	"server":   task.serve,
+	"audience": task.read,
+	"idle":     task.idle,
+}
+
+// over says that all is measured: who is at the other end may go.
+var over atomic.Bool
+
+// failed ends a process for an error, unless that comes when all is measured.
+func failed(err error) {
+	if err != nil && !over.Load() {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
+
+// doTask does the task that the environment tells, if it tells one.
+func doTask() (told bool, err error) {
+	text := os.Getenv(taskVariable)
+	if text == "" {
+		return false, nil
+	}
+	var t task
+	if err := json.Unmarshal([]byte(text), &t); err != nil {
+		return true, fmt.Errorf("%s: %w", taskVariable, err)
+	}
+	debug.SetGCPercent(400)
+	orders := bufio.NewReader(os.Stdin)
+	if err := works[t.Work](t, orders, json.NewEncoder(os.Stdout)); err != nil {
+		return true, err
+	}
+	_, err = io.Copy(io.Discard, orders)
+	return true, err
+}
+
+// A process is one that does a task.
+type process struct {
+	name string
+	cmd  *exec.Cmd
+	in   io.WriteCloser
+	told *json.Decoder
+}
+
+// start starts a process for a task, which may live as long as ctx.
+func (t task) start(ctx context.Context, b *testing.B) *process {
+	text, err := json.Marshal(t)
+	if err != nil {
+		b.Fatal(err)
+	}
+	program, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	p := &process{name: t.Work + " of " + t.Way, cmd: exec.CommandContext(ctx, program)}
+	p.cmd.Env = append(os.Environ(), taskVariable+"="+string(text))
+	p.cmd.Stderr = os.Stderr
+	if p.in, err = p.cmd.StdinPipe(); err != nil {
+		b.Fatal(err)
+	}
+	out, err := p.cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := p.cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	p.told = json.NewDecoder(out)
+	return p
+}
+
+// hear waits for what the process tells.
+func (p *process) hear(b *testing.B, what any) {
+	if err := p.told.Decode(what); err != nil {
+		b.Fatalf("%s: %v", p.name, err)
+	}
+}
+
+func (p *process) end(b *testing.B) {
+	_ = p.in.Close()
+	if err := p.cmd.Wait(); err != nil {
+		b.Errorf("%s: %v", p.name, err)
+	}
+}
