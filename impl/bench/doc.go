@@ -3,9 +3,9 @@
 //
 //	go test -run - -bench . -benchtime 5x ./impl/bench
 //
-// Each iteration runs the sides in turn, or at the same time where they leave the
-// machine idle, for a second each; the metrics are medians of the ratios
-// ours/plain and ours/best, so that a noisy machine is the same for both. Plain is
+// Each iteration runs the sides for a second each, in turns of a tenth, or at the
+// same time where they leave the machine idle, so that a noisy machine is the same
+// for all; the metrics are medians of the ratios ours/plain and ours/best. Plain is
 // quic-go with this module's windows and a write a frame; best gathers writes to
 // 64 KiB and has the receive offload too. CPU is that of both ends together, which
 // are in one process; but a fan-out has its server and its audience in processes

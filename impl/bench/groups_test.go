@@ -40,19 +40,17 @@ func newSession(b *testing.B, scheme string) session {
 
 // ourGroups has a publisher send groups, each of so many frames of a size. It
 // counts frames.
-func ourGroups(b *testing.B, scheme string, frames, size int) sample {
+func ourGroups(b *testing.B, scheme string, frames, size int, g *gate) work {
 	s := newSession(b, scheme)
-	defer s.end()
-	if err := s.mux.PublishFunc(b.Context(), "bench", func(w api.TrackWriter) { writeGroups(w, frames, size) }); err != nil {
+	if err := s.mux.PublishFunc(b.Context(), "bench", func(w api.TrackWriter) { writeGroups(w, frames, size, g) }); err != nil {
 		b.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(b.Context())
-	defer cancel()
 	r, err := s.Subscribe(ctx, "bench", "track", nil)
 	if err != nil {
 		b.Fatal(err)
 	}
-	var read atomic.Int64
+	read := new(atomic.Int64)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -67,16 +65,18 @@ func ourGroups(b *testing.B, scheme string, frames, size int) sample {
 			}
 		}
 	}()
-	sample := sampled(read.Load)
-	cancel()
-	_ = r.Close()
-	<-done
-	return sample
+	return work{read.Load, func() {
+		cancel()
+		_ = r.Close()
+		<-done
+		s.end()
+	}}
 }
 
-func writeGroups(w api.TrackWriter, frames, size int) {
+func writeGroups(w api.TrackWriter, frames, size int, gate *gate) {
 	f := api.Frame{Payload: make([]byte, size)}
 	for {
+		gate.pass()
 		g, err := w.OpenGroup(w.Context())
 		if err != nil {
 			return
@@ -93,7 +93,7 @@ func writeGroups(w api.TrackWriter, frames, size int) {
 }
 
 func BenchmarkGroups(b *testing.B) {
-	for _, work := range []struct {
+	for _, load := range []struct {
 		name         string
 		frames, size int
 	}{
@@ -102,12 +102,14 @@ func BenchmarkGroups(b *testing.B) {
 		{"1 frame of 100 B", 1, 100},
 	} {
 		for _, scheme := range []string{"moqt", "https"} {
-			b.Run(work.name+"/"+scheme, func(b *testing.B) {
+			b.Run(load.name+"/"+scheme, func(b *testing.B) {
 				defer debug.SetGCPercent(debug.SetGCPercent(400))
 				compare(b,
-					side{"ours", func(b *testing.B) sample { return ourGroups(b, scheme, work.frames, work.size) }},
-					side{"plain", func(b *testing.B) sample { return plainOf(scheme).groups(b, work.frames, work.size, 0) }},
-					side{"best", func(b *testing.B) sample { return pair(bestPair).groups(b, work.frames, work.size, gathered) }},
+					side{"ours", func(b *testing.B, g *gate) work { return ourGroups(b, scheme, load.frames, load.size, g) }},
+					side{"plain", func(b *testing.B, g *gate) work { return plainOf(scheme).groups(b, load.frames, load.size, 0, g) }},
+					side{"best", func(b *testing.B, g *gate) work {
+						return pair(bestPair).groups(b, load.frames, load.size, gathered, g)
+					}},
 				)
 			})
 		}

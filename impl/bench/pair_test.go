@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,6 +18,11 @@ import (
 const (
 	warmUp  = 200 * time.Millisecond
 	measure = time.Second
+
+	// turns is how many that is divided into where sides take turns, and each of
+	// these begins with pickUp, for a side that has rested.
+	turns  = 10
+	pickUp = 10 * time.Millisecond
 )
 
 // A sample is what one side has done in a while.
@@ -34,14 +40,26 @@ func (s sample) cost() float64 { return s.cpu.Seconds() / s.done }
 
 func (s sample) allocs() float64 { return float64(s.mallocs) / s.done }
 
+// add takes in what was done in another while.
+func (s *sample) add(more sample) {
+	s.done += more.done
+	s.elapsed += more.elapsed
+	s.cpu += more.cpu
+	s.mallocs += more.mallocs
+}
+
 // sampled lets a counter run for a while.
 func sampled(count func() int64) sample {
 	time.Sleep(warmUp)
 	runtime.GC()
+	return sampledFor(measure, count)
+}
+
+func sampledFor(while time.Duration, count func() int64) sample {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	began, cpu, from := time.Now(), cpuTime(), count()
-	time.Sleep(measure)
+	time.Sleep(while)
 	s := sample{done: float64(count() - from), elapsed: time.Since(began), cpu: cpuTime() - cpu}
 	runtime.ReadMemStats(&after)
 	s.mallocs = after.Mallocs - before.Mallocs
@@ -57,27 +75,78 @@ func cpuTime() time.Duration {
 
 // A side is one way to do a piece of work.
 type side struct {
-	name string
-	run  func(b *testing.B) sample
+	name  string
+	start func(b *testing.B, g *gate) work
 }
 
-// compare runs the sides in turn, the first of which is ours, and reports ours
-// over each other.
+// work is what a side does while its gate is open.
+type work struct {
+	count func() int64 // what is done
+	end   func()
+}
+
+// A gate lets those pass who are to work.
+type gate struct {
+	mu sync.RWMutex
+}
+
+// pass waits until the gate is open.
+func (g *gate) pass() {
+	g.mu.RLock()
+	g.mu.RUnlock() //nolint:staticcheck // who waits has nothing to do in between
+}
+
+// newGate is one that is closed.
+func newGate() *gate {
+	g := new(gate)
+	g.mu.Lock()
+	return g
+}
+
+func (g *gate) open() { g.mu.Unlock() }
+func (g *gate) shut() { g.mu.Lock() }
+
+// takeTurns has the sides work for a while in all, a little at a time, so that
+// what disturbs the machine for longer than that disturbs all of them.
+func takeTurns(b *testing.B, sides []side) (samples []sample) {
+	works, gates := make([]work, len(sides)), make([]*gate, len(sides))
+	for i, s := range sides {
+		gates[i] = newGate()
+		works[i] = s.start(b, gates[i])
+		gates[i].open()
+		time.Sleep(warmUp)
+		gates[i].shut()
+	}
+	runtime.GC()
+	samples = make([]sample, len(sides))
+	for range turns {
+		for i, w := range works {
+			gates[i].open()
+			time.Sleep(pickUp)
+			samples[i].add(sampledFor(measure/turns, w.count))
+			gates[i].shut()
+		}
+	}
+	for i, w := range works {
+		gates[i].open()
+		w.end()
+	}
+	return samples
+}
+
+// compare runs the sides, the first of which is ours, and reports ours over each
+// other.
 func compare(b *testing.B, sides ...side) {
 	rates, costs := make([][]float64, len(sides)), make([][]float64, len(sides))
 	var allocs []float64
 	for range b.N {
-		var ours sample
-		for i, s := range sides {
-			sample := s.run(b)
-			if i == 0 {
-				ours = sample
-				allocs = append(allocs, ours.allocs())
-				rates[i] = append(rates[i], ours.rate())
-				continue
-			}
-			rates[i] = append(rates[i], ours.rate()/sample.rate())
-			costs[i] = append(costs[i], ours.cost()/sample.cost())
+		samples := takeTurns(b, sides)
+		ours := samples[0]
+		allocs = append(allocs, ours.allocs())
+		rates[0] = append(rates[0], ours.rate())
+		for i := 1; i < len(sides); i++ {
+			rates[i] = append(rates[i], ours.rate()/samples[i].rate())
+			costs[i] = append(costs[i], ours.cost()/samples[i].cost())
 		}
 	}
 	metrics := map[string][]float64{"ours/s": rates[0], "ours-allocs": allocs}

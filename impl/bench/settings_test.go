@@ -15,15 +15,16 @@ import (
 // of this module: the measurements that chose those, as the documentation of
 // [quicconn.DefaultConfig] tells them.
 func BenchmarkSettings(b *testing.B) {
-	bulk := func(p pair) func(*testing.B) sample {
-		return func(b *testing.B) sample { return p.groups(b, 30, 16<<10, gathered) }
+	type start = func(*testing.B, *gate) work
+	bulk := func(p pair) start {
+		return func(b *testing.B, g *gate) work { return p.groups(b, 30, 16<<10, gathered, g) }
 	}
-	small := func(p pair) func(*testing.B) sample {
-		return func(b *testing.B) sample { return p.groups(b, 1, 100, gathered) }
+	small := func(p pair) start {
+		return func(b *testing.B, g *gate) work { return p.groups(b, 1, 100, gathered, g) }
 	}
 	for _, setting := range []struct {
 		name   string
-		work   func(pair) func(*testing.B) sample
+		work   func(pair) start
 		change func(*quic.Config)
 	}{
 		{"100 streams, small groups", small, func(c *quic.Config) { c.MaxIncomingUniStreams = 100 }},

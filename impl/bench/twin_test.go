@@ -157,18 +157,18 @@ func plainOf(scheme string) pair {
 
 // groups has a server send groups, each over a stream, as the module does: so
 // many frames of a size each. It counts frames.
-func (p pair) groups(b *testing.B, frames, size, atOnce int) sample {
+func (p pair) groups(b *testing.B, frames, size, atOnce int, g *gate) work {
 	client, server, end := p(b)
 	ctx, cancel := context.WithCancel(b.Context())
-	var work sync.WaitGroup
-	work.Go(func() { check(ctx, b, writeStreams(ctx, server, frames, size, atOnce)) })
-	var bytes atomic.Int64
-	work.Go(func() { check(ctx, b, readStreams(ctx, client, &bytes)) })
-	s := sampled(func() int64 { return bytes.Load() / int64(size) })
-	cancel()
-	end()
-	work.Wait()
-	return s
+	var both sync.WaitGroup
+	both.Go(func() { check(ctx, b, writeStreams(ctx, server, frames, size, atOnce, g)) })
+	bytes := new(atomic.Int64)
+	both.Go(func() { check(ctx, b, readStreams(ctx, client, bytes)) })
+	return work{func() int64 { return bytes.Load() / int64(size) }, func() {
+		cancel()
+		end()
+		both.Wait()
+	}}
 }
 
 // check reports an error, unless the measurement is over.
@@ -178,9 +178,10 @@ func check(ctx context.Context, b *testing.B, err error) {
 	}
 }
 
-func writeStreams(ctx context.Context, c conn, frames, size, atOnce int) error {
+func writeStreams(ctx context.Context, c conn, frames, size, atOnce int, g *gate) error {
 	group := make([]byte, frames*size)
 	for {
+		g.pass()
 		s, err := c.open(ctx)
 		if err != nil {
 			return err
