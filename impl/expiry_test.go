@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -181,5 +182,126 @@ func TestOldGroupsThatNeverLeft(t *testing.T) {
 		if seen+gaps < 200 || seen == 0 || gaps == 0 {
 			t.Errorf("%d groups came and %d are gaps, of 200", seen, gaps)
 		}
+	})
+}
+
+// TestAgesOfFrames that go on for long: the group before is reset with the first
+// one that is late, stamped or not.
+func TestAgesOfFrames(t *testing.T) {
+	for _, stamped := range []bool{false, true} {
+		for _, maxAge := range []time.Duration{50 * time.Millisecond, 400 * time.Millisecond, 3 * time.Second} {
+			t.Run(fmt.Sprintf("stamped %t, max age %v", stamped, maxAge), func(t *testing.T) {
+				inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
+					served := make(chan struct{})
+					publish(t, mux, func(w api.TrackWriter) {
+						defer close(served)
+						began := time.Now()
+						frame := func() (f api.Frame) {
+							if stamped {
+								f.Timestamp = 1 + uint64(time.Since(began).Milliseconds())
+							}
+							return f
+						}
+						first, second := openGroup(t, w), openGroup(t, w)
+						_ = first.WriteFrame(frame())
+						followed := time.Now()
+						for first.Context().Err() == nil && time.Since(followed) < time.Minute {
+							_ = second.WriteFrame(frame())
+							synctest.Wait() // for what may end the context
+							if first.Context().Err() == nil {
+								time.Sleep(10 * time.Millisecond)
+							}
+						}
+						if age := time.Since(followed); age != maxAge {
+							t.Errorf("reset after %v", age)
+						}
+						expectStreamError(t, "the group that is too old", first.Close(), api.StreamOld, false)
+						_ = second.Close()
+					})
+					r := subscribe(t, s, "room", &api.SubscribeConfig{MaxLatency: maxAge})
+					<-served
+					_ = r.Close()
+				})
+			})
+		}
+	}
+}
+
+func openGroup(t *testing.T, w api.TrackWriter) api.GroupWriter {
+	t.Helper()
+	g, err := w.OpenGroup(w.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g
+}
+
+// TestAgesOfGroupsOutOfOrder has the group that makes another one old be neither
+// the newest nor the last that is opened.
+func TestAgesOfGroupsOutOfOrder(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
+		served := make(chan struct{})
+		publish(t, mux, func(w api.TrackWriter) {
+			defer close(served)
+			groups := make(map[api.GroupSequence]api.GroupWriter)
+			for _, step := range []struct {
+				seq   api.GroupSequence
+				stamp uint64
+			}{{5, 1000}, {5, 1500}, {1, 1000}, {5, 2000}, {3, 1000}, {5, 2999}, {5, 3000}} {
+				g := groups[step.seq]
+				if g == nil {
+					var err error
+					if g, err = w.OpenGroupAt(w.Context(), step.seq); err != nil {
+						t.Error(err)
+						return
+					}
+					groups[step.seq] = g
+				}
+				if first := groups[1]; first != nil && first.Context().Err() != nil {
+					t.Errorf("reset before the frame of %d at %d", step.seq, step.stamp)
+				}
+				if err := g.WriteFrame(api.Frame{Timestamp: step.stamp, Payload: []byte("x")}); err != nil {
+					t.Error(err)
+				}
+			}
+			expectStreamError(t, "the group followed two seconds ago", groups[1].Close(), api.StreamOld, false)
+			for _, seq := range []api.GroupSequence{3, 5} {
+				if err := groups[seq].Close(); err != nil {
+					t.Errorf("group %d: %v", seq, err)
+				}
+			}
+		})
+		r := subscribe(t, s, "room", &api.SubscribeConfig{MaxLatency: 2 * time.Second})
+		<-served
+		_ = r.Close()
+	})
+}
+
+// TestLessMaxAge of a subscription holds from its next frame on.
+func TestLessMaxAge(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
+		served := make(chan struct{})
+		publish(t, mux, func(w api.TrackWriter) {
+			defer close(served)
+			first, second := openGroup(t, w), openGroup(t, w)
+			_ = first.WriteFrame(api.Frame{Payload: []byte("x")})
+			_ = second.WriteFrame(api.Frame{Payload: []byte("x")})
+			time.Sleep(200 * time.Millisecond)
+			_ = second.WriteFrame(api.Frame{Payload: []byte("x")})
+			if err := first.Context().Err(); err != nil {
+				t.Errorf("reset at the first max age: %v", err)
+			}
+			<-w.Updated()
+			_ = second.WriteFrame(api.Frame{Payload: []byte("x")})
+			expectStreamError(t, "the group that is too old now", first.Close(), api.StreamOld, false)
+			_ = second.Close()
+		})
+		r := subscribe(t, s, "room", &api.SubscribeConfig{MaxLatency: time.Minute})
+		time.Sleep(500 * time.Millisecond)
+		if err := r.Update(&api.SubscribeConfig{MaxLatency: 100 * time.Millisecond}); err != nil {
+			t.Fatal(err)
+		}
+		<-served
+		_ = r.Close()
 	})
 }

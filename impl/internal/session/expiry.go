@@ -11,7 +11,8 @@ import (
 // of their numbers. It knows which of them have become too old to be sent: by
 // the rule of moq-lite-06, a group is when the newest timestamp of the newest
 // group is the max age or more after the first one of the next group. Frames
-// that are not stamped count as of when they were written.
+// that are not stamped count as of when they were written. Most frames make no
+// group too old, which the horizon tells without the owner's lock.
 type openGroups struct {
 	groups []*groupWriter
 	began  time.Time
@@ -20,6 +21,8 @@ type openGroups struct {
 	maxAge uint64       // in that scale
 	newest *groupWriter // that has a frame
 	latest uint64       // its newest timestamp, when that was needed last
+
+	horizon horizon
 }
 
 // setMaxAge takes the lesser of what the subscriber and the publisher say.
@@ -34,6 +37,7 @@ func (o *openGroups) setMaxAge(c *api.SubscribeConfig, info *api.TrackInfo) {
 	if o.began.IsZero() {
 		o.began = time.Now()
 	}
+	o.horizon.forget()
 }
 
 // units is a duration in a timescale.
@@ -44,6 +48,12 @@ func units(d time.Duration, scale uint64) uint64 {
 		return most
 	}
 	return uint64(n)
+}
+
+// duration is how long n units of a timescale are.
+func duration(n, scale uint64) time.Duration {
+	const most = 1 << 62
+	return time.Duration(min(float64(n)/float64(scale)*float64(time.Second), most))
 }
 
 func (o *openGroups) all() []*groupWriter { return slices.Clone(o.groups) }
@@ -83,16 +93,24 @@ func (o *openGroups) stamp(g *groupWriter, timestamp uint64) (old []*groupWriter
 		if o.newest == nil || g.seq > o.newest.seq {
 			o.newest = g
 		}
+		if o.firstFollowed() == nil {
+			o.horizon.clear()
+		}
 		return nil
 	}
-	if timestamp == 0 {
+	clocked := timestamp == 0
+	if clocked {
 		timestamp = units(time.Since(o.began), o.scale)
 	}
-	if !g.stamped {
+	first := !g.stamped
+	if first {
 		g.stamped = true
 		o.follow(g, timestamp)
 	}
 	if o.newest != nil && g.seq < o.newest.seq {
+		if first {
+			o.horizon.forget()
+		}
 		return nil
 	}
 	o.newest, o.latest = g, timestamp
@@ -104,7 +122,42 @@ func (o *openGroups) stamp(g *groupWriter, timestamp uint64) (old []*groupWriter
 			old = append(old, older)
 		}
 	}
+	if old == nil {
+		o.look(clocked)
+	}
 	return old
+}
+
+// goesOn tells whether a frame makes no group too old and is not the first one of
+// g. It is for the goroutine that writes g, which needs no lock.
+func (o *openGroups) goesOn(g *groupWriter, timestamp uint64) bool {
+	return g.stamped && o.horizon.beyond(timestamp)
+}
+
+// look finds out where the horizon is, when the newest timestamp is known.
+func (o *openGroups) look(clocked bool) {
+	next := o.firstFollowed()
+	if next == nil {
+		o.horizon.clear()
+		return
+	}
+	due := next.next + min(o.maxAge, never-next.next)
+	o.horizon.due.Store(due)
+	if clocked && due > o.latest {
+		o.horizon.wake(duration(o.latest, o.scale), duration(due-o.latest, o.scale))
+	} else {
+		o.horizon.near.Store(true)
+	}
+}
+
+// firstFollowed is the group that will be too old first, or nil.
+func (o *openGroups) firstFollowed() *groupWriter {
+	for _, g := range o.groups {
+		if g.followed {
+			return g
+		}
+	}
+	return nil
 }
 
 // follow has the groups before g, up to one that knows the next, know it.

@@ -39,9 +39,9 @@ type groupWriter struct {
 	unwanted  bool   // the frame is not sent
 	begun     bool   // the header is written
 	silent    bool   // the subscriber does not want the group: nothing is sent
+	stamped   bool   // the owner knows that it has a frame
 
 	// Guarded by the owner, which finds out by them when it is too old.
-	stamped  bool   // has a frame
 	followed bool   // there is a later group,
 	next     uint64 // the first timestamp of which this is
 

@@ -320,6 +320,9 @@ func (p *publication) appendHeader(b []byte, g *groupWriter, first uint64) []byt
 
 // frameBegins implements groupOwner: what has become too old is reset.
 func (p *publication) frameBegins(g *groupWriter, timestamp uint64) {
+	if p.open.goesOn(g, timestamp) {
+		return
+	}
 	p.mu.Lock()
 	old := p.open.stamp(g, timestamp)
 	p.mu.Unlock()
