@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -579,6 +580,52 @@ func TestMaxAgeOnABadLink(t *testing.T) {
 		}
 		if got.codes[api.StreamOld] < 30 {
 			t.Errorf("%d groups were reset as too old, want most", got.codes[api.StreamOld])
+		}
+	})
+}
+
+// TestPublisherIsHeldBriefly has a publisher bring more than a slow link takes: it
+// waits for a moment when it has brought much, and then not until it is too much.
+func TestPublisherIsHeldBriefly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const size = 10_000
+		mux, served := api.NewTrackMux(), make(chan struct{})
+		_ = mux.PublishFunc(t.Context(), "av", func(w api.TrackWriter) {
+			defer close(served)
+			began, brought := time.Now(), make(map[time.Duration]int)
+			for range 200 {
+				g, err := w.OpenGroup(w.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				_ = g.WriteFrame(api.Frame{Payload: make([]byte, size)})
+				_ = g.Close()
+				brought[time.Since(began)] += size
+			}
+			at := slices.Sorted(maps.Keys(brought))
+			t.Logf("%d at %v, %d at %v", brought[at[0]], at[0], brought[at[1]], at[1])
+			if n := brought[0]; n < 200_000 || n > 300_000 {
+				t.Errorf("%d bytes at once", n)
+			}
+			if at[1] > 10*time.Millisecond || brought[at[1]] < 700_000 {
+				t.Errorf("%d bytes after %v", brought[at[1]], at[1])
+			}
+			if at[2] < 100*time.Millisecond {
+				t.Errorf("more than %d bytes after %v", brought[0]+brought[at[1]], at[2])
+			}
+		})
+		s, end := overLink(t, &moqtest.Link{Rate: 3_000_000, Delay: 40 * time.Millisecond}, "moqt", false, mux)
+		defer end()
+		r, err := s.Subscribe(t.Context(), "av", "video", &api.SubscribeConfig{MaxLatency: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got reception
+		got.receive(t.Context(), r)
+		<-served
+		if got.whole != 200 {
+			t.Errorf("%d groups are whole, of 200", got.whole)
 		}
 	})
 }

@@ -26,6 +26,10 @@ const (
 	// rank streams: a group that comes up the ranking then waits for no more
 	// than that.
 	plainChunk = 16 << 10
+
+	// rankedChunk is how much is written at a time elsewhere: all that a group
+	// has gathered, or a shared frame, headers included.
+	rankedChunk = 68 << 10
 )
 
 // farAhead is how many groups are queued before who brings more waits for them to
@@ -180,7 +184,7 @@ func (e *egress) chunk() int {
 	if e.plain.Load() {
 		return plainChunk
 	}
-	return maxPending + readAhead // all of it, headers included
+	return rankedChunk
 }
 
 // closed notes that a group is closed.

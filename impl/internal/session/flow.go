@@ -7,14 +7,20 @@ import (
 )
 
 const (
-	// maxBacklog is how much a subscription's groups may gather: a handler
-	// that is faster than the link waits, however many groups it opens.
-	maxBacklog = 1 << 20
+	// usualBacklog is how much a subscription's groups gather until a handler
+	// that is faster than the link waits for all of it to be on its way, for a
+	// moment: what stays in the processor's cache is sent at the least cost, and
+	// a link that keeps up takes it in less.
+	usualBacklog = 256 << 10
+	moment       = 10 * time.Millisecond
 
-	// catchUp is how long it waits for all of that to be on its way, so that
-	// what goes out last does go out. From then on some room is enough: what
-	// is still there waits for the peer, or for a slow link.
-	catchUp = 100 * time.Millisecond
+	// maxBacklog is how much they may gather where that was too short, until
+	// all is on its way: the handler then waits again, however many groups it
+	// opens. It does for catchUp, so that what goes out last does go out. From
+	// then on some room is enough: what is still there waits for the peer, or
+	// for a slow link.
+	maxBacklog = 1 << 20
+	catchUp    = 100 * time.Millisecond
 )
 
 // A flow is what egress knows of a subscription, or a fetch, that is served.
@@ -35,8 +41,9 @@ func (f *flow) init(s *Session, control *stream, subscriber, track uint8) {
 // written yet, and has their writers wait when it is too much.
 type backlog struct {
 	bytes atomic.Int64
-	full  atomic.Bool // writers wait
-	late  atomic.Bool // and have, for long
+	limit atomic.Int64 // at which it is full
+	full  atomic.Bool  // writers wait
+	late  atomic.Bool  // and have, for long
 
 	mu      sync.Mutex
 	less    sync.Cond // full no more, or a group is over
@@ -44,10 +51,13 @@ type backlog struct {
 	timer   *time.Timer // makes it late; made at first
 }
 
-func (b *backlog) init() { b.less.L = &b.mu }
+func (b *backlog) init() {
+	b.less.L = &b.mu
+	b.limit.Store(usualBacklog)
+}
 
 func (b *backlog) add(n int) {
-	if b.bytes.Add(int64(n)) >= maxBacklog {
+	if b.bytes.Add(int64(n)) >= b.limit.Load() {
 		b.full.Store(true)
 	}
 }
@@ -57,7 +67,10 @@ func (b *backlog) remove(n int) {
 	if n == 0 {
 		return
 	}
-	if b.bytes.Add(-int64(n)); b.full.Load() && b.isLess() {
+	if b.bytes.Add(-int64(n)) <= 0 && b.limit.Load() != usualBacklog {
+		b.limit.Store(usualBacklog)
+	}
+	if b.full.Load() && b.isLess() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
 		b.relieve()
@@ -78,11 +91,12 @@ func (b *backlog) relieve() {
 	}
 }
 
-// tire has writers wait for some room alone.
+// tire has writers wait for some room alone, and lets them use it.
 func (b *backlog) tire() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.waiting > 0 {
+		b.limit.Store(maxBacklog)
 		b.late.Store(true)
 		b.relieve()
 	}
@@ -93,17 +107,26 @@ func (b *backlog) wait(g *groupWriter) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.waiting++
-	if b.timer == nil {
-		b.timer = time.AfterFunc(catchUp, b.tire)
-	} else {
-		b.timer.Reset(catchUp)
-	}
+	b.watch()
 	b.relieve()
 	for b.full.Load() && !g.over() {
 		b.less.Wait()
 	}
 	if b.waiting--; b.waiting == 0 {
 		b.timer.Stop()
+	}
+}
+
+// watch has those who wait get tired. The lock is held.
+func (b *backlog) watch() {
+	in := catchUp
+	if b.limit.Load() == usualBacklog {
+		in = moment
+	}
+	if b.timer == nil {
+		b.timer = time.AfterFunc(in, b.tire)
+	} else {
+		b.timer.Reset(in)
 	}
 }
 
