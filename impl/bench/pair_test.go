@@ -93,7 +93,7 @@ type gate struct {
 // pass waits until the gate is open.
 func (g *gate) pass() {
 	g.mu.RLock()
-	g.mu.RUnlock() //nolint:staticcheck // who waits has nothing to do in between
+	g.mu.RUnlock()
 }
 
 // newGate is one that is closed.
