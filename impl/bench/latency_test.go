@@ -5,6 +5,7 @@ package bench
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"io"
 	"slices"
 	"testing"
@@ -36,86 +37,95 @@ func age(p []byte, epoch time.Time) time.Duration {
 	return time.Since(epoch) - time.Duration(binary.BigEndian.Uint64(p))
 }
 
+// pacedFrames has frames sent in time, from a moment on.
+func pacedFrames(from time.Time, send func(frame []byte) error) error {
+	frame := make([]byte, latencySize)
+	for i := range latencyFrames {
+		time.Sleep(time.Until(from.Add(time.Duration(i) * latencyPause)))
+		stamp(frame, from)
+		if err := send(frame); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // bareLatency sends frames over one stream of the bare library.
-func bareLatency(b *testing.B, p pair) (d delays) {
-	client, server, end := p(b)
-	defer end()
-	epoch := time.Now()
+func bareLatency(ctx context.Context, client, server conn, from time.Time) (d delays, err error) {
 	sent := make(chan error, 1)
-	go func() { sent <- sendFrames(b.Context(), server, epoch) }()
-	s, err := client.accept(b.Context())
+	go func() {
+		s, err := server.open(ctx)
+		if err == nil {
+			err = pacedFrames(from, func(frame []byte) error { _, err := s.Write(frame); return err })
+		}
+		sent <- err
+	}()
+	s, err := client.accept(ctx)
 	if err != nil {
-		b.Fatal(err)
+		return nil, err
 	}
 	buf := make([]byte, latencySize)
 	for range latencyFrames {
 		if _, err := io.ReadFull(s, buf); err != nil {
-			b.Fatal(err)
+			return nil, err
 		}
-		d = append(d, age(buf, epoch))
+		d = append(d, age(buf, from))
 	}
-	if err := <-sent; err != nil {
-		b.Fatal(err)
-	}
-	return d
-}
-
-func sendFrames(ctx context.Context, c conn, epoch time.Time) error {
-	s, err := c.open(ctx)
-	if err != nil {
-		return err
-	}
-	buf := make([]byte, latencySize)
-	for range latencyFrames {
-		time.Sleep(latencyPause)
-		stamp(buf, epoch)
-		if _, err := s.Write(buf); err != nil {
-			return err
-		}
-	}
-	return s.Close()
+	return d, <-sent
 }
 
 // ourLatency sends the same frames in a group.
-func ourLatency(b *testing.B, scheme string) (d delays) {
-	s := newSession(b, scheme)
-	defer s.end()
-	epoch := time.Now()
-	err := s.mux.PublishFunc(b.Context(), "bench", func(w api.TrackWriter) {
+func ourLatency(ctx context.Context, s session, from time.Time) (d delays, err error) {
+	err = s.mux.PublishFunc(ctx, "bench", func(w api.TrackWriter) {
 		g, err := w.OpenGroup(w.Context())
-		if err != nil {
-			return
+		if err == nil {
+			err = pacedFrames(from, func(frame []byte) error { return g.WriteFrame(api.Frame{Payload: frame}) })
 		}
-		buf := make([]byte, latencySize)
-		for range latencyFrames {
-			time.Sleep(latencyPause)
-			stamp(buf, epoch)
-			if g.WriteFrame(api.Frame{Payload: buf}) != nil {
-				return
-			}
+		if err == nil {
+			_ = g.Close()
 		}
-		_ = g.Close()
 	})
 	if err != nil {
-		b.Fatal(err)
+		return nil, err
 	}
-	r, err := s.Subscribe(b.Context(), "bench", "track", nil)
+	r, err := s.Subscribe(ctx, "bench", "track", nil)
 	if err != nil {
-		b.Fatal(err)
+		return nil, err
 	}
 	defer r.Close()
-	g, err := r.AcceptGroup(b.Context())
+	g, err := r.AcceptGroup(ctx)
 	if err != nil {
-		b.Fatal(err)
+		return nil, err
 	}
 	var f api.Frame
-	for g.ReadFrame(&f) == nil {
-		d = append(d, age(f.Payload, epoch))
+	for range latencyFrames {
+		if err := g.ReadFrame(&f); err != nil {
+			return nil, err
+		}
+		d = append(d, age(f.Payload, from))
 	}
-	if len(d) != latencyFrames {
-		b.Fatalf("%d frames came", len(d))
+	return d, nil
+}
+
+// latencies has both ways send at the same time, the frames of one in the middle
+// between those of the other.
+func latencies(b *testing.B, scheme string) (ours, plain delays) {
+	s := newSession(b, scheme)
+	defer s.end()
+	client, server, end := plainOf(scheme)(b)
+	defer end()
+	from := time.Now().Add(latencyPause)
+	done := make(chan error, 1)
+	go func() {
+		var err error
+		plain, err = bareLatency(b.Context(), client, server, from)
+		done <- err
+	}()
+	ours, err := ourLatency(b.Context(), s, from.Add(latencyPause/2))
+	if err = errors.Join(err, <-done); err != nil {
+		b.Fatal(err)
 	}
-	return d
+	return ours, plain
 }
 
 func BenchmarkLatency(b *testing.B) {
@@ -124,7 +134,7 @@ func BenchmarkLatency(b *testing.B) {
 			ratios := make(map[string][]float64)
 			var usual []float64
 			for range b.N {
-				ours, plain := ourLatency(b, scheme), bareLatency(b, plainOf(scheme))
+				ours, plain := latencies(b, scheme)
 				usual = append(usual, ours.at(50).Seconds()*1e6)
 				ratios["p50/plain"] = append(ratios["p50/plain"], ours.at(50).Seconds()/plain.at(50).Seconds())
 				ratios["p99/plain"] = append(ratios["p99/plain"], ours.at(99).Seconds()/plain.at(99).Seconds())
