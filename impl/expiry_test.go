@@ -236,6 +236,33 @@ func openGroup(t *testing.T, w api.TrackWriter) api.GroupWriter {
 	return g
 }
 
+// TestUnstampedGroupsAgeInACoarseTimescale as soon as the timescale tells.
+func TestUnstampedGroupsAgeInACoarseTimescale(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
+		served := make(chan struct{})
+		_ = mux.Publish(t.Context(), "room", api.TrackFuncs{
+			Info: infoOf(api.TrackInfo{Timescale: 1}),
+			Serve: func(w api.TrackWriter) {
+				defer close(served)
+				began := time.Now()
+				first, second := openGroup(t, w), openGroup(t, w)
+				_ = first.WriteFrame(api.Frame{})
+				time.Sleep(900 * time.Millisecond)
+				for first.Context().Err() == nil {
+					_ = second.WriteFrame(api.Frame{})
+					time.Sleep(10 * time.Millisecond)
+				}
+				if age := time.Since(began); age > 1010*time.Millisecond {
+					t.Errorf("reset after %v", age)
+				}
+			},
+		})
+		r := subscribe(t, s, "room", &api.SubscribeConfig{MaxLatency: time.Second})
+		<-served
+		_ = r.Close()
+	})
+}
+
 // TestAgesOfGroupsOutOfOrder has the group that makes another one old be neither
 // the newest nor the last that is opened.
 func TestAgesOfGroupsOutOfOrder(t *testing.T) {

@@ -82,6 +82,9 @@ func (o *openGroups) remove(g *groupWriter) bool {
 		return false
 	}
 	o.groups = slices.Delete(o.groups, i, i+1)
+	if g.followed {
+		o.horizon.forget() // it may have been that of the group
+	}
 	return true
 }
 
@@ -143,8 +146,8 @@ func (o *openGroups) look(clocked bool) {
 	}
 	due := next.next + min(o.maxAge, never-next.next)
 	o.horizon.due.Store(due)
-	if clocked && due > o.latest {
-		o.horizon.wake(duration(o.latest, o.scale), duration(due-o.latest, o.scale))
+	if clocked {
+		o.horizon.wake(o.began, duration(due, o.scale))
 	} else {
 		o.horizon.near.Store(true)
 	}

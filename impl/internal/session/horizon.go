@@ -13,16 +13,16 @@ const never = math.MaxUint64
 // so how long its timer may outlive its subscription.
 const farSight = time.Second
 
-// A horizon is up to which timestamp no group is too old. Frames that are not
-// stamped go by a timer instead of the clock. It rings early, since it need not be
-// exact: from then on each of them is looked at.
+// A horizon is a timestamp before which no group becomes too old. Frames that are
+// not stamped go by a timer instead of the clock. It rings early, since it need
+// not be exact: from then on each of them is looked at.
 type horizon struct {
 	due  atomic.Uint64 // from here on, some group may be too old
 	near atomic.Bool   // frames that are not stamped may be as far
 
 	// Guarded as the groups are.
 	timer *time.Timer   // makes it near; made at first
-	rings time.Duration // when it does, as long as it is not near; 0 for not
+	rings time.Duration // when it does, or did
 }
 
 // beyond tells whether the horizon is beyond a frame. It may run at any time.
@@ -42,19 +42,22 @@ func (h *horizon) forget() {
 // clear tells that no group may become too old.
 func (h *horizon) clear() {
 	h.due.Store(never)
-	if h.near.Load() {
-		h.rings = 0
-		h.near.Store(false)
-	}
+	h.near.Store(false)
 }
 
-// wake has frames that are not stamped looked at in time for what is due a while
-// from now.
-func (h *horizon) wake(now, while time.Duration) {
-	in := min(while-while/8, farSight)
-	if rings := now + in; h.near.Load() || h.rings == 0 || rings < h.rings {
+// wake has frames that are not stamped looked at in time for what is due, by a
+// clock that began to run at some time.
+func (h *horizon) wake(began time.Time, due time.Duration) {
+	h.near.Store(false)
+	now := time.Since(began) // what rings later has not rung
+	left := due - now
+	if left <= 0 {
+		h.near.Store(true)
+		return
+	}
+	in := min(left-left/8, farSight)
+	if rings := now + in; h.rings <= now || rings < h.rings {
 		h.rings = rings
-		h.near.Store(false)
 		h.set(in)
 	}
 }

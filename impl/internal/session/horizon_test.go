@@ -1,0 +1,124 @@
+package session
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// stamps are how the frames of a test are stamped, given what time it is.
+var stamps = map[string]func(rng *rand.Rand, now time.Duration) uint64{
+	"stamped":   func(_ *rand.Rand, now time.Duration) uint64 { return 1 + uint64(now.Milliseconds()) },
+	"unstamped": func(*rand.Rand, time.Duration) uint64 { return 0 },
+	"some": func(rng *rand.Rand, now time.Duration) uint64 {
+		return uint64(rng.IntN(2)) * (1 + uint64(now.Milliseconds()))
+	},
+	"running back": func(rng *rand.Rand, _ time.Duration) uint64 { return 1 + rng.Uint64N(300) },
+}
+
+// TestHorizonAgainstStamps has the same groups, of which every frame is looked at,
+// and those alone that the horizon does not pass: the same become too old, at the
+// same frames.
+func TestHorizonAgainstStamps(t *testing.T) {
+	for name, stamp := range stamps {
+		t.Run(name, func(t *testing.T) {
+			for seed := range uint64(500) {
+				synctest.Test(t, func(t *testing.T) {
+					c := comparison{rng: rand.New(rand.NewPCG(seed, 1)), began: time.Now(), next: 10}
+					c.setMaxAge()
+					for step := range 80 {
+						if err := c.step(stamp); err != nil {
+							t.Fatalf("seed %d, step %d: %v", seed, step, err)
+						}
+						synctest.Wait()
+					}
+				})
+			}
+		})
+	}
+}
+
+// A comparison is of groups every frame of which is looked at, and groups with a
+// horizon.
+type comparison struct {
+	rng       *rand.Rand
+	began     time.Time
+	all, some openGroups
+	open      [][2]*groupWriter // of either
+	next      api.GroupSequence
+}
+
+func (c *comparison) setMaxAge() {
+	ages := []time.Duration{-1, 20 * time.Millisecond, 100 * time.Millisecond, 1500 * time.Millisecond, time.Hour}
+	config := &api.SubscribeConfig{MaxLatency: ages[c.rng.IntN(len(ages))]}
+	info := &api.TrackInfo{MaxLatency: 2 * time.Hour}
+	c.all.setMaxAge(config, info)
+	c.some.setMaxAge(config, info)
+}
+
+// step does something at random.
+func (c *comparison) step(stamp func(*rand.Rand, time.Duration) uint64) error {
+	switch n := c.rng.IntN(20); {
+	case n < 3 && len(c.open) < 8 || len(c.open) == 0:
+		c.add()
+	case n < 4:
+		c.remove(c.rng.IntN(len(c.open)))
+	case n == 4 && c.rng.IntN(4) == 0:
+		c.setMaxAge()
+	case n < 10:
+		time.Sleep(time.Duration(1+c.rng.IntN(60)) * time.Millisecond)
+	default:
+		return c.frame(c.open[c.rng.IntN(len(c.open))], stamp(c.rng, time.Since(c.began)))
+	}
+	return nil
+}
+
+// add opens a group, often not the newest.
+func (c *comparison) add() {
+	seq := c.next
+	if c.rng.IntN(3) == 0 {
+		seq -= 1 + api.GroupSequence(c.rng.IntN(6))
+	}
+	if slices.ContainsFunc(c.open, func(g [2]*groupWriter) bool { return g[0].seq == seq }) {
+		return
+	}
+	c.next = max(c.next, seq+1) + api.GroupSequence(c.rng.IntN(3))
+	g := [2]*groupWriter{{seq: seq}, {seq: seq}}
+	c.all.add(g[0])
+	c.some.add(g[1])
+	c.open = append(c.open, g)
+}
+
+func (c *comparison) remove(i int) {
+	c.all.remove(c.open[i][0])
+	c.some.remove(c.open[i][1])
+	c.open = slices.Delete(c.open, i, i+1)
+}
+
+// frame writes a frame, and resets what is too old then.
+func (c *comparison) frame(g [2]*groupWriter, timestamp uint64) error {
+	want := sequences(c.all.stamp(g[0], timestamp))
+	var got []api.GroupSequence
+	if !c.some.goesOn(g[1], timestamp) {
+		got = sequences(c.some.stamp(g[1], timestamp))
+	}
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("the frame of %d at %d makes %v too old, want %v", g[0].seq, timestamp, got, want)
+	}
+	for _, seq := range want {
+		c.remove(slices.IndexFunc(c.open, func(g [2]*groupWriter) bool { return g[0].seq == seq }))
+	}
+	return nil
+}
+
+func sequences(groups []*groupWriter) (seqs []api.GroupSequence) {
+	for _, g := range groups {
+		seqs = append(seqs, g.seq)
+	}
+	return seqs
+}
