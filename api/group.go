@@ -54,12 +54,12 @@ type GroupWriter interface {
 
 	// WriteFrame writes a frame whole. It blocks while the group's buffer is
 	// full, or all that its track has gathered is too much; for a little while,
-	// 10 ms at most, when that is much, or a group begins for which the peer
-	// allows no stream yet; and while dozens of the session's groups are queued
-	// and nothing but their number keeps them from being written. It keeps
-	// nothing of f.Payload after it has returned. When the subscriber wants no
-	// more of the group, or the group is too old, it fails with a
-	// [*StreamError].
+	// 10 ms at a time, when its track has gathered much, and when a group begins
+	// for which the peer allows no stream yet; and while dozens of the session's
+	// groups are queued and nothing but their number keeps them from being
+	// written. It keeps nothing of f.Payload after it has returned. When the
+	// subscriber wants no more of the group, or the group is too old, it fails
+	// with a [*StreamError].
 	WriteFrame(f Frame) error
 
 	// StartFrame begins a frame of exactly h.Size bytes, which are then

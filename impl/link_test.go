@@ -584,38 +584,86 @@ func TestMaxAgeOnABadLink(t *testing.T) {
 	})
 }
 
+// heldBriefly is the link of the tests below, which takes less than is brought.
+var heldBriefly = &moqtest.Link{Rate: 3_000_000, Delay: 40 * time.Millisecond}
+
 // TestPublisherIsHeldBriefly has a publisher bring more than a slow link takes: it
-// waits for a moment when it has brought much, and then not until it is too much.
+// waits for a moment when it has brought much, and then not until it is too much;
+// and so again when all of that has gone.
 func TestPublisherIsHeldBriefly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const size = 10_000
 		mux, served := api.NewTrackMux(), make(chan struct{})
 		_ = mux.PublishFunc(t.Context(), "av", func(w api.TrackWriter) {
 			defer close(served)
-			began, brought := time.Now(), make(map[time.Duration]int)
-			for range 200 {
-				g, err := w.OpenGroup(w.Context())
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				_ = g.WriteFrame(api.Frame{Payload: make([]byte, size)})
-				_ = g.Close()
-				brought[time.Since(began)] += size
-			}
-			at := slices.Sorted(maps.Keys(brought))
-			t.Logf("%d at %v, %d at %v", brought[at[0]], at[0], brought[at[1]], at[1])
-			if n := brought[0]; n < 200_000 || n > 300_000 {
-				t.Errorf("%d bytes at once", n)
-			}
-			if at[1] > 10*time.Millisecond || brought[at[1]] < 700_000 {
-				t.Errorf("%d bytes after %v", brought[at[1]], at[1])
-			}
-			if at[2] < 100*time.Millisecond {
-				t.Errorf("more than %d bytes after %v", brought[0]+brought[at[1]], at[2])
-			}
+			rush(t, w)
+			time.Sleep(time.Minute)
+			rush(t, w)
 		})
-		s, end := overLink(t, &moqtest.Link{Rate: 3_000_000, Delay: 40 * time.Millisecond}, "moqt", false, mux)
+		s, end := overLink(t, heldBriefly, "moqt", false, mux)
+		defer end()
+		r, err := s.Subscribe(t.Context(), "av", "video", &api.SubscribeConfig{MaxLatency: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got reception
+		got.receive(t.Context(), r)
+		<-served
+		if got.whole != 400 {
+			t.Errorf("%d groups are whole, of 400", got.whole)
+		}
+	})
+}
+
+// rush brings 2 MB at once, and looks at when how much of it is taken.
+func rush(t *testing.T, w api.TrackWriter) {
+	const size = 10_000
+	began, brought := time.Now(), make(map[time.Duration]int)
+	for range 200 {
+		g, err := w.OpenGroup(w.Context())
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_ = g.WriteFrame(api.Frame{Payload: make([]byte, size)})
+		_ = g.Close()
+		brought[time.Since(began)] += size
+	}
+	at := slices.Sorted(maps.Keys(brought))
+	t.Logf("%d at once, %d after %v", brought[at[0]], brought[at[1]], at[1])
+	if n := brought[0]; n < 200_000 || n > 300_000 {
+		t.Errorf("%d bytes at once", n)
+	}
+	if at[1] > 10*time.Millisecond || brought[at[1]] < 700_000 {
+		t.Errorf("%d bytes after %v", brought[at[1]], at[1])
+	}
+	if at[2] < 100*time.Millisecond {
+		t.Errorf("more than %d bytes after %v", brought[0]+brought[at[1]], at[2])
+	}
+}
+
+// TestManyWritersAreHeldBriefly, though there is always another one that has just
+// begun to wait.
+func TestManyWritersAreHeldBriefly(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mux, served := api.NewTrackMux(), make(chan struct{})
+		_ = mux.PublishFunc(t.Context(), "av", func(w api.TrackWriter) {
+			defer close(served)
+			var writers sync.WaitGroup
+			for range 200 {
+				writers.Go(func() {
+					g := openGroup(t, w)
+					began := time.Now()
+					_ = g.WriteFrame(api.Frame{Payload: make([]byte, 4000)})
+					if took := time.Since(began); took > 10*time.Millisecond {
+						t.Errorf("group %d: a writer was held for %v", g.Sequence(), took)
+					}
+					_ = g.Close()
+				})
+				time.Sleep(5 * time.Millisecond)
+			}
+			writers.Wait()
+		})
+		s, end := overLink(t, heldBriefly, "moqt", false, mux)
 		defer end()
 		r, err := s.Subscribe(t.Context(), "av", "video", &api.SubscribeConfig{MaxLatency: time.Minute})
 		if err != nil {
