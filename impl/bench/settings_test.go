@@ -31,6 +31,7 @@ func BenchmarkSettings(b *testing.B) {
 		{"1,000 streams, small groups", small, func(c *quic.Config) { c.MaxIncomingUniStreams = 1000 }},
 		{"100,000 streams, small groups", small, func(c *quic.Config) { c.MaxIncomingUniStreams = 100_000 }},
 		{"stream window of 64 KiB, bulk", bulk, func(c *quic.Config) { c.InitialStreamReceiveWindow = 64 << 10 }},
+		{"stream window of 256 KiB, bulk", bulk, func(c *quic.Config) { c.InitialStreamReceiveWindow = 256 << 10 }},
 		{"stream window of 2 MiB, bulk", bulk, func(c *quic.Config) { c.InitialStreamReceiveWindow = 2 << 20 }},
 		{"connection window of 768 KiB, bulk", bulk, func(c *quic.Config) {
 			c.InitialConnectionReceiveWindow, c.MaxConnectionReceiveWindow = 768<<10, 768<<10
@@ -43,8 +44,8 @@ func BenchmarkSettings(b *testing.B) {
 			config := quicconn.DefaultConfig()
 			setting.change(config)
 			compare(b,
-				side{"other", setting.work(bestPairWith(config))},
-				side{"default", setting.work(bestPair)},
+				side{"other", setting.work(configuredPair(config))},
+				side{"default", setting.work(configuredPair(quicconn.DefaultConfig()))},
 			)
 		})
 	}

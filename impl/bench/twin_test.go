@@ -77,18 +77,22 @@ func plainPair(b *testing.B) (client, server conn, end func()) {
 	}
 }
 
-// bestPair is a connection of quic-go over sockets of this module.
+// bestPair is a connection of quic-go over sockets of this module, with the
+// windows that suit one stream.
 func bestPair(b *testing.B) (client, server conn, end func()) {
-	return bestPairWith(quicconn.DefaultConfig())(b)
+	config := quicconn.DefaultConfig()
+	config.InitialStreamReceiveWindow, config.InitialConnectionReceiveWindow = 2<<20, 8<<20
+	return configuredPair(config)(b)
 }
 
-// bestPairWith is bestPair with other settings. The protocol is the one whose
-// connections our listener hands out as they are.
-func bestPairWith(config *quic.Config) pair {
-	return func(b *testing.B) (client, server conn, end func()) { return configuredPair(b, config) }
+// configuredPair is one over sockets of this module with some settings.
+func configuredPair(config *quic.Config) pair {
+	return func(b *testing.B) (client, server conn, end func()) { return connect(b, config) }
 }
 
-func configuredPair(b *testing.B, config *quic.Config) (client, server conn, end func()) {
+// connect negotiates the protocol whose connections our listener hands out as
+// they are.
+func connect(b *testing.B, config *quic.Config) (client, server conn, end func()) {
 	conns := make(chan *quic.Conn, 1)
 	l, err := quicconn.Listen("127.0.0.1:0", serverTLS("h3"), config, quicconn.ListenOptions{
 		H3: func(c *quic.Conn) error { conns <- c; <-c.Context().Done(); return nil },

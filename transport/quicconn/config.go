@@ -16,9 +16,9 @@ import (
 //   - Incoming streams, 10,000 of each kind: a group is a stream, and small ones
 //     are faster by a quarter and more with 1,000 than with 100, up to twice
 //     where the garbage collector runs seldom; 100,000 are slower again.
-//   - A stream's window, 256 KiB, which grows to 4 MiB: in bulk, 64 KiB to 2 MiB
-//     are within the noise, and a stream that nobody reads pins as much as the
-//     first window.
+//   - A stream's window, 512 KiB, which grows to 4 MiB: in bulk, groups of
+//     480 KiB are a fifth faster than with 256 KiB, and as fast as with 2 MiB. A
+//     stream that nobody reads pins as much as the first window.
 //   - The connection's window, 16 MiB, which grows to 64 MiB: within the noise
 //     too, but it is that of all streams together. Session limits keep what is
 //     unread to half of the first.
@@ -34,7 +34,7 @@ import (
 //     goodput in bulk at three quarters of the CPU.
 func DefaultConfig() *quic.Config {
 	return &quic.Config{
-		InitialStreamReceiveWindow:       256 << 10,
+		InitialStreamReceiveWindow:       512 << 10,
 		MaxStreamReceiveWindow:           4 << 20,
 		InitialConnectionReceiveWindow:   16 << 20,
 		MaxConnectionReceiveWindow:       64 << 20,

@@ -9,7 +9,7 @@ import (
 
 // streamWindow is the credit that a stream has pinned while nobody reads it:
 // the initial window that the transports are set up with.
-const streamWindow = 256 << 10
+const streamWindow = 512 << 10
 
 // unreadGrace is how long a group may go unread before it can be given up: a
 // reader that is busy with a frame, or about to accept a group, is not behind.
