@@ -14,7 +14,8 @@ import (
 // idleSessions is how many a footprint is the mean of.
 const idleSessions = 500
 
-// A footprint is what one idle session or connection holds, both ends together.
+// A footprint is what one idle session or connection holds in the heap, and its
+// goroutines, whose stacks are beside that; both ends together.
 type footprint struct{ Heap, Goroutines float64 }
 
 // idle tells the footprint of one way.

@@ -52,13 +52,13 @@ func pacedFrames(from time.Time, send func(frame []byte) error) error {
 
 // bareLatency sends frames over one stream of the bare library.
 func bareLatency(ctx context.Context, client, server conn, from time.Time) (d delays, err error) {
+	sender, err := server.open(ctx)
+	if err != nil {
+		return nil, err
+	}
 	sent := make(chan error, 1)
 	go func() {
-		s, err := server.open(ctx)
-		if err == nil {
-			err = pacedFrames(from, func(frame []byte) error { _, err := s.Write(frame); return err })
-		}
-		sent <- err
+		sent <- pacedFrames(from, func(frame []byte) error { _, err := sender.Write(frame); return err })
 	}()
 	s, err := client.accept(ctx)
 	if err != nil {

@@ -19,10 +19,12 @@ const (
 	warmUp  = 200 * time.Millisecond
 	measure = time.Second
 
-	// turns is how many that is divided into where sides take turns, and each of
-	// these begins with pickUp, for a side that has rested.
+	// turns is how many that is divided into where sides take turns. Each of these
+	// begins with pickUp, for a side that has rested, and ends when nothing has
+	// come for still.
 	turns  = 10
 	pickUp = 10 * time.Millisecond
+	still  = 3 * time.Millisecond
 )
 
 // A sample is what one side has done in a while.
@@ -55,6 +57,7 @@ func sampled(count func() int64) sample {
 	return sampledFor(measure, count)
 }
 
+// sampledFor has a sample begin at once.
 func sampledFor(while time.Duration, count func() int64) sample {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -85,9 +88,15 @@ type work struct {
 	end   func()
 }
 
-// A gate lets those pass who are to work.
+// A gate lets those pass who are to work. It begins shut.
 type gate struct {
 	mu sync.RWMutex
+}
+
+func newGate() *gate {
+	g := new(gate)
+	g.mu.Lock()
+	return g
 }
 
 // pass waits until the gate is open.
@@ -96,40 +105,65 @@ func (g *gate) pass() {
 	g.mu.RUnlock()
 }
 
-// newGate is one that is closed.
-func newGate() *gate {
-	g := new(gate)
-	g.mu.Lock()
-	return g
-}
-
 func (g *gate) open() { g.mu.Unlock() }
 func (g *gate) shut() { g.mu.Lock() }
+
+// A worker is a side that was started.
+type worker struct {
+	work
+	gate *gate
+	done sample
+}
+
+// begin starts a side, and lets it rest when it is warm.
+func (s side) begin(b *testing.B) *worker {
+	w := &worker{gate: newGate()}
+	w.work = s.start(b, w.gate)
+	w.gate.open()
+	time.Sleep(warmUp)
+	w.rest()
+	return w
+}
+
+// rest returns when all that was begun is done.
+func (w *worker) rest() {
+	w.gate.shut()
+	for before := int64(-1); before != w.count(); time.Sleep(still) {
+		before = w.count()
+	}
+}
+
+// turn is a while of work.
+func (w *worker) turn() {
+	w.gate.open()
+	time.Sleep(pickUp)
+	w.done.add(sampledFor(measure/turns, w.count))
+	w.rest()
+}
+
+// finish ends it.
+func (w *worker) finish() {
+	w.gate.open()
+	w.end()
+}
 
 // takeTurns has the sides work for a while in all, a little at a time, so that
 // what disturbs the machine for longer than that disturbs all of them.
 func takeTurns(b *testing.B, sides []side) (samples []sample) {
-	works, gates := make([]work, len(sides)), make([]*gate, len(sides))
-	for i, s := range sides {
-		gates[i] = newGate()
-		works[i] = s.start(b, gates[i])
-		gates[i].open()
-		time.Sleep(warmUp)
-		gates[i].shut()
+	var workers []*worker
+	for _, s := range sides {
+		w := s.begin(b)
+		defer w.finish()
+		workers = append(workers, w)
 	}
 	runtime.GC()
-	samples = make([]sample, len(sides))
 	for range turns {
-		for i, w := range works {
-			gates[i].open()
-			time.Sleep(pickUp)
-			samples[i].add(sampledFor(measure/turns, w.count))
-			gates[i].shut()
+		for _, w := range workers {
+			w.turn()
 		}
 	}
-	for i, w := range works {
-		gates[i].open()
-		w.end()
+	for _, w := range workers {
+		samples = append(samples, w.done)
 	}
 	return samples
 }
