@@ -24,9 +24,9 @@ type told struct {
 }
 
 // bareAnnouncements writes as many messages of a length and a path to one stream
-// of quic-go, and keeps the paths.
-func bareAnnouncements(b *testing.B, n int) told {
-	client, server, end := plainPair(b)
+// of the bare library, and keeps the paths.
+func bareAnnouncements(b *testing.B, scheme string, n int) told {
+	client, server, end := plainOf(scheme)(b)
 	defer end()
 	sent := make(chan error, 1)
 	before, _ := held()
@@ -68,8 +68,8 @@ func bareAnnouncements(b *testing.B, n int) told {
 }
 
 // ourAnnouncements has a client hear of what a server has published.
-func ourAnnouncements(b *testing.B, n int) told {
-	s := newSession(b, "moqt")
+func ourAnnouncements(b *testing.B, scheme string, n int) told {
+	s := newSession(b, scheme)
 	defer s.end()
 	ctx, cancel := context.WithCancel(b.Context())
 	defer cancel()
@@ -97,11 +97,14 @@ func ourAnnouncements(b *testing.B, n int) told {
 }
 
 func BenchmarkAnnouncements(b *testing.B) {
-	for _, n := range []int{5_000, 100_000} {
-		b.Run(fmt.Sprint(n), func(b *testing.B) {
-			metrics := make(map[string][]float64)
+	for _, work := range []struct {
+		n      int
+		scheme string
+	}{{5_000, "moqt"}, {5_000, "https"}, {100_000, "moqt"}, {100_000, "https"}} {
+		b.Run(fmt.Sprintf("%d/%s", work.n, work.scheme), func(b *testing.B) {
+			metrics, n := make(map[string][]float64), work.n
 			for range b.N {
-				ours, bare := ourAnnouncements(b, n), bareAnnouncements(b, n)
+				ours, bare := ourAnnouncements(b, work.scheme, n), bareAnnouncements(b, work.scheme, n)
 				metrics["time/plain"] = append(metrics["time/plain"], ours.took.Seconds()/bare.took.Seconds())
 				metrics["ns-each"] = append(metrics["ns-each"], float64(ours.took.Nanoseconds())/float64(n))
 				metrics["B-each"] = append(metrics["B-each"], float64(ours.heap)/float64(n))

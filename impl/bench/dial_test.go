@@ -5,10 +5,14 @@ package bench
 import (
 	"context"
 	"crypto/tls"
+	"net"
+	"net/http"
 	"testing"
 	"time"
 
 	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/http3"
+	"github.com/quic-go/webtransport-go"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl"
@@ -18,10 +22,16 @@ import (
 // dials is how many dials a median is of.
 const dials = 50
 
-// timed is how long a dial takes, which returns how to end what it has made.
-func timed(b *testing.B, dial func() (end func(), err error)) time.Duration {
+// A dialer connects to a server that is there for it, over one socket.
+type dialer struct {
+	dial func() (end func(), err error)
+	end  func() // of all that was dialled
+}
+
+// timed is how long a dial takes.
+func (d dialer) timed(b *testing.B) time.Duration {
 	began := time.Now()
-	end, err := dial()
+	end, err := d.dial()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -31,36 +41,49 @@ func timed(b *testing.B, dial func() (end func(), err error)) time.Duration {
 	return took
 }
 
-// endpoints are a server of ours and one of quic-go, and how to dial them over
-// one socket each.
-type endpoints struct {
-	ours func() (api.Session, error)
-	bare func() (*quic.Conn, error)
-	end  func() // of all that was dialled
+// dialers are by way and scheme.
+var dialers = map[string]map[string]func(context.Context) (dialer, error){
+	"ours": {
+		"moqt":  func(ctx context.Context) (dialer, error) { return ourDialer(ctx, "moqt") },
+		"https": func(ctx context.Context) (dialer, error) { return ourDialer(ctx, "https") },
+	},
+	"plain": {"moqt": bareDialer, "https": webtransportDialer},
 }
 
-func newEndpoints(ctx context.Context) (endpoints, error) {
+func ourDialer(ctx context.Context, scheme string) (dialer, error) {
 	server := &impl.Server{Addr: "127.0.0.1:0", Mux: api.NewTrackMux(), TLSConfig: serverTLS("")}
 	addr, err := server.Listen()
 	if err != nil {
-		return endpoints{}, err
+		return dialer{}, err
 	}
 	go func() { _ = server.ListenAndServe() }()
-	client := &impl.Client{TLSConfig: clientTLS("")}
-	// The bare side negotiates the same names: they are part of the handshake,
-	// of which quic-go holds some for as long as the connection lives.
-	var protocols []string
-	for _, v := range api.Versions() {
-		protocols = append(protocols, string(v))
+	client, mux := &impl.Client{TLSConfig: clientTLS("")}, api.NewTrackMux()
+	dial := func() (end func(), err error) {
+		s, err := client.Dial(ctx, scheme+"://"+addr.String(), mux)
+		return func() { _ = s.Terminate(api.SessionNoError, "") }, err
 	}
-	bareTLS := serverTLS("")
-	bareTLS.NextProtos = protocols
-	l, err := quic.ListenAddr("127.0.0.1:0", bareTLS, quicconn.DefaultConfig())
-	if err != nil {
+	return dialer{dial, func() {
+		_ = client.Close()
 		_ = server.Close()
-		return endpoints{}, err
+	}}, nil
+}
+
+// protocols are what ours negotiates, and the bare sides as well: they are part of
+// the handshake, of which quic-go holds some for as long as the connection lives.
+func protocols() (names []string) {
+	for _, v := range api.Versions() {
+		names = append(names, string(v))
 	}
-	e := new(quicconn.Endpoint)
+	return names
+}
+
+func bareDialer(ctx context.Context) (dialer, error) {
+	config := serverTLS("")
+	config.NextProtos = protocols()
+	l, err := quic.ListenAddr("127.0.0.1:0", config, quicconn.DefaultConfig())
+	if err != nil {
+		return dialer{}, err
+	}
 	go func() {
 		for {
 			if _, err := l.Accept(ctx); err != nil {
@@ -68,41 +91,89 @@ func newEndpoints(ctx context.Context) (endpoints, error) {
 			}
 		}
 	}()
-	mux := api.NewTrackMux()
-	return endpoints{
-		func() (api.Session, error) { return client.Dial(ctx, "moqt://"+addr.String(), mux) },
-		func() (*quic.Conn, error) {
-			return e.Dial(ctx, l.Addr().String(), protocols, &tls.Config{InsecureSkipVerify: true}, nil)
+	e := new(quicconn.Endpoint)
+	dial := func() (end func(), err error) {
+		c, err := e.Dial(ctx, l.Addr().String(), protocols(), &tls.Config{InsecureSkipVerify: true}, nil)
+		return func() { _ = c.CloseWithError(0, "") }, err
+	}
+	return dialer{dial, func() {
+		_ = e.Close()
+		_ = l.Close()
+	}}, nil
+}
+
+func webtransportDialer(ctx context.Context) (dialer, error) {
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		return dialer{}, err
+	}
+	server := webtransportServer(func(*webtransport.Session) {})
+	go func() { _ = server.Serve(socket) }()
+	e := new(quicconn.Endpoint)
+	dial := func() (end func(), err error) {
+		var c *quic.Conn
+		t := &webtransport.Transport{
+			TLSClientConfig: clientTLS("h3"), QUICConfig: quicconn.DefaultConfig(), ApplicationProtocols: protocols(),
+			DialAddr: func(ctx context.Context, addr string, config *tls.Config, settings *quic.Config) (*quic.Conn, error) {
+				var err error
+				c, err = e.Dial(ctx, addr, config.NextProtos, config, settings)
+				return c, err
+			},
+		}
+		_, s, err := t.Dial(ctx, "https://"+socket.LocalAddr().String()+"/", nil)
+		return func() {
+			_ = s.CloseWithError(0, "")
+			_ = c.CloseWithError(quic.ApplicationErrorCode(http3.ErrCodeNoError), "")
+		}, err
+	}
+	return dialer{dial, func() {
+		_ = e.Close()
+		_ = server.Close()
+		_ = socket.Close()
+	}}, nil
+}
+
+// webtransportServer hands its sessions to serve.
+func webtransportServer(serve func(*webtransport.Session)) *webtransport.Server {
+	mux := http.NewServeMux()
+	w := &webtransport.Server{
+		H3: &http3.Server{
+			TLSConfig: serverTLS("h3"), QUICConfig: quicconn.DefaultConfig(), Handler: mux, EnableDatagrams: true,
 		},
-		func() {
-			_ = client.Close()
-			_ = server.Close()
-			_ = e.Close()
-			_ = l.Close()
-		},
-	}, nil
+		ApplicationProtocols: protocols(),
+	}
+	webtransport.ConfigureHTTP3Server(w.H3)
+	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) {
+		s, err := w.Upgrade(rw, r)
+		failed(err)
+		serve(s)
+	})
+	return w
 }
 
 func BenchmarkDial(b *testing.B) {
-	e, err := newEndpoints(b.Context())
-	if err != nil {
-		b.Fatal(err)
+	for _, scheme := range []string{"moqt", "https"} {
+		b.Run(scheme, func(b *testing.B) {
+			ours, err := dialers["ours"][scheme](b.Context())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer ours.end()
+			plain, err := dialers["plain"][scheme](b.Context())
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer plain.end()
+			var ratios []float64
+			for range b.N {
+				var took, tookPlain []time.Duration
+				for range dials {
+					took = append(took, ours.timed(b))
+					tookPlain = append(tookPlain, plain.timed(b))
+				}
+				ratios = append(ratios, median(took).Seconds()/median(tookPlain).Seconds())
+			}
+			report(b, map[string][]float64{"time/plain": ratios})
+		})
 	}
-	defer e.end()
-	var ratios []float64
-	for range b.N {
-		var ours, bare []time.Duration
-		for range dials {
-			ours = append(ours, timed(b, func() (func(), error) {
-				s, err := e.ours()
-				return func() { _ = s.Terminate(api.SessionNoError, "") }, err
-			}))
-			bare = append(bare, timed(b, func() (func(), error) {
-				c, err := e.bare()
-				return func() { _ = c.CloseWithError(0, "") }, err
-			}))
-		}
-		ratios = append(ratios, median(ours).Seconds()/median(bare).Seconds())
-	}
-	report(b, map[string][]float64{"time/plain": ratios})
 }

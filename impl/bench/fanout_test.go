@@ -4,13 +4,16 @@ package bench
 
 import (
 	"context"
+	"crypto/tls"
 	"net"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/quic-go/quic-go"
+	"github.com/quic-go/webtransport-go"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl"
@@ -38,9 +41,11 @@ type fanOut struct {
 }
 
 var fanOuts = map[string]fanOut{
-	"ours":  {serveTrack, readTracks},
-	"plain": {servePlain, readPlain},
-	"best":  {serveBest, readBest},
+	"ours":                {serveTrack, readTracks("moqt")},
+	"plain":               {servePlain, readPlain},
+	"best":                {serveBest, readBest},
+	"ours, WebTransport":  {serveTrack, readTracks("https")},
+	"plain, WebTransport": {serveWebTransport, readWebTransport},
 }
 
 // serveTrack has a track served to sessions.
@@ -80,21 +85,23 @@ func (a audience) publish(track api.TrackSink) error {
 	}
 }
 
-func readTracks(a audience, addr string, bytes *atomic.Int64) error {
+func readTracks(scheme string) func(a audience, addr string, bytes *atomic.Int64) error {
 	ctx := context.Background()
-	client := &impl.Client{TLSConfig: clientTLS("")}
-	for range a.Number {
-		s, err := client.Dial(ctx, "moqt://"+addr, nil)
-		if err != nil {
-			return err
+	return func(a audience, addr string, bytes *atomic.Int64) error {
+		client := &impl.Client{TLSConfig: clientTLS("")}
+		for range a.Number {
+			s, err := client.Dial(ctx, scheme+"://"+addr, nil)
+			if err != nil {
+				return err
+			}
+			r, err := s.Subscribe(ctx, "bench", "track", nil)
+			if err != nil {
+				return err
+			}
+			go func() { failed(readTrack(ctx, r, bytes)) }()
 		}
-		r, err := s.Subscribe(ctx, "bench", "track", nil)
-		if err != nil {
-			return err
-		}
-		go func() { failed(readTrack(ctx, r, bytes)) }()
+		return nil
 	}
-	return nil
 }
 
 // readTrack counts the bytes of a track. Groups may be cut short: flat out, the
@@ -124,7 +131,7 @@ func servePlain(a audience) (addr string, err error) {
 		for {
 			c, err := l.Accept(context.Background())
 			failed(err)
-			go func() { failed(writeFeed(c.Context(), c, feeds.add())) }()
+			go func() { failed(writeFeed(c.Context(), quicConn(c), feeds.add())) }()
 		}
 	}()
 	return l.Addr().String(), nil
@@ -134,12 +141,26 @@ func servePlain(a audience) (addr string, err error) {
 func serveBest(a audience) (addr string, err error) {
 	feeds := a.feed()
 	l, err := quicconn.Listen("127.0.0.1:0", serverTLS("h3"), nil, quicconn.ListenOptions{
-		H3: func(c *quic.Conn) error { failed(writeFeed(c.Context(), c, feeds.add())); return nil },
+		H3: func(c *quic.Conn) error { failed(writeFeed(c.Context(), quicConn(c), feeds.add())); return nil },
 	})
 	if err != nil {
 		return "", err
 	}
 	return l.Addr().String(), nil
+}
+
+// serveWebTransport is servePlain over bare webtransport-go.
+func serveWebTransport(a audience) (addr string, err error) {
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		return "", err
+	}
+	feeds := a.feed()
+	server := webtransportServer(func(s *webtransport.Session) {
+		failed(writeFeed(s.Context(), webtransportConn(s), feeds.add()))
+	})
+	go func() { failed(server.Serve(socket)) }()
+	return socket.LocalAddr().String(), nil
 }
 
 // readPlain has all connections over one socket, as a client of ours has.
@@ -153,25 +174,50 @@ func readPlain(a audience, addr string, bytes *atomic.Int64) error {
 		return err
 	}
 	transport := &quic.Transport{Conn: socket}
-	return a.read(bytes, func(ctx context.Context) (*quic.Conn, error) {
-		return transport.Dial(ctx, to, clientTLS("h3"), quicconn.DefaultConfig())
+	return a.read(bytes, func(ctx context.Context) (conn, error) {
+		c, err := transport.Dial(ctx, to, clientTLS("h3"), quicconn.DefaultConfig())
+		return quicConn(c), err
+	})
+}
+
+// readWebTransport is readPlain over bare webtransport-go.
+func readWebTransport(a audience, addr string, bytes *atomic.Int64) error {
+	socket, err := net.ListenUDP("udp", nil)
+	if err != nil {
+		return err
+	}
+	to, err := net.ResolveUDPAddr("udp", addr)
+	if err != nil {
+		return err
+	}
+	transport := &quic.Transport{Conn: socket}
+	w := &webtransport.Transport{
+		TLSClientConfig: clientTLS("h3"), QUICConfig: quicconn.DefaultConfig(),
+		DialAddr: func(ctx context.Context, _ string, config *tls.Config, settings *quic.Config) (*quic.Conn, error) {
+			return transport.DialEarly(ctx, to, config, settings)
+		},
+	}
+	return a.read(bytes, func(ctx context.Context) (conn, error) {
+		_, s, err := w.Dial(ctx, "https://"+addr+"/", nil)
+		return webtransportConn(s), err
 	})
 }
 
 func readBest(a audience, addr string, bytes *atomic.Int64) error {
 	e := new(quicconn.Endpoint)
-	return a.read(bytes, func(ctx context.Context) (*quic.Conn, error) {
-		return e.Dial(ctx, addr, []string{"h3"}, clientTLS("h3"), nil)
+	return a.read(bytes, func(ctx context.Context) (conn, error) {
+		c, err := e.Dial(ctx, addr, []string{"h3"}, clientTLS("h3"), nil)
+		return quicConn(c), err
 	})
 }
 
-func (a audience) read(bytes *atomic.Int64, dial func(context.Context) (*quic.Conn, error)) error {
+func (a audience) read(bytes *atomic.Int64, dial func(context.Context) (conn, error)) error {
 	for range a.Number {
 		c, err := dial(context.Background())
 		if err != nil {
 			return err
 		}
-		go func() { failed(readStreams(context.Background(), quicConn(c), bytes)) }()
+		go func() { failed(readStreams(context.Background(), c, bytes)) }()
 	}
 	return nil
 }
@@ -210,9 +256,9 @@ func (f *feeds) add() <-chan []byte {
 	return feed
 }
 
-func writeFeed(ctx context.Context, c *quic.Conn, feed <-chan []byte) error {
+func writeFeed(ctx context.Context, c conn, feed <-chan []byte) error {
 	for {
-		s, err := c.OpenUniStreamSync(ctx)
+		s, err := c.open(ctx)
 		if err != nil {
 			return err
 		}
@@ -236,26 +282,34 @@ func writeFeed(ctx context.Context, c *quic.Conn, feed <-chan []byte) error {
 // the machine idle they run at the same time, for what disturbs one to disturb
 // the other.
 func BenchmarkFanOut(b *testing.B) {
-	b.Run("200 sessions, 30 frames a second", func(b *testing.B) {
-		a := audience{200, time.Second / fanOutRate}
-		metrics := make(map[string][]float64)
-		for range b.N {
-			for _, twin := range []string{"plain", "best"} {
-				r := a.run(b, "ours", twin)
-				r[0].over(r[1], twin, metrics)
+	for _, load := range []struct {
+		name     string
+		audience audience
+	}{
+		{"200 sessions, 30 frames a second", audience{200, time.Second / fanOutRate}},
+		{"50 sessions, flat out", audience{50, 0}},
+	} {
+		b.Run(load.name+"/moqt", func(b *testing.B) { load.audience.compare(b, "ours", "plain", "best") })
+		b.Run(load.name+"/https", func(b *testing.B) {
+			load.audience.compare(b, "ours, WebTransport", "plain, WebTransport")
+		})
+	}
+}
+
+// compare reports one way over others.
+func (a audience) compare(b *testing.B, ours string, twins ...string) {
+	metrics := make(map[string][]float64)
+	for range b.N {
+		for _, twin := range twins {
+			var both []outcome
+			if a.Pause > 0 {
+				both = a.run(b, ours, twin)
+			} else {
+				both = append(a.run(b, ours), a.run(b, twin)...)
 			}
+			name, _, _ := strings.Cut(twin, ",")
+			both[0].over(both[1], name, metrics)
 		}
-		report(b, metrics)
-	})
-	b.Run("50 sessions, flat out", func(b *testing.B) {
-		a := audience{50, 0}
-		metrics := make(map[string][]float64)
-		for range b.N {
-			ours := a.run(b, "ours")
-			for _, twin := range []string{"plain", "best"} {
-				ours[0].over(a.run(b, twin)[0], twin, metrics)
-			}
-		}
-		report(b, metrics)
-	})
+	}
+	report(b, metrics)
 }

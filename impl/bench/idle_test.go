@@ -20,31 +20,22 @@ type footprint struct{ Heap, Goroutines float64 }
 
 // idle tells the footprint of one way.
 func (t task) idle(_ *bufio.Reader, tell *json.Encoder) error {
-	e, err := newEndpoints(context.Background())
+	d, err := dialers[t.Way][t.Scheme](context.Background())
 	if err != nil {
 		return err
 	}
-	defer e.end()
-	dial := func() (any, error) { return e.bare() }
-	if t.Way == "ours" {
-		dial = func() (any, error) { return e.ours() }
-	}
-	first, err := dial() // with what all have in common
-	if err != nil {
+	defer d.end()
+	if _, err := d.dial(); err != nil { // for what all have in common
 		return err
 	}
-	all := []any{first}
 	heap, goroutines := held()
 	for range idleSessions {
-		one, err := dial()
-		if err != nil {
+		if _, err := d.dial(); err != nil {
 			return err
 		}
-		all = append(all, one)
 	}
 	time.Sleep(settling)
 	heapThen, goroutinesThen := held()
-	runtime.KeepAlive(all)
 	return tell.Encode(footprint{
 		float64(heapThen-heap) / idleSessions,
 		float64(goroutinesThen-goroutines) / idleSessions,
@@ -68,18 +59,22 @@ func held() (heap int64, goroutines int) {
 // has a process of its own: goroutines that have ended leave memory to those that
 // come later.
 func BenchmarkIdle(b *testing.B) {
-	metrics := make(map[string][]float64)
-	for range b.N {
-		ours, plain := idleFootprint(b, "ours"), idleFootprint(b, "plain")
-		metrics["more-B"] = append(metrics["more-B"], ours.Heap-plain.Heap)
-		metrics["more-goroutines"] = append(metrics["more-goroutines"], ours.Goroutines-plain.Goroutines)
-		metrics["plain-B"] = append(metrics["plain-B"], plain.Heap)
+	for _, scheme := range []string{"moqt", "https"} {
+		b.Run(scheme, func(b *testing.B) {
+			metrics := make(map[string][]float64)
+			for range b.N {
+				ours, plain := idleFootprint(b, "ours", scheme), idleFootprint(b, "plain", scheme)
+				metrics["more-B"] = append(metrics["more-B"], ours.Heap-plain.Heap)
+				metrics["more-goroutines"] = append(metrics["more-goroutines"], ours.Goroutines-plain.Goroutines)
+				metrics["plain-B"] = append(metrics["plain-B"], plain.Heap)
+			}
+			report(b, metrics)
+		})
 	}
-	report(b, metrics)
 }
 
-func idleFootprint(b *testing.B, way string) (f footprint) {
-	p := task{Work: "idle", Way: way}.start(b.Context(), b)
+func idleFootprint(b *testing.B, way, scheme string) (f footprint) {
+	p := task{Work: "idle", Way: way, Scheme: scheme}.start(b.Context(), b)
 	p.hear(b, &f)
 	p.end(b)
 	return f

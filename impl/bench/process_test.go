@@ -22,6 +22,7 @@ const taskVariable = "MOQ_BENCH_TASK"
 type task struct {
 	Work     string // of works
 	Way      string
+	Scheme   string
 	Audience audience
 	Addr     string
 }

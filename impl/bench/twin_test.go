@@ -8,13 +8,11 @@ import (
 	"errors"
 	"io"
 	"net"
-	"net/http"
 	"sync"
 	"sync/atomic"
 	"testing"
 
 	"github.com/quic-go/quic-go"
-	"github.com/quic-go/quic-go/http3"
 	"github.com/quic-go/webtransport-go"
 
 	"github.com/moqlite/moqlite/impl/devcert"
@@ -125,19 +123,8 @@ func webtransportPair(b *testing.B) (client, server conn, end func()) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	mux, sessions := http.NewServeMux(), make(chan *webtransport.Session, 1)
-	w := &webtransport.Server{H3: &http3.Server{
-		TLSConfig: serverTLS("h3"), QUICConfig: quicconn.DefaultConfig(), Handler: mux, EnableDatagrams: true,
-	}}
-	webtransport.ConfigureHTTP3Server(w.H3)
-	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) {
-		s, err := w.Upgrade(rw, r)
-		if err != nil {
-			b.Error(err)
-			return
-		}
-		sessions <- s
-	})
+	sessions := make(chan *webtransport.Session, 1)
+	w := webtransportServer(func(s *webtransport.Session) { sessions <- s })
 	go func() { _ = w.Serve(socket) }()
 	t := &webtransport.Transport{TLSClientConfig: clientTLS("h3"), QUICConfig: quicconn.DefaultConfig()}
 	_, c, err := t.Dial(b.Context(), "https://"+socket.LocalAddr().String()+"/", nil)
