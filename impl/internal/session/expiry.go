@@ -117,16 +117,22 @@ func (o *openGroups) stamp(g *groupWriter, timestamp uint64) (old []*groupWriter
 		return nil
 	}
 	o.newest, o.latest = g, timestamp
+	if old = o.outdated(); old == nil {
+		o.look(clocked)
+	}
+	return old
+}
+
+// outdated are the groups that are too old by the newest timestamp, if the oldest
+// one is.
+func (o *openGroups) outdated() (old []*groupWriter) {
 	for _, older := range o.groups {
-		if older.seq >= g.seq || older.followed && !o.tooOld(older) {
+		if older.seq >= o.newest.seq || older.followed && !o.tooOld(older) {
 			break
 		}
 		if older.followed {
 			old = append(old, older)
 		}
-	}
-	if old == nil {
-		o.look(clocked)
 	}
 	return old
 }
