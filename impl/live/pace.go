@@ -91,13 +91,14 @@ func (t *Track) madeRoom() {
 // wants tells whether a group is yet to be served, in part or in whole. The
 // track's lock is held.
 func (s *subscription) wants(g *group) bool {
-	return slices.Contains(s.waiting, g) || slices.ContainsFunc(s.serving, func(r *reader) bool { return r.group == g })
+	return s.opening == g || slices.Contains(s.waiting, g) ||
+		slices.ContainsFunc(s.serving, func(r *reader) bool { return r.group == g })
 }
 
 // hasToTake tells whether there is a group that the subscriber has only to
 // take. The track's lock is held.
 func (s *subscription) hasToTake() bool {
-	return slices.ContainsFunc(s.waiting, (*group).isWhole) ||
+	return s.opening != nil && s.opening.isWhole() || slices.ContainsFunc(s.waiting, (*group).isWhole) ||
 		slices.ContainsFunc(s.serving, func(r *reader) bool { return r.group.isWhole() })
 }
 

@@ -1,12 +1,14 @@
 package live_test
 
 import (
+	"context"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/api/apitest"
 	"github.com/moqlite/moqlite/impl/live"
 )
 
@@ -77,6 +79,34 @@ func TestPacedByTheFastest(t *testing.T) {
 		}
 		stuck.leave()
 		<-stuck.done
+	})
+}
+
+// A slowOpener takes its time to open groups.
+type slowOpener struct{ *apitest.TrackRecorder }
+
+func (w slowOpener) OpenGroupAt(ctx context.Context, seq api.GroupSequence) (api.GroupWriter, error) {
+	time.Sleep(time.Millisecond)
+	return w.TrackRecorder.OpenGroupAt(ctx, seq)
+}
+
+// TestPacedByAGroupThatIsOpened has a subscriber lose none that it is about to be
+// served.
+func TestPacedByAGroupThatIsOpened(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := new(live.Broadcast)
+		pacedTrack(t, b, 40)
+		r := apitest.NewTrackRecorder(t.Context(), api.TrackRequest{Path: "room", Name: "video"})
+		b.ServeTrack(slowOpener{r})
+		whole := 0
+		for _, g := range r.Groups() {
+			if closed, code := g.Closed(); closed && code == nil && len(g.Frames()) == 10 {
+				whole++
+			}
+		}
+		if whole != 40 {
+			t.Errorf("%d groups came whole of 40", whole)
+		}
 	})
 }
 

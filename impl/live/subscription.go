@@ -39,6 +39,7 @@ type subscription struct {
 	start   api.GroupSequence // the first wanted
 	lowest  api.GroupSequence // that start has ever been
 	waiting []*group          // to be served, in order
+	opening *group            // about to be
 	serving []*reader         // in order of their begin
 	lost    []api.Gap         // not told yet
 }
@@ -210,6 +211,7 @@ func (s *subscription) step() (g *group, end error) {
 	s.trim()
 	lost := s.losses()
 	g, cut := s.pick()
+	s.opening = g
 	if cut != nil {
 		lost = append(lost, loss{cut, api.StreamTooFarBehind})
 	}
@@ -305,13 +307,18 @@ func (s *subscription) serve(g *group, working *sync.WaitGroup) {
 	s.writing.Lock()
 	w, err := s.w.OpenGroupAt(s.w.Context(), g.seq)
 	s.writing.Unlock()
+	r := &reader{group: g, w: w}
+	s.track.mu.Lock()
+	s.opening = nil
+	if err != nil {
+		s.track.madeRoom()
+	} else {
+		s.serving = append(s.serving, r)
+	}
+	s.track.mu.Unlock()
 	if err != nil {
 		return
 	}
-	r := &reader{group: g, w: w}
-	s.track.mu.Lock()
-	s.serving = append(s.serving, r)
-	s.track.mu.Unlock()
 	working.Go(func() {
 		r.run()
 		s.served(r)
