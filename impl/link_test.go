@@ -584,8 +584,22 @@ func TestMaxAgeOnABadLink(t *testing.T) {
 	})
 }
 
-// heldBriefly is the link of the tests below, which takes less than is brought.
-var heldBriefly = &moqtest.Link{Rate: 3_000_000, Delay: 40 * time.Millisecond}
+// receiveHeld receives a track, of which all groups are to come whole, over a link
+// that takes less than is brought.
+func receiveHeld(t *testing.T, mux *api.TrackMux, groups int) {
+	t.Helper()
+	s, end := overLink(t, &moqtest.Link{Rate: 3_000_000, Delay: 40 * time.Millisecond}, "moqt", false, mux)
+	defer end()
+	r, err := s.Subscribe(t.Context(), "av", "video", &api.SubscribeConfig{MaxLatency: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got reception
+	got.receive(t.Context(), r)
+	if got.whole != groups {
+		t.Errorf("%d groups are whole, of %d", got.whole, groups)
+	}
+}
 
 // TestPublisherIsHeldBriefly has a publisher bring more than a slow link takes: it
 // waits for a moment when it has brought much, and then not until it is too much;
@@ -599,18 +613,8 @@ func TestPublisherIsHeldBriefly(t *testing.T) {
 			time.Sleep(time.Minute)
 			rush(t, w)
 		})
-		s, end := overLink(t, heldBriefly, "moqt", false, mux)
-		defer end()
-		r, err := s.Subscribe(t.Context(), "av", "video", &api.SubscribeConfig{MaxLatency: time.Minute})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got reception
-		got.receive(t.Context(), r)
+		receiveHeld(t, mux, 400)
 		<-served
-		if got.whole != 400 {
-			t.Errorf("%d groups are whole, of 400", got.whole)
-		}
 	})
 }
 
@@ -663,17 +667,7 @@ func TestManyWritersAreHeldBriefly(t *testing.T) {
 			}
 			writers.Wait()
 		})
-		s, end := overLink(t, heldBriefly, "moqt", false, mux)
-		defer end()
-		r, err := s.Subscribe(t.Context(), "av", "video", &api.SubscribeConfig{MaxLatency: time.Minute})
-		if err != nil {
-			t.Fatal(err)
-		}
-		var got reception
-		got.receive(t.Context(), r)
+		receiveHeld(t, mux, 200)
 		<-served
-		if got.whole != 200 {
-			t.Errorf("%d groups are whole, of 200", got.whole)
-		}
 	})
 }

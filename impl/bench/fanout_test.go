@@ -163,17 +163,22 @@ func serveWebTransport(a audience) (addr string, err error) {
 	return socket.LocalAddr().String(), nil
 }
 
-// readPlain has all connections over one socket, as a client of ours has.
-func readPlain(a audience, addr string, bytes *atomic.Int64) error {
-	socket, err := net.ListenUDP("udp", nil)
-	if err != nil {
-		return err
-	}
+// towards is a socket, and where an address is.
+func towards(addr string) (*quic.Transport, net.Addr, error) {
 	to, err := net.ResolveUDPAddr("udp", addr)
 	if err != nil {
+		return nil, nil, err
+	}
+	socket, err := net.ListenUDP("udp", nil)
+	return &quic.Transport{Conn: socket}, to, err
+}
+
+// readPlain has all connections over one socket, as a client of ours has.
+func readPlain(a audience, addr string, bytes *atomic.Int64) error {
+	transport, to, err := towards(addr)
+	if err != nil {
 		return err
 	}
-	transport := &quic.Transport{Conn: socket}
 	return a.read(bytes, func(ctx context.Context) (conn, error) {
 		c, err := transport.Dial(ctx, to, clientTLS("h3"), quicconn.DefaultConfig())
 		return quicConn(c), err
@@ -182,15 +187,10 @@ func readPlain(a audience, addr string, bytes *atomic.Int64) error {
 
 // readWebTransport is readPlain over bare webtransport-go.
 func readWebTransport(a audience, addr string, bytes *atomic.Int64) error {
-	socket, err := net.ListenUDP("udp", nil)
+	transport, to, err := towards(addr)
 	if err != nil {
 		return err
 	}
-	to, err := net.ResolveUDPAddr("udp", addr)
-	if err != nil {
-		return err
-	}
-	transport := &quic.Transport{Conn: socket}
 	w := &webtransport.Transport{
 		TLSClientConfig: clientTLS("h3"), QUICConfig: quicconn.DefaultConfig(),
 		DialAddr: func(ctx context.Context, _ string, config *tls.Config, settings *quic.Config) (*quic.Conn, error) {

@@ -159,7 +159,8 @@ func (o *openGroups) look(clocked bool) {
 	}
 }
 
-// firstFollowed is the group that will be too old first, or nil.
+// firstFollowed is the oldest group that knows the next, which is too old before
+// those that follow, or nil.
 func (o *openGroups) firstFollowed() *groupWriter {
 	for _, g := range o.groups {
 		if g.followed {
