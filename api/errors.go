@@ -37,6 +37,9 @@ var (
 	ErrTooFarBehind = errors.New("too far behind")
 	// ErrNotSupported: the session's version or transport has no such thing.
 	ErrNotSupported = errors.New("not supported")
+	// ErrRestarted: a track of a lasting session begins anew. Every
+	// [*RestartError] matches. The reader goes on.
+	ErrRestarted = errors.New("the track was restarted")
 )
 
 // A SessionErrorCode says why a session ended.
@@ -199,6 +202,28 @@ func (e *StreamError) Is(target error) bool {
 	s, ok := streamCodes[e.Code]
 	return ok && s.matches != nil && s.matches == target
 }
+
+// A RestartError tells that the groups which follow do not continue those
+// before: another publisher has begun to number them anew. AcceptGroup of a
+// lasting session's track (package redial) returns it once for each restart, and
+// the groups of the new numbering after it.
+type RestartError struct {
+	Before, After Hop   // who published the groups before and after; 0 is unknown
+	Err           error // what ended the groups before
+}
+
+func (e *RestartError) Error() string {
+	if e.Before == 0 || e.After == 0 || e.Before == e.After {
+		return fmt.Sprintf("%v: the origin is not known to be the same (%v)", ErrRestarted, e.Err)
+	}
+	return fmt.Sprintf("%v: it comes from another origin (%v)", ErrRestarted, e.Err)
+}
+
+// Unwrap returns Err.
+func (e *RestartError) Unwrap() error { return e.Err }
+
+// Is matches ErrRestarted.
+func (e *RestartError) Is(target error) bool { return target == ErrRestarted }
 
 // The phases of a dial, in order.
 const (

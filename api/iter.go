@@ -14,26 +14,27 @@ func Announcements(ctx context.Context, r AnnouncementReader) iter.Seq2[Announce
 }
 
 // Groups iterates over the groups of r, in order of arrival. It ends quietly
-// at io.EOF and yields any other error once, with nil. Each group is the
-// loop's to read or to cancel.
+// at io.EOF and yields any other error once, with nil: after [ErrRestarted],
+// which a lasting session's track may return any number of times, it goes on,
+// and after all others it ends. Each group is the loop's to read or to cancel.
 func Groups(ctx context.Context, r TrackReader) iter.Seq2[GroupReader, error] {
 	return sequence(func() (GroupReader, error) { return r.AcceptGroup(ctx) })
 }
 
-// sequence iterates over what next returns, until its first error.
+// sequence iterates over what next returns, until its first error that is not
+// ErrRestarted.
 func sequence[T any](next func() (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for {
 			v, err := next()
-			if errors.Is(err, io.EOF) {
+			if err == io.EOF {
 				return
 			}
 			if err != nil {
 				var zero T
-				yield(zero, err)
-				return
+				v = zero
 			}
-			if !yield(v, nil) {
+			if !yield(v, err) || err != nil && !errors.Is(err, ErrRestarted) {
 				return
 			}
 		}

@@ -83,7 +83,9 @@ type Gap struct {
 type TrackReader interface {
 	// AcceptGroup waits for the next group, in order of arrival: read groups
 	// in parallel. After the track's last it returns io.EOF; a refused or
-	// aborted subscription is a remote [*StreamError].
+	// aborted subscription is a remote [*StreamError]. On a lasting session it
+	// returns a [*RestartError] where the groups that follow are numbered anew;
+	// after it, AcceptGroup is called again as before.
 	//
 	// Groups that wait here are bounded: when they hold more than their share
 	// of the session's memory, the oldest are cancelled and become a [Gap].

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
-	"github.com/moqlite/moqlite/impl/redial"
 )
 
 const (
@@ -82,7 +81,7 @@ func (r *reorder) accept(ctx context.Context) {
 		switch {
 		case ctx.Err() != nil:
 			return
-		case errors.Is(err, redial.ErrRestarted):
+		case errors.Is(err, api.ErrRestarted):
 			select {
 			case r.anew <- err:
 			case <-ctx.Done():

@@ -4,36 +4,17 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 
 	"github.com/moqlite/moqlite/api"
 )
 
-// ErrRestarted matches every [*RestartError].
-var ErrRestarted = errors.New("the track was restarted")
+// ErrRestarted is [api.ErrRestarted].
+var ErrRestarted = api.ErrRestarted
 
-// A RestartError tells that the groups which follow are not a continuation of
-// those before: their numbers begin anew. It comes once for each restart, and
-// the reader goes on.
-type RestartError struct {
-	Before, After api.Hop // the origins; 0 is unknown
-	Err           error   // why the session before had to be left
-}
-
-func (e *RestartError) Error() string {
-	if e.Before == 0 || e.After == 0 {
-		return fmt.Sprintf("%v: the origin is not known to be the same (%v)", ErrRestarted, e.Err)
-	}
-	return fmt.Sprintf("%v: it comes from another origin (%v)", ErrRestarted, e.Err)
-}
-
-// Unwrap returns Err.
-func (e *RestartError) Unwrap() error { return e.Err }
-
-// Is matches ErrRestarted.
-func (e *RestartError) Is(target error) bool { return target == ErrRestarted }
+// A RestartError is an [api.RestartError].
+type RestartError = api.RestartError
 
 // Permanent tells whether err would come again however often one tried:
 // refused credentials, no version in common, an untrusted certificate, a URL

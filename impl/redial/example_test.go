@@ -46,7 +46,7 @@ func Example() {
 		_ = group.WriteFrame(api.Frame{Payload: fmt.Append(nil, "group ", i)})
 		_ = group.Close()
 		read, err := track.AcceptGroup(ctx)
-		if errors.Is(err, redial.ErrRestarted) {
+		if errors.Is(err, api.ErrRestarted) {
 			// Where the broadcast comes from was not known yet, or has changed:
 			// the numbers that follow may be others.
 			read, err = track.AcceptGroup(ctx)

@@ -9,7 +9,7 @@
 // A [api.TrackReader] stays the same object. Where the new session's
 // announcement has the same first hop, it goes on at the next group, and what
 // was missed is a [api.Gap]; from another origin, which numbers anew, or where
-// the origin cannot be known, AcceptGroup returns a [*RestartError] once and
+// the origin cannot be known, AcceptGroup returns a [*api.RestartError] once and
 // then goes on with the new numbers.
 package redial
 
