@@ -64,6 +64,16 @@ type Announcement struct {
 	Publication *Publication
 }
 
+// Origin is the first hop: who publishes the broadcast. 0 is unknown, as it is
+// where the announcement came over moq-lite-03. Groups of one origin go on
+// whatever the route by which they come; those of another are others.
+func (a Announcement) Origin() Hop {
+	if len(a.Hops) == 0 {
+		return 0
+	}
+	return a.Hops[0]
+}
+
 // An AnnouncementReader follows the announced broadcasts below a prefix. What
 // a slow reader has missed is coalesced: it learns of the current state, not
 // of every step. One goroutine receives at a time; Close is for any.

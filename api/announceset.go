@@ -116,6 +116,17 @@ func (s *AnnouncementSet) Remove(path BroadcastPath) bool {
 	return true
 }
 
+// Get returns what is announced at path; false where nothing is.
+func (s *AnnouncementSet) Get(path BroadcastPath) (Announcement, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	life := s.current[path.Clean()]
+	if life == nil {
+		return Announcement{}, false
+	}
+	return life.tell(AnnouncementActive), true
+}
+
 // publication returns what is published at path, which is clean; nil where
 // nothing is.
 func (s *AnnouncementSet) publication(path BroadcastPath) *Publication {

@@ -52,6 +52,12 @@ func newBroadcast(r *Relay, path api.BroadcastPath, origin api.Hop) *broadcast {
 // add takes in a route. Relay.mu is held.
 func (b *broadcast) add(rt *route) {
 	b.routes = append(b.routes, rt)
+	b.sort()
+}
+
+// sort puts the preferred route first, after one has come or changed. Relay.mu
+// is held.
+func (b *broadcast) sort() {
 	slices.SortFunc(b.routes, compareRoutes)
 	b.notify()
 }

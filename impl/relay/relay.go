@@ -76,8 +76,7 @@ func (r *Relay) Handler(s api.Session) {
 		case api.AnnouncementActive:
 			mine[a.Path] = r.add(from, a)
 		case api.AnnouncementUpdated:
-			r.remove(mine[a.Path])
-			mine[a.Path] = r.add(from, a)
+			mine[a.Path] = r.update(mine[a.Path], a)
 		case api.AnnouncementEnded:
 			r.remove(mine[a.Path])
 			delete(mine, a.Path)

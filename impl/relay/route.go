@@ -25,25 +25,15 @@ func compareRoutes(a, b *route) int {
 	return cmp.Or(api.CompareRoutes(a.announcement, b.announcement), cmp.Compare(b.number, a.number))
 }
 
-// origin is who publishes, as far as that is known: 0 is unknown, and like no
-// other.
-func origin(a *api.Announcement) api.Hop {
-	if len(a.Hops) == 0 {
-		return 0
-	}
-	return a.Hops[0]
-}
-
 // A place is what is announced at one path: broadcasts of different origins, of
 // which one is published. Relay.mu guards it.
 type place struct {
 	broadcasts []*broadcast
 	used       *broadcast
-	told       *route // by which used is announced
 	withdraw   context.CancelFunc
 }
 
-// best is the preferred route of all.
+// best is the preferred route of all, nil for none.
 func (p *place) best() *route {
 	var best *route
 	for _, b := range p.broadcasts {
@@ -54,7 +44,7 @@ func (p *place) best() *route {
 	return best
 }
 
-// add takes in a route.
+// add takes in a route to what a session has announced.
 func (r *Relay) add(s *upstream, a api.Announcement) *route {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -66,17 +56,53 @@ func (r *Relay) add(s *upstream, a api.Announcement) *route {
 		p = new(place)
 		r.places[a.Path] = p
 	}
+	rt := r.insert(p, s, a)
+	r.choose(a.Path, p)
+	return rt
+}
+
+// update changes the hops and costs of a route, and returns it. Another origin
+// is another broadcast, to which there is a new route.
+func (r *Relay) update(rt *route, a api.Announcement) *route {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	p := r.places[a.Path]
+	if a.Origin() == rt.broadcast.origin {
+		rt.announcement = a
+		rt.broadcast.sort()
+	} else {
+		p.remove(rt)
+		rt = r.insert(p, rt.session, a)
+	}
+	r.choose(a.Path, p)
+	return rt
+}
+
+// remove takes a route away; nil is none.
+func (r *Relay) remove(rt *route) {
+	if rt == nil {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	path := rt.announcement.Path
+	p := r.places[path]
+	p.remove(rt)
+	r.choose(path, p)
+}
+
+// insert puts a new route into a place. The lock is held.
+func (r *Relay) insert(p *place, s *upstream, a api.Announcement) *route {
 	r.came++
 	rt := &route{session: s, announcement: a, number: r.came}
 	rt.broadcast = p.broadcastOf(r, &a)
 	rt.broadcast.add(rt)
-	r.choose(a.Path, p)
 	return rt
 }
 
 // broadcastOf is the broadcast of an announcement's origin.
 func (p *place) broadcastOf(r *Relay, a *api.Announcement) *broadcast {
-	from := origin(a)
+	from := a.Origin()
 	for _, b := range p.broadcasts {
 		if from != 0 && b.origin == from {
 			return b
@@ -87,38 +113,27 @@ func (p *place) broadcastOf(r *Relay, a *api.Announcement) *broadcast {
 	return b
 }
 
-// remove takes a route away; nil is none.
-func (r *Relay) remove(rt *route) {
-	if rt == nil {
-		return
-	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	path, b := rt.announcement.Path, rt.broadcast
-	p := r.places[path]
+// remove takes a route out, and its broadcast if that has no other.
+func (p *place) remove(rt *route) {
+	b := rt.broadcast
 	b.remove(rt)
 	if len(b.routes) == 0 {
 		p.broadcasts = slices.DeleteFunc(p.broadcasts, func(other *broadcast) bool { return other == b })
 	}
-	r.choose(path, p)
 }
 
 // choose has the preferred route of a place be the one that is announced. The
 // lock is held.
 func (r *Relay) choose(path api.BroadcastPath, p *place) {
 	best := p.best()
-	if best == p.told && best != nil {
-		return
-	}
 	if best != nil && best.broadcast == p.used {
-		p.told = best
 		_ = r.mux.Update(best.announcement)
 		return
 	}
 	if p.withdraw != nil {
 		p.withdraw()
 	}
-	p.used, p.told, p.withdraw = nil, nil, nil
+	p.used, p.withdraw = nil, nil
 	if best == nil {
 		delete(r.places, path)
 		return
@@ -129,5 +144,5 @@ func (r *Relay) choose(path api.BroadcastPath, p *place) {
 		r.log("cannot publish "+string(path), best.session, err)
 		return
 	}
-	p.used, p.told, p.withdraw = best.broadcast, best, cancel
+	p.used, p.withdraw = best.broadcast, cancel
 }

@@ -307,14 +307,24 @@ func (in *interest) begin(a api.Announcement) error {
 	return nil
 }
 
-// replace takes in a route to what may be announced already.
+// replace takes in a route to what may be announced already: of one origin it
+// is an update, of another one a restart.
 func (in *interest) replace(a api.Announcement) {
-	in.withdraw(a.Path)
-	if in.usable(a) {
-		in.set.Put(a)
-	} else {
+	switch {
+	case !in.usable(a):
+		in.withdraw(a.Path)
 		in.bar(a.Path)
+	case in.origin(a.Path) == a.Origin() && in.set.Update(a):
+	default:
+		in.withdraw(a.Path)
+		in.set.Put(a)
 	}
+}
+
+// origin is that of what is announced at path; 0 where nothing is.
+func (in *interest) origin(path api.BroadcastPath) api.Hop {
+	a, _ := in.set.Get(path)
+	return a.Origin()
 }
 
 func (in *interest) bar(path api.BroadcastPath) {
