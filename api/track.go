@@ -220,6 +220,24 @@ type TrackSink interface {
 	Context() context.Context
 }
 
+// A GapWriter is a [TrackSink] that can be told what will not come, for writers
+// that pass groups on or leave some out: the readers of the track learn of it as
+// a [Gap]. The TrackWriter of a session is one, which sends SUBSCRIBE_DROP
+// (moq-lite-03 to 06), and so is a live track.
+//
+//	if w, ok := sink.(api.GapWriter); ok {
+//		err = w.WriteGap(gap)
+//	}
+type GapWriter interface {
+	// WriteGap says that the groups of g that have not been opened will not be:
+	// opening one of them later fails, and OpenGroup goes on above them. Groups
+	// that have been opened are not concerned, whatever becomes of them. What
+	// lies outside the range of a subscriber is not told to it. Readers learn
+	// the stream code of g.Err, [StreamNotFound] where it is nil. WriteGap does
+	// not wait for the network, and may be called while groups are written.
+	WriteGap(g Gap) error
+}
+
 // A TrackWriter serves one subscription.
 type TrackWriter interface {
 	TrackSink

@@ -27,11 +27,15 @@ type TrackRecorder struct {
 	next    api.GroupSequence
 	groups  []*GroupRecorder
 	sent    []api.Datagram
+	gaps    []api.Gap
 	closed  bool
 	code    *api.StreamErrorCode
 }
 
-var _ api.TrackWriter = (*TrackRecorder)(nil)
+var (
+	_ api.TrackWriter = (*TrackRecorder)(nil)
+	_ api.GapWriter   = (*TrackRecorder)(nil)
+)
 
 // NewTrackRecorder returns a recorder that serves req; the end of ctx is the
 // subscriber's leaving.
@@ -55,6 +59,13 @@ func (w *TrackRecorder) Datagrams() []api.Datagram {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.sent)
+}
+
+// Gaps returns what was told as lost, in the order in which it was.
+func (w *TrackRecorder) Gaps() []api.Gap {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.gaps)
 }
 
 // Closed tells whether the track was ended, and with which code if it was
@@ -122,6 +133,15 @@ func (w *TrackRecorder) SendDatagram(d api.Datagram) error {
 	defer w.mu.Unlock()
 	d.Payload = bytes.Clone(d.Payload)
 	w.sent = append(w.sent, d)
+	return nil
+}
+
+// WriteGap implements [api.GapWriter].
+func (w *TrackRecorder) WriteGap(g api.Gap) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.gaps = append(w.gaps, g)
+	w.next = max(w.next, g.End)
 	return nil
 }
 

@@ -138,7 +138,10 @@ type publication struct {
 	flushing bool
 }
 
-var _ api.TrackWriter = (*publication)(nil)
+var (
+	_ api.TrackWriter = (*publication)(nil)
+	_ api.GapWriter   = (*publication)(nil)
+)
 
 func newPublication(s *Session, st *stream, id uint64, b *api.Publication, req api.TrackRequest, info api.TrackInfo) *publication {
 	p := &publication{

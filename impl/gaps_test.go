@@ -1,0 +1,71 @@
+package impl_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// expectGaps checks which groups a reader knows to be lost: "3-10:33", from,
+// to, and code in hex.
+func expectGaps(t *testing.T, what string, r api.TrackReader, want string) {
+	t.Helper()
+	synctest.Wait()
+	var got []string
+	for _, gap := range r.Gaps() {
+		got = append(got, fmt.Sprintf("%d-%d:%x", gap.Start, gap.End, uint64(api.ErrorCode(gap.Err))))
+	}
+	if strings.Join(got, " ") != want {
+		t.Errorf("%s: gaps %v, want %q", what, got, want)
+	}
+}
+
+// openEmpty opens a group and closes it.
+func openEmpty(t *testing.T, w api.TrackSink, seq api.GroupSequence) {
+	t.Helper()
+	g, err := w.OpenGroupAt(w.Context(), seq)
+	if err != nil {
+		t.Error(err)
+		return
+	}
+	_ = g.Close()
+}
+
+// A handler that says what will not come is understood at once, in every
+// version, and by those alone who asked for it.
+func TestWriteGap(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
+		goOn := make(chan struct{})
+		publish(t, mux, func(w api.TrackWriter) {
+			openEmpty(t, w, 4)
+			if err := w.(api.GapWriter).WriteGap(api.Gap{Start: 1, End: 12, Err: &api.StreamError{Code: api.StreamEvicted}}); err != nil {
+				t.Error(err)
+			}
+			if g, err := w.OpenGroupAt(w.Context(), 6); err == nil {
+				t.Error("group 6 was opened after it had been given up")
+				_ = g.Close()
+			}
+			<-goOn
+			g, err := w.OpenGroup(w.Context())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = g.Close()
+		})
+		all := subscribe(t, s, "room", nil)
+		if g := accept(t, all); g.Sequence() != 4 {
+			t.Errorf("group %d, want 4", g.Sequence())
+		}
+		expectGaps(t, "all", all, "1-4:35 5-12:35")
+		close(goOn)
+		if g := accept(t, all); g.Sequence() != 12 {
+			t.Errorf("group %d, want 12", g.Sequence())
+		}
+		some := subscribe(t, s, "room", &api.SubscribeConfig{StartGroup: 3, EndGroup: 7})
+		expectGaps(t, "some", some, "3-4:35 5-7:35")
+	})
+}

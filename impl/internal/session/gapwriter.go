@@ -1,0 +1,60 @@
+package session
+
+import (
+	"fmt"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/message"
+)
+
+// WriteGap implements [api.GapWriter] by SUBSCRIBE_DROP, which every version
+// has (moq-lite-03 to 06).
+func (p *publication) WriteGap(g api.Gap) error {
+	if err := p.usable(p.ctx); err != nil {
+		return fmt.Errorf("gap [%d, %d): %w", g.Start, g.End, err)
+	}
+	g.End = min(g.End, message.MaxVarint) // no group has a higher number
+	if g.Start >= g.End {
+		return nil
+	}
+	p.broadcast.TakeGroup(p.request.Name, g.End-1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.over {
+		return fmt.Errorf("gap [%d, %d): %w", g.Start, g.End, api.ErrClosed)
+	}
+	p.dropLocked(clip(&p.request.Config, span{g.Start, g.End}), gapCode(g.Err))
+	return nil
+}
+
+// dropLocked tells that the groups of s which have not been opened will not be.
+// The lock is held.
+func (p *publication) dropLocked(s span, code api.StreamErrorCode) {
+	if s.start >= s.end {
+		return
+	}
+	p.next = max(p.next, s.end)
+	for _, hole := range p.sent.missing(s.start, s.end) {
+		p.sayLocked(drop(hole, code))
+	}
+	p.sent.addSpan(s.start, s.end)
+}
+
+// clip is the part of s in the range that the subscriber asks for; empty while
+// it waits for the newest group and there is none.
+func clip(c *api.SubscribeConfig, s span) span {
+	s.start = max(s.start, c.StartGroup)
+	if c.EndGroup > 0 {
+		s.end = min(s.end, c.EndGroup)
+	}
+	return s
+}
+
+// gapCode is the code that tells why groups are lost. Where that is not known,
+// they are not there.
+func gapCode(err error) api.StreamErrorCode {
+	if err == nil {
+		return api.StreamNotFound
+	}
+	return api.ErrorCode(err)
+}
