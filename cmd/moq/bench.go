@@ -57,8 +57,8 @@ func (s shape) validate() error {
 		return usage("--rate %v is negative", s.rate)
 	case s.size < stampSize || s.size > maxGroup:
 		return usage("--size %d: it is %d, for the sending time, to %d", s.size, stampSize, maxGroup)
-	case s.group < 1:
-		return usage("--group-frames %d: it is 1 or more", s.group)
+	case s.group < 1 || s.group > maxFrames:
+		return usage("--group-frames %d: it is 1 to %d, since readers refuse longer groups", s.group, maxFrames)
 	case s.window < 1:
 		return usage("--window %d: it is 1 or more", s.window)
 	case s.duration <= 0:

@@ -12,9 +12,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/api/apitest"
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
 
@@ -290,6 +292,92 @@ func TestMistakesAreOneSentence(t *testing.T) {
 				t.Errorf("says more than it should: %q", said)
 			}
 		})
+	}
+}
+
+func TestVersion(t *testing.T) {
+	for _, args := range []string{"version", "--version"} {
+		c := start(t, "", args)
+		c.wait(exitDone)
+		for _, want := range []string{"moq ", "go1.", "quic-go ", string(api.Lite03), string(api.Lite06)} {
+			if !strings.Contains(c.out.String(), want) {
+				t.Errorf("%s prints %q, without %q", args, c.out, want)
+			}
+		}
+	}
+	c := start(t, "", "version", "--json")
+	c.wait(exitDone)
+	if versions := c.lines()[0]["moq_lite"].([]any); len(versions) != len(api.Versions()) {
+		t.Errorf("prints %s", c.out)
+	}
+}
+
+// TestLongGroups: neither a file nor standard input becomes groups that other
+// implementations refuse, and a pattern of such groups is a mistake.
+func TestLongGroups(t *testing.T) {
+	transporttest.NoLeaks(t)
+	addr, _ := startRelay(t)
+	url := "http://" + addr
+	content := strings.Repeat("0123456789abcdef", 4096)
+	file := filepath.Join(t.TempDir(), "in")
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, source := range map[string]string{"file": file, "stdin": "-"} {
+		pub := start(t, content, "pub", url, name, "--source", source, "--chunk", "16")
+		sub := start(t, "", "sub", url, name, "data", "--json")
+		sub.wait(exitDone)
+		pub.wait(exitDone)
+		frames := make(map[any]int)
+		for _, line := range sub.lines() {
+			frames[line["group"]]++
+		}
+		if len(frames) != 5 || frames[0.0] != maxFrames {
+			t.Errorf("%s: frames of each group: %v", name, frames)
+		}
+	}
+	start(t, "", "pub", url, "pattern", "--source", "pattern", "--frames", "1000").wait(exitUsage)
+}
+
+// TestFileProgress sees how much of a file is left.
+func TestFileProgress(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "in")
+	if err := os.WriteFile(file, make([]byte, 10<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	synctest.Test(t, func(t *testing.T) {
+		source, err := openFile(file, 1<<20)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := source.left(); got != "" {
+			t.Errorf("before anybody subscribes: %q", got)
+		}
+		began := time.Now()
+		source.copyings[&copying{began: began, next: 8 << 20}] = true
+		source.copyings[&copying{began: began, next: 4 << 20}] = true
+		time.Sleep(2 * time.Second)
+		if got, want := source.left(), "4.0 MiB of 10.0 MiB, 16.8 Mbit/s, 3s left"; got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	})
+}
+
+// TestStartBeyondTheFile ends at once, wherever the subscription begins.
+func TestStartBeyondTheFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "in")
+	if err := os.WriteFile(file, make([]byte, 3<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	source, err := openFile(file, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for start, groups := range map[api.GroupSequence]int{0: 3, 2: 1, 3: 0, 1 << 61: 0, api.GroupLatest: 0} {
+		w := apitest.NewTrackRecorder(t.Context(), api.TrackRequest{Config: api.SubscribeConfig{StartGroup: start}})
+		if err := source.serve(w, new(counters)); err != nil || len(w.Groups()) != groups {
+			t.Errorf("from %d: %d groups, %v", start, len(w.Groups()), err)
+		}
 	}
 }
 

@@ -5,170 +5,76 @@ import (
 	"errors"
 	"io"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
 )
 
 const (
-	// inFlight is how many groups are read at a time, or wait for an earlier
-	// one. When these are as large as heldBytes, no more are begun.
-	inFlight  = 1024
-	heldBytes = 64 << 20
-
-	// patience is how long the first groups of a track are waited for when
+	// headPatience is how long the first group of a track is waited for when
 	// later ones are there already.
-	patience = time.Second
+	headPatience = time.Second
 
 	// hearing is how often the track is asked for what it has lost.
 	hearing = 250 * time.Millisecond
 )
 
-// received is a group that was read, whole or not.
-type received struct {
-	seq    api.GroupSequence
-	frames []api.Frame
-	size   int   // of the frames, in bytes
-	err    error // why it is not whole
-}
-
-// read writes the groups of a track out in order. They are read in parallel,
-// and those that come early wait, in bounded number, for those before them.
-// Where the track begins anew, with other numbers, so does the order.
+// read writes the groups of a track out in order, each frame as soon as its turn
+// has come. Groups are read in parallel, and those that come early wait, in
+// bounded number, for those before them. Where the track begins anew, with other
+// numbers, so does the order.
 func read(ctx context.Context, track api.TrackReader, out *sink, start api.GroupSequence, most uint64) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r := &reorder{
 		track: track, out: out, most: most,
-		next: start, known: start != api.GroupLatest && start != 0,
-		waiting: make(map[api.GroupSequence]received),
-		slots:   make(chan struct{}, inFlight),
-		freed:   make(chan struct{}, 1),
-		groups:  make(chan received),
-		anew:    make(chan error),
-		ended:   make(chan error, 1),
+		edge:      start == api.GroupLatest,
+		waiting:   make(map[api.GroupSequence]*waiting),
+		gate:      newGate(),
+		arrived:   make(chan arrival),
+		anew:      make(chan error),
+		restarted: make(chan struct{}, 1),
+		ended:     make(chan error, 1),
+	}
+	if !r.edge {
+		r.begin(start)
 	}
 	go r.accept(ctx)
 	return r.run(ctx)
 }
 
-// reorder puts groups in order.
+// A reorder puts groups in order. Its goroutine is the one of run; others read
+// groups and bring what they have read.
 type reorder struct {
-	track   api.TrackReader
-	out     *sink
-	most    uint64
-	next    api.GroupSequence // to be written
-	known   bool              // next is settled
-	waiting map[api.GroupSequence]received
-	slots   chan struct{}
-	groups  chan received
-	reading atomic.Int64  // groups
-	held    atomic.Int64  // bytes of those that are read, or wait
-	freed   chan struct{} // buffered 1: held is less
-	lost    []api.Gap     // known to be, and not written yet
-	blocked time.Time     // since when next is waited for
-	anew    chan error    // why the numbers that follow are others
-	ended   chan error    // of accepting; nil at the track's end
-	done    uint64
+	track     api.TrackReader
+	out       *sink
+	most      uint64
+	next      api.GroupSequence // to be written, if known
+	known     bool              // which group is the first
+	edge      bool              // the first is whichever comes first
+	begun     bool              // something of this numbering has been written
+	waiting   map[api.GroupSequence]*waiting
+	gate      *gate
+	arrived   chan arrival
+	anew      chan error    // why the numbers that follow are others
+	restarted chan struct{} // buffered 1: these may be read
+	ended     chan error    // of accepting; nil at the track's end
+	lost      []api.Gap     // known to be lost, and not told yet
+	blocked   time.Time     // since when later groups wait for next
+	done      uint64        // groups written
 }
 
-// accept reads each group in a goroutine of its own.
-func (r *reorder) accept(ctx context.Context) {
-	for {
-		err := r.acceptGroups(ctx)
-		switch {
-		case ctx.Err() != nil:
-			return
-		case errors.Is(err, api.ErrRestarted):
-			select {
-			case r.anew <- err:
-			case <-ctx.Done():
-			}
-		case errors.Is(err, io.EOF):
-			r.ended <- nil
-			return
-		default:
-			r.ended <- err
-			return
-		}
-	}
-}
-
-// acceptGroups returns the first error of accepting, when all groups before it
-// have been read.
-func (r *reorder) acceptGroups(ctx context.Context) error {
-	var reading sync.WaitGroup
-	defer reading.Wait()
-	for {
-		if err := r.room(ctx); err != nil {
-			return err
-		}
-		g, err := r.track.AcceptGroup(ctx)
-		if err != nil {
-			<-r.slots
-			return err
-		}
-		r.reading.Add(1)
-		reading.Go(func() {
-			select {
-			case r.groups <- r.readGroup(ctx, g):
-			case <-ctx.Done():
-			}
-		})
-	}
-}
-
-// room waits until one more group may be read.
-func (r *reorder) room(ctx context.Context) error {
-	for r.held.Load() >= heldBytes {
-		select {
-		case <-r.freed:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	select {
-	case r.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-func (r *reorder) readGroup(ctx context.Context, g api.GroupReader) received {
-	in := received{seq: g.Sequence()}
-	for f, err := range api.Frames(ctx, g, nil) {
-		if err != nil {
-			in.err = err
-			break
-		}
-		in.size += len(f.Payload)
-		r.held.Add(int64(len(f.Payload)))
-		in.frames = append(in.frames, api.Frame{Timestamp: f.Timestamp, Payload: append([]byte(nil), f.Payload...)})
-	}
-	return in
-}
-
+// run writes what arrives until the track ends.
 func (r *reorder) run(ctx context.Context) error {
-	settle := time.NewTimer(patience)
-	settle.Stop()
-	defer settle.Stop()
 	hear := time.NewTicker(hearing)
 	defer hear.Stop()
 	for {
 		select {
-		case in := <-r.groups:
-			r.reading.Add(-1)
-			r.waiting[in.seq] = in
-			if len(r.waiting) == 1 && !r.known {
-				settle.Reset(patience)
-			}
-		case <-settle.C:
-			r.begin()
+		case in := <-r.arrived:
+			r.keep(in)
 		case <-hear.C:
 			r.hear()
+			r.settle()
 		case err := <-r.anew:
 			if err := r.restart(err); err != nil {
 				return err
@@ -189,34 +95,63 @@ func (r *reorder) run(ctx context.Context) error {
 
 func (r *reorder) enough() bool { return r.most > 0 && r.done >= r.most }
 
-// begin settles which group is the first: the least that has come.
-func (r *reorder) begin() {
-	if least, ok := r.least(); ok && !r.known {
-		r.next, r.known = least, true
-	}
-}
-
-func (r *reorder) least() (least api.GroupSequence, ok bool) {
-	for seq := range r.waiting {
-		if !ok || seq < least {
-			least, ok = seq, true
-		}
-	}
-	return least, ok
-}
-
 // hear asks which groups are lost.
 func (r *reorder) hear() { r.lost = append(r.lost, r.track.Gaps()...) }
+
+// keep takes in what has arrived, unless its group was given up.
+func (r *reorder) keep(in arrival) {
+	if !r.known && r.edge {
+		r.begin(in.seq)
+	}
+	if r.known && in.seq < r.next {
+		r.gate.release(len(in.frame.Payload))
+		if in.ended {
+			r.gate.leave(1)
+		}
+		return
+	}
+	w := r.waiting[in.seq]
+	if w == nil {
+		w = &waiting{since: time.Now()}
+		r.waiting[in.seq] = w
+	}
+	if !w.keep(in) {
+		r.gate.release(len(in.frame.Payload))
+	}
+}
+
+// settle decides which group is the first where the subscription does not say:
+// the lowest that has come a while after any.
+func (r *reorder) settle() {
+	if r.known {
+		return
+	}
+	if least, w := r.least(); w != nil && time.Since(w.since) >= headPatience {
+		r.begin(least)
+	}
+}
+
+func (r *reorder) begin(first api.GroupSequence) {
+	r.next, r.known = first, true
+	r.gate.turn(first)
+}
+
+// least is the lowest group that waits; nil if none does.
+func (r *reorder) least() (least api.GroupSequence, w *waiting) {
+	for seq, other := range r.waiting {
+		if w == nil || seq < least {
+			least, w = seq, other
+		}
+	}
+	return least, w
+}
 
 // finish writes what is left when nothing more will come.
 func (r *reorder) finish() error {
 	r.hear()
-	// All there is has come: what is missing from group 0 on is lost if the
-	// publisher says so, and else before our time.
-	if r.next == 0 && slices.ContainsFunc(r.lost, func(g api.Gap) bool { return g.Start == 0 }) {
-		r.known = true
+	if least, w := r.least(); w != nil && !r.known {
+		r.begin(least)
 	}
-	r.begin()
 	if err := r.flush(true); err != nil || r.enough() {
 		return err
 	}
@@ -235,47 +170,28 @@ func (r *reorder) restart(why error) error {
 	if err := r.finish(); err != nil {
 		return err
 	}
-	r.next, r.known, r.lost = 0, false, nil
+	r.next, r.known, r.edge, r.begun, r.lost = 0, false, false, false, nil
+	r.gate.turn(0)
+	r.restarted <- struct{}{}
 	return r.out.restart(why)
 }
 
-// skip gives up the groups of g whose turn has not been.
-func (r *reorder) skip(g api.Gap) error {
-	g.Start = max(g.Start, r.next)
-	r.next, r.blocked = g.End, time.Time{}
-	return r.out.gap(g)
-}
-
-// flush writes the groups whose turn it is. One that has not come is given up
-// when nothing more is awaited, when it is known to be lost, or when it is
-// waited for in vain.
+// flush writes the frames whose turn it is, and gives up groups that are lost,
+// or are waited for in vain. With all, nothing more will come.
 func (r *reorder) flush(all bool) error {
-	if _, ok := r.waiting[0]; ok && r.next == 0 {
-		r.known = true
-	}
-	if !r.known {
-		return nil
-	}
-	for !r.enough() {
-		if in, ok := r.waiting[r.next]; ok {
-			if err := r.write(in); err != nil {
-				return err
-			}
+	for r.known && !r.enough() {
+		w := r.waiting[r.next]
+		if err := r.write(w); err != nil {
+			return err
+		}
+		if w.whole() {
+			r.out.groups.Add(1)
+			r.done++
+			r.pass(r.next + 1)
 			continue
 		}
-		least, waits := r.least()
-		if waits && least < r.next { // given up before
-			r.release(r.waiting[least])
-			continue
-		}
-		gap, lost := r.lostNext()
-		if !lost && waits && (all || r.waitsInVain()) {
-			gap, lost = api.Gap{Start: r.next, End: least, Err: errNotCome}, true
-		}
+		gap, lost := r.giveUp(w, all)
 		if !lost {
-			if !waits {
-				r.blocked = time.Time{}
-			}
 			return nil
 		}
 		if err := r.skip(gap); err != nil {
@@ -285,28 +201,43 @@ func (r *reorder) flush(all bool) error {
 	return nil
 }
 
-// errNotCome is why a group is given up of which nothing was heard.
-var errNotCome = errors.New("it did not come, and later ones did")
-
-// waitsInVain tells whether too many groups wait for the next one, or it has
-// been waited for so long that its publisher has given it up as well.
-func (r *reorder) waitsInVain() bool {
-	if r.blocked.IsZero() {
-		r.blocked = time.Now()
+// write writes those frames of the next group that have arrived.
+func (r *reorder) write(w *waiting) error {
+	if w == nil {
+		return nil
 	}
-	full := len(r.waiting) >= inFlight || r.held.Load() >= heldBytes && r.reading.Load() == 0
-	return full || time.Since(r.blocked) > askedMaxAge
+	frames := w.take()
+	for i, f := range frames {
+		if err := r.out.frame(r.next, w.taken-uint64(len(frames)-i), f); err != nil {
+			return err
+		}
+		r.gate.release(len(f.Payload))
+		r.begun = true
+	}
+	return nil
 }
 
-// release forgets a group that waited.
-func (r *reorder) release(in received) {
-	delete(r.waiting, in.seq)
-	r.held.Add(-int64(in.size))
-	select {
-	case r.freed <- struct{}{}:
-	default:
+// giveUp tells which groups, from the next one on, will not come: w is what has
+// come of the next one.
+func (r *reorder) giveUp(w *waiting, all bool) (gap api.Gap, lost bool) {
+	if w != nil && w.broken() && (all || !errors.Is(w.err, api.ErrSessionClosed)) {
+		return api.Gap{Start: r.next, End: r.next + 1, Err: w.err}, true
 	}
-	<-r.slots
+	if w != nil && w.reading > 0 {
+		return api.Gap{}, false // it is on its way
+	}
+	if gap, lost := r.lostNext(); lost {
+		return gap, true
+	}
+	later, some := r.later()
+	if !some {
+		r.blocked = time.Time{}
+		return api.Gap{}, false
+	}
+	if all || r.waitsInVain() {
+		return api.Gap{Start: r.next, End: later, Err: r.whyMissing(w)}, true
+	}
+	return api.Gap{}, false
 }
 
 // lostNext is the gap that the next group is in, if it is known to be lost.
@@ -320,18 +251,89 @@ func (r *reorder) lostNext() (gap api.Gap, lost bool) {
 	return api.Gap{}, false
 }
 
-func (r *reorder) write(in received) error {
-	r.release(in)
-	r.next, r.blocked = in.seq+1, time.Time{}
-	if in.err != nil {
-		return r.out.gap(api.Gap{Start: in.seq, End: in.seq + 1, Err: in.err})
-	}
-	for i, f := range in.frames {
-		if err := r.out.frame(in.seq, uint64(i), f); err != nil {
-			return err
+// later is the lowest group after the next one that waits.
+func (r *reorder) later() (later api.GroupSequence, some bool) {
+	for seq := range r.waiting {
+		if seq > r.next && (!some || seq < later) {
+			later, some = seq, true
 		}
 	}
-	r.out.groups.Add(1)
-	r.done++
-	return nil
+	return later, some
+}
+
+// errNotCome is why a group is given up of which nothing was heard.
+var errNotCome = errors.New("it did not come, and later ones did")
+
+// whyMissing is why the next group is given up of which w has come.
+func (r *reorder) whyMissing(w *waiting) error {
+	if w != nil && w.err != nil {
+		return w.err
+	}
+	return errNotCome
+}
+
+// waitsInVain tells whether too much waits for the next group, or it has been
+// waited for so long that its publisher has given it up as well. What was there
+// before the subscription is not waited for so long, unless a file needs it.
+func (r *reorder) waitsInVain() bool {
+	if r.blocked.IsZero() {
+		r.blocked = time.Now()
+	}
+	patience := askedMaxAge
+	if !r.begun && r.out.file == nil {
+		patience = headPatience
+	}
+	return r.gate.full() || time.Since(r.blocked) > patience
+}
+
+// skip gives up the groups of g whose turn has not been.
+func (r *reorder) skip(g api.Gap) error {
+	g.Start = max(g.Start, r.next)
+	r.pass(g.End)
+	return r.out.gap(g)
+}
+
+// pass has next be the one whose turn it is, and forgets those before.
+func (r *reorder) pass(next api.GroupSequence) {
+	r.next, r.blocked, r.begun = next, time.Time{}, true
+	r.gate.turn(next)
+	for seq, w := range r.waiting {
+		if seq < next {
+			r.gate.release(w.size())
+			r.gate.leave(w.over)
+			delete(r.waiting, seq)
+		}
+	}
+}
+
+// awaitRestart returns when no group can be taken for one of the numbers before.
+func (r *reorder) awaitRestart(ctx context.Context, why error) {
+	select {
+	case r.anew <- why:
+	case <-ctx.Done():
+		return
+	}
+	select {
+	case <-r.restarted:
+	case <-ctx.Done():
+	}
+}
+
+// accept reads each group in a goroutine of its own.
+func (r *reorder) accept(ctx context.Context) {
+	for {
+		err := r.acceptGroups(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case errors.Is(err, api.ErrRestarted):
+			r.awaitRestart(ctx, err)
+		case err == io.EOF: // the end is this value itself
+			r.ended <- nil
+			return
+		default:
+			r.ended <- err
+			return
+		}
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -19,8 +18,11 @@ const (
 	// a file is worth waiting for.
 	declaredMaxAge = 60 * time.Second
 
-	// maxGroup is the size of the largest group that is published, in bytes.
-	maxGroup = 1 << 20
+	// maxGroup is the size of the largest group that is published, in bytes, and
+	// maxFrames how many frames it has at most: browsers hold 1,024 of a group,
+	// and other relays refuse groups of more than 8,192.
+	maxGroup  = 1 << 20
+	maxFrames = 999
 
 	// drainTimeout is how long subscribers may take to read what was published.
 	drainTimeout = time.Minute
@@ -46,7 +48,7 @@ func pubCommand(o *options) *cobra.Command {
 A file and the test pattern are sent to each subscriber from their beginning.
 Standard input is read once, from the first subscription on: a line is a frame,
 in a group of its own, and goes to everyone subscribed at that time; with
---chunk, so many bytes are a frame, in groups of at most 1 MiB.
+--chunk, so many bytes are a frame, in groups of at most 1 MiB and 999 frames.
 
 It ends when the source has been delivered to those subscribed, or on Ctrl-C. A
 connection that is lost is made again.`,
@@ -74,6 +76,8 @@ func (f pubFlags) validate() error {
 	switch {
 	case f.chunk < 0 || f.chunk > maxGroup:
 		return usage("--chunk %d: it is 0 to %d", f.chunk, maxGroup)
+	case f.frames > maxFrames:
+		return usage("--frames %d: the most is %d, since readers refuse longer groups", f.frames, maxFrames)
 	case f.size < 0 || uint64(f.size)*f.frames > maxGroup:
 		return usage("a group of %d frames of %d bytes: the most is %d bytes", f.frames, f.size, maxGroup)
 	case f.interval < 0:
@@ -90,17 +94,10 @@ func (f pubFlags) open(ctx context.Context, o *options) (source, error) {
 	case "pattern":
 		return patternSource{f}, nil
 	}
-	info, err := os.Stat(f.source)
-	if err != nil {
-		return nil, fmt.Errorf("--source: %w", err)
-	}
-	if info.IsDir() {
-		return nil, usage("--source %s is a directory", f.source)
-	}
 	if f.chunk == 0 {
 		f.chunk = 64 << 10
 	}
-	return fileSource{f.source, f.chunk}, nil
+	return openFile(f.source, f.chunk)
 }
 
 // A source is what is published.
@@ -289,6 +286,12 @@ func (p *publisher) text(path api.BroadcastPath) string {
 	if active+served == 0 {
 		return fmt.Sprintf("%s: waiting for a subscriber", path)
 	}
-	return fmt.Sprintf("%s: %d subscribers, %d done; sent %d groups, %d frames, %s",
+	text := fmt.Sprintf("%s: %d subscribers, %d done; sent %d groups, %d frames, %s",
 		path, active, served, p.groups.Load(), p.frames.Load(), size(p.bytes.Load()))
+	if file, ok := p.source.(*fileSource); ok && active > 0 {
+		if left := file.left(); left != "" {
+			text += "; the slowest has " + left
+		}
+	}
+	return text
 }

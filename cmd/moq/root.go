@@ -71,6 +71,7 @@ URLs: https:// is WebTransport, or WebSocket where UDP does not get through;
 moqt:// is native QUIC, wss:// and ws:// WebSocket alone, tls:// and tcp:// the
 same without HTTP, and http:// a development server, whose certificate is
 fetched from it first.`,
+		Version:       thisBuild().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -94,7 +95,8 @@ fetched from it first.`,
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long connecting, and waiting for what is asked for, may take")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log to standard error")
 	root.AddCommand(demoCommand(o), relayCommand(o), pubCommand(o), subCommand(o), fetchCommand(o),
-		lsCommand(o), probeCommand(o), benchCommand(o))
+		lsCommand(o), probeCommand(o), benchCommand(o), versionCommand(o))
+	root.SetVersionTemplate("{{.Version}}")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 	"time"
 
@@ -53,67 +52,6 @@ func (s patternSource) group(w api.TrackWriter, req api.TrackRequest, seq uint64
 	return g.Close()
 }
 
-// fileSource is a file, in frames of chunk bytes and groups of up to 1 MiB.
-type fileSource struct {
-	name  string
-	chunk int
-}
-
-func (s fileSource) serve(w api.TrackWriter, counted *counters) error {
-	f, err := os.Open(s.name)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	start := w.Request().Config.StartGroup
-	if start > 0 {
-		if _, err := f.Seek(int64(start)*int64(s.perGroup())*int64(s.chunk), io.SeekStart); err != nil {
-			return err
-		}
-	}
-	buf := make([]byte, s.chunk)
-	for seq := start; ; seq++ {
-		more, err := s.group(w, f, seq, buf, counted)
-		if err != nil || !more {
-			return err
-		}
-	}
-}
-
-func (s fileSource) perGroup() int { return max(maxGroup/s.chunk, 1) }
-
-// group writes the next group of the file, if there is more of it.
-func (s fileSource) group(w api.TrackWriter, f io.Reader, seq api.GroupSequence, buf []byte, counted *counters) (more bool, err error) {
-	n, err := io.ReadFull(f, buf)
-	if n == 0 {
-		return false, atEnd(err)
-	}
-	g, openErr := w.OpenGroupAt(w.Context(), seq)
-	if openErr != nil {
-		return false, openErr
-	}
-	for i := 1; n > 0; i++ {
-		if err := g.WriteFrame(api.Frame{Timestamp: now(), Payload: buf[:n]}); err != nil {
-			return false, err
-		}
-		counted.frame(n)
-		if i == s.perGroup() || err != nil {
-			break
-		}
-		n, err = io.ReadFull(f, buf)
-	}
-	counted.groups.Add(1)
-	return err == nil, errors.Join(atEnd(err), g.Close())
-}
-
-// atEnd is a read's error, but for the end of what is read.
-func atEnd(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return nil
-	}
-	return err
-}
-
 // input is standard input, a line a frame, or in frames of chunk bytes.
 type input struct {
 	in    *bufio.Reader
@@ -156,7 +94,7 @@ func (s input) lines(send func(piece)) error {
 }
 
 func (s input) chunks(send func(piece)) error {
-	perGroup := max(maxGroup/s.chunk, 1)
+	perGroup := framesAGroup(s.chunk)
 	for i := 0; ; i++ {
 		buf := make([]byte, s.chunk)
 		n, err := io.ReadFull(s.in, buf)
@@ -171,4 +109,12 @@ func (s input) chunks(send func(piece)) error {
 			return err
 		}
 	}
+}
+
+// atEnd is a read's error, but for the end of what is read.
+func atEnd(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return nil
+	}
+	return err
 }

@@ -36,8 +36,9 @@ func subCommand(o *options) *cobra.Command {
 		Long: `Subscribe to a track of a broadcast, once that is announced, and write the
 payloads of its frames out in order, until the track's end.
 
-With --output, the file appears under its name only when it is whole; groups
-that were lost are then an error.
+Groups that do not come are told as lost, those from the first one asked for on
+that are not held any more among them. With --output, the file appears under its
+name only when it is whole; groups that were lost are then an error.
 
 A connection that is lost is made again, and the track goes on where it was;
 what was missed is told.`,
@@ -51,7 +52,7 @@ what was missed is told.`,
 	}
 	f := cmd.Flags()
 	f.Uint64Var(&flags.groups, "groups", 0, "stop after so many groups; 0 is the track's end")
-	f.StringVar(&flags.start, "start", "0", "the first group: its number, or latest")
+	f.StringVar(&flags.start, "start", "0", "the first group: its number, or latest, which is the newest there is")
 	f.StringVar(&flags.output, "output", "", "write to this `file`")
 	o.reconnectFlag(cmd)
 	return cmd
@@ -218,6 +219,9 @@ func reason(g api.Gap) string {
 func (s *sink) commit() error {
 	if s.file == nil {
 		return nil
+	}
+	if s.groups.Load() == 0 {
+		return fmt.Errorf("%s was not written: the track ended before any group of it came", s.name)
 	}
 	if len(s.lost) > 0 {
 		var all []string

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// A fileSource is a file, in frames of chunk bytes. Each subscriber is served by
+// a copying of its own.
+type fileSource struct {
+	name  string
+	size  int64
+	chunk int
+
+	mu       sync.Mutex
+	copyings map[*copying]bool
+}
+
+// openFile describes a file that is to be published.
+func openFile(name string, chunk int) (*fileSource, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, fmt.Errorf("--source: %w", err)
+	}
+	if info.IsDir() {
+		return nil, usage("--source %s is a directory", name)
+	}
+	return &fileSource{name: name, size: info.Size(), chunk: chunk, copyings: make(map[*copying]bool)}, nil
+}
+
+// A copying is how far a subscriber has been sent the file. The source's lock
+// guards it.
+type copying struct {
+	began       time.Time
+	first, next int64 // bytes from the file's beginning
+}
+
+func (s *fileSource) serve(w api.TrackWriter, counted *counters) error {
+	f, err := os.Open(s.name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	start := w.Request().Config.StartGroup
+	first := s.offset(start)
+	if _, err := f.Seek(first, io.SeekStart); err != nil {
+		return err
+	}
+	c := &copying{began: time.Now(), first: first, next: first}
+	s.note(func() { s.copyings[c] = true })
+	defer s.note(func() { delete(s.copyings, c) })
+	buf := make([]byte, s.chunk)
+	for seq := start; ; seq++ {
+		more, err := s.group(w, f, seq, buf, counted)
+		if err != nil || !more {
+			return err
+		}
+		s.note(func() { c.next = s.offset(seq + 1) })
+	}
+}
+
+func (s *fileSource) note(f func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	f()
+}
+
+// offset is where a group begins, at most the end of the file.
+func (s *fileSource) offset(seq api.GroupSequence) int64 {
+	group := int64(framesAGroup(s.chunk)) * int64(s.chunk)
+	if uint64(seq) > uint64(s.size/group) {
+		return s.size
+	}
+	return min(int64(seq)*group, s.size)
+}
+
+// framesAGroup is how many frames of chunk bytes are a group.
+func framesAGroup(chunk int) int { return min(max(maxGroup/chunk, 1), maxFrames) }
+
+// group writes the next group of the file, if there is more of it.
+func (s *fileSource) group(w api.TrackWriter, f io.Reader, seq api.GroupSequence, buf []byte, counted *counters) (more bool, err error) {
+	n, err := io.ReadFull(f, buf)
+	if n == 0 {
+		return false, atEnd(err)
+	}
+	g, openErr := w.OpenGroupAt(w.Context(), seq)
+	if openErr != nil {
+		return false, openErr
+	}
+	for i := 1; n > 0; i++ {
+		if err := g.WriteFrame(api.Frame{Timestamp: now(), Payload: buf[:n]}); err != nil {
+			return false, err
+		}
+		counted.frame(n)
+		if i == framesAGroup(s.chunk) || err != nil {
+			break
+		}
+		n, err = io.ReadFull(f, buf)
+	}
+	counted.groups.Add(1)
+	return err == nil, errors.Join(atEnd(err), g.Close())
+}
+
+// left tells of the subscriber who has most of the file to come how much that
+// is, how fast it goes, and how long it will take; "" when nobody is served.
+func (s *fileSource) left() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var slowest *copying
+	for c := range s.copyings {
+		if slowest == nil || c.next < slowest.next {
+			slowest = c
+		}
+	}
+	if slowest == nil {
+		return ""
+	}
+	text := fmt.Sprintf("%s of %s", size(slowest.next), size(s.size))
+	took := time.Since(slowest.began)
+	sent := slowest.next - slowest.first
+	if sent == 0 || took < 100*time.Millisecond {
+		return text
+	}
+	rate := float64(sent) / took.Seconds()
+	wait := time.Duration(float64(s.size-slowest.next) / rate * float64(time.Second))
+	return fmt.Sprintf("%s, %s, %v left", text, bitrate(8*rate), wait.Round(time.Second))
+}

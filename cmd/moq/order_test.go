@@ -1,0 +1,283 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/api/apitest"
+)
+
+// scripted is a track whose groups a test hands in.
+type scripted struct {
+	api.TrackReader
+	groups chan api.GroupReader
+	gaps   []api.Gap
+}
+
+// AcceptGroup gives the next group; nil is a restart.
+func (s *scripted) AcceptGroup(ctx context.Context) (api.GroupReader, error) {
+	select {
+	case g, ok := <-s.groups:
+		switch {
+		case !ok:
+			return nil, io.EOF
+		case g == nil:
+			return nil, &api.RestartError{Err: errors.New("another publisher")}
+		}
+		return g, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+}
+
+func (s *scripted) Gaps() []api.Gap {
+	gaps := s.gaps
+	s.gaps = nil
+	return gaps
+}
+
+// open is a group whose frames a test hands in.
+type open struct {
+	seq    api.GroupSequence
+	first  uint64
+	frames chan string
+	err    error // after the last frame
+}
+
+func (o *open) Sequence() api.GroupSequence                    { return o.seq }
+func (o *open) FirstFrame() uint64                             { return o.first }
+func (o *open) NextFrame() (api.FrameHeader, io.Reader, error) { panic("not used") }
+func (o *open) Cancel(api.StreamErrorCode)                     {}
+func (o *open) ReadFrame(f *api.Frame) error {
+	text, ok := <-o.frames
+	if !ok {
+		return o.err
+	}
+	f.Payload = []byte(text)
+	return nil
+}
+
+// sub reads track as moq sub does.
+func sub(t *testing.T, track api.TrackReader, output string, start api.GroupSequence) (stdout, stderr *strings.Builder, ended chan error) {
+	t.Helper()
+	stdout, stderr, ended = new(strings.Builder), new(strings.Builder), make(chan error, 1)
+	out, err := (&options{stdio: stdio{out: stdout, err: stderr}}).sink(output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer out.discard()
+		err := read(t.Context(), track, out, start, 0)
+		if err == nil {
+			err = out.commit()
+		}
+		ended <- err
+	}()
+	return stdout, stderr, ended
+}
+
+func whole(seq api.GroupSequence) api.GroupReader {
+	return apitest.Group(seq, nil, apitest.Frames(fmt.Sprint(seq, ";"))...)
+}
+
+// TestFramesAsTheyCome sees a frame of a group that is still open, and those of
+// later groups after it.
+func TestFramesAsTheyCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		track := &scripted{groups: make(chan api.GroupReader, 8)}
+		stdout, _, ended := sub(t, track, "", 0)
+		g := &open{frames: make(chan string), err: io.EOF}
+		track.groups <- whole(1)
+		track.groups <- g
+		g.frames <- "a;"
+		synctest.Wait()
+		if got := stdout.String(); got != "a;" {
+			t.Errorf("while the group is open: %q", got)
+		}
+		g.frames <- "b;"
+		close(g.frames)
+		close(track.groups)
+		if err := <-ended; err != nil || stdout.String() != "a;b;1;" {
+			t.Errorf("%q, %v", stdout, err)
+		}
+	})
+}
+
+// TestLatestBeginsAtOnce does not wait for groups before the newest one.
+func TestLatestBeginsAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		track := &scripted{groups: make(chan api.GroupReader, 8)}
+		stdout, stderr, ended := sub(t, track, "", api.GroupLatest)
+		track.groups <- whole(7)
+		synctest.Wait()
+		if stdout.String() != "7;" {
+			t.Errorf("at first %q", stdout)
+		}
+		close(track.groups)
+		if err := <-ended; err != nil || stderr.String() != "" {
+			t.Errorf("%v; %s", err, stderr)
+		}
+	})
+}
+
+// TestMissingHead tells of groups from the first one asked for on that are not
+// there any more, whether the publisher says so or not; a file without them does
+// not get its name.
+func TestMissingHead(t *testing.T) {
+	for name, gaps := range map[string][]api.Gap{
+		"told":     {{Start: 0, End: 3, Err: errors.New("too old")}},
+		"not told": nil,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				track := &scripted{groups: make(chan api.GroupReader, 8), gaps: gaps}
+				stdout, stderr, ended := sub(t, track, "", 0)
+				track.groups <- whole(3)
+				time.Sleep(2 * time.Second)
+				if stdout.String() != "3;" || !strings.Contains(stderr.String(), "lost groups 0 to 2") {
+					t.Errorf("written %q, told %q", stdout, stderr)
+				}
+				close(track.groups)
+				if err := <-ended; err != nil {
+					t.Error(err)
+				}
+			})
+			synctest.Test(t, func(t *testing.T) {
+				track := &scripted{groups: make(chan api.GroupReader, 8), gaps: gaps}
+				file := filepath.Join(t.TempDir(), "copy")
+				_, _, ended := sub(t, track, file, 0)
+				track.groups <- whole(3)
+				close(track.groups)
+				err := <-ended
+				if err == nil || !strings.Contains(err.Error(), "groups 0 to 2") {
+					t.Errorf("ended with %v", err)
+				}
+				if left, _ := os.ReadDir(filepath.Dir(file)); len(left) > 0 {
+					t.Errorf("left behind: %v", left)
+				}
+			})
+		})
+	}
+}
+
+// TestFileWithoutGroups: a track of which nothing came is no whole file.
+func TestFileWithoutGroups(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		track := &scripted{groups: make(chan api.GroupReader)}
+		_, _, ended := sub(t, track, filepath.Join(t.TempDir(), "copy"), 0)
+		close(track.groups)
+		if err := <-ended; err == nil || !strings.Contains(err.Error(), "was not written") {
+			t.Errorf("ended with %v", err)
+		}
+	})
+}
+
+// TestGroupThatGoesOn is cut with its connection, and comes again from its
+// second frame.
+func TestGroupThatGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		track := &scripted{groups: make(chan api.GroupReader, 8)}
+		stdout, stderr, ended := sub(t, track, "", 0)
+		track.groups <- apitest.Group(0, api.ErrSessionClosed, apitest.Frames("a;", "b;")...)
+		track.groups <- whole(1)
+		time.Sleep(5 * time.Second)
+		rest := &open{first: 1, frames: make(chan string, 2), err: io.EOF}
+		rest.frames <- "b;"
+		rest.frames <- "c;"
+		close(rest.frames)
+		track.groups <- rest
+		close(track.groups)
+		if err := <-ended; err != nil || stdout.String() != "a;b;c;1;" || stderr.String() != "" {
+			t.Errorf("%q, told %q, %v", stdout, stderr, err)
+		}
+	})
+}
+
+// TestGroupThatWasReset is lost at once, for it was given up.
+func TestGroupThatWasReset(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		track := &scripted{groups: make(chan api.GroupReader, 8)}
+		stdout, stderr, _ := sub(t, track, "", 0)
+		track.groups <- apitest.Group(0, &api.StreamError{Code: api.StreamDeliveryTimeout}, apitest.Frames("a;")...)
+		track.groups <- whole(1)
+		synctest.Wait()
+		if stdout.String() != "a;1;" || !strings.Contains(stderr.String(), "lost group 0") {
+			t.Errorf("%q, told %q", stdout, stderr)
+		}
+	})
+}
+
+// TestRestart goes on with other numbers.
+func TestRestart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		track := &scripted{groups: make(chan api.GroupReader, 8)}
+		stdout, _, ended := sub(t, track, "", 0)
+		for _, g := range []api.GroupReader{whole(0), whole(1), nil, whole(0), whole(1)} {
+			track.groups <- g
+		}
+		close(track.groups)
+		if err := <-ended; err != nil || !strings.HasPrefix(stdout.String(), "0;1;") || !strings.HasSuffix(stdout.String(), "0;1;") {
+			t.Errorf("%q, %v", stdout, err)
+		}
+	})
+}
+
+// TestManyGroupsAhead waits for no group that does not come when too many wait
+// for it, and reads no more of them than it may.
+func TestManyGroupsAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		track := &scripted{groups: make(chan api.GroupReader)}
+		stdout, stderr, ended := sub(t, track, "", 0)
+		track.groups <- whole(0)
+		for seq := api.GroupSequence(2); seq < 2+maxGroups; seq++ {
+			track.groups <- whole(seq)
+		}
+		track.groups <- whole(2 + maxGroups)
+		close(track.groups)
+		err := <-ended
+		if n := strings.Count(stdout.String(), ";"); err != nil || n != maxGroups+2 || !strings.Contains(stderr.String(), "lost group 1:") {
+			t.Errorf("%d groups, told %q, %v", n, stderr, err)
+		}
+	})
+}
+
+// TestHeldBytes has large groups wait that are ahead, but not the one whose turn
+// it is.
+func TestHeldBytes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		track := &scripted{groups: make(chan api.GroupReader, 8)}
+		stdout, _, ended := sub(t, track, "", 0)
+		slow := &open{frames: make(chan string), err: io.EOF}
+		ahead := &open{seq: 1, frames: make(chan string), err: io.EOF}
+		track.groups <- slow
+		track.groups <- ahead
+		slow.frames <- "0;"
+		mega := strings.Repeat("x", 1<<20)
+		for range maxHeld >> 20 {
+			ahead.frames <- mega
+		}
+		synctest.Wait()
+		select {
+		case ahead.frames <- mega:
+			t.Error("read more than may be held")
+		default:
+		}
+		slow.frames <- "1;"
+		close(slow.frames)
+		ahead.frames <- mega
+		close(ahead.frames)
+		close(track.groups)
+		if err := <-ended; err != nil || stdout.Len() != 4+maxHeld+1<<20 {
+			t.Errorf("%d bytes, %v", stdout.Len(), err)
+		}
+	})
+}

@@ -1,0 +1,74 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// A build is what this program was made of.
+type build struct {
+	Version  string        `json:"version"`
+	Revision string        `json:"revision,omitempty"`
+	Go       string        `json:"go"`
+	QUIC     string        `json:"quic_go"`
+	MoqLite  []api.Version `json:"moq_lite"`
+}
+
+// thisBuild is what the linker noted.
+func thisBuild() build {
+	b := build{Version: "unknown", Go: runtime.Version(), QUIC: "unknown", MoqLite: api.Versions()}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return b
+	}
+	b.Version = info.Main.Version
+	for _, dep := range info.Deps {
+		if dep.Path == "github.com/quic-go/quic-go" {
+			b.QUIC = dep.Version
+		}
+	}
+	for _, setting := range info.Settings {
+		switch {
+		case setting.Key == "vcs.revision":
+			b.Revision = setting.Value + b.Revision
+		case setting.Key == "vcs.modified" && setting.Value == "true":
+			b.Revision += " (modified)"
+		}
+	}
+	return b
+}
+
+func (b build) String() string {
+	var versions []string
+	for _, v := range b.MoqLite {
+		versions = append(versions, string(v))
+	}
+	built := b.Go
+	if b.Revision != "" {
+		built = b.Revision + ", " + b.Go
+	}
+	return fmt.Sprintf("moq %s (%s)\nquic-go %s\n%s\n", b.Version, built, b.QUIC, strings.Join(versions, ", "))
+}
+
+func versionCommand(o *options) *cobra.Command {
+	return &cobra.Command{
+		Use:   "version",
+		Short: "Print the versions of this program, of quic-go, and of moq-lite",
+		Example: `  moq version
+  moq version --json`,
+		Args: exactly(0, "version takes no arguments"),
+		RunE: func(*cobra.Command, []string) error {
+			if o.json {
+				return line(o.out, thisBuild())
+			}
+			_, err := fmt.Fprint(o.out, thisBuild())
+			return err
+		},
+	}
+}
