@@ -83,7 +83,9 @@ func (a Announcement) Origin() Hop {
 // "room" or "". It can be subscribed to all the same.
 type AnnouncementReader interface {
 	// Receive waits for the next change; what is there already is returned
-	// even if ctx is done. io.EOF: the peer has ended the set.
+	// even if ctx is done. io.EOF: the peer has ended the set, and so all that
+	// was announced. Any other error says nothing of the broadcasts: what is
+	// announced may be asked for again, while the session stands.
 	Receive(ctx context.Context) (Announcement, error)
 
 	// Close ends the interest. Blocked and later Receives return [ErrClosed].

@@ -51,38 +51,7 @@ func (r *Relay) Mux() *api.TrackMux { return &r.mux }
 // a server whose Mux is the relay's; a session that was dialled with that mux
 // may be passed as well. All sessions have one identity in announcements then,
 // by [api.Config].Hop, so that what comes round is known.
-func (r *Relay) Handler(s api.Session) {
-	reader, err := s.Announcements(s.Context(), "")
-	if err != nil {
-		r.log("no announcements", s, err)
-		return
-	}
-	defer reader.Close()
-	from := &upstream{s}
-	mine := make(map[api.BroadcastPath]*route)
-	defer func() {
-		for _, rt := range mine {
-			r.remove(rt)
-		}
-	}()
-	for a, err := range api.Announcements(s.Context(), reader) {
-		if err != nil {
-			if s.Context().Err() == nil {
-				r.log("announcements ended", s, err)
-			}
-			return
-		}
-		switch a.Status {
-		case api.AnnouncementActive:
-			mine[a.Path] = r.add(from, a)
-		case api.AnnouncementUpdated:
-			mine[a.Path] = r.update(mine[a.Path], a)
-		case api.AnnouncementEnded:
-			r.remove(mine[a.Path])
-			delete(mine, a.Path)
-		}
-	}
-}
+func (r *Relay) Handler(s api.Session) { newUpstream(r, s).listen() }
 
 func (r *Relay) log(what string, s api.Session, err error) {
 	if r.Logger != nil {

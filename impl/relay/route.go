@@ -8,10 +8,6 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// An upstream is a session that announces. Each has one, by which it is told
-// from others.
-type upstream struct{ api.Session }
-
 // A route is a session by which a broadcast can be had. Relay.mu guards it.
 type route struct {
 	session      *upstream

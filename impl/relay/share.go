@@ -40,7 +40,7 @@ var _ api.Subscriber = (*Share)(nil)
 
 // NewShare returns a Share of s.
 func NewShare(s api.Session) *Share {
-	return &Share{upstream: &upstream{s}, joint: make(map[api.BroadcastPath]*joint)}
+	return &Share{upstream: &upstream{Session: s}, joint: make(map[api.BroadcastPath]*joint)}
 }
 
 // Announcements implements [api.Subscriber]: it is the session's.

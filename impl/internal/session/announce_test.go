@@ -341,42 +341,53 @@ func TestAnnouncementsOutOfOrder(t *testing.T) {
 	}
 }
 
-// TestStreamEndWithdraws ends an announce stream, in either way.
-func TestStreamEndWithdraws(t *testing.T) {
-	for name, end := range map[string]func(transport.Stream){
-		"FIN":   func(st transport.Stream) { _ = st.Close() },
-		"reset": func(st transport.Stream) { st.CancelWrite(uint64(api.StreamInternal)) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			saying(t, api.Lite06, "", api.NewTrackMux(), func(p *rawPeer, s *session.Session) {
-				r, err := s.Announcements(p.t.Context(), "")
-				if err != nil {
-					t.Fatal(err)
-				}
-				st, err := p.conn.AcceptStream(p.t.Context())
-				if err != nil {
-					t.Fatal(err)
-				}
-				_, _ = st.Write(p.bytes("02 06 01 | 00 08" + demo + "00 00 00"))
-				for _, want := range []api.AnnouncementStatus{api.AnnouncementActive, api.AnnouncementEnded} {
-					if a, err := r.Receive(p.t.Context()); err != nil || a.Status != want || a.Path != "demo" {
-						t.Fatalf("received %v, %v; want %v", a, err, want)
-					}
-					if want == api.AnnouncementActive {
-						end(st)
-					}
-				}
-				_, err = r.Receive(p.t.Context())
-				var reset *api.StreamError
-				if ended := errors.Is(err, io.EOF); ended != (name == "FIN") || !ended && !errors.As(err, &reset) {
-					t.Errorf("at the end: %v", err)
-				}
-				if s.Context().Err() != nil {
-					t.Error("the session has ended with the stream")
-				}
-			})
-		})
+// TestStreamEnd ends an announce stream. Its orderly end withdraws what it has
+// told; when it is reset, the reader is told of the loss, and of no ends.
+func TestStreamEnd(t *testing.T) {
+	type told struct {
+		statuses []api.AnnouncementStatus
+		err      error
 	}
+	ended := func(t *testing.T, end func(transport.Stream)) (heard told) {
+		saying(t, api.Lite06, "", api.NewTrackMux(), func(p *rawPeer, s *session.Session) {
+			r, err := s.Announcements(p.t.Context(), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			st, err := p.conn.AcceptStream(p.t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = st.Write(p.bytes("02 06 01 | 00 08" + demo + "00 00 00"))
+			synctest.Wait()
+			end(st)
+			for heard.err == nil {
+				var a api.Announcement
+				if a, heard.err = r.Receive(p.t.Context()); heard.err == nil {
+					heard.statuses = append(heard.statuses, a.Status)
+				}
+			}
+			if s.Context().Err() != nil {
+				t.Error("the session has ended with the stream")
+			}
+		})
+		return heard
+	}
+	t.Run("FIN", func(t *testing.T) {
+		heard := ended(t, func(st transport.Stream) { _ = st.Close() })
+		want := []api.AnnouncementStatus{api.AnnouncementActive, api.AnnouncementEnded}
+		if heard.err != io.EOF || !slices.Equal(heard.statuses, want) {
+			t.Errorf("heard %v, %v; want %v", heard.statuses, heard.err, want)
+		}
+	})
+	t.Run("reset", func(t *testing.T) {
+		heard := ended(t, func(st transport.Stream) { st.CancelWrite(uint64(api.StreamInternal)) })
+		var reset *api.StreamError
+		want := []api.AnnouncementStatus{api.AnnouncementActive}
+		if !errors.As(heard.err, &reset) || !slices.Equal(heard.statuses, want) {
+			t.Errorf("heard %v, %v; want %v", heard.statuses, heard.err, want)
+		}
+	})
 }
 
 // TestCompleteness has the peer say how many are to come, or not enough, or too many.

@@ -73,7 +73,8 @@ func (in *interest) Close() error {
 	return nil
 }
 
-// run reads announcements until the stream ends, which withdraws them.
+// run reads announcements until the stream ends. In order, that withdraws them;
+// where the stream is lost, the reader is told that alone, and may ask again.
 func (in *interest) run() {
 	in.quiet = time.AfterFunc(initialQuiet, in.set.Complete)
 	defer in.quiet.Stop()
@@ -91,7 +92,6 @@ func (in *interest) run() {
 		in.set.Clear()
 		err = nil
 	default:
-		in.set.Clear()
 		err = streamError(err)
 	}
 	in.set.End(err)
