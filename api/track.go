@@ -96,8 +96,12 @@ type TrackReader interface {
 	// counted in [SessionStats].
 	ReceiveDatagram(ctx context.Context, d *Datagram) error
 
-	// Gaps returns the groups known to be lost since the last call, merged
-	// and in order. It never blocks.
+	// Gaps returns the groups known to be lost since the last call, in order:
+	// they will not come, and no group that came is among them. Neighbours with
+	// one cause are merged. It never blocks. What nobody asks for is bounded, to
+	// the newest 4,096 gaps as a rule: if there were more, a gap without a group
+	// comes first (its Start is its End) whose error, an [ErrTooFarBehind], tells
+	// how many groups more were lost.
 	Gaps() []Gap
 
 	// Info describes the track.

@@ -98,9 +98,9 @@ func (sub *subscription) take(kind message.ResponseKind) error {
 
 // drop notes that numbers will not come. The unread lock is held.
 func (sub *subscription) drop(start, end api.GroupSequence, err error) {
-	for _, hole := range sub.arrived.missing(start, end) {
-		sub.gaps.add(api.Gap{Start: hole.start, End: hole.end, Err: err})
+	for _, hole := range sub.arrived.Missing(start, end) {
+		sub.gaps.Add(api.Gap{Start: hole.Start, End: hole.End, Err: err})
 	}
-	sub.arrived.addSpan(start, end)
+	sub.arrived.AddSpan(start, end)
 	wake(sub.progress)
 }

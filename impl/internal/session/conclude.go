@@ -95,7 +95,7 @@ func (p *publication) conclude() {
 		return
 	}
 	p.over = true
-	for _, hole := range p.sent.missing(p.first, p.next) {
+	for _, hole := range p.sent.Missing(p.first, p.next) {
 		p.sayLocked(drop(hole, api.StreamNotFound))
 	}
 	if p.session.version.ImplicitOK {

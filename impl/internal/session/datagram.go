@@ -184,10 +184,10 @@ func (sub *subscription) takeDatagram(m *message.Datagram) {
 	u := &sub.session.unread
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if sub.closed || sub.over != nil || !sub.arrived.add(api.GroupSequence(m.Sequence)) {
+	if sub.closed || sub.over != nil || !sub.arrived.Add(api.GroupSequence(m.Sequence)) {
 		return
 	}
-	sub.arrived.squeeze()
+	sub.boundHoles()
 	if len(sub.datagrams) == queuedDatagrams {
 		sub.datagrams = append(sub.datagrams[:0], sub.datagrams[1:]...)
 		u.datagramsDropped++

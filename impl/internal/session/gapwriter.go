@@ -5,6 +5,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/impl/internal/numbers"
 )
 
 // WriteGap implements [api.GapWriter] by SUBSCRIBE_DROP, which every version
@@ -23,29 +24,29 @@ func (p *publication) WriteGap(g api.Gap) error {
 	if p.over {
 		return fmt.Errorf("gap [%d, %d): %w", g.Start, g.End, api.ErrClosed)
 	}
-	p.dropLocked(clip(&p.request.Config, span{g.Start, g.End}), gapCode(g.Err))
+	p.dropLocked(clip(&p.request.Config, numbers.Span{Start: g.Start, End: g.End}), gapCode(g.Err))
 	return nil
 }
 
 // dropLocked tells that the groups of s which have not been opened will not be.
 // The lock is held.
-func (p *publication) dropLocked(s span, code api.StreamErrorCode) {
-	if s.start >= s.end {
+func (p *publication) dropLocked(s numbers.Span, code api.StreamErrorCode) {
+	if s.Start >= s.End {
 		return
 	}
-	p.next = max(p.next, s.end)
-	for _, hole := range p.sent.missing(s.start, s.end) {
+	p.next = max(p.next, s.End)
+	for _, hole := range p.sent.Missing(s.Start, s.End) {
 		p.sayLocked(drop(hole, code))
 	}
-	p.sent.addSpan(s.start, s.end)
+	p.sent.AddSpan(s.Start, s.End)
 }
 
 // clip is the part of s in the range that the subscriber asks for; empty while
 // it waits for the newest group and there is none.
-func clip(c *api.SubscribeConfig, s span) span {
-	s.start = max(s.start, c.StartGroup)
+func clip(c *api.SubscribeConfig, s numbers.Span) numbers.Span {
+	s.Start = max(s.Start, c.StartGroup)
 	if c.EndGroup > 0 {
-		s.end = min(s.end, c.EndGroup)
+		s.End = min(s.End, c.EndGroup)
 	}
 	return s
 }

@@ -3,6 +3,8 @@ package session
 import (
 	"io"
 	"time"
+
+	"github.com/moqlite/moqlite/impl/internal/numbers"
 )
 
 const (
@@ -28,7 +30,7 @@ func (sub *subscription) linger() error {
 		open, closed := sub.open, sub.closed
 		if quiet && open == 0 {
 			for _, hole := range missing {
-				sub.drop(hole.start, hole.end, nil)
+				sub.drop(hole.Start, hole.End, nil)
 			}
 			missing, wait = nil, 0
 		}
@@ -53,19 +55,19 @@ func (sub *subscription) linger() error {
 }
 
 // missing is what was promised and has not come. The unread lock is held.
-func (sub *subscription) missing() []span {
-	if len(sub.arrived.spans) == 0 && !sub.endKnown {
+func (sub *subscription) missing() []numbers.Span {
+	if len(sub.arrived.Spans()) == 0 && !sub.endKnown {
 		return nil
 	}
 	start := sub.start
-	if !sub.started && len(sub.arrived.spans) > 0 {
-		start = sub.arrived.spans[0].start
+	if !sub.started && len(sub.arrived.Spans()) > 0 {
+		start = sub.arrived.Spans()[0].Start
 	}
 	end := sub.end
 	if !sub.endKnown {
-		end = sub.arrived.spans[len(sub.arrived.spans)-1].end
+		end = sub.arrived.Spans()[len(sub.arrived.Spans())-1].End
 	}
-	return sub.arrived.missing(start, end)
+	return sub.arrived.Missing(start, end)
 }
 
 // patience is how long to wait for more while nothing comes.

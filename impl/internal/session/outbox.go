@@ -3,11 +3,12 @@ package session
 import (
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/impl/internal/numbers"
 )
 
 // drop tells of numbers that will not come, and why.
-func drop(s span, code api.StreamErrorCode) *message.SubscribeDrop {
-	return &message.SubscribeDrop{Start: uint64(s.start), End: uint64(s.end - 1), Error: uint64(code)}
+func drop(s numbers.Span, code api.StreamErrorCode) *message.SubscribeDrop {
+	return &message.SubscribeDrop{Start: uint64(s.Start), End: uint64(s.End - 1), Error: uint64(code)}
 }
 
 // say has a response written, in order, without waiting for the peer.

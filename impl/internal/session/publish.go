@@ -9,6 +9,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/impl/internal/numbers"
 	"github.com/moqlite/moqlite/transport"
 )
 
@@ -125,7 +126,7 @@ type publication struct {
 
 	mu       sync.Mutex
 	request  api.TrackRequest
-	sent     ranges // numbers that were opened, or told as dropped
+	sent     numbers.Set // numbers that were opened, or told as dropped
 	first    api.GroupSequence
 	next     api.GroupSequence // one above the highest opened
 	started  bool              // first is known, and told
@@ -262,7 +263,7 @@ func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) 
 		p.next = max(p.next, seq+1)
 		return g, nil
 	}
-	if !p.sent.add(seq) {
+	if !p.sent.Add(seq) {
 		return nil, fmt.Errorf("open group %d: it was opened before, or is given up", seq)
 	}
 	if !p.egress.add(g) {
@@ -271,7 +272,7 @@ func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) 
 	p.open.add(g)
 	p.next = max(p.next, seq+1)
 	p.startAt(seq)
-	if hole, ok := p.sent.squeeze(); ok {
+	if hole, ok := p.sent.Squeeze(); ok {
 		p.sayLocked(drop(hole, api.StreamNotFound))
 	}
 	return g, nil
@@ -343,7 +344,7 @@ func (p *publication) groupDone(g *groupWriter, end ending) {
 		return
 	}
 	if end.reset && !g.silent && !p.over && !refused(end.err) {
-		p.sayLocked(drop(span{g.seq, g.seq + 1}, end.code))
+		p.sayLocked(drop(numbers.Span{Start: g.seq, End: g.seq + 1}, end.code))
 	}
 	if len(p.open.groups) == 0 {
 		wake(p.settled)

@@ -21,14 +21,12 @@ func (sub *subscription) offer(g *groupReader, now time.Duration) {
 	if sub.full() && !sub.behind {
 		sub.awaitReader()
 	}
-	if sub.closed || sub.over != nil || !sub.arrived.add(g.seq) {
+	if sub.closed || sub.over != nil || !sub.arrived.Add(g.seq) {
 		u.mu.Unlock()
 		g.in.stream.CancelRead(uint64(api.StreamCancelled))
 		return
 	}
-	if hole, ok := sub.arrived.squeeze(); ok {
-		sub.gaps.add(api.Gap{Start: hole.start, End: hole.end, Err: &api.StreamError{Code: api.StreamTooFarBehind}})
-	}
+	sub.boundHoles()
 	if sub.skipped && g.seq < sub.start {
 		u.mu.Unlock()
 		g.in.stream.CancelRead(uint64(api.StreamOld))
@@ -54,6 +52,14 @@ func (sub *subscription) offer(g *groupReader, now time.Duration) {
 	}
 	if pause {
 		runtime.Gosched()
+	}
+}
+
+// boundHoles gives up the oldest groups that are missing, when they are in too
+// many places. The unread lock is held.
+func (sub *subscription) boundHoles() {
+	if hole, ok := sub.arrived.Squeeze(); ok {
+		sub.gaps.Add(api.Gap{Start: hole.Start, End: hole.End, Err: &api.StreamError{Code: api.StreamTooFarBehind}})
 	}
 }
 
@@ -103,7 +109,7 @@ func (sub *subscription) lose(g *groupReader) {
 	for i, queued := range sub.queue {
 		if queued == g {
 			sub.queue = append(sub.queue[:i], sub.queue[i+1:]...)
-			sub.gaps.add(api.Gap{Start: g.seq, End: g.seq + 1, Err: &api.StreamError{Code: api.StreamTooFarBehind}})
+			sub.gaps.Add(api.Gap{Start: g.seq, End: g.seq + 1, Err: &api.StreamError{Code: api.StreamTooFarBehind}})
 			return
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/impl/internal/numbers"
 )
 
 // Subscribe implements [api.Subscriber].
@@ -136,10 +137,10 @@ type subscription struct {
 	queue     []*groupReader
 	behind    bool // its reader has not kept up
 	datagrams []message.Datagram
-	open      int    // groups not read to their end
-	held      uint64 // of the budget for what nobody reads
-	arrived   ranges // numbers that came, or are known to be lost
-	gaps      gaps
+	open      int         // groups not read to their end
+	held      uint64      // of the budget for what nobody reads
+	arrived   numbers.Set // numbers that came, or are known to be lost
+	gaps      numbers.Gaps
 	start     api.GroupSequence // the least number to come, once known
 	started   bool
 	end       api.GroupSequence // the first number not to come, once known
@@ -241,7 +242,7 @@ func (sub *subscription) terminate(err error) {
 func (sub *subscription) Gaps() []api.Gap {
 	sub.session.unread.mu.Lock()
 	defer sub.session.unread.mu.Unlock()
-	return sub.gaps.take()
+	return sub.gaps.Take()
 }
 
 // Info implements [api.TrackReader].

@@ -1,0 +1,75 @@
+package numbers
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// maxGaps bounds the gaps that nobody has asked for.
+const maxGaps = 4096
+
+// Gaps are the losses that a reader was not told of yet, in order. A gap covers
+// what was lost and nothing else: neighbours of one cause are merged. Beyond
+// 4,096 the oldest is forgotten, which [Gaps.Take] tells. The zero value is
+// empty.
+type Gaps struct {
+	list      []api.Gap
+	first     api.GroupSequence // the lowest number that is forgotten
+	forgotten uint64            // how many are
+}
+
+// Add puts a gap in. It may not overlap with one that is in.
+func (l *Gaps) Add(g api.Gap) {
+	if g.Start >= g.End {
+		return
+	}
+	i := len(l.list)
+	for i > 0 && l.list[i-1].Start > g.Start {
+		i--
+	}
+	if i > 0 && l.list[i-1].End == g.Start && sameCause(l.list[i-1].Err, g.Err) {
+		i--
+		l.list[i].End = g.End
+	} else {
+		l.list = slices.Insert(l.list, i, g)
+	}
+	if i+1 < len(l.list) && l.list[i].End == l.list[i+1].Start && sameCause(l.list[i].Err, l.list[i+1].Err) {
+		l.list[i].End = l.list[i+1].End
+		l.list = slices.Delete(l.list, i+1, i+2)
+	}
+	if len(l.list) > maxGaps {
+		l.forget()
+	}
+}
+
+// forget takes out the oldest gap, and counts it.
+func (l *Gaps) forget() {
+	oldest := l.list[0]
+	l.list = l.list[1:]
+	if l.forgotten == 0 || oldest.Start < l.first {
+		l.first = oldest.Start
+	}
+	l.forgotten += uint64(oldest.End - oldest.Start)
+}
+
+// Take takes out all gaps. If some were forgotten, one without a group comes
+// first, whose error tells how many; it matches [api.ErrTooFarBehind].
+func (l *Gaps) Take() []api.Gap {
+	list := l.list
+	if l.forgotten > 0 {
+		list = slices.Insert(list, 0, api.Gap{Start: l.first, End: l.first, Err: fmt.Errorf(
+			"%d more groups from number %d on are lost, but nobody has asked for gaps in time: %w", l.forgotten, l.first, api.ErrTooFarBehind)})
+	}
+	*l = Gaps{}
+	return list
+}
+
+// sameCause tells whether two causes are told alike.
+func sameCause(a, b error) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.Error() == b.Error()
+}
