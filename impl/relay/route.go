@@ -16,9 +16,17 @@ type route struct {
 	number       uint64 // in the order in which they came
 }
 
-// compareRoutes is below 0 when a is preferred to b.
+// compareRoutes is below 0 when a is preferred to b: first of all, one whose
+// peer has not asked us to leave.
 func compareRoutes(a, b *route) int {
-	return cmp.Or(api.CompareRoutes(a.announcement, b.announcement), cmp.Compare(b.number, a.number))
+	switch {
+	case a.session.leaving == b.session.leaving:
+		return cmp.Or(api.CompareRoutes(a.announcement, b.announcement), cmp.Compare(b.number, a.number))
+	case a.session.leaving:
+		return 1
+	default:
+		return -1
+	}
 }
 
 // A place is what is announced at one path: broadcasts of different origins, of
@@ -40,10 +48,64 @@ func (p *place) best() *route {
 	return best
 }
 
-// add takes in a route to what a session has announced.
-func (r *Relay) add(s *upstream, a api.Announcement) *route {
-	r.mu.Lock()
-	defer r.mu.Unlock()
+// take takes in what a session announces.
+func (u *upstream) take(a api.Announcement) {
+	u.relay.mu.Lock()
+	defer u.relay.mu.Unlock()
+	rt := u.routes[a.Path]
+	switch {
+	case a.Status == api.AnnouncementEnded:
+		u.remove(a.Path)
+	case rt == nil:
+		u.add(a)
+	case a.Origin() == rt.broadcast.origin:
+		rt.announcement = a
+		rt.broadcast.sort()
+		u.relay.choose(a.Path)
+	default: // another origin is another broadcast
+		u.relay.places[a.Path].remove(rt)
+		u.add(a)
+	}
+}
+
+// withdraw takes away the routes to some paths.
+func (u *upstream) withdraw(paths map[api.BroadcastPath]struct{}) {
+	for path := range paths {
+		u.relay.mu.Lock()
+		u.remove(path)
+		u.relay.mu.Unlock()
+	}
+}
+
+// withdrawAll takes away all routes.
+func (u *upstream) withdrawAll() { u.withdraw(u.known()) }
+
+// known are the paths of all routes.
+func (u *upstream) known() map[api.BroadcastPath]struct{} {
+	u.relay.mu.Lock()
+	defer u.relay.mu.Unlock()
+	paths := make(map[api.BroadcastPath]struct{}, len(u.routes))
+	for path := range u.routes {
+		paths[path] = struct{}{}
+	}
+	return paths
+}
+
+// leave has other routes be preferred to the session's, which has little time
+// left. What it still serves goes on until another route serves it.
+func (u *upstream) leave() {
+	u.relay.mu.Lock()
+	defer u.relay.mu.Unlock()
+	u.leaving = true
+	for path, rt := range u.routes {
+		rt.broadcast.sort()
+		u.relay.choose(path)
+	}
+}
+
+// add takes in a new route. The lock is held.
+func (u *upstream) add(a api.Announcement) {
+	r := u.relay
 	p := r.places[a.Path]
 	if p == nil {
 		if r.places == nil {
@@ -52,48 +114,23 @@ func (r *Relay) add(s *upstream, a api.Announcement) *route {
 		p = new(place)
 		r.places[a.Path] = p
 	}
-	rt := r.insert(p, s, a)
-	r.choose(a.Path, p)
-	return rt
+	r.came++
+	rt := &route{session: u, announcement: a, number: r.came}
+	rt.broadcast = p.broadcastOf(r, &a)
+	rt.broadcast.add(rt)
+	u.routes[a.Path] = rt
+	r.choose(a.Path)
 }
 
-// update changes the hops and costs of a route, and returns it. Another origin
-// is another broadcast, to which there is a new route.
-func (r *Relay) update(rt *route, a api.Announcement) *route {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	p := r.places[a.Path]
-	if a.Origin() == rt.broadcast.origin {
-		rt.announcement = a
-		rt.broadcast.sort()
-	} else {
-		p.remove(rt)
-		rt = r.insert(p, rt.session, a)
-	}
-	r.choose(a.Path, p)
-	return rt
-}
-
-// remove takes a route away; nil is none.
-func (r *Relay) remove(rt *route) {
+// remove takes the route to path away, if there is one. The lock is held.
+func (u *upstream) remove(path api.BroadcastPath) {
+	rt := u.routes[path]
 	if rt == nil {
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	path := rt.announcement.Path
-	p := r.places[path]
-	p.remove(rt)
-	r.choose(path, p)
-}
-
-// insert puts a new route into a place. The lock is held.
-func (r *Relay) insert(p *place, s *upstream, a api.Announcement) *route {
-	r.came++
-	rt := &route{session: s, announcement: a, number: r.came}
-	rt.broadcast = p.broadcastOf(r, &a)
-	rt.broadcast.add(rt)
-	return rt
+	delete(u.routes, path)
+	u.relay.places[path].remove(rt)
+	u.relay.choose(path)
 }
 
 // broadcastOf is the broadcast of an announcement's origin.
@@ -120,7 +157,8 @@ func (p *place) remove(rt *route) {
 
 // choose has the preferred route of a place be the one that is announced. The
 // lock is held.
-func (r *Relay) choose(path api.BroadcastPath, p *place) {
+func (r *Relay) choose(path api.BroadcastPath) {
+	p := r.places[path]
 	best := p.best()
 	if best != nil && best.broadcast == p.used {
 		_ = r.mux.Update(best.announcement)

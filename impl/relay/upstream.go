@@ -1,9 +1,10 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"io"
-	"maps"
+	"sync"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -24,8 +25,11 @@ const (
 // from others.
 type upstream struct {
 	api.Session
-	relay  *Relay
-	routes map[api.BroadcastPath]*route // what it announces now; of listen alone
+	relay *Relay
+
+	// Guarded by Relay.mu.
+	routes  map[api.BroadcastPath]*route // what it announces now
+	leaving bool                         // the peer has asked us to leave
 }
 
 func newUpstream(r *Relay, s api.Session) *upstream {
@@ -36,7 +40,9 @@ func newUpstream(r *Relay, s api.Session) *upstream {
 // announcements has ended. Where the stream of the announcements alone is lost,
 // they are asked for again, and the routes are kept meanwhile.
 func (u *upstream) listen() {
-	defer u.withdraw(u.routes)
+	defer u.withdrawAll()
+	watching := u.watch()
+	defer watching()
 	wait, confirmed := askAgainAfter, time.Now()
 	for {
 		complete, err := u.hear()
@@ -51,7 +57,7 @@ func (u *upstream) listen() {
 		if complete {
 			wait, confirmed = askAgainAfter, time.Now()
 		} else if time.Since(confirmed) > keepUnconfirmed {
-			u.withdraw(u.routes)
+			u.withdrawAll()
 		}
 		select {
 		case <-time.After(wait):
@@ -60,6 +66,21 @@ func (u *upstream) listen() {
 		}
 		wait = min(2*wait, askAgainWithin)
 	}
+}
+
+// watch waits for the peer to ask us to leave, from when on other routes are
+// preferred. What it returns ends that.
+func (u *upstream) watch() (stop func()) {
+	ctx, cancel := context.WithCancel(u.Context())
+	var watching sync.WaitGroup
+	watching.Go(func() {
+		select {
+		case <-u.GoneAway():
+			u.leave()
+		case <-ctx.Done():
+		}
+	})
+	return func() { cancel(); watching.Wait() }
 }
 
 // refusedForGood tells whether announcements need not be asked for again.
@@ -76,7 +97,7 @@ func (u *upstream) hear() (complete bool, err error) {
 		return false, err
 	}
 	defer r.Close()
-	missing := maps.Clone(u.routes)
+	missing := u.known()
 	for {
 		a, err := r.Receive(u.Context())
 		if err != nil {
@@ -90,27 +111,5 @@ func (u *upstream) hear() (complete bool, err error) {
 		}
 		delete(missing, a.Path)
 		u.take(a)
-	}
-}
-
-// take takes in an announcement.
-func (u *upstream) take(a api.Announcement) {
-	rt := u.routes[a.Path]
-	switch {
-	case a.Status == api.AnnouncementEnded:
-		delete(u.routes, a.Path)
-		u.relay.remove(rt)
-	case rt == nil:
-		u.routes[a.Path] = u.relay.add(u, a)
-	default:
-		u.routes[a.Path] = u.relay.update(rt, a)
-	}
-}
-
-// withdraw takes routes away.
-func (u *upstream) withdraw(routes map[api.BroadcastPath]*route) {
-	for path, rt := range routes {
-		delete(u.routes, path)
-		u.relay.remove(rt)
 	}
 }
