@@ -69,9 +69,13 @@ type Limits struct {
 	// 32 MiB.
 	FrameSize uint64
 
-	// UnreadBytes is how much the groups that no reader waits for may hold
-	// back, over all subscriptions of a session: bytes in hand and stream
-	// windows that are pinned. Zero: 8 MiB.
+	// UnreadBytes is how much may have arrived of the groups that no reader
+	// waits for, in bytes, over all subscriptions and fetches of a session.
+	// While more has, the oldest group of the subscription that holds most is
+	// given up, if it has gone unread for 250 ms: AcceptGroup skips it, Gaps
+	// tells, and its reader gets StreamTooFarBehind. A group of which a large
+	// part of this has arrived counts as 512 KiB more, which its stream may
+	// hold; its publisher then waits for the reader. Zero: 8 MiB.
 	UnreadBytes uint64
 
 	// UnreadGroups is how many groups may wait in one subscription for

@@ -85,10 +85,9 @@ func (f *fetching) finished() {}
 // take counts a group that the application reads from now on.
 func (s *Session) take(g *groupReader) {
 	s.unread.mu.Lock()
+	defer s.unread.mu.Unlock()
 	g.handed = true
 	s.unread.add(g, s.clock())
-	s.unread.mu.Unlock()
-	s.makeRoom()
 }
 
 // serveFetch answers a fetch of the peer.

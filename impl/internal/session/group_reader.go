@@ -31,7 +31,8 @@ type groupReader struct {
 	// Guarded by session.unread.mu.
 	newer    *groupReader // in a list of all that are not finished
 	older    *groupReader
-	weight   uint64
+	weight   uint64        // while it is parked
+	wide     bool          // and its stream can hold more
 	parked   bool          // nobody waits for it,
 	parkedAt time.Duration // since then
 	handed   bool          // to the application
@@ -47,14 +48,12 @@ func newGroupReader(s *Session, raw transport.ReceiveStream) *groupReader {
 // identify says which group this is, of which the first bytes are in.
 func (g *groupReader) identify(of holder, seq api.GroupSequence, first uint64) {
 	g.of, g.seq, g.first = of, seq, first
-	g.weight = groupOverhead + uint64(len(g.in.buffered()))
 	if !g.in.whole() {
-		g.weight += streamWindow
 		g.in.counts = g
 	}
 }
 
-// park counts the group as unread, and unpark no more.
+// park counts the group as unread, and unpark no more, for its reader.
 func (g *groupReader) park() {
 	u := &g.session.unread
 	u.mu.Lock()
@@ -66,6 +65,7 @@ func (g *groupReader) unpark() {
 	u := &g.session.unread
 	u.mu.Lock()
 	defer u.mu.Unlock()
+	u.awaitWeighed(g)
 	u.unpark(g)
 }
 

@@ -38,6 +38,12 @@ type incoming struct {
 	counts  *groupReader
 	reading bool
 
+	// What was read while nobody was reading, to know how much there is: it comes
+	// before what is left in the stream, and then the error that followed.
+	stock    []byte
+	stockAt  int // consumed of stock
+	stockErr error
+
 	// The last frame was large and read whole, and so will the next one be: what
 	// goes before it is read ahead, and it itself to where it is wanted.
 	direct bool
@@ -145,7 +151,10 @@ func (in *incoming) release() {
 }
 
 // whole tells whether nothing is left in the stream.
-func (in *incoming) whole() bool { return in.err != nil }
+func (in *incoming) whole() bool { return in.err != nil || in.stockErr != nil }
+
+// inHand is how much memory holds what was read and not consumed.
+func (in *incoming) inHand() uint64 { return uint64(len(in.buffered()) + cap(in.stock)) }
 
 // buffered is what can be read without waiting for the stream.
 func (in *incoming) buffered() []byte { return in.buf[in.at:] }
@@ -216,11 +225,42 @@ func (in *incoming) pull(p []byte) (int, error) {
 		in.reading = true
 		in.counts.unpark()
 	}
+	if in.stock != nil || in.stockErr != nil {
+		return in.pullStock(p)
+	}
 	for {
 		if n, err := in.stream.Read(p); n > 0 || err != nil {
 			return n, err
 		}
 	}
+}
+
+// pullStock reads what was read while nobody was reading.
+func (in *incoming) pullStock(p []byte) (n int, err error) {
+	n = copy(p, in.stock[in.stockAt:])
+	if in.stockAt += n; in.stockAt == len(in.stock) {
+		in.stock, in.stockAt, err = nil, 0, in.stockErr
+	}
+	return n, err
+}
+
+// stockUp reads what has arrived, while nobody else is reading, but no more than
+// most. It tells whether as much has come.
+func (in *incoming) stockUp(most uint64) (full bool) {
+	scratch := farBuffers.Get().(*[readFar]byte)
+	defer farBuffers.Put(scratch)
+	for in.stockErr == nil && most > 0 {
+		_ = in.stream.SetReadDeadline(time.Now().Add(eager))
+		n, err := in.stream.Read(scratch[:min(most, readFar)])
+		in.stock = append(in.stock, scratch[:n]...)
+		most -= uint64(n)
+		if late(err) {
+			break
+		}
+		in.stockErr = err
+	}
+	_ = in.stream.SetReadDeadline(time.Time{})
+	return most == 0
 }
 
 // rest has the group count as unread again.

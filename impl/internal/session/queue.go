@@ -40,15 +40,12 @@ func (sub *subscription) offer(g *groupReader, now time.Duration) {
 	sub.queue = append(sub.queue, g)
 	sub.open++
 	u.add(g, now)
-	crowded, pause := u.crowded(), len(sub.queue)%handful == 0
+	pause := len(sub.queue)%handful == 0
 	wake(sub.ready)
 	wake(sub.progress)
 	u.mu.Unlock()
 	if excess != nil {
 		excess.abort(&api.StreamError{Code: api.StreamTooFarBehind})
-	}
-	if crowded {
-		s.makeRoom()
 	}
 	if pause {
 		runtime.Gosched()

@@ -159,6 +159,7 @@ func (s *Session) setConfig(c *api.Config) {
 		s.limits = limitsOf(c)
 	}
 	s.unread.limit = s.limits.UnreadBytes
+	s.unread.weighed.L = &s.unread.mu
 }
 
 func orDefault[T comparable](v, otherwise T) T {

@@ -3,32 +3,41 @@ package session
 import (
 	"sync"
 	"time"
-
-	"github.com/moqlite/moqlite/api"
 )
 
-// streamWindow is the credit that a stream has pinned while nobody reads it:
-// the initial window that the transports are set up with.
+// streamWindow is what a stream can hold that nobody reads: the initial window
+// that the transports are set up with.
 const streamWindow = 512 << 10
 
 // unreadGrace is how long a group may go unread before it can be given up: a
 // reader that is busy with a frame, or about to accept a group, is not behind.
 const unreadGrace = 250 * time.Millisecond
 
+// weighAgain is how long after the groups were weighed they are weighed again,
+// while they could hold more than they may.
+const weighAgain = 100 * time.Millisecond
+
 // groupOverhead is what a group costs in memory beside its bytes.
 const groupOverhead = 512
 
-// unread bounds what the groups hold that no reader waits for: in memory those
-// that are here whole, and else the stream window that they pin, since the
-// windows of all streams come out of the connection's. Its lock guards the
-// queues of all subscriptions, so that any of them can make room for another.
+// unread bounds what the groups hold that no reader waits for: their bytes in
+// memory, and those in the streams, since the windows of all streams come out of
+// the connection's. What is in a stream is known when it is read alone. As long
+// as all is well even if every stream holds as much as it can, nobody looks;
+// else the groups are weighed (weigh.go). The lock guards the queues of all
+// subscriptions, so that any of them can make room for another.
 type unread struct {
 	mu    sync.Mutex
 	limit uint64
-	held  uint64
+	held  uint64 // what the parked groups weigh
+	wide  uint64 // parked groups whose stream can hold more than they weigh
+
 	open  *groupReader // all that are not finished, the newest first
 	count int          // of these
-	later *time.Timer  // makes room; nil unless that is due
+
+	due      *time.Timer  // weighs the groups; nil unless that is due
+	weighing *groupReader // whose stream is being read to weigh it
+	weighed  sync.Cond    // weighing has changed
 
 	datagramsDropped uint64
 }
@@ -65,6 +74,9 @@ func (u *unread) add(g *groupReader, now time.Duration) {
 
 // remove takes g out: it is finished. The lock is held.
 func (u *unread) remove(g *groupReader) {
+	if g.parked && u.weighing != g {
+		g.in.stock = nil // its reader asks the stream, which tells why
+	}
 	u.unpark(g)
 	g.finished = true
 	if g.newer != nil {
@@ -79,14 +91,17 @@ func (u *unread) remove(g *groupReader) {
 	u.count--
 }
 
-// park counts g as unread from now on. The lock is held.
+// park counts g as unread from now on. It is called by g's reader, or before
+// there is one. The lock is held.
 func (u *unread) park(g *groupReader, now time.Duration) {
 	if g.parked || g.finished {
 		return
 	}
 	g.parked, g.parkedAt = true, now
-	u.held += g.weight
-	*g.of.holds() += g.weight
+	u.weigh(g, groupOverhead+g.in.inHand(), !g.in.whole())
+	if u.due == nil && u.crowded() {
+		u.due = time.AfterFunc(weighAgain, g.session.weighDue)
+	}
 }
 
 // unpark stops counting g. The lock is held.
@@ -94,81 +109,24 @@ func (u *unread) unpark(g *groupReader) {
 	if !g.parked {
 		return
 	}
+	u.weigh(g, 0, false)
 	g.parked = false
-	u.held -= g.weight
-	*g.of.holds() -= g.weight
 }
 
-// crowded tells whether too much is held. The lock is held.
-func (u *unread) crowded() bool { return u.held > u.limit }
-
-// victim returns the group to give up when too much is held: of those that have
-// gone unread for a while, the oldest that was not handed out, or else the
-// oldest, of the holder of most. While there is none it returns how long to
-// wait; nil and 0 when all is well. The lock is held.
-func (u *unread) victim() (g *groupReader, wait time.Duration) {
-	if !u.crowded() {
-		return nil, 0
+// weigh sets what g weighs, which is parked, and whether its stream can hold
+// more than that. The lock is held.
+func (u *unread) weigh(g *groupReader, weight uint64, wide bool) {
+	u.held += weight - g.weight
+	*g.of.holds() += weight - g.weight
+	if g.wide {
+		u.wide--
 	}
-	wait = unreadGrace
-	for other := u.open; other != nil; other = other.older {
-		if !other.parked {
-			continue
-		}
-		if left := unreadGrace - (other.session.clock() - other.parkedAt); left > 0 {
-			wait = min(wait, left)
-		} else if g == nil || other.goesBefore(g) {
-			g = other
-		}
+	if wide {
+		u.wide++
 	}
-	return g, wait
+	g.weight, g.wide = weight, wide
 }
 
-// goesBefore tells whether g is given up before other.
-func (g *groupReader) goesBefore(other *groupReader) bool {
-	switch {
-	case g.of != other.of:
-		return *g.of.holds() > *other.of.holds()
-	case g.handed != other.handed:
-		return !g.handed
-	default:
-		return g.seq < other.seq
-	}
-}
-
-// makeRoom cancels groups until what is held is within the limit, now or in a
-// while.
-func (s *Session) makeRoom() {
-	u := &s.unread
-	for {
-		u.mu.Lock()
-		if u.later != nil {
-			u.mu.Unlock()
-			return
-		}
-		g, wait := u.victim()
-		switch {
-		case g != nil:
-			g.of.lose(g)
-		case wait > 0:
-			u.later = time.AfterFunc(wait, s.makeRoomLater)
-		}
-		u.mu.Unlock()
-		if g == nil {
-			return
-		}
-		s.mu.Lock()
-		s.dropped++
-		s.mu.Unlock()
-		g.abort(&api.StreamError{Code: api.StreamTooFarBehind})
-	}
-}
-
-func (s *Session) makeRoomLater() {
-	s.unread.mu.Lock()
-	s.unread.later = nil
-	s.unread.mu.Unlock()
-	if !s.isOver() {
-		s.makeRoom()
-	}
-}
+// crowded tells whether the parked groups hold more than they may if their
+// streams are full. The lock is held.
+func (u *unread) crowded() bool { return u.held+u.wide*streamWindow > u.limit }
