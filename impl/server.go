@@ -40,7 +40,7 @@ type Server struct {
 	TCP    net.Listener
 
 	// TLSConfig holds the certificate; nil: one for development is made, for
-	// localhost.
+	// localhost, and renewed ([devcert.Rotation]).
 	TLSConfig *tls.Config
 
 	// QUICConfig; nil: defaults tuned for live media. With Allow0RTT, early data
@@ -137,11 +137,11 @@ func (s *Server) bind() (*binding, error) {
 	}
 	tlsConfig := s.TLSConfig
 	if tlsConfig == nil {
-		cert, err := devcert.New()
+		rotation, err := devcert.NewRotation()
 		if err != nil {
 			return nil, err
 		}
-		tlsConfig = &tls.Config{Certificates: []tls.Certificate{cert}}
+		tlsConfig = rotation.Config()
 	}
 	// The TCP port is that of the UDP port: where any will do, one that is
 	// free in both is looked for.

@@ -7,7 +7,6 @@ import (
 	"github.com/moqlite/moqlite/impl"
 	"github.com/moqlite/moqlite/impl/devcert"
 	"github.com/moqlite/moqlite/impl/relay"
-	"github.com/moqlite/moqlite/transport/tlspin"
 )
 
 // An embedded relay runs in this process, on the loopback interface.
@@ -25,15 +24,15 @@ func (o *options) embed() (*embedded, error) {
 	if err != nil {
 		return nil, err
 	}
-	cert, err := devcert.New()
+	certificate, err := devcert.NewRotation()
 	if err != nil {
 		return nil, err
 	}
 	r := relay.New()
 	r.Logger = o.logger()
-	e := &embedded{o: o, trust: tlspin.Config(nil, devcert.Fingerprint(cert)), server: &impl.Server{
+	e := &embedded{o: o, trust: certificate.Trust(), server: &impl.Server{
 		Addr:      "127.0.0.1:0",
-		TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}},
+		TLSConfig: certificate.Config(),
 		Config:    config, Logger: o.logger(), Mux: r.Mux(), Handler: r.Handler,
 	}}
 	addr, err := e.server.Listen()

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -63,7 +62,7 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 	if err != nil {
 		return usage("--listen %s: %w", flags.listen, err)
 	}
-	cert, err := flags.certificate(host)
+	certificate, rotation, err := flags.certificate(host)
 	if err != nil {
 		return err
 	}
@@ -72,7 +71,7 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 	r.Logger = o.logger()
 	server := &impl.Server{
 		Addr:      flags.listen,
-		TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}},
+		TLSConfig: certificate,
 		Config:    config,
 		Logger:    o.logger(),
 		Mux:       r.Mux(),
@@ -83,8 +82,15 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 		return err
 	}
 	defer server.Close()
-	if err := o.announceReady(addr, host, cert, flags.cert == ""); err != nil {
+	if err := o.announceReady(addr, host, certificate, rotation); err != nil {
 		return err
+	}
+	var telling sync.WaitGroup
+	defer telling.Wait()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if rotation != nil {
+		telling.Go(func() { o.announceRenewals(ctx, rotation) })
 	}
 	stopped := make(chan error, 1)
 	go func() { stopped <- server.ListenAndServe() }()
@@ -177,26 +183,8 @@ func drain(server *impl.Server, timeout time.Duration, stopped <-chan error) err
 	return nil
 }
 
-func (f relayFlags) certificate(host string) (tls.Certificate, error) {
-	switch {
-	case (f.cert == "") != (f.key == ""):
-		return tls.Certificate{}, usage("--cert and --key go together")
-	case f.cert != "":
-		cert, err := tls.LoadX509KeyPair(f.cert, f.key)
-		if err != nil {
-			return tls.Certificate{}, fmt.Errorf("certificate: %w", err)
-		}
-		return cert, nil
-	}
-	hosts := []string{"localhost", "127.0.0.1", "::1"}
-	if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsLoopback() && !ip.IsUnspecified()) {
-		hosts = append(hosts, host)
-	}
-	return devcert.New(hosts...)
-}
-
 // announceReady tells how to reach the server.
-func (o *options) announceReady(addr net.Addr, host string, cert tls.Certificate, dev bool) error {
+func (o *options) announceReady(addr net.Addr, host string, trust *tls.Config, rotation *devcert.Rotation) error {
 	_, port, err := net.SplitHostPort(addr.String())
 	if err != nil {
 		return err
@@ -205,13 +193,15 @@ func (o *options) announceReady(addr net.Addr, host string, cert tls.Certificate
 		host = "localhost"
 	}
 	place := net.JoinHostPort(host, port)
-	sum := devcert.Fingerprint(cert)
-	fingerprint := hex.EncodeToString(sum[:])
+	fingerprint, err := fingerprintOf(trust)
+	if err != nil {
+		return err
+	}
 	if o.json {
 		return line(o.out, map[string]any{"ready": true, "url": "https://" + place, "fingerprint": fingerprint})
 	}
 	fmt.Fprintf(o.err, "listening on https://%s, moqt://%s and wss://%s\n", place, place, place)
-	if dev {
+	if rotation != nil {
 		fmt.Fprintf(o.err, "with a certificate for development: connect to http://%s, or pass --fingerprint %s\n", place, fingerprint)
 	}
 	return nil

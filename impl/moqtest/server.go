@@ -25,7 +25,6 @@ import (
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/memconn"
 	"github.com/moqlite/moqlite/transport/quicconn"
-	"github.com/moqlite/moqlite/transport/tlspin"
 	"github.com/moqlite/moqlite/transport/wsconn"
 	"github.com/moqlite/moqlite/transport/wtconn"
 )
@@ -54,16 +53,18 @@ type Server struct {
 	// Network is where a server in memory listens.
 	Network *memconn.Network
 
-	// Certificate is what a server is known by that is not in memory: clients
-	// of [Server.Client] trust it alone.
+	// Certificate is what a server is known by at its start that is not in
+	// memory. It is renewed after twelve days, which clients of [Server.Client]
+	// follow: they trust the server's certificates alone.
 	Certificate tls.Certificate
 
-	faults  *faults
-	tcp     string // where the link's TCP leads
-	mu      sync.Mutex
-	clients []*impl.Client
-	sockets []func() error // the clients' on the link
-	serving sync.WaitGroup
+	rotation *devcert.Rotation
+	faults   *faults
+	tcp      string // where the link's TCP leads
+	mu       sync.Mutex
+	clients  []*impl.Client
+	sockets  []func() error // the clients' on the link
+	serving  sync.WaitGroup
 }
 
 // NewServer starts a server in memory of what is published in mux; nil means
@@ -116,12 +117,16 @@ func (s *Server) StartSockets() {
 
 // certify makes the server's certificate.
 func (s *Server) certify() *tls.Config {
-	cert, err := devcert.New()
+	rotation, err := devcert.NewRotation()
 	if err != nil {
 		panic("moqtest: " + err.Error())
 	}
-	s.Certificate = cert
-	return &tls.Config{Certificates: []tls.Certificate{cert}}
+	cert, err := rotation.GetCertificate(nil)
+	if err != nil {
+		panic("moqtest: " + err.Error())
+	}
+	s.rotation, s.Certificate = rotation, *cert
+	return rotation.Config()
 }
 
 // listen starts serving, and returns where.
@@ -145,21 +150,19 @@ func (s *Server) Client() *impl.Client {
 	case s.Link != nil:
 		endpoint := &quicconn.Endpoint{Socket: s.Link.Socket()}
 		s.sockets = append(s.sockets, endpoint.Close)
-		tcp := &wsconn.Dialer{TLSConfig: s.trust(), DialContext: s.Link.DialContext}
+		tcp := &wsconn.Dialer{TLSConfig: s.rotation.Trust(), DialContext: s.Link.DialContext}
 		c.Transport = transport.ByScheme{
-			"moqt":  &quicconn.Dialer{Endpoint: endpoint, TLSConfig: s.trust()},
-			"https": &wtconn.Dialer{Endpoint: endpoint, TLSConfig: s.trust()},
+			"moqt":  &quicconn.Dialer{Endpoint: endpoint, TLSConfig: s.rotation.Trust()},
+			"https": &wtconn.Dialer{Endpoint: endpoint, TLSConfig: s.rotation.Trust()},
 			"wss":   tcp, "ws": tcp, "tls": tcp, "tcp": tcp,
 		}
 	case s.Certificate.Certificate != nil:
-		c.TLSConfig = s.trust()
+		c.TLSConfig = s.rotation.Trust()
 	default:
 		c.Transport = s.Network
 	}
 	return c
 }
-
-func (s *Server) trust() *tls.Config { return tlspin.Config(nil, devcert.Fingerprint(s.Certificate)) }
 
 // WebTransportURL is URL over WebTransport, which servers with sockets or a
 // Link speak.

@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"encoding/hex"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/moqlite/moqlite/impl/devcert"
+)
+
+// certificate is what the server shows: that of the flags, or one for
+// development, which is renewed.
+func (f relayFlags) certificate(host string) (*tls.Config, *devcert.Rotation, error) {
+	switch {
+	case (f.cert == "") != (f.key == ""):
+		return nil, nil, usage("--cert and --key go together")
+	case f.cert != "":
+		cert, err := tls.LoadX509KeyPair(f.cert, f.key)
+		if err != nil {
+			return nil, nil, fmt.Errorf("certificate: %w", err)
+		}
+		return &tls.Config{Certificates: []tls.Certificate{cert}}, nil, nil
+	}
+	hosts := []string{"localhost", "127.0.0.1", "::1"}
+	if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsLoopback() && !ip.IsUnspecified()) {
+		hosts = append(hosts, host)
+	}
+	rotation, err := devcert.NewRotation(hosts...)
+	if err != nil {
+		return nil, nil, err
+	}
+	return rotation.Config(), rotation, nil
+}
+
+// fingerprintOf is that of the certificate which a server shows.
+func fingerprintOf(trust *tls.Config) (string, error) {
+	cert := tls.Certificate{}
+	if trust.GetCertificate == nil {
+		cert = trust.Certificates[0]
+	} else if now, err := trust.GetCertificate(nil); err != nil {
+		return "", err
+	} else {
+		cert = *now
+	}
+	sum := devcert.Fingerprint(cert)
+	return hex.EncodeToString(sum[:]), nil
+}
+
+// announceRenewals tells of each certificate for development before it is used,
+// until ctx ends.
+func (o *options) announceRenewals(ctx context.Context, rotation *devcert.Rotation) {
+	for {
+		announced, change := rotation.Change()
+		if !sleepUntil(ctx, announced) {
+			return
+		}
+		fingerprints, err := rotation.Fingerprints()
+		if err != nil {
+			fmt.Fprintln(o.err, "the certificate was not renewed, trying again:", err)
+			change = time.Now().Add(time.Minute)
+		} else {
+			o.announceRenewal(hex.EncodeToString(fingerprints[len(fingerprints)-1][:]), change)
+		}
+		if !sleepUntil(ctx, change) {
+			return
+		}
+	}
+}
+
+func (o *options) announceRenewal(fingerprint string, from time.Time) {
+	if o.json {
+		_ = line(o.out, map[string]any{"fingerprint": fingerprint, "from": from})
+		return
+	}
+	fmt.Fprintf(o.err, "the certificate for development is renewed at %s: pass --fingerprint %s then\n", from.Format(time.RFC3339), fingerprint)
+}
+
+// sleepUntil waits until a time. It reports false when ctx ends first.
+func sleepUntil(ctx context.Context, at time.Time) bool {
+	timer := time.NewTimer(time.Until(at))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
