@@ -204,19 +204,24 @@ func (e *StreamError) Is(target error) bool {
 }
 
 // A RestartError tells that the groups which follow do not continue those
-// before: another publisher has begun to number them anew. AcceptGroup of a
-// lasting session's track (package redial) returns it once for each restart, and
-// the groups of the new numbering after it.
+// before: another publisher has taken over, or the same one has begun to number
+// them anew. AcceptGroup of a lasting session's track (package redial) returns it
+// once for each restart, and the groups of the new numbering after it. A group of
+// the old numbering that is still being read may end with it.
 type RestartError struct {
 	Before, After Hop   // who published the groups before and after; 0 is unknown
 	Err           error // what ended the groups before
 }
 
 func (e *RestartError) Error() string {
-	if e.Before == 0 || e.After == 0 || e.Before == e.After {
+	switch {
+	case e.Before == 0 || e.After == 0:
 		return fmt.Sprintf("%v: the origin is not known to be the same (%v)", ErrRestarted, e.Err)
+	case e.Before == e.After:
+		return fmt.Sprintf("%v by the same origin (%v)", ErrRestarted, e.Err)
+	default:
+		return fmt.Sprintf("%v: it comes from another origin (%v)", ErrRestarted, e.Err)
 	}
-	return fmt.Sprintf("%v: it comes from another origin (%v)", ErrRestarted, e.Err)
 }
 
 // Unwrap returns Err.

@@ -85,7 +85,11 @@ type TrackReader interface {
 	// in parallel. After the track's last it returns io.EOF; a refused or
 	// aborted subscription is a remote [*StreamError]. On a lasting session it
 	// returns a [*RestartError] where the groups that follow are numbered anew;
-	// after it, AcceptGroup is called again as before.
+	// after it, AcceptGroup is called again as before. There, the track's newest
+	// group comes again if it breaks off with its session: as another GroupReader
+	// of the same number, after the first one has returned an error, from the
+	// first frame that was not read wholly (FirstFrame tells which). A group that
+	// was read to its end never comes again.
 	//
 	// Groups that wait here are bounded: when they hold more than their share
 	// of the session's memory, the oldest are cancelled and become a [Gap].

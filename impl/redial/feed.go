@@ -3,7 +3,6 @@ package redial
 import (
 	"context"
 	"errors"
-	"io"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -11,15 +10,13 @@ import (
 
 // A feed is a track's subscription over one session.
 type feed struct {
-	track   *track
-	link    *link
-	reader  api.TrackReader
-	origin  *origin
-	wanted  api.SubscribeConfig // what the application wanted when it was opened
-	start   api.GroupSequence   // the first group asked for
-	resumed bool                // it is what follows those that came before
-	lost    error               // why the feed before could not go on
-	restart *RestartError       // told before the groups
+	track  *track
+	link   *link
+	reader api.TrackReader
+	origin *origin
+	continuation
+	lost    error         // why the feed before could not go on
+	restart *RestartError // told before the groups, if some came before; nil where the numbers are the same
 
 	accepting     context.Context
 	stopAccepting context.CancelFunc
@@ -28,26 +25,48 @@ type feed struct {
 	begun         chan struct{} // closed at the first group
 	done          chan struct{} // closed when nothing more is accepted, and err is set
 	err           error
+	life          context.Context // ends when its groups are waited for no longer
+	cutOff        context.CancelCauseFunc
 
+	regained  chan struct{} // closed when the group asked for again is passed on, or will not be
 	succeeded chan struct{} // closed when next is set
 	next      *feed
+
+	// What is known of who publishes: at the subscription, or as soon as it
+	// is announced after that. Of run alone (of the track).
+	sight   sighting
+	opened  time.Time
+	checked time.Time // when its numbers were last compared with what the peer has
 
 	// Guarded by the track's lock.
 	numbering int
 	first     api.GroupSequence // that has come
 	came      bool              // first is set
+	expected  bool              // what it should have begun with is accounted for
 	end       api.GroupSequence // where the next feed took over; 0 while none has
+	passed    time.Time         // when the last group came that is new
 	taken     int               // groups accepted
 	busy      bool              // one of them waits for the application
 	unread    int               // groups passed on and not read to their end
 	read      chan struct{}     // buffered 1: unread has become 0
 }
 
-// open subscribes over l.
-func (t *track) open(ctx context.Context, l *link, config api.SubscribeConfig) (*feed, error) {
+// errReplaced tells that the publisher is another than it was.
+var errReplaced = errors.New("another publisher has taken its place")
+
+// open subscribes over l to what is seen there. The origin of its groups is that
+// of the route by which the subscription was made: where the announcement
+// changes meanwhile, that is not known, and the error is errReplaced.
+func (t *track) open(ctx context.Context, l *link, seen sighting, config api.SubscribeConfig) (*feed, error) {
 	o := l.follow(t.path)
 	l.hold()
 	r, err := l.session.Subscribe(ctx, t.path, t.name, &config)
+	if err == nil {
+		if now, _ := o.sight(); now.replaces(seen) {
+			_ = r.Close()
+			err = errReplaced
+		}
+	}
 	if err != nil {
 		l.leave(o)
 		l.release()
@@ -58,14 +77,17 @@ func (t *track) open(ctx context.Context, l *link, config api.SubscribeConfig) (
 		link:      l,
 		reader:    r,
 		origin:    o,
-		wanted:    config,
+		sight:     seen,
+		opened:    time.Now(),
 		begun:     make(chan struct{}),
 		done:      make(chan struct{}),
 		succeeded: make(chan struct{}),
 		read:      make(chan struct{}, 1),
 	}
+	f.wanted, f.asked, f.same = config, config, true
 	f.accepting, f.stopAccepting = context.WithCancel(t.ctx)
 	f.newest, f.notNewest = context.WithCancel(t.ctx)
+	f.life, f.cutOff = context.WithCancelCause(context.Background())
 	return f, nil
 }
 
@@ -77,26 +99,6 @@ func (f *feed) finished() bool {
 	default:
 		return false
 	}
-}
-
-// survives tells whether another subscription may go on where f has ended,
-// since the track itself has not: over the next session, or over the same one
-// when its publisher, who is gone, has come back. A peer that is about to go,
-// or whose publisher is, may reset what it serves before it tells.
-func (f *feed) survives() (survives, publisherGone bool) {
-	var reset *api.StreamError
-	switch {
-	case errors.Is(f.err, io.EOF):
-		return false, false
-	case f.link.over(f.err):
-		return true, false
-	case !errors.As(f.err, &reset) || !reset.Remote || f.track.lasted() > f.track.session.policy.ResumeTimeout:
-		return f.link.fades(f.track.ctx), false
-	}
-	o := f.link.follow(f.track.path)
-	defer f.link.leave(o)
-	fades, gone := f.link.withdraws(f.track.ctx, o)
-	return fades || gone, gone && !fades
 }
 
 // run passes groups on until the subscription ends, or another has taken over.
@@ -111,7 +113,7 @@ func (f *feed) run() {
 
 func (f *feed) pass() error {
 	t := f.track
-	if f.restart != nil && !t.deliver(delivery{err: f.restart}) {
+	if f.restart != nil && f.known && !f.deliver(delivery{err: f.restart}) {
 		return context.Cause(t.ctx)
 	}
 	if err := f.awaitAsked(); err != nil {
@@ -149,50 +151,88 @@ func (f *feed) ended() error { return context.Cause(f.reader.Context()) }
 
 // take passes on a group, unless it came by another feed.
 func (f *feed) take(g api.GroupReader) {
-	if !f.admit(g.Sequence()) {
+	switch f.admit(g.Sequence()) {
+	case refused:
+		g.Cancel(api.StreamCancelled)
+	case again:
+		f.takeAgain(g)
+	case admitted:
+		f.hand(newGroup(g, 0, f.groupRead))
+		f.track.mu.Lock()
+		defer f.track.mu.Unlock()
+		f.busy = false
+	}
+}
+
+// hand passes a group on, which may be the newest then.
+func (f *feed) hand(g *group) {
+	t := f.track
+	if !f.deliver(delivery{group: g}) {
 		g.Cancel(api.StreamCancelled)
 		return
 	}
-	out := &group{GroupReader: g, ended: f.groupRead}
-	if !f.track.deliver(delivery{group: out}) {
-		out.Cancel(api.StreamCancelled)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if g.Sequence()+1 == t.account.next && f.numbering == t.numbering {
+		t.last = g
+		t.checkLast()
 	}
-	f.track.mu.Lock()
-	defer f.track.mu.Unlock()
-	f.busy = false
 }
 
+// An admission is what is to become of a group that has come.
+type admission int
+
+const (
+	refused  admission = iota // it came before
+	admitted                  // it is passed on
+	again                     // it was asked for again
+)
+
 // admit tells whether a group is to be passed on, and notes that it is.
-func (f *feed) admit(seq api.GroupSequence) bool {
+func (f *feed) admit(seq api.GroupSequence) admission {
 	t := f.track
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	f.begin(seq)
-	if f.end != 0 && seq >= f.end || !t.account.pass(seq) {
-		return false
+	isAgain := f.again != nil && seq == f.again.Sequence()
+	if f.resumed && seq < f.from && !isAgain {
+		return refused // its numbers do not go on: see renumbered
 	}
+	f.begin(seq)
+	switch {
+	case f.life.Err() != nil, f.end != 0 && seq >= f.end, !isAgain && !t.account.pass(seq):
+		return refused
+	}
+	f.passed = time.Now()
 	f.taken++
 	f.unread++
+	if isAgain {
+		return again
+	}
 	f.busy = true
-	t.hop, t.passed = f.origin.hop(), time.Now()
-	return true
+	return admitted
 }
 
 // begin notes the first group that has come, even if the feed before was the
 // first to pass it on: it might always be. The track's lock is held.
 func (f *feed) begin(seq api.GroupSequence) {
+	if f.resumed && !f.expected && seq >= f.from {
+		f.expected = true
+		f.track.expect(f.from, seq, f.lost, time.Now().Add(settle))
+	}
 	if f.came {
 		return
 	}
 	f.first, f.came = seq, true
-	if f.resumed {
-		f.track.expect(f.start, seq, f.lost, time.Now().Add(settle))
-	}
 	close(f.begun)
 }
 
-// groupRead notes that the application is done with a group.
-func (f *feed) groupRead() {
+// groupRead notes that the application is done with a group, and returns what
+// it is told.
+func (f *feed) groupRead(g *group, err error) error {
+	f.track.finished(g, err)
+	if cut := context.Cause(f.life); errors.Is(err, api.ErrClosed) && errors.Is(cut, api.ErrRestarted) {
+		err = cut
+	}
 	f.track.mu.Lock()
 	defer f.track.mu.Unlock()
 	f.unread--
@@ -202,15 +242,18 @@ func (f *feed) groupRead() {
 		default:
 		}
 	}
+	return err
 }
 
 // deliver hands d to whoever calls AcceptGroup. It reports false when nobody
-// will.
-func (t *track) deliver(d delivery) bool {
+// will, or the feed is cut off.
+func (f *feed) deliver(d delivery) bool {
 	select {
-	case t.groups <- d:
+	case f.track.groups <- d:
 		return true
-	case <-t.ctx.Done():
+	case <-f.life.Done():
+		return false
+	case <-f.track.ctx.Done():
 		return false
 	}
 }
@@ -227,8 +270,17 @@ func (f *feed) release() {
 	if !f.link.ended() && !errors.As(f.err, new(*api.SessionError)) {
 		_ = f.reader.Close()
 	}
+	f.cutOff(nil)
 	f.link.leave(f.origin)
 	f.link.release()
+}
+
+// cutAfter cuts f off a while after another publisher has taken over: whoever
+// still reads its groups is told err, for the rest may never come.
+func (f *feed) cutAfter(d time.Duration, err error) {
+	if sleep(f.life, d) {
+		f.cutOff(err)
+	}
 }
 
 // awaitRead waits until all groups that were passed on have been read, or will
@@ -243,6 +295,8 @@ func (f *feed) awaitRead() {
 		}
 		select {
 		case <-f.read:
+		case <-f.life.Done():
+			return
 		case <-f.track.closed:
 			return
 		case <-f.link.session.Context().Done():
@@ -255,8 +309,8 @@ func (f *feed) awaitRead() {
 
 // update changes what is asked for, but for where a resumed feed began.
 func (f *feed) update(config api.SubscribeConfig) error {
-	if f.resumed && beginsBefore(&config, f.start) {
-		config.StartGroup, config.StartFrame = f.start, 0
+	if f.resumed && beginsBefore(&config, f.asked.StartGroup) {
+		config.StartGroup, config.StartFrame = f.asked.StartGroup, f.asked.StartFrame
 	}
 	return f.reader.Update(&config)
 }

@@ -228,9 +228,16 @@ func dial(t *testing.T, d api.Dialer, target string, policy redial.Policy, mux *
 func single(t *testing.T, mux *api.TrackMux, v api.Version, policy redial.Policy) (*node, *network, *redial.Session) {
 	t.Helper()
 	server := newNode(mux, nil, 0)
+	n, s := viewer(t, server, v, policy)
+	return server, n, s
+}
+
+// viewer is a session that lasts, dialled to a server.
+func viewer(t *testing.T, server *node, v api.Version, policy redial.Policy) (*network, *redial.Session) {
+	t.Helper()
 	n := newNetwork()
 	n.add("1", server, v)
-	return server, n, dial(t, n, address("1"), policy, nil)
+	return n, dial(t, n, address("1"), policy, nil)
 }
 
 func subscribe(t *testing.T, s api.Session, c *api.SubscribeConfig) api.TrackReader {
@@ -384,6 +391,12 @@ type node struct {
 // newNode starts a server of mux, to whose every session also is given, if it
 // is not nil, over paths of a delay.
 func newNode(mux *api.TrackMux, also func(api.Session), delay time.Duration) *node {
+	n := newUnstartedNode(mux, also, delay)
+	n.Start()
+	return n
+}
+
+func newUnstartedNode(mux *api.TrackMux, also func(api.Session), delay time.Duration) *node {
 	n := &node{Server: moqtest.NewUnstartedServer(mux)}
 	n.Delay = delay
 	n.Config.Handler = func(s api.Session) {
@@ -394,7 +407,6 @@ func newNode(mux *api.TrackMux, also func(api.Session), delay time.Duration) *no
 			also(s)
 		}
 	}
-	n.Start()
 	return n
 }
 

@@ -6,6 +6,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/moqlite/moqlite/api"
 )
 
@@ -20,6 +22,7 @@ type link struct {
 	began   time.Time
 	moved   bool              // it was dialled because another one's peer wanted us to go
 	spawn   func(func()) bool // of the Session
+	pause   func() *backoff.ExponentialBackOff
 
 	ctx    context.Context // of what follows the session here
 	cancel context.CancelFunc
@@ -36,6 +39,7 @@ func newLink(s *Session, under api.Session, url string) *link {
 		url:     url,
 		began:   time.Now(),
 		spawn:   s.spawn,
+		pause:   s.policy.pause,
 		unused:  make(chan struct{}, 1),
 		origins: make(map[api.BroadcastPath]*origin),
 	}
@@ -59,17 +63,22 @@ func (l *link) leaving() bool {
 	}
 }
 
-// over tells whether err comes of the session's end, so that the next session
-// may do better. A peer may refuse what it is asked as going away before it has
-// said so, or where its version has no word for it.
+// over tells whether err comes of the session's end, or its own peer wants us to
+// go, so that the next session may do better. A request that was refused as
+// going away says nothing of that: a relay may pass on what its own peer said.
 func (l *link) over(err error) bool {
-	var refused *api.StreamError
-	switch {
-	case l.ended(), l.leaving(), errors.As(err, new(*api.SessionError)):
-		return true
-	default:
-		return errors.As(err, &refused) && refused.Remote && refused.Code == api.StreamGoingAway
+	return l.ended() || l.leaving() || errors.As(err, new(*api.SessionError))
+}
+
+// goingAway tells whether a peer has reset what it was asked for since what it
+// depends on goes away: its own end, which it is about to tell, or a session of
+// its own. It may have another one soon.
+func goingAway(err error) bool {
+	var reset *api.StreamError
+	if !errors.As(err, &reset) || !reset.Remote {
+		return false
 	}
+	return reset.Code == api.StreamGoingAway || reset.Code == api.StreamSessionClosed
 }
 
 // fades tells whether the session ends in a moment, or its peer wants us to go.
@@ -86,19 +95,19 @@ func (l *link) fades(ctx context.Context) bool {
 	}
 }
 
-// withdraws tells whether the session fades, or what o follows over it is
-// withdrawn in a moment.
-func (l *link) withdraws(ctx context.Context, o *origin) (fades, gone bool) {
+// sleep waits, for no longer than until the session's end, or its peer wants us
+// to go.
+func (l *link) sleep(ctx context.Context, d time.Duration) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	ends := make(chan bool, 1)
-	go func() {
-		defer cancel()
-		ends <- l.fades(ctx)
-	}()
-	gone = o.gone(ctx)
-	cancel()
-	return <-ends, gone
+	defer context.AfterFunc(l.session.Context(), cancel)()
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-l.session.GoneAway():
+	case <-ctx.Done():
+	}
 }
 
 // hold keeps the session open, should it drain, until release.

@@ -6,20 +6,31 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/moqlite/moqlite/api"
 )
 
-// An origin follows where the broadcast of a path comes from, for as long as
-// somebody reads it over a link.
+// An origin follows who publishes the broadcast of a path, as one session
+// announces it, for as long as somebody reads the broadcast over that session.
+// An announcement stream that breaks off alone is asked for again.
 type origin struct {
 	path   api.BroadcastPath
+	link   *link
 	users  int // guarded by the link's lock
 	cancel context.CancelFunc
 
 	mu      sync.Mutex
-	first   api.Hop // of the last announcement; 0 while unknown
-	is      presence
-	changed chan struct{} // closed at each announcement, and at its end
+	now     sighting
+	changed chan struct{} // closed and replaced when now changes
+}
+
+// A sighting is what a session announces of a broadcast.
+type sighting struct {
+	is   presence
+	hop  api.Hop   // who publishes, or did last; 0 is unknown
+	life int       // how many times it has been announced anew
+	at   time.Time // when it was, the last time
 }
 
 // A presence is what is known of a broadcast.
@@ -31,17 +42,35 @@ const (
 	withdrawn
 )
 
+// replaces tells whether another publisher is announced than was before. Where
+// nobody tells who publishes (moq-lite-03), whatever is announced anew is by
+// another.
+func (s sighting) replaces(was sighting) bool {
+	if s.is != announced || was.is != announced {
+		return false
+	}
+	return s.hop != was.hop || s.hop == 0 && s.life != was.life
+}
+
+// origin is who publishes what is announced; 0 is unknown.
+func (s sighting) origin() api.Hop {
+	if s.is != announced {
+		return 0
+	}
+	return s.hop
+}
+
 // follow returns the origin of path, for the caller to leave.
 func (l *link) follow(path api.BroadcastPath) *origin {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	o := l.origins[path]
 	if o == nil {
-		o = &origin{path: path, changed: make(chan struct{})}
+		o = &origin{path: path, link: l, changed: make(chan struct{})}
 		var ctx context.Context
 		ctx, o.cancel = context.WithCancel(l.ctx)
 		l.origins[path] = o
-		l.spawn(func() { o.run(ctx, l.session) })
+		l.spawn(func() { o.run(ctx) })
 	}
 	o.users++
 	return o
@@ -58,24 +87,52 @@ func (l *link) leave(o *origin) {
 	}
 }
 
-func (o *origin) run(ctx context.Context, s api.Session) {
-	r, err := s.Announcements(ctx, string(o.path))
+// run listens until nobody is interested any more, or the session is over.
+func (o *origin) run(ctx context.Context) {
+	pause := o.link.pause()
+	for {
+		began := time.Now()
+		err := o.listen(ctx)
+		if ctx.Err() != nil || o.link.over(err) || Permanent(err) || !rest(ctx, pause, began) {
+			return
+		}
+	}
+}
+
+// rest waits before what has begun a while ago, and broke off, is begun again:
+// the longer the more often that has come at once. It reports false when ctx
+// ends first.
+func rest(ctx context.Context, pause *backoff.ExponentialBackOff, began time.Time) bool {
+	if time.Since(began) >= stableAfter {
+		pause.Reset()
+	}
+	return sleep(ctx, pause.NextBackOff())
+}
+
+// listen follows one announcement stream to its end.
+func (o *origin) listen(ctx context.Context) error {
+	r, err := o.link.session.Announcements(ctx, string(o.path))
 	if err != nil {
-		return
+		return err
 	}
 	defer func() { _ = r.Close() }()
+	there, complete := false, false
 	for {
 		a, err := r.Receive(ctx)
 		for err == nil && a.Path == o.path && a.Status == api.AnnouncementEnded {
+			there = false
 			a, err = o.end(ctx, r)
 		}
 		switch {
 		case err != nil:
-			return
+			return err
 		case a.Status == api.AnnouncementsComplete:
-			o.complete()
+			if complete = true; !there {
+				o.withdrawn()
+			}
 		case a.Path == o.path && a.Status != api.AnnouncementEnded:
-			o.tell(announced, firstHop(a))
+			o.announced(firstHop(a), a.Status == api.AnnouncementActive && complete)
+			there = true
 		}
 	}
 }
@@ -92,7 +149,7 @@ func (o *origin) end(ctx context.Context, r api.AnnouncementReader) (api.Announc
 	next, err := r.Receive(within)
 	late := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
 	if err == nil || late {
-		o.tell(withdrawn, o.hop())
+		o.withdrawn()
 	}
 	if late {
 		return r.Receive(ctx)
@@ -100,70 +157,54 @@ func (o *origin) end(ctx context.Context, r api.AnnouncementReader) (api.Announc
 	return next, err
 }
 
-func (o *origin) tell(is presence, first api.Hop) {
+// announced notes who publishes the broadcast. It is announced anew if it was
+// not before, or the publisher is another, or the peer says so: not where an
+// announcement stream that has been asked for again repeats what was known.
+func (o *origin) announced(hop api.Hop, anew bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.is, o.first = is, first
+	if anew || o.now.is != announced || o.now.hop != hop {
+		o.now.life++
+		o.now.at = time.Now()
+	}
+	o.now.is, o.now.hop = announced, hop
+	o.tell()
+}
+
+// withdrawn notes that nobody publishes the broadcast.
+func (o *origin) withdrawn() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.now.is = withdrawn
+	o.tell()
+}
+
+// tell wakes those who wait for a change. The lock is held.
+func (o *origin) tell() {
 	close(o.changed)
 	o.changed = make(chan struct{})
 }
 
-// complete notes that what has not been announced so far is not there.
-func (o *origin) complete() {
+// sight is what is announced now; changed is closed when that may be something
+// else.
+func (o *origin) sight() (now sighting, changed <-chan struct{}) {
 	o.mu.Lock()
-	unknown := o.is == unheard
-	o.mu.Unlock()
-	if unknown {
-		o.tell(withdrawn, 0)
-	}
+	defer o.mu.Unlock()
+	return o.now, o.changed
 }
 
-// gone waits until the broadcast is withdrawn. It reports false when ctx ends
-// first.
-func (o *origin) gone(ctx context.Context) bool {
+// await waits for a sighting, and returns what is announced when ctx ends
+// where it does not come.
+func (o *origin) await(ctx context.Context, wanted func(sighting) bool) sighting {
 	for {
-		o.mu.Lock()
-		is, changed := o.is, o.changed
-		o.mu.Unlock()
-		if is == withdrawn {
-			return true
+		now, changed := o.sight()
+		if wanted(now) {
+			return now
 		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return false
-		}
-	}
-}
-
-// hop is the first hop as it is known now.
-func (o *origin) hop() api.Hop {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.first
-}
-
-// change is closed at the next announcement.
-func (o *origin) change() <-chan struct{} {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.changed
-}
-
-// wait waits until the broadcast is announced, and returns the first hop; 0 is
-// unknown.
-func (o *origin) wait(ctx context.Context) api.Hop {
-	for {
-		o.mu.Lock()
-		first, is, changed := o.first, o.is, o.changed
-		o.mu.Unlock()
-		if is == announced {
-			return first
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return 0
+			return now
 		}
 	}
 }

@@ -6,11 +6,14 @@
 //	dialer := redial.New(client, redial.Policy{})
 //	session, err := dialer.Dial(ctx, url, mux)
 //
-// A [api.TrackReader] stays the same object. Where the new session's
-// announcement has the same first hop, it goes on at the next group, and what
-// was missed is a [api.Gap]; from another origin, which numbers anew, or where
-// the origin cannot be known, AcceptGroup returns a [*api.RestartError] once and
-// then goes on with the new numbers.
+// A [api.TrackReader] stays the same object. Where the same publisher is
+// announced (the first hop is the same), it goes on at the next group, and what
+// was missed is a [api.Gap]; one that wants [api.GroupLatest] goes on at the
+// newest. A group that broke off and is still the newest comes again, from where
+// its reader was. Where another publisher has taken over, over the same session
+// too, or nobody knows who publishes, or the same one numbers its groups from 0
+// again, AcceptGroup returns a [*api.RestartError] once and then goes on with the
+// new numbers.
 package redial
 
 import (
@@ -19,6 +22,8 @@ import (
 	"net/netip"
 	"net/url"
 	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
 // A Policy says how sessions are kept. The zero value is usable.
@@ -68,6 +73,13 @@ type Policy struct {
 
 	// Logger gets what no error tells; nil: silence.
 	Logger *slog.Logger
+}
+
+// pause is a new sequence of growing waits.
+func (p *Policy) pause() *backoff.ExponentialBackOff {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval, wait.Multiplier = p.InitialInterval, p.MaxInterval, 2
+	return wait
 }
 
 // withDefaults is p with its zero fields filled in.

@@ -1,7 +1,6 @@
 package redial
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,49 +13,6 @@ import (
 // originWithin is how long a new session may take to say where a broadcast
 // comes from.
 const originWithin = 5 * time.Second
-
-// run follows the session from one beneath to the next, until the track ends.
-func (t *track) run(f *feed) {
-	t.session.wg.Go(f.run)
-	var tried *link // in vain, or it is over
-	var refused error
-	for {
-		l, changed := t.session.now()
-		done := f.done
-		again := false // over the same session
-		if f.finished() {
-			done = nil
-			survives, publisherGone := f.survives()
-			if !survives {
-				t.finish(f.err)
-				return
-			}
-			if l != nil && l == tried && refused != nil {
-				t.finish(refused)
-				return
-			}
-			again = publisherGone
-		}
-		if l != nil && (l != f.link || again) && l != tried {
-			next, err := t.resume(f, l)
-			if next != nil {
-				f, tried, refused = t.change(f, next), nil, nil
-			} else {
-				tried, refused = l, err
-			}
-			continue
-		}
-		select {
-		case <-changed:
-		case <-done:
-		case <-t.ctx.Done():
-			return
-		case <-t.session.ctx.Done():
-			t.finish(f.lastWords(context.Cause(t.session.ctx)))
-			return
-		}
-	}
-}
 
 // lastWords is how the track ends when the session does, with err: what f has
 // read to its end before has come to its own.
@@ -94,32 +50,37 @@ func (t *track) await(feeds []*feed) {
 	}
 }
 
-// resume subscribes over l, after f. It returns neither a feed nor an error
-// when l is over too, or the track.
-func (t *track) resume(f *feed, l *link) (*feed, error) {
+// resume makes a turn: it subscribes again, to what follows f. It returns
+// neither a feed nor an error when that link is over too, or the track.
+func (t *track) resume(f *feed, to turn) (*feed, error) {
+	l := to.link
 	o := l.follow(t.path)
 	defer l.leave(o)
 	until := time.Now().Add(t.session.policy.ResumeTimeout)
-	wait := t.session.policy.InitialInterval
+	pause := t.session.policy.pause()
 	ctx, cancel := context.WithCancel(t.ctx)
 	defer cancel()
 	defer context.AfterFunc(l.session.Context(), cancel)()
+	if to.rest && !sleep(ctx, t.rests.NextBackOff()) {
+		return nil, nil
+	}
 	for {
-		announced := o.change()
-		next, err := t.attempt(ctx, f, l, o)
+		_, announced := o.sight()
+		next, err := t.attempt(ctx, f, to, o)
 		switch {
 		case err == nil:
 			return next, nil
 		case ctx.Err() != nil, l.over(err):
 			return nil, nil
-		case Permanent(err), time.Now().Add(wait).After(until):
+		case err == errReplaced:
+			continue
+		case Permanent(err), time.Now().After(until):
 			t.session.policy.Logger.Warn("track not resumed", "path", string(t.path), "track", string(t.name), "error", err)
 			return nil, f.notResumed(err)
 		}
-		if !f.pause(ctx, wait, announced) {
+		if !f.pause(ctx, pause.NextBackOff(), announced) {
 			return nil, nil
 		}
-		wait = min(2*wait, t.session.policy.MaxInterval)
 	}
 }
 
@@ -142,35 +103,67 @@ func (f *feed) pause(ctx context.Context, d time.Duration, early <-chan struct{}
 	return !f.finished() || !errors.Is(f.err, io.EOF)
 }
 
-// attempt subscribes over l once: where the origin is that of f, from the group
-// on that follows those that came.
-func (t *track) attempt(ctx context.Context, f *feed, l *link, o *origin) (*feed, error) {
+// attempt subscribes over the link of a turn once.
+func (t *track) attempt(ctx context.Context, f *feed, to turn, o *origin) (*feed, error) {
 	within, cancel := context.WithTimeout(ctx, originWithin)
-	after := o.wait(within)
+	seen := o.await(within, func(s sighting) bool { return s.is == announced })
 	cancel()
-	t.mu.Lock()
-	before := cmp.Or(t.hop, f.origin.hop())
-	wanted, same, known := t.config, before != 0 && before == after, len(t.seen) > 0
-	start, some := t.following()
-	t.mu.Unlock()
-	config, resumed := wanted, same && some
-	switch {
-	case resumed && beginsBefore(&config, start):
-		config.StartGroup, config.StartFrame = start, 0
-	case known && !same && config.StartGroup != 0:
-		// The number is one of another numbering.
-		config.StartGroup, config.StartFrame = api.GroupLatest, 0
+	before, after := f.sight.origin(), seen.origin()
+	c := t.continuation(f, !to.anew && before != 0 && before == after)
+	next, err := t.open(ctx, to.link, seen, c.asked)
+	if errors.Is(err, api.ErrNotSupported) && c.asked.StartFrame != 0 && c.again != nil {
+		c.asked.StartFrame = 0 // the version has no such thing: they are skipped
+		next, err = t.open(ctx, to.link, seen, c.asked)
 	}
-	next, err := t.open(ctx, l, config)
 	if err != nil {
 		return nil, err
 	}
-	next.wanted, next.start, next.resumed = wanted, config.StartGroup, resumed
-	next.lost = f.why()
-	if known && !same {
+	next.continuation = c
+	next.lost = to.why
+	if next.lost == nil {
+		next.lost = f.why()
+	}
+	if !c.same {
 		next.restart = &RestartError{Before: before, After: after, Err: next.lost}
 	}
 	return next, nil
+}
+
+// A continuation is how a feed goes on after those before.
+type continuation struct {
+	wanted  api.SubscribeConfig // what the application wanted when it was opened
+	asked   api.SubscribeConfig // what was asked for instead
+	same    bool                // the numbers are those of the feeds before
+	known   bool                // some groups have come by those
+	resumed bool                // it goes on where these ended, at from
+	from    api.GroupSequence
+	again   *group // the group before from, if it was asked for again
+}
+
+// continuation is how to go on after f: where the numbers are the same, from the
+// group on that follows those that came, unless the application wants nothing
+// but the newest.
+func (t *track) continuation(f *feed, same bool) continuation {
+	open := t.openEnd(f)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	c := continuation{wanted: t.config, asked: t.config, same: same, known: len(t.seen) > 0}
+	next, some := t.following()
+	switch {
+	case same && some:
+		c.resumed, c.from, c.again = true, next, open
+		start, frame := next, uint64(0)
+		if open != nil {
+			start, frame = open.Sequence(), open.next.Load()
+		}
+		edge := c.asked.StartGroup == api.GroupLatest && (f.finished() || f.link.ended())
+		if !edge && beginsBefore(&c.asked, start) {
+			c.asked.StartGroup, c.asked.StartFrame = start, frame
+		}
+	case !same && c.known && c.asked.StartGroup != api.GroupLatest:
+		c.asked.StartGroup, c.asked.StartFrame = 0, 0 // they are of another numbering
+	}
+	return c
 }
 
 // beginsBefore tells whether what is asked for begins before start.
@@ -199,30 +192,41 @@ func (f *feed) why() error {
 
 // change has next take over from f.
 func (t *track) change(f, next *feed) *feed {
-	if next.restart != nil {
-		t.restart()
+	if !next.same {
+		t.restart(next)
 	}
 	t.begin(next)
 	t.session.wg.Go(next.run)
-	if next.restart == nil {
+	if next.same {
 		t.session.wg.Go(func() { f.handOver(next) })
 	}
 	return next
 }
 
 // restart ends what was read of the numbers before, since those that come now
-// are others.
-func (t *track) restart() {
+// are others: what has come is passed on first. Where the publisher is replaced
+// over the same session, nobody waits for long for what the old one has begun.
+func (t *track) restart(next *feed) {
 	old := t.allFeeds()
 	for _, f := range old {
 		f.stopAccepting()
+		if f.link == next.link {
+			t.session.wg.Go(func() { f.cutAfter(settle, next.restart) })
+		}
 	}
 	t.await(old)
+	for _, f := range old {
+		if f.finished() && f.regained != nil {
+			f.cutOff(next.restart)
+			<-f.regained
+		}
+	}
 	t.mu.Lock()
 	t.numbering++
 	t.account.restart()
+	t.last = nil
 	t.mu.Unlock()
-	if hook := t.session.policy.Trace.Restarted; hook != nil {
+	if hook := t.session.policy.Trace.Restarted; hook != nil && next.known {
 		t.session.report.hook(func() { hook(t.path, t.name) })
 	}
 }
@@ -242,8 +246,8 @@ func (t *track) begin(f *feed) {
 	t.feeds[f] = struct{}{}
 	config := t.config
 	stale := config != f.wanted
-	if f.restart != nil && !stale {
-		t.config.StartGroup, t.config.StartFrame = f.start, 0
+	if !f.same && !stale {
+		t.config.StartGroup, t.config.StartFrame = f.asked.StartGroup, f.asked.StartFrame
 	}
 	t.mu.Unlock()
 	if stale {

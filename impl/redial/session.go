@@ -71,14 +71,12 @@ type Session struct {
 var _ api.Session = (*Session)(nil)
 
 func newSession(r *redialer, url string, mux *api.TrackMux) *Session {
-	wait := backoff.NewExponentialBackOff()
-	wait.InitialInterval, wait.MaxInterval, wait.Multiplier = r.policy.InitialInterval, r.policy.MaxInterval, 2
 	s := &Session{
 		dialer:  r.dialer,
 		policy:  r.policy,
 		home:    url,
 		mux:     mux,
-		backoff: wait,
+		backoff: r.policy.pause(),
 		report:  reporter{changes: make(chan StateChange, 1)},
 		links:   make(map[*link]struct{}),
 		changed: make(chan struct{}),
@@ -264,25 +262,33 @@ func (s *Session) Fetch(ctx context.Context, req api.FetchRequest) (api.GroupRea
 			l.release()
 			return nil, err
 		}
-		return &group{GroupReader: g, ended: l.release}, nil
+		return newGroup(g, 0, func(_ *group, err error) error { l.release(); return err }), nil
 	})
 }
 
-// request asks the session beneath, and the next one where that one ends or
-// goes away before it has answered.
+// request asks the session beneath, and the next one where that one ends or its
+// peer says that it goes away before it has answered. One that refuses as going
+// away without that is asked again.
 func request[T any](ctx context.Context, s *Session, operation string, ask func(*link) (T, error)) (T, error) {
 	var zero T
 	var but *link
+	pause, until := s.policy.pause(), time.Now().Add(s.policy.ResumeTimeout)
 	for {
 		l, err := s.next(ctx, but)
 		if err != nil {
 			return zero, fmt.Errorf("%s: %w", operation, err)
 		}
 		v, err := ask(l)
-		if err == nil || ctx.Err() != nil || !l.over(err) {
+		switch {
+		case err == nil, ctx.Err() != nil:
 			return v, err
+		case l.over(err):
+			but = l
+		case !goingAway(err), time.Now().After(until):
+			return v, err
+		default:
+			l.sleep(ctx, pause.NextBackOff())
 		}
-		but = l
 	}
 }
 

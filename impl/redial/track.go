@@ -7,15 +7,15 @@ import (
 	"sync"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
+
 	"github.com/moqlite/moqlite/api"
 )
 
 // Subscribe implements [api.Subscriber].
 func (s *Session) Subscribe(ctx context.Context, path api.BroadcastPath, name api.TrackName, config *api.SubscribeConfig) (api.TrackReader, error) {
 	t := newTrack(s, path.Clean(), name, config)
-	f, err := request(ctx, s, "subscribe", func(l *link) (*feed, error) {
-		return t.open(ctx, l, t.config)
-	})
+	f, err := request(ctx, s, "subscribe", func(l *link) (*feed, error) { return t.first(ctx, l) })
 	if err == nil {
 		t.begin(f)
 		if s.spawn(func() { t.run(f) }) {
@@ -27,9 +27,51 @@ func (s *Session) Subscribe(ctx context.Context, path api.BroadcastPath, name ap
 	return nil, err
 }
 
-// A track is a subscription that goes from session to session. Each has a feed,
-// which passes groups on to whoever calls AcceptGroup; those that came by
-// another are not passed on again.
+// first opens the first feed. It does not wait for what is announced.
+func (t *track) first(ctx context.Context, l *link) (*feed, error) {
+	o := l.follow(t.path)
+	defer l.leave(o)
+	for {
+		seen, _ := o.sight()
+		f, err := t.open(ctx, l, seen, t.config)
+		if err != errReplaced {
+			return f, err
+		}
+	}
+}
+
+// A track is a subscription that goes on over one session after another. Each
+// subscription beneath is a feed, which hands groups to whoever calls
+// AcceptGroup; a group that came by another feed is not handed on again.
+//
+// The states of a track:
+//
+//	opening  Subscribe waits for the first feed.
+//	fed      The newest feed brings groups; feeds before it bring what is left of theirs.
+//	turning  Another feed is asked for, while the newest goes on if it can.
+//	ended    AcceptGroup returns why.
+//
+// From fed to turning (turn.go):
+//   - another session is beneath: the one before was lost, or its peer said GOAWAY
+//   - another publisher is announced over the same session
+//   - the feed was reset, and its publisher is withdrawn or announced anew, or
+//     what was reset said that it was going away
+//   - the newest group has broken off with a session that was left (again.go)
+//   - the publisher is the same and numbers its groups from 0 again (doubt.go)
+//
+// From turning to fed (resume.go): where the publisher is the same, the new feed
+// goes on at the next group, and the feeds before hand over to it (handover.go).
+// Otherwise these are stopped, a RestartError is told, and the numbers begin
+// anew. A subscription belongs to the publisher that was announced when it was
+// made, whatever is announced later.
+//
+// To ended: the publisher has ended or reset the track, another feed was refused
+// for as long as the policy asks and the newest has ended, Close was called, or
+// the lasting session has ended.
+//
+// A feed accepts groups until it ends, has handed over, or is stopped; it is then
+// done, and released when the groups that it brought have been read. Those of a
+// publisher that was replaced are cut off after a while: they might never end.
 type track struct {
 	session *Session
 	path    api.BroadcastPath
@@ -43,15 +85,17 @@ type track struct {
 	closed  chan struct{} // Close was called
 	once    sync.Once
 
-	updating sync.Mutex // one change of config, or of newest, at a time
+	trouble  time.Time // since when no feed was good; of run alone
+	rests    *backoff.ExponentialBackOff
+	broke    chan struct{} // buffered 1: the newest group has broken off
+	updating sync.Mutex    // one change of config, or of newest, at a time
 
 	mu        sync.Mutex
 	config    api.SubscribeConfig // as the application wants it
 	newest    *feed
 	feeds     map[*feed]struct{}
-	numbering int       // counts restarts
-	hop       api.Hop   // where the last group came from; 0 is unknown
-	passed    time.Time // when it did
+	last      *group // the newest that was passed on; nil for none
+	numbering int    // counts restarts
 	account
 }
 
@@ -72,7 +116,9 @@ func newTrack(s *Session, path api.BroadcastPath, name api.TrackName, config *ap
 		groups:  make(chan delivery),
 		closed:  make(chan struct{}),
 		feeds:   make(map[*feed]struct{}),
-		passed:  time.Now(),
+		trouble: time.Now(),
+		rests:   s.policy.pause(),
+		broke:   make(chan struct{}, 1),
 	}
 	if config != nil {
 		t.config = *config
@@ -127,13 +173,6 @@ func (t *track) received(f *feed, seq api.GroupSequence) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return f.numbering == t.numbering && t.note(seq)
-}
-
-// lasted is how long no group has come.
-func (t *track) lasted() time.Duration {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return time.Since(t.passed)
 }
 
 func (t *track) newestFeed() *feed {

@@ -1,0 +1,185 @@
+package redial
+
+import (
+	"context"
+	"errors"
+	"io"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// telling is how long after a reset a relay may tell that the publisher is gone:
+// it waits for a while whether there is another.
+const telling = 1500 * time.Millisecond
+
+// A turn is where a track goes on with another feed, and why.
+type turn struct {
+	link *link
+	seen sighting // what is announced there, where it is the link of the feed before
+	why  error    // nil: the feed before tells
+	anew bool     // the numbers are known to be others
+	rest bool     // the peer is not to be asked at once
+	err  error    // why it was in vain
+}
+
+// same tells whether nothing has changed between two turns.
+func (to turn) same(other turn) bool {
+	return to.link == other.link && to.seen.life == other.seen.life && to.seen.hop == other.seen.hop
+}
+
+// run goes from feed to feed, until the track ends.
+func (t *track) run(f *feed) {
+	t.session.wg.Go(f.run)
+	var vain turn
+	for {
+		to, err := t.turn(f, vain)
+		if err != nil {
+			t.finish(err)
+			return
+		}
+		next, err := t.resume(f, to)
+		if next == nil {
+			vain, vain.err = to, err
+			continue
+		}
+		f, vain = t.change(f, next), turn{}
+	}
+}
+
+// turn waits until another feed is to follow f, but not where that was in vain.
+// Its error is the end of the track.
+func (t *track) turn(f *feed, vain turn) (turn, error) {
+	fate := undecided
+	for {
+		done := f.done
+		if f.finished() {
+			done = nil
+			if fate == undecided {
+				fate = f.fate()
+			}
+		}
+		l, changed := t.session.now()
+		now, announced := f.watch()
+		to, found := t.decide(f, l, now, fate)
+		again := found && to.same(vain)
+		switch {
+		case fate == final:
+			return turn{}, f.err
+		case found && !again:
+			return to, nil
+		case again && fate != undecided && vain.err != nil:
+			return turn{}, vain.err
+		}
+		select {
+		case <-changed:
+		case <-announced:
+		case <-t.broke:
+		case <-done:
+		case <-f.doubts(l, now):
+			if f.renumbered(t.ctx) {
+				return turn{link: l, seen: now, why: errRenumbered, anew: true}, nil
+			}
+		case <-t.ctx.Done():
+			return turn{}, context.Cause(t.ctx)
+		case <-t.session.ctx.Done():
+			return turn{}, f.lastWords(context.Cause(t.session.ctx))
+		}
+	}
+}
+
+// decide finds out whether another feed is to follow f, where l is the session
+// beneath and now what is announced over that of f.
+func (t *track) decide(f *feed, l *link, now sighting, fate fate) (to turn, found bool) {
+	switch {
+	case l == nil:
+		return turn{}, false
+	case l != f.link:
+		return turn{link: l}, true
+	case now.replaces(f.sight):
+		return turn{link: l, seen: now, why: errReplaced}, true
+	case fate == here:
+		return turn{link: l, seen: now, rest: goingAway(f.err) || !f.good()}, true
+	case t.brokeOff(f):
+		return turn{link: l, seen: now, why: errBrokeOff}, true
+	default:
+		return turn{}, false
+	}
+}
+
+// watch is what is announced over the session of f. The first that is announced
+// after the subscription is whose groups it brings.
+func (f *feed) watch() (now sighting, changed <-chan struct{}) {
+	now, changed = f.origin.sight()
+	if f.sight.is != announced && now.is == announced {
+		f.sight = now
+	}
+	return now, changed
+}
+
+// A fate is how a track goes on whose feed has ended.
+type fate int
+
+const (
+	undecided fate = iota
+	final          // not at all: the track has ended
+	elsewhere      // over the next session
+	here           // over the same one, when its publisher is back or was replaced
+)
+
+// fate tells how the track goes on after f. A peer that is about to go, or whose
+// publisher is, may reset what it serves before it tells.
+func (f *feed) fate() fate {
+	t := f.track
+	if f.good() {
+		t.trouble = time.Now()
+		t.rests.Reset()
+	}
+	var reset *api.StreamError
+	switch {
+	case f.err == io.EOF:
+		return final
+	case f.link.over(f.err):
+		return elsewhere
+	case !errors.As(f.err, &reset) || !reset.Remote || time.Since(t.trouble) > t.session.policy.ResumeTimeout:
+		if f.link.fades(t.ctx) {
+			return elsewhere
+		}
+		return final
+	case goingAway(f.err):
+		return here
+	}
+	ctx, cancel := context.WithCancel(t.ctx)
+	defer cancel()
+	timeout := make(chan struct{})
+	go func() {
+		defer close(timeout)
+		defer cancel()
+		f.link.sleep(ctx, telling)
+	}()
+	now := f.origin.await(ctx, f.gone)
+	cancel()
+	<-timeout
+	switch {
+	case f.link.over(nil):
+		return elsewhere
+	case f.gone(now):
+		return here
+	default:
+		return final
+	}
+}
+
+// gone tells whether the publisher of f is not announced any more, or has been
+// announced anew.
+func (f *feed) gone(now sighting) bool {
+	return now.is == withdrawn || f.sight.is == announced && now.life != f.sight.life
+}
+
+// good tells whether f was worth it: it has brought something, or stood for a
+// while.
+func (f *feed) good() bool {
+	f.track.mu.Lock()
+	defer f.track.mu.Unlock()
+	return f.taken > 0 || time.Since(f.opened) >= stableAfter
+}
