@@ -73,7 +73,9 @@ func (r *reorder) run(ctx context.Context) error {
 		case in := <-r.arrived:
 			r.keep(in)
 		case <-hear.C:
-			r.hear()
+			if err := r.hear(); err != nil {
+				return err
+			}
 			r.settle()
 		case err := <-r.anew:
 			if err := r.restart(err); err != nil {
@@ -95,8 +97,18 @@ func (r *reorder) run(ctx context.Context) error {
 
 func (r *reorder) enough() bool { return r.most > 0 && r.done >= r.most }
 
-// hear asks which groups are lost.
-func (r *reorder) hear() { r.lost = append(r.lost, r.track.Gaps()...) }
+// hear asks which groups are lost. A gap without a group tells that more are
+// than was kept account of.
+func (r *reorder) hear() error {
+	for _, g := range r.track.Gaps() {
+		if g.Start < g.End {
+			r.lost = append(r.lost, g)
+		} else if err := r.out.gap(g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // keep takes in what has arrived, unless its group was given up.
 func (r *reorder) keep(in arrival) {
@@ -148,7 +160,9 @@ func (r *reorder) least() (least api.GroupSequence, w *waiting) {
 
 // finish writes what is left when nothing more will come.
 func (r *reorder) finish() error {
-	r.hear()
+	if err := r.hear(); err != nil {
+		return err
+	}
 	if least, w := r.least(); w != nil && !r.known {
 		r.begin(least)
 	}

@@ -281,3 +281,17 @@ func TestHeldBytes(t *testing.T) {
 		}
 	})
 }
+
+// TestForgottenGaps: a track that has lost more than it kept account of makes no
+// whole file.
+func TestForgottenGaps(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		track := &scripted{groups: make(chan api.GroupReader, 1), gaps: []api.Gap{{Start: 5, End: 5, Err: api.ErrTooFarBehind}}}
+		_, stderr, ended := sub(t, track, filepath.Join(t.TempDir(), "copy"), 0)
+		track.groups <- whole(0)
+		close(track.groups)
+		if err := <-ended; err == nil || !strings.Contains(stderr.String(), "lost some groups") {
+			t.Errorf("ended with %v, told %q", err, stderr)
+		}
+	})
+}

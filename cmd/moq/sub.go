@@ -201,6 +201,9 @@ func (s *sink) restart(why error) error {
 }
 
 func gapText(g api.Gap) string {
+	if g.Start == g.End {
+		return "some groups"
+	}
 	if g.End == g.Start+1 {
 		return fmt.Sprintf("group %d", g.Start)
 	}
