@@ -37,6 +37,7 @@ func BenchmarkSettings(b *testing.B) {
 			c.InitialConnectionReceiveWindow, c.MaxConnectionReceiveWindow = 768<<10, 768<<10
 		}},
 		{"connection window of 64 MiB, bulk", bulk, func(c *quic.Config) { c.InitialConnectionReceiveWindow = 64 << 20 }},
+		{"first packets of 1,280 bytes, bulk", bulk, func(c *quic.Config) { c.InitialPacketSize = 1280 }},
 		{"no datagrams, bulk", bulk, func(c *quic.Config) { c.EnableDatagrams = false }},
 	} {
 		b.Run(setting.name, func(b *testing.B) {

@@ -132,7 +132,7 @@ func TestInTurns(t *testing.T) {
 }
 
 func TestIsAnswer(t *testing.T) {
-	p := probePacket()
+	p := probePacket(leastPacket)
 	destination, source := p[6:14], p[15:23]
 	answer := slices.Concat([]byte{0xff, 0, 0, 0, 0, 8}, source, []byte{8}, destination, []byte{0, 0, 0, 1})
 	if len(p) < 1200 || p[0]&0xc0 != 0xc0 || p[1]&0xf != 0xa || p[2]&0xf != 0xa || p[3]&0xf != 0xa || p[4]&0xf != 0xa {
@@ -201,13 +201,31 @@ func TestSocketHidesDescriptor(t *testing.T) {
 func TestConfigure(t *testing.T) {
 	mine := &quic.Config{MaxIncomingStreams: -1, MaxIncomingUniStreams: 7}
 	c := configure(mine)
-	if !c.EnableDatagrams || c.MaxIncomingStreams != 10_000 || c.MaxIncomingUniStreams != 7 {
+	if !c.EnableDatagrams || c.MaxIncomingStreams != 10_000 || c.MaxIncomingUniStreams != 7 || c.InitialPacketSize != 1200 {
 		t.Errorf("configured %+v", c)
+	}
+	if c := configure(&quic.Config{InitialPacketSize: 1350}); c.InitialPacketSize != 1350 {
+		t.Errorf("the user's packet size became %d", c.InitialPacketSize)
 	}
 	if mine.EnableDatagrams || mine.MaxIncomingStreams != -1 {
 		t.Errorf("the user's configuration is %+v", mine)
 	}
 	if d := configure(nil); d.InitialConnectionReceiveWindow != 16<<20 || d.MaxStreamReceiveWindow != 4<<20 {
 		t.Errorf("the default is %+v", d)
+	}
+}
+
+func TestConfigureServerForClient(t *testing.T) {
+	refused := errors.New("refused")
+	for _, chosen := range []*quic.Config{{MaxIncomingUniStreams: 7}, nil} {
+		c := configureServer(&quic.Config{GetConfigForClient: func(*quic.ClientInfo) (*quic.Config, error) { return chosen, nil }})
+		got, err := c.GetConfigForClient(nil)
+		if err != nil || got.InitialPacketSize != 1200 || !got.EnableDatagrams || !got.EnableStreamResetPartialDelivery {
+			t.Errorf("a client is served with %+v, %v", got, err)
+		}
+	}
+	c := configureServer(&quic.Config{GetConfigForClient: func(*quic.ClientInfo) (*quic.Config, error) { return nil, refused }})
+	if _, err := c.GetConfigForClient(nil); err != refused {
+		t.Errorf("error is %v", err)
 	}
 }

@@ -123,8 +123,7 @@ func Listen(addr string, tlsConf *tls.Config, conf *quic.Config, o ListenOptions
 		l.socket = s
 	}
 	l.quic = &quic.Transport{Conn: l.socket, ConnContext: l.count, VerifySourceAddress: l.verify}
-	conf = configure(conf)
-	conf.EnableStreamResetPartialDelivery = true // HTTP/3's server insists
+	conf = configureServer(conf)
 	l.allowsEarly = conf.Allow0RTT
 	var err error
 	if l.early, err = l.quic.ListenEarly(serverTLS(tlsConf, protocols), conf); err != nil {
