@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/transport/quicconn"
 	"github.com/moqlite/moqlite/transport/tlspin"
 )
 
@@ -53,12 +54,13 @@ func newDiagnosis(ctx context.Context, o *options, rawURL string, err error) *di
 	if parseErr != nil || !errors.As(err, &failed) || errors.Is(err, api.ErrUnauthorized) {
 		return d
 	}
-	switch failed.Phase {
-	case api.PhaseConnect:
+	switch {
+	case errors.As(err, new(*quicconn.PathError)): // which says it all
+	case failed.Phase == api.PhaseConnect:
 		d.askTCP(ctx, u)
-	case api.PhaseTLS:
+	case failed.Phase == api.PhaseTLS:
 		d.askFingerprint(ctx, u)
-	case api.PhaseUpgrade, api.PhaseNegotiate:
+	case failed.Phase == api.PhaseUpgrade, failed.Phase == api.PhaseNegotiate:
 		d.askVersions(ctx, o, u)
 	}
 	return d

@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/transport/quicconn"
 	"github.com/moqlite/moqlite/transport/tlspin"
 )
 
@@ -46,6 +47,7 @@ func hint(err error) string {
 func dialHint(failed *api.DialError) string {
 	var invalid x509.CertificateInvalidError
 	var untrusted *tls.CertificateVerificationError
+	var narrow *quicconn.PathError
 	switch err := failed.Err; {
 	case errors.Is(err, tlspin.ErrMismatch):
 		return "is this the server you mean? If it has a new certificate, pin that with --fingerprint"
@@ -55,6 +57,8 @@ func dialHint(failed *api.DialError) string {
 		return "use a name in the URL that the certificate is for, or pin it with --fingerprint HEX"
 	case errors.As(err, &untrusted):
 		return "trust it with --fingerprint HEX (a moq server tells it) or --ca FILE, or skip the check with --insecure"
+	case errors.As(err, &narrow):
+		return "give the way there (a tunnel, a VPN) a larger MTU, or use wss://, which needs none (https:// tries both)"
 	case errors.As(err, new(*net.DNSError)):
 		return "is the host's name spelled right?"
 	case errors.Is(err, api.ErrNotFound):

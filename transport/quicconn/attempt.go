@@ -50,7 +50,7 @@ func (d *dial) attempt(ctx context.Context, addr *net.UDPAddr) (*dialled, error)
 		stop(nil)
 	}
 	<-p.done
-	return nil, d.explain(ctx, addr, err, p.verdict)
+	return nil, d.explain(ctx, addr, err, p.found)
 }
 
 // A dialled is a connection that was made.
@@ -86,9 +86,9 @@ func (d *dial) dial(ctx context.Context, addr *net.UDPAddr) (*dialled, error) {
 
 // A probing is a probe that waits, runs, or is over.
 type probing struct {
-	begun   chan struct{} // closed when it begins
-	done    chan struct{} // closed when it is over
-	verdict verdict       // once it is over
+	begun chan struct{} // closed when it begins
+	done  chan struct{} // closed when it is over
+	found findings      // once it is over
 }
 
 // probe probes addr after a delay, unless ctx ends. If nothing listens there,
@@ -110,7 +110,7 @@ func (d *dial) probe(ctx context.Context, addr *net.UDPAddr, delay time.Duration
 		case <-timer.C:
 		}
 		close(p.begun)
-		if p.verdict = probe(ctx, addr); p.verdict == verdictRefused {
+		if p.found = probe(ctx, addr); p.found.verdict == verdictRefused {
 			stop(errRefused)
 		}
 	}()

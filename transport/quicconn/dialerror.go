@@ -1,6 +1,7 @@
 package quicconn
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -44,29 +45,43 @@ func phaseOf(err error) int {
 
 // explain is the error of an attempt at addr that failed with err, given what a
 // probe found.
-func (d *dial) explain(ctx context.Context, addr *net.UDPAddr, err error, v verdict) error {
+func (d *dial) explain(ctx context.Context, addr *net.UDPAddr, err error, found findings) error {
 	offered := strings.Join(d.tls.NextProtos, ", ")
-	switch {
-	case v == verdictRefused:
+	cause := context.Cause(ctx)
+	switch timeout := cause == nil && isTimeout(err) || errors.Is(cause, context.DeadlineExceeded); {
+	case found.verdict == verdictRefused:
 		return dialError(transport.PhaseConnect, fmt.Errorf("nothing listens at %v (UDP): %w", addr, errRefused))
-	case ctx.Err() != nil:
-		cause := context.Cause(ctx)
-		if v == verdictAlive && errors.Is(cause, context.DeadlineExceeded) {
-			return dialError(transport.PhaseNegotiate, silentServer(addr, offered, cause))
-		}
+	case timeout && d.narrow(found) != nil:
+		return dialError(transport.PhaseConnect, fmt.Errorf("no handshake with %v: %w: %w", addr, d.narrow(found), cmp.Or(cause, err)))
+	case timeout && found.verdict == verdictAlive:
+		return dialError(transport.PhaseNegotiate, silentServer(addr, offered, cmp.Or(cause, err)))
+	case cause != nil:
 		return dialError(transport.PhaseConnect, cause)
-	case isTimeout(err) && v == verdictAlive:
-		return dialError(transport.PhaseNegotiate, silentServer(addr, offered, err))
-	case isTimeout(err):
+	case timeout:
 		return dialError(transport.PhaseConnect, fmt.Errorf("no answer from %v: UDP may be blocked, or the server down: %w", addr, err))
 	}
 	return explainHandshake(addr.String(), offered, err)
 }
 
+// narrow is the error for a path that does not carry the first packets, or that
+// may not carry the server's; nil if that was not found.
+func (d *dial) narrow(found findings) error {
+	need := max(usualPacket, int(d.conf.InitialPacketSize))
+	switch {
+	case found.verdict == verdictNarrow:
+		return &PathError{Need: leastPacket}
+	case found.most > 0 && found.most < need:
+		return &PathError{Most: found.most, Need: need}
+	default:
+		return nil
+	}
+}
+
 // silentServer is the error for a server that speaks QUIC but does not go on
-// with the handshake: some do that where no ALPN is common.
+// with the handshake: some do that where no ALPN is common. What is large may
+// also get lost on the way back, which cannot be measured from here.
 func silentServer(addr *net.UDPAddr, offered string, err error) error {
-	return fmt.Errorf("%v speaks QUIC but does not complete the handshake: %w (offered: %s), or the server does not answer: %w",
+	return fmt.Errorf("%v speaks QUIC but does not complete the handshake: %w (offered: %s), or the server does not answer, or with packets too large for the path: %w",
 		addr, transport.ErrNoCommonProtocol, offered, err)
 }
 

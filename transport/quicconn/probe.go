@@ -5,7 +5,9 @@ import (
 	"context"
 	"crypto/rand"
 	"errors"
+	"fmt"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -18,56 +20,169 @@ const (
 	verdictSilence                // nothing came back
 	verdictAlive                  // QUIC is spoken there
 	verdictRefused                // nothing listens there
+	verdictNarrow                 // packets of leastPacket bytes do not fit the path
 )
 
 const (
-	// probeTimeout bounds a probe.
+	// probeTimeout bounds a probe, and then the measurement of the path.
 	probeTimeout = 300 * time.Millisecond
 
 	// probeInterval is the time from one packet of a probe to the next.
 	probeInterval = 100 * time.Millisecond
 
-	// probeSize is the least size of a packet that servers answer.
-	probeSize = 1200
+	// measureInterval is the time from one packet of each size to the next. Five
+	// rounds find a size that the path carries even if it loses 20 % of packets
+	// each way.
+	measureInterval = 60 * time.Millisecond
 
 	// probeIDLen is the length of the connection IDs in a probe.
 	probeIDLen = 8
 )
 
+// largestPacket is the largest packet that quic-go sends.
+const largestPacket = 1452
+
+// usualPacket is the size that servers, without a better knowledge, may begin
+// with: the first packets of some are larger than leastPacket.
+const usualPacket = 1280
+
+// sizes are those of the packets that measure a path, the largest first: what
+// Ethernet carries, tunnels of 1,420 and 1,400 bytes over IPv4 and IPv6, what
+// servers begin with, and paths of 1,280 bytes over IPv4 and IPv6.
+var sizes = []int{largestPacket, 1392, 1372, 1352, usualPacket, 1252, 1232, leastPacket}
+
+// A PathError tells that the path to a server does not carry packets of the
+// size that a connection needs.
+type PathError struct {
+	// Most is the size of the largest UDP payload that is known to pass, in
+	// bytes; 0 if not even one of 1,200 does, which is the least for QUIC.
+	Most int
+
+	// Need is the size of those that have to pass.
+	Need int
+}
+
+func (e *PathError) Error() string {
+	if e.Most == 0 {
+		return fmt.Sprintf("the path carries no UDP payloads of %d bytes, the least that QUIC needs", e.Need)
+	}
+	return fmt.Sprintf("the path carries UDP payloads of %d bytes, but none of %d", e.Most, e.Need)
+}
+
+// findings are what a probe found out.
+type findings struct {
+	verdict verdict
+	most    int // the largest packet that passes; 0 if that is not known
+}
+
 // probe asks for QUIC at addr with a version that is reserved for being unknown
 // everywhere, so that a server answers at once with those that it knows, and
-// keeps nothing. The socket is connected: it is told of refusals.
-func probe(ctx context.Context, addr *net.UDPAddr) verdict {
+// keeps nothing. Where there is QUIC, it asks on with larger packets for what
+// the path carries. The socket is connected: it is told of refusals.
+func probe(ctx context.Context, addr *net.UDPAddr) findings {
 	c, err := net.DialUDP("udp", nil, addr)
 	if err != nil {
-		return verdictNone
+		return findings{}
 	}
 	defer c.Close()
+	whole := dontFragment(c)
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 
-	packet := probePacket()
-	answer := make([]byte, 1500)
+	v := alive(ctx, c)
+	if v != verdictAlive || !whole {
+		return findings{verdict: v}
+	}
+	return findings{v, measure(ctx, c, sizes)}
+}
+
+// alive asks for QUIC at the address that c is connected to.
+func alive(ctx context.Context, c *net.UDPConn) verdict {
+	packet := probePacket(leastPacket)
+	v := verdictSilence
 	for end := time.Now().Add(probeTimeout); time.Now().Before(end) && ctx.Err() == nil; {
-		if _, err := c.Write(packet); err != nil {
+		err := send(c, packet)
+		if err != nil && !errors.Is(err, syscall.EMSGSIZE) {
 			return refused(err)
 		}
-		round := time.Now().Add(probeInterval)
-		for time.Now().Before(round) && ctx.Err() == nil {
-			_ = c.SetReadDeadline(round)
-			n, err := c.Read(answer)
-			switch netErr, _ := err.(net.Error); {
-			case err == nil && isAnswer(answer[:n], packet):
-				return verdictAlive
-			case err != nil && !netErr.Timeout():
-				return refused(err)
-			}
+		if err != nil {
+			v = verdictNarrow
+		}
+		answered := false
+		err = answers(c, time.Now().Add(probeInterval), func(b []byte) bool {
+			answered = isAnswer(b, packet)
+			return answered
+		})
+		switch {
+		case answered:
+			return verdictAlive
+		case errors.Is(err, syscall.EMSGSIZE):
+			v = verdictNarrow
+		case err != nil:
+			return refused(err)
 		}
 	}
-	if ctx.Err() != nil {
+	if ctx.Err() != nil && v == verdictSilence {
 		return verdictNone
 	}
-	return verdictSilence
+	return v
+}
+
+// measure returns the largest of sizes, the first of which is the largest, of
+// which packets arrive at the address that c is connected to; 0 if none does.
+// What comes back is small: the way back is not measured.
+func measure(ctx context.Context, c *net.UDPConn, sizes []int) (most int) {
+	packets := make([][]byte, len(sizes))
+	for i, size := range sizes {
+		packets[i] = probePacket(size)
+	}
+	for end := time.Now().Add(probeTimeout); time.Now().Before(end) && most < sizes[0] && ctx.Err() == nil; {
+		for i, packet := range packets {
+			if sizes[i] > most {
+				_ = send(c, packet) // what is too large may fail at once
+			}
+		}
+		_ = answers(c, time.Now().Add(measureInterval), func(b []byte) bool {
+			if i := slices.IndexFunc(packets, func(p []byte) bool { return isAnswer(b, p) }); i >= 0 {
+				most = max(most, sizes[i])
+			}
+			return most == sizes[0]
+		})
+	}
+	return most
+}
+
+// send sends a packet. The socket may fail first with what it was told of one
+// before, which was too large.
+func send(c *net.UDPConn, packet []byte) error {
+	_, err := c.Write(packet)
+	if errors.Is(err, syscall.EMSGSIZE) {
+		_, err = c.Write(packet)
+	}
+	return err
+}
+
+// answers hands what arrives until then to take, which is true to end that. An
+// error of the socket that says that a packet was too large ends nothing, and is
+// returned if there was no other.
+func answers(c *net.UDPConn, until time.Time, take func([]byte) bool) (failed error) {
+	var b [2048]byte
+	for {
+		_ = c.SetReadDeadline(until)
+		n, err := c.Read(b[:])
+		netErr, _ := err.(net.Error)
+		switch {
+		case err == nil && take(b[:n]):
+			return nil
+		case err == nil:
+		case errors.Is(err, syscall.EMSGSIZE):
+			failed = err
+		case netErr != nil && netErr.Timeout():
+			return failed
+		default:
+			return err
+		}
+	}
 }
 
 func refused(err error) verdict {
@@ -79,8 +194,8 @@ func refused(err error) verdict {
 
 // probePacket is a long header of version 0x1a2a3a4a and connection IDs, padded
 // with random bytes.
-func probePacket() []byte {
-	b := make([]byte, probeSize)
+func probePacket(size int) []byte {
+	b := make([]byte, size)
 	_, _ = rand.Read(b)
 	copy(b, []byte{0xc0, 0x1a, 0x2a, 0x3a, 0x4a, probeIDLen})
 	b[6+probeIDLen] = probeIDLen

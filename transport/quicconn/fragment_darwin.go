@@ -1,0 +1,22 @@
+package quicconn
+
+import (
+	"net"
+
+	"golang.org/x/sys/unix"
+)
+
+// dontFragment has nobody on the way split what a socket sends. It is false if
+// that cannot be had.
+func dontFragment(c *net.UDPConn) bool {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return false
+	}
+	var v4, v6 error
+	err = raw.Control(func(fd uintptr) {
+		v4 = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_DONTFRAG, 1)
+		v6 = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_DONTFRAG, 1)
+	})
+	return err == nil && (v4 == nil || v6 == nil)
+}

@@ -1,0 +1,8 @@
+//go:build !linux && !darwin
+
+package quicconn
+
+import "net"
+
+// dontFragment is false: paths are not measured here.
+func dontFragment(*net.UDPConn) bool { return false }

@@ -1,0 +1,98 @@
+package quicconn_test
+
+import (
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/moqlite/moqlite/transport/quicconn"
+)
+
+// A tunnel is a path between clients and a server that drops, without a word,
+// UDP payloads that are too large for it.
+type tunnel struct {
+	up, down atomic.Int64 // the largest payload in bytes, to the server and from it
+
+	front  *net.UDPConn // to which clients send
+	server *net.UDPAddr
+
+	mu    sync.Mutex
+	backs map[string]*net.UDPConn // by client, from which the server gets what it sends
+	wg    sync.WaitGroup
+}
+
+// newTunnel leads to a listener, and carries what fits most bytes.
+func newTunnel(t *testing.T, l *quicconn.Listener, most int64) *tunnel {
+	t.Helper()
+	front, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &tunnel{front: front, server: l.Addr().(*net.UDPAddr), backs: make(map[string]*net.UDPConn)}
+	p.narrow(most)
+	_ = front.SetReadBuffer(4 << 20)
+	p.wg.Go(p.forward)
+	t.Cleanup(p.close)
+	return p
+}
+
+// narrow has the tunnel carry, from now on, what fits most bytes.
+func (p *tunnel) narrow(most int64) {
+	p.up.Store(most)
+	p.down.Store(most)
+}
+
+// url is that of the tunnel's end for clients.
+func (p *tunnel) url() string { return "moqt://" + p.front.LocalAddr().String() }
+
+func (p *tunnel) forward() {
+	b := make([]byte, 2048)
+	for {
+		n, client, err := p.front.ReadFromUDP(b)
+		if err != nil {
+			return
+		}
+		if back := p.back(client); back != nil && int64(n) <= p.up.Load() {
+			_, _ = back.Write(b[:n])
+		}
+	}
+}
+
+// back is the socket for what a client sends.
+func (p *tunnel) back(client *net.UDPAddr) *net.UDPConn {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if back := p.backs[client.String()]; back != nil {
+		return back
+	}
+	back, err := net.DialUDP("udp", nil, p.server)
+	if err != nil {
+		return nil
+	}
+	_ = back.SetReadBuffer(4 << 20)
+	p.backs[client.String()] = back
+	p.wg.Go(func() {
+		b := make([]byte, 2048)
+		for {
+			n, err := back.Read(b)
+			if err != nil {
+				return
+			}
+			if int64(n) <= p.down.Load() {
+				_, _ = p.front.WriteToUDP(b[:n], client)
+			}
+		}
+	})
+	return back
+}
+
+func (p *tunnel) close() {
+	_ = p.front.Close()
+	p.mu.Lock()
+	for _, back := range p.backs {
+		_ = back.Close()
+	}
+	p.mu.Unlock()
+	p.wg.Wait()
+}
