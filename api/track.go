@@ -11,9 +11,8 @@ import (
 type Priority int16
 
 // A SubscribeConfig says what of a track is wanted, and how urgently. The zero
-// value asks for what the publisher gives to a new subscriber, at normal
-// priority: as a rule all that it has, and of a live track what begins with the
-// newest group.
+// value asks for all that the publisher has and is not too old, and for what
+// follows, at normal priority.
 //
 // Ranges are half-open and 0 means no bound.
 type SubscribeConfig struct {
@@ -25,8 +24,13 @@ type SubscribeConfig struct {
 	// publisher; negative asks for the newest group only.
 	MaxLatency time.Duration
 
-	// StartGroup is the first group wanted; [GroupLatest] is the newest at
-	// hand.
+	// StartGroup is the first group wanted. 0 is the oldest that the publisher
+	// holds and that is within the max age, which is the lesser of MaxLatency
+	// and the publisher's own, counted by the timestamps of the media;
+	// [GroupLatest] is the newest at hand, and the live edge from there. With a
+	// number, groups from there on that the publisher does not have are a [Gap];
+	// with 0 and GroupLatest, the first group to come is the first. In an
+	// Update, GroupLatest leaves the start where it is.
 	StartGroup GroupSequence
 
 	// EndGroup is the first group not wanted; 0 is no bound. Reaching it

@@ -1,6 +1,10 @@
 package live
 
-import "time"
+import (
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+)
 
 // The age of groups is counted as moq-lite-06 has it: a group is too old when
 // the newest timestamp of the newest group is the max age or more after the
@@ -27,14 +31,25 @@ func (c *cache) stamp(g *group, timestamp uint64) {
 	}
 }
 
-// tooOld tells whether a group is, for a max age in the timescale.
+// tooOld tells whether a group that is held is, for a max age in the timescale.
 func (c *cache) tooOld(g *group, maxAge uint64) bool {
 	i, found := c.find(g.seq)
-	if !found || i+1 == len(c.groups) || !c.groups[i+1].stamped {
+	return found && c.past(i+1, maxAge)
+}
+
+// tooLate tells whether a group that was not opened would be too old.
+func (c *cache) tooLate(seq api.GroupSequence, maxAge uint64) bool {
+	i, _ := c.find(seq)
+	return c.past(i, maxAge)
+}
+
+// past tells whether the i-th group began the max age ago, or more.
+func (c *cache) past(i int, maxAge uint64) bool {
+	if i >= len(c.groups) || !c.groups[i].stamped {
 		return false
 	}
-	follows := c.groups[i+1].stamp
-	return c.latest >= follows && c.latest-follows >= maxAge
+	began := c.groups[i].stamp
+	return c.latest >= began && c.latest-began >= maxAge
 }
 
 // maxAge is the lesser of what the subscriber and the publisher say, in the

@@ -11,9 +11,17 @@
 // An application appends groups and frames to a [Track], an [api.TrackSink],
 // without regard to who listens. All subscriptions and fetches are served from
 // one bounded store of the newest groups, in which each payload stands once.
-// Each subscription has its own place: a late one starts with the newest group,
-// a slow one leaves out what has become too old for it, and nobody slows the
+// Each subscription has its own place: a late one starts where it asks to, a
+// slow one leaves out what has become too old for it, and nobody slows the
 // writer or another reader. Frames are passed on while they arrive.
+//
+// Where a subscription starts depends on its StartGroup alone, and not on who
+// else is subscribed: 0 is the oldest group that is held and not too old,
+// [api.GroupLatest] is the newest that is held, and a number is that group. A
+// track that holds nothing yet starts with the first group that comes.
+//
+// What a subscriber does not get it is told as a gap: what was evicted, has
+// become too old, was never written, or is lost by [Track.WriteGap].
 package live
 
 import (
@@ -101,14 +109,17 @@ func (b *Broadcast) Close() error {
 
 // ServeTrack implements [api.TrackHandler].
 //
-// A subscription begins with the newest group, or with the StartGroup that it
-// tells, if that is above 0 or the EndGroup is no newer than the newest group:
-// from there it gets all that is held and is not too old for it. Groups are too old as moq-lite-06 counts it, by the lesser
-// of the subscriber's MaxLatency and the track's; they are left out, or reset
-// with [api.StreamOld] if they are under way. What is evicted under way is
-// reset with [api.StreamEvicted]. Up to 64 groups are served to one subscriber
-// at the same time; when that many are stuck, each newest one has the oldest
-// reset with [api.StreamTooFarBehind].
+// From its start on (see the package comment), a subscription gets all that is
+// held and not too old for it. Groups are too old as moq-lite-06 counts it, by
+// the lesser of the subscriber's MaxLatency and the track's; they are left out,
+// or reset with [api.StreamOld] if they are under way. What is evicted under way
+// is reset with [api.StreamEvicted]. Up to 64 groups are served to one
+// subscriber at the same time; when that many are stuck, each newest one has the
+// oldest reset with [api.StreamTooFarBehind].
+//
+// Each number from the first on is served, or told to a w that is an
+// [api.GapWriter] as soon as its group cannot come any more: it was evicted, a
+// newer group shows that it is or would be too old, or the track has ended.
 //
 // It returns at the track's end, or when the subscriber has left or the
 // publication is over. In the latter case it finishes groups that have begun

@@ -208,7 +208,7 @@ func TestOneUpstreamSubscription(t *testing.T) {
 					put(t, origin, payload)
 					synctest.Wait()
 				}
-				many = append(many, serve(t, b, api.SubscribeConfig{}), serve(t, b, api.SubscribeConfig{StartGroup: 1}))
+				many = append(many, serve(t, b, api.SubscribeConfig{StartGroup: api.GroupLatest}), serve(t, b, api.SubscribeConfig{StartGroup: 1}))
 				put(t, origin, "c")
 				for i, want := range []string{"0:a 1:b 2:c", "0:a 1:b 2:c", "1:b 2:c", "1:b 2:c"} {
 					many[i].expect(t, fmt.Sprint("subscriber ", i), want)
@@ -223,7 +223,7 @@ func TestOneUpstreamSubscription(t *testing.T) {
 				if n := origin.Subscribers(); n != 0 {
 					t.Errorf("%d upstream subscriptions for nobody", n)
 				}
-				again := serve(t, b, api.SubscribeConfig{})
+				again := serve(t, b, api.SubscribeConfig{StartGroup: api.GroupLatest})
 				put(t, origin, "d")
 				again.expect(t, "later", "2:c 3:d")
 				_ = source.Close()

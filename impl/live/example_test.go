@@ -34,13 +34,13 @@ func ExampleBroadcast() {
 	}
 	_ = broadcast.Close()
 
-	// Who comes late begins with the newest group.
+	// A subscriber who comes late may begin with the newest group.
 	session, err := server.Client().Dial(ctx, server.URL, api.NewTrackMux())
 	if err != nil {
 		fmt.Println(err)
 		return
 	}
-	reader, err := session.Subscribe(ctx, "room/camera", "video", nil)
+	reader, err := session.Subscribe(ctx, "room/camera", "video", &api.SubscribeConfig{StartGroup: api.GroupLatest})
 	if err != nil {
 		fmt.Println(err)
 		return

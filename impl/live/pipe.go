@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/numbers"
 )
 
 // maxDatagrams is how many datagrams wait for a reader in this process.
@@ -30,7 +31,6 @@ func (b *Broadcast) Subscribe(ctx context.Context, name api.TrackName, config *a
 		}
 		p := newPipe(t, req)
 		if s, ok := t.join(p); ok {
-			p.sub = s
 			go func() {
 				s.run()
 				p.end(io.EOF)
@@ -45,7 +45,6 @@ func (b *Broadcast) Subscribe(ctx context.Context, name api.TrackName, config *a
 // track is served to, and the reader.
 type pipe struct {
 	track *Track
-	sub   *subscription
 
 	updated chan struct{} // buffered 1
 	ready   chan struct{} // buffered 1: a group, or the end
@@ -61,11 +60,13 @@ type pipe struct {
 	open      []*pipeGroup      // of which nobody has seen the end
 	queue     []*pipeGroup      // to be accepted
 	datagrams []api.Datagram
+	gaps      numbers.Gaps
 	over      error // what follows the queue
 }
 
 var (
 	_ api.TrackWriter = (*pipe)(nil)
+	_ api.GapWriter   = (*pipe)(nil)
 	_ api.TrackReader = (*pipeReader)(nil)
 )
 
@@ -116,6 +117,14 @@ func (p *pipe) OpenGroupAt(_ context.Context, seq api.GroupSequence) (api.GroupW
 	p.queue = append(p.queue, g)
 	wake(p.ready)
 	return &pipeWriter{pipeGroup: g}, nil
+}
+
+// WriteGap implements [api.GapWriter].
+func (p *pipe) WriteGap(g api.Gap) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.gaps.Add(g)
+	return nil
 }
 
 // SendDatagram implements [api.TrackSink].
@@ -178,7 +187,7 @@ func (p *pipeReader) AcceptGroup(ctx context.Context) (api.GroupReader, error) {
 			if lost == nil {
 				return g, nil
 			}
-			p.sub.lose(g.seq, lost)
+			_ = p.WriteGap(api.Gap{Start: g.seq, End: g.seq + 1, Err: lost})
 			continue
 		}
 		select {
@@ -237,7 +246,11 @@ func (p *pipeReader) ReceiveDatagram(ctx context.Context, d *api.Datagram) error
 }
 
 // Gaps implements [api.TrackReader].
-func (p *pipeReader) Gaps() []api.Gap { return p.sub.gaps() }
+func (p *pipeReader) Gaps() []api.Gap {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.gaps.Take()
+}
 
 // Info implements [api.TrackReader].
 func (p *pipeReader) Info() api.TrackInfo { return p.track.Info() }

@@ -1,12 +1,12 @@
 package live
 
 import (
-	"cmp"
 	"io"
 	"slices"
 	"sync"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/numbers"
 )
 
 // How many groups of one subscription are served at the same time. The newest
@@ -34,137 +34,19 @@ type subscription struct {
 	left    bool // w is not used any more
 
 	// Guarded by the track.
-	config  api.SubscribeConfig
-	maxAge  uint64
-	start   api.GroupSequence // the first wanted
-	lowest  api.GroupSequence // that start has ever been
-	waiting []*group          // to be served, in order
-	opening *group            // about to be
-	serving []*reader         // in order of their begin
-	lost    []api.Gap         // not told yet
+	config   api.SubscribeConfig
+	maxAge   uint64
+	start    api.GroupSequence // the first wanted
+	numbered bool              // it is wanted by its number
+	done     numbers.Set       // offered, sent as datagrams, or lost
+	lost     numbers.Gaps      // to be told
+	waiting  []*group          // to be served, in order
+	opening  *group            // about to be
+	serving  []*reader         // in order of their begin
 }
 
 func newSubscription(t *Track, w api.TrackWriter) *subscription {
 	return &subscription{track: t, w: w, awake: make(chan struct{}, 1)}
-}
-
-// begin finds where to start. The track's lock is held.
-func (s *subscription) begin(c api.SubscribeConfig) {
-	s.configure(c)
-	cache := &s.track.cache
-	switch newest := cache.last(); {
-	case explicit(&c), newest != nil && past(&c, newest.seq):
-		s.start = c.StartGroup
-	case newest != nil:
-		s.start = newest.seq
-	}
-	s.lowest = s.start
-	s.waiting = slices.Clone(cache.from(s.start))
-}
-
-// explicit tells whether a subscriber says by number where to start. One that
-// does not starts with the newest group, unless it wants older ones alone.
-func explicit(c *api.SubscribeConfig) bool {
-	return c.StartGroup != 0 && c.StartGroup != api.GroupLatest
-}
-
-// past tells whether all groups that a subscriber names are older than the
-// newest: it wants the range from its begin, not its empty rest.
-func past(c *api.SubscribeConfig, newest api.GroupSequence) bool {
-	return c.StartGroup < c.EndGroup && c.EndGroup <= newest
-}
-
-// configure takes in what the subscriber wants. The track's lock is held.
-func (s *subscription) configure(c api.SubscribeConfig) {
-	s.config = c
-	s.maxAge = s.track.cache.maxAge(c.MaxLatency, s.track.info.MaxLatency)
-}
-
-// update follows a change of the subscriber's config. Where no start is told,
-// it stays.
-func (s *subscription) update(c api.SubscribeConfig) {
-	t := s.track
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s.configure(c)
-	if explicit(&c) {
-		s.start = c.StartGroup
-	}
-	if s.start < s.lowest {
-		older := t.cache.from(s.start)
-		for len(older) > 0 && older[len(older)-1].seq >= s.lowest {
-			older = older[:len(older)-1]
-		}
-		s.waiting = slices.Concat(older, s.waiting)
-		s.lowest = s.start
-	}
-	t.demandChanged()
-}
-
-// offer tells of a new group. The track's lock is held.
-func (s *subscription) offer(g *group) {
-	if g.seq >= s.start {
-		s.trim()
-		i := len(s.waiting)
-		for i > 0 && s.waiting[i-1].seq > g.seq {
-			i--
-		}
-		s.waiting = slices.Insert(s.waiting, i, g)
-	}
-	wake(s.awake)
-}
-
-// trim takes out what waits in vain: it was evicted, has become too old, or is
-// below the start. The track's lock is held.
-func (s *subscription) trim() {
-	n := 0
-	for n < len(s.waiting) && s.gone(s.waiting[n]) {
-		if g := s.waiting[n]; g.evicted {
-			s.miss(g.seq, &api.StreamError{Code: api.StreamEvicted})
-		} else if g.seq >= s.start {
-			s.miss(g.seq, &api.StreamError{Code: api.StreamOld})
-		}
-		n++
-	}
-	clear(s.waiting[:n])
-	s.waiting = s.waiting[n:]
-}
-
-func (s *subscription) gone(g *group) bool {
-	return g.evicted || g.seq < s.start || s.track.cache.tooOld(g, s.maxAge)
-}
-
-// maxLost bounds the gaps that nobody asks for.
-const maxLost = 256
-
-// miss notes that a group will not come. The track's lock is held.
-func (s *subscription) miss(seq api.GroupSequence, err error) {
-	if n := len(s.lost); n > 0 && s.lost[n-1].End == seq && api.ErrorCode(s.lost[n-1].Err) == api.ErrorCode(err) {
-		s.lost[n-1].End++
-		return
-	}
-	s.lost = append(s.lost, api.Gap{Start: seq, End: seq + 1, Err: err})
-	if len(s.lost) > maxLost {
-		s.lost[1].Start = min(s.lost[0].Start, s.lost[1].Start)
-		s.lost = s.lost[1:]
-	}
-}
-
-// lose is miss without the lock.
-func (s *subscription) lose(seq api.GroupSequence, err error) {
-	s.track.mu.Lock()
-	defer s.track.mu.Unlock()
-	s.miss(seq, err)
-}
-
-// gaps takes out what was missed, in order.
-func (s *subscription) gaps() []api.Gap {
-	s.track.mu.Lock()
-	defer s.track.mu.Unlock()
-	lost := s.lost
-	s.lost = nil
-	slices.SortFunc(lost, func(a, b api.Gap) int { return cmp.Compare(a.Start, b.Start) })
-	return lost
 }
 
 // run serves until the end of the track or of the subscription, and returns
@@ -175,6 +57,7 @@ func (s *subscription) run() {
 	defer s.leave()
 	for s.w.Context().Err() == nil {
 		g, end := s.step()
+		s.tell()
 		if g != nil {
 			s.serve(g, &working)
 			continue
@@ -209,6 +92,7 @@ func (s *subscription) step() (g *group, end error) {
 		return nil, t.aborted
 	}
 	s.trim()
+	s.settle()
 	lost := s.losses()
 	g, cut := s.pick()
 	s.opening = g

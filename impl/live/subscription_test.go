@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -15,28 +16,92 @@ import (
 	"github.com/moqlite/moqlite/impl/live"
 )
 
-func TestLateJoinerStartsAtTheNewest(t *testing.T) {
-	for name, c := range map[string]*api.SubscribeConfig{
-		"by default": nil,
-		"by name":    {StartGroup: api.GroupLatest},
+// What each StartGroup gives to who comes late, in every version.
+func TestStartOfALateJoiner(t *testing.T) {
+	for name, test := range map[string]struct {
+		config     *api.SubscribeConfig
+		want, gaps string
+	}{
+		"by default, the oldest":             {nil, "0:a 1:b 2:c,d,e 3:f", ""},
+		"the oldest that is not too old":     {&api.SubscribeConfig{MaxLatency: 1500 * time.Millisecond}, "1:b 2:c,d,e 3:f", ""},
+		"the newest alone":                   {&api.SubscribeConfig{MaxLatency: -1}, "2:c,d,e 3:f", ""},
+		"the newest and what follows":        {&api.SubscribeConfig{StartGroup: api.GroupLatest}, "2:c,d,e 3:f", ""},
+		"a number":                           {&api.SubscribeConfig{StartGroup: 1}, "1:b 2:c,d,e 3:f", ""},
+		"a number that is too old":           {&api.SubscribeConfig{StartGroup: 1, MaxLatency: 500 * time.Millisecond}, "2:c,d,e 3:f", "1-2:34"},
+		"a number that is yet to come":       {&api.SubscribeConfig{StartGroup: 3}, "3:f", ""},
+		"a number above all that will come":  {&api.SubscribeConfig{StartGroup: 9}, "", ""},
+		"a range that the newest is not in":  {&api.SubscribeConfig{StartGroup: 1, EndGroup: 2}, "1:b", ""},
+		"a range from the oldest to a group": {&api.SubscribeConfig{EndGroup: 2}, "0:a 1:b", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			inEachVersion(t, func(t *testing.T, b *live.Broadcast, s api.Session) {
 				track := b.Track("video", api.TrackInfo{})
-				put(t, track, "a", "b")
-				g := open(t, track, 3, "c", "d")
-				r := subscribe(t, s, c)
+				_ = open(t, track, 1000, "a").Close()
+				_ = open(t, track, 2000, "b").Close()
+				g := open(t, track, 3000, "c")
+				fill(t, g, 3700, "d")
+				r := subscribe(t, s, test.config)
 				synctest.Wait()
-				fill(t, g, 3, "e")
+				fill(t, g, 3800, "e")
 				_ = g.Close()
-				put(t, track, "f")
+				synctest.Wait()
+				_ = open(t, track, 3900, "f").Close()
 				_ = b.Close()
-				if got, want := readAll(t, r), "2:c,d,e 3:f"; got != want {
-					t.Errorf("read %q, want %q", got, want)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				var got []string
+				for g, err := range api.Groups(ctx, r) {
+					if err != nil && ctx.Err() == nil {
+						t.Fatal(err)
+					}
+					if err == nil {
+						got = append(got, fmt.Sprintf("%d:%s", g.Sequence(), readGroup(g)))
+					}
+				}
+				slices.Sort(got)
+				if got := strings.Join(got, " "); got != test.want {
+					t.Errorf("read %q, want %q", got, test.want)
+				}
+				if got := spell(r.Gaps()); got != test.gaps {
+					t.Errorf("gaps %q, want %q", got, test.gaps)
 				}
 			})
 		})
 	}
+}
+
+// A subscriber who asks from a number on is told what is missing at the head,
+// whether it was evicted or never written.
+func TestMissingHead(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, b *live.Broadcast, s api.Session) {
+		b.Limits.Age = time.Second
+		track := b.Track("video", api.TrackInfo{MaxLatency: time.Second})
+		for seq := range api.GroupSequence(10) {
+			_ = openAt(t, track, seq, 1, "x").Close()
+		}
+		time.Sleep(time.Minute)
+		_ = openAt(t, track, 10, 60_000, "x").Close()
+		evicted := subscribe(t, s, &api.SubscribeConfig{StartGroup: 3})
+		if g := accept(t, evicted); g.Sequence() != 10 {
+			t.Errorf("group %d, want 10", g.Sequence())
+		}
+		synctest.Wait()
+		if got := spell(evicted.Gaps()); got != "3-10:35" {
+			t.Errorf("gaps %q, want 3-10", got)
+		}
+	})
+	synctest.Test(t, func(t *testing.T) {
+		b := new(live.Broadcast)
+		track := b.Track("video", api.TrackInfo{})
+		_ = openAt(t, track, 10, 1000, "x").Close()
+		s := serve(t, b, api.SubscribeConfig{StartGroup: 3})
+		s.expectGaps(t, "while they may come", "")
+		_ = openAt(t, track, 9, 900, "x").Close()
+		s.expect(t, "when 9 has come", "9:x 10:x")
+		_ = openAt(t, track, 11, 6000, "x").Close()
+		s.expectGaps(t, "when they would be too old", "3-9:34")
+		s.expect(t, "served", "9:x 10:x 11:x")
+	})
 }
 
 func TestSubscriberOfAnEmptyTrackGetsAllThatComes(t *testing.T) {
@@ -69,7 +134,7 @@ func TestExplicitStart(t *testing.T) {
 	})
 }
 
-// A bounded range that is past is not taken for its empty rest.
+// A bounded range goes on where it is extended.
 func TestRangeOfThePast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(live.Broadcast)
@@ -80,8 +145,14 @@ func TestRangeOfThePast(t *testing.T) {
 		s.Update(api.SubscribeConfig{})
 		s.expect(t, "all that follows", "0:a 1:b 2:c 3:d")
 
-		s = serve(t, b, api.SubscribeConfig{EndGroup: 4})
-		s.expect(t, "up to the newest", "3:d")
+		s = serve(t, b, api.SubscribeConfig{StartGroup: api.GroupLatest, EndGroup: 3})
+		s.expect(t, "a range before the newest", "")
+		s.Update(api.SubscribeConfig{StartGroup: api.GroupLatest})
+		s.expect(t, "the newest", "3:d")
+		s.Update(api.SubscribeConfig{StartGroup: 1})
+		s.expect(t, "from 1 on", "1:b 2:c 3:d")
+		s.Update(api.SubscribeConfig{})
+		s.expect(t, "all there is", "0:a 1:b 2:c 3:d")
 	})
 }
 
@@ -95,7 +166,8 @@ func TestStartAheadOfTheTrack(t *testing.T) {
 		s.expect(t, "from 3", "3:d 4:e")
 		s.Update(api.SubscribeConfig{StartGroup: 1})
 		s.expect(t, "from 1", "1:b 2:c 3:d 4:e")
-		s.Update(api.SubscribeConfig{Priority: 3})
+		s.Update(api.SubscribeConfig{StartGroup: api.GroupLatest, Priority: 3})
+		s.expect(t, "as before", "1:b 2:c 3:d 4:e")
 		s.Update(api.SubscribeConfig{StartGroup: 6})
 		synctest.Wait()
 		put(t, track, "f", "g")

@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/numbers"
 )
 
 // A Track is a track that is written once and read by any number. It
@@ -26,6 +27,7 @@ type Track struct {
 	mu      sync.Mutex
 	cache   cache
 	next    api.GroupSequence // one above the highest taken
+	lost    numbers.Gaps      // by WriteGap
 	subs    []*subscription   // replaced, never changed
 	changed chan struct{}     // what Demand has handed out
 	room    chan struct{}     // closed when there may be room, while somebody waits
@@ -34,7 +36,10 @@ type Track struct {
 	idle    bool              // by CloseIdle
 }
 
-var _ api.TrackSink = (*Track)(nil)
+var (
+	_ api.TrackSink = (*Track)(nil)
+	_ api.GapWriter = (*Track)(nil)
+)
 
 // NewTrack returns an empty track. Zero fields of info are as in
 // [api.InfoHandler], those of limits are defaults.
@@ -98,12 +103,16 @@ func (t *Track) open(seq api.GroupSequence) (api.GroupWriter, error) {
 	if seq > maxNumber {
 		return nil, fmt.Errorf("open group %d: the number is too high", seq)
 	}
+	if t.lost.Has(seq) {
+		return nil, fmt.Errorf("open group %d: it was given up before", seq)
+	}
 	g := newGroup(seq, &t.edge)
 	if err := t.cache.insert(g); err != nil {
 		return nil, fmt.Errorf("open group %d: %w", seq, err)
 	}
 	t.next = max(t.next, seq+1)
 	t.cache.evict(&t.limits, g.touched)
+	t.lost.DropBelow(t.cache.floor)
 	for _, s := range t.subs {
 		s.offer(g)
 	}
@@ -217,6 +226,9 @@ func (t *Track) SendDatagram(d api.Datagram) error {
 	}
 	t.next = max(t.next, d.Sequence+1)
 	subs := t.subs
+	for _, s := range subs {
+		s.done.Add(d.Sequence)
+	}
 	t.mu.Unlock()
 	for _, s := range subs {
 		s.sendDatagram(d)

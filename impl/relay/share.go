@@ -15,8 +15,9 @@ import (
 //	shared := relay.NewShare(session)
 //	r, err := shared.Subscribe(ctx, "room/camera", "video", nil)
 //
-// A reader that joins begins with the newest group, from its first frame. One
-// that says by number where to begin or to end has a subscription of its own.
+// A reader that joins begins with the oldest group that is held and not too old
+// for it, or with the newest if it asks for [api.GroupLatest]. One that says by
+// number where to begin or to end has a subscription of its own.
 // The session asks for the highest priority and the largest MaxLatency of all
 // that share; what is held for them is bounded, and who is too
 // slow misses groups, which are gaps.
@@ -75,8 +76,8 @@ func (s *Share) Subscribe(ctx context.Context, path api.BroadcastPath, name api.
 
 // isBounded tells whether a subscription is for certain groups.
 func isBounded(c *api.SubscribeConfig) bool {
-	fromNewest := c.StartGroup == 0 || c.StartGroup == api.GroupLatest
-	return !fromNewest || c.EndGroup != 0 || c.StartFrame != 0 || c.EndFrame != 0
+	numbered := c.StartGroup != 0 && c.StartGroup != api.GroupLatest
+	return numbered || c.EndGroup != 0 || c.StartFrame != 0 || c.EndFrame != 0
 }
 
 // join is the broadcast of a path, with one reader more.

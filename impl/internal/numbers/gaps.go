@@ -54,6 +54,23 @@ func (l *Gaps) forget() {
 	l.forgotten += uint64(oldest.End - oldest.Start)
 }
 
+// All are the gaps, in order. They are for reading, until the list changes.
+func (l *Gaps) All() []api.Gap { return l.list }
+
+// Has tells whether n is in a gap.
+func (l *Gaps) Has(n api.GroupSequence) bool {
+	return slices.ContainsFunc(l.list, func(g api.Gap) bool { return g.Start <= n && n < g.End })
+}
+
+// DropBelow takes out the gaps that end at n or below.
+func (l *Gaps) DropBelow(n api.GroupSequence) {
+	i := 0
+	for i < len(l.list) && l.list[i].End <= n {
+		i++
+	}
+	l.list = l.list[i:]
+}
+
 // Take takes out all gaps. If some were forgotten, one without a group comes
 // first, whose error tells how many; it matches [api.ErrTooFarBehind].
 func (l *Gaps) Take() []api.Gap {

@@ -118,3 +118,17 @@ func (s *Set) Squeeze() (hole Span, ok bool) {
 	s.AddSpan(hole.Start, hole.End)
 	return hole, true
 }
+
+// Hole returns the first numbers from n on that are not in but followed by one
+// that is; false when there are none.
+func (s *Set) Hole(n api.GroupSequence) (hole Span, ok bool) {
+	i := s.search(n)
+	if i < len(s.spans) && s.spans[i].Start <= n {
+		n = s.spans[i].End
+		i++
+	}
+	if i == len(s.spans) {
+		return Span{}, false
+	}
+	return Span{n, s.spans[i].Start}, true
+}

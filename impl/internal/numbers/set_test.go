@@ -58,6 +58,10 @@ func TestSetAgainstModel(t *testing.T) {
 			if s.Has(seq) != m[seq] {
 				t.Fatalf("Has(%d) = %v of %v", seq, s.Has(seq), s.spans)
 			}
+			hole, ok := s.Hole(seq)
+			if want := s.Missing(seq, 100); ok != (len(want) > 1) || ok && hole != want[0] {
+				t.Fatalf("Hole(%d) = %v, %v of %v", seq, hole, ok, s.spans)
+			}
 			for i := 1; i < len(s.spans); i++ {
 				if s.spans[i-1].End >= s.spans[i].Start {
 					t.Fatalf("spans touch: %v", s.spans)

@@ -1,0 +1,120 @@
+package live
+
+import (
+	"slices"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// begin finds where to start: StartGroup n is group n, [api.GroupLatest] the
+// newest that is held, and 0 the oldest that is held and not too old. While none
+// is, the latter two are the first that comes. The track's lock is held.
+func (s *subscription) begin(c api.SubscribeConfig) {
+	s.configure(c)
+	newest := s.track.cache.last()
+	switch {
+	case c.StartGroup == api.GroupLatest && newest != nil:
+		s.start, s.numbered = newest.seq, true
+	case c.StartGroup != api.GroupLatest:
+		s.start, s.numbered = c.StartGroup, c.StartGroup > 0
+	}
+	s.queue()
+}
+
+// configure takes in what the subscriber wants. The track's lock is held.
+func (s *subscription) configure(c api.SubscribeConfig) {
+	s.config = c
+	s.maxAge = s.track.cache.maxAge(c.MaxLatency, s.track.info.MaxLatency)
+}
+
+// update follows a change of the subscriber's config. [api.GroupLatest] leaves
+// the start where it is.
+func (s *subscription) update(c api.SubscribeConfig) {
+	t := s.track
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	s.configure(c)
+	if c.StartGroup != api.GroupLatest {
+		s.start, s.numbered = c.StartGroup, c.StartGroup > 0
+	}
+	s.unqueue()
+	s.queue()
+	t.demandChanged()
+}
+
+// queue has the groups wait that are held and wanted, and have not been offered
+// before. Without a number to start with, those that are too old are not wanted.
+// The track's lock is held.
+func (s *subscription) queue() {
+	groups := s.track.cache.from(s.start)
+	if !s.numbered {
+		for len(groups) > 0 && s.track.cache.tooOld(groups[0], s.maxAge) {
+			groups = groups[1:]
+		}
+	}
+	for _, g := range groups {
+		s.enqueue(g)
+	}
+	s.loseKnown()
+}
+
+// unqueue takes out the groups that are no longer wanted. The track's lock is
+// held.
+func (s *subscription) unqueue() {
+	s.waiting = slices.DeleteFunc(s.waiting, func(g *group) bool {
+		unwanted := g.seq < s.start
+		if unwanted {
+			s.done.RemoveSpan(g.seq, g.seq+1)
+		}
+		return unwanted
+	})
+}
+
+// offer tells of a new group. The track's lock is held.
+func (s *subscription) offer(g *group) {
+	if g.seq >= s.start {
+		s.trim()
+		first := len(s.done.Spans()) == 0
+		s.enqueue(g)
+		if first {
+			s.loseKnown()
+		}
+	}
+	wake(s.awake)
+}
+
+// enqueue has a group wait, unless that was offered or lost before. The track's
+// lock is held.
+func (s *subscription) enqueue(g *group) {
+	if !s.done.Add(g.seq) {
+		return
+	}
+	i := len(s.waiting)
+	for i > 0 && s.waiting[i-1].seq > g.seq {
+		i--
+	}
+	s.waiting = slices.Insert(s.waiting, i, g)
+}
+
+// trim takes out what waits in vain: it was evicted, or has become too old. The
+// track's lock is held.
+func (s *subscription) trim() {
+	n := 0
+	for n < len(s.waiting) && s.gone(s.waiting[n]) {
+		n++
+	}
+	for _, g := range s.waiting[:n] {
+		code := api.StreamOld
+		if g.evicted {
+			code = api.StreamEvicted
+		}
+		s.done.RemoveSpan(g.seq, g.seq+1)
+		s.lose(api.Gap{Start: g.seq, End: g.seq + 1, Err: &api.StreamError{Code: code}})
+	}
+	clear(s.waiting[:n])
+	s.waiting = s.waiting[n:]
+}
+
+func (s *subscription) gone(g *group) bool {
+	return g.evicted || s.track.cache.tooOld(g, s.maxAge)
+}
