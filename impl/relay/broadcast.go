@@ -73,17 +73,41 @@ func (b *broadcast) notify() {
 	b.changed = make(chan struct{})
 }
 
-// best is the preferred route that works and is not to be avoided, nil for
-// none; changed is closed when that may be another.
-func (b *broadcast) best(avoid map[*route]bool) (best *route, changed <-chan struct{}) {
+// candidates are the routes by which the broadcast can be had, the preferred
+// first: its own, and then those of other origins at its path, whose groups may
+// have the same numbers. changed is closed when its own may be others.
+func (b *broadcast) candidates() (routes []*route, changed <-chan struct{}) {
 	b.relay.mu.Lock()
 	defer b.relay.mu.Unlock()
-	for _, rt := range b.routes {
-		if !avoid[rt] && rt.session.Context().Err() == nil {
-			return rt, b.changed
+	routes = working(b.routes)
+	if p := b.relay.places[b.path]; p != nil {
+		var others []*route
+		for _, other := range p.broadcasts {
+			if other != b {
+				others = append(others, other.routes...)
+			}
+		}
+		slices.SortFunc(others, compareRoutes)
+		routes = append(routes, working(others)...)
+	}
+	return routes, b.changed
+}
+
+// working are those of routes whose sessions last.
+func working(routes []*route) (those []*route) {
+	for _, rt := range routes {
+		if rt.session.Context().Err() == nil {
+			those = append(those, rt)
 		}
 	}
-	return nil, b.changed
+	return those
+}
+
+// own are the routes of the broadcast's own origin.
+func (b *broadcast) own() (routes []*route) {
+	b.relay.mu.Lock()
+	defer b.relay.mu.Unlock()
+	return working(b.routes)
 }
 
 // Origin implements [api.OriginHandler].
@@ -98,40 +122,65 @@ func (b *broadcast) Origin() api.Session {
 
 var errUnroutable = &api.StreamError{Code: api.StreamUnroutable}
 
-// makeTrack makes a track that is asked for, as the publisher describes it, and
-// has it filled.
+// makeTrack makes a track that is asked for, as the publisher describes it by
+// the first route that can tell, and has it filled.
 func (b *broadcast) makeTrack(req api.TrackRequest) (*live.Track, error) {
-	rt, _ := b.best(nil)
-	if rt == nil {
-		return nil, errUnroutable
+	failed := error(errUnroutable)
+	for _, rt := range b.own() {
+		info, err := b.describe(rt, req.Name)
+		if err == nil {
+			track := live.NewTrack(info, b.Limits)
+			go fill(b, req.Name, track)
+			return track, nil
+		}
+		code, final := trackCode(err)
+		failed = &api.StreamError{Code: code}
+		if final {
+			break
+		}
 	}
-	ctx, cancel := context.WithTimeout(rt.session.Context(), answerIn)
-	defer cancel()
-	info, err := rt.session.TrackInfo(ctx, b.path, req.Name)
-	switch {
-	case errors.Is(err, api.ErrNotSupported):
-		info = api.TrackInfo{MaxLatency: unknownMaxAge}
-	case err != nil:
-		return nil, err
-	}
-	track := live.NewTrack(info, b.Limits)
-	go fill(b, req.Name, track)
-	return track, nil
+	return nil, failed
 }
 
-// passFetch answers a fetch of what is not held.
+// describe asks for a track's description. A version that has none accepts
+// every track.
+func (b *broadcast) describe(rt *route, name api.TrackName) (api.TrackInfo, error) {
+	ctx, cancel := context.WithTimeout(rt.session.Context(), answerIn)
+	defer cancel()
+	info, err := rt.session.TrackInfo(ctx, b.path, name)
+	if errors.Is(err, api.ErrNotSupported) {
+		return api.TrackInfo{MaxLatency: unknownMaxAge}, nil
+	}
+	return info, err
+}
+
+// passFetch answers a fetch of what is not held, by the first route that has it.
+// Where one breaks off, another one goes on.
 func (b *broadcast) passFetch(w api.GroupWriter, req api.FetchRequest) {
-	rt, _ := b.best(nil)
-	if rt == nil {
-		w.Cancel(api.StreamUnroutable)
-		return
+	c := copier{out: w}
+	code := api.StreamUnroutable
+	for _, rt := range b.own() {
+		req := req
+		req.StartFrame = max(req.StartFrame, c.frames.Load())
+		g, err := fetchBy(w.Context(), rt, req)
+		if err == nil {
+			stop := context.AfterFunc(w.Context(), func() { g.Cancel(api.StreamCancelled) })
+			err = c.copy(g)
+			stop()
+			if err != nil {
+				g.Cancel(api.ErrorCode(err))
+			}
+		}
+		if err == nil || errors.As(err, new(sinkError)) || w.Context().Err() != nil {
+			return
+		}
+		final := false
+		if code, final = trackCode(err); final {
+			break
+		}
+		if rt.fades(w.Context()) {
+			code = api.StreamUnroutable
+		}
 	}
-	g, err := rt.session.Fetch(w.Context(), req)
-	if err != nil {
-		w.Cancel(api.ErrorCode(err))
-		return
-	}
-	stop := context.AfterFunc(w.Context(), func() { g.Cancel(api.StreamCancelled) })
-	defer stop()
-	_ = api.CopyGroup(w, g)
+	w.Cancel(code)
 }

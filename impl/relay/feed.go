@@ -5,17 +5,31 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 
 	"github.com/moqlite/moqlite/api"
-	"github.com/moqlite/moqlite/impl/live"
 )
 
-// A feed is one subscription upstream that fills a track.
+// A feed is one subscription upstream that brings the groups of a track.
 type feed struct {
-	route *route
-	track *live.Track
-	begun chan struct{} // closed at its first group
-	done  chan error    // buffered 1: how it has ended; io.EOF is the track's end
+	filler *filler
+	route  *route
+	done   chan error // buffered 1: how it has ended; io.EOF is the track's end
+
+	// A feed on trial is to show that it goes on with the numbers before. Its
+	// groups are let in, and begun is closed, with the first that does; strange
+	// is closed at one that does not.
+	trial          bool
+	from           api.GroupSequence // where its groups are to begin
+	begun, strange chan struct{}
+	beginOnce      sync.Once
+	strangeOnce    sync.Once
+
+	// Of the filler's goroutine.
+	why   reason
+	all   bool      // all was asked for, to see what numbers it has
+	since time.Time // when it began to be tried,
+	heard uint64    // when so many frames had come by others
 
 	// What is accepted from now on ends with accepting, what is being read with
 	// life.
@@ -24,96 +38,189 @@ type feed struct {
 
 	mu     sync.Mutex
 	reader api.TrackReader
-	config api.SubscribeConfig
+	config api.SubscribeConfig // what is to be asked for
 }
 
-// startFeed subscribes to a track by a route.
-func startFeed(rt *route, path api.BroadcastPath, name api.TrackName, track *live.Track, config api.SubscribeConfig) *feed {
-	f := &feed{route: rt, track: track, config: config, begun: make(chan struct{}), done: make(chan error, 1)}
-	f.life, f.stop = context.WithCancel(context.Background())
-	f.accepting, f.retire = context.WithCancel(f.life)
-	go func() {
-		defer f.stop()
-		f.done <- f.run(path, name)
-	}()
-	return f
+// feed subscribes by a route.
+func (f *filler) feed(rt *route, config api.SubscribeConfig, why reason) *feed {
+	fd := f.newFeed(rt, config, why)
+	fd.start()
+	return fd
 }
 
-func (f *feed) run(path api.BroadcastPath, name api.TrackName) error {
-	first := f.wanted()
-	r, err := f.route.session.Subscribe(f.accepting, path, name, &first)
+// trial subscribes by a route that is to go on with group from, or a later one.
+func (f *filler) trial(rt *route, config api.SubscribeConfig, why reason, from api.GroupSequence) *feed {
+	fd := f.newFeed(rt, config, why)
+	fd.trial, fd.from = true, from
+	fd.start()
+	return fd
+}
+
+func (f *filler) newFeed(rt *route, config api.SubscribeConfig, why reason) *feed {
+	fd := &feed{
+		filler:  f,
+		route:   rt,
+		done:    make(chan error, 1),
+		begun:   make(chan struct{}),
+		strange: make(chan struct{}),
+		why:     why,
+		since:   time.Now(),
+		heard:   f.heard.Load(),
+		config:  config,
+	}
+	fd.life, fd.stop = context.WithCancel(f.life)
+	fd.accepting, fd.retire = context.WithCancel(fd.life)
+	return fd
+}
+
+func (fd *feed) start() {
+	fd.filler.working.Go(func() {
+		defer fd.stop()
+		fd.done <- fd.run()
+	})
+}
+
+func (fd *feed) run() error {
+	r, err := fd.subscribe()
 	if err != nil {
 		return err
 	}
 	defer r.Close()
-	f.mu.Lock()
-	f.reader = r
-	latest := f.config
-	f.mu.Unlock()
+	stop := context.AfterFunc(fd.life, func() { _ = r.Close() })
+	defer stop()
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	reading.Go(func() { fd.passDatagrams(r) })
+	err = fd.passGroups(r, &reading)
+	fd.retire()
+	return err
+}
+
+// subscribe asks for what is wanted, and for what has changed meanwhile. Frames
+// are not asked for where the version has no word for it.
+func (fd *feed) subscribe() (api.TrackReader, error) {
+	first := fd.wanted()
+	b := fd.filler.broadcast
+	r, err := fd.route.session.Subscribe(fd.accepting, b.path, fd.filler.name, &first)
+	if first.StartFrame > 0 && errors.Is(err, api.ErrNotSupported) {
+		fd.mu.Lock()
+		fd.config.StartFrame, first.StartFrame = 0, 0
+		fd.mu.Unlock()
+		r, err = fd.route.session.Subscribe(fd.accepting, b.path, fd.filler.name, &first)
+	}
+	if err != nil {
+		return nil, err
+	}
+	fd.mu.Lock()
+	fd.reader = r
+	latest := fd.config
+	fd.mu.Unlock()
 	if latest != first {
 		_ = r.Update(&latest)
 	}
-	var working sync.WaitGroup
-	defer working.Wait()
-	stop := context.AfterFunc(f.life, func() { _ = r.Close() })
-	defer stop()
-	working.Go(func() { f.passDatagrams(r) })
-	return f.passGroups(r, &working)
+	return r, nil
 }
 
-func (f *feed) wanted() api.SubscribeConfig {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.config
+func (fd *feed) wanted() api.SubscribeConfig {
+	fd.mu.Lock()
+	defer fd.mu.Unlock()
+	return fd.config
 }
 
-// update changes what is asked for, but for where it began: later subscribers
-// do not begin before that.
-func (f *feed) update(config api.SubscribeConfig) {
-	f.mu.Lock()
-	config.StartGroup = f.config.StartGroup
-	r, same := f.reader, f.config == config
-	f.config = config
-	f.mu.Unlock()
+// update changes what is asked for, but for the start, which is raised only.
+func (fd *feed) update(config api.SubscribeConfig) {
+	fd.mu.Lock()
+	if config.StartGroup <= fd.config.StartGroup || config.StartGroup == api.GroupLatest {
+		config.StartGroup, config.StartFrame = fd.config.StartGroup, fd.config.StartFrame
+	}
+	r, same := fd.reader, fd.config == config
+	fd.config = config
+	fd.mu.Unlock()
 	if r != nil && !same {
 		_ = r.Update(&config)
 	}
 }
 
-// passGroups copies groups while they arrive, all at once, until the end.
-func (f *feed) passGroups(r api.TrackReader, working *sync.WaitGroup) error {
-	var once sync.Once
+// retireAfter has the feed accept nothing new after a while.
+func (fd *feed) retireAfter(d time.Duration) {
+	stop := time.AfterFunc(d, fd.retire).Stop
+	context.AfterFunc(fd.accepting, func() { stop() })
+}
+
+// passGroups hands on groups while they arrive, until the end.
+func (fd *feed) passGroups(r api.TrackReader, reading *sync.WaitGroup) error {
+	f := fd.filler
 	for {
-		g, err := r.AcceptGroup(f.accepting)
+		g, err := r.AcceptGroup(fd.accepting)
+		f.lose(r.Gaps())
 		if err != nil {
-			if f.accepting.Err() != nil {
-				return context.Cause(f.accepting)
+			if fd.accepting.Err() != nil {
+				return context.Cause(fd.accepting)
 			}
 			return err
 		}
-		once.Do(func() { close(f.begun) })
-		out, err := f.track.Paced().OpenGroupAt(f.life, g.Sequence())
-		if err != nil { // it is there already, or too old
-			g.Cancel(api.ErrorCode(err))
+		if !fd.admit(g.Sequence()) {
+			g.Cancel(api.StreamCancelled)
 			continue
 		}
-		working.Go(func() { f.copy(out, g) })
+		reading.Add(1)
+		f.take(&source{GroupReader: g, route: fd.route, done: reading.Done})
 	}
 }
 
-func (f *feed) copy(out api.GroupWriter, g api.GroupReader) {
-	stop := context.AfterFunc(out.Context(), func() { g.Cancel(api.StreamCancelled) })
-	defer stop()
-	_ = api.CopyGroup(out, g)
+// admit tells whether a group is let in.
+func (fd *feed) admit(seq api.GroupSequence) bool {
+	if fd.hasBegun() {
+		return true
+	}
+	if fd.trial && !fd.filler.goesOn(fd, seq) {
+		fd.strangeOnce.Do(func() { close(fd.strange) })
+		return false
+	}
+	fd.begin()
+	return true
 }
+
+func (fd *feed) begin() { fd.beginOnce.Do(func() { close(fd.begun) }) }
+
+func (fd *feed) hasBegun() bool { return isClosed(fd.begun) }
+
+func (fd *feed) isStrange() bool { return isClosed(fd.strange) }
 
 // passDatagrams copies datagrams, in versions that have them.
-func (f *feed) passDatagrams(r api.TrackReader) {
+func (fd *feed) passDatagrams(r api.TrackReader) {
 	var d api.Datagram
-	for r.ReceiveDatagram(f.accepting, &d) == nil {
-		_ = f.track.SendDatagram(d)
+	for r.ReceiveDatagram(fd.accepting, &d) == nil {
+		if fd.admit(d.Sequence) {
+			_ = fd.filler.track.SendDatagram(d)
+		}
 	}
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// started is closed at the feed's first group; nil never is.
+func (fd *feed) started() <-chan struct{} {
+	if fd == nil {
+		return nil
+	}
+	return fd.begun
+}
+
+// ended receives how the feed has ended; nil never does.
+func (fd *feed) ended() <-chan error {
+	if fd == nil {
+		return nil
+	}
+	return fd.done
 }
 
 // ended tells whether err is the end of a track.
-func ended(err error) bool { return errors.Is(err, io.EOF) }
+func ended(err error) bool { return err == io.EOF }

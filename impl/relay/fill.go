@@ -1,145 +1,190 @@
 package relay
 
 import (
+	"context"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/live"
 )
 
-// idleFor is how long a track that nobody reads is kept: who comes back soon
-// finds what is held.
-const idleFor = 2 * time.Second
+const (
+	// idleFor is how long a track that nobody reads is kept: who comes back
+	// soon finds what is held.
+	idleFor = 2 * time.Second
 
-// A filler keeps a track fed from upstream, by one subscription at a time,
-// while somebody reads it.
+	// lostFor is how long a track without a route is kept: its publisher may
+	// be back by then, or another of the same numbers.
+	lostFor = 600 * time.Millisecond
+
+	// trialFor is how long a feed on trial may be silent, or bring other
+	// numbers alone, before it is judged.
+	trialFor = time.Second
+
+	// Silence of the current feed makes the filler try another route: after
+	// leastSilence first, and twice that each time, up to mostSilence.
+	leastSilence = 3 * time.Second
+	mostSilence  = time.Minute
+
+	// unpacedSilence is how long a track may be silent of which too few groups
+	// came to tell what is long for it.
+	unpacedSilence = 10 * time.Second
+)
+
+// How long a route is not used again for a track: that failed, or was silent, or
+// has other numbers.
+const (
+	failedFor  = 10 * time.Second
+	silentFor  = 30 * time.Second
+	strangeFor = time.Hour
+)
+
+// A filler keeps a track fed from upstream while somebody reads it. Of its two
+// feeds, current brings the track's groups, and next is on trial to do so
+// instead:
+//
+//	current  next   state
+//	no       no     Idle, while nobody has subscribed. Lost, when no route works:
+//	                after lostFor the track ends.
+//	yes      no     Fed.
+//	yes      yes    Changing: by a better route, or since current is silent. The
+//	                first group of next that goes on with the numbers makes it
+//	                current. If it has other numbers alone, it is dropped; and if
+//	                current is silent meanwhile, the publisher has begun anew,
+//	                and the track ends, for its viewers to ask again.
+//	no       yes    Saving: current has failed. As Changing; if next has other
+//	                numbers, another route is tried, and when there is none the
+//	                track ends.
+//
+// A next feed asks for the newest group that is held: who goes on has it, or a
+// later one. If nothing comes for trialFor, it is asked for all there is, which
+// shows what numbers it has. A track that was fed ends in order with its
+// publisher's, and at once with a code of the publisher's own.
 type filler struct {
 	broadcast *broadcast
 	name      api.TrackName
 	track     *live.Track
-	current   *feed           // nil before somebody reads, and between two
-	next      *feed           // by a better route, until its first group
-	refused   map[*route]bool // routes that have failed
-	idle      *time.Timer
+
+	life    context.Context // of all that the filler has begun
+	working sync.WaitGroup  // for feeds,
+	writing sync.WaitGroup  // for groups,
+	asking  sync.WaitGroup  // and for gaps that are asked for again
+
+	usable        []*route            // as they are now
+	config        api.SubscribeConfig // what is wanted now
+	current, next *feed
+	refused       refusals
+	failed        *route            // of the last feed that has failed,
+	cause         error             // and why
+	asked         api.GroupSequence // the lowest number asked for
+	silence       time.Duration     // after which another route is tried
+	heardBefore   uint64            // what heard was when silence began to be counted
+
+	// When something is to be done; zero for never.
+	idleAt, lostAt, judgeAt, silentAt, missingAt time.Time
+
+	changed  chan struct{} // buffered 1: what is missing has changed
+	fetching chan struct{} // holds as many as fetch
+	heard    atomic.Uint64 // counts frames
+
+	mu      sync.Mutex
+	groups  map[api.GroupSequence]*group // being written
+	account account
+	settled time.Time // groups may come in any order until then
 }
 
-// fill runs until the track ends.
+// fill feeds a track until its end.
 func fill(b *broadcast, name api.TrackName, track *live.Track) {
-	f := &filler{broadcast: b, name: name, track: track, refused: make(map[*route]bool), idle: time.NewTimer(idleFor)}
-	defer f.idle.Stop()
-	for f.step() {
+	f := &filler{
+		broadcast: b,
+		name:      name,
+		track:     track,
+		refused:   make(refusals),
+		asked:     api.GroupLatest,
+		silence:   leastSilence,
+		idleAt:    time.Now().Add(idleFor),
+		changed:   make(chan struct{}, 1),
+		fetching:  make(chan struct{}, maxFetching),
+		groups:    make(map[api.GroupSequence]*group),
 	}
-	for _, feed := range []*feed{f.current, f.next} {
-		if feed != nil {
-			feed.stop()
-		}
+	var stop context.CancelFunc
+	f.life, stop = context.WithCancel(context.Background())
+	defer f.writing.Wait()
+	defer f.working.Wait()
+	defer stop()
+	timer := time.NewTimer(idleFor)
+	defer timer.Stop()
+	for f.step(timer) {
 	}
 }
 
 // step brings the feeds in line with what is wanted, and waits for a change. It
 // reports false when the track has ended.
-func (f *filler) step() bool {
+func (f *filler) step(timer *time.Timer) bool {
 	demand, demandChanged := f.track.Demand()
-	best, routesChanged := f.broadcast.best(f.refused)
-	if demand.Subscribers > 0 {
-		f.idle.Reset(idleFor)
-		if !f.follow(best, demand.Config) {
-			return false
-		}
+	routes, routesChanged := f.broadcast.candidates()
+	now := time.Now()
+	switch {
+	case demand.Subscribers > 0:
+		f.idleAt = time.Time{}
+		f.follow(f.refused.usable(routes, now), demand.Config, now)
+	case f.current == nil && (f.cause != nil || len(routes) == 0): // nothing to keep it for
+		return !f.track.CloseIdle()
+	default:
+		f.idleAt = earliest(f.idleAt, now.Add(idleFor))
 	}
+	timer.Reset(time.Until(f.nextDue()))
 	select {
 	case <-demandChanged:
 	case <-routesChanged:
+	case <-f.changed:
+		f.missingAt = time.Now()
 	case <-f.track.Context().Done():
 		return false
-	case <-f.idle.C:
-		return !f.track.CloseIdle()
+	case <-timer.C:
+		return f.due(time.Now())
 	case err := <-f.current.ended():
-		return f.lost(err)
+		return f.lost(err, time.Now())
 	case <-f.next.started():
-		f.current.retire()
-		f.current, f.next = f.next, nil
+		f.changeOver(time.Now())
 	case err := <-f.next.ended():
-		f.broadcast.relay.log("no change to a better route", f.next.route.session, err)
-		f.refused[f.next.route] = true
-		f.next = nil
+		f.refuse(err, failedFor)
 	}
 	return true
 }
 
-// follow has the current feed ask for what is wanted, and another one begin if
-// there is a better route. It reports false when there is none at all.
-func (f *filler) follow(best *route, config api.SubscribeConfig) bool {
+// nextDue is the earliest of what is to be done.
+func (f *filler) nextDue() time.Time {
+	next := f.idleAt
+	for _, at := range []time.Time{f.lostAt, f.judgeAt, f.silentAt, f.missingAt} {
+		next = earliest(next, at)
+	}
+	if next.IsZero() {
+		next = time.Now().Add(time.Hour)
+	}
+	return next
+}
+
+// due does what is to be done by now. It reports false when the track has
+// ended.
+func (f *filler) due(now time.Time) bool {
+	isDue := func(at time.Time) bool { return !at.IsZero() && !now.Before(at) }
+	if isDue(f.missingAt) {
+		f.missingAt = f.giveUp(now)
+	}
+	if isDue(f.silentAt) {
+		f.checkSilence(now)
+	}
 	switch {
-	case f.current == nil && best == nil:
-		_ = f.track.CloseWithError(api.StreamUnroutable)
-		return false
-	case f.current == nil:
-		f.current = f.feed(best, config)
-		return true
-	}
-	f.current.update(config)
-	switch {
-	case best == nil || best.session == f.current.route.session:
-		f.drop()
-	case f.next == nil || f.next.route.session != best.session:
-		f.drop()
-		f.next = f.feed(best, config)
+	case isDue(f.idleAt):
+		f.idleAt = now.Add(idleFor)
+		return !f.track.CloseIdle()
+	case isDue(f.lostAt):
+		return f.fail()
+	case isDue(f.judgeAt):
+		return f.judge(now)
 	}
 	return true
-}
-
-// drop gives up the change to another route.
-func (f *filler) drop() {
-	if f.next != nil {
-		f.next.stop()
-		f.next = nil
-	}
-}
-
-// feed subscribes by a route, from the group on that follows those that are
-// here.
-func (f *filler) feed(rt *route, config api.SubscribeConfig) *feed {
-	if newest, ok := f.track.Latest(); ok {
-		config.StartGroup = newest + 1
-	}
-	return startFeed(rt, f.broadcast.path, f.name, f.track, config)
-}
-
-// lost handles the end of the current feed. It reports false when that is the
-// track's.
-func (f *filler) lost(err error) bool {
-	if ended(err) {
-		_ = f.track.Close()
-		return false
-	}
-	failed := f.current
-	f.refused[failed.route] = true
-	f.current = nil
-	if f.next != nil {
-		f.current, f.next = f.next, nil
-		return true
-	}
-	best, _ := f.broadcast.best(f.refused)
-	if best == nil {
-		_ = f.track.CloseWithError(api.ErrorCode(err))
-		return false
-	}
-	return true
-}
-
-// started is closed at the feed's first group; nil never is.
-func (f *feed) started() <-chan struct{} {
-	if f == nil {
-		return nil
-	}
-	return f.begun
-}
-
-// ended receives how the feed has ended; nil never does.
-func (f *feed) ended() <-chan error {
-	if f == nil {
-		return nil
-	}
-	return f.done
 }

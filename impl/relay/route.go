@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"time"
 
 	"github.com/moqlite/moqlite/api"
 )
@@ -26,6 +27,27 @@ func compareRoutes(a, b *route) int {
 		return 1
 	default:
 		return -1
+	}
+}
+
+// sameOrigin tells whether two routes lead to one publisher.
+func sameOrigin(a, b *route) bool {
+	return a.broadcast == b.broadcast || a.broadcast.origin != 0 && a.broadcast.origin == b.broadcast.origin
+}
+
+// fading is how long before its end what a session resets is a part of that.
+const fading = 100 * time.Millisecond
+
+// fades tells whether the route's session has ended, or does in a moment: what
+// it has reset just now says nothing of the contents then.
+func (rt *route) fades(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, fading)
+	defer cancel()
+	select {
+	case <-rt.session.Context().Done():
+		return true
+	case <-ctx.Done():
+		return rt.session.Context().Err() != nil
 	}
 }
 

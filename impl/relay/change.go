@@ -1,0 +1,298 @@
+package relay
+
+import (
+	"errors"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// A reason is why a feed is on trial.
+type reason uint8
+
+const (
+	saves  reason = iota // there is no other
+	better               // its route is preferred
+	silent               // the current feed is
+)
+
+// follow has the current feed ask for what is wanted, and tries another one if
+// there is a better route, or none.
+func (f *filler) follow(routes []*route, config api.SubscribeConfig, now time.Time) {
+	f.usable, f.config = routes, config
+	switch {
+	case f.current != nil:
+		f.ask()
+		f.tryBetter(now)
+	case f.next != nil: // on trial
+	case len(routes) > 0:
+		f.lostAt = time.Time{}
+		f.try(routes[0], saves, now)
+	case f.lostAt.IsZero():
+		f.lostAt = now.Add(lostFor)
+	}
+}
+
+// ask tells the current feed what is wanted. One that began above what is
+// wanted now is replaced by one that asks for all: peers need not heed a start
+// that is lowered later.
+func (f *filler) ask() {
+	config := f.config
+	newest, some := f.track.Latest()
+	if f.covers(config.StartGroup) {
+		if !some || config.StartGroup <= newest || config.StartGroup == api.GroupLatest {
+			config.StartGroup = 0 // it stays
+		} else {
+			f.asked = config.StartGroup
+		}
+		f.current.update(config)
+		return
+	}
+	f.current.retireAfter(settle)
+	config.StartGroup, f.asked = 0, 0
+	f.current = f.feed(f.current.route, config, 0)
+}
+
+// covers tells whether what is wanted from a number on has been asked for.
+func (f *filler) covers(start api.GroupSequence) bool {
+	if f.asked != api.GroupLatest {
+		return start >= f.asked
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return start == api.GroupLatest || f.account.some && start >= f.account.lowest
+}
+
+// tryBetter tries the preferred route of the current feed's origin, if that is
+// another one than the feed's.
+func (f *filler) tryBetter(now time.Time) {
+	var best *route
+	for _, rt := range f.usable {
+		if best == nil && sameOrigin(rt, f.current.route) {
+			best = rt
+		}
+	}
+	trying := f.next != nil && f.next.why == better
+	switch {
+	case best == nil || best.session == f.current.route.session:
+		if trying {
+			f.drop()
+		}
+	case f.next == nil, trying && f.next.route.session != best.session:
+		f.drop()
+		f.try(best, better, now)
+	}
+}
+
+// try begins a feed by a route. It is on trial where groups are held with which
+// it has to go on; else it is the current one, if there is no other.
+func (f *filler) try(rt *route, why reason, now time.Time) {
+	config := f.config
+	newest, some := f.track.Latest()
+	if !some || !reaches(&config, newest) {
+		f.asked = min(f.asked, config.StartGroup)
+		f.next = f.feed(rt, config, why)
+		if f.current == nil {
+			f.promote(now)
+		}
+		return
+	}
+	config.StartGroup, config.StartFrame = newest, f.framesOf(newest, rt)
+	f.next = f.trial(rt, config, why, newest)
+	f.judgeAt = now.Add(trialFor)
+}
+
+// reaches tells whether a subscription is for a group or one that follows it.
+func reaches(c *api.SubscribeConfig, seq api.GroupSequence) bool {
+	begins := c.StartGroup <= seq || c.StartGroup == api.GroupLatest
+	return begins && (c.EndGroup == 0 || c.EndGroup > seq)
+}
+
+// framesOf is how many frames are here of a group that is being written, and
+// can go on by rt.
+func (f *filler) framesOf(seq api.GroupSequence, rt *route) uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if g := f.groups[seq]; g != nil && sameOrigin(g.first, rt) {
+		return g.frames.Load()
+	}
+	return 0
+}
+
+// judge decides on a feed that has been on trial for a while. It reports false
+// when the track has ended.
+func (f *filler) judge(now time.Time) bool {
+	fd := f.next
+	f.judgeAt = time.Time{}
+	if fd == nil || fd.hasBegun() {
+		return true
+	}
+	f.judgeAt = now.Add(trialFor)
+	delivers := f.current != nil && f.heard.Load() != fd.heard
+	switch {
+	case fd.isStrange() && (f.current == nil || delivers || !sameOrigin(fd.route, f.current.route)):
+		f.refuse(errStrange, strangeFor)
+	case fd.isStrange() && now.Sub(fd.since) >= f.longSilence():
+		f.refuse(errStrange, strangeFor)
+		return f.restart()
+	case fd.isStrange():
+	case fd.why == silent && (delivers || fd.all):
+		f.drop()
+	case !fd.all:
+		f.drop()
+		config := fd.wanted()
+		config.StartGroup, config.StartFrame = 0, 0
+		f.next = f.trial(fd.route, config, fd.why, fd.from)
+		f.next.all, f.next.since, f.next.heard = true, fd.since, fd.heard
+		f.judgeAt = now.Add(trialFor)
+	}
+	return true
+}
+
+var errStrange = errors.New("its groups have other numbers")
+
+// longSilence is how long the current feed is silent when it is unlike it.
+func (f *filler) longSilence() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if pace, ok := f.account.pace(); ok {
+		return 4 * pace
+	}
+	return unpacedSilence
+}
+
+// goesOn tells whether a group of a feed on trial goes on with those before,
+// and then gives those between a moment to come.
+func (f *filler) goesOn(fd *feed, seq api.GroupSequence) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	now := time.Now()
+	if seq < fd.from || seq == fd.from && fd.why == silent || !f.account.plausible(seq, now) {
+		return false
+	}
+	f.settled = now.Add(settle)
+	f.account.hasten(f.settled)
+	wake(f.changed)
+	return true
+}
+
+// changeOver makes next the current feed. The one before may still bring what
+// is under way.
+func (f *filler) changeOver(now time.Time) {
+	if old := f.current; old != nil {
+		old.retireAfter(settle)
+		if f.next.why == silent {
+			f.refused.add(old.route, now, silentFor)
+		}
+	}
+	f.promote(now)
+}
+
+func (f *filler) promote(now time.Time) {
+	f.current, f.next, f.judgeAt, f.lostAt = f.next, nil, time.Time{}, time.Time{}
+	f.silence, f.silentAt = leastSilence, now.Add(leastSilence)
+}
+
+// refuse gives up the feed on trial, and its route for a while.
+func (f *filler) refuse(err error, d time.Duration) {
+	f.broadcast.relay.log("no change of route", f.next.route.session, err)
+	f.refused.add(f.next.route, time.Now(), d)
+	f.drop()
+}
+
+// drop gives up the feed on trial.
+func (f *filler) drop() {
+	if f.next != nil {
+		f.next.stop()
+		f.next, f.judgeAt = nil, time.Time{}
+	}
+}
+
+// checkSilence tries another route when nothing has come for a while.
+func (f *filler) checkSilence(now time.Time) {
+	heard := f.heard.Load()
+	if heard != f.heardBefore {
+		f.heardBefore, f.silence = heard, leastSilence
+	} else {
+		f.silence = min(2*f.silence, mostSilence)
+		f.tryAnother(now)
+	}
+	f.silentAt = now.Add(f.silence)
+}
+
+// tryAnother tries a route by which the current feed does not come.
+func (f *filler) tryAnother(now time.Time) {
+	if f.current == nil || f.next != nil {
+		return
+	}
+	newest, some := f.track.Latest()
+	if some && !reaches(&f.config, newest) {
+		return
+	}
+	for _, rt := range f.usable {
+		if rt.session != f.current.route.session {
+			f.try(rt, silent, now)
+			return
+		}
+	}
+}
+
+// lost handles the end of the current feed. It reports false when that is the
+// track's.
+func (f *filler) lost(err error, now time.Time) bool {
+	failed := f.current
+	f.current = nil
+	if ended(err) {
+		f.finish(now)
+		return false
+	}
+	if errors.Is(err, api.ErrRestarted) {
+		return f.restart()
+	}
+	if code, final := trackCode(err); final {
+		_ = f.track.CloseWithError(code)
+		return false
+	}
+	f.failed, f.cause = failed.route, err
+	f.refused.add(failed.route, now, failedFor)
+	f.hasten(now)
+	if f.next != nil && !f.next.trial {
+		f.promote(now)
+	}
+	return true
+}
+
+// finish ends the track in order, when all that can be had is here.
+func (f *filler) finish(now time.Time) {
+	f.hasten(now)
+	f.giveUp(now)
+	asked := make(chan struct{})
+	go func() {
+		defer close(asked)
+		f.asking.Wait()
+	}()
+	select {
+	case <-asked:
+	case <-f.track.Context().Done():
+	case <-f.life.Done():
+	}
+	_ = f.track.Close()
+	f.writing.Wait()
+}
+
+// restart ends the track since its publisher has begun anew: who asks again
+// gets the new numbers.
+func (f *filler) restart() bool {
+	_ = f.track.CloseWithError(api.StreamUnroutable)
+	return false
+}
+
+// fail ends the track since no route is left. It reports false.
+func (f *filler) fail() bool {
+	code := api.StreamUnroutable
+	if f.failed != nil && f.failed.session.Context().Err() == nil {
+		code, _ = trackCode(f.cause)
+	}
+	_ = f.track.CloseWithError(code)
+	return false
+}

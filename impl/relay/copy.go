@@ -1,0 +1,129 @@
+package relay
+
+import (
+	"errors"
+	"io"
+	"sync/atomic"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// A copier writes one group from one source after another: where one breaks
+// off, the next goes on at the same byte.
+type copier struct {
+	out    api.GroupWriter
+	frames atomic.Uint64  // written whole, or left out before the first
+	heard  *atomic.Uint64 // counts the frames of all groups of a track; nil for none
+	begun  bool           // frames is where out is
+	body   io.Writer      // of the frame that is being written; nil between frames
+	size   uint64         // of that frame
+	sent   uint64         // of its bytes
+	failed error          // of body
+}
+
+// errDiffers is why a source cannot go on with a group.
+var errDiffers = errors.New("another source has other frames")
+
+// A sinkError is a failure of what is written to.
+type sinkError struct{ error }
+
+func (e sinkError) Unwrap() error { return e.error }
+
+// copy writes what src has beyond what was written, and closes the group at the
+// end of src. Where src fails, the group stays open for another source; where
+// out does, the error is a sinkError.
+func (c *copier) copy(src api.GroupReader) error {
+	if err := c.align(src); err != nil {
+		return err
+	}
+	for {
+		h, payload, err := src.NextFrame()
+		switch {
+		case err == io.EOF && c.body == nil:
+			return c.sink(c.out.Close())
+		case err == io.EOF:
+			return errDiffers
+		case err != nil:
+			return err
+		}
+		if err := c.frame(h, payload); err != nil {
+			return err
+		}
+	}
+}
+
+// align skips the frames of src that were written before.
+func (c *copier) align(src api.GroupReader) error {
+	first := src.FirstFrame()
+	if !c.begun {
+		c.begun = true
+		c.frames.Store(first)
+		if first > 0 {
+			return c.sink(c.out.SkipFrames(first))
+		}
+		return nil
+	}
+	if first > c.frames.Load() {
+		return errDiffers
+	}
+	for ; first < c.frames.Load(); first++ {
+		if _, _, err := src.NextFrame(); err == io.EOF {
+			return errDiffers
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// frame writes one frame, or the rest of the one that has begun.
+func (c *copier) frame(h api.FrameHeader, payload io.Reader) error {
+	if c.body == nil {
+		body, err := c.out.StartFrame(h)
+		if err != nil {
+			return sinkError{err}
+		}
+		c.body, c.size, c.sent = body, h.Size, 0
+	} else {
+		if h.Size != c.size {
+			return errDiffers
+		}
+		if _, err := io.CopyN(io.Discard, payload, int64(c.sent)); err != nil {
+			return err
+		}
+	}
+	_, err := io.Copy((*body)(c), payload)
+	switch {
+	case c.failed != nil:
+		return sinkError{c.failed}
+	case err != nil:
+		return err
+	}
+	c.body = nil
+	c.frames.Add(1)
+	if c.heard != nil {
+		c.heard.Add(1)
+	}
+	return nil
+}
+
+func (c *copier) sink(err error) error {
+	if err != nil {
+		return sinkError{err}
+	}
+	return nil
+}
+
+// body is a copier that takes the payload of a frame: it keeps count, and the
+// writer's error apart from the reader's.
+type body copier
+
+// Write implements [io.Writer].
+func (b *body) Write(p []byte) (int, error) {
+	n, err := b.body.Write(p)
+	b.sent += uint64(n)
+	if err != nil {
+		b.failed = err
+	}
+	return n, err
+}

@@ -1,0 +1,133 @@
+package relay_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// publishGroups has a publisher write a group of three frames every 100 ms to
+// each of its subscriptions, at "room".
+func publishGroups(t *testing.T, mux *api.TrackMux) {
+	t.Helper()
+	err := mux.PublishFunc(t.Context(), "room", func(w api.TrackWriter) {
+		for {
+			g, err := w.OpenGroup(w.Context())
+			if err != nil {
+				return
+			}
+			for k := range 3 {
+				_ = g.WriteFrame(api.Frame{Timestamp: uint64(g.Sequence())*100 + uint64(k) + 1, Payload: fmt.Append(nil, g.Sequence())})
+			}
+			_ = g.Close()
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-w.Context().Done():
+				return
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// countFor reads a track for a while.
+func countFor(t *testing.T, r api.TrackReader, d time.Duration) (groups, frames int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	for g, err := range api.Groups(ctx, r) {
+		if err != nil {
+			return groups, frames
+		}
+		groups++
+		var f api.Frame
+		for g.ReadFrame(&f) == nil {
+			frames++
+		}
+	}
+	return groups, frames
+}
+
+// TestFirstViewerWithOddBounds has a viewer be the first to subscribe to a track,
+// with bounds that nobody else wants, and leave soon. Who has come meanwhile
+// with the usual wishes gets the track all the same.
+func TestFirstViewerWithOddBounds(t *testing.T) {
+	for name, odd := range map[string]api.SubscribeConfig{
+		"start far ahead":   {StartGroup: 1 << 60},
+		"start and end":     {StartGroup: 1 << 60, EndGroup: 1<<60 + 1},
+		"end at once":       {EndGroup: 1},
+		"frames":            {StartGroup: 1, EndGroup: 2, StartFrame: 1 << 60, EndFrame: 1<<60 + 1},
+		"live edge":         {MaxLatency: -1},
+		"least of all":      {MaxLatency: 1, Priority: -127},
+		"start frame alone": {StartFrame: 1 << 60},
+		"newest":            {StartGroup: api.GroupLatest},
+	} {
+		for _, stays := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, stays %v", name, stays), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					server, _ := startRelay()
+					defer server.Close()
+					mux := api.NewTrackMux()
+					publishGroups(t, mux)
+					dial(t, server, api.Lite06, mux)
+					first, viewer := dial(t, server, api.Lite06, api.NewTrackMux()), dial(t, server, api.Lite06, api.NewTrackMux())
+					await(t, announcements(t, viewer), "room", api.AnnouncementActive)
+					r := subscribe(t, first, &odd)
+					defer r.Close()
+					time.Sleep(time.Second)
+					second := subscribe(t, viewer, nil)
+					defer second.Close()
+					if !stays {
+						_ = r.Close()
+					}
+					if groups, frames := countFor(t, second, 10*time.Second); groups < 90 || frames < 3*groups {
+						t.Errorf("who came later got %d groups with %d frames in 10 s, of 100", groups, frames)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestViewerFarAheadAlone does not have the publisher send what nobody wants.
+func TestViewerFarAheadAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, _ := startRelay()
+		defer server.Close()
+		mux := api.NewTrackMux()
+		writers := make(chan api.TrackWriter, 1)
+		_ = mux.PublishFunc(t.Context(), "room", func(w api.TrackWriter) {
+			writers <- w
+			g, err := w.OpenGroup(w.Context())
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = g.WriteFrame(api.Frame{Timestamp: 1, Payload: []byte("x")})
+			_ = g.Close()
+			<-w.Context().Done()
+		})
+		dial(t, server, api.Lite06, mux)
+		s := dial(t, server, api.Lite06, api.NewTrackMux())
+		await(t, announcements(t, s), "room", api.AnnouncementActive)
+		usual := subscribe(t, s, nil)
+		w := <-writers
+		far := subscribe(t, s, &api.SubscribeConfig{StartGroup: 1000})
+		defer far.Close()
+		synctest.Wait()
+		if start := w.Request().Config.StartGroup; start != 0 {
+			t.Errorf("upstream is asked for group %d on while a viewer wants all", start)
+		}
+		_ = usual.Close()
+		synctest.Wait()
+		if start := w.Request().Config.StartGroup; start != 1000 {
+			t.Errorf("upstream is asked for group %d on when nobody wants less than 1000", start)
+		}
+	})
+}

@@ -1,0 +1,188 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// recoverWithin is how long a relay asks for what was lost above it.
+const recoverWithin = 5 * time.Second
+
+// A group is one of the track that is being written. Its source may change: a
+// group that broke off goes on where it did, from the next feed or by a fetch.
+type group struct {
+	copier
+	seq     api.GroupSequence
+	first   *route       // by which it began
+	offered chan *source // buffered 1: goes on instead of the source that is read
+
+	// Guarded by the filler.
+	source *source // that is read; nil while there is none
+}
+
+// A source is a group as one session brings it.
+type source struct {
+	api.GroupReader
+	route *route
+	done  func() // called when it is not read any more
+}
+
+// drop ends a source that is not wanted any more.
+func (s *source) drop(code api.StreamErrorCode) {
+	s.Cancel(code)
+	s.done()
+}
+
+// take writes what a feed has brought: as a new group, or as the rest of one
+// that broke off, or that is still read from a route which has been left.
+func (f *filler) take(src *source) {
+	f.mu.Lock()
+	g := f.groups[src.Sequence()]
+	if g == nil {
+		g, err := f.open(src)
+		f.mu.Unlock()
+		if err != nil { // it is there already, or too old
+			src.drop(api.StreamCancelled)
+			return
+		}
+		f.writing.Go(func() { f.write(g, src) })
+		return
+	}
+	before, taken := g.source, g.offer(src)
+	f.mu.Unlock()
+	switch {
+	case !taken:
+		src.drop(api.StreamCancelled)
+	case before != nil:
+		before.Cancel(api.StreamCancelled)
+	}
+}
+
+// open begins the group that src brings. The lock is held.
+func (f *filler) open(src *source) (*group, error) {
+	seq := src.Sequence()
+	out, err := f.track.Paced().OpenGroupAt(context.Background(), seq)
+	if err != nil {
+		return nil, err
+	}
+	g := &group{copier: copier{out: out, heard: &f.heard}, seq: seq, first: src.route, offered: make(chan *source, 1)}
+	f.groups[seq] = g
+	f.note(seq)
+	return g, nil
+}
+
+// offer has the group go on from src, if that is of the same origin and does
+// not come by the route that is read already. The filler's lock is held.
+func (g *group) offer(src *source) bool {
+	if !sameOrigin(g.first, src.route) || g.source != nil && g.source.route == src.route {
+		return false
+	}
+	select {
+	case g.offered <- src:
+		return true
+	default:
+		return false
+	}
+}
+
+// write copies a group from src, and from what follows it, to its end.
+func (f *filler) write(g *group, src *source) {
+	stop := context.AfterFunc(g.out.Context(), func() { f.cancelSource(g) })
+	defer stop()
+	for src != nil {
+		src = f.writeFrom(g, src)
+	}
+	f.mu.Lock()
+	delete(f.groups, g.seq)
+	src = g.next()
+	f.mu.Unlock()
+	if src != nil {
+		src.drop(api.StreamCancelled)
+	}
+}
+
+// writeFrom copies from one source, and returns the one that is to go on; nil
+// when the group has ended.
+func (f *filler) writeFrom(g *group, src *source) *source {
+	f.setSource(g, src)
+	err := g.copy(src)
+	f.setSource(g, nil)
+	if err != nil {
+		src.Cancel(api.ErrorCode(err))
+	}
+	src.done()
+	if next := g.next(); next != nil {
+		return next
+	}
+	if err == nil || errors.As(err, new(sinkError)) {
+		return nil
+	}
+	code, final := groupCode(err)
+	if !final {
+		if next := f.goOn(g, err); next != nil {
+			return next
+		}
+	}
+	g.out.Cancel(code)
+	return nil
+}
+
+// next is the source that was offered, if one was.
+func (g *group) next() *source {
+	select {
+	case src := <-g.offered:
+		return src
+	default:
+		return nil
+	}
+}
+
+func (f *filler) setSource(g *group, src *source) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	g.source = src
+}
+
+// cancelSource has a group that nobody wants any more not be read.
+func (f *filler) cancelSource(g *group) {
+	f.mu.Lock()
+	src := g.source
+	f.mu.Unlock()
+	if src != nil {
+		src.Cancel(api.StreamCancelled)
+	}
+}
+
+// goOn finds another source of a group that broke off with err: it is fetched,
+// or the next feed brings it where the session was lost. It returns nil when
+// there is none in time.
+func (f *filler) goOn(g *group, err error) *source {
+	ctx, cancel := context.WithTimeout(g.out.Context(), recoverWithin)
+	defer cancel()
+	lost := errors.As(err, new(*api.SessionError))
+	fetched := make(chan *source, 1)
+	go func() {
+		fetched <- f.fetch(ctx, g.seq, g.frames.Load(), func(rt *route) bool { return sameOrigin(rt, g.first) }, lost)
+	}()
+	select {
+	case src := <-fetched:
+		if src != nil || !lost {
+			return src
+		}
+	case src := <-g.offered:
+		cancel()
+		if late := <-fetched; late != nil {
+			late.drop(api.StreamCancelled)
+		}
+		return src
+	}
+	select {
+	case src := <-g.offered:
+		return src
+	case <-ctx.Done():
+		return nil
+	}
+}

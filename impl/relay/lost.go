@@ -1,0 +1,173 @@
+package relay
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+const (
+	// settle is how long groups may come after later ones when a route was
+	// changed.
+	settle = time.Second
+
+	// maxAsked is how many groups of one gap are asked for again, the newest
+	// first, and maxFetching how many of a track at the same time.
+	maxAsked    = 32
+	maxFetching = 4
+
+	// defaultMaxAge is how long groups are kept where no one says.
+	defaultMaxAge = 5 * time.Second
+)
+
+// lose takes in what upstream tells to be lost.
+func (f *filler) lose(gaps []api.Gap) {
+	if len(gaps) == 0 {
+		return
+	}
+	now := time.Now()
+	f.mu.Lock()
+	for _, g := range gaps {
+		f.account.lose(g, now)
+	}
+	f.mu.Unlock()
+	wake(f.changed)
+}
+
+// note takes in the number of a group that came. The lock is held.
+func (f *filler) note(seq api.GroupSequence) {
+	now := time.Now()
+	due := now.Add(f.patience())
+	if now.Before(f.settled) {
+		due = f.settled
+	}
+	before := len(f.account.missing)
+	f.account.note(seq, now, due)
+	if len(f.account.missing) > before {
+		wake(f.changed)
+	}
+}
+
+// patience is how long a group may come after later ones: then nobody would
+// have it any more.
+func (f *filler) patience() time.Duration {
+	if age := f.track.Info().MaxLatency; age > 0 {
+		return age
+	}
+	return defaultMaxAge
+}
+
+// hasten has all that is missing be asked for at a time: no feed brings it.
+func (f *filler) hasten(at time.Time) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.account.hasten(at)
+	wake(f.changed)
+}
+
+// priority is that of the most urgent viewer.
+func (f *filler) priority() api.Priority {
+	demand, _ := f.track.Demand()
+	return demand.Config.Priority
+}
+
+// giveUp asks again for the groups that are due, in the background, and tells
+// which of them do not come. It returns when the next are due.
+func (f *filler) giveUp(now time.Time) (next time.Time) {
+	f.mu.Lock()
+	gaps, next := f.account.take(now)
+	f.mu.Unlock()
+	for _, g := range gaps {
+		f.asking.Add(1)
+		f.working.Go(func() {
+			defer f.asking.Done()
+			f.recover(g)
+		})
+	}
+	return next
+}
+
+// recover asks again for the groups of a gap, and tells those that do not come.
+func (f *filler) recover(gap api.Gap) {
+	ctx, cancel := context.WithTimeout(f.life, recoverWithin)
+	defer cancel()
+	asked := max(gap.Start, gap.End-min(gap.End, maxAsked))
+	f.tell(gap.Start, asked, gap.Err)
+	for seq := gap.End; seq > asked; seq-- {
+		if !f.again(ctx, seq-1) {
+			f.tell(seq-1, seq, gap.Err)
+		}
+	}
+}
+
+// again fetches a group. It reports false if nobody has it.
+func (f *filler) again(ctx context.Context, seq api.GroupSequence) bool {
+	src := f.fetch(ctx, seq, 0, func(*route) bool { return true }, false)
+	if src == nil {
+		return false
+	}
+	f.take(src)
+	return true
+}
+
+// fetch asks for a group from a frame on, by whichever of the routes that may
+// be asked has it. Where none has, it waits for others if it is told to.
+func (f *filler) fetch(ctx context.Context, seq api.GroupSequence, frame uint64, may func(*route) bool, wait bool) *source {
+	select {
+	case f.fetching <- struct{}{}:
+		defer func() { <-f.fetching }()
+	case <-ctx.Done():
+		return nil
+	}
+	req := api.FetchRequest{Path: f.broadcast.path, Name: f.name, Group: seq, StartFrame: frame, Priority: f.priority()}
+	for {
+		routes, changed := f.broadcast.candidates()
+		for _, rt := range routes {
+			if !may(rt) {
+				continue
+			}
+			if g, err := fetchBy(ctx, rt, req); err == nil {
+				return &source{GroupReader: g, route: rt, done: func() {}}
+			}
+		}
+		if !wait {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
+}
+
+// fetchBy fetches by a route. Frames are not asked for where the version has no
+// word for it.
+func fetchBy(ctx context.Context, rt *route, req api.FetchRequest) (api.GroupReader, error) {
+	g, err := rt.session.Fetch(ctx, req)
+	if req.StartFrame > 0 && errors.Is(err, api.ErrNotSupported) {
+		req.StartFrame = 0
+		g, err = rt.session.Fetch(ctx, req)
+	}
+	return g, err
+}
+
+// tell tells viewers that the groups [start, end) will not come, unless they
+// have.
+func (f *filler) tell(start, end api.GroupSequence, err error) {
+	sink, ok := api.TrackSink(f.track).(api.GapWriter)
+	if !ok || start >= end {
+		return
+	}
+	code, _ := groupCode(err)
+	_ = sink.WriteGap(api.Gap{Start: start, End: end, Err: &api.StreamError{Code: code}})
+}
+
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

@@ -1,0 +1,212 @@
+package relay_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/live"
+	"github.com/moqlite/moqlite/impl/moqtest"
+)
+
+// A twin publishes a live track "video" in "room" under an identity of its own.
+type twin struct {
+	session api.Session
+	track   *live.Track
+	silent  atomic.Bool // it writes nothing more
+}
+
+// connectTwin dials the relay with a publisher that has the hop.
+func connectTwin(t *testing.T, server *moqtest.Server, v api.Version, hop api.Hop) *twin {
+	t.Helper()
+	mux, b := api.NewTrackMux(), new(live.Broadcast)
+	w := &twin{track: b.Track("video", api.TrackInfo{})}
+	if err := mux.Publish(t.Context(), "room", b); err != nil {
+		t.Fatal(err)
+	}
+	client := server.Client()
+	client.Config = &api.Config{Versions: []api.Version{v}, Hop: hop}
+	var err error
+	if w.session, err = client.Dial(t.Context(), server.URL, mux); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// write writes groups first to end-1, one each 100 ms, to all twins that are
+// not silent.
+func write(t *testing.T, first, end api.GroupSequence, twins ...*twin) {
+	t.Helper()
+	for seq := first; seq < end; seq++ {
+		for _, w := range twins {
+			if w.silent.Load() {
+				continue
+			}
+			g, err := w.track.OpenGroupAt(t.Context(), seq)
+			if err != nil {
+				return // the test is over
+			}
+			_ = g.WriteFrame(api.Frame{Timestamp: uint64(seq+1) * 100, Payload: fmt.Append(nil, seq)})
+			_ = g.Close()
+		}
+		select {
+		case <-time.After(100 * time.Millisecond):
+		case <-t.Context().Done():
+			return
+		}
+	}
+}
+
+// TestHotStandby has two publishers of one path write the same groups. When the
+// one that is read leaves, or falls silent, its viewers go on with the other.
+func TestHotStandby(t *testing.T) {
+	for _, v := range api.Versions() {
+		for _, how := range []string{"leaves", "falls silent"} {
+			t.Run(fmt.Sprintf("%s, %s", v, how), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					server, _ := startRelay()
+					defer server.Close()
+					standby := connectTwin(t, server, v, 4711)
+					time.Sleep(time.Second)
+					active := connectTwin(t, server, v, 4712)
+					s := dial(t, server, v, api.NewTrackMux())
+					time.Sleep(time.Second)
+					go func() {
+						write(t, 0, 20, standby, active)
+						if how == "leaves" {
+							_ = active.session.Terminate(api.SessionNoError, "")
+						}
+						active.silent.Store(true)
+						write(t, 20, 80, standby, active)
+						_ = standby.track.Close()
+					}()
+					r := subscribe(t, s, nil)
+					seen, err := numbers(t, r)
+					if err != nil || len(seen) != 80 {
+						t.Errorf("groups %v, then %v; want 0 to 79; gaps %v", seen, err, r.Gaps())
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestStandbyOfOtherNumbers ends the track of a publisher that has left, since
+// the other one at its path does not go on with its groups.
+func TestStandbyOfOtherNumbers(t *testing.T) {
+	for _, ahead := range []api.GroupSequence{0, 5000} {
+		t.Run(fmt.Sprint(ahead), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, _ := startRelay()
+				defer server.Close()
+				standby := connectTwin(t, server, api.Lite06, 4711)
+				time.Sleep(time.Second)
+				active := connectTwin(t, server, api.Lite06, 4712)
+				s := dial(t, server, api.Lite06, api.NewTrackMux())
+				time.Sleep(time.Second)
+				go write(t, 100, 130, active)
+				go write(t, ahead, ahead+100, standby)
+				r := subscribe(t, s, nil)
+				go func() {
+					time.Sleep(2 * time.Second)
+					_ = active.session.Terminate(api.SessionNoError, "")
+				}()
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				for {
+					g, err := r.AcceptGroup(ctx)
+					if err == nil && (g.Sequence() < 100 || g.Sequence() > 130) {
+						t.Errorf("group %d is of another publisher", g.Sequence())
+					}
+					var reset *api.StreamError
+					if err != nil {
+						if !errors.As(err, &reset) || reset.Code != api.StreamUnroutable {
+							t.Errorf("the track ends with %v, want unroutable", err)
+						}
+						break
+					}
+				}
+				again := subscribe(t, s, nil)
+				defer again.Close()
+				g, err := again.AcceptGroup(ctx)
+				if err != nil || g.Sequence() < ahead || g.Sequence() > ahead+100 {
+					t.Errorf("asked again: %v, %v", g, err)
+				}
+			})
+		})
+	}
+}
+
+// TestNumberOfAnother has somebody announce the path under the hop of its
+// publisher, and serve nothing, or other numbers: viewers keep what they have.
+func TestNumberOfAnother(t *testing.T) {
+	for _, how := range []string{"nothing", "lower numbers", "higher numbers", "one that fits"} {
+		t.Run(how, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, _ := startRelay()
+				defer server.Close()
+				cam := connectTwin(t, server, api.Lite06, 4711)
+				s := dial(t, server, api.Lite06, api.NewTrackMux())
+				time.Sleep(time.Second)
+				go func() {
+					write(t, 100, 250, cam)
+					_ = cam.track.Close()
+				}()
+				go func() {
+					time.Sleep(2050 * time.Millisecond)
+					other := connectTwin(t, server, api.Lite06, 4711)
+					switch how {
+					case "lower numbers":
+						write(t, 0, 50, other)
+					case "higher numbers":
+						write(t, 1<<40, 1<<40+50, other)
+					case "one that fits":
+						write(t, 121, 122, other)
+					}
+				}()
+				r := subscribe(t, s, nil)
+				seen, err := numbers(t, r)
+				slices.Sort(seen)
+				if err != nil || len(seen) != 150 || seen[149] != 249 {
+					t.Errorf("%d groups %v, then %v; want 100 to 249; gaps %v", len(seen), seen, err, r.Gaps())
+				}
+			})
+		})
+	}
+}
+
+// TestSameIdentityRestarted kills a publisher that has a hop of its own and
+// starts it again: it numbers from 0. The track ends soon, for the viewer to
+// ask again.
+func TestSameIdentityRestarted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, _ := startRelay()
+		defer server.Close()
+		one := connectTwin(t, server, api.Lite06, 4711)
+		s := dial(t, server, api.Lite06, api.NewTrackMux())
+		time.Sleep(time.Second)
+		go func() {
+			write(t, 300, 330, one) // and is silent
+			time.Sleep(500 * time.Millisecond)
+			write(t, 0, 200, connectTwin(t, server, api.Lite06, 4711))
+		}()
+		began := time.Now()
+		_, err := numbers(t, subscribe(t, s, nil))
+		var reset *api.StreamError
+		if !errors.As(err, &reset) || reset.Code != api.StreamUnroutable || time.Since(began) > 7*time.Second {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+		r := subscribe(t, s, nil)
+		defer r.Close()
+		g, err := r.AcceptGroup(t.Context())
+		if err != nil || g.Sequence() > 200 {
+			t.Errorf("asked again: %v, %v", g, err)
+		}
+	})
+}
