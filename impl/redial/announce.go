@@ -17,9 +17,9 @@ import (
 // what has come of it is taken for all.
 const initialWithin = 10 * time.Second
 
-// Announcements implements [api.Subscriber]. Of a session's loss nothing is
-// told at once: when the initial set of the next one is complete, the
-// differences are.
+// Announcements implements [api.Subscriber]. Of a session's loss, or of an
+// announcement stream that broke off alone, nothing is told at once: when the
+// initial set of the next one is complete, the differences are.
 func (s *Session) Announcements(ctx context.Context, prefix string) (api.AnnouncementReader, error) {
 	a := &announcements{session: s, prefix: prefix}
 	a.ctx, a.cancel = context.WithCancel(s.ctx)
@@ -71,13 +71,21 @@ func (a *announcements) open(ctx context.Context, l *link) (*heard, error) {
 	return &heard{r, l}, nil
 }
 
-// follow tells of one session after another.
+// follow tells of one announcement stream after another.
 func (a *announcements) follow(h *heard) {
 	a.known = make(map[api.BroadcastPath]api.Hop)
-	err := a.tell(h, true)
+	pause := a.session.policy.pause()
+	began := time.Now()
+	err := a.tell(h, nil)
 	for err == nil {
-		if h, err = a.again(h.link); err == nil {
-			err = a.tell(h, false)
+		if !h.link.over(nil) && !rest(a.ctx, pause, began) {
+			err = context.Cause(a.ctx)
+			break
+		}
+		began = time.Now()
+		before := h.link
+		if h, err = a.again(before); err == nil {
+			err = a.tell(h, before)
 		}
 	}
 	if a.session.ctx.Err() != nil {
@@ -86,11 +94,16 @@ func (a *announcements) follow(h *heard) {
 	a.set.End(err)
 }
 
-// again opens the announcements of the session that follows l.
+// again opens the announcements of the session that follows that of l, or of the
+// same one where it stands.
 func (a *announcements) again(l *link) (*heard, error) {
-	wait := a.session.policy.InitialInterval
+	pause := a.session.policy.pause()
 	for {
-		next, err := a.session.next(a.ctx, l)
+		var but *link
+		if l.over(nil) {
+			but = l
+		}
+		next, err := a.session.next(a.ctx, but)
 		if err != nil {
 			return nil, err
 		}
@@ -101,28 +114,28 @@ func (a *announcements) again(l *link) (*heard, error) {
 		case a.ctx.Err() != nil, Permanent(err):
 			return nil, err
 		}
+		l = next
 		a.session.policy.Logger.Warn("announcements refused", "error", err)
-		if !sleep(a.ctx, wait) {
+		if !sleep(a.ctx, pause.NextBackOff()) {
 			return nil, context.Cause(a.ctx)
 		}
-		wait = min(2*wait, a.session.policy.MaxInterval)
 	}
 }
 
-// tell passes on what one session announces. It returns nil when another
-// session is to be heard.
-func (a *announcements) tell(h *heard, first bool) error {
+// tell passes on what one stream announces, which follows one over the session
+// before; nil is none. It returns nil when another is to be heard.
+func (a *announcements) tell(h *heard, before *link) error {
 	defer func() { _ = h.Close() }()
 	// A session that is left is heard no longer.
 	ctx, cancel := context.WithCancel(a.ctx)
 	defer cancel()
 	defer context.AfterFunc(h.link.ctx, cancel)()
-	if !first {
+	if before != nil {
 		initial, err := a.gather(ctx, h)
 		if err != nil {
 			return a.over(h, err)
 		}
-		a.compare(initial)
+		a.compare(initial, h.link == before)
 	}
 	for {
 		batch, err := h.receive(ctx)
@@ -169,16 +182,19 @@ func (h *heard) receive(ctx context.Context) (batch []api.Announcement, err erro
 	}
 }
 
-// over is err where it ends the announcements, and not those of a session. A
-// peer that is about to go may end its set before that is known.
+// over is err where it ends the announcements, and not one stream of them: a
+// stream that was reset alone is asked for again. A peer that is about to go may
+// end its set before that is known.
 func (a *announcements) over(h *heard, err error) error {
 	switch {
 	case a.ctx.Err() != nil:
 		return context.Cause(a.ctx)
 	case h.link.ctx.Err() != nil, h.link.over(err), h.link.fades(a.ctx):
 		return nil
-	default:
+	case err == io.EOF, Permanent(err):
 		return err
+	default:
+		return nil
 	}
 }
 
@@ -192,7 +208,7 @@ func (a *announcements) gather(ctx context.Context, h *heard) (map[api.Broadcast
 		switch {
 		case err != nil && ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
 			return set, nil
-		case err != nil && !(errors.Is(err, io.EOF) && len(set) > 0):
+		case err != nil && (err != io.EOF || len(set) == 0):
 			return nil, err
 		case err != nil, next.Status == api.AnnouncementsComplete:
 			return set, nil
@@ -204,8 +220,9 @@ func (a *announcements) gather(ctx context.Context, h *heard) (map[api.Broadcast
 	}
 }
 
-// compare tells how a new session's set differs from what was told.
-func (a *announcements) compare(set map[api.BroadcastPath]api.Announcement) {
+// compare tells how a new set differs from what was told. Of the same session,
+// what nobody knows the origin of is taken to be the same.
+func (a *announcements) compare(set map[api.BroadcastPath]api.Announcement, sameSession bool) {
 	for _, path := range slices.Sorted(maps.Keys(a.known)) {
 		if _, there := set[path]; !there {
 			a.take(api.Announcement{Path: path, Status: api.AnnouncementEnded})
@@ -214,7 +231,7 @@ func (a *announcements) compare(set map[api.BroadcastPath]api.Announcement) {
 	for _, path := range slices.Sorted(maps.Keys(set)) {
 		next := set[path]
 		next.Status = api.AnnouncementActive
-		if was, told := a.known[path]; told && was != 0 && was == firstHop(next) {
+		if was, told := a.known[path]; told && was == firstHop(next) && (was != 0 || sameSession) {
 			next.Status = api.AnnouncementUpdated
 		}
 		a.take(next)

@@ -1,0 +1,124 @@
+package redial_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/live"
+)
+
+// An unsteady handler serves a broadcast as a relay does that passes on what its
+// own peer tells it: it resets some of what it is asked for as going away.
+type unsteady struct {
+	*live.Broadcast
+
+	mu      sync.Mutex
+	refuses int // requests to come that are refused
+	serving []api.TrackWriter
+}
+
+func (h *unsteady) refuse(requests int) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.refuses = requests
+}
+
+// TrackInfo implements [api.InfoHandler].
+func (h *unsteady) TrackInfo(ctx context.Context, req api.TrackRequest) (api.TrackInfo, error) {
+	h.mu.Lock()
+	refused := h.refuses > 0
+	if refused {
+		h.refuses--
+	}
+	h.mu.Unlock()
+	if refused {
+		return api.TrackInfo{}, api.ErrGoingAway
+	}
+	return h.Broadcast.TrackInfo(ctx, req)
+}
+
+// ServeTrack implements [api.TrackHandler].
+func (h *unsteady) ServeTrack(w api.TrackWriter) {
+	h.mu.Lock()
+	h.serving = append(h.serving, w)
+	h.mu.Unlock()
+	h.Broadcast.ServeTrack(w)
+}
+
+// leave resets what is served as going away.
+func (h *unsteady) leave() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, w := range h.serving {
+		_ = w.CloseWithError(api.StreamGoingAway)
+	}
+	h.serving = nil
+}
+
+// TestGoingAwayIsPassedOn has a peer that stays reset tracks and refuse requests
+// as going away, since its own upstream does: they are asked for again over the
+// same session.
+func TestGoingAwayIsPassedOn(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, v api.Version) {
+		cam := newCamera(t, api.TrackInfo{}, live.Limits{})
+		h, mux := &unsteady{Broadcast: cam.broadcast}, api.NewTrackMux()
+		if err := mux.Publish(t.Context(), "room", h); err != nil {
+			t.Fatal(err)
+		}
+		server, n, s := single(t, mux, v, quick())
+		defer server.Close()
+		defer s.Terminate(api.SessionNoError, "")
+		h.refuse(2)
+		in := read(t, subscribe(t, s, nil))
+		time.Sleep(2 * time.Second)
+		h.refuse(2)
+		h.leave()
+		time.Sleep(3 * time.Second)
+		cam.stop()
+		in.awaitEnd(t)
+		in.check(t)
+		if last, _ := cam.track.Latest(); in.lost() != nil || in.groups[len(in.groups)-1] != last {
+			t.Errorf("lost %v, read up to %d of %d", in.lost(), in.groups[len(in.groups)-1], last)
+		}
+		if ports := n.ports(); len(ports) != 1 || in.restarts != nil {
+			t.Errorf("dialled %v, restarts %v", ports, in.restarts)
+		}
+	}, withOrigins...)
+}
+
+// TestGoingAwayForGood gives up a track that a peer which stays refuses as going
+// away for as long as the policy asks.
+func TestGoingAwayForGood(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, v api.Version) {
+		cam := newCamera(t, api.TrackInfo{}, live.Limits{})
+		defer cam.stop()
+		h, mux := &unsteady{Broadcast: cam.broadcast}, api.NewTrackMux()
+		if err := mux.Publish(t.Context(), "room", h); err != nil {
+			t.Fatal(err)
+		}
+		policy := quick()
+		policy.ResumeTimeout = 30 * time.Second
+		server, _, s := single(t, mux, v, policy)
+		defer server.Close()
+		defer s.Terminate(api.SessionNoError, "")
+		in := read(t, subscribe(t, s, nil))
+		time.Sleep(time.Second)
+		h.refuse(1 << 30)
+		h.leave()
+		began := time.Now()
+		select {
+		case <-in.done:
+		case <-time.After(5 * time.Minute):
+			t.Fatal("the track does not end")
+		}
+		if took := time.Since(began); took < 25*time.Second || took > 45*time.Second {
+			t.Errorf("given up after %v: %v", took, in.err)
+		}
+		if _, err := s.Subscribe(t.Context(), "room", "video", nil); api.ErrorCode(err) != api.StreamGoingAway {
+			t.Errorf("another subscription: %v", err)
+		}
+	}, withOrigins...)
+}
