@@ -53,4 +53,8 @@
 // Sentinels ([ErrNotFound], [ErrClosed], …) are states, matched with
 // errors.Is; [*SessionError], [*StreamError] and [*DialError] are facts,
 // matched with errors.As. The same error comes out whatever the transport.
+//
+// A group, a track or a set of announcements that has ended is io.EOF itself,
+// which no error of a lost session or a reset matches: what is not io.EOF may
+// have been cut off.
 package api

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"strconv"
 )
 
@@ -165,8 +166,10 @@ func (e *SessionError) Error() string {
 	}
 }
 
-// Unwrap returns Err.
-func (e *SessionError) Unwrap() error { return e.Err }
+// Unwrap returns Err, in which neither io.EOF nor io.ErrUnexpectedEOF is found:
+// a lost session has cut off what was read from it, and nobody shall take that
+// for the end of a group, a track or a set of announcements.
+func (e *SessionError) Unwrap() error { return withoutEnd(e.Err) }
 
 // Is matches ErrSessionClosed, and the sentinel of the code.
 func (e *SessionError) Is(target error) bool {
@@ -252,8 +255,26 @@ func (e *DialError) Error() string {
 	return fmt.Sprintf("dial %s: %s: %v", e.URL, e.Phase, e.Err)
 }
 
-// Unwrap returns Err.
-func (e *DialError) Unwrap() error { return e.Err }
+// Unwrap returns Err, as [SessionError.Unwrap] does.
+func (e *DialError) Unwrap() error { return withoutEnd(e.Err) }
+
+// withoutEnd is err for errors.Is and errors.As, but for the ends of what is
+// read.
+func withoutEnd(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return endless{err}
+	}
+	return err
+}
+
+// An endless error has no Unwrap, which would lead to the end.
+type endless struct{ error }
+
+func (e endless) Is(target error) bool {
+	return target != io.EOF && target != io.ErrUnexpectedEOF && errors.Is(e.error, target)
+}
+
+func (e endless) As(target any) bool { return errors.As(e.error, target) }
 
 // ErrorCode returns the stream code that tells a peer of err: that of a
 // [*StreamError], else that of the sentinel it matches, [StreamCancelled] for

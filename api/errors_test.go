@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"net"
+	"strings"
 	"testing"
 
 	"github.com/moqlite/moqlite/api"
@@ -42,6 +45,24 @@ func TestWhatMatchesWhat(t *testing.T) {
 			if got, want := errors.Is(err, s), s == sessions[code] || s == api.ErrSessionClosed; got != want {
 				t.Errorf("session code %#x is %q: %v", uint64(code), s, got)
 			}
+		}
+	}
+}
+
+// A lost session matches what caused the loss, but for the end of a socket.
+func TestLossIsNoEnd(t *testing.T) {
+	cause := &net.OpError{Op: "read", Net: "tcp", Err: fmt.Errorf("%w after %w", io.EOF, net.ErrClosed)}
+	for _, err := range []error{
+		&api.SessionError{Err: cause},
+		&api.SessionError{Err: &api.DialError{Err: cause}},
+		&api.DialError{Err: fmt.Errorf("%w and %w", io.ErrUnexpectedEOF, cause)},
+	} {
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("%#v matches an end", err)
+		}
+		var op *net.OpError
+		if !errors.Is(err, net.ErrClosed) || !errors.As(err, &op) || op != cause || !strings.Contains(err.Error(), "EOF") {
+			t.Errorf("%v has lost its cause", err)
 		}
 	}
 }

@@ -53,7 +53,7 @@ func Frames(ctx context.Context, g GroupReader, buf *Frame) iter.Seq2[*Frame, er
 		defer cancel()
 		for {
 			err := g.ReadFrame(buf)
-			if errors.Is(err, io.EOF) {
+			if err == io.EOF {
 				return
 			}
 			if err != nil {
@@ -83,7 +83,7 @@ func CopyGroup(dst GroupWriter, src GroupReader) error {
 	}
 	for {
 		h, payload, err := src.NextFrame()
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF {
 			return dst.Close()
 		}
 		if err != nil {

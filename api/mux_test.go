@@ -176,7 +176,7 @@ func TestReaderIsToldOfARestart(t *testing.T) {
 	if want := []api.AnnouncementStatus{api.AnnouncementEnded, api.AnnouncementActive}; !slices.Equal(statuses, want) {
 		t.Errorf("told %v, want %v", statuses, want)
 	}
-	if _, err := r.Receive(t.Context()); !errors.Is(err, io.EOF) {
+	if _, err := r.Receive(t.Context()); err != io.EOF {
 		t.Errorf("after the end: %v", err)
 	}
 	_ = r.Close()

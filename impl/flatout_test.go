@@ -2,7 +2,6 @@ package impl_test
 
 import (
 	"context"
-	"errors"
 	"io"
 	"testing"
 	"testing/synctest"
@@ -83,7 +82,7 @@ func flatOut(t *testing.T, scheme string, groups, frames, size int) {
 	if gaps := r.Gaps(); len(gaps) > 0 {
 		t.Errorf("%d runs of groups are lost, such as %+v", len(gaps), gaps[0])
 	}
-	if _, err := r.AcceptGroup(ctx); !errors.Is(err, io.EOF) {
+	if _, err := r.AcceptGroup(ctx); err != io.EOF {
 		t.Errorf("after the last group: %v", err)
 	}
 }

@@ -3,6 +3,7 @@ package transport
 import (
 	"errors"
 	"fmt"
+	"io"
 )
 
 // What a dial can fail with, beside what the network says.
@@ -44,8 +45,9 @@ func (e *DialError) Error() string {
 	return fmt.Sprintf("%s: %s: %v", e.Transport, e.Phase, e.Err)
 }
 
-// Unwrap returns the cause.
-func (e *DialError) Unwrap() error { return e.Err }
+// Unwrap returns the cause, in which neither io.EOF nor io.ErrUnexpectedEOF is
+// found: see [ConnError.Unwrap].
+func (e *DialError) Unwrap() error { return withoutEnd(e.Err) }
 
 // A ConnError tells how a connection ended.
 type ConnError struct {
@@ -77,8 +79,28 @@ func (e *ConnError) Error() string {
 	}
 }
 
-// Unwrap returns Err.
-func (e *ConnError) Unwrap() error { return e.Err }
+// Unwrap returns Err, in which neither io.EOF nor io.ErrUnexpectedEOF is found:
+// a socket that came to its end has cut off what was read from the connection,
+// and nobody shall take that for the end of a stream.
+func (e *ConnError) Unwrap() error { return withoutEnd(e.Err) }
+
+// withoutEnd is err for errors.Is and errors.As, but for the ends of what is
+// read.
+func withoutEnd(err error) error {
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return endless{err}
+	}
+	return err
+}
+
+// An endless error has no Unwrap, which would lead to the end.
+type endless struct{ error }
+
+func (e endless) Is(target error) bool {
+	return target != io.EOF && target != io.ErrUnexpectedEOF && errors.Is(e.error, target)
+}
+
+func (e endless) As(target any) bool { return errors.As(e.error, target) }
 
 // A StreamError is a reset of one half of a stream: of the sending half by the
 // reader (it refuses more), of the receiving half by the writer (it abandoned

@@ -149,9 +149,10 @@ type SendStream interface {
 // A ReceiveStream is the receiving half of a stream. One goroutine reads at a
 // time; the other methods may be called at any time and unblock it.
 type ReceiveStream interface {
-	// Read fails with a remote [*StreamError] after the peer's reset, with a
-	// local one after CancelRead, and with the connection's [*ConnError] after
-	// its end.
+	// Read returns io.EOF itself at the end of the stream, and at no other. It
+	// fails with a remote [*StreamError] after the peer's reset, with a local
+	// one after CancelRead, and with the connection's [*ConnError] after its
+	// end, which does not match io.EOF.
 	io.Reader
 
 	// CancelRead tells the peer that nothing more of the stream is wanted. It

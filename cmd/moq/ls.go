@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 
@@ -64,7 +63,7 @@ func list(ctx context.Context, o *options, url, prefix string, watch bool) error
 		}
 		a, err := announced.Receive(bound)
 		switch {
-		case errors.Is(err, io.EOF):
+		case err == io.EOF:
 			return nil
 		case err != nil:
 			return err

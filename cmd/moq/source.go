@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -113,7 +112,7 @@ func (s input) chunks(send func(piece)) error {
 
 // atEnd is a read's error, but for the end of what is read.
 func atEnd(err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return nil
 	}
 	return err

@@ -5,7 +5,6 @@ package bench
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"io"
 	"net"
 	"sync"
@@ -200,7 +199,7 @@ func readStreams(ctx context.Context, c conn, bytes *atomic.Int64) error {
 		for {
 			n, err := s.Read(buf)
 			bytes.Add(int64(n))
-			if errors.Is(err, io.EOF) {
+			if err == io.EOF {
 				break
 			}
 			if err != nil {

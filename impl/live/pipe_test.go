@@ -90,7 +90,7 @@ func TestReadInProcess(t *testing.T) {
 				t.Errorf("after the last group: %v, want io.EOF", err)
 			}
 		}
-		if !errors.Is(context.Cause(r.Context()), io.EOF) {
+		if context.Cause(r.Context()) != io.EOF {
 			t.Errorf("the reader's context: %v", context.Cause(r.Context()))
 		}
 	})

@@ -71,6 +71,7 @@ var failures = []struct {
 	{"timeout", &api.DialError{Phase: api.PhaseConnect, Err: context.DeadlineExceeded}, false},
 	{"timeout of the handshake", &api.DialError{Phase: api.PhaseTLS, Err: &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}}, false},
 	{"end within the handshake", &api.DialError{Phase: api.PhaseTLS, Err: io.EOF}, false},
+	{"end within a record of it", &api.DialError{Phase: api.PhaseTLS, Err: io.ErrUnexpectedEOF}, false},
 	{"trouble of the server", &api.DialError{Phase: api.PhaseTLS, Err: tls.AlertError(80)}, false},
 	{"no such place", &api.DialError{Phase: api.PhaseUpgrade, Err: api.ErrNotFound}, false},
 	{"session closed at once", &api.SessionError{Code: api.SessionNoError, Remote: true}, false},

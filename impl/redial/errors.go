@@ -57,8 +57,11 @@ func badCertificate(err error) bool {
 	}
 	var failed *api.DialError
 	var network net.Error
-	return errors.As(err, &failed) && failed.Phase == api.PhaseTLS && !errors.As(err, &network) && !errors.Is(err, io.EOF)
+	return errors.As(err, &failed) && failed.Phase == api.PhaseTLS && !errors.As(err, &network) && !cutOff(failed.Err)
 }
+
+// cutOff tells whether a handshake came to its end too early.
+func cutOff(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
 
 // badAddress tells whether the URL itself is wrong. A name that cannot be
 // looked up now may be found later.

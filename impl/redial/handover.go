@@ -1,7 +1,6 @@
 package redial
 
 import (
-	"errors"
 	"io"
 	"time"
 
@@ -41,7 +40,7 @@ func (f *feed) handOver(next *feed) {
 			next = next.next
 			ended = next.done
 		case <-ended:
-			if ended = nil; errors.Is(next.err, io.EOF) {
+			if ended = nil; next.err == io.EOF {
 				f.finishBelow(next)
 				return
 			}

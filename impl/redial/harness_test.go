@@ -307,7 +307,7 @@ func (in *reading) take(t *testing.T, g api.GroupReader) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.groups = append(in.groups, g.Sequence())
-	if !errors.Is(err, io.EOF) {
+	if err != io.EOF {
 		in.torn = append(in.torn, g.Sequence())
 	}
 }
@@ -375,7 +375,7 @@ func (in *reading) awaitEnd(t *testing.T) {
 	case <-time.After(time.Minute):
 		t.Fatal("the track does not end")
 	}
-	if !errors.Is(in.err, io.EOF) {
+	if in.err != io.EOF {
 		t.Errorf("after %v, the track ended with %v", time.Since(began), in.err)
 	}
 }

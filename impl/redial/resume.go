@@ -17,7 +17,7 @@ const originWithin = 5 * time.Second
 // lastWords is how the track ends when the session does, with err: what f has
 // read to its end before has come to its own.
 func (f *feed) lastWords(err error) error {
-	if !errors.Is(context.Cause(f.reader.Context()), io.EOF) {
+	if context.Cause(f.reader.Context()) != io.EOF {
 		return err
 	}
 	timer := time.NewTimer(fading)
@@ -33,7 +33,7 @@ func (f *feed) lastWords(err error) error {
 // finish ends the track. At its own end, what other feeds have yet to pass on
 // comes first.
 func (t *track) finish(err error) {
-	if errors.Is(err, io.EOF) {
+	if err == io.EOF {
 		t.await(t.allFeeds())
 	}
 	t.cancel(err)
@@ -100,7 +100,7 @@ func (f *feed) pause(ctx context.Context, d time.Duration, early <-chan struct{}
 	case <-ctx.Done():
 		return false
 	}
-	return !f.finished() || !errors.Is(f.err, io.EOF)
+	return !f.finished() || f.err != io.EOF
 }
 
 // attempt subscribes over the link of a turn once.

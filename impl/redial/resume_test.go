@@ -189,10 +189,10 @@ func TestEnd(t *testing.T) {
 				if got, _ := in.highest(); got != last {
 					t.Errorf("read up to %d, of %d", got, last)
 				}
-				if err := context.Cause(r.Context()); !errors.Is(err, io.EOF) {
+				if err := context.Cause(r.Context()); err != io.EOF {
 					t.Errorf("the track's context ended with %v", err)
 				}
-				if err := r.ReceiveDatagram(t.Context(), new(api.Datagram)); !errors.Is(err, io.EOF) {
+				if err := r.ReceiveDatagram(t.Context(), new(api.Datagram)); err != io.EOF {
 					t.Errorf("a datagram after the end: %v", err)
 				}
 			}, withOrigins...)
@@ -245,7 +245,7 @@ func TestTornGroup(t *testing.T) {
 				t.Fatal(err)
 			}
 			first[g.Sequence()] = g.FirstFrame()
-			if err := g.ReadFrame(&f); !errors.Is(err, io.EOF) {
+			if err := g.ReadFrame(&f); err != io.EOF {
 				t.Errorf("group %d ended with %v", g.Sequence(), err)
 			}
 		}
@@ -750,7 +750,7 @@ func TestDatagrams(t *testing.T) {
 					t.Error("the first session is still there")
 				}
 				stop()
-				if err := <-ended; !errors.Is(err, io.EOF) {
+				if err := <-ended; err != io.EOF {
 					t.Errorf("ended with %v", err)
 				}
 				if len(seen) < 200 || len(seen) != len(slices.Compact(slices.Sorted(slices.Values(seen)))) {

@@ -139,7 +139,7 @@ func TestFetchHoldsSession(t *testing.T) {
 					t.Fatalf("the session of the fetch has ended: %v", context.Cause(n.session(0).Context()))
 				}
 				close(finish)
-				if err := c.end(g); !errors.Is(err, io.EOF) {
+				if err := c.end(g); err != io.EOF {
 					t.Errorf("it ended with %v", err)
 				}
 				time.Sleep(time.Second)

@@ -1,6 +1,8 @@
 package memconn_test
 
 import (
+	"fmt"
+	"io"
 	"testing"
 	"time"
 
@@ -36,8 +38,12 @@ func suite(delay time.Duration) transporttest.Options {
 		ConnWindow:    70_001,
 	}
 	return transporttest.Options{
-		Pair:   func(t *testing.T) (client, server transport.Conn) { return pipe(ordinary) },
-		Small:  func(t *testing.T) (client, server transport.Conn) { return pipe(small) },
+		Pair:  func(t *testing.T) (client, server transport.Conn) { return pipe(ordinary) },
+		Small: func(t *testing.T) (client, server transport.Conn) { return pipe(small) },
+		Cut: func(t *testing.T) (client, server transport.Conn, cut func()) {
+			c, s := memconn.Pipe("moq-lite-06", ordinary, ordinary)
+			return c, s, func() { c.Sever(fmt.Errorf("the cable: %w", io.EOF)) }
+		},
 		Listen: func(t *testing.T, protocols []string) transporttest.Endpoint { return endpoint(t, ordinary, protocols) },
 	}
 }

@@ -3,6 +3,7 @@ package quicconn_test
 import (
 	"net"
 	"testing"
+	"time"
 
 	"github.com/quic-go/quic-go"
 
@@ -18,6 +19,7 @@ func TestConformance(t *testing.T) {
 	transporttest.TestConn(t, transporttest.Options{
 		Pair:   func(t *testing.T) (client, server transport.Conn) { return pair(t, nil) },
 		Small:  func(t *testing.T) (client, server transport.Conn) { return pair(t, small()) },
+		Cut:    breakable,
 		Listen: endpoint,
 	})
 }
@@ -34,7 +36,28 @@ func small() *quic.Config {
 func pair(t *testing.T, conf *quic.Config) (client, server transport.Conn) {
 	t.Helper()
 	l, d := listen(t, conf, quicconn.ListenOptions{Protocols: []string{protocol}})
-	client, err := d.Dial(t.Context(), urlOf(l), []string{protocol})
+	return connect(t, l, d, urlOf(l))
+}
+
+// breakable makes a pair, and what breaks it.
+func breakable(t *testing.T) (client, server transport.Conn, cut func()) {
+	t.Helper()
+	l, d := listen(t, impatient(), quicconn.ListenOptions{Protocols: []string{protocol}})
+	cable := transporttest.NewCable(t, l.Addr().String())
+	client, server = connect(t, l, d, "moqt://"+cable.Addr)
+	return client, server, cable.Cut
+}
+
+// impatient notices soon that a connection is broken.
+func impatient() *quic.Config {
+	c := quicconn.DefaultConfig()
+	c.MaxIdleTimeout, c.KeepAlivePeriod = time.Second, 300*time.Millisecond
+	return c
+}
+
+func connect(t *testing.T, l *quicconn.Listener, d *quicconn.Dialer, url string) (client, server transport.Conn) {
+	t.Helper()
+	client, err := d.Dial(t.Context(), url, []string{protocol})
 	if err != nil {
 		t.Fatal(err)
 	}

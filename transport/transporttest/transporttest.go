@@ -1,6 +1,7 @@
 // Package transporttest is the suite that proves an implementation of
 // [transport.Conn]: [TestConn] runs every promise of the contract as a subtest
-// of its own. [NoLeaks] is of use to any test that starts goroutines.
+// of its own. [NoLeaks] is of use to any test that starts goroutines, and a
+// [Cable] to any whose connections break.
 //
 // A minimal use:
 //
@@ -30,6 +31,10 @@ type Options struct {
 	// streams of each kind at once (but at least 2), at most 1 MiB unread on a
 	// stream, and on the connection at least twice what it grants on a stream.
 	Small func(t *testing.T) (client, server transport.Conn)
+
+	// Cut makes a pair, and what breaks it as a network or a proxy does: neither
+	// end closes.
+	Cut func(t *testing.T) (client, server transport.Conn, cut func())
 
 	// Listen makes a listener for protocols, and what reaches it.
 	Listen func(t *testing.T, protocols []string) Endpoint
@@ -81,6 +86,9 @@ func TestConn(t *testing.T, o Options) {
 	if o.Small != nil {
 		o.runAll(t, flowCases, o.Small)
 		o.runAll(t, limitCases, o.Small)
+	}
+	if o.Cut != nil {
+		o.leaf(t, "the loss of a connection is an error, and no end", o.testLoss)
 	}
 	if o.Listen != nil {
 		o.runDials(t)
@@ -142,9 +150,14 @@ func (o Options) leaf(t *testing.T, name string, f func(t *testing.T)) {
 func open(t *testing.T, pair func(*testing.T) (client, server transport.Conn)) (client, server transport.Conn) {
 	t.Helper()
 	client, server = pair(t)
-	t.Cleanup(func() {
-		client.CloseWithError(0, "")
-		server.CloseWithError(0, "")
-	})
+	closeAfter(t, client, server)
 	return client, server
+}
+
+func closeAfter(t *testing.T, conns ...transport.Conn) {
+	t.Cleanup(func() {
+		for _, c := range conns {
+			c.CloseWithError(0, "")
+		}
+	})
 }

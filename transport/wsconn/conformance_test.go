@@ -30,6 +30,9 @@ func TestConformance(t *testing.T) {
 			transporttest.TestConn(t, transporttest.Options{
 				Pair:  func(t *testing.T) (client, server transport.Conn) { return pair(t, scheme, nil) },
 				Small: func(t *testing.T) (client, server transport.Conn) { return pair(t, scheme, small) },
+				Cut: func(t *testing.T) (client, server transport.Conn, cut func()) {
+					return breakable(t, scheme)
+				},
 				Listen: func(t *testing.T, protocols []string) transporttest.Endpoint {
 					return listen(t, scheme, nil, protocols)
 				},
@@ -41,7 +44,21 @@ func TestConformance(t *testing.T) {
 func pair(t *testing.T, scheme string, cfg *wsconn.Config) (client, server transport.Conn) {
 	t.Helper()
 	e := listen(t, scheme, cfg, []string{protocol})
-	client, err := e.Dialer.Dial(t.Context(), e.URL, []string{protocol})
+	return connect(t, e, e.URL)
+}
+
+// breakable makes a pair, and what breaks it.
+func breakable(t *testing.T, scheme string) (client, server transport.Conn, cut func()) {
+	t.Helper()
+	e := listen(t, scheme, nil, []string{protocol})
+	cable := transporttest.NewCable(t, e.Listener.Addr().String())
+	client, server = connect(t, e, scheme+"://"+cable.Addr)
+	return client, server, cable.Cut
+}
+
+func connect(t *testing.T, e transporttest.Endpoint, url string) (client, server transport.Conn) {
+	t.Helper()
+	client, err := e.Dialer.Dial(t.Context(), url, []string{protocol})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -50,7 +50,7 @@ func (a *attempt) trace(ctx context.Context) context.Context {
 func (d *Dialer) client(a *attempt, u *url.URL) *http.Client {
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: &http.Transport{
+		Transport: cuttableUpgrade{&http.Transport{
 			Proxy:             http.ProxyFromEnvironment,
 			DisableKeepAlives: true,
 			TLSClientConfig:   d.tlsConfig(u.Hostname(), nil),
@@ -63,7 +63,7 @@ func (d *Dialer) client(a *attempt, u *url.URL) *http.Client {
 				}
 				return raw, err
 			},
-		},
+		}},
 	}
 }
 

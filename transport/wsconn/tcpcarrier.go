@@ -22,7 +22,7 @@ func newTCPCarrier(conn, raw net.Conn) *tcpCarrier {
 	return &tcpCarrier{
 		conn: conn,
 		raw:  raw,
-		in:   bufio.NewReaderSize(conn, 2*qmux.MaxMessage),
+		in:   bufio.NewReaderSize(cuttable{conn}, 2*qmux.MaxMessage),
 		buf:  make([]byte, qmux.MaxMessage),
 	}
 }
@@ -37,7 +37,7 @@ func (c *tcpCarrier) ReadMessage() ([]byte, error) {
 		return nil, qmux.ErrTooLarge
 	}
 	if _, err := io.ReadFull(c.in, c.buf[:size]); err != nil {
-		return nil, io.ErrUnexpectedEOF
+		return nil, err
 	}
 	return c.buf[:size], nil
 }
@@ -52,7 +52,7 @@ func (c *tcpCarrier) readSize() (uint64, error) {
 	for range 1<<(first>>6) - 1 {
 		b, err := c.in.ReadByte()
 		if err != nil {
-			return 0, io.ErrUnexpectedEOF
+			return 0, err
 		}
 		size = size<<8 | uint64(b)
 	}

@@ -137,5 +137,5 @@ type hijacker struct {
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	raw, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
 	h.raw = raw
-	return raw, rw, err
+	return cuttable{raw}, rw, err
 }

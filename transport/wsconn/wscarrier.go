@@ -41,7 +41,7 @@ func (c *wsCarrier) ReadMessage() ([]byte, error) {
 	switch n, err := io.ReadFull(r, c.buf); {
 	case err == nil:
 		return nil, qmux.ErrTooLarge
-	case errors.Is(err, io.EOF), err == io.ErrUnexpectedEOF:
+	case err == io.EOF, err == io.ErrUnexpectedEOF: // the end of the message
 		return c.buf[:n], nil
 	default:
 		return nil, err

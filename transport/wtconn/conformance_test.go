@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/quic-go/quic-go"
 
@@ -22,6 +23,7 @@ func TestConformance(t *testing.T) {
 	transporttest.TestConn(t, transporttest.Options{
 		Pair:   func(t *testing.T) (client, server transport.Conn) { return pair(t, nil) },
 		Small:  func(t *testing.T) (client, server transport.Conn) { return pair(t, small()) },
+		Cut:    breakable,
 		Listen: endpoint,
 	})
 }
@@ -38,7 +40,28 @@ func small() *quic.Config {
 func pair(t *testing.T, conf *quic.Config) (client, server transport.Conn) {
 	t.Helper()
 	l, d := listen(t, conf, []string{protocol})
-	client, err := d.Dial(t.Context(), l.url(), []string{protocol})
+	return connect(t, l, d, l.url())
+}
+
+// breakable makes a pair, and what breaks it.
+func breakable(t *testing.T) (client, server transport.Conn, cut func()) {
+	t.Helper()
+	l, d := listen(t, impatient(), []string{protocol})
+	cable := transporttest.NewCable(t, l.Addr().String())
+	client, server = connect(t, l, d, urlAt(cable.Addr))
+	return client, server, cable.Cut
+}
+
+// impatient notices soon that a connection is broken.
+func impatient() *quic.Config {
+	c := quicconn.DefaultConfig()
+	c.MaxIdleTimeout, c.KeepAlivePeriod = time.Second, 300*time.Millisecond
+	return c
+}
+
+func connect(t *testing.T, l *listener, d *wtconn.Dialer, url string) (client, server transport.Conn) {
+	t.Helper()
+	client, err := d.Dial(t.Context(), url, []string{protocol})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +124,9 @@ type acceptFunc = func(context.Context, transport.State) (func(transport.Conn), 
 // accepting is a server's option.
 func accepting(f acceptFunc) func(*wtconn.Server) { return func(s *wtconn.Server) { s.Accept = f } }
 
-func (l *listener) url() string { return "https://" + l.Addr().String() + "/live/é?token=x%20y" }
+func (l *listener) url() string { return urlAt(l.Addr().String()) }
+
+func urlAt(addr string) string { return "https://" + addr + "/live/é?token=x%20y" }
 
 func (l *listener) Accept(ctx context.Context) (transport.Conn, error) {
 	select {

@@ -22,16 +22,26 @@ import (
 // out: such a client resets its streams before it tells why, so that a server
 // that waits for one of them gets it.
 func TestConformanceOfWrap(t *testing.T) {
-	transporttest.TestConn(t, transporttest.Options{Pair: stockPair})
+	transporttest.TestConn(t, transporttest.Options{
+		Pair: func(t *testing.T) (client, server transport.Conn) {
+			l, d := listen(t, nil, []string{protocol})
+			return stockPair(t, l, d, l.Addr().String(), quicconn.DefaultConfig())
+		},
+		Cut: func(t *testing.T) (client, server transport.Conn, cut func()) {
+			l, d := listen(t, impatient(), []string{protocol})
+			cable := transporttest.NewCable(t, l.Addr().String())
+			client, server = stockPair(t, l, d, cable.Addr, impatient())
+			return client, server, cable.Cut
+		},
+	})
 }
 
 // stockPair dials with webtransport-go's client.
-func stockPair(t *testing.T) (client, server transport.Conn) {
+func stockPair(t *testing.T, l *listener, d *wtconn.Dialer, addr string, conf *quic.Config) (client, server transport.Conn) {
 	t.Helper()
-	l, d := listen(t, nil, []string{protocol})
 	stock := &webtransport.Transport{ApplicationProtocols: []string{protocol}}
 	d.DialAddr = func(ctx context.Context, url string, header http.Header, tlsConf *tls.Config) (*http.Response, transport.Conn, error) {
-		q, err := quic.DialAddr(ctx, l.Addr().String(), tlsConf, quicconn.DefaultConfig())
+		q, err := quic.DialAddr(ctx, addr, tlsConf, conf)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -52,15 +62,7 @@ func stockPair(t *testing.T) (client, server transport.Conn) {
 		})
 		return response, wtconn.Wrap(session), nil
 	}
-	client, err := d.Dial(t.Context(), l.url(), []string{protocol})
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err = l.Accept(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client, server
+	return connect(t, l, d, urlAt(addr))
 }
 
 // What webtransport-go's Dial makes closes the QUIC connection with the session:

@@ -180,7 +180,7 @@ func TestPublishersAreToldNothing(t *testing.T) {
 				p.expect(st, "03 4309 00")
 				p.expectSilence(st)
 				_ = st.Close()
-				if _, err := st.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+				if _, err := st.Read(make([]byte, 1)); err != io.EOF {
 					t.Errorf("after the peer's end: %v", err)
 				}
 			})
@@ -377,6 +377,16 @@ func TestStreamEnd(t *testing.T) {
 		heard := ended(t, func(st transport.Stream) { _ = st.Close() })
 		want := []api.AnnouncementStatus{api.AnnouncementActive, api.AnnouncementEnded}
 		if heard.err != io.EOF || !slices.Equal(heard.statuses, want) {
+			t.Errorf("heard %v, %v; want %v", heard.statuses, heard.err, want)
+		}
+	})
+	t.Run("FIN within an announcement", func(t *testing.T) {
+		heard := ended(t, func(st transport.Stream) {
+			_, _ = st.Write([]byte{0})
+			_ = st.Close()
+		})
+		want := []api.AnnouncementStatus{api.AnnouncementActive}
+		if heard.err == io.EOF || !slices.Equal(heard.statuses, want) {
 			t.Errorf("heard %v, %v; want %v", heard.statuses, heard.err, want)
 		}
 	})

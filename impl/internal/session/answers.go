@@ -1,7 +1,6 @@
 package session
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
@@ -29,7 +28,7 @@ func (sub *subscription) listen() error {
 	s := sub.session
 	for {
 		t, err := s.version.ReadVarint(sub.stream.in)
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF {
 			return sub.endOfTrack()
 		}
 		if err == nil {
@@ -39,7 +38,7 @@ func (sub *subscription) listen() error {
 			if s.isOver() {
 				return s.err()
 			}
-			return streamError(malformedFrame(unanswered(err)))
+			return streamError(malformedFrame(unfinished(err)))
 		}
 		sub.answer.Do(func() { close(sub.answered) })
 	}

@@ -88,9 +88,10 @@ func cause(ctx context.Context, operation string, err error) error {
 	return fmt.Errorf("%s: %w", operation, err)
 }
 
-// unanswered is err, but for a stream that ended where an answer was due.
-func unanswered(err error) error {
-	if errors.Is(err, io.EOF) {
+// unfinished is err, but for a stream that ended where more was due: an answer,
+// or the rest of it.
+func unfinished(err error) error {
+	if err == io.EOF {
 		return io.ErrUnexpectedEOF
 	}
 	return err

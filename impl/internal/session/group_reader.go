@@ -152,7 +152,7 @@ func malformedFrame(err error) error {
 	switch {
 	case err == io.EOF:
 		return err
-	case errors.Is(err, io.ErrUnexpectedEOF):
+	case err == io.ErrUnexpectedEOF:
 		return &api.StreamError{Code: api.StreamWrongSize}
 	case errors.Is(err, message.ErrMalformed):
 		return &api.StreamError{Code: api.StreamMalformed}
@@ -271,7 +271,7 @@ func (p *payloadReader) next() ([]byte, error) {
 
 // fail ends the group within a frame.
 func (p *payloadReader) fail(err error) error {
-	if errors.Is(err, io.EOF) {
+	if err == io.EOF {
 		err = &api.StreamError{Code: api.StreamWrongSize}
 	}
 	return (*groupReader)(p).fail(err)

@@ -181,7 +181,7 @@ func (in *incoming) await() error {
 	defer aheadBuffers.Put(scratch)
 	n, err := in.pull(scratch[:])
 	in.buf, in.err = slices.Clone(scratch[:n]), err
-	if n > 0 || errors.Is(err, io.EOF) {
+	if n > 0 || err == io.EOF {
 		return nil
 	}
 	return err
@@ -331,7 +331,7 @@ func (in *incoming) frameHeader(v *message.Version, previous uint64) (message.Fr
 		}
 	}
 	h, n, err := message.ParseFrameHeader(in.buffered(), v, previous)
-	if err != nil && errors.Is(err, io.ErrUnexpectedEOF) { // it is cut off there
+	if err == io.ErrUnexpectedEOF { // it is cut off there
 		return message.ReadFrameHeader(in, v, previous)
 	}
 	in.at += n

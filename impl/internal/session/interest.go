@@ -85,14 +85,13 @@ func (in *interest) run() {
 	if errors.Is(err, errAnnouncement) {
 		s.violation(err)
 	}
+	err = s.heed(err)
 	switch {
 	case s.isOver():
 		err = s.err()
-	case errors.Is(err, io.EOF):
+	case err == io.EOF:
 		in.set.Clear()
 		err = nil
-	default:
-		err = streamError(err)
 	}
 	in.set.End(err)
 	in.stream.refuse(api.StreamCancelled)
@@ -212,15 +211,15 @@ func (in *interest) readTyped() error {
 	}
 	switch message.AnnounceType(t) {
 	case message.AnnounceTypeStart:
-		return in.readStart()
+		err = in.readStart()
 	case message.AnnounceTypeEnd:
-		return in.readEnd()
+		err = in.readEnd()
 	case message.AnnounceTypeUpdate:
-		return in.readUpdate()
+		err = in.readUpdate()
 	default:
-		_, err := message.ReadBody(in.stream.in, v, message.MaxBody, nil)
-		return err
+		_, err = message.ReadBody(in.stream.in, v, message.MaxBody, nil)
 	}
+	return unfinished(err)
 }
 
 func (in *interest) readStart() error {

@@ -118,7 +118,7 @@ func TestSetupComesFirst(t *testing.T) {
 				t.Fatal(err)
 			}
 			p.expect(st, test.want)
-			if _, err := st.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+			if _, err := st.Read(make([]byte, 1)); err != io.EOF {
 				t.Errorf("after SETUP: %v, want its end", err)
 			}
 		})
@@ -298,7 +298,7 @@ func TestPublisherOnTheWire(t *testing.T) {
 			}
 		}
 		p.expect(subscribe, "02 03 06 06 33 | 01 01 08") // group 6 was never made
-		if _, err := subscribe.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		if _, err := subscribe.Read(make([]byte, 1)); err != io.EOF {
 			t.Errorf("after END: %v, want the end of the stream", err)
 		}
 		if n := s.Stats().Publications; n != 1 {

@@ -178,7 +178,7 @@ func (p *publication) follow() error {
 				_ = p.CloseWithError(api.StreamCancelled)
 			case errors.As(err, new(*transport.ConnError)):
 				return err
-			case !errors.Is(err, io.EOF):
+			case err != io.EOF:
 				p.stream.CancelRead(uint64(api.StreamCancelled))
 			}
 			return nil

@@ -215,7 +215,7 @@ func (sub *subscription) describe(info api.TrackInfo) {
 func (sub *subscription) refusal() error {
 	sub.session.unread.mu.Lock()
 	defer sub.session.unread.mu.Unlock()
-	if errors.Is(sub.over, io.EOF) {
+	if sub.over == io.EOF {
 		return nil
 	}
 	return sub.over

@@ -36,7 +36,7 @@ func (s *Session) askTrack(ctx context.Context, path api.BroadcastPath, name api
 	var m message.TrackInfo
 	if err := st.receive(&m); err != nil {
 		st.refuse(api.StreamMalformed)
-		return api.TrackInfo{}, streamError(unanswered(err))
+		return api.TrackInfo{}, streamError(unfinished(err))
 	}
 	_ = st.Close()
 	st.CancelRead(uint64(api.StreamCancelled))

@@ -41,7 +41,7 @@ func (l *loop) ReadMessage() ([]byte, error) {
 	case l.current = <-l.in:
 		return l.current, nil
 	case <-l.closed:
-		return nil, io.EOF
+		return nil, ErrCut
 	}
 }
 

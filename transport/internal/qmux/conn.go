@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"sync"
 	"time"
 
@@ -250,7 +249,7 @@ func (c *Conn) lost(err error) {
 		c.violation(err)
 		return
 	}
-	c.end(&transport.ConnError{Err: fmt.Errorf("qmux: %w", err), Remote: errors.Is(err, io.EOF)}, nil)
+	c.end(&transport.ConnError{Err: fmt.Errorf("qmux: %w", err), Remote: errors.Is(err, ErrCut)}, nil)
 }
 
 // State describes the connection.

@@ -45,7 +45,7 @@ func (l *link) ReadMessage() ([]byte, error) {
 		case m := <-l.in:
 			return m, nil
 		default:
-			return nil, io.EOF
+			return nil, ErrCut
 		}
 	}
 }
@@ -78,6 +78,13 @@ func options(v Version, client bool, cfg *Config) Options {
 // pair makes both ends of a connection.
 func pair(t *testing.T, v Version, cfg *Config) (client, server transport.Conn) {
 	t.Helper()
+	client, server, _ = breakable(t, v, cfg)
+	return client, server
+}
+
+// breakable makes a pair, and what breaks it.
+func breakable(t *testing.T, v Version, cfg *Config) (client, server transport.Conn, cut func()) {
+	t.Helper()
 	a, b := newLinks()
 	c, s := New(a, options(v, true, cfg)), New(b, options(v, false, cfg))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
@@ -87,7 +94,7 @@ func pair(t *testing.T, v Version, cfg *Config) (client, server transport.Conn) 
 			t.Fatal(err)
 		}
 	}
-	return c.Transport(), s.Transport()
+	return c.Transport(), s.Transport(), func() { _ = a.Close() }
 }
 
 func TestConformance(t *testing.T) {
@@ -95,8 +102,11 @@ func TestConformance(t *testing.T) {
 		t.Run(v.String(), func(t *testing.T) {
 			small := &Config{MaxStreams: 3, MaxUniStreams: 3, StreamWindow: 30_000, ConnWindow: 70_001}
 			transporttest.TestConn(t, transporttest.Options{
-				Pair:   func(t *testing.T) (client, server transport.Conn) { return pair(t, v, nil) },
-				Small:  func(t *testing.T) (client, server transport.Conn) { return pair(t, v, small) },
+				Pair:  func(t *testing.T) (client, server transport.Conn) { return pair(t, v, nil) },
+				Small: func(t *testing.T) (client, server transport.Conn) { return pair(t, v, small) },
+				Cut: func(t *testing.T) (client, server transport.Conn, cut func()) {
+					return breakable(t, v, nil)
+				},
 				Bubble: true,
 			})
 		})

@@ -29,7 +29,7 @@ func (s *turnstile) ReadMessage() ([]byte, error) {
 	case m := <-s.in:
 		return m, nil
 	case <-s.closed:
-		return nil, io.EOF
+		return nil, ErrCut
 	}
 }
 
