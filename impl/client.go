@@ -238,6 +238,10 @@ func (c *Client) Close() error {
 	return nil
 }
 
+// Closed is closed when Close or Shutdown is called: from then on nothing can be
+// dialled.
+func (c *Client) Closed() <-chan struct{} { return c.sessions.stopped() }
+
 // Shutdown implements [api.Client]. nil means that every subscription served
 // was answered by its peer after its end, and that every group handed to the
 // application was read or cancelled.

@@ -93,6 +93,14 @@ func (l *sessions) add(s *session.Session) bool {
 	return true
 }
 
+// stopped is closed when no more may be opened.
+func (l *sessions) stopped() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.init()
+	return l.stop
+}
+
 // over tells whether no more may be opened.
 func (l *sessions) over() bool {
 	l.mu.Lock()

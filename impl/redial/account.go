@@ -1,23 +1,34 @@
 package redial
 
 import (
-	"cmp"
+	"errors"
 	"slices"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/numbers"
 )
 
-// maxGaps bounds the gaps that nobody has asked for.
-const maxGaps = 256
+const (
+	// maxPending bounds the losses that are given time to turn out as none.
+	maxPending = 256
+
+	// maxEarlier bounds the gaps of earlier numberings that nobody has asked for.
+	maxEarlier = 4096
+)
+
+// errTooManyHoles is why a group is lost that may have been under way: too many
+// others overtook it.
+var errTooManyHoles = errors.New("too many groups are missing")
 
 // An account is what has become of the groups of a track, datagrams among them.
 // The track's lock guards it.
 type account struct {
-	seen    ranges            // passed on, or told as lost
+	seen    numbers.Set       // passed on, or told as lost
 	next    api.GroupSequence // after the highest group passed on; 0 while there is none
 	pending []expected
-	gaps    []api.Gap
+	gaps    numbers.Gaps
+	earlier []api.Gap // of the numberings before
 }
 
 // expected is groups that count as lost unless they come in time.
@@ -29,12 +40,17 @@ type expected struct {
 // note takes in a number. It reports false when that has been passed on before,
 // or was told as lost.
 func (a *account) note(seq api.GroupSequence) bool {
-	if a.seen.has(seq) {
+	if !a.seen.Add(seq) {
 		return false
 	}
-	a.seen.add(seq, seq+1)
+	if hole, ok := a.seen.Squeeze(); ok {
+		a.gaps.Add(api.Gap{Start: hole.Start, End: hole.End, Err: errTooManyHoles})
+	}
 	return true
 }
+
+// some tells whether any group has come.
+func (a *account) some() bool { return len(a.seen.Spans()) > 0 }
 
 // pass is note for a group.
 func (a *account) pass(seq api.GroupSequence) bool {
@@ -51,39 +67,33 @@ func (a *account) following() (api.GroupSequence, bool) { return a.next, a.next 
 
 // expect gives groups time until due to come.
 func (a *account) expect(start, end api.GroupSequence, err error, due time.Time) {
-	for _, hole := range a.seen.missing(start, end) {
-		if len(a.pending) == maxGaps {
+	for _, hole := range a.seen.Missing(start, end) {
+		if len(a.pending) == maxPending {
 			a.lose(a.pending[0].gap)
 			a.pending = slices.Delete(a.pending, 0, 1)
 		}
-		a.pending = append(a.pending, expected{api.Gap{Start: hole.start, End: hole.end, Err: err}, due})
+		a.pending = append(a.pending, expected{api.Gap{Start: hole.Start, End: hole.End, Err: err}, due})
 	}
 }
 
 // expectBelow gives the groups between the first that came and end time until
 // due.
 func (a *account) expectBelow(end api.GroupSequence, err error, due time.Time) {
-	if len(a.seen) > 0 {
-		a.expect(a.seen[0].end, end, err, due)
+	if a.some() {
+		a.expect(a.seen.Spans()[0].End, end, err, due)
 	}
 }
 
-// lose makes gaps of what has not come.
+// lose makes gaps of what has not come, which is refused from then on.
 func (a *account) lose(g api.Gap) {
-	for _, hole := range a.seen.missing(g.Start, g.End) {
-		a.gaps = append(a.gaps, api.Gap{Start: hole.start, End: hole.end, Err: g.Err})
-		a.seen.add(hole.start, hole.end)
-	}
-	if len(a.gaps) > maxGaps {
-		a.gaps = merged(a.gaps)
-	}
-	for len(a.gaps) > maxGaps {
-		a.gaps[1].Start = a.gaps[0].Start
-		a.gaps = slices.Delete(a.gaps, 0, 1)
+	for _, hole := range a.seen.Missing(g.Start, g.End) {
+		a.gaps.Add(api.Gap{Start: hole.Start, End: hole.End, Err: g.Err})
+		a.seen.AddSpan(hole.Start, hole.End)
 	}
 }
 
-// take returns the gaps that are due, or all at the end of the track.
+// take returns the gaps that are due, or all at the end of the track: those of
+// earlier numberings first.
 func (a *account) take(now time.Time, all bool) []api.Gap {
 	a.pending = slices.DeleteFunc(a.pending, func(p expected) bool {
 		due := all || !now.Before(p.due)
@@ -92,9 +102,17 @@ func (a *account) take(now time.Time, all bool) []api.Gap {
 		}
 		return due
 	})
-	out := merged(a.gaps)
-	a.gaps = nil
+	out := append(a.earlier, a.gaps.Take()...)
+	a.earlier = nil
 	return out
+}
+
+// forgotten takes over a gap without a group, by which a session tells that it
+// has forgotten some.
+func (a *account) forgotten(g api.Gap) {
+	if len(a.earlier) < maxEarlier {
+		a.earlier = append(a.earlier, g)
+	}
 }
 
 // restart begins a new numbering. What was missing of the old one is lost.
@@ -102,26 +120,7 @@ func (a *account) restart() {
 	for _, p := range a.pending {
 		a.lose(p.gap)
 	}
-	a.seen, a.next, a.pending = nil, 0, nil
-}
-
-// merged puts gaps in order, neighbours with one cause in one.
-func merged(gaps []api.Gap) (out []api.Gap) {
-	slices.SortStableFunc(gaps, func(a, b api.Gap) int { return cmp.Compare(a.Start, b.Start) })
-	for _, g := range gaps {
-		last := len(out) - 1
-		if last >= 0 && out[last].End == g.Start && sameCause(out[last].Err, g.Err) {
-			out[last].End = g.End
-			continue
-		}
-		out = append(out, g)
-	}
-	return out
-}
-
-func sameCause(a, b error) bool {
-	if a == nil || b == nil {
-		return a == b
-	}
-	return a.Error() == b.Error()
+	a.earlier = append(a.earlier, a.gaps.Take()...)
+	a.earlier = slices.Delete(a.earlier, 0, max(0, len(a.earlier)-maxEarlier))
+	a.seen, a.next, a.pending = numbers.Set{}, 0, nil
 }

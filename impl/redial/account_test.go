@@ -2,60 +2,12 @@ package redial
 
 import (
 	"errors"
-	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
 )
-
-// TestRanges compares a set of spans with a map.
-func TestRanges(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 2))
-	for range 200 {
-		var r ranges
-		all := make(map[api.GroupSequence]bool)
-		for range 30 {
-			start := api.GroupSequence(rng.IntN(60))
-			end := start + api.GroupSequence(rng.IntN(6))
-			r.add(start, end)
-			for n := start; n < end; n++ {
-				all[n] = true
-			}
-		}
-		for i, s := range r {
-			if s.start >= s.end || i > 0 && s.start <= r[i-1].end {
-				t.Fatalf("%v is not in order, or touches", r)
-			}
-		}
-		missing := make(map[api.GroupSequence]bool)
-		for _, hole := range r.missing(10, 50) {
-			for n := hole.start; n < hole.end; n++ {
-				missing[n] = true
-			}
-		}
-		for n := range api.GroupSequence(70) {
-			if r.has(n) != all[n] {
-				t.Fatalf("%v has %d: %v", r, n, r.has(n))
-			}
-			if want := n >= 10 && n < 50 && !all[n]; missing[n] != want {
-				t.Fatalf("%v misses %d: %v", r, n, missing[n])
-			}
-		}
-	}
-}
-
-// TestRangesAreBounded puts in every second number.
-func TestRangesAreBounded(t *testing.T) {
-	var r ranges
-	for n := range api.GroupSequence(3 * maxSpans) {
-		r.add(2*n, 2*n+1)
-	}
-	if len(r) != maxSpans || !r.has(1) || r.has(6*maxSpans-3) {
-		t.Errorf("%d spans from %v to %v", len(r), r[0], r[len(r)-1])
-	}
-}
 
 // TestAccount tells a loss when its time has come, unless the group came
 // meanwhile, and once.
@@ -96,21 +48,61 @@ func TestAccountMergesNeighbours(t *testing.T) {
 	}
 }
 
-// TestAccountIsBounded has nobody ask for the gaps.
+// TestAccountIsBounded has nobody ask for the gaps of a track that loses every
+// second group: what is told covers none that came, and none that may still come.
 func TestAccountIsBounded(t *testing.T) {
 	lost := errors.New("lost")
 	var a account
-	const last = 10 * maxGaps
+	const last = 20_000
 	for n := range api.GroupSequence(last) {
-		a.pass(2 * n)
+		if !a.pass(2 * n) {
+			t.Fatalf("group %d is refused", 2*n)
+		}
 		a.expect(2*n+1, 2*n+2, lost, time.Unix(1<<40, 0))
 	}
-	if len(a.pending) > maxGaps || len(a.gaps) > maxGaps {
-		t.Errorf("%d pending, %d gaps are held", len(a.pending), len(a.gaps))
+	if len(a.pending) > maxPending || len(a.seen.Spans()) > 5000 || len(a.gaps.All()) > 5000 {
+		t.Errorf("%d pending, %d spans, %d gaps are held", len(a.pending), len(a.seen.Spans()), len(a.gaps.All()))
 	}
-	gaps := a.take(time.Unix(0, 0), true)
-	if gaps[0].Start != 1 || gaps[len(gaps)-1].End != 2*last {
-		t.Errorf("told from %v to %v", gaps[0], gaps[len(gaps)-1])
+	gaps := a.take(time.Unix(0, 0), false)
+	if len(gaps) == 0 {
+		t.Fatal("no gaps are told")
+	}
+	for _, g := range gaps {
+		if g.Start != g.End && (g.End != g.Start+1 || g.Start%2 != 1) {
+			t.Fatalf("the gap %v covers groups that came", g)
+		}
+		if g.Start != g.End && a.pass(g.Start) {
+			t.Fatalf("group %d comes although it was told as lost", g.Start)
+		}
+	}
+	for n := gaps[len(gaps)-1].End; n < 2*last; n++ {
+		if n%2 == 1 && !a.pass(n) {
+			t.Fatalf("group %d is refused, and was not told as lost", n)
+		}
+	}
+}
+
+// TestHolesAreBounded has groups come so much out of order that what is missing
+// cannot all be remembered: a hole that is given up is told as lost, and no other.
+func TestHolesAreBounded(t *testing.T) {
+	var a account
+	const last = 6000
+	for n := range api.GroupSequence(last) {
+		a.pass(2 * n)
+	}
+	told := make(map[api.GroupSequence]bool)
+	for _, g := range a.take(time.Unix(0, 0), true) {
+		for n := g.Start; n < g.End; n++ {
+			told[n] = true
+		}
+	}
+	if len(told) == 0 || len(told) == last {
+		t.Errorf("%d groups are told as lost", len(told))
+	}
+	for n := api.GroupSequence(1); n < 2*last; n += 2 {
+		if a.seen.Has(n) != told[n] {
+			t.Fatalf("group %d is refused: %v, and told as lost: %v", n, a.seen.Has(n), told[n])
+		}
 	}
 }
 

@@ -89,7 +89,7 @@ func (f *feed) below(next *feed) (config api.SubscribeConfig, ok bool) {
 	config.EndGroup, config.EndFrame = t.account.next, 0
 	if config.StartGroup == api.GroupLatest {
 		// Said again, it would be the newest now.
-		config.StartGroup = t.seen[0].start
+		config.StartGroup = t.seen.Spans()[0].Start
 	}
 	return config, true
 }

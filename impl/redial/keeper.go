@@ -152,16 +152,25 @@ func (s *Session) redial(ctx context.Context, urls []string, pause bool) (*link,
 	}
 }
 
-// bounded is the context of a redial: it ends with ctx, with the session, and
-// when there was none for too long.
+// bounded is the context of a redial: it ends with ctx, with the session, with
+// the client, and when there was no session for too long.
 func (s *Session) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-s.closed:
+			cancel(api.ErrClientClosed)
+		case <-ctx.Done():
+		}
+	}()
 	tooLong := func() bool { return false }
 	if s.policy.MaxElapsed > 0 {
 		tooLong = time.AfterFunc(s.policy.MaxElapsed, func() { cancel(errTooLong) }).Stop
 	}
-	return ctx, func() { stop(); tooLong(); cancel(nil) }
+	return ctx, func() { stop(); tooLong(); cancel(nil); <-watched }
 }
 
 // givenUp is the error of a redial that its context has ended, after some

@@ -147,7 +147,7 @@ func (t *track) continuation(f *feed, same bool) continuation {
 	open := t.openEnd(f)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := continuation{wanted: t.config, asked: t.config, same: same, known: len(t.seen) > 0}
+	c := continuation{wanted: t.config, asked: t.config, same: same, known: t.some()}
 	next, some := t.following()
 	switch {
 	case same && some:

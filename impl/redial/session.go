@@ -20,6 +20,10 @@ import (
 // credentials, no version in common, an untrusted certificate, a URL that
 // leads nowhere. mux is passed to each dial, which makes its publications
 // anew.
+//
+// A dialer that can be closed tells when by a method Closed() <-chan struct{}, as
+// that of package impl does: its sessions then end at once, also while they wait
+// to dial again.
 func New(dialer api.Dialer, policy Policy) api.Dialer {
 	return &redialer{dialer, policy.withDefaults()}
 }
@@ -50,6 +54,7 @@ func (r *redialer) Dial(ctx context.Context, url string, mux *api.TrackMux) (api
 // while there is none: an application need not heed GoneAway.
 type Session struct {
 	dialer  api.Dialer
+	closed  <-chan struct{} // when dialer cannot dial any more; nil: nobody tells
 	policy  Policy
 	home    string // what was dialled
 	mux     *api.TrackMux
@@ -80,6 +85,9 @@ func newSession(r *redialer, url string, mux *api.TrackMux) *Session {
 		report:  reporter{changes: make(chan StateChange, 1)},
 		links:   make(map[*link]struct{}),
 		changed: make(chan struct{}),
+	}
+	if c, ok := r.dialer.(interface{ Closed() <-chan struct{} }); ok {
+		s.closed = c.Closed()
 	}
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	return s

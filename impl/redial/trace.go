@@ -8,7 +8,8 @@ import (
 
 // A SessionTrace has functions that are called as things happen, in order, one
 // at a time, and outside all locks: they may call the session. A nil one is
-// not called. URLs come without credentials.
+// not called. URLs come without credentials. While one does not return, up to
+// 1,024 things that happen wait to be told; more are not told at all.
 type SessionTrace struct {
 	Dialing         func(url string, attempt int)
 	DialFailed      func(err error)
@@ -63,10 +64,16 @@ func (r *reporter) status(status Status, err error) {
 	r.changes <- StateChange{status, err}
 }
 
+// maxUntold bounds what waits while a hook does not return.
+const maxUntold = 1024
+
 // hook calls f after those before.
 func (r *reporter) hook(f func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if len(r.queue) >= maxUntold {
+		return
+	}
 	r.queue = append(r.queue, f)
 	if !r.running {
 		r.running = true

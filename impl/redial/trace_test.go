@@ -14,6 +14,7 @@ import (
 	"go.uber.org/mock/gomock"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl"
 	"github.com/moqlite/moqlite/impl/redial"
 )
 
@@ -274,6 +275,25 @@ func TestHooksOneAtATime(t *testing.T) {
 		synctest.Wait()
 		if want := []time.Duration{time.Minute, 2 * time.Minute}; !slices.Equal(times, want) {
 			t.Errorf("hooks ended at %v", times)
+		}
+	})
+}
+
+// TestHookThatBlocks bounds what waits for it.
+func TestHookThatBlocks(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		n, release, told := newNetwork(), make(chan struct{}), 0
+		policy := redial.Policy{InitialInterval: time.Millisecond, MaxInterval: time.Millisecond}
+		policy.Trace = &redial.SessionTrace{Dialing: func(string, int) { told++; <-release }}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		if _, err := impl.NewRedialer(n, policy).Dial(ctx, address("1"), nil); err == nil {
+			t.Fatal("dialled nobody")
+		}
+		close(release)
+		synctest.Wait()
+		if dials := len(n.ports()); dials < 10_000 || told > 1100 {
+			t.Errorf("%d dials, %d told after the hook returned", dials, told)
 		}
 	})
 }

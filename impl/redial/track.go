@@ -212,6 +212,10 @@ func (t *track) takeGaps(f *feed) {
 		due = due.Add(settle)
 	}
 	for _, g := range f.reader.Gaps() {
+		if g.Start == g.End {
+			t.forgotten(g)
+			continue
+		}
 		t.expect(g.Start, g.End, g.Err, due)
 	}
 }
