@@ -80,6 +80,14 @@ type SessionState struct {
 	// the session's root; its query may hold credentials.
 	URL *url.URL
 
+	// Root is, on a server, where the session stands: the dialled path, as it
+	// was escaped in the URL, clean. The peer reaches what is below, and what it
+	// publishes is below: here all paths are full, to the peer they are relative
+	// to the root (moq-lite-06, "SETUP parameters"). It is known as soon as a
+	// handler runs, a path is told or an answer has come. On a client it is
+	// empty: its paths are relative to what it has dialled.
+	Root BroadcastPath
+
 	// TLS is the handshake's state; nil where there was none.
 	TLS *tls.ConnectionState
 

@@ -79,7 +79,7 @@ func TestOverSockets(t *testing.T) {
 	}{
 		{"moqt://" + addr, "quic", ours},
 		{"moql://" + addr + "/", "quic", pinned},
-		{"https://" + addr + "/live?jwt=token", "webtransport", ours},
+		{"https://" + addr + "/?jwt=token", "webtransport", ours},
 		{"https://" + addr, "webtransport", pinned},
 		{"http://" + addr, "webtransport", nil},
 	} {

@@ -4,6 +4,7 @@ package interop_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -23,12 +24,14 @@ var clients = []client{
 	{name: "chromium", run: chromium, schemes: []string{"https", "ws"}, versions: javaScript, restrict: true, pin: true},
 }
 
-// start runs the client, to the end of the scenario that a role is.
+// start runs the client, to the end of the scenario that a role is. The address
+// may have a path.
 func (c client) start(t *testing.T, s side, addr, role string, rest ...string) *process {
 	t.Helper()
+	host, _, _ := strings.Cut(addr, "/")
 	args := append([]string{role, "--url", s.scheme + "://" + addr, "--timeout", "40"}, pattern(rest...)...)
 	if c.pin {
-		args = append(args, "--fingerprint", fingerprintAt(t, addr))
+		args = append(args, "--fingerprint", fingerprintAt(t, host))
 	} else {
 		args = append(args, "--insecure")
 	}

@@ -28,11 +28,8 @@ const (
 
 // Announcements implements [api.Subscriber].
 func (s *Session) Announcements(ctx context.Context, prefix string) (api.AnnouncementReader, error) {
-	request := &message.AnnounceRequest{Prefix: string(api.BroadcastPath(prefix).Clean())}
-	if s.version.ExcludeHop {
-		request.ExcludeHop = uint64(s.opts.Hop)
-	}
-	if err := request.Validate(s.version); err != nil {
+	wanted := api.BroadcastPath(prefix).Clean()
+	if err := (&message.AnnounceRequest{Prefix: string(wanted)}).Validate(s.version); err != nil {
 		return nil, fmt.Errorf("announcements: %w", err)
 	}
 	if err := s.refused(); err != nil {
@@ -45,12 +42,24 @@ func (s *Session) Announcements(ctx context.Context, prefix string) (api.Announc
 	if role == api.RoleSubscriber {
 		return s.silence(), nil
 	}
+	root, err := s.awaitRoot(ctx)
+	if err != nil {
+		return nil, cause(ctx, "announcements", err)
+	}
+	asked, some := overlap(root, wanted)
+	if !some {
+		return s.silence(), nil
+	}
+	request := &message.AnnounceRequest{Prefix: string(asked.Rel(root))}
+	if s.version.ExcludeHop {
+		request.ExcludeHop = uint64(s.opts.Hop)
+	}
 	st, err := s.open(ctx, message.StreamAnnounce, request)
 	if err != nil {
 		return nil, cause(ctx, "announcements", err)
 	}
-	in := &interest{session: s, stream: st, prefix: api.BroadcastPath(request.Prefix)}
-	in.AnnouncementReader = in.set.Reader(request.Prefix)
+	in := &interest{session: s, stream: st, prefix: asked}
+	in.AnnouncementReader = in.set.Reader(string(wanted))
 	if !s.spawn(in.run) {
 		return nil, fmt.Errorf("announcements: %w", s.err())
 	}
@@ -85,7 +94,7 @@ func (s *Session) serveAnnounce(st *stream) {
 		return
 	}
 	// The peer's SETUP says what it must not be told.
-	if s.Ready(s.Context()) != nil || s.WaitForSetup(s.Context()) != nil {
+	if s.readyToServe() != nil || s.WaitForSetup(s.Context()) != nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(s.Context())
@@ -120,7 +129,7 @@ func (s *Session) newTeller(st *stream, m *message.AnnounceRequest) *teller {
 		session: s,
 		stream:  st,
 		mux:     s.mux,
-		prefix:  api.BroadcastPath(m.Prefix).Clean(),
+		prefix:  s.root.Join(api.BroadcastPath(m.Prefix).Clean()),
 	}
 	if !s.opts.Client && s.peer.Role == api.RolePublisher {
 		t.mux = api.NewTrackMux() // whose announcements are none

@@ -18,7 +18,7 @@ func (s *Session) Fetch(ctx context.Context, req api.FetchRequest) (api.GroupRea
 }
 
 func (s *Session) fetch(ctx context.Context, req *api.FetchRequest) (*groupReader, error) {
-	m, err := s.fetchMessage(req)
+	m, err := s.fetchMessage(ctx, req)
 	if err != nil {
 		return nil, err
 	}
@@ -48,16 +48,16 @@ func (s *Session) fetch(ctx context.Context, req *api.FetchRequest) (*groupReade
 }
 
 // fetchMessage is a request as it travels, or why it cannot.
-func (s *Session) fetchMessage(req *api.FetchRequest) (*message.Fetch, error) {
-	path := req.Path.Clean()
-	if err := path.Validate(); err != nil {
-		return nil, err
-	}
+func (s *Session) fetchMessage(ctx context.Context, req *api.FetchRequest) (*message.Fetch, error) {
 	switch {
 	case !s.version.Fetch:
 		return nil, fmt.Errorf("on %s: %w", s.version.Name, api.ErrNotSupported)
 	case (req.StartFrame != 0 || req.EndFrame != 0) && !s.version.FrameBounds:
 		return nil, fmt.Errorf("frame bounds on %s: %w", s.version.Name, api.ErrNotSupported)
+	}
+	path, err := s.wirePath(ctx, req.Path)
+	if err != nil {
+		return nil, err
 	}
 	m := &message.Fetch{
 		Path:       string(path),
@@ -93,10 +93,10 @@ func (s *Session) take(g *groupReader) {
 // serveFetch answers a fetch of the peer.
 func (s *Session) serveFetch(st *stream) {
 	var m message.Fetch
-	if !s.request(st, &m) || s.Ready(s.Context()) != nil {
+	if !s.request(st, &m) || s.readyToServe() != nil {
 		return
 	}
-	broadcast, err := s.lookup(st, api.BroadcastPath(m.Path))
+	broadcast, err := s.lookup(st, s.fullPath(m.Path))
 	if err != nil {
 		st.refuse(api.ErrorCode(err))
 		return
@@ -132,7 +132,7 @@ type fetched struct {
 
 func (s *Session) newFetched(st *stream, m *message.Fetch) *fetched {
 	a := &fetched{stream: st, request: api.FetchRequest{
-		Path:       api.BroadcastPath(m.Path),
+		Path:       s.fullPath(m.Path),
 		Name:       api.TrackName(m.Track),
 		Group:      api.GroupSequence(m.Group),
 		StartFrame: m.StartFrame,

@@ -18,7 +18,7 @@ import (
 // subscriber says.
 func (s *Session) serveSubscribe(st *stream) {
 	var m message.Subscribe
-	if !s.request(st, &m) || s.Ready(s.Context()) != nil {
+	if !s.request(st, &m) || s.readyToServe() != nil {
 		return
 	}
 	p, err := s.accept(st, &m)
@@ -40,7 +40,7 @@ func (s *Session) serveSubscribe(st *stream) {
 // accept starts serving a subscription, or says why not.
 func (s *Session) accept(st *stream, m *message.Subscribe) (*publication, error) {
 	req := api.TrackRequest{
-		Path:    api.BroadcastPath(m.Path),
+		Path:    s.fullPath(m.Path),
 		Name:    api.TrackName(m.Track),
 		Config:  s.config(&m.SubscribeParams),
 		Session: s,

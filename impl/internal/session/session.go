@@ -75,7 +75,8 @@ type Session struct {
 	cause     *api.SessionError
 	life      *life // made for who asks for the context
 	mux       *api.TrackMux
-	url       *url.URL // as the peer has told; nil if the connection knows
+	root      api.BroadcastPath // see root.go; empty until it is known
+	url       *url.URL          // as the peer has told; nil if the connection knows
 	peer      api.PeerSetup
 	away      *api.GoAway // the peer's
 	setupDue  *time.Timer // ends a session whose peer says nothing
@@ -107,6 +108,7 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 	}
 	s := &Session{conn: conn, version: version, opts: opts, began: time.Now(), mux: opts.Mux}
 	s.setConfig(opts.Config)
+	s.findRoot()
 	s.start()
 	return s, nil
 }
@@ -333,7 +335,7 @@ func (s *Session) State() api.SessionState {
 		u := *state.URL
 		state.URL = &u
 	}
-	state.Peer, state.GoAway = s.peer, s.away
+	state.Root, state.Peer, state.GoAway = s.root, s.peer, s.away
 	return state
 }
 

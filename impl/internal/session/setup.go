@@ -105,6 +105,7 @@ func (s *Session) learn(m *message.Setup) {
 	s.peer = peer
 	if state := s.conn.State(); !s.opts.Client && m.HasPath && !state.CarriesURL {
 		s.url = withTarget(state.URL, m.Path)
+		s.root = rootOf(targetPath(m.Path))
 	}
 	s.peerDone.happen()
 	s.setupDue.Stop()

@@ -14,7 +14,7 @@ import (
 
 // Subscribe implements [api.Subscriber].
 func (s *Session) Subscribe(ctx context.Context, path api.BroadcastPath, name api.TrackName, config *api.SubscribeConfig) (api.TrackReader, error) {
-	sub, err := s.subscribe(ctx, path.Clean(), name, orDefault(config, new(api.SubscribeConfig)))
+	sub, err := s.subscribe(ctx, path, name, orDefault(config, new(api.SubscribeConfig)))
 	if err != nil {
 		return nil, cause(ctx, fmt.Sprintf("subscribe to %q in %q", string(name), string(path)), err)
 	}
@@ -22,7 +22,8 @@ func (s *Session) Subscribe(ctx context.Context, path api.BroadcastPath, name ap
 }
 
 func (s *Session) subscribe(ctx context.Context, path api.BroadcastPath, name api.TrackName, config *api.SubscribeConfig) (*subscription, error) {
-	if err := path.Validate(); err != nil {
+	path, err := s.wirePath(ctx, path)
+	if err != nil {
 		return nil, err
 	}
 	params, err := s.params(config)

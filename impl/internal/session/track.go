@@ -11,14 +11,17 @@ import (
 
 // TrackInfo implements [api.Subscriber].
 func (s *Session) TrackInfo(ctx context.Context, path api.BroadcastPath, name api.TrackName) (api.TrackInfo, error) {
-	path = path.Clean()
 	if !s.version.Track {
 		return api.TrackInfo{}, fmt.Errorf("track info on %s: %w", s.version.Name, api.ErrNotSupported)
 	}
 	if err := s.refused(); err != nil {
 		return api.TrackInfo{}, fmt.Errorf("track info: %w", err)
 	}
-	info, err := s.askTrack(ctx, path, name)
+	wire, err := s.wirePath(ctx, path)
+	if err != nil {
+		return api.TrackInfo{}, cause(ctx, "track info", err)
+	}
+	info, err := s.askTrack(ctx, wire, name)
 	if err != nil {
 		return api.TrackInfo{}, cause(ctx, fmt.Sprintf("track info of %q in %q", string(name), string(path)), err)
 	}
@@ -49,14 +52,14 @@ func (s *Session) serveTrack(st *stream) {
 	if !s.request(st, &m) {
 		return
 	}
-	if s.Ready(s.Context()) != nil {
+	if s.readyToServe() != nil {
 		return
 	}
 	// A description is no new work: it may belong to a subscription that came
 	// before the session began to drain, on another stream.
 	st.late = false
 	info, err := s.describe(st, api.TrackRequest{
-		Path:    api.BroadcastPath(m.Path),
+		Path:    s.fullPath(m.Path),
 		Name:    api.TrackName(m.Name),
 		Session: s,
 	})
