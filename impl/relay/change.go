@@ -287,8 +287,13 @@ func (f *filler) restart() bool {
 	return false
 }
 
-// fail ends the track since no route is left. It reports false.
-func (f *filler) fail() bool {
+// fail ends the track since no route is left. It reports false, unless another
+// one has come.
+func (f *filler) fail(now time.Time) bool {
+	f.lostAt = time.Time{}
+	if routes, _ := f.broadcast.candidates(); len(f.refused.usable(routes, now)) > 0 {
+		return true
+	}
 	code := api.StreamUnroutable
 	if f.failed != nil && f.failed.session.Context().Err() == nil {
 		code, _ = trackCode(f.cause)

@@ -182,7 +182,7 @@ func (f *filler) due(now time.Time) bool {
 		f.idleAt = now.Add(idleFor)
 		return !f.track.CloseIdle()
 	case isDue(f.lostAt):
-		return f.fail()
+		return f.fail(now)
 	case isDue(f.judgeAt):
 		return f.judge(now)
 	}

@@ -122,7 +122,8 @@ func (f *filler) writeFrom(g *group, src *source) *source {
 	}
 	code, final := groupCode(err)
 	if !final {
-		if next := f.goOn(g, err); next != nil {
+		lost := errors.As(err, new(*api.SessionError)) || src.route.fades(g.out.Context())
+		if next := f.goOn(g, lost); next != nil {
 			return next
 		}
 	}
@@ -156,13 +157,12 @@ func (f *filler) cancelSource(g *group) {
 	}
 }
 
-// goOn finds another source of a group that broke off with err: it is fetched,
-// or the next feed brings it where the session was lost. It returns nil when
-// there is none in time.
-func (f *filler) goOn(g *group, err error) *source {
+// goOn finds another source of a group that broke off: it is fetched, or the
+// next feed brings it where the session was lost. It returns nil when there is
+// none in time.
+func (f *filler) goOn(g *group, lost bool) *source {
 	ctx, cancel := context.WithTimeout(g.out.Context(), recoverWithin)
 	defer cancel()
-	lost := errors.As(err, new(*api.SessionError))
 	fetched := make(chan *source, 1)
 	go func() {
 		fetched <- f.fetch(ctx, g.seq, g.frames.Load(), func(rt *route) bool { return sameOrigin(rt, g.first) }, lost)

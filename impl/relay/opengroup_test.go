@@ -1,0 +1,178 @@
+package relay_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/live"
+	"github.com/moqlite/moqlite/impl/moqtest"
+)
+
+// A state is a track "video" of "room" with one group that stays open: a catalog,
+// a state, a log. It writes a frame each 100 ms, in two halves, that has its
+// index twice.
+type state struct{ mux *api.TrackMux }
+
+func newState(t *testing.T) *state {
+	t.Helper()
+	s, b := &state{api.NewTrackMux()}, new(live.Broadcast)
+	track := b.Track("video", api.TrackInfo{})
+	if err := s.mux.Publish(t.Context(), "room", b); err != nil {
+		t.Fatal(err)
+	}
+	g, err := track.OpenGroupAt(t.Context(), 7)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ticker := time.NewTicker(50 * time.Millisecond)
+	t.Cleanup(ticker.Stop)
+	go func() {
+		var body io.Writer
+		for i := 0; ; i++ {
+			if i%2 == 0 {
+				body, _ = g.StartFrame(api.FrameHeader{Timestamp: uint64(i+1) * 50, Size: 8})
+			}
+			_, _ = fmt.Fprintf(body, "%04d", i/2)
+			select {
+			case <-ticker.C:
+			case <-t.Context().Done():
+				return
+			}
+		}
+	}()
+	return s
+}
+
+// connect has the state be published by one more session, always as one hop.
+func (s *state) connect(t *testing.T, server *moqtest.Server, v api.Version) api.Session {
+	t.Helper()
+	client := server.Client()
+	client.Config = &api.Config{Versions: []api.Version{v}, Hop: 4711}
+	session, err := client.Dial(t.Context(), server.URL, s.mux)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return session
+}
+
+// follow reads the open group for a while, and returns how many frames came. All
+// must be there, from the first on.
+func follow(t *testing.T, r api.TrackReader, d time.Duration) (frames int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	g, err := r.AcceptGroup(ctx)
+	if err != nil {
+		t.Errorf("no group: %v", err)
+		return 0
+	}
+	for f, err := range api.Frames(ctx, g, nil) {
+		if ctx.Err() != nil {
+			break
+		}
+		if err != nil {
+			t.Errorf("after %d frames: %v", frames, err)
+			break
+		}
+		if want := fmt.Sprintf("%04d%04d", frames, frames); string(f.Payload) != want {
+			t.Errorf("frame %d has %q", frames, f.Payload)
+		}
+		frames++
+	}
+	return frames
+}
+
+// TestOpenGroupOverAChangeOfRoute takes the route by which a track of one open
+// group comes, within a frame: who reads it goes on, and who comes later gets
+// all of it.
+func TestOpenGroupOverAChangeOfRoute(t *testing.T) {
+	changes := map[string]func(t *testing.T, first api.Session, connect func() api.Session){
+		"a better route": func(_ *testing.T, _ api.Session, connect func() api.Session) { connect() },
+		"lost, with another": func(_ *testing.T, first api.Session, connect func() api.Session) {
+			connect()
+			_ = first.Terminate(api.SessionNoError, "")
+		},
+		"lost, and back": func(_ *testing.T, first api.Session, connect func() api.Session) {
+			_ = first.Terminate(api.SessionNoError, "")
+			time.Sleep(200 * time.Millisecond)
+			connect()
+		},
+		"again and again": func(_ *testing.T, first api.Session, connect func() api.Session) {
+			for range 4 {
+				next := connect()
+				time.Sleep(770 * time.Millisecond)
+				_ = first.Terminate(api.SessionNoError, "")
+				first = next
+			}
+		},
+	}
+	for name, change := range changes {
+		for _, v := range []api.Version{api.Lite04, api.Lite05, api.Lite06} {
+			t.Run(fmt.Sprintf("%s, %s", name, v), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					server, _ := startRelay()
+					defer server.Close()
+					state := newState(t)
+					first := state.connect(t, server, v)
+					s := dial(t, server, v, api.NewTrackMux())
+					time.Sleep(time.Second)
+					running := subscribe(t, s, nil)
+					defer running.Close()
+					later := make(chan int)
+					go func() {
+						time.Sleep(2030 * time.Millisecond)
+						change(t, first, func() api.Session { return state.connect(t, server, v) })
+						time.Sleep(time.Second)
+						r := subscribe(t, s, nil)
+						defer r.Close()
+						later <- follow(t, r, 4*time.Second)
+					}()
+					if n := follow(t, running, 20*time.Second); n < 200 {
+						t.Errorf("%d frames came in 20 s, want 210", n)
+					}
+					if n := <-later; n < 60 {
+						t.Errorf("a later viewer got %d frames", n)
+					}
+				})
+			})
+		}
+	}
+}
+
+// TestOpenGroupThatCannotGoOn loses its publisher for good: the group is reset,
+// not told as whole.
+func TestOpenGroupThatCannotGoOn(t *testing.T) {
+	for _, v := range api.Versions() {
+		t.Run(string(v), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, _ := startRelay()
+				defer server.Close()
+				publisher := newState(t).connect(t, server, v)
+				s := dial(t, server, v, api.NewTrackMux())
+				time.Sleep(time.Second)
+				r := subscribe(t, s, nil)
+				defer r.Close()
+				g, err := r.AcceptGroup(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Second)
+				_ = publisher.Terminate(api.SessionNoError, "")
+				for f, err := range api.Frames(t.Context(), g, nil) {
+					if err != nil {
+						return
+					}
+					if len(f.Payload) != 8 {
+						t.Errorf("a frame has %q", f.Payload)
+					}
+				}
+				t.Error("the group is told as whole")
+			})
+		})
+	}
+}
