@@ -1,6 +1,7 @@
 package live
 
 import (
+	"sort"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -41,6 +42,11 @@ func (c *cache) tooOld(g *group, maxAge uint64) bool {
 func (c *cache) tooLate(seq api.GroupSequence, maxAge uint64) bool {
 	i, _ := c.find(seq)
 	return c.past(i, maxAge)
+}
+
+// firstFresh is where the groups begin that are not too old.
+func (c *cache) firstFresh(maxAge uint64) int {
+	return sort.Search(len(c.groups), func(i int) bool { return !c.past(i+1, maxAge) })
 }
 
 // past tells whether the i-th group began the max age ago, or more.

@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/live"
@@ -103,3 +104,52 @@ func (g *countedGroup) StartFrame(api.FrameHeader) (io.Writer, error) {
 
 func (g *countedGroup) Close() error               { return nil }
 func (g *countedGroup) Cancel(api.StreamErrorCode) {}
+
+// BenchmarkPaced writes groups of one small frame to a paced track that is full
+// of such groups, with one subscriber who keeps up. What it holds makes no
+// difference.
+func BenchmarkPaced(b *testing.B) {
+	for _, held := range []int64{300, 30_000} {
+		b.Run(fmt.Sprintf("held=%d", held), func(b *testing.B) { writePaced(b, held) })
+	}
+}
+
+func writePaced(b *testing.B, held int64) {
+	const cost = 1 << 10 // more than a group takes
+	broadcast := &live.Broadcast{Limits: live.Limits{Bytes: held * cost, Age: time.Hour}}
+	track := broadcast.Track("video", api.TrackInfo{MaxLatency: time.Hour}).Paced()
+	ctx, cancel := context.WithCancel(b.Context())
+	defer cancel()
+	payload := make([]byte, 200)
+	write := func() {
+		g, err := track.OpenGroup(ctx)
+		if err == nil {
+			err = g.WriteFrame(api.Frame{Timestamp: 1, Payload: payload})
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+		_ = g.Close()
+	}
+	for range 2 * held { // until the oldest are evicted
+		write()
+	}
+	var served atomic.Int64
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		broadcast.ServeTrack(&counter{ctx: ctx, frames: &served})
+	}()
+	for served.Load() < held {
+		runtime.Gosched()
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		write()
+	}
+	_ = track.Close()
+	<-done
+	if served.Load() < int64(b.N) {
+		b.Errorf("%d frames were served, want %d at least", served.Load(), b.N)
+	}
+}

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"cmp"
 	"errors"
 	"slices"
 	"time"
@@ -12,6 +13,7 @@ import (
 // guarded by the track's lock.
 type cache struct {
 	groups []*group
+	open   []*group          // of those, which may be open, in order; see firstOpen
 	bytes  int64             // all that is held
 	floor  api.GroupSequence // one above the highest evicted
 
@@ -31,17 +33,10 @@ func (c *cache) init(info *api.TrackInfo) {
 
 // find is where a group of a number is, or would be.
 func (c *cache) find(seq api.GroupSequence) (i int, found bool) {
-	return slices.BinarySearchFunc(c.groups, seq, func(g *group, seq api.GroupSequence) int {
-		switch {
-		case g.seq < seq:
-			return -1
-		case g.seq > seq:
-			return 1
-		default:
-			return 0
-		}
-	})
+	return slices.BinarySearchFunc(c.groups, seq, bySequence)
 }
+
+func bySequence(g *group, seq api.GroupSequence) int { return cmp.Compare(g.seq, seq) }
 
 // from are the groups from a number on.
 func (c *cache) from(seq api.GroupSequence) []*group {
@@ -67,8 +62,26 @@ func (c *cache) insert(g *group) error {
 		return &api.StreamError{Code: api.StreamEvicted}
 	}
 	c.groups = slices.Insert(c.groups, i, g)
+	c.firstOpen() // forgets what was written to its end
+	i, _ = slices.BinarySearchFunc(c.open, g.seq, bySequence)
+	c.open = slices.Insert(c.open, i, g)
 	c.bytes += g.held
 	return nil
+}
+
+// firstOpen is the oldest group that is not written to its end, or nil. It takes
+// each group out of the list once.
+func (c *cache) firstOpen() *group {
+	n := 0
+	for n < len(c.open) && !c.open[n].isOpen() {
+		n++
+	}
+	clear(c.open[:n])
+	c.open = c.open[n:]
+	if len(c.open) == 0 {
+		return nil
+	}
+	return c.open[0]
 }
 
 // take counts n bytes more for a group. It reports whether others were evicted
@@ -110,5 +123,5 @@ func (c *cache) clear(code api.StreamErrorCode, err error) {
 		g.released, g.evicted = true, true
 		g.fail(code, err)
 	}
-	c.groups, c.newest, c.bytes = nil, nil, 0
+	c.groups, c.open, c.newest, c.bytes = nil, nil, nil, 0
 }

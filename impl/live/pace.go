@@ -59,7 +59,7 @@ func (t *Track) roomFor(g *group) bool {
 	if g.released || t.cache.bytes < t.limits.Bytes/4*3 {
 		return true
 	}
-	oldest, first := t.cache.groups[0], t.firstOpen() == g
+	oldest, first := t.cache.groups[0], t.cache.firstOpen() == g
 	for _, s := range t.subs {
 		// A subscriber who waits for the rest of g would wait for ever.
 		if !s.wants(oldest) || first && !s.hasToTake() {
@@ -67,17 +67,6 @@ func (t *Track) roomFor(g *group) bool {
 		}
 	}
 	return len(t.subs) == 0
-}
-
-// firstOpen is the oldest group that is not written to its end. The lock is
-// held.
-func (t *Track) firstOpen() *group {
-	for _, g := range t.cache.groups {
-		if g.isOpen() {
-			return g
-		}
-	}
-	return nil
 }
 
 // madeRoom wakes those that wait for room. The lock is held.
@@ -88,15 +77,17 @@ func (t *Track) madeRoom() {
 	}
 }
 
-// wants tells whether a group is yet to be served, in part or in whole. The
-// track's lock is held.
+// wants tells whether a group is yet to be served, in part or in whole. It takes
+// no longer for many groups than for few. The track's lock is held.
 func (s *subscription) wants(g *group) bool {
-	return s.opening == g || slices.Contains(s.waiting, g) ||
+	_, waits := slices.BinarySearchFunc(s.waiting, g.seq, bySequence)
+	return waits || s.opening == g ||
 		slices.ContainsFunc(s.serving, func(r *reader) bool { return r.group == g })
 }
 
 // hasToTake tells whether there is a group that the subscriber has only to
-// take. The track's lock is held.
+// take. It looks at no more of those that wait than are being written. The
+// track's lock is held.
 func (s *subscription) hasToTake() bool {
 	return s.opening != nil && s.opening.isWhole() || slices.ContainsFunc(s.waiting, (*group).isWhole) ||
 		slices.ContainsFunc(s.serving, func(r *reader) bool { return r.group.isWhole() })

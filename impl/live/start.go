@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/numbers"
 )
 
 // begin finds where to start: StartGroup n is group n, [api.GroupLatest] the
@@ -46,16 +47,28 @@ func (s *subscription) update(c api.SubscribeConfig) {
 // before. Without a number to start with, those that are too old are not wanted.
 // The track's lock is held.
 func (s *subscription) queue() {
-	groups := s.track.cache.from(s.start)
+	c := &s.track.cache
+	first, _ := c.find(s.start)
 	if !s.numbered {
-		for len(groups) > 0 && s.track.cache.tooOld(groups[0], s.maxAge) {
-			groups = groups[1:]
+		first = max(first, c.firstFresh(s.maxAge))
+	}
+	if first < len(c.groups) {
+		for _, hole := range s.done.Missing(c.groups[first].seq, s.track.next) {
+			s.enqueueAll(hole)
 		}
 	}
-	for _, g := range groups {
+	s.loseKnown()
+}
+
+// enqueueAll has the groups of a run wait that are held. The track's lock is
+// held.
+func (s *subscription) enqueueAll(run numbers.Span) {
+	for _, g := range s.track.cache.from(run.Start) {
+		if g.seq >= run.End {
+			break
+		}
 		s.enqueue(g)
 	}
-	s.loseKnown()
 }
 
 // unqueue takes out the groups that are no longer wanted. The track's lock is

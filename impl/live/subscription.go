@@ -178,10 +178,10 @@ func (s *subscription) mayCatchUp() bool {
 // wanted is how many of the groups that wait are before the end of the range:
 // at the end, a subscription pauses. The track's lock is held.
 func (s *subscription) wanted() int {
-	n := len(s.waiting)
-	for s.config.EndGroup > 0 && n > 0 && s.waiting[n-1].seq >= s.config.EndGroup {
-		n--
+	if s.config.EndGroup == 0 {
+		return len(s.waiting)
 	}
+	n, _ := slices.BinarySearchFunc(s.waiting, s.config.EndGroup, bySequence)
 	return n
 }
 

@@ -59,7 +59,17 @@ func (l *Gaps) All() []api.Gap { return l.list }
 
 // Has tells whether n is in a gap.
 func (l *Gaps) Has(n api.GroupSequence) bool {
-	return slices.ContainsFunc(l.list, func(g api.Gap) bool { return g.Start <= n && n < g.End })
+	_, in := slices.BinarySearchFunc(l.list, n, func(g api.Gap, n api.GroupSequence) int {
+		switch {
+		case g.End <= n:
+			return -1
+		case g.Start > n:
+			return 1
+		default:
+			return 0
+		}
+	})
+	return in
 }
 
 // DropBelow takes out the gaps that end at n or below.
