@@ -34,6 +34,7 @@ func onEachCable(t *testing.T, f func(t *testing.T, start func(*moqtest.Server) 
 		}
 		for _, v := range versions {
 			t.Run(scheme+" "+string(v), func(t *testing.T) {
+				t.Parallel()
 				f(t, func(server *moqtest.Server) *cutServer {
 					server.Config.Config = &api.Config{Versions: []api.Version{v}}
 					server.Config.QUICConfig = quicconn.DefaultConfig()
@@ -133,15 +134,7 @@ func TestCutPublisherIsNoEnd(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		announced, err := viewer.Announcements(ctx, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		for {
-			if a, err := announced.Receive(ctx); err != nil || a.Path == "room" {
-				break
-			}
-		}
+		awaitRoom(t, viewer)
 		track := subscribe(t, viewer, "room", nil)
 		g := accept(t, track)
 		expectFrame(t, g)
@@ -155,6 +148,25 @@ func TestCutPublisherIsNoEnd(t *testing.T) {
 			t.Errorf("AcceptGroup: %v, want an error that is no end", err)
 		}
 	})
+}
+
+// awaitRoom waits until "room" is announced.
+func awaitRoom(t *testing.T, s api.Session) {
+	t.Helper()
+	r, err := s.Announcements(t.Context(), "room")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	for {
+		a, err := r.Receive(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if a.Status == api.AnnouncementActive {
+			return
+		}
+	}
 }
 
 func expectFrame(t *testing.T, g api.GroupReader) {
