@@ -115,12 +115,12 @@ type TrackReader interface {
 	// Info describes the track.
 	Info() TrackInfo
 
-	// Update changes what is wanted from now on. It does not wait for the
-	// publisher.
+	// Update changes what is wanted from now on. It never blocks: while the
+	// publisher cannot be told, the newest of several updates is left to tell.
 	Update(config *SubscribeConfig) error
 
-	// Close unsubscribes and cancels the groups that are still read. Blocked
-	// and later calls return [ErrClosed].
+	// Close unsubscribes and cancels the groups that are still read. It does
+	// not wait for the publisher. Blocked and later calls return [ErrClosed].
 	Close() error
 
 	// Context ends when no more groups will come: at the track's end, at
@@ -229,6 +229,8 @@ type TrackSink interface {
 	CloseWithError(code StreamErrorCode) error
 
 	// Context ends when nobody wants the track any more, or its life is over.
+	// A subscriber that takes nothing in, so that what is lost cannot be told
+	// it any more, has ended its subscription: the cause is [ErrTooFarBehind].
 	Context() context.Context
 }
 

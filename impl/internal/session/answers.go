@@ -16,9 +16,7 @@ func (sub *subscription) run() {
 	}
 	sub.terminate(err)
 	// The end of our half tells a publisher that all has been received.
-	sub.writing.Lock()
-	_ = sub.stream.Close()
-	sub.writing.Unlock()
+	sub.outbox.finish()
 	sub.stream.CancelRead(uint64(api.StreamCancelled))
 }
 

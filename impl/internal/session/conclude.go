@@ -19,7 +19,7 @@ func (p *publication) end(err error) {
 	for _, g := range groups {
 		g.reset(err, api.StreamCancelled)
 	}
-	p.finishStream()
+	p.outbox.finish()
 }
 
 // returned is the end of the handler: the track's end, with what is still open
@@ -90,18 +90,19 @@ func (p *publication) conclude() {
 	}
 	p.session.quiet()
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	if p.over {
+		p.mu.Unlock()
 		return
 	}
 	p.over = true
 	for _, hole := range p.sent.Missing(p.first, p.next) {
-		p.sayLocked(drop(hole, api.StreamNotFound))
+		p.outbox.say(losses{hole, api.StreamNotFound}.message())
 	}
 	if p.session.version.ImplicitOK {
-		p.sayLocked(&message.SubscribeEnd{Group: uint64(p.next)})
+		p.outbox.say(&message.SubscribeEnd{Group: uint64(p.next)})
 	}
-	p.finishLocked()
+	p.mu.Unlock()
+	p.outbox.finish()
 }
 
 // quiet waits until nothing is under way to the peer, as far as can be told: a

@@ -36,9 +36,25 @@ func (p *publication) dropLocked(s numbers.Span, code api.StreamErrorCode) {
 	}
 	p.next = max(p.next, s.End)
 	for _, hole := range p.sent.Missing(s.Start, s.End) {
-		p.sayLocked(drop(hole, code))
+		p.lost(hole, code)
 	}
 	p.sent.AddSpan(s.Start, s.End)
+	p.squeeze()
+}
+
+// lost has the subscriber told that groups will not come. One that takes in
+// nothing while more and more is lost is given up. The lock is held.
+func (p *publication) lost(s numbers.Span, code api.StreamErrorCode) {
+	if !p.outbox.drop(losses{s, code}) {
+		p.session.spawn(func() { _ = p.CloseWithError(api.StreamTooFarBehind) })
+	}
+}
+
+// squeeze bounds what is known of the groups that were opened. The lock is held.
+func (p *publication) squeeze() {
+	if hole, ok := p.sent.Squeeze(); ok {
+		p.lost(hole, api.StreamNotFound)
+	}
 }
 
 // clip is the part of s in the range that the subscriber asks for; empty while

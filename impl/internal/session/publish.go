@@ -70,7 +70,7 @@ func (s *Session) accept(st *stream, m *message.Subscribe) (*publication, error)
 		return nil, &api.StreamError{Code: api.StreamCancelled}
 	}
 	if !s.version.ImplicitOK {
-		p.say(&message.SubscribeOK{SubscribeParams: message.SubscribeParams{Priority: m.Priority, Latest: true}})
+		p.outbox.say(&message.SubscribeOK{SubscribeParams: message.SubscribeParams{Priority: m.Priority, Latest: true}})
 	}
 	s.call(func() {
 		broadcast.Handler().ServeTrack(p)
@@ -120,23 +120,21 @@ type publication struct {
 	broadcast *api.Publication
 	info      api.TrackInfo
 	updated   chan struct{}
+	outbox    outbox // of the stream
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	mu       sync.Mutex
-	request  api.TrackRequest
-	sent     numbers.Set // numbers that were opened, or told as dropped
-	first    api.GroupSequence
-	next     api.GroupSequence // one above the highest opened
-	started  bool              // first is known, and told
-	open     openGroups
-	settled  chan struct{} // buffered 1: open has become empty
-	closed   bool          // no more groups
-	over     bool          // nothing more is said
-	outbox   []byte        // responses to be written
-	fin      bool          // after the outbox
-	flushing bool
+	mu      sync.Mutex
+	request api.TrackRequest
+	sent    numbers.Set // numbers that were opened, or told as dropped
+	first   api.GroupSequence
+	next    api.GroupSequence // one above the highest opened
+	started bool              // first is known, and told
+	open    openGroups
+	settled chan struct{} // buffered 1: open has become empty
+	closed  bool          // no more groups
+	over    bool          // nothing more is said
 }
 
 var (
@@ -150,6 +148,7 @@ func newPublication(s *Session, st *stream, id uint64, b *api.Publication, req a
 		id:        id,
 		broadcast: b,
 		info:      info,
+		outbox:    outbox{session: s, stream: st},
 		request:   req,
 		updated:   make(chan struct{}, 1),
 		settled:   make(chan struct{}, 1),
@@ -272,9 +271,7 @@ func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) 
 	p.open.add(g)
 	p.next = max(p.next, seq+1)
 	p.startAt(seq)
-	if hole, ok := p.sent.Squeeze(); ok {
-		p.sayLocked(drop(hole, api.StreamNotFound))
-	}
+	p.squeeze()
 	return g, nil
 }
 
@@ -295,7 +292,7 @@ func (p *publication) startAt(seq api.GroupSequence) {
 	}
 	p.started, p.first = true, seq
 	if p.session.version.ImplicitOK {
-		p.sayLocked(&message.SubscribeStart{Group: uint64(seq)})
+		p.outbox.say(&message.SubscribeStart{Group: uint64(seq)})
 	}
 }
 
@@ -344,7 +341,7 @@ func (p *publication) groupDone(g *groupWriter, end ending) {
 		return
 	}
 	if end.reset && !g.silent && !p.over && !refused(end.err) {
-		p.sayLocked(drop(numbers.Span{Start: g.seq, End: g.seq + 1}, end.code))
+		p.lost(numbers.Span{Start: g.seq, End: g.seq + 1}, end.code)
 	}
 	if len(p.open.groups) == 0 {
 		wake(p.settled)

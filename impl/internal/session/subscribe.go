@@ -44,6 +44,7 @@ func (s *Session) subscribe(ctx context.Context, path api.BroadcastPath, name ap
 		sub.terminate(err)
 		return nil, err
 	}
+	sub.outbox.session, sub.outbox.stream = s, sub.stream
 	if !s.spawn(sub.run) {
 		sub.terminate(s.err())
 		return nil, s.err()
@@ -120,7 +121,7 @@ type subscription struct {
 	session *Session
 	id      uint64
 	stream  *stream
-	writing sync.Mutex // of the stream's sending half
+	outbox  outbox // of the stream
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -276,9 +277,7 @@ func (sub *subscription) Update(config *api.SubscribeConfig) error {
 	if err != nil {
 		return fmt.Errorf("update: %w", err)
 	}
-	sub.writing.Lock()
-	defer sub.writing.Unlock()
-	if err := sub.stream.send(&message.SubscribeUpdate{SubscribeParams: params}); err != nil {
+	if err := sub.outbox.replace(&message.SubscribeUpdate{SubscribeParams: params}); err != nil {
 		return fmt.Errorf("update: %w", err)
 	}
 	return nil
@@ -309,9 +308,7 @@ func (sub *subscription) Close() error {
 	sub.session.forget(sub)
 	wake(sub.progress)
 	// Unsubscribing is a FIN; the publisher's own ends run.
-	sub.writing.Lock()
-	defer sub.writing.Unlock()
-	_ = sub.stream.Close()
+	sub.outbox.finish()
 	_ = sub.stream.SetReadDeadline(sub.session.in(sub.session.limits.setup))
 	return nil
 }
