@@ -119,7 +119,8 @@ type State struct {
 }
 
 // A SendStream is the sending half of a stream. One goroutine writes at a
-// time; the other methods may be called at any time and unblock it.
+// time; the other methods may be called at any time and unblock it. Write alone
+// blocks: the others may be called with a lock held.
 type SendStream interface {
 	// Write blocks until p is taken by the transport, which keeps nothing of p
 	// after Write has returned. After the peer's refusal it fails with a
@@ -147,7 +148,8 @@ type SendStream interface {
 }
 
 // A ReceiveStream is the receiving half of a stream. One goroutine reads at a
-// time; the other methods may be called at any time and unblock it.
+// time; the other methods may be called at any time and unblock it. Read alone
+// blocks.
 type ReceiveStream interface {
 	// Read returns io.EOF itself at the end of the stream, and at no other. It
 	// fails with a remote [*StreamError] after the peer's reset, with a local
@@ -184,6 +186,7 @@ type Prioritizer interface {
 	// SetPriority sets the urgency, 0 (first) to 7 (last). Streams of one
 	// urgency share the capacity when incremental, and else go one after the
 	// other, the oldest first. A stream begins with DefaultUrgency, incremental.
+	// It does not block.
 	SetPriority(urgency int8, incremental bool)
 }
 

@@ -161,18 +161,20 @@ func (e *Endpoint) closeWith(l *local, c *dialled) {
 // lost without a word to the peer. Close twice does nothing.
 func (e *Endpoint) Close() error {
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	if e.closed {
+		e.mu.Unlock()
 		return nil
 	}
 	e.closed = true
-	for l := range e.own {
+	own, shared := e.own, e.shared
+	e.own = nil
+	e.mu.Unlock()
+	for l := range own {
 		_ = l.close()
 	}
-	e.own = nil
 	switch {
-	case e.shared != nil:
-		return e.shared.close()
+	case shared != nil:
+		return shared.close()
 	case e.Socket != nil:
 		return e.Socket.Close()
 	default:
