@@ -412,6 +412,7 @@ func (s *Session) authorize() {
 	select {
 	case a := <-answered:
 		if a.err != nil {
+			s.opts.Logger.Info("session refused", "remote", s.conn.State().Remote, "error", a.err)
 			s.fail(api.SessionUnauthorized, "unauthorized")
 			return
 		}

@@ -108,6 +108,9 @@ func (s *Session) describeIn(ctx context.Context, p *api.Publication, req api.Tr
 	}, func() { answered <- answer{err: &api.StreamError{Code: api.StreamInternal}} })
 	select {
 	case a := <-answered:
+		if a.err != nil { // of which the peer gets a number
+			s.opts.Logger.Debug("track refused", "path", string(req.Path), "track", string(req.Name), "error", a.err)
+		}
 		return a.info, a.err
 	case <-ctx.Done():
 		return api.TrackInfo{}, context.Cause(ctx)
