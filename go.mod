@@ -7,6 +7,7 @@ require (
 	github.com/coder/websocket v1.8.15 // WebSocket, where UDP does not get through
 	github.com/dunglas/httpsfv v1.1.2 // structured header fields, in which WebTransport negotiates versions
 	github.com/google/wire v0.7.0 // the provider sets of package wire
+	github.com/pires/go-proxyproto v0.15.0 // the PROXY protocol, by which load balancers tell of their clients
 	github.com/quic-go/quic-go v0.64.1 // QUIC and HTTP/3
 	github.com/quic-go/webtransport-go v0.13.0 // the server's half of WebTransport; moves together with quic-go
 	github.com/spf13/cobra v1.10.2 // the command line

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/netip"
 	"runtime/debug"
 	"sync"
 
@@ -69,8 +70,15 @@ type Server struct {
 	// nil: any.
 	Origins []string
 
-	// ListenFunc, if set, replaces Addr, Socket, TCP, TLSConfig, QUICConfig and Origins:
-	// connections come from what it returns, and negotiate one of protocols,
+	// TrustedProxies are the networks of proxies and load balancers that are
+	// believed when they say which client they speak for: over TCP by the PROXY
+	// protocol, versions 1 and 2, over WebSocket by X-Forwarded-For too. The Remote
+	// of a session's state is that client then. From anywhere else a PROXY header
+	// is no connection, and X-Forwarded-For is not looked at. Nil: none.
+	TrustedProxies []netip.Prefix
+
+	// ListenFunc, if set, replaces Addr, Socket, TCP, TLSConfig, QUICConfig, Origins
+	// and TrustedProxies: connections come from what it returns, and negotiate one of protocols,
 	// the versions of Config.
 	ListenFunc func(protocols []string) (transport.Listener, error)
 
@@ -177,9 +185,10 @@ func (s *Server) listen(tlsConfig *tls.Config, names []string) (*binding, error)
 	}
 	sockets := &wsconn.Server{
 		Protocols: names, Origins: s.Origins, Accept: s.admit, Logger: s.Logger, Handler: certificateHandler(tlsConfig),
+		TrustedProxies: s.TrustedProxies,
 	}
 	tcp, err := wsconn.Listen(udp.Addr().String(), wsconn.ListenOptions{
-		Protocols: names, TLSConfig: tlsConfig, Plain: true, HTTP: sockets, Socket: s.TCP,
+		Protocols: names, TLSConfig: tlsConfig, Plain: true, HTTP: sockets, Socket: s.TCP, TrustedProxies: s.TrustedProxies,
 	})
 	if err != nil {
 		b.release()

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -38,6 +39,10 @@ type ListenOptions struct {
 	// Socket, if set, is listened on instead of the address. The listener
 	// closes it.
 	Socket net.Listener
+
+	// TrustedProxies are the networks of proxies that are believed when they say,
+	// by the PROXY protocol, which client they speak for; nil: none.
+	TrustedProxies []netip.Prefix
 
 	// Config is what clients are granted; nil: the defaults.
 	Config *Config
@@ -134,7 +139,7 @@ var errPlain = errors.New("the client does not speak TLS")
 // negotiate makes a connection of raw, or nil of one that is HTTP's.
 func (l *Listener) negotiate(ctx context.Context, raw net.Conn) (transport.Conn, error) {
 	tune(raw)
-	first, err := peek(ctx, raw)
+	first, err := peek(ctx, raw, l.options.TrustedProxies)
 	if err == nil {
 		switch {
 		case first.tls() && l.options.TLSConfig != nil:
@@ -147,7 +152,7 @@ func (l *Listener) negotiate(ctx context.Context, raw net.Conn) (transport.Conn,
 			return l.begin(ctx, newTCPCarrier(first, first), qmux.Options{
 				Version:   qmux.Version01,
 				Protocols: l.options.Protocols,
-				State:     transport.State{Transport: tcpName, Local: raw.LocalAddr(), Remote: raw.RemoteAddr()},
+				State:     transport.State{Transport: tcpName, Local: raw.LocalAddr(), Remote: first.RemoteAddr()},
 			})
 		}
 	}

@@ -12,12 +12,21 @@ type peeked struct {
 	net.Conn
 	in    *bufio.Reader
 	first [3]byte
+
+	// remote is whom a proxy speaks for; nil: nobody else.
+	remote net.Addr
 }
 
-// peek waits for a client's first bytes, which tell what it speaks.
-func peek(ctx context.Context, raw net.Conn) (*peeked, error) {
+// peek waits for a client's first bytes, which tell what it speaks, and for the
+// words of a proxy ahead of them.
+func peek(ctx context.Context, raw net.Conn, trusted proxies) (*peeked, error) {
 	defer context.AfterFunc(ctx, func() { _ = raw.SetReadDeadline(time.Unix(1, 0)) })()
 	p := &peeked{Conn: raw, in: bufio.NewReaderSize(raw, 4096)}
+	if trusted.trusts(raw.RemoteAddr()) {
+		if err := p.readHeader(); err != nil {
+			return nil, err
+		}
+	}
 	first, err := p.in.Peek(len(p.first))
 	if err != nil {
 		return nil, err
@@ -32,6 +41,14 @@ func (p *peeked) Read(b []byte) (int, error) {
 		return p.Conn.Read(b)
 	}
 	return p.in.Read(b)
+}
+
+// RemoteAddr implements [net.Conn].
+func (p *peeked) RemoteAddr() net.Addr {
+	if p.remote != nil {
+		return p.remote
+	}
+	return p.Conn.RemoteAddr()
 }
 
 // tls tells a handshake record of any version.

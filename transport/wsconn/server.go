@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"sync"
 	"time"
 
@@ -36,6 +37,10 @@ type Server struct {
 	// transport.ErrUnauthorized or transport.ErrNotFound are answered with 401
 	// and 404, others with 500. Required.
 	Accept func(ctx context.Context, s transport.State) (serve func(transport.Conn), err error)
+
+	// TrustedProxies are the networks of proxies that are believed when they say,
+	// by X-Forwarded-For, which client they speak for; nil: none.
+	TrustedProxies []netip.Prefix
 
 	// Handler answers requests that are not for WebSocket; nil: 404.
 	Handler http.Handler

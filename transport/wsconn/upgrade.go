@@ -5,7 +5,6 @@ import (
 	"context"
 	"net"
 	"net/http"
-	"net/netip"
 	"net/url"
 	"slices"
 	"strings"
@@ -48,7 +47,7 @@ func (s *Server) request(w http.ResponseWriter, r *http.Request) (status int) {
 	if !s.enter() {
 		return http.StatusServiceUnavailable
 	}
-	state := stateOf(r, protocol)
+	state := s.stateOf(r, protocol)
 	serve, err := admission.Ask(r.Context(), s.Accept, state, func(p any) { s.log("panic in Accept", p) })
 	if err != nil {
 		s.wg.Done()
@@ -86,7 +85,7 @@ func (s *Server) begin(c *qmux.Conn, serve func(transport.Conn)) {
 }
 
 // stateOf is what a request tells of its connection.
-func stateOf(r *http.Request, protocol string) transport.State {
+func (s *Server) stateOf(r *http.Request, protocol string) transport.State {
 	scheme := "ws"
 	if r.TLS != nil {
 		scheme = "wss"
@@ -96,19 +95,11 @@ func stateOf(r *http.Request, protocol string) transport.State {
 		Protocol:   protocol,
 		Transport:  websocketName,
 		Local:      local,
-		Remote:     remoteOf(r),
+		Remote:     proxies(s.TrustedProxies).client(r),
 		TLS:        r.TLS,
 		URL:        &url.URL{Scheme: scheme, Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery},
 		CarriesURL: true,
 	}
-}
-
-func remoteOf(r *http.Request) net.Addr {
-	a, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return nil
-	}
-	return net.TCPAddrFromAddrPort(a)
 }
 
 // choose picks the version most wanted of those offered, and then the draft.
