@@ -67,6 +67,13 @@ type entrant struct {
 // unless Second was refused for want of credentials.
 func (f *Fallback) Dial(ctx context.Context, rawURL string, protocols []string) (Conn, error) {
 	host := hostOf(rawURL)
+	if WantsNoFallback(ctx) {
+		conn, err := f.First.Dial(ctx, rawURL, protocols)
+		if err == nil {
+			f.remember(host, false)
+		}
+		return conn, err
+	}
 	first, second := &entrant{dialer: f.First, url: rawURL}, &entrant{dialer: f.Second, url: f.other(rawURL), second: true}
 	if f.prefersSecond(host) {
 		first, second = second, first

@@ -206,3 +206,24 @@ func TestWithFallbackNeedsBoth(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestWithoutFallback dials with the first alone, and remembers where that works.
+func TestWithoutFallback(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		udp, tcp := &dialling{name: "udp", err: errors.New("no answer")}, &dialling{name: "tcp", takes: time.Millisecond}
+		f := fallback(udp, tcp)
+		alone := transport.WithoutFallback(t.Context())
+		if c, err := f.Dial(t.Context(), "https://a.example", nil); err != nil || c.(*connection).name != "tcp" {
+			t.Fatalf("%v, %v", c, err)
+		}
+		if c, err := f.Dial(alone, "https://a.example", nil); !errors.Is(err, udp.err) || len(tcp.calls) != 1 {
+			t.Errorf("alone: %v, %v", c, err)
+		}
+		udp.err = nil
+		for _, ctx := range []context.Context{alone, t.Context()} {
+			if c, err := f.Dial(ctx, "https://a.example", nil); err != nil || c.(*connection).name != "udp" {
+				t.Errorf("%v, %v", c, err)
+			}
+		}
+	})
+}

@@ -14,3 +14,14 @@ func WithOwnPath(ctx context.Context) context.Context {
 
 // WantsOwnPath tells whether ctx is one of [WithOwnPath].
 func WantsOwnPath(ctx context.Context) bool { return ctx.Value(ownPath{}) != nil }
+
+type noFallback struct{}
+
+// WithoutFallback returns a context whose dials try no fallback: a [Fallback]
+// dials with First alone.
+func WithoutFallback(ctx context.Context) context.Context {
+	return context.WithValue(ctx, noFallback{}, true)
+}
+
+// WantsNoFallback tells whether ctx is one of [WithoutFallback].
+func WantsNoFallback(ctx context.Context) bool { return ctx.Value(noFallback{}) != nil }

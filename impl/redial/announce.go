@@ -78,7 +78,7 @@ func (a *announcements) follow(h *heard) {
 	began := time.Now()
 	err := a.tell(h, nil)
 	for err == nil {
-		if !h.link.over(nil) && !rest(a.ctx, pause, began) {
+		if !h.link.left() && !rest(a.ctx, pause, began) {
 			err = context.Cause(a.ctx)
 			break
 		}
@@ -100,7 +100,7 @@ func (a *announcements) again(l *link) (*heard, error) {
 	pause := a.session.policy.pause()
 	for {
 		var but *link
-		if l.over(nil) {
+		if l.left() {
 			but = l
 		}
 		next, err := a.session.next(a.ctx, but)

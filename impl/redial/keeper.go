@@ -34,7 +34,7 @@ func (s *Session) keep(first *link) {
 			return
 		}
 		installed := s.install(next)
-		if left := l; next.moved {
+		if left := l; next.moved { // it was dialled before this one has ended
 			s.wg.Go(func() { s.drain(left) })
 		}
 		if !installed {
@@ -47,9 +47,15 @@ func (s *Session) keep(first *link) {
 
 // successor dials the session that follows l, when there has to be one.
 func (s *Session) successor(l *link) (*link, error) {
+	upgrading, cancel := context.WithCancel(s.ctx)
+	defer cancel()
 	select {
 	case <-l.session.Context().Done():
 	case <-l.session.GoneAway():
+	case next := <-s.upgrade(upgrading, l):
+		s.leave(l)
+		next.moved = true
+		return next, nil
 	case <-s.ctx.Done():
 		s.discard(l)
 		return nil, context.Cause(s.ctx)
@@ -63,6 +69,13 @@ func (s *Session) successor(l *link) (*link, error) {
 		return s.move(l, l.moved && !stable)
 	}
 	return s.replace(l)
+}
+
+// leave has everything go over to another session, though the peer of l does not
+// ask for that: that peer is asked not to use l any more.
+func (s *Session) leave(l *link) {
+	s.withdraw(l)
+	_ = l.session.GoAway("") // moq-lite-03 has no such thing
 }
 
 // discard ends a session that is not wanted any more, as this one has ended.

@@ -20,7 +20,7 @@ type link struct {
 	session api.Session
 	url     string
 	began   time.Time
-	moved   bool              // it was dialled because another one's peer wanted us to go
+	moved   bool              // it was dialled while another one stood, which it replaces
 	spawn   func(func()) bool // of the Session
 	pause   func() *backoff.ExponentialBackOff
 
@@ -69,6 +69,9 @@ func (l *link) leaving() bool {
 func (l *link) over(err error) bool {
 	return l.ended() || l.leaving() || errors.As(err, new(*api.SessionError))
 }
+
+// left tells whether the session is over, or another has replaced it.
+func (l *link) left() bool { return l.ctx.Err() != nil || l.over(nil) }
 
 // goingAway tells whether a peer has reset what it was asked for since what it
 // depends on goes away: its own end, which it is about to tell, or a session of

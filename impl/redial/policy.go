@@ -58,6 +58,13 @@ type Policy struct {
 	// what is still under way. Zero: 1 minute.
 	DrainTimeout time.Duration
 
+	// UpgradeInterval is how long after a session has fallen back to WebSocket
+	// (see [transport.Fallback]) its URL is dialled over QUIC again, on average;
+	// while that fails, the waits grow to ten times as long. When it succeeds,
+	// everything goes over to the new session, as after a GOAWAY. Zero: 30 s;
+	// negative: never.
+	UpgradeInterval time.Duration
+
 	// Redirect allows a GOAWAY to lead to another host; nil allows none. It
 	// cannot allow what is never followed: a less secure scheme, or an address
 	// that is not public from a host that is. It gets copies without
@@ -95,6 +102,9 @@ func (p Policy) withDefaults() Policy {
 	fill(&p.DialTimeout, 20*time.Second)
 	if p.KeepAlive == 0 {
 		p.KeepAlive = 10 * time.Second
+	}
+	if p.UpgradeInterval == 0 {
+		p.UpgradeInterval = 30 * time.Second
 	}
 	fill(&p.ResumeTimeout, time.Minute)
 	fill(&p.DrainTimeout, time.Minute)

@@ -78,6 +78,44 @@ func TestResumes(t *testing.T) {
 	}
 }
 
+// TestEdgeAfterAnOutage has a subscriber that wants the newest groups find these
+// after an outage, and one that wants all find all that is held.
+func TestEdgeAfterAnOutage(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		config *api.SubscribeConfig
+		missed bool
+	}{
+		{"the newest", &api.SubscribeConfig{StartGroup: api.GroupLatest}, true},
+		{"all", nil, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inEachVersion(t, func(t *testing.T, v api.Version) {
+				cam := newCamera(t, api.TrackInfo{MaxLatency: time.Minute}, live.Limits{})
+				server, n, s := single(t, cam.mux, v, quick())
+				defer server.Close()
+				defer s.Terminate(api.SessionNoError, "")
+				time.Sleep(time.Second)
+				in := read(t, subscribe(t, s, c.config))
+				time.Sleep(time.Second)
+				const away = 10 * time.Second
+				lose(n, server, away)
+				time.Sleep(3 * time.Second)
+				cam.stop()
+				in.awaitEnd(t)
+				in.check(t)
+				lost := in.lost()
+				if few := away / every / 2; c.missed && len(lost) < int(few) || !c.missed && len(lost) > 0 {
+					t.Errorf("%d groups are told as lost", len(lost))
+				}
+				if in.restarts != nil {
+					t.Errorf("restarted: %v", in.restarts)
+				}
+			}, withOrigins...)
+		})
+	}
+}
+
 // TestRestarts goes on with what is not known to be of the same origin: that is
 // told once, and the numbers begin anew. Later losses are as any other.
 func TestRestarts(t *testing.T) {
