@@ -187,7 +187,11 @@ func TestPublicationIsMadeAnew(t *testing.T) {
 		l.take()
 		_ = n.session(0).Terminate(api.SessionInternal, "")
 		time.Sleep(2 * time.Second)
-		if told, want := l.take(), []string{"ended room", "active room"}; !slices.Equal(told, want) {
+		var want []string // a relay holds the withdrawal for a while
+		if v == api.Lite03 {
+			want = []string{"ended room", "active room"} // it might be another one
+		}
+		if told := l.take(); !slices.Equal(told, want) {
 			t.Errorf("told %q, want %q", told, want)
 		}
 		after, err := subscribe(t, reader, newest).AcceptGroup(t.Context())

@@ -30,6 +30,8 @@ type broadcast struct {
 
 	// Guarded by Relay.mu.
 	routes  []*route      // the preferred first
+	left    *upstream     // by which the last route was lost
+	listed  bool          // in its place: there may be other routes yet
 	changed chan struct{} // closed and replaced when routes change
 }
 
@@ -65,6 +67,7 @@ func (b *broadcast) sort() {
 // remove takes a route out. Relay.mu is held.
 func (b *broadcast) remove(rt *route) {
 	b.routes = slices.DeleteFunc(b.routes, func(other *route) bool { return other == rt })
+	b.left = rt.session
 	b.notify()
 }
 
@@ -103,21 +106,36 @@ func working(routes []*route) (those []*route) {
 	return those
 }
 
-// own are the routes of the broadcast's own origin.
-func (b *broadcast) own() (routes []*route) {
-	b.relay.mu.Lock()
-	defer b.relay.mu.Unlock()
-	return working(b.routes)
+// own are the routes of the broadcast's own origin. If there is none it waits
+// for one, for as long as the withdrawal is held and ctx lasts.
+func (b *broadcast) own(ctx context.Context) []*route {
+	for {
+		b.relay.mu.Lock()
+		routes, listed, changed := working(b.routes), b.listed, b.changed
+		b.relay.mu.Unlock()
+		if len(routes) > 0 || !listed {
+			return routes
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil
+		}
+	}
 }
 
 // Origin implements [api.OriginHandler].
 func (b *broadcast) Origin() api.Session {
 	b.relay.mu.Lock()
 	defer b.relay.mu.Unlock()
-	if len(b.routes) == 0 {
+	switch {
+	case len(b.routes) > 0:
+		return b.routes[0].session.Session
+	case b.left != nil:
+		return b.left.Session
+	default:
 		return nil
 	}
-	return b.routes[0].session.Session
 }
 
 var errUnroutable = &api.StreamError{Code: api.StreamUnroutable}
@@ -125,8 +143,12 @@ var errUnroutable = &api.StreamError{Code: api.StreamUnroutable}
 // makeTrack makes a track that is asked for, as the publisher describes it by
 // the first route that can tell, and has it filled.
 func (b *broadcast) makeTrack(req api.TrackRequest) (*live.Track, error) {
+	ctx := context.Background()
+	if req.Session != nil {
+		ctx = req.Session.Context()
+	}
 	failed := error(errUnroutable)
-	for _, rt := range b.own() {
+	for _, rt := range b.own(ctx) {
 		info, err := b.describe(rt, req.Name)
 		if err == nil {
 			track := live.NewTrack(info, b.Limits)
@@ -159,7 +181,7 @@ func (b *broadcast) describe(rt *route, name api.TrackName) (api.TrackInfo, erro
 func (b *broadcast) passFetch(w api.GroupWriter, req api.FetchRequest) {
 	c := copier{out: w}
 	code := api.StreamUnroutable
-	for _, rt := range b.own() {
+	for _, rt := range b.own(w.Context()) {
 		req := req
 		req.StartFrame = max(req.StartFrame, c.frames.Load())
 		g, err := fetchBy(w.Context(), rt, req)

@@ -51,12 +51,17 @@ func (rt *route) fades(ctx context.Context) bool {
 	}
 }
 
+// holdFor is how long a withdrawal is held before it is told: a publisher that
+// comes back meanwhile was never gone for those downstream.
+const holdFor = 600 * time.Millisecond
+
 // A place is what is announced at one path: broadcasts of different origins, of
 // which one is published. Relay.mu guards it.
 type place struct {
 	broadcasts []*broadcast
 	used       *broadcast
 	withdraw   context.CancelFunc
+	hold       *time.Timer // until used is withdrawn, which has no route any more
 }
 
 // best is the preferred route of all, nil for none.
@@ -138,7 +143,12 @@ func (u *upstream) add(a api.Announcement) {
 	}
 	r.came++
 	rt := &route{session: u, announcement: a, number: r.came}
-	rt.broadcast = p.broadcastOf(r, &a)
+	rt.broadcast = p.broadcastOf(rt)
+	if rt.broadcast == nil {
+		rt.broadcast = newBroadcast(r, a.Path, a.Origin())
+		rt.broadcast.listed = true
+		p.broadcasts = append(p.broadcasts, rt.broadcast)
+	}
 	rt.broadcast.add(rt)
 	u.routes[a.Path] = rt
 	r.choose(a.Path)
@@ -155,26 +165,37 @@ func (u *upstream) remove(path api.BroadcastPath) {
 	u.relay.choose(path)
 }
 
-// broadcastOf is the broadcast of an announcement's origin.
-func (p *place) broadcastOf(r *Relay, a *api.Announcement) *broadcast {
-	from := a.Origin()
+// broadcastOf is the broadcast that a new route leads to, nil where there is none
+// yet. A session that has withdrawn a broadcast and announces it again says
+// that it begins anew, whatever its origin.
+func (p *place) broadcastOf(rt *route) *broadcast {
+	from := rt.announcement.Origin()
 	for _, b := range p.broadcasts {
-		if from != 0 && b.origin == from {
+		if from != 0 && b.origin == from && (len(b.routes) > 0 || b.left != rt.session) {
 			return b
 		}
 	}
-	b := newBroadcast(r, a.Path, from)
-	p.broadcasts = append(p.broadcasts, b)
-	return b
+	return nil
 }
 
-// remove takes a route out, and its broadcast if that has no other.
+// remove takes a route out, and its broadcast if that has no other, unless it is
+// the one in use: that is choose's to withdraw.
 func (p *place) remove(rt *route) {
 	b := rt.broadcast
 	b.remove(rt)
-	if len(b.routes) == 0 {
-		p.broadcasts = slices.DeleteFunc(p.broadcasts, func(other *broadcast) bool { return other == b })
+	if b != p.used {
+		p.forget(b)
 	}
+}
+
+// forget takes a broadcast out if it has no route.
+func (p *place) forget(b *broadcast) {
+	if len(b.routes) > 0 {
+		return
+	}
+	p.broadcasts = slices.DeleteFunc(p.broadcasts, func(other *broadcast) bool { return other == b })
+	b.listed = false
+	b.notify()
 }
 
 // choose has the preferred route of a place be the one that is announced. The
@@ -182,23 +203,63 @@ func (p *place) remove(rt *route) {
 func (r *Relay) choose(path api.BroadcastPath) {
 	p := r.places[path]
 	best := p.best()
-	if best != nil && best.broadcast == p.used {
-		_ = r.mux.Update(best.announcement)
-		return
-	}
-	if p.withdraw != nil {
-		p.withdraw()
-	}
-	p.used, p.withdraw = nil, nil
-	if best == nil {
+	switch {
+	case best == nil && p.used != nil:
+		r.hold(path, p)
+	case best == nil:
 		delete(r.places, path)
+	case best.broadcast == p.used:
+		p.release()
+		_ = r.mux.Update(best.announcement)
+	default:
+		p.end()
+		r.publish(p, best)
+	}
+}
+
+// hold withdraws the broadcast of a place, unless there is a route again soon.
+// The lock is held.
+func (r *Relay) hold(path api.BroadcastPath, p *place) {
+	if p.hold != nil {
 		return
 	}
+	var timer *time.Timer
+	timer = time.AfterFunc(holdFor, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if p.hold == timer { // nothing has come meanwhile
+			p.end()
+			delete(r.places, path)
+		}
+	})
+	p.hold = timer
+}
+
+// release ends a hold.
+func (p *place) release() {
+	if p.hold != nil {
+		p.hold.Stop()
+		p.hold = nil
+	}
+}
+
+// end withdraws what is published, if anything is.
+func (p *place) end() {
+	p.release()
+	if p.used != nil {
+		p.withdraw()
+		p.forget(p.used)
+		p.used, p.withdraw = nil, nil
+	}
+}
+
+// publish announces the broadcast of a route. The lock is held.
+func (r *Relay) publish(p *place, rt *route) {
 	ctx, cancel := context.WithCancel(context.Background())
-	if err := r.mux.Announce(ctx, best.announcement, best.broadcast); err != nil {
+	if err := r.mux.Announce(ctx, rt.announcement, rt.broadcast); err != nil {
 		cancel() // the program publishes there itself
-		r.log("cannot publish "+string(path), best.session, err)
+		r.log("cannot publish "+string(rt.announcement.Path), rt.session, err)
 		return
 	}
-	p.used, p.withdraw = best.broadcast, cancel
+	p.used, p.withdraw = rt.broadcast, cancel
 }
