@@ -271,8 +271,13 @@ func (f *feed) release() {
 		_ = f.reader.Close()
 	}
 	f.cutOff(nil)
-	f.link.leave(f.origin)
 	f.link.release()
+	// How the track goes on may be decided by what is announced after its end.
+	select {
+	case <-f.succeeded:
+	case <-t.ctx.Done():
+	}
+	f.link.leave(f.origin)
 }
 
 // cutAfter cuts f off a while after another publisher has taken over: whoever
