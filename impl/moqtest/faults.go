@@ -3,6 +3,7 @@ package moqtest
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 
 	"github.com/moqlite/moqlite/transport"
 )
@@ -56,8 +57,23 @@ func (s *Server) ResetStreams(code uint64) {
 	streams := s.faults.streams
 	s.faults.streams = make(map[resetter]struct{})
 	s.faults.mu.Unlock()
-	for stream := range streams {
-		stream.reset(code)
+	// Neither side is to take the reset of one half for a reason to end the
+	// other one in order: what is written cannot be ended any more, and what
+	// comes is reset before the peer can end it.
+	for half := range streams {
+		if out, ok := half.(*sending); ok {
+			out.broken.Store(true)
+		}
+	}
+	for half := range streams {
+		if in, ok := half.(*receiving); ok {
+			in.reset(code)
+		}
+	}
+	for half := range streams {
+		if out, ok := half.(*sending); ok {
+			out.reset(code)
+		}
 	}
 }
 
@@ -254,9 +270,17 @@ func (f *faults) remove(r resetter) {
 type sending struct {
 	transport.SendStream
 	faults *faults
+	broken atomic.Bool // about to be reset
 }
 
 func (s *sending) reset(code uint64) { s.CancelWrite(code) }
+
+func (s *sending) Close() error {
+	if s.broken.Load() {
+		return nil
+	}
+	return s.SendStream.Close()
+}
 
 func (s *sending) Write(p []byte) (int, error) {
 	s.faults.wait(s.Context().Done())
