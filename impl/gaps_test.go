@@ -69,3 +69,37 @@ func TestWriteGap(t *testing.T) {
 		expectGaps(t, "some", some, "3-4:35 5-7:35")
 	})
 }
+
+// What a subscriber asked for and did not get is told at the end of the track at
+// the latest, the head of its range too; what it did not ask for is no gap.
+func TestGapsAreWithinTheRange(t *testing.T) {
+	for _, test := range []struct {
+		config api.SubscribeConfig
+		want   string
+	}{
+		{api.SubscribeConfig{}, "11-12:33 13-15:33"},
+		{api.SubscribeConfig{StartGroup: 3}, "3-10:33 11-12:33 13-15:33"},
+		{api.SubscribeConfig{StartGroup: 3, EndGroup: 14}, "3-10:33 11-12:33 13-14:33"},
+		{api.SubscribeConfig{StartGroup: 11, EndGroup: 13}, "11-12:33"},
+		{api.SubscribeConfig{StartGroup: 12, EndGroup: 13}, ""},
+		{api.SubscribeConfig{StartGroup: 20}, ""},
+	} {
+		t.Run(fmt.Sprintf("%d-%d", test.config.StartGroup, test.config.EndGroup), func(t *testing.T) {
+			inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
+				publish(t, mux, func(w api.TrackWriter) {
+					for _, seq := range []api.GroupSequence{10, 12, 15} {
+						openEmpty(t, w, seq)
+					}
+				})
+				r := subscribe(t, s, "room", &test.config)
+				for g, err := range api.Groups(t.Context(), r) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					_ = g.ReadFrame(new(api.Frame))
+				}
+				expectGaps(t, "at the end", r, test.want)
+			})
+		})
+	}
+}

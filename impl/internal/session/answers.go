@@ -67,7 +67,7 @@ func (sub *subscription) take(kind message.ResponseKind) error {
 		}
 		u.mu.Lock()
 		defer u.mu.Unlock()
-		sub.start, sub.started = api.GroupSequence(m.Group), true
+		sub.starts(api.GroupSequence(m.Group))
 		return nil
 	case message.ResponseEnd:
 		var m message.SubscribeEnd
@@ -93,8 +93,41 @@ func (sub *subscription) take(kind message.ResponseKind) error {
 	}
 }
 
-// drop notes that numbers will not come. The unread lock is held.
+// starts notes the least number to come: what was asked for before it will not.
+// The unread lock is held.
+func (sub *subscription) starts(seq api.GroupSequence) {
+	if start, known := sub.firstWanted(); known {
+		sub.drop(start, seq, nil)
+	}
+	sub.start, sub.started = seq, true
+}
+
+// firstWanted is the first number that was asked for; false where that is the
+// oldest or the newest at hand. The unread lock is held.
+func (sub *subscription) firstWanted() (seq api.GroupSequence, known bool) {
+	seq = sub.config.StartGroup
+	if seq == api.GroupLatest {
+		return sub.start, sub.skipped
+	}
+	return seq, seq > 0
+}
+
+// clip is the part of [start, end) in the range that was asked for. The unread
+// lock is held.
+func (sub *subscription) clip(start, end api.GroupSequence) (api.GroupSequence, api.GroupSequence) {
+	if first, known := sub.firstWanted(); known {
+		start = max(start, first)
+	}
+	if sub.config.EndGroup > 0 {
+		end = min(end, sub.config.EndGroup)
+	}
+	return start, end
+}
+
+// drop notes that numbers will not come, of those that were asked for. The
+// unread lock is held.
 func (sub *subscription) drop(start, end api.GroupSequence, err error) {
+	start, end = sub.clip(start, end)
 	for _, hole := range sub.arrived.Missing(start, end) {
 		sub.gaps.Add(api.Gap{Start: hole.Start, End: hole.End, Err: err})
 	}

@@ -95,7 +95,11 @@ func (p *publication) conclude() {
 		return
 	}
 	p.over = true
-	for _, hole := range p.sent.Missing(p.first, p.next) {
+	first := p.first
+	if start := p.request.Config.StartGroup; !p.started || start > 0 && start < first {
+		first = start
+	}
+	for _, hole := range p.sent.Missing(first, p.next) {
 		p.outbox.say(losses{hole, api.StreamNotFound}.message())
 	}
 	if p.session.version.ImplicitOK {

@@ -56,18 +56,23 @@ func (sub *subscription) linger() error {
 
 // missing is what was promised and has not come. The unread lock is held.
 func (sub *subscription) missing() []numbers.Span {
-	if len(sub.arrived.Spans()) == 0 && !sub.endKnown {
+	spans := sub.arrived.Spans()
+	if len(spans) == 0 && !sub.endKnown {
 		return nil
 	}
-	start := sub.start
-	if !sub.started && len(sub.arrived.Spans()) > 0 {
-		start = sub.arrived.Spans()[0].Start
+	start, known := sub.firstWanted()
+	switch {
+	case known:
+	case sub.started:
+		start = sub.start
+	case len(spans) > 0:
+		start = spans[0].Start
 	}
 	end := sub.end
 	if !sub.endKnown {
-		end = sub.arrived.Spans()[len(sub.arrived.Spans())-1].End
+		end = spans[len(spans)-1].End
 	}
-	return sub.arrived.Missing(start, end)
+	return sub.arrived.Missing(sub.clip(start, end))
 }
 
 // patience is how long to wait for more while nothing comes.

@@ -188,10 +188,10 @@ func (p *publication) follow() error {
 
 func (p *publication) update(m *message.SubscribeParams) {
 	c := p.session.config(m)
-	if m.Latest {
-		c.StartGroup = latest(p.broadcast, p.request.Name)
-	}
 	p.mu.Lock()
+	if m.Latest { // where it began
+		c.StartGroup = p.request.Config.StartGroup
+	}
 	p.request.Config = c
 	p.open.setMaxAge(&c, &p.info)
 	p.mu.Unlock()
@@ -285,14 +285,19 @@ func (p *publication) rangeFrom(seq api.GroupSequence) api.SubscribeConfig {
 	return p.request.Config
 }
 
-// startAt tells the first number to come, once. The lock is held.
+// startAt tells the least number that may come, once: the one asked for, or else
+// the first that comes. The lock is held.
 func (p *publication) startAt(seq api.GroupSequence) {
 	if p.started {
+		p.first = min(p.first, seq)
 		return
 	}
 	p.started, p.first = true, seq
+	if start := p.request.Config.StartGroup; start > 0 {
+		p.first = start
+	}
 	if p.session.version.ImplicitOK {
-		p.outbox.say(&message.SubscribeStart{Group: uint64(seq)})
+		p.outbox.say(&message.SubscribeStart{Group: uint64(p.first)})
 	}
 }
 
