@@ -20,7 +20,8 @@ type FrameHeader struct {
 
 // A Datagram is a group of one frame, sent unreliably (moq-lite-05 on).
 type Datagram struct {
-	// Sequence is the group's number. Sending 0 takes the track's next.
+	// Sequence is the group's number. SendDatagram takes 0 for the track's next
+	// number; to send number 0 itself there is SendDatagramAt.
 	Sequence GroupSequence
 
 	// Timestamp is as in Frame.

@@ -216,10 +216,16 @@ type TrackSink interface {
 	// OpenGroupAt opens the group of a number; each number is opened once.
 	OpenGroupAt(ctx context.Context, seq GroupSequence) (GroupWriter, error)
 
-	// SendDatagram sends a group of one frame, unreliably. It never blocks,
-	// keeps nothing of d, and drops the oldest datagram when its queue is
-	// full. Above 1,200 bytes it is [ErrDatagramTooLarge].
+	// SendDatagram sends a group of one frame, unreliably, with the track's next
+	// number, or d.Sequence if that is not 0. It never blocks, keeps nothing of
+	// d, and drops the oldest datagram when its queue is full. Above 1,200 bytes
+	// it is [ErrDatagramTooLarge].
 	SendDatagram(d Datagram) error
+
+	// SendDatagramAt sends a datagram with a number of the caller's, 0
+	// included, whatever d.Sequence is. No reader gets a number twice: what is
+	// sent with one that a group or a datagram has had is not passed on.
+	SendDatagramAt(seq GroupSequence, d Datagram) error
 
 	// Close ends the track: after the groups, which are finished first,
 	// subscribers read io.EOF.

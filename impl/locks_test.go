@@ -17,7 +17,7 @@ import (
 var blocking = map[string]bool{
 	"Dial": true, "Accept": true, "AcceptStream": true, "AcceptUniStream": true, "OpenStream": true, "OpenUniStream": true,
 	"Read": true, "ReadFrom": true, "ReadFull": true, "ReadAll": true, "Copy": true, "Write": true, "WriteTo": true,
-	"ReceiveDatagram": true, "SendDatagram": true, "Close": true, "close": true, "CloseWithError": true,
+	"ReceiveDatagram": true, "SendDatagram": true, "SendDatagramAt": true, "Close": true, "close": true, "CloseWithError": true,
 	"AcceptGroup": true, "OpenGroup": true, "ReadFrame": true, "WriteFrame": true,
 	"Shutdown": true, "Terminate": true, "Sleep": true,
 }
@@ -26,7 +26,7 @@ var blocking = map[string]bool{
 var nonblocking = map[string]string{
 	"impl/live/broadcast.go t.Close":                       "Track.Close waits for nobody",
 	"impl/live/subscription.go s.w.CloseWithError":         "a TrackSink's does not block",
-	"impl/live/subscription.go s.w.SendDatagram":           "a TrackSink's does not block",
+	"impl/live/subscription.go s.w.SendDatagramAt":         "a TrackSink's does not block",
 	"impl/redial/resume.go f.reader.Close":                 "a TrackReader's does not block",
 	"transport/wtconn/session.go c.session.CloseWithError": "a second close waits for the first, and the lock is for that",
 }

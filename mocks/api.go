@@ -2582,6 +2582,44 @@ func (c *MockTrackSinkSendDatagramCall) DoAndReturn(f func(api.Datagram) error) 
 	return c
 }
 
+// SendDatagramAt mocks base method.
+func (m *MockTrackSink) SendDatagramAt(seq api.GroupSequence, d api.Datagram) error {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "SendDatagramAt", seq, d)
+	ret0, _ := ret[0].(error)
+	return ret0
+}
+
+// SendDatagramAt indicates an expected call of SendDatagramAt.
+func (mr *MockTrackSinkMockRecorder) SendDatagramAt(seq, d any) *MockTrackSinkSendDatagramAtCall {
+	mr.mock.ctrl.T.Helper()
+	call := mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "SendDatagramAt", reflect.TypeOf((*MockTrackSink)(nil).SendDatagramAt), seq, d)
+	return &MockTrackSinkSendDatagramAtCall{Call: call}
+}
+
+// MockTrackSinkSendDatagramAtCall wrap *gomock.Call
+type MockTrackSinkSendDatagramAtCall struct {
+	*gomock.Call
+}
+
+// Return rewrite *gomock.Call.Return
+func (c *MockTrackSinkSendDatagramAtCall) Return(arg0 error) *MockTrackSinkSendDatagramAtCall {
+	c.Call = c.Call.Return(arg0)
+	return c
+}
+
+// Do rewrite *gomock.Call.Do
+func (c *MockTrackSinkSendDatagramAtCall) Do(f func(api.GroupSequence, api.Datagram) error) *MockTrackSinkSendDatagramAtCall {
+	c.Call = c.Call.Do(f)
+	return c
+}
+
+// DoAndReturn rewrite *gomock.Call.DoAndReturn
+func (c *MockTrackSinkSendDatagramAtCall) DoAndReturn(f func(api.GroupSequence, api.Datagram) error) *MockTrackSinkSendDatagramAtCall {
+	c.Call = c.Call.DoAndReturn(f)
+	return c
+}
+
 // MockTrackWriter is a mock of TrackWriter interface.
 type MockTrackWriter struct {
 	ctrl     *gomock.Controller
@@ -2870,6 +2908,44 @@ func (c *MockTrackWriterSendDatagramCall) Do(f func(api.Datagram) error) *MockTr
 
 // DoAndReturn rewrite *gomock.Call.DoAndReturn
 func (c *MockTrackWriterSendDatagramCall) DoAndReturn(f func(api.Datagram) error) *MockTrackWriterSendDatagramCall {
+	c.Call = c.Call.DoAndReturn(f)
+	return c
+}
+
+// SendDatagramAt mocks base method.
+func (m *MockTrackWriter) SendDatagramAt(seq api.GroupSequence, d api.Datagram) error {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "SendDatagramAt", seq, d)
+	ret0, _ := ret[0].(error)
+	return ret0
+}
+
+// SendDatagramAt indicates an expected call of SendDatagramAt.
+func (mr *MockTrackWriterMockRecorder) SendDatagramAt(seq, d any) *MockTrackWriterSendDatagramAtCall {
+	mr.mock.ctrl.T.Helper()
+	call := mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "SendDatagramAt", reflect.TypeOf((*MockTrackWriter)(nil).SendDatagramAt), seq, d)
+	return &MockTrackWriterSendDatagramAtCall{Call: call}
+}
+
+// MockTrackWriterSendDatagramAtCall wrap *gomock.Call
+type MockTrackWriterSendDatagramAtCall struct {
+	*gomock.Call
+}
+
+// Return rewrite *gomock.Call.Return
+func (c *MockTrackWriterSendDatagramAtCall) Return(arg0 error) *MockTrackWriterSendDatagramAtCall {
+	c.Call = c.Call.Return(arg0)
+	return c
+}
+
+// Do rewrite *gomock.Call.Do
+func (c *MockTrackWriterSendDatagramAtCall) Do(f func(api.GroupSequence, api.Datagram) error) *MockTrackWriterSendDatagramAtCall {
+	c.Call = c.Call.Do(f)
+	return c
+}
+
+// DoAndReturn rewrite *gomock.Call.DoAndReturn
+func (c *MockTrackWriterSendDatagramAtCall) DoAndReturn(f func(api.GroupSequence, api.Datagram) error) *MockTrackWriterSendDatagramAtCall {
 	c.Call = c.Call.DoAndReturn(f)
 	return c
 }

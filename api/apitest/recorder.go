@@ -136,6 +136,12 @@ func (w *TrackRecorder) SendDatagram(d api.Datagram) error {
 	return nil
 }
 
+// SendDatagramAt implements [api.TrackSink].
+func (w *TrackRecorder) SendDatagramAt(seq api.GroupSequence, d api.Datagram) error {
+	d.Sequence = seq
+	return w.SendDatagram(d)
+}
+
 // WriteGap implements [api.GapWriter].
 func (w *TrackRecorder) WriteGap(g api.Gap) error {
 	w.mu.Lock()

@@ -129,9 +129,21 @@ func (p *pipe) WriteGap(g api.Gap) error {
 
 // SendDatagram implements [api.TrackSink].
 func (p *pipe) SendDatagram(d api.Datagram) error {
-	d.Payload = slices.Clone(d.Payload)
+	seq := d.Sequence
+	if seq == 0 {
+		p.mu.Lock()
+		seq = p.next
+		p.mu.Unlock()
+	}
+	return p.SendDatagramAt(seq, d)
+}
+
+// SendDatagramAt implements [api.TrackSink].
+func (p *pipe) SendDatagramAt(seq api.GroupSequence, d api.Datagram) error {
+	d.Sequence, d.Payload = seq, slices.Clone(d.Payload)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.next = max(p.next, seq+1)
 	if len(p.datagrams) == maxDatagrams {
 		p.datagrams = p.datagrams[1:]
 	}

@@ -256,6 +256,6 @@ func (s *subscription) sendDatagram(d api.Datagram) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if !s.left {
-		_ = s.w.SendDatagram(d)
+		_ = s.w.SendDatagramAt(d.Sequence, d)
 	}
 }

@@ -207,9 +207,20 @@ func wake(c chan struct{}) {
 }
 
 // SendDatagram implements [api.TrackSink]: it goes to all subscribers, and is
-// not kept for later ones. Number 0 cannot be told from the next one, so a
-// track that begins with a datagram begins with number 1.
+// not kept for later ones.
 func (t *Track) SendDatagram(d api.Datagram) error {
+	return t.sendDatagram(&d, d.Sequence == 0)
+}
+
+// SendDatagramAt implements [api.TrackSink]. It goes to those subscribers that
+// have got nothing of its number, nor were told that it is lost.
+func (t *Track) SendDatagramAt(seq api.GroupSequence, d api.Datagram) error {
+	d.Sequence = seq
+	return t.sendDatagram(&d, false)
+}
+
+// sendDatagram sends d with its number, or with the next one.
+func (t *Track) sendDatagram(d *api.Datagram, next bool) error {
 	if len(d.Payload) > maxDatagram {
 		return fmt.Errorf("datagram of %d bytes: %w", len(d.Payload), api.ErrDatagramTooLarge)
 	}
@@ -221,17 +232,19 @@ func (t *Track) SendDatagram(d api.Datagram) error {
 		t.mu.Unlock()
 		return fmt.Errorf("datagram: %w", err)
 	}
-	if d.Sequence == 0 {
-		d.Sequence = max(t.next, 1)
+	if next {
+		d.Sequence = t.next
 	}
 	t.next = max(t.next, d.Sequence+1)
-	subs := t.subs
-	for _, s := range subs {
-		s.done.Add(d.Sequence)
+	to := t.subs
+	for _, s := range t.subs {
+		if !s.done.Add(d.Sequence) { // as it rarely is
+			to = slices.DeleteFunc(slices.Clone(to), func(other *subscription) bool { return other == s })
+		}
 	}
 	t.mu.Unlock()
-	for _, s := range subs {
-		s.sendDatagram(d)
+	for _, s := range to {
+		s.sendDatagram(*d)
 	}
 	return nil
 }

@@ -192,7 +192,7 @@ func (fd *feed) passDatagrams(r api.TrackReader) {
 	var d api.Datagram
 	for r.ReceiveDatagram(fd.accepting, &d) == nil {
 		if fd.admit(d.Sequence) {
-			_ = fd.filler.track.SendDatagram(d)
+			_ = fd.filler.track.SendDatagramAt(d.Sequence, d)
 		}
 	}
 }

@@ -284,10 +284,27 @@ func TestDatagramsThroughTheRelay(t *testing.T) {
 				server, _ := startRelay()
 				defer server.Close()
 				mux := api.NewTrackMux()
+				sent := []api.GroupSequence{0, 1, 2, 5, 6, 9}
 				_ = mux.PublishFunc(t.Context(), "room", func(w api.TrackWriter) {
-					for i := range uint64(3) {
-						_ = w.SendDatagram(api.Datagram{Sequence: api.GroupSequence(5 + i), Timestamp: i, Payload: []byte("x")})
+					for i, seq := range sent {
+						d := api.Datagram{Timestamp: uint64(i), Payload: []byte("x")}
+						for range 2 { // of which the second is for nobody
+							if err := w.SendDatagramAt(seq, d); err != nil {
+								t.Error(err)
+							}
+						}
 					}
+					if _, err := w.OpenGroupAt(w.Context(), 5); err == nil {
+						t.Error("a group was opened with the number of a datagram")
+					}
+					_ = w.SendDatagram(api.Datagram{Timestamp: uint64(len(sent))}) // 10
+					g, err := w.OpenGroup(w.Context())
+					if err != nil || g.Sequence() != 11 {
+						t.Errorf("the group after datagram 10 is %d, %v", g.Sequence(), err)
+					}
+					_ = g.Close()
+					_ = w.SendDatagramAt(11, api.Datagram{Payload: []byte("for nobody")})
+					_ = w.SendDatagramAt(12, api.Datagram{Timestamp: uint64(len(sent) + 1)})
 					<-w.Context().Done()
 				})
 				dial(t, server, v, mux)
@@ -295,9 +312,9 @@ func TestDatagramsThroughTheRelay(t *testing.T) {
 				await(t, announcements(t, s), "room", api.AnnouncementActive)
 				r := subscribe(t, s, nil)
 				var d api.Datagram
-				for i := range uint64(3) {
-					if err := r.ReceiveDatagram(t.Context(), &d); err != nil || d.Sequence != api.GroupSequence(5+i) || d.Timestamp != i {
-						t.Errorf("datagram %d: %+v, %v", i, d, err)
+				for i, want := range append(slices.Clone(sent), 10, 12) {
+					if err := r.ReceiveDatagram(t.Context(), &d); err != nil || d.Sequence != want || d.Timestamp != uint64(i) {
+						t.Errorf("datagram %+v, %v; want number %d", d, err, want)
 					}
 				}
 			})

@@ -109,6 +109,17 @@ func (s *Session) datagrams() error {
 
 // SendDatagram implements [api.TrackSink].
 func (p *publication) SendDatagram(d api.Datagram) error {
+	return p.sendDatagram(&d, d.Sequence == 0)
+}
+
+// SendDatagramAt implements [api.TrackSink].
+func (p *publication) SendDatagramAt(seq api.GroupSequence, d api.Datagram) error {
+	d.Sequence = seq
+	return p.sendDatagram(&d, false)
+}
+
+// sendDatagram sends d with its number, or with the next one.
+func (p *publication) sendDatagram(d *api.Datagram, next bool) error {
 	if err := p.session.datagrams(); err != nil {
 		return err
 	}
@@ -121,7 +132,7 @@ func (p *publication) SendDatagram(d api.Datagram) error {
 	if err := p.usable(p.ctx); err != nil {
 		return fmt.Errorf("datagram: %w", err)
 	}
-	if d.Sequence == 0 {
+	if next {
 		d.Sequence = p.broadcast.NextGroup(p.request.Name)
 		m.Sequence = uint64(d.Sequence)
 	} else {
@@ -133,17 +144,18 @@ func (p *publication) SendDatagram(d api.Datagram) error {
 	return nil
 }
 
-// passes tells whether the subscriber wants a number, and counts it as one of
-// the track. At the track's end it is told as dropped like any that was not
-// opened, since nothing else tells the subscriber not to wait for it.
+// passes tells whether the subscriber wants a number that it has not got, and
+// counts it as one of the track. At the track's end it is told as dropped like any
+// that was not opened, since nothing else tells the subscriber not to wait for it.
 func (p *publication) passes(seq api.GroupSequence) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.next = max(p.next, seq+1)
 	c := p.rangeFrom(seq)
-	if !within(&c, seq) {
+	if !within(&c, seq) || p.sent.Has(seq) || !p.flown.Add(seq) {
 		return false
 	}
+	p.flown.Squeeze()
 	p.startAt(seq)
 	return true
 }

@@ -128,6 +128,7 @@ type publication struct {
 	mu      sync.Mutex
 	request api.TrackRequest
 	sent    numbers.Set // numbers that were opened, or told as dropped
+	flown   numbers.Set // numbers of datagrams
 	first   api.GroupSequence
 	next    api.GroupSequence // one above the highest opened
 	started bool              // first is known, and told
@@ -262,7 +263,7 @@ func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) 
 		p.next = max(p.next, seq+1)
 		return g, nil
 	}
-	if !p.sent.Add(seq) {
+	if p.flown.Has(seq) || !p.sent.Add(seq) {
 		return nil, fmt.Errorf("open group %d: it was opened before, or is given up", seq)
 	}
 	if !p.egress.add(g) {
