@@ -53,16 +53,22 @@ func measured(addr string, bytes *atomic.Int64, orders *bufio.Reader, tell *json
 // An outcome is what both ends of one way have done.
 type outcome struct{ server, audience figure }
 
+// Ends are what the two processes of a way do: who serves, and who reads.
+type ends struct{ server, audience string }
+
+// direct has the audience read from who publishes.
+var direct = ends{"server", "audience"}
+
 // run runs some ways at the same time.
-func (a audience) run(b *testing.B, ways ...string) (outcomes []outcome) {
+func (a audience) run(b *testing.B, e ends, ways ...string) (outcomes []outcome) {
 	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 	defer cancel()
 	var all []*process
 	for _, way := range ways {
-		t := task{Work: "server", Way: way, Audience: a}
+		t := task{Work: e.server, Way: way, Audience: a}
 		server := t.start(ctx, b)
 		server.hear(b, &t.Addr)
-		t.Work = "audience"
+		t.Work = e.audience
 		audience := t.start(ctx, b)
 		audience.hear(b, &t.Addr)
 		all = append(all, server, audience)

@@ -21,16 +21,13 @@ import (
 	"github.com/moqlite/moqlite/transport/quicconn"
 )
 
-const (
-	fanOutSize  = 4 << 10
-	fanOutGroup = 30 // frames
-	fanOutRate  = 30 // of them a second
-)
-
-// An audience is many connections to one server.
+// An audience is many connections to one server, or relay.
 type audience struct {
 	Number int
 	Pause  time.Duration // between frames; 0 for none
+	Size   int           // bytes a frame
+	Group  int           // frames a group
+	Held   int           // groups that a relay holds before anything is measured
 }
 
 // A fanOut is one way to have an audience read what a server sends. Both ends
@@ -67,22 +64,26 @@ func serveTrack(a audience) (addr string, err error) {
 }
 
 func (a audience) publish(track api.TrackSink) error {
-	f := api.Frame{Payload: make([]byte, fanOutSize)}
 	for {
-		g, err := track.OpenGroup(context.Background())
-		if err != nil {
-			return err
-		}
-		for range fanOutGroup {
-			time.Sleep(a.Pause)
-			if err := g.WriteFrame(f); err != nil {
-				return err
-			}
-		}
-		if err := g.Close(); err != nil {
+		if err := a.writeGroup(track); err != nil {
 			return err
 		}
 	}
+}
+
+func (a audience) writeGroup(track api.TrackSink) error {
+	g, err := track.OpenGroup(context.Background())
+	if err != nil {
+		return err
+	}
+	f := api.Frame{Payload: make([]byte, a.Size)}
+	for range a.Group {
+		time.Sleep(a.Pause)
+		if err := g.WriteFrame(f); err != nil {
+			return err
+		}
+	}
+	return g.Close()
 }
 
 func readTracks(scheme string) func(a audience, addr string, bytes *atomic.Int64) error {
@@ -131,7 +132,7 @@ func servePlain(a audience) (addr string, err error) {
 		for {
 			c, err := l.Accept(context.Background())
 			failed(err)
-			go func() { failed(writeFeed(c.Context(), quicConn(c), feeds.add())) }()
+			go func() { failed(a.writeFeed(c.Context(), quicConn(c), feeds.add())) }()
 		}
 	}()
 	return l.Addr().String(), nil
@@ -141,7 +142,7 @@ func servePlain(a audience) (addr string, err error) {
 func serveBest(a audience) (addr string, err error) {
 	feeds := a.feed()
 	l, err := quicconn.Listen("127.0.0.1:0", serverTLS("h3"), nil, quicconn.ListenOptions{
-		H3: func(c *quic.Conn) error { failed(writeFeed(c.Context(), quicConn(c), feeds.add())); return nil },
+		H3: func(c *quic.Conn) error { failed(a.writeFeed(c.Context(), quicConn(c), feeds.add())); return nil },
 	})
 	if err != nil {
 		return "", err
@@ -157,7 +158,7 @@ func serveWebTransport(a audience) (addr string, err error) {
 	}
 	feeds := a.feed()
 	server := webtransportServer(func(s *webtransport.Session) {
-		failed(writeFeed(s.Context(), webtransportConn(s), feeds.add()))
+		failed(a.writeFeed(s.Context(), webtransportConn(s), feeds.add()))
 	})
 	go func() { failed(server.Serve(socket)) }()
 	return socket.LocalAddr().String(), nil
@@ -231,7 +232,7 @@ type feeds struct {
 func (a audience) feed() *feeds {
 	f := new(feeds)
 	go func() {
-		frame := make([]byte, fanOutSize)
+		frame := make([]byte, a.Size)
 		for {
 			time.Sleep(a.Pause)
 			f.mu.Lock()
@@ -256,13 +257,13 @@ func (f *feeds) add() <-chan []byte {
 	return feed
 }
 
-func writeFeed(ctx context.Context, c conn, feed <-chan []byte) error {
+func (a audience) writeFeed(ctx context.Context, c conn, feed <-chan []byte) error {
 	for {
 		s, err := c.open(ctx)
 		if err != nil {
 			return err
 		}
-		for range fanOutGroup {
+		for range a.Group {
 			select {
 			case frame := <-feed:
 				if _, err := s.Write(frame); err != nil {
@@ -286,8 +287,8 @@ func BenchmarkFanOut(b *testing.B) {
 		name     string
 		audience audience
 	}{
-		{"200 sessions, 30 frames a second", audience{200, time.Second / fanOutRate}},
-		{"50 sessions, flat out", audience{50, 0}},
+		{"200 sessions, 30 frames a second", audience{Number: 200, Pause: time.Second / 30, Size: 4 << 10, Group: 30}},
+		{"50 sessions, flat out", audience{Number: 50, Size: 4 << 10, Group: 30}},
 	} {
 		b.Run(load.name+"/moqt", func(b *testing.B) { load.audience.compare(b, "ours", "plain", "best") })
 		b.Run(load.name+"/https", func(b *testing.B) {
@@ -303,9 +304,9 @@ func (a audience) compare(b *testing.B, ours string, twins ...string) {
 		for _, twin := range twins {
 			var both []outcome
 			if a.Pause > 0 {
-				both = a.run(b, ours, twin)
+				both = a.run(b, direct, ours, twin)
 			} else {
-				both = append(a.run(b, ours), a.run(b, twin)...)
+				both = append(a.run(b, direct, ours), a.run(b, direct, twin)...)
 			}
 			name, _, _ := strings.Cut(twin, ",")
 			both[0].over(both[1], name, metrics)

@@ -33,6 +33,8 @@ var works = map[string]func(t task, orders *bufio.Reader, tell *json.Encoder) er
 	"server":   task.serve,
 	"audience": task.read,
 	"idle":     task.idle,
+	"relay":    task.relay,
+	"viewers":  task.view,
 }
 
 // over says that all is measured: who is at the other end may go.
