@@ -95,7 +95,7 @@ func readTracks(scheme string) func(a audience, addr string, bytes *atomic.Int64
 			if err != nil {
 				return err
 			}
-			r, err := s.Subscribe(ctx, "bench", "track", nil)
+			r, err := s.Subscribe(ctx, "bench", "track", &api.SubscribeConfig{StartGroup: api.GroupLatest})
 			if err != nil {
 				return err
 			}

@@ -154,15 +154,18 @@ func (t task) view(orders *bufio.Reader, tell *json.Encoder) error {
 		return err
 	}
 	var bytes atomic.Int64
-	for range t.Audience.Number {
+	for i := range t.Audience.Number {
 		r, err := subscribeAt(ctx, client, url)
 		if err != nil {
 			return err
 		}
 		go func() { failed(readTrack(ctx, r, &bytes)) }()
-	}
-	if err := t.Audience.fill(track.Paced()); err != nil {
-		return err
+		if i > 0 {
+			continue
+		}
+		if err := t.Audience.fill(track.Paced()); err != nil { // for one viewer alone, which is faster
+			return err
+		}
 	}
 	go func() { failed(t.Audience.publish(track.Paced())) }()
 	return measured(t.Addr, &bytes, orders, tell)
@@ -187,7 +190,7 @@ func subscribeAt(ctx context.Context, client *impl.Client, url string) (api.Trac
 			break
 		}
 	}
-	return s.Subscribe(ctx, "bench", "track", nil)
+	return s.Subscribe(ctx, "bench", "track", &api.SubscribeConfig{StartGroup: api.GroupLatest})
 }
 
 // fill has the relay hold groups, as many as are wanted.
@@ -197,7 +200,7 @@ func (a audience) fill(track api.TrackSink) error {
 		if err := a.writeGroup(track); err != nil {
 			return err
 		}
-		if i%500 == 0 { // the viewers are to keep up
+		if i%500 == 0 { // the viewer is to keep up
 			time.Sleep(50 * time.Millisecond)
 		}
 	}
