@@ -110,7 +110,7 @@ func (d *dial) probe(ctx context.Context, addr *net.UDPAddr, delay time.Duration
 		case <-timer.C:
 		}
 		close(p.begun)
-		if p.found = probe(ctx, addr); p.found.verdict == verdictRefused {
+		if p.found = probe(ctx, addr, d.need()); p.found.verdict == verdictRefused {
 			stop(errRefused)
 		}
 	}()

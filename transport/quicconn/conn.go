@@ -58,7 +58,7 @@ func wrap(q *quic.Conn, url string) *conn {
 		protocol: q.ConnectionState().TLS.NegotiatedProtocol,
 		url:      url,
 		local:    q.LocalAddr(),
-		remote:   q.RemoteAddr(),
+		remote:   RemoteAddr(q),
 	}
 }
 

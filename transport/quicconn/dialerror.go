@@ -63,11 +63,16 @@ func (d *dial) explain(ctx context.Context, addr *net.UDPAddr, err error, found 
 	return explainHandshake(addr.String(), offered, err)
 }
 
+// need is the size of the packets that have to pass for a handshake: the first
+// ones have the configured size, and those of servers the usual one.
+func (d *dial) need() int {
+	return min(max(usualPacket, int(d.conf.InitialPacketSize)), largestPacket)
+}
+
 // narrow is the error for a path that does not carry the first packets, or that
 // may not carry the server's; nil if that was not found.
 func (d *dial) narrow(found findings) error {
-	need := max(usualPacket, int(d.conf.InitialPacketSize))
-	switch {
+	switch need := d.need(); {
 	case found.verdict == verdictNarrow:
 		return &PathError{Need: leastPacket}
 	case found.most > 0 && found.most < need:

@@ -22,7 +22,8 @@ import (
 // Socket is set; that is closed with the connection.
 type Endpoint struct {
 	// Socket, if set, is used instead of a UDP socket of the Endpoint's own.
-	// Close closes it.
+	// Close closes it. Nobody looks after its connections: they do not follow
+	// the machine to another address, nor notice that their path shrinks.
 	Socket net.PacketConn
 
 	// Logger is told if the system allows sockets too little memory; nil is
@@ -40,17 +41,18 @@ type local struct {
 	quic  *quic.Transport
 	conn  net.PacketConn
 	own   bool // for one connection
-	mover mover
+	watch watch
 }
 
 func newLocal(c net.PacketConn, own bool) *local {
-	t := &quic.Transport{Conn: c}
-	return &local{quic: t, conn: c, own: own, mover: mover{transport: t}}
+	l := &local{quic: &quic.Transport{Conn: c}, conn: c, own: own}
+	l.watch.look = l.look
+	return l
 }
 
 func (l *local) close() error {
 	err := closeTransport(l.quic, l.conn)
-	l.mover.close()
+	l.watch.close()
 	return err
 }
 
@@ -93,7 +95,8 @@ func (e *Endpoint) dial(ctx context.Context, addr string, protocols []string, tl
 		early:     early && allows0RTT(tlsConf, conf),
 	})
 	if c != nil && e.Socket == nil {
-		l.mover.follow(c.Conn)
+		from, _ := source(c.RemoteAddr())
+		l.watch.follow(&watched{Conn: c.Conn, from: from})
 	}
 	if l.own {
 		e.closeWith(l, c)

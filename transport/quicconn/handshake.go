@@ -98,6 +98,7 @@ func (l *Listener) run() {
 			return
 		}
 		ticketOf(q).use()
+		l.watch.follow(&watched{Conn: q})
 		if !l.begin() {
 			_ = q.CloseWithError(0, "")
 			continue

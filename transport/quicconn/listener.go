@@ -44,7 +44,8 @@ type ListenOptions struct {
 	HandshakeTimeout time.Duration
 
 	// Socket, if set, is listened on instead of a UDP socket at the address.
-	// The listener closes it.
+	// The listener closes it. Its connections do not survive that their path
+	// shrinks.
 	Socket net.PacketConn
 
 	// Logger is told if the system allows the socket too little memory; nil is
@@ -90,6 +91,8 @@ type Listener struct {
 	// itself, and each connection.
 	users atomic.Int64
 	over  sync.Once
+
+	watch watch
 }
 
 var _ transport.Listener = (*Listener)(nil)
@@ -122,6 +125,7 @@ func Listen(addr string, tlsConf *tls.Config, conf *quic.Config, o ListenOptions
 		s.warn(o.Logger)
 		l.socket = s
 	}
+	l.watch.look = l.look
 	l.quic = &quic.Transport{Conn: l.socket, ConnContext: l.count, VerifySourceAddress: l.verify}
 	conf = configureServer(conf)
 	l.allowsEarly = conf.Allow0RTT
@@ -193,5 +197,6 @@ func (l *Listener) release() {
 		_ = l.early.Close()
 		<-l.done
 		_ = closeTransport(l.quic, l.socket)
+		l.watch.close()
 	})
 }

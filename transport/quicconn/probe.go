@@ -24,16 +24,17 @@ const (
 )
 
 const (
-	// probeTimeout bounds a probe, and then the measurement of the path.
+	// probeTimeout bounds a probe.
 	probeTimeout = 300 * time.Millisecond
 
 	// probeInterval is the time from one packet of a probe to the next.
 	probeInterval = 100 * time.Millisecond
 
-	// measureInterval is the time from one packet of each size to the next. Five
-	// rounds find a size that the path carries even if it loses 20 % of packets
-	// each way.
+	// measureInterval is the time from one packet of each size to the next, and
+	// measureRounds how many there are. A size that the path carries is found
+	// even if the path loses 20 % of packets each way.
 	measureInterval = 60 * time.Millisecond
+	measureRounds   = 6
 
 	// probeIDLen is the length of the connection IDs in a probe.
 	probeIDLen = 8
@@ -50,6 +51,13 @@ const usualPacket = 1280
 // Ethernet carries, tunnels of 1,420 and 1,400 bytes over IPv4 and IPv6, what
 // servers begin with, and paths of 1,280 bytes over IPv4 and IPv6.
 var sizes = []int{largestPacket, 1392, 1372, 1352, usualPacket, 1252, 1232, leastPacket}
+
+// sizesWith are the usual sizes and another one.
+func sizesWith(size int) []int {
+	all := append(slices.Clip(sizes), size)
+	slices.SortFunc(all, func(a, b int) int { return b - a })
+	return slices.Compact(all)
+}
 
 // A PathError tells that the path to a server does not carry packets of the
 // size that a connection needs.
@@ -77,9 +85,9 @@ type findings struct {
 
 // probe asks for QUIC at addr with a version that is reserved for being unknown
 // everywhere, so that a server answers at once with those that it knows, and
-// keeps nothing. Where there is QUIC, it asks on with larger packets for what
-// the path carries. The socket is connected: it is told of refusals.
-func probe(ctx context.Context, addr *net.UDPAddr) findings {
+// keeps nothing. Where there is QUIC, it asks on with packets of that and other
+// sizes for what the path carries. The socket is connected: it is told of refusals.
+func probe(ctx context.Context, addr *net.UDPAddr, size int) findings {
 	c, err := net.DialUDP("udp", nil, addr)
 	if err != nil {
 		return findings{}
@@ -93,7 +101,7 @@ func probe(ctx context.Context, addr *net.UDPAddr) findings {
 	if v != verdictAlive || !whole {
 		return findings{verdict: v}
 	}
-	return findings{v, measure(ctx, c, sizes)}
+	return findings{v, measure(ctx, c, sizesWith(size))}
 }
 
 // alive asks for QUIC at the address that c is connected to.
@@ -128,26 +136,40 @@ func alive(ctx context.Context, c *net.UDPConn) verdict {
 	return v
 }
 
-// measure returns the largest of sizes, the first of which is the largest, of
-// which packets arrive at the address that c is connected to; 0 if none does.
-// What comes back is small: the way back is not measured.
+// measure returns the largest of sizes, which begin with the largest, of which
+// packets arrive at the address that c is connected to. It is 0 where too much
+// gets lost to tell. What comes back is small: the way back is not measured.
 func measure(ctx context.Context, c *net.UDPConn, sizes []int) (most int) {
 	packets := make([][]byte, len(sizes))
 	for i, size := range sizes {
 		packets[i] = probePacket(size)
 	}
-	for end := time.Now().Add(probeTimeout); time.Now().Before(end) && most < sizes[0] && ctx.Err() == nil; {
+	answered := 0 // rounds
+	for range measureRounds {
 		for i, packet := range packets {
-			if sizes[i] > most {
+			if sizes[i] > most || i == len(packets)-1 {
 				_ = send(c, packet) // what is too large may fail at once
 			}
 		}
+		any := false
 		_ = answers(c, time.Now().Add(measureInterval), func(b []byte) bool {
 			if i := slices.IndexFunc(packets, func(p []byte) bool { return isAnswer(b, p) }); i >= 0 {
-				most = max(most, sizes[i])
+				most, any = max(most, sizes[i]), true
 			}
 			return most == sizes[0]
 		})
+		if any {
+			answered++
+		}
+		if most == sizes[0] {
+			return most
+		}
+		if ctx.Err() != nil {
+			return 0
+		}
+	}
+	if 2*answered < measureRounds {
+		return 0
 	}
 	return most
 }

@@ -27,9 +27,9 @@ func findsNoWay(err error) bool {
 // its network. The first packet of a socket is sometimes not permitted on
 // Linux, and the second time it is.
 func (s *socket) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
-	n, oobn, err = s.UDPConn.WriteMsgUDP(b, oob, addr)
+	n, oobn, err = s.write(b, oob, addr)
 	if errors.Is(err, syscall.EPERM) {
-		n, oobn, err = s.UDPConn.WriteMsgUDP(b, oob, addr)
+		n, oobn, err = s.write(b, oob, addr)
 	}
 	if findsNoWay(err) {
 		return len(b), len(oob), nil
@@ -37,8 +37,19 @@ func (s *socket) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err
 	return n, oobn, err
 }
 
+// write sends to where an address leads.
+func (s *socket) write(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
+	if addr.Port < portSpan {
+		return s.UDPConn.WriteMsgUDP(b, oob, addr)
+	}
+	return s.UDPConn.WriteMsgUDPAddrPort(b, oob, trueAddr(addr))
+}
+
 // WriteTo is WriteMsgUDP where there is no such thing.
 func (s *socket) WriteTo(b []byte, addr net.Addr) (int, error) {
+	if a, ok := addr.(*net.UDPAddr); ok && a.Port >= portSpan {
+		addr = net.UDPAddrFromAddrPort(trueAddr(a))
+	}
 	n, err := s.UDPConn.WriteTo(b, addr)
 	if findsNoWay(err) {
 		return len(b), nil

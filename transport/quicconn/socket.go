@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"golang.org/x/net/ipv4"
@@ -18,6 +19,7 @@ const bufferSize = 7 << 20
 type socket struct {
 	*net.UDPConn
 	batch batchReader
+	book  atomic.Pointer[addressBook] // nil while no client has another address
 
 	mu          sync.Mutex
 	askedToRead bool
@@ -52,11 +54,6 @@ func listenUDP(addr *net.UDPAddr) (*socket, error) {
 		return nil, err
 	}
 	return newSocket(c), nil
-}
-
-// ReadBatch reads several packets at once.
-func (s *socket) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
-	return s.batch.ReadBatch(ms, flags)
 }
 
 // SetReadBuffer and SetWriteBuffer leave the buffers as they are.

@@ -1,6 +1,7 @@
 package quicconn_test
 
 import (
+	"math/rand/v2"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -10,9 +11,10 @@ import (
 )
 
 // A tunnel is a path between clients and a server that drops, without a word,
-// UDP payloads that are too large for it.
+// UDP payloads that are too large for it, and some others.
 type tunnel struct {
-	up, down atomic.Int64 // the largest payload in bytes, to the server and from it
+	most atomic.Int64 // the largest payload in bytes
+	loss atomic.Int64 // of the others, in percent
 
 	front  *net.UDPConn // to which clients send
 	server *net.UDPAddr
@@ -30,17 +32,16 @@ func newTunnel(t *testing.T, l *quicconn.Listener, most int64) *tunnel {
 		t.Fatal(err)
 	}
 	p := &tunnel{front: front, server: l.Addr().(*net.UDPAddr), backs: make(map[string]*net.UDPConn)}
-	p.narrow(most)
+	p.most.Store(most)
 	_ = front.SetReadBuffer(4 << 20)
 	p.wg.Go(p.forward)
 	t.Cleanup(p.close)
 	return p
 }
 
-// narrow has the tunnel carry, from now on, what fits most bytes.
-func (p *tunnel) narrow(most int64) {
-	p.up.Store(most)
-	p.down.Store(most)
+// carries tells whether a payload arrives.
+func (p *tunnel) carries(n int) bool {
+	return int64(n) <= p.most.Load() && rand.Int64N(100) >= p.loss.Load()
 }
 
 // url is that of the tunnel's end for clients.
@@ -53,7 +54,7 @@ func (p *tunnel) forward() {
 		if err != nil {
 			return
 		}
-		if back := p.back(client); back != nil && int64(n) <= p.up.Load() {
+		if back := p.back(client); back != nil && p.carries(n) {
 			_, _ = back.Write(b[:n])
 		}
 	}
@@ -79,7 +80,7 @@ func (p *tunnel) back(client *net.UDPAddr) *net.UDPConn {
 			if err != nil {
 				return
 			}
-			if int64(n) <= p.down.Load() {
+			if p.carries(n) {
 				_, _ = p.front.WriteToUDP(b[:n], client)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/internal/admission"
+	"github.com/moqlite/moqlite/transport/quicconn"
 )
 
 // serveHTTP answers every request on HTTP/3.
@@ -49,7 +50,7 @@ func (s *Server) request(v *visit, w http.ResponseWriter, r *http.Request) (stat
 		Protocol:   protocol,
 		Transport:  transportName,
 		Local:      v.quic.LocalAddr(),
-		Remote:     v.quic.RemoteAddr(),
+		Remote:     quicconn.RemoteAddr(v.quic),
 		TLS:        &tls,
 		URL:        &url.URL{Scheme: "https", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery},
 		CarriesURL: true,
