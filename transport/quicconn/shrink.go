@@ -6,6 +6,8 @@ import (
 	"net"
 
 	"github.com/quic-go/quic-go"
+
+	"github.com/moqlite/moqlite/transport/internal/h3code"
 )
 
 // A path that has become too small for the packets of a connection is left by
@@ -55,5 +57,9 @@ func endDeaf(c *quic.Conn) {
 
 // end ends a connection that is of no use.
 func end(c *quic.Conn, why string) {
-	_ = c.CloseWithError(codeInternal, why)
+	code := uint64(codeInternal)
+	if c.ConnectionState().TLS.NegotiatedProtocol == protocolH3 {
+		code = h3code.Encode(code) // the WebTransport session's
+	}
+	_ = c.CloseWithError(quic.ApplicationErrorCode(code), why)
 }
