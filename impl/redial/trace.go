@@ -1,6 +1,7 @@
 package redial
 
 import (
+	"strconv"
 	"sync"
 
 	"github.com/moqlite/moqlite/api"
@@ -33,9 +34,14 @@ const (
 	Ended                    // there will be no other
 )
 
-// String returns the status in words.
+var statuses = [...]string{Connecting: "connecting", Connected: "connected", GoingAway: "going away", Ended: "ended"}
+
+// String returns the status in words, and the number of one that there is not.
 func (s Status) String() string {
-	return [...]string{"connecting", "connected", "going away", "ended"}[s]
+	if s < 0 || int(s) >= len(statuses) {
+		return "status " + strconv.Itoa(int(s))
+	}
+	return statuses[s]
 }
 
 // A StateChange is a [Status] and what led to it, if that is an error.

@@ -297,3 +297,13 @@ func TestHookThatBlocks(t *testing.T) {
 		}
 	})
 }
+
+func TestStatusString(t *testing.T) {
+	for status, want := range map[redial.Status]string{
+		redial.Connecting: "connecting", redial.Ended: "ended", 9: "status 9", -1: "status -1",
+	} {
+		if got := status.String(); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
+}

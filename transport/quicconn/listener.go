@@ -79,6 +79,7 @@ type Listener struct {
 	accepted chan *conn
 	closing  chan struct{} // closed by Close
 	done     chan struct{} // closed when run has ended
+	err      error         // why it has, once done is closed
 	once     sync.Once
 
 	mu     sync.Mutex
@@ -142,7 +143,7 @@ func Listen(addr string, tlsConf *tls.Config, conf *quic.Config, o ListenOptions
 // Addr implements [transport.Listener].
 func (l *Listener) Addr() net.Addr { return l.socket.LocalAddr() }
 
-// Accept implements [transport.Listener].
+// Accept implements [transport.Listener]. It fails when the socket has.
 func (l *Listener) Accept(ctx context.Context) (transport.Conn, error) {
 	if l.isClosing() {
 		return nil, l.errClosed()
@@ -154,6 +155,11 @@ func (l *Listener) Accept(ctx context.Context) (transport.Conn, error) {
 		return nil, fmt.Errorf("accept: %w", context.Cause(ctx))
 	case c := <-l.accepted:
 		return c, nil
+	case <-l.done:
+		if l.isClosing() {
+			return nil, l.errClosed()
+		}
+		return nil, fmt.Errorf("accept at %v: %w", l.Addr(), l.err)
 	}
 }
 

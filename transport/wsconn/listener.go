@@ -56,7 +56,7 @@ type Listener struct {
 	conns   chan transport.Conn
 	places  chan struct{} // a token each that is set up or waits
 	ctx     context.Context
-	cancel  context.CancelFunc
+	cancel  context.CancelCauseFunc // with why it has ended
 	wg      sync.WaitGroup
 }
 
@@ -87,7 +87,7 @@ func Listen(address string, o ListenOptions) (*Listener, error) {
 		conns:   make(chan transport.Conn, backlog),
 		places:  make(chan struct{}, backlog),
 	}
-	l.ctx, l.cancel = context.WithCancel(context.Background())
+	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	if o.HTTP != nil {
 		l.http = newHandover(tcp.Addr(), o.HTTP)
 		l.wg.Go(l.http.serve)
@@ -96,11 +96,21 @@ func Listen(address string, o ListenOptions) (*Listener, error) {
 	return l, nil
 }
 
-// retryDelay is how long a failure to accept, as of a process without file
-// descriptors, is waited for to pass.
+// retryDelay is how long a failure to accept that may pass is waited for.
 const retryDelay = 50 * time.Millisecond
 
-// run sets up each connection in a goroutine of its own.
+// passes tells whether a failure to accept may pass, as that of a process
+// without file descriptors does.
+func passes(err error) bool {
+	e, ok := errors.AsType[interface {
+		error
+		Temporary() bool
+	}](err)
+	return ok && e.Temporary()
+}
+
+// run sets up each connection in a goroutine of its own, until the socket
+// fails.
 func (l *Listener) run() {
 	for {
 		select {
@@ -114,6 +124,10 @@ func (l *Listener) run() {
 			continue
 		}
 		<-l.places
+		if !passes(err) {
+			l.cancel(err)
+			return
+		}
 		select {
 		case <-l.ctx.Done():
 			return
@@ -194,20 +208,25 @@ func (l *Listener) begin(ctx context.Context, carrier qmux.Carrier, o qmux.Optio
 	return c.Transport(), nil
 }
 
-// Accept implements [transport.Listener].
+// Accept implements [transport.Listener]. It fails when the socket has.
 func (l *Listener) Accept(ctx context.Context) (transport.Conn, error) {
 	if l.ctx.Err() != nil {
-		return nil, fmt.Errorf("accept: %w", net.ErrClosed)
+		return nil, l.ended()
 	}
 	select {
 	case c := <-l.conns:
 		<-l.places
 		return c, nil
 	case <-l.ctx.Done():
-		return nil, fmt.Errorf("accept: %w", net.ErrClosed)
+		return nil, l.ended()
 	case <-ctx.Done():
 		return nil, fmt.Errorf("accept: %w", context.Cause(ctx))
 	}
+}
+
+// ended is why nothing more is accepted.
+func (l *Listener) ended() error {
+	return fmt.Errorf("accept at %v: %w", l.Addr(), context.Cause(l.ctx))
 }
 
 // Addr implements [transport.Listener].
@@ -215,7 +234,7 @@ func (l *Listener) Addr() net.Addr { return l.tcp.Addr() }
 
 // Close implements [transport.Listener].
 func (l *Listener) Close() error {
-	l.cancel()
+	l.cancel(net.ErrClosed)
 	err := l.tcp.Close()
 	if l.http != nil {
 		l.http.shut()
