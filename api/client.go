@@ -47,7 +47,8 @@ type Server interface {
 	Listen() (net.Addr, error)
 
 	// ListenAndServe accepts sessions until Shutdown or Close; it then returns
-	// [ErrServerClosed].
+	// [ErrServerClosed]. Where something that it listens on fails, it closes the
+	// server and returns why.
 	ListenAndServe() error
 
 	// Shutdown and Close are as those of [Client].

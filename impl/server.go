@@ -245,13 +245,21 @@ func (s *Server) ListenAndServe() error {
 	s.mu.Lock()
 	b := s.bound
 	s.mu.Unlock()
-	for _, l := range b.listeners[1:] {
-		s.spawn(func() { _ = s.acceptFrom(l) })
+	ended := make(chan error, len(b.listeners))
+	for _, l := range b.listeners {
+		if !s.spawn(func() { ended <- s.acceptFrom(l) }) {
+			return api.ErrServerClosed
+		}
 	}
-	return s.acceptFrom(b.listeners[0])
+	err := <-ended
+	if err != api.ErrServerClosed {
+		_ = s.Close()
+	}
+	return err
 }
 
-// acceptFrom serves what a listener accepts until the server is closed.
+// acceptFrom serves what a listener accepts until the server is closed, or the
+// listener fails.
 func (s *Server) acceptFrom(l transport.Listener) error {
 	for {
 		conn, err := l.Accept(context.Background())
@@ -262,7 +270,7 @@ func (s *Server) acceptFrom(l transport.Listener) error {
 			return api.ErrServerClosed
 		}
 		if err != nil {
-			return fmt.Errorf("accept: %w", err)
+			return fmt.Errorf("serve: %w", err)
 		}
 		if !s.spawn(func() { s.serve(conn, session.Options{Mux: s.mux(), Authorize: s.Authorize}) }) {
 			_ = conn.CloseWithError(uint64(api.SessionNoError), "going away")
@@ -336,7 +344,8 @@ func (s *Server) serve(conn transport.Conn, o session.Options) *session.Session 
 	o.Config, o.Hop, o.Logger = s.Config, s.identity.hop(s.Config), logger(s.Logger)
 	ss, err := session.New(conn, o)
 	if err == nil && !s.sessions.add(ss) {
-		err = ss.Terminate(api.SessionNoError, "going away")
+		_ = ss.Terminate(api.SessionNoError, "going away")
+		err = api.ErrServerClosed
 	}
 	end()
 	if err != nil {

@@ -89,12 +89,13 @@ func (l *Listener) verify(net.Addr) bool {
 }
 
 // run accepts connections before their handshake is complete, and never waits
-// for any of them. It ends before the socket does.
+// for any of them. It ends before the socket does, or because of it.
 func (l *Listener) run() {
 	defer close(l.done)
 	for {
 		q, err := l.early.Accept(context.Background())
 		if err != nil {
+			l.err = err
 			return
 		}
 		ticketOf(q).use()
@@ -167,7 +168,11 @@ func (l *Listener) handOut(q *quic.Conn) {
 	case l.isClosing():
 		_ = q.CloseWithError(0, "")
 	case q.ConnectionState().TLS.NegotiatedProtocol == protocolH3:
-		go func() { _ = l.options.H3(q) }()
+		go func() {
+			if err := l.options.H3(q); err != nil && l.options.Logger != nil {
+				l.options.Logger.Debug("HTTP/3 failed", "remote", q.RemoteAddr(), "error", err)
+			}
+		}()
 	default:
 		l.queue(wrap(q, ""))
 	}

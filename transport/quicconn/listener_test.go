@@ -182,3 +182,24 @@ func (d deaf) ReadFrom(b []byte) (int, net.Addr, error) {
 
 func (d deaf) SetReadBuffer(int) error  { return nil }
 func (d deaf) SetWriteBuffer(int) error { return nil }
+
+// A listener whose socket fails says so.
+func TestSocketFails(t *testing.T) {
+	transporttest.NoLeaks(t)
+	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	serverTLS, _ := certtest.Pair(t)
+	l, err := quicconn.Listen("", serverTLS, nil, quicconn.ListenOptions{Protocols: []string{protocol}, Socket: socket})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	time.AfterFunc(10*time.Millisecond, func() { socket.Close() })
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	if _, err := l.Accept(ctx); err == nil || ctx.Err() != nil {
+		t.Errorf("Accept: %v", err)
+	}
+}
