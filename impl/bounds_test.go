@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/moqlite/moqlite/api"
 )
@@ -124,6 +125,45 @@ func TestEndOfTheRangePauses(t *testing.T) {
 		read(2)
 		if _, err := r.AcceptGroup(t.Context()); err != io.EOF {
 			t.Errorf("after the track's last: %v, want its end", err)
+		}
+	})
+}
+
+// TestEdgeWithoutAWord begins with the newest group on moq-lite-06, which has no
+// word for it: the newest alone is asked for, and then what follows it.
+func TestEdgeWithoutAWord(t *testing.T) {
+	inVersions(t, []api.Version{api.Lite06}, func(t *testing.T, mux *api.TrackMux, s api.Session) {
+		configs := make(chan api.SubscribeConfig, 3)
+		publish(t, mux, func(w api.TrackWriter) {
+			configs <- w.Request().Config
+			openEmpty(t, w, 7)
+			for {
+				select {
+				case <-w.Updated():
+					configs <- w.Request().Config
+				case <-w.Context().Done():
+					return
+				}
+			}
+		})
+		config := api.SubscribeConfig{StartGroup: api.GroupLatest, MaxLatency: 3 * time.Second, Priority: 5}
+		r := subscribe(t, s, "room", &config)
+		defer r.Close()
+		if g := accept(t, r); g.Sequence() != 7 {
+			t.Errorf("group %d, want 7", g.Sequence())
+		}
+		config.Priority = 6
+		if err := r.Update(&config); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []api.SubscribeConfig{
+			{MaxLatency: -1, Priority: 5},
+			{StartGroup: 7, MaxLatency: 3 * time.Second, Priority: 5},
+			{StartGroup: 7, MaxLatency: 3 * time.Second, Priority: 6},
+		} {
+			if got := <-configs; got != want {
+				t.Errorf("asked for %+v, want %+v", got, want)
+			}
 		}
 	})
 }

@@ -151,8 +151,7 @@ func TestGapsBeyondTheRange(t *testing.T) {
 
 // writeInBursts writes five groups at a time, as whoever passes on what came in
 // a burst does, every 500 ms.
-func writeInBursts(ctx context.Context, b *live.Broadcast) {
-	track := b.Track("video", api.TrackInfo{})
+func writeInBursts(ctx context.Context, track *live.Track) {
 	defer track.Close()
 	for {
 		for range 5 {
@@ -226,7 +225,7 @@ func TestLeftOutIsTold(t *testing.T) {
 					writing, done := context.WithTimeout(ctx, life)
 					defer done()
 					b := new(live.Broadcast)
-					go writeInBursts(writing, b)
+					go writeInBursts(writing, b.Track("video", api.TrackInfo{}))
 					mux := api.NewTrackMux()
 					if err := mux.Publish(ctx, "cam", b); err != nil {
 						t.Fatal(err)

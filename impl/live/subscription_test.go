@@ -70,6 +70,41 @@ func TestStartOfALateJoiner(t *testing.T) {
 	}
 }
 
+// The newest group comes first to who asks for it, also when there is no time to
+// choose; and who then wants older ones gets those that did not come.
+func TestEdgeAtOnce(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, b *live.Broadcast, s api.Session) {
+		track := b.Track("video", api.TrackInfo{})
+		for i := range uint64(20) {
+			_ = open(t, track, 1+100*i, "x").Close()
+		}
+		g := open(t, track, 2001, "a")
+		r := subscribe(t, s, &api.SubscribeConfig{StartGroup: api.GroupLatest})
+		first := accept(t, r)
+		if first.Sequence() != 20 {
+			t.Fatalf("group %d, want 20", first.Sequence())
+		}
+		synctest.Wait()
+		_ = open(t, track, 2101, "y").Close()
+		fill(t, g, 2200, "b") // it is not the newest any more, but the next is new
+		_ = g.Close()
+		if got := readGroup(first); got != "a,b" {
+			t.Errorf("the newest group: %q", got)
+		}
+		if err := r.Update(&api.SubscribeConfig{StartGroup: 15}); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		_ = b.Close()
+		if got, want := readAll(t, r), "15:x 16:x 17:x 18:x 19:x 21:y"; got != want {
+			t.Errorf("read %q, want %q", got, want)
+		}
+		if got := spell(r.Gaps()); got != "" {
+			t.Errorf("gaps %q", got)
+		}
+	})
+}
+
 // A subscriber who asks from a number on is told what is missing at the head,
 // whether it was evicted or never written.
 func TestMissingHead(t *testing.T) {

@@ -107,7 +107,7 @@ func (sub *subscription) starts(seq api.GroupSequence) {
 func (sub *subscription) firstWanted() (seq api.GroupSequence, known bool) {
 	seq = sub.config.StartGroup
 	if seq == api.GroupLatest {
-		return sub.start, sub.skipped
+		return sub.start, sub.edge.skipped
 	}
 	return seq, seq > 0
 }

@@ -27,11 +27,12 @@ func (sub *subscription) offer(g *groupReader, now time.Duration) {
 		return
 	}
 	sub.boundHoles()
-	if sub.skipped && g.seq < sub.start {
+	if sub.edge.skipped && g.seq < sub.start {
+		sub.leaveOut(g)
 		u.mu.Unlock()
-		g.in.stream.CancelRead(uint64(api.StreamOld))
 		return
 	}
+	narrow := sub.edge.narrow
 	var excess *groupReader
 	if sub.full() {
 		excess = sub.oldestQueued()
@@ -46,6 +47,9 @@ func (sub *subscription) offer(g *groupReader, now time.Duration) {
 	u.mu.Unlock()
 	if excess != nil {
 		excess.abort(&api.StreamError{Code: api.StreamTooFarBehind})
+	}
+	if narrow {
+		sub.widen()
 	}
 	if pause {
 		runtime.Gosched()
@@ -154,7 +158,7 @@ func (sub *subscription) dequeue() (*groupReader, error) {
 		}
 		return nil, sub.over
 	}
-	if sub.latest && !sub.skipped {
+	if sub.edge.wanted && !sub.edge.skipped {
 		sub.skipToNewest()
 	}
 	g := sub.queue[0]
@@ -185,11 +189,11 @@ func (sub *subscription) skipToNewest() {
 		if g != newest {
 			sub.session.unread.remove(g)
 			sub.open--
-			g.in.stream.CancelRead(uint64(api.StreamOld))
+			sub.leaveOut(g)
 		}
 	}
 	sub.queue = append(sub.queue[:0], newest)
-	sub.start, sub.started, sub.skipped = newest.seq, true, true
+	sub.start, sub.started, sub.edge.skipped = newest.seq, true, true
 }
 
 // finishQueue makes err what follows the groups that are queued. The unread

@@ -26,14 +26,14 @@ func (s *Session) subscribe(ctx context.Context, path api.BroadcastPath, name ap
 	if err != nil {
 		return nil, err
 	}
-	params, err := s.params(config)
+	sub := newSubscription(s, config)
+	params, err := sub.params(config)
 	if err != nil {
 		return nil, err
 	}
 	if err := s.refused(); err != nil {
 		return nil, err
 	}
-	sub := newSubscription(s, config)
 	// Groups and datagrams may come as soon as the request has left.
 	s.register(sub)
 	s.hearDatagrams()
@@ -45,6 +45,7 @@ func (s *Session) subscribe(ctx context.Context, path api.BroadcastPath, name ap
 		return nil, err
 	}
 	sub.outbox.session, sub.outbox.stream = s, sub.stream
+	sub.hasAsked()
 	if !s.spawn(sub.run) {
 		sub.terminate(s.err())
 		return nil, s.err()
@@ -147,8 +148,7 @@ type subscription struct {
 	started   bool
 	end       api.GroupSequence // the first number not to come, once known
 	endKnown  bool
-	latest    bool  // the first group handed out is the newest at hand,
-	skipped   bool  // which is done, and start the least that is wanted
+	edge      edge
 	over      error // nothing more will come
 	closed    bool
 }
@@ -164,8 +164,9 @@ func newSubscription(s *Session, config *api.SubscribeConfig) *subscription {
 		relieved:      make(chan struct{}, 1),
 		progress:      make(chan struct{}, 1),
 		datagramReady: make(chan struct{}, 1),
-		latest:        config.StartGroup == api.GroupLatest && s.version.StartFloor,
 	}
+	atEdge := config.StartGroup == api.GroupLatest && s.version.StartFloor
+	sub.edge = edge{wanted: atEdge, narrow: atEdge}
 	sub.ctx, sub.cancel = context.WithCancelCause(context.Background())
 	if config.StartGroup != api.GroupLatest {
 		sub.start = config.StartGroup
@@ -259,28 +260,30 @@ func (sub *subscription) Context() context.Context { return sub.ctx }
 
 // Update implements [api.TrackReader].
 func (sub *subscription) Update(config *api.SubscribeConfig) error {
-	c := *orDefault(config, new(api.SubscribeConfig))
-	params, err := sub.session.params(&c)
-	if err != nil {
-		return fmt.Errorf("update: %w", err)
-	}
-	u := &sub.session.unread
-	u.mu.Lock()
-	err = sub.over
-	if sub.closed {
-		err = api.ErrClosed
-	}
-	if err == nil {
-		sub.config = c
-	}
-	u.mu.Unlock()
-	if err != nil {
-		return fmt.Errorf("update: %w", err)
-	}
-	if err := sub.outbox.replace(&message.SubscribeUpdate{SubscribeParams: params}); err != nil {
+	if err := sub.update(*orDefault(config, new(api.SubscribeConfig))); err != nil {
 		return fmt.Errorf("update: %w", err)
 	}
 	return nil
+}
+
+func (sub *subscription) update(c api.SubscribeConfig) error {
+	if _, err := sub.session.params(&c); err != nil {
+		return err
+	}
+	sub.session.unread.mu.Lock()
+	defer sub.session.unread.mu.Unlock()
+	switch {
+	case sub.closed:
+		return api.ErrClosed
+	case sub.over != nil:
+		return sub.over
+	}
+	c = sub.reconfigure(c)
+	params, err := sub.params(&c)
+	if err != nil {
+		return err
+	}
+	return sub.outbox.replace(&message.SubscribeUpdate{SubscribeParams: params})
 }
 
 // Close implements [api.TrackReader].
