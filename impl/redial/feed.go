@@ -85,11 +85,16 @@ func (t *track) open(ctx context.Context, l *link, seen sighting, config api.Sub
 		read:      make(chan struct{}, 1),
 	}
 	f.wanted, f.asked, f.same = config, config, true
+	l.follow(t.path) // for as long as f is the newest: see unwatch
 	f.accepting, f.stopAccepting = context.WithCancel(t.ctx)
 	f.newest, f.notNewest = context.WithCancel(t.ctx)
 	f.life, f.cutOff = context.WithCancelCause(context.Background())
 	return f, nil
 }
+
+// unwatch ends what open began, when f is not the newest feed any more: until then
+// what is announced matters, also after f itself has ended.
+func (f *feed) unwatch() { f.link.leave(f.origin) }
 
 // finished tells whether nothing more is accepted.
 func (f *feed) finished() bool {

@@ -2,6 +2,7 @@ package redial_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -49,11 +50,13 @@ func (h *unsteady) ServeTrack(w api.TrackWriter) {
 }
 
 // leave resets what is served as going away.
-func (h *unsteady) leave() {
+func (h *unsteady) leave() { h.reset(api.StreamGoingAway) }
+
+func (h *unsteady) reset(code api.StreamErrorCode) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, w := range h.serving {
-		_ = w.CloseWithError(api.StreamGoingAway)
+		_ = w.CloseWithError(code)
 	}
 	h.serving = nil
 }
@@ -121,4 +124,43 @@ func TestGoingAwayForGood(t *testing.T) {
 			t.Errorf("another subscription: %v", err)
 		}
 	}, withOrigins...)
+}
+
+// TestResetBeforeWithdrawal has a relay that stays reset a track as soon as its
+// publisher is lost, and withdraw the broadcast a while later, as moq-relay does:
+// the track goes on with the next publisher.
+func TestResetBeforeWithdrawal(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, v api.Version) {
+		mux := api.NewTrackMux()
+		publish := func(name string, groups int) (h *unsteady, withdraw context.CancelFunc) {
+			ctx, withdraw := context.WithCancel(t.Context())
+			h = &unsteady{Broadcast: new(live.Broadcast)}
+			track := h.Track("video", api.TrackInfo{})
+			if err := mux.Publish(ctx, "room", h); err != nil {
+				t.Fatal(err)
+			}
+			for range groups {
+				put(t, track, name)
+			}
+			return h, withdraw
+		}
+		one, withdraw := publish("one", 3)
+		server, _, s := single(t, mux, v, quick())
+		defer server.Close()
+		defer s.Terminate(api.SessionNoError, "")
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		seen := make(chan sequel, 1)
+		r := subscribe(t, s, nil)
+		go func() { seen <- view(ctx, r) }()
+		time.Sleep(time.Second)
+		one.reset(api.StreamInternal)
+		time.Sleep(600 * time.Millisecond)
+		withdraw()
+		time.Sleep(2 * time.Second)
+		publish("two", 1)
+		if seen := <-seen; seen.err != nil || !slices.Equal(seen.names, []string{"one", "two"}) {
+			t.Errorf("saw %v, and then %v", seen.names, seen.err)
+		}
+	})
 }

@@ -191,7 +191,7 @@ func (f *feed) why() error {
 }
 
 // change has next take over from f.
-func (t *track) change(f, next *feed) *feed {
+func (t *track) change(f, next *feed) {
 	if !next.same {
 		t.restart(next)
 	}
@@ -200,8 +200,11 @@ func (t *track) change(f, next *feed) *feed {
 	if next.same {
 		t.session.wg.Go(func() { f.handOver(next) })
 	}
-	return next
 }
+
+// grace is how long the groups of a publisher that was replaced are still read:
+// what has come is there, but one that was killed never ends what it has begun.
+const grace = 500 * time.Millisecond
 
 // restart ends what was read of the numbers before, since those that come now
 // are others: what has come is passed on first. Where the publisher is replaced
@@ -211,7 +214,7 @@ func (t *track) restart(next *feed) {
 	for _, f := range old {
 		f.stopAccepting()
 		if f.link == next.link {
-			t.session.wg.Go(func() { f.cutAfter(settle, next.restart) })
+			t.session.wg.Go(func() { f.cutAfter(grace, next.restart) })
 		}
 	}
 	t.await(old)

@@ -86,8 +86,10 @@ func view(ctx context.Context, r api.TrackReader) (s sequel) {
 			return s
 		}
 		var f api.Frame
-		if g.ReadFrame(&f) == nil && !slices.Contains(s.names, string(f.Payload)) {
-			s.names = append(s.names, string(f.Payload))
+		for g.ReadFrame(&f) == nil {
+			if !slices.Contains(s.names, string(f.Payload)) {
+				s.names = append(s.names, string(f.Payload))
+			}
 		}
 	}
 }

@@ -31,6 +31,7 @@ func (to turn) same(other turn) bool {
 // run goes from feed to feed, until the track ends.
 func (t *track) run(f *feed) {
 	t.session.wg.Go(f.run)
+	defer func() { f.unwatch() }()
 	var vain turn
 	for {
 		to, err := t.turn(f, vain)
@@ -43,7 +44,9 @@ func (t *track) run(f *feed) {
 			vain, vain.err = to, err
 			continue
 		}
-		f, vain = t.change(f, next), turn{}
+		t.change(f, next)
+		f.unwatch()
+		f, vain = next, turn{}
 	}
 }
 
