@@ -76,7 +76,8 @@ func (a Announcement) Origin() Hop {
 
 // An AnnouncementReader follows the announced broadcasts below a prefix. What
 // a slow reader has missed is coalesced: it learns of the current state, not
-// of every step. One goroutine receives at a time; Close is for any.
+// of every step. One goroutine receives at a time; Close is for any. Of a peer
+// that announces more than Limits.Announcements, the excess is left out.
 //
 // A segment that begins with a dot hides a broadcast from whoever does not
 // name it: "room/.stats/cpu" is listed below "room/.stats", but not below

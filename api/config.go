@@ -82,8 +82,11 @@ type Limits struct {
 	// AcceptGroup. Zero: 1024.
 	UnreadGroups int
 
-	// Announcements is how many broadcasts a peer may have announced at a
-	// time, on each stream. Zero: 1,000,000.
+	// Announcements is how many broadcasts each AnnouncementReader of a session
+	// follows at a time. What the peer announces beyond, which may be others'
+	// doing, is left out: it is counted in [SessionStats], and logged once a
+	// reader. A reader that begins when there is room learns of it. Zero:
+	// 1,000,000.
 	Announcements int
 
 	// Requests is how many streams with questions of the peer are served at

@@ -149,6 +149,10 @@ type SessionStats struct {
 	// read them in time.
 	GroupsDropped uint64
 
+	// AnnouncementsDropped counts the broadcasts that were left out because the
+	// peer had announced as many as [Limits] allow.
+	AnnouncementsDropped uint64
+
 	// DatagramsDropped counts the datagrams that our own queues dropped; what
 	// is dropped below them cannot be seen.
 	DatagramsDropped uint64

@@ -335,7 +335,8 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// TestTooManyAnnouncements has a peer announce more than it may at a time.
+// TestTooManyAnnouncements has a peer announce more than is followed at a time:
+// the excess is left out, and the rest goes on.
 func TestTooManyAnnouncements(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {
@@ -357,11 +358,26 @@ func TestTooManyAnnouncements(t *testing.T) {
 					end()
 					in.expect()
 				}
-				announce(t, t.Context(), mux, manyPaths(0, 101, 1)...)
-				<-s.Context().Done()
-				var end *api.SessionError
-				if !errors.As(context.Cause(s.Context()), &end) || end.Code != api.SessionProtocolViolation || end.Remote {
-					t.Errorf("ended with %v", context.Cause(s.Context()))
+				ctx, end := context.WithCancel(t.Context())
+				announce(t, ctx, mux, manyPaths(0, 100, 1)...)
+				excess, endExcess := context.WithCancel(t.Context())
+				announce(t, excess, mux, "excess/a", "excess/b")
+				in.expect(slices.Sorted(slices.Values(manyPaths(0, 100, 1)))...)
+				if n := s.Stats().AnnouncementsDropped; n != 2 {
+					t.Errorf("%d announcements are counted as left out, want 2", n)
+				}
+				for path := range mux.All("") { // of what is followed, and of what is not
+					if err := mux.Update(api.Announcement{Path: path.Path, Hops: []api.Hop{7}, Warm: 5}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				endExcess()
+				end()
+				in.expect()
+				announce(t, t.Context(), mux, "excess/a")
+				in.expect("excess/a")
+				if err := context.Cause(s.Context()); err != nil {
+					t.Errorf("ended with %v", err)
 				}
 			})
 		})

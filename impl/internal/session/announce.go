@@ -102,8 +102,11 @@ func (s *Session) serveAnnounce(st *stream) {
 	if !s.spawn(func() { st.ended(); cancel() }) {
 		return
 	}
-	t := s.newTeller(st, &m)
-	_ = t.run(ctx)
+	err := s.newTeller(st, &m).run(ctx)
+	if ctx.Err() == nil { // the end of the stream would withdraw everything
+		s.opts.Logger.Debug("announcements broken off", "prefix", m.Prefix, "error", err)
+		st.CancelWrite(uint64(api.ErrorCode(err)))
+	}
 	_ = st.Close()
 	st.CancelRead(0)
 }

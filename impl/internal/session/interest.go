@@ -34,6 +34,7 @@ type interest struct {
 	closing sync.Once
 
 	barred map[api.BroadcastPath]struct{} // what is announced besides
+	excess bool                           // something was left out
 	ids    startIDs
 	hop    api.Hop // the peer's, from ANNOUNCE_OK
 	link   uint64  // the price of subscribing from the peer
@@ -118,9 +119,6 @@ func (in *interest) readAll() error {
 		if err != nil {
 			return malformedAnnouncement(err)
 		}
-		if n := in.set.Len() + len(in.barred); n > in.session.limits.Announcements {
-			return fmt.Errorf("%w: %d broadcasts", errAnnouncement, n)
-		}
 		in.told()
 	}
 }
@@ -193,6 +191,9 @@ func (in *interest) readPlain() error {
 		in.withdraw(path)
 		return nil
 	}
+	if in.leavesOut(path) {
+		return nil
+	}
 	// Routes learned without costs are usable, but never preferred.
 	a := api.Announcement{Path: path, Hops: in.hops(m.Hops, m.HopCount), Warm: in.link, Cold: maxCost}
 	if in.session.version.AnnounceReplaces {
@@ -228,6 +229,10 @@ func (in *interest) readStart() error {
 		return err
 	}
 	path := in.prefix.Join(api.BroadcastPath(m.Suffix))
+	if in.leavesOut(path) {
+		in.ids.leaveOut()
+		return nil
+	}
 	in.ids.add(path)
 	return in.begin(in.route(path, m.Hops, m.Warm, m.Cold))
 }
@@ -238,7 +243,10 @@ func (in *interest) readEnd() error {
 		return err
 	}
 	path, ok := in.ids.remove(m.ID)
-	if !ok {
+	switch {
+	case !ok && in.ids.mayBeLeftOut(m.ID):
+		return nil
+	case !ok:
 		return fmt.Errorf("%w: end of the unknown id %d", errAnnouncement, m.ID)
 	}
 	in.withdraw(path)
@@ -251,7 +259,10 @@ func (in *interest) readUpdate() error {
 		return err
 	}
 	path, ok := in.ids.path(m.ID)
-	if !ok {
+	switch {
+	case !ok && in.ids.mayBeLeftOut(m.ID):
+		return nil
+	case !ok:
 		return fmt.Errorf("%w: update of the unknown id %d", errAnnouncement, m.ID)
 	}
 	a := in.route(path, m.Hops, m.Warm, m.Cold)
@@ -259,6 +270,29 @@ func (in *interest) readUpdate() error {
 		in.replace(a)
 	}
 	return nil
+}
+
+// leavesOut tells whether a broadcast that the peer announces is not kept, since
+// as many are as may be. A peer that passes on what others announce, each within
+// bounds, has done nothing wrong.
+func (in *interest) leavesOut(path api.BroadcastPath) bool {
+	s := in.session
+	if in.set.Len()+len(in.barred) < s.limits.Announcements {
+		return false
+	}
+	_, barred := in.barred[path]
+	if _, known := in.set.Get(path); known || barred {
+		return false
+	}
+	s.mu.Lock()
+	s.unheard++
+	s.mu.Unlock()
+	if !in.excess {
+		in.excess = true
+		s.opts.Logger.Warn("announcements are left out: the peer has announced more than Limits.Announcements",
+			"limit", s.limits.Announcements, "prefix", string(in.prefix), "remote", s.conn.State().Remote)
+	}
+	return true
 }
 
 // route is what a peer with costs announces, as it reaches us.

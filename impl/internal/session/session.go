@@ -90,7 +90,8 @@ type Session struct {
 	broken    Open           // what ended with the connection, not by itself
 	changed   chan struct{}  // closed when subs or serving shrink; nil unless that is waited for
 	gone      func(*Session) // called when nothing is left of the session
-	dropped   uint64
+	dropped   uint64         // groups
+	unheard   uint64         // announcements that were left out
 }
 
 var _ api.Session = (*Session)(nil)
@@ -357,7 +358,7 @@ func (s *Session) Stats() api.SessionStats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	stats.Subscriptions, stats.Publications = len(s.subs), len(s.pubs)+s.broken.Publications
-	stats.GroupsDropped = s.dropped
+	stats.GroupsDropped, stats.AnnouncementsDropped = s.dropped, s.unheard
 	return stats
 }
 

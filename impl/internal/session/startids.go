@@ -14,6 +14,7 @@ type startIDs struct {
 	list  []startID
 	ended int
 	next  uint64
+	gaps  bool // some were left out
 }
 
 type startID struct {
@@ -34,6 +35,16 @@ func (l *startIDs) add(path api.BroadcastPath) {
 	l.list = append(l.list, startID{l.next, path})
 	l.next++
 }
+
+// leaveOut counts a broadcast that is not kept.
+func (l *startIDs) leaveOut() {
+	l.next++
+	l.gaps = true
+}
+
+// mayBeLeftOut tells whether an id that is not in the list may be of one that was
+// left out.
+func (l *startIDs) mayBeLeftOut(id uint64) bool { return l.gaps && id < l.next }
 
 // find returns where the broadcast with an id is in the list.
 func (l *startIDs) find(id uint64) (int, bool) {
