@@ -72,7 +72,11 @@ type FetchRequest struct {
 	Group                GroupSequence
 	StartFrame, EndFrame uint64 // half-open
 	Priority             Priority
-	Session              Session // who asks; unused in Subscriber.Fetch
+
+	// Session is who asks. In [Subscriber].Fetch it is on whose behalf, for
+	// programs that pass fetches on: what a session downstream does not read
+	// takes room from its own fetches first. nil is the program itself.
+	Session Session
 }
 
 // A Gap is a run of groups [Start, End) that will not come, and why, if that

@@ -39,7 +39,7 @@ func (s *Session) fetch(ctx context.Context, req *api.FetchRequest) (*groupReade
 		_ = st.Close()
 		return nil, streamError(err)
 	}
-	g.identify(new(fetching), req.Group, req.StartFrame)
+	g.identify(s.fetchingFor(req.Session), req.Group, req.StartFrame)
 	// Our half stays open until the answer is in, since peers take its end for
 	// a withdrawal.
 	g.ended = func() { _ = st.Close() }
@@ -70,8 +70,36 @@ func (s *Session) fetchMessage(ctx context.Context, req *api.FetchRequest) (*mes
 	return m, m.Validate(s.version)
 }
 
-// fetching holds the one group of a fetch.
-type fetching struct{ held uint64 }
+// fetching holds the groups that are fetched on one account, which has one share
+// of the budget for what nobody reads.
+type fetching struct {
+	unread *unread
+	held   uint64
+	key    context.Context // of the session on whose behalf; nil for a fetch of our own
+	groups int
+}
+
+// fetchingFor returns what holds a group that is fetched on behalf of a session;
+// nil is ourselves, for whom each fetch has an account of its own.
+func (s *Session) fetchingFor(asker api.Session) *fetching {
+	u := &s.unread
+	if asker == nil {
+		return &fetching{unread: u}
+	}
+	key := asker.Context() // sessions may be wrapped in types that do not compare
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	f := u.fetching[key]
+	if f == nil {
+		if u.fetching == nil {
+			u.fetching = make(map[context.Context]*fetching)
+		}
+		f = &fetching{unread: u, key: key}
+		u.fetching[key] = f
+	}
+	f.groups++
+	return f
+}
 
 // holds implements holder.
 func (f *fetching) holds() *uint64 { return &f.held }
@@ -80,7 +108,11 @@ func (f *fetching) holds() *uint64 { return &f.held }
 func (f *fetching) lose(*groupReader) {}
 
 // finished implements holder.
-func (f *fetching) finished() {}
+func (f *fetching) finished() {
+	if f.groups--; f.groups == 0 {
+		delete(f.unread.fetching, f.key)
+	}
+}
 
 // take counts a group that the application reads from now on.
 func (s *Session) take(g *groupReader) {

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"sync"
 	"time"
 )
@@ -34,6 +35,8 @@ type unread struct {
 
 	open  *groupReader // all that are not finished, the newest first
 	count int          // of these
+
+	fetching map[context.Context]*fetching // on behalf of other sessions, by their contexts
 
 	due      *time.Timer  // weighs the groups; nil unless that is due
 	weighing *groupReader // whose stream is being read to weigh it

@@ -103,14 +103,16 @@ func (s *Session) makeRoom() bool {
 
 // victim returns the group to give up when too much is held: of those that have
 // gone unread for a while, the oldest that was not handed out, or else the
-// oldest, of the holder of most. It returns nil and true when all is well, nil
-// and false while there is none. The lock is held.
+// oldest, of the holder of most. Who holds no more than an equal share loses
+// none. It returns nil and true when all is well, nil and false while there is
+// none. The lock is held.
 func (u *unread) victim() (g *groupReader, ok bool) {
 	if u.held <= u.limit {
 		return nil, true
 	}
+	share := u.share()
 	for other := u.open; other != nil; other = other.older {
-		if !other.parked || other.session.clock()-other.parkedAt < unreadGrace {
+		if !other.parked || other.session.clock()-other.parkedAt < unreadGrace || *other.of.holds() <= share {
 			continue
 		}
 		if g == nil || other.goesBefore(g) {
@@ -118,6 +120,17 @@ func (u *unread) victim() (g *groupReader, ok bool) {
 		}
 	}
 	return g, false
+}
+
+// share is what each of those who hold something may hold. The lock is held.
+func (u *unread) share() uint64 {
+	holders := make(map[holder]struct{})
+	for g := u.open; g != nil; g = g.older {
+		if g.parked {
+			holders[g.of] = struct{}{}
+		}
+	}
+	return u.limit / uint64(max(len(holders), 1))
 }
 
 // goesBefore tells whether g is given up before other.
