@@ -149,10 +149,10 @@ func (b *broadcast) makeTrack(req api.TrackRequest) (*live.Track, error) {
 	}
 	failed := error(errUnroutable)
 	for _, rt := range b.own(ctx) {
-		info, err := b.describe(rt, req.Name)
+		info, err := b.describe(rt, &req)
 		if err == nil {
 			track := live.NewTrack(info, b.Limits)
-			go fill(b, req.Name, track)
+			go fill(b, req, track)
 			return track, nil
 		}
 		code, final := trackCode(err)
@@ -166,10 +166,15 @@ func (b *broadcast) makeTrack(req api.TrackRequest) (*live.Track, error) {
 
 // describe asks for a track's description. A version that has none accepts
 // every track.
-func (b *broadcast) describe(rt *route, name api.TrackName) (api.TrackInfo, error) {
+func (b *broadcast) describe(rt *route, req *api.TrackRequest) (api.TrackInfo, error) {
+	release, ok := rt.session.quota.take(req.Session)
+	if !ok {
+		return api.TrackInfo{}, errNoCapacity
+	}
+	defer release()
 	ctx, cancel := context.WithTimeout(rt.session.Context(), answerIn)
 	defer cancel()
-	info, err := rt.session.TrackInfo(ctx, b.path, name)
+	info, err := rt.session.TrackInfo(ctx, b.path, req.Name)
 	if errors.Is(err, api.ErrNotSupported) {
 		return api.TrackInfo{MaxLatency: unknownMaxAge}, nil
 	}
@@ -182,27 +187,37 @@ func (b *broadcast) passFetch(w api.GroupWriter, req api.FetchRequest) {
 	c := copier{out: w}
 	code := api.StreamUnroutable
 	for _, rt := range b.own(w.Context()) {
-		req := req
-		req.StartFrame = max(req.StartFrame, c.frames.Load())
-		g, err := fetchBy(w.Context(), rt, req)
-		if err == nil {
-			stop := context.AfterFunc(w.Context(), func() { g.Cancel(api.StreamCancelled) })
-			err = c.copy(g)
-			stop()
-			if err != nil {
-				g.Cancel(api.ErrorCode(err))
-			}
-		}
+		err := rt.passFetch(&c, req)
 		if err == nil || errors.As(err, new(sinkError)) || w.Context().Err() != nil {
 			return
 		}
 		final := false
-		if code, final = trackCode(err); final {
+		if code, final = fetchCode(&c, err); final {
 			break
 		}
 		if rt.fades(w.Context()) {
-			code = api.StreamUnroutable
+			code, _ = fetchCode(&c, nil)
 		}
 	}
 	w.Cancel(code)
+}
+
+// passFetch fetches by one route, on behalf of who asks, what c has not got.
+func (rt *route) passFetch(c *copier, req api.FetchRequest) error {
+	release, ok := rt.session.quota.take(req.Session)
+	if !ok {
+		return errNoCapacity
+	}
+	defer release()
+	req.StartFrame = max(req.StartFrame, c.frames.Load())
+	g, err := fetchBy(c.out.Context(), rt, req)
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(c.out.Context(), func() { g.Cancel(api.StreamCancelled) })
+	defer stop()
+	if err = c.copy(g); err != nil {
+		g.Cancel(api.ErrorCode(err))
+	}
+	return err
 }

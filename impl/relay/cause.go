@@ -24,6 +24,15 @@ func groupCode(err error) (code api.StreamErrorCode, final bool) {
 	return codeOf(err, api.StreamDeliveryTimeout)
 }
 
+// fetchCode is trackCode for a fetch, which is refused, or breaks off when it has
+// begun.
+func fetchCode(c *copier, err error) (code api.StreamErrorCode, final bool) {
+	if c.begun {
+		return groupCode(err)
+	}
+	return trackCode(err)
+}
+
 // codeOf is the code of err where that speaks of contents, and else lost.
 func codeOf(err error, lost api.StreamErrorCode) (code api.StreamErrorCode, final bool) {
 	var reset *api.StreamError
@@ -35,6 +44,9 @@ func codeOf(err error, lost api.StreamErrorCode) (code api.StreamErrorCode, fina
 			return api.StreamNotFound, true
 		}
 		return lost, false
+	}
+	if reset == errNoCapacity {
+		return reset.Code, false
 	}
 	switch reset.Code {
 	case api.StreamInternal, api.StreamCancelled:

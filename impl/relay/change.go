@@ -295,7 +295,7 @@ func (f *filler) fail(now time.Time) bool {
 		return true
 	}
 	code := api.StreamUnroutable
-	if f.failed != nil && f.failed.session.Context().Err() == nil {
+	if f.failed != nil && f.failed.session.Context().Err() == nil { // else what it has reset was a part of that
 		code, _ = trackCode(f.cause)
 	}
 	_ = f.track.CloseWithError(code)

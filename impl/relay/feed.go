@@ -81,6 +81,11 @@ func (fd *feed) start() {
 }
 
 func (fd *feed) run() error {
+	release, ok := fd.route.session.quota.take(fd.filler.asker)
+	if !ok {
+		return errNoCapacity
+	}
+	defer release()
 	r, err := fd.subscribe()
 	if err != nil {
 		return err

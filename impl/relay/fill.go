@@ -66,6 +66,7 @@ type filler struct {
 	broadcast *broadcast
 	name      api.TrackName
 	track     *live.Track
+	asker     api.Session // who has asked for the track first
 
 	life    context.Context // of all that the filler has begun
 	working sync.WaitGroup  // for feeds,
@@ -96,10 +97,11 @@ type filler struct {
 }
 
 // fill feeds a track until its end.
-func fill(b *broadcast, name api.TrackName, track *live.Track) {
+func fill(b *broadcast, req api.TrackRequest, track *live.Track) {
 	f := &filler{
 		broadcast: b,
-		name:      name,
+		name:      req.Name,
+		asker:     req.Session,
 		track:     track,
 		refused:   make(refusals),
 		asked:     api.GroupLatest,

@@ -26,6 +26,7 @@ const (
 type upstream struct {
 	api.Session
 	relay *Relay
+	quota quota
 
 	// Guarded by Relay.mu.
 	routes  map[api.BroadcastPath]*route // what it announces now

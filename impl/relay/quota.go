@@ -1,0 +1,56 @@
+package relay
+
+import (
+	"context"
+	"sync"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// maxRequests is how many subscriptions and fetches a relay has with one session
+// upstream at the same time: what that serves at least, less some for questions
+// that are soon answered.
+const maxRequests = 4000
+
+// A quota shares what may be asked of a session upstream among the sessions
+// downstream: each may have as many requests as are left for the others. One
+// alone has half of them, two have a third each, and there is always a place
+// for another one. The zero value is ready to use.
+type quota struct {
+	mu    sync.Mutex
+	total int
+	by    map[context.Context]int // requests, by the context of the session that asked
+}
+
+// take counts a request on behalf of a session, nil for the program's own, until
+// release is called. It reports false when that session has too many.
+func (q *quota) take(asker api.Session) (release func(), ok bool) {
+	if asker == nil {
+		return func() {}, true
+	}
+	// Sessions may be wrapped in types that do not compare; contexts do.
+	key := asker.Context()
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.by[key] >= maxRequests-q.total {
+		return nil, false
+	}
+	if q.by == nil {
+		q.by = make(map[context.Context]int)
+	}
+	q.total++
+	q.by[key]++
+	return func() { q.release(key) }, true
+}
+
+func (q *quota) release(key context.Context) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.total--
+	if q.by[key]--; q.by[key] == 0 {
+		delete(q.by, key)
+	}
+}
+
+// errNoCapacity refuses a session downstream that has asked for too much.
+var errNoCapacity = &api.StreamError{Code: api.StreamNoCapacity}
