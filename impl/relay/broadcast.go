@@ -156,6 +156,9 @@ func (b *broadcast) makeTrack(req api.TrackRequest) (*live.Track, error) {
 			return track, nil
 		}
 		code, final := trackCode(err)
+		if !final && rt.fades(ctx) {
+			code = api.StreamUnroutable
+		}
 		failed = &api.StreamError{Code: code}
 		if final {
 			break
