@@ -157,8 +157,8 @@ func TestShrinkingPaths(t *testing.T) {
 				s.sub.succeed()
 				o := s.outcome(groups)
 				t.Logf("%v; the publisher says %q, the subscriber %q", o, s.pub.errors.String(), s.sub.errors.String())
-				if o.doubled > 0 || o.untold > 0 || o.lost > 2 || o.silence > 9*time.Second {
-					t.Errorf("%v; at most 2 may be lost, and the silence last 9s", o)
+				if o.doubled > 0 || o.untold > 0 || o.lost > 5 || o.silence > 9*time.Second {
+					t.Errorf("%v; at most 5 may be lost, and the silence last 9s", o)
 				}
 				s.pub.succeed()
 			})

@@ -84,7 +84,9 @@ func configureServer(c *quic.Config) *quic.Config {
 	c.EnableStreamResetPartialDelivery = true
 	if choose := c.GetConfigForClient; choose != nil {
 		c.GetConfigForClient = func(info *quic.ClientInfo) (*quic.Config, error) {
-			chosen, err := choose(info)
+			client := *info
+			client.RemoteAddr = unnamed(info.RemoteAddr)
+			chosen, err := choose(&client)
 			if err != nil {
 				return nil, err
 			}

@@ -6,6 +6,12 @@
 // [Listener] accepts them on one UDP port, and hands those that speak HTTP/3 to
 // whoever serves that. [Wrap] adapts a connection that was made otherwise.
 //
+// Connections begin with packets that fit any path, and grow them to what theirs
+// carries. When a path shrinks, large packets get lost while small ones pass: a
+// listener's connections notice that, and go on with small ones; those of an
+// endpoint end with an error that says so. Where the path changes otherwise,
+// they follow.
+//
 // A client and a server that both allow early data (0-RTT) need no handshake
 // before it when they have met: a dial to the same name at the same address then
 // returns at once, and [transport.State]'s TLS tells whether the handshake is

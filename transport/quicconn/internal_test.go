@@ -219,13 +219,13 @@ func TestConfigureServerForClient(t *testing.T) {
 	refused := errors.New("refused")
 	for _, chosen := range []*quic.Config{{MaxIncomingUniStreams: 7}, nil} {
 		c := configureServer(&quic.Config{GetConfigForClient: func(*quic.ClientInfo) (*quic.Config, error) { return chosen, nil }})
-		got, err := c.GetConfigForClient(nil)
+		got, err := c.GetConfigForClient(new(quic.ClientInfo))
 		if err != nil || got.InitialPacketSize != 1200 || !got.EnableDatagrams || !got.EnableStreamResetPartialDelivery {
 			t.Errorf("a client is served with %+v, %v", got, err)
 		}
 	}
 	c := configureServer(&quic.Config{GetConfigForClient: func(*quic.ClientInfo) (*quic.Config, error) { return nil, refused }})
-	if _, err := c.GetConfigForClient(nil); err != refused {
+	if _, err := c.GetConfigForClient(new(quic.ClientInfo)); err != refused {
 		t.Errorf("error is %v", err)
 	}
 }

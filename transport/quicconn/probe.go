@@ -30,11 +30,13 @@ const (
 	// probeInterval is the time from one packet of a probe to the next.
 	probeInterval = 100 * time.Millisecond
 
-	// measureInterval is the time from one packet of each size to the next, and
-	// measureRounds how many there are. A size that the path carries is found
-	// even if the path loses 20 % of packets each way.
+	// measureInterval is the time from one packet of each size to the next,
+	// measureRounds how many there are, and measureEnough how many of the least
+	// must be answered: then hardly any size is missed for another reason than
+	// that the path does not carry it.
 	measureInterval = 60 * time.Millisecond
 	measureRounds   = 6
+	measureEnough   = 4
 
 	// probeIDLen is the length of the connection IDs in a probe.
 	probeIDLen = 8
@@ -144,21 +146,21 @@ func measure(ctx context.Context, c *net.UDPConn, sizes []int) (most int) {
 	for i, size := range sizes {
 		packets[i] = probePacket(size)
 	}
-	answered := 0 // rounds
+	answered := 0 // rounds, of the least size
 	for range measureRounds {
 		for i, packet := range packets {
 			if sizes[i] > most || i == len(packets)-1 {
 				_ = send(c, packet) // what is too large may fail at once
 			}
 		}
-		any := false
+		least := false
 		_ = answers(c, time.Now().Add(measureInterval), func(b []byte) bool {
 			if i := slices.IndexFunc(packets, func(p []byte) bool { return isAnswer(b, p) }); i >= 0 {
-				most, any = max(most, sizes[i]), true
+				most, least = max(most, sizes[i]), least || i == len(packets)-1
 			}
 			return most == sizes[0]
 		})
-		if any {
+		if least {
 			answered++
 		}
 		if most == sizes[0] {
@@ -168,7 +170,7 @@ func measure(ctx context.Context, c *net.UDPConn, sizes []int) (most int) {
 			return 0
 		}
 	}
-	if 2*answered < measureRounds {
+	if answered < measureEnough {
 		return 0
 	}
 	return most

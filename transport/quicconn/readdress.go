@@ -34,13 +34,17 @@ func trueAddr(a *net.UDPAddr) netip.AddrPort {
 }
 
 // RemoteAddr is where the peer of a connection is. The connection's own method
-// may name an address of a Listener's that stands for it.
-func RemoteAddr(c *quic.Conn) net.Addr {
-	a, ok := c.RemoteAddr().(*net.UDPAddr)
-	if !ok || a.Port < portSpan {
-		return c.RemoteAddr()
+// may name an address of a Listener's that stands for it, with a port of more
+// than 65,535.
+func RemoteAddr(c *quic.Conn) net.Addr { return unnamed(c.RemoteAddr()) }
+
+// unnamed is the true address for one that stands for it.
+func unnamed(a net.Addr) net.Addr {
+	udp, ok := a.(*net.UDPAddr)
+	if !ok || udp.Port < portSpan {
+		return a
 	}
-	return net.UDPAddrFromAddrPort(trueAddr(a))
+	return net.UDPAddrFromAddrPort(trueAddr(udp))
 }
 
 // readdress gives the client at an address another one.
@@ -68,10 +72,8 @@ func (s *socket) forget(conns []*watched) {
 	}
 	book := make(addressBook)
 	for _, c := range conns {
-		if a, ok := c.RemoteAddr().(*net.UDPAddr); ok {
-			if at := trueAddr(a); (*old)[at] != nil {
-				book[at] = (*old)[at]
-			}
+		if at := trueAddr(c.RemoteAddr().(*net.UDPAddr)); (*old)[at] != nil {
+			book[at] = (*old)[at]
 		}
 	}
 	switch {
@@ -115,16 +117,16 @@ func (s *socket) ReadFrom(b []byte) (int, net.Addr, error) {
 // look gives clients another address to which large packets seem to get lost,
 // and ends connections whose peer is deaf.
 func (l *Listener) look(now time.Time, conns []*watched) {
-	own, ok := l.socket.(*socket)
+	s, own := l.socket.(*socket)
 	for _, c := range conns {
-		if a, udp := c.RemoteAddr().(*net.UDPAddr); c.due(now) && ok && udp {
-			own.readdress(a)
+		if c.due(now) && own {
+			s.readdress(c.RemoteAddr().(*net.UDPAddr))
 		}
 		if c.delivery.deaf(now) {
 			l.watch.work(c, endDeaf)
 		}
 	}
-	if ok {
-		own.forget(conns)
+	if own {
+		s.forget(conns)
 	}
 }

@@ -8,23 +8,31 @@ import (
 // What comes from a client is handed out as from its newest address, and what
 // goes to any of its addresses is sent to the true one.
 func TestReaddress(t *testing.T) {
-	s, err := listenUDP(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	v4, v6 := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}, &net.UDPAddr{IP: net.IPv6loopback}
+	t.Run("IPv4", func(t *testing.T) { readdressed(t, v4, v4) })
+	t.Run("IPv6", func(t *testing.T) { readdressed(t, v6, v6) })
+	t.Run("IPv4 at a socket for both", func(t *testing.T) { readdressed(t, nil, v4) })
+}
+
+func readdressed(t *testing.T, server, local *net.UDPAddr) {
+	s, err := listenUDP(server)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	client, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	client, err := net.ListenUDP("udp", local)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
 	at := client.LocalAddr().(*net.UDPAddr)
+	to := &net.UDPAddr{IP: local.IP, Port: s.LocalAddr().(*net.UDPAddr).Port}
 	seen := at
 	for life := range 3 {
 		if life > 0 {
 			s.readdress(seen)
 		}
-		if _, err := client.WriteTo([]byte("hello"), s.LocalAddr()); err != nil {
+		if _, err := client.WriteTo([]byte("hello"), to); err != nil {
 			t.Fatal(err)
 		}
 		b := make([]byte, 10)
@@ -35,7 +43,7 @@ func TestReaddress(t *testing.T) {
 		if seen = from.(*net.UDPAddr); seen.Port != at.Port+life*portSpan || !seen.IP.Equal(at.IP) {
 			t.Errorf("in its life %d, %v is handed out as %v", life, at, seen)
 		}
-		if trueAddr(seen) != at.AddrPort() {
+		if trueAddr(seen) != trueAddr(at) {
 			t.Errorf("%v stands for %v, want %v", seen, trueAddr(seen), at)
 		}
 		for _, write := range []func() error{

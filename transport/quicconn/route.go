@@ -47,10 +47,7 @@ func (s *socket) write(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error
 
 // WriteTo is WriteMsgUDP where there is no such thing.
 func (s *socket) WriteTo(b []byte, addr net.Addr) (int, error) {
-	if a, ok := addr.(*net.UDPAddr); ok && a.Port >= portSpan {
-		addr = net.UDPAddrFromAddrPort(trueAddr(a))
-	}
-	n, err := s.UDPConn.WriteTo(b, addr)
+	n, err := s.UDPConn.WriteTo(b, unnamed(addr))
 	if findsNoWay(err) {
 		return len(b), nil
 	}
