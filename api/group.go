@@ -48,6 +48,12 @@ type GroupReader interface {
 //
 // A group that its subscriber did not ask for, by range or by age, behaves as
 // any other and sends nothing.
+//
+// Keep groups below 1,000 frames: a reader may join at any group, and none in
+// the middle of one. Browsers (@moq/lite) hold 1,024 frames of a group that is
+// not read yet, and the relays and players written in Rust (moq-rs) refuse a
+// group of more than 8,192. What is above 1,024 is sent all the same, and logged
+// once a subscription.
 type GroupWriter interface {
 	// Sequence is the group's number.
 	Sequence() GroupSequence

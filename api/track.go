@@ -214,7 +214,8 @@ func (f TrackFuncs) ServeFetch(w GroupWriter, req FetchRequest) {
 // once, each written by a goroutine of its own.
 type TrackSink interface {
 	// OpenGroup opens the track's next group; numbers are taken across all
-	// subscribers of a publication. It does not wait for the network.
+	// subscribers of a publication. It does not wait for the network. Not all
+	// readers take groups of more than 1,000 frames (see [GroupWriter]).
 	OpenGroup(ctx context.Context) (GroupWriter, error)
 
 	// OpenGroupAt opens the group of a number; each number is opened once.

@@ -12,11 +12,10 @@ import (
 	"testing"
 )
 
-// blocking are the methods, and functions of packages, that may wait for a peer or
-// the network. Wait is not among them, since most are of a [sync.Cond].
+// blocking are the methods and functions that may wait for a peer or the network. Wait is not among them, since most are of a [sync.Cond].
 var blocking = map[string]bool{
 	"Dial": true, "Accept": true, "AcceptStream": true, "AcceptUniStream": true, "OpenStream": true, "OpenUniStream": true,
-	"Read": true, "ReadFrom": true, "ReadFull": true, "ReadAll": true, "Copy": true, "Write": true, "WriteTo": true,
+	"Read": true, "ReadFrom": true, "io.ReadFull": true, "io.ReadAll": true, "io.Copy": true, "Write": true, "WriteTo": true,
 	"ReceiveDatagram": true, "SendDatagram": true, "SendDatagramAt": true, "Close": true, "close": true, "CloseWithError": true,
 	"AcceptGroup": true, "OpenGroup": true, "ReadFrame": true, "WriteFrame": true,
 	"Shutdown": true, "Terminate": true, "Sleep": true,
@@ -230,7 +229,7 @@ func (w *lockWalk) look(n ast.Node, held locks) {
 		case *ast.FuncLit:
 			return false
 		case *ast.CallExpr:
-			if f, ok := n.Fun.(*ast.SelectorExpr); ok && blocking[f.Sel.Name] {
+			if f, ok := n.Fun.(*ast.SelectorExpr); ok && (blocking[f.Sel.Name] || blocking[exprText(f)]) {
 				for lock := range held {
 					w.calls = append(w.calls, heldCall{n.Pos(), exprText(f), lock})
 				}

@@ -38,6 +38,7 @@ type groupWriter struct {
 	frames    uint64 // begun, or skipped
 	timestamp uint64 // of the last frame that is sent
 	left      uint64 // to be written of a frame that was started
+	long      bool   // it was told to be
 	unwanted  bool   // the frame is not sent
 	begun     bool   // the header is written
 	silent    bool   // the subscriber does not want the group: nothing is sent

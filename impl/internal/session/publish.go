@@ -136,6 +136,7 @@ type publication struct {
 	settled chan struct{} // buffered 1: open has become empty
 	closed  bool          // no more groups
 	over    bool          // nothing more is said
+	long    bool          // a group that was told to be too long
 }
 
 var (
@@ -325,8 +326,28 @@ func (p *publication) appendHeader(b []byte, g *groupWriter, first uint64) []byt
 	return m.Append(p.session.version, b)
 }
 
+// longGroup is how many frames of a group all known readers hold: browsers 1,024.
+const longGroup = 1024
+
+// tellLong logs, once, that the groups are too long for some readers.
+func (p *publication) tellLong(g *groupWriter) {
+	p.mu.Lock()
+	again := p.long
+	p.long = true
+	path, name := p.request.Path, p.request.Name
+	p.mu.Unlock()
+	if !again {
+		p.session.opts.Logger.Warn("a group has more than 1,024 frames: browsers will not read it whole",
+			"path", string(path), "track", string(name), "group", g.seq)
+	}
+}
+
 // frameBegins implements groupOwner: what has become too old is reset.
 func (p *publication) frameBegins(g *groupWriter, timestamp uint64) {
+	if g.frames > longGroup && !g.long {
+		g.long = true
+		p.tellLong(g)
+	}
 	if p.open.goesOn(g, timestamp) {
 		return
 	}
