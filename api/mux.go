@@ -182,8 +182,12 @@ func (p *Publication) NextGroup(name TrackName) GroupSequence {
 	return seq
 }
 
-// TakeGroup notes that the number seq of a track is taken.
+// TakeGroup notes that the number seq of a track is taken. Of what an
+// [OriginHandler] passes on nothing is noted: its origin gives the numbers.
 func (p *Publication) TakeGroup(name TrackName, seq GroupSequence) {
+	if _, passesOn := p.handler.(OriginHandler); passesOn {
+		return
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	next := p.nextOf(name)

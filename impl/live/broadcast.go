@@ -95,6 +95,16 @@ func (b *Broadcast) put(name api.TrackName, t *Track) {
 	b.tracks[name] = t
 }
 
+// forget lets go of a track that was aborted. OnTrack makes another one for who
+// asks again: what is kept of names is for tracks that are there.
+func (b *Broadcast) forget(name api.TrackName, t *Track) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.tracks[name] == t {
+		delete(b.tracks, name)
+	}
+}
+
 // Close ends all tracks, as [Track.Close] does, and those that OnTrack still
 // makes. It does not wait for their readers, and calls OnTrack no more.
 func (b *Broadcast) Close() error {
@@ -238,7 +248,7 @@ func (b *Broadcast) make(m *making, req api.TrackRequest) {
 			m.track = nil
 		case m.track == nil:
 			m.err = fmt.Errorf("track %q: %w", string(req.Name), api.ErrNotFound)
-		default:
+		case m.track.onAbort(func() { b.forget(req.Name, m.track) }):
 			b.put(req.Name, m.track)
 		}
 		close(m.done)

@@ -51,13 +51,16 @@ func (t *Track) demandChanged() {
 // has ended. A [Broadcast] then makes another by OnTrack for who comes next,
 // who is not turned away however close the two are.
 func (t *Track) CloseIdle() bool {
+	tell := func() {}
 	t.mu.Lock()
-	defer t.mu.Unlock()
 	if len(t.subs) == 0 && t.aborted == nil {
 		t.idle = true
-		t.abort(api.StreamCancelled)
+		tell = t.abort(api.StreamCancelled)
 	}
-	return t.aborted != nil
+	over := t.aborted != nil
+	t.mu.Unlock()
+	tell()
+	return over
 }
 
 // add takes in one subscriber more.

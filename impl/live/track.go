@@ -34,6 +34,7 @@ type Track struct {
 	ended   bool              // no more groups
 	aborted error             // everyone is reset
 	idle    bool              // by CloseIdle
+	forget  func()            // called when it is aborted, or nil
 }
 
 var (
@@ -267,15 +268,25 @@ func (t *Track) Close() error {
 // code, and what the track holds is let go. It may follow Close.
 func (t *Track) CloseWithError(code api.StreamErrorCode) error {
 	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.abort(code)
+	tell := t.abort(code)
+	t.mu.Unlock()
+	tell()
 	return nil
 }
 
-// abort resets all. The lock is held.
-func (t *Track) abort(code api.StreamErrorCode) {
+// onAbort has f be called when the track is aborted, without its lock. It
+// reports false when it is already.
+func (t *Track) onAbort(f func()) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.forget = f
+	return t.aborted == nil
+}
+
+// abort resets all. The lock is held; what it returns is to be called without.
+func (t *Track) abort(code api.StreamErrorCode) (tell func()) {
 	if t.aborted != nil {
-		return
+		return func() {}
 	}
 	err := &api.StreamError{Code: code}
 	t.ended, t.aborted = true, err
@@ -283,6 +294,10 @@ func (t *Track) abort(code api.StreamErrorCode) {
 	t.cache.clear(code, err)
 	t.wakeAll()
 	t.madeRoom()
+	if t.forget == nil {
+		return func() {}
+	}
+	return t.forget
 }
 
 func (t *Track) isAborted() bool {

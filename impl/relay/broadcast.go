@@ -106,6 +106,14 @@ func working(routes []*route) (those []*route) {
 	return those
 }
 
+// routesNow are the routes of the broadcast's own origin; changed is closed when
+// they may be others.
+func (b *broadcast) routesNow() (routes []*route, changed <-chan struct{}) {
+	b.relay.mu.Lock()
+	defer b.relay.mu.Unlock()
+	return working(b.routes), b.changed
+}
+
 // own are the routes of the broadcast's own origin. If there is none it waits
 // for one, for as long as the withdrawal is held and ctx lasts.
 func (b *broadcast) own(ctx context.Context) []*route {

@@ -96,7 +96,7 @@ type filler struct {
 	settled time.Time // groups may come in any order until then
 }
 
-// fill feeds a track until its end.
+// fill feeds a track until its end, and keeps it for a while.
 func fill(b *broadcast, req api.TrackRequest, track *live.Track) {
 	f := &filler{
 		broadcast: b,
@@ -113,12 +113,15 @@ func fill(b *broadcast, req api.TrackRequest, track *live.Track) {
 	}
 	var stop context.CancelFunc
 	f.life, stop = context.WithCancel(context.Background())
-	defer f.writing.Wait()
-	defer f.working.Wait()
-	defer stop()
 	timer := time.NewTimer(idleFor)
 	defer timer.Stop()
 	for f.step(timer) {
+	}
+	stop()
+	f.working.Wait()
+	f.writing.Wait()
+	if context.Cause(track.Context()) == api.ErrClosed {
+		f.linger(timer)
 	}
 }
 

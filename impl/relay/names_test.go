@@ -1,0 +1,80 @@
+package relay_test
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// TestTrackNamesAreForgotten asks for many tracks of one broadcast, each once:
+// of those that are refused, or have ended, nothing is kept.
+func TestTrackNamesAreForgotten(t *testing.T) {
+	for name, serve := range map[string]func(w api.TrackWriter){
+		"refused": func(w api.TrackWriter) { _ = w.CloseWithError(api.StreamNotFound) },
+		"empty":   func(w api.TrackWriter) {},
+		"read":    writeOne,
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, r := startRelay()
+				defer server.Close()
+				mux := api.NewTrackMux()
+				_ = mux.Publish(t.Context(), "room", numberless{api.TrackHandlerFunc(serve)})
+				dial(t, server, api.Lite06, mux)
+				s := dial(t, server, api.Lite06, api.NewTrackMux())
+				await(t, announcements(t, s), "room", api.AnnouncementActive)
+				before := heapAfter(t, s, 0, 300)
+				if grown := heapAfter(t, s, 300, 1300) - before; grown > 1000*100 {
+					t.Errorf("1,000 names more took %d KB", grown>>10)
+				}
+				runtime.KeepAlive(r)
+			})
+		})
+	}
+}
+
+// numberless is a handler that gives numbers itself, so that its publication
+// keeps none for each name.
+type numberless struct{ api.TrackHandler }
+
+func (numberless) Origin() api.Session { return nil }
+
+// writeOne writes a group of one frame.
+func writeOne(w api.TrackWriter) {
+	if g, err := w.OpenGroupAt(w.Context(), 7); err == nil {
+		_ = g.WriteFrame(api.Frame{Payload: []byte("x")})
+		_ = g.Close()
+	}
+}
+
+// heapAfter asks for tracks by numbered names, reads each to its end, and returns
+// what is in use a minute later.
+func heapAfter(t *testing.T, s api.Session, from, to int) int64 {
+	t.Helper()
+	for i := from; i < to; i++ {
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		r, err := s.Subscribe(ctx, "room", api.TrackName(fmt.Sprint("a track with the number ", i)), nil)
+		if err == nil {
+			for g, err := range api.Groups(ctx, r) {
+				if err != nil {
+					break
+				}
+				g.Cancel(api.StreamCancelled)
+			}
+			_ = r.Close()
+		}
+		cancel()
+		time.Sleep(100 * time.Millisecond)
+	}
+	time.Sleep(time.Minute)
+	runtime.GC()
+	runtime.GC()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
