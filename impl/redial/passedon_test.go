@@ -164,3 +164,42 @@ func TestResetBeforeWithdrawal(t *testing.T) {
 		}
 	})
 }
+
+// TestReplacedUntold replaces a publisher behind a relay that tells nothing of it,
+// as moq-relay does to subscribers on moq-lite-03 and -04: the track goes on when
+// the relay has reset it.
+func TestReplacedUntold(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, v api.Version) {
+		var h unsteady
+		next := func(name string, groups int) {
+			h.mu.Lock()
+			h.Broadcast = new(live.Broadcast)
+			track := h.Track("video", api.TrackInfo{})
+			h.mu.Unlock()
+			for range groups {
+				put(t, track, name)
+			}
+		}
+		mux := api.NewTrackMux()
+		next("one", 5)
+		if err := mux.Publish(t.Context(), "room", &h); err != nil {
+			t.Fatal(err)
+		}
+		server, n, s := single(t, mux, v, quick())
+		defer server.Close()
+		defer s.Terminate(api.SessionNoError, "")
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		time.AfterFunc(time.Second, func() {
+			next("two", 3)
+			h.reset(api.StreamInternal)
+		})
+		seen := view(ctx, subscribe(t, s, nil))
+		if seen.err != nil || !slices.Equal(seen.names, []string{"one", "two"}) || len(seen.restarts) != 1 {
+			t.Errorf("saw %v, restarted %v, and then %v", seen.names, seen.restarts, seen.err)
+		}
+		if ports := n.ports(); len(ports) != 1 {
+			t.Errorf("dialled %v", ports)
+		}
+	})
+}

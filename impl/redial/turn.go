@@ -166,8 +166,8 @@ func (f *feed) fate() fate {
 	switch {
 	case f.link.over(nil):
 		return elsewhere
-	case f.gone(now):
-		return here
+	case f.gone(now), reset.Code == api.StreamInternal:
+		return here // of an internal error, nobody knows whose it is
 	default:
 		return final
 	}
