@@ -21,9 +21,6 @@ const (
 
 	// smallPackets bounds those that acknowledge and ping, in bytes.
 	smallPackets = 200
-
-	// lostRounds is how many packets are lost at least where the loss counts.
-	lostRounds = 3
 )
 
 // A delivery judges by the counters of a connection whether its large packets
@@ -89,7 +86,7 @@ func isAcknowledged(was, is quic.ConnectionStats) bool {
 // than a quarter of all bytes.
 func isLossy(was, is quic.ConnectionStats) bool {
 	packets, bytes := is.PacketsLost-was.PacketsLost, is.BytesLost-was.BytesLost
-	return packets >= lostRounds && bytes >= leastPacket*packets && 4*bytes >= is.BytesSent-was.BytesSent
+	return packets > 0 && bytes >= leastPacket*packets && 4*bytes >= is.BytesSent-was.BytesSent
 }
 
 // suspect says that large packets seem to get lost on the way.

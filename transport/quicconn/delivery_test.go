@@ -82,6 +82,12 @@ func TestDeliverySuspects(t *testing.T) {
 			lose(s, 5, 1452)
 			answered(s, 25)
 		}, false},
+		"one packet is lost now and then, over a long path": {func(_ int, s *quic.ConnectionStats) {
+			sends(s, 10, 200)
+			sends(s, 1, 1452)
+			lose(s, 1, 1452)
+			answered(s, 5)
+		}, false},
 	} {
 		suspected, deaf := play(40, c.scene)
 		if suspected == 0 || suspected > 4*time.Second {
@@ -113,6 +119,13 @@ func TestDeliveryTrusts(t *testing.T) {
 			sends(s, 50, 1452)
 			lose(s, 9+uint64(i%3), 1452)
 			answered(s, 20)
+		},
+		"one packet is lost now and then": func(i int, s *quic.ConnectionStats) {
+			sends(s, 8, 1452)
+			answered(s, 4)
+			if i%3 == 0 {
+				lose(s, 2, 1452)
+			}
 		},
 		"half of small packets are lost": func(_ int, s *quic.ConnectionStats) {
 			sends(s, 50, 600)

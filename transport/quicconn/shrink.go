@@ -23,8 +23,8 @@ import (
 // packetOverhead is what quic-go reckons a packet has beside a datagram.
 const packetOverhead = 1 + 20 + 16
 
-// tooLarge is larger than any datagram.
-var tooLarge [largestPacket]byte
+// tooLarge is larger than any datagram, and never sent.
+var tooLarge [1 << 16]byte
 
 // packetSize is how large the packets of a connection may be at present. quic-go
 // tells it where a datagram is too large.

@@ -14,8 +14,8 @@ import (
 const lookAround = 500 * time.Millisecond
 
 const (
-	// remedyAfter is how long what was done about a path may take to help, until
-	// it is done once more; longer and longer up to remedyAtMost.
+	// remedyAfter is how long the watch waits until it acts on the same path once
+	// more; the wait doubles each time, up to remedyAtMost.
 	remedyAfter  = 3 * time.Second
 	remedyAtMost = time.Minute
 )
@@ -27,13 +27,14 @@ type watched struct {
 	from     netip.Addr // a client's address towards the server
 	delivery delivery
 
-	// When something may be done about the path, and how long to wait then.
+	// When the watch may act on the path again, and the wait after that.
 	ready time.Time
 	wait  time.Duration
 }
 
-// due says that something is to be done about the path, for large packets seem
-// to get lost on it, and were not all along.
+// due takes in the connection's counters. It reports true when the watch is to
+// act on the path: large packets seem to get lost on it, and the connection
+// could do with smaller ones.
 func (c *watched) due(now time.Time) bool {
 	c.delivery.look(now, c.ConnectionStats())
 	if now.Before(c.ready) || !c.delivery.suspect(now) || packetSize(c.Conn) <= leastPacket {
