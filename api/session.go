@@ -76,8 +76,10 @@ type SessionState struct {
 	// Transport names the binding: "quic", "webtransport", "memory", ….
 	Transport string
 
-	// URL is what the client dialled, as far as this side knows. Its path is
-	// the session's root; its query may hold credentials.
+	// URL is what the client dialled, as far as this side knows: of native QUIC
+	// and TCP a server knows the host alone, and from moq-lite-05 on path and
+	// query. It is never nil. Its path is the session's root; its query may hold
+	// credentials.
 	URL *url.URL
 
 	// Root is, on a server, where the session stands: the dialled path, as it

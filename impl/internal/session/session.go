@@ -119,10 +119,25 @@ func State(s transport.State) api.SessionState {
 	return api.SessionState{
 		Version:   api.Version(s.Protocol),
 		Transport: s.Transport,
-		URL:       s.URL,
+		URL:       knownURL(&s),
 		TLS:       s.TLS,
 		Local:     s.Local,
 		Remote:    s.Remote,
+	}
+}
+
+// knownURL is the connection's URL. Where nothing has told it, that is the host,
+// by its name or its address.
+func knownURL(s *transport.State) *url.URL {
+	switch {
+	case s.URL != nil:
+		return s.URL
+	case s.TLS != nil && s.TLS.ServerName != "":
+		return &url.URL{Host: s.TLS.ServerName}
+	case s.Local != nil:
+		return &url.URL{Host: s.Local.String()}
+	default:
+		return new(url.URL)
 	}
 }
 
@@ -331,11 +346,8 @@ func (s *Session) State() api.SessionState {
 	state := State(s.conn.State())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	state.URL = orDefault(s.url, state.URL)
-	if state.URL != nil {
-		u := *state.URL
-		state.URL = &u
-	}
+	u := *orDefault(s.url, state.URL)
+	state.URL = &u
 	state.Root, state.Peer, state.GoAway = s.root, s.peer, s.away
 	return state
 }

@@ -104,7 +104,7 @@ func (s *Session) learn(m *message.Setup) {
 	}
 	s.peer = peer
 	if state := s.conn.State(); !s.opts.Client && m.HasPath && !state.CarriesURL {
-		s.url = withTarget(state.URL, m.Path)
+		s.url = withTarget(knownURL(&state), m.Path)
 		s.root = rootOf(targetPath(m.Path))
 	}
 	s.peerDone.happen()
