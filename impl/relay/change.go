@@ -130,10 +130,10 @@ func (f *filler) judge(now time.Time) bool {
 	f.judgeAt = now.Add(trialFor)
 	delivers := f.current != nil && f.heard.Load() != fd.heard
 	switch {
-	case fd.isStrange() && (f.current == nil || delivers || !sameOrigin(fd.route, f.current.route)):
+	case fd.isStrange() && (delivers || !f.isOfOrigin(fd.route)):
 		f.refuse(errStrange, strangeFor)
-	case fd.isStrange() && now.Sub(fd.since) >= f.longSilence():
-		f.refuse(errStrange, strangeFor)
+	case fd.isStrange() && (f.current == nil || now.Sub(fd.since) >= f.longSilence()):
+		f.broadcast.beginsAnew(fd.route)
 		return f.restart()
 	case fd.isStrange():
 	case fd.why == silent && (delivers || fd.all):
@@ -148,6 +148,9 @@ func (f *filler) judge(now time.Time) bool {
 	}
 	return true
 }
+
+// isOfOrigin tells whether a route leads to the publisher of the broadcast.
+func (f *filler) isOfOrigin(rt *route) bool { return rt.broadcast.is(f.broadcast) }
 
 var errStrange = errors.New("its groups have other numbers")
 

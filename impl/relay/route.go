@@ -31,8 +31,11 @@ func compareRoutes(a, b *route) int {
 }
 
 // sameOrigin tells whether two routes lead to one publisher.
-func sameOrigin(a, b *route) bool {
-	return a.broadcast == b.broadcast || a.broadcast.origin != 0 && a.broadcast.origin == b.broadcast.origin
+func sameOrigin(a, b *route) bool { return a.broadcast.is(b.broadcast) }
+
+// is tells whether two broadcasts are of one publisher.
+func (b *broadcast) is(other *broadcast) bool {
+	return b == other || b.origin != 0 && b.origin == other.origin
 }
 
 // fading is how long before its end what a session resets is a part of that.
@@ -145,13 +148,39 @@ func (u *upstream) add(a api.Announcement) {
 	rt := &route{session: u, announcement: a, number: r.came}
 	rt.broadcast = p.broadcastOf(rt)
 	if rt.broadcast == nil {
-		rt.broadcast = newBroadcast(r, a.Path, a.Origin())
-		rt.broadcast.listed = true
-		p.broadcasts = append(p.broadcasts, rt.broadcast)
+		rt.broadcast = p.newBroadcast(r, &a)
 	}
 	rt.broadcast.add(rt)
 	u.routes[a.Path] = rt
 	r.choose(a.Path)
+}
+
+// newBroadcast adds a broadcast to a place.
+func (p *place) newBroadcast(r *Relay, a *api.Announcement) *broadcast {
+	b := newBroadcast(r, a.Path, a.Origin())
+	b.listed = true
+	p.broadcasts = append(p.broadcasts, b)
+	return b
+}
+
+// beginsAnew notes that the publisher behind a route, of the same identity as
+// before, does not go on with the numbers of its broadcast: from now on the
+// route leads to another one, which is announced in its place.
+func (b *broadcast) beginsAnew(rt *route) {
+	u, r := rt.session, b.relay
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if rt.broadcast != b || u.routes[b.path] != rt {
+		return // it did before, or is gone
+	}
+	p := r.places[b.path]
+	p.remove(rt)
+	r.came++
+	anew := &route{session: u, announcement: rt.announcement, number: r.came}
+	anew.broadcast = p.newBroadcast(r, &anew.announcement)
+	anew.broadcast.add(anew)
+	u.routes[b.path] = anew
+	r.choose(b.path)
 }
 
 // remove takes the route to path away, if there is one. The lock is held.
@@ -165,12 +194,12 @@ func (u *upstream) remove(path api.BroadcastPath) {
 	u.relay.choose(path)
 }
 
-// broadcastOf is the broadcast that a new route leads to, nil where there is none
-// yet. A session that has withdrawn a broadcast and announces it again says
+// broadcastOf is the broadcast that a new route leads to, the latest of its
+// origin, nil where there is none yet. A session that has withdrawn a broadcast and announces it again says
 // that it begins anew, whatever its origin.
 func (p *place) broadcastOf(rt *route) *broadcast {
 	from := rt.announcement.Origin()
-	for _, b := range p.broadcasts {
+	for _, b := range slices.Backward(p.broadcasts) {
 		if from != 0 && b.origin == from && (len(b.routes) > 0 || b.left != rt.session) {
 			return b
 		}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -11,8 +12,10 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl"
 	"github.com/moqlite/moqlite/impl/live"
 	"github.com/moqlite/moqlite/impl/moqtest"
+	"github.com/moqlite/moqlite/impl/redial"
 )
 
 // A twin publishes a live track "video" in "room" under an identity of its own.
@@ -209,4 +212,53 @@ func TestSameIdentityRestarted(t *testing.T) {
 			t.Errorf("asked again: %v, %v", g, err)
 		}
 	})
+}
+
+// TestLastingViewerOfARestart has a viewer whose session lasts read a publisher
+// that is killed and started again, under the same hop, or another one.
+func TestLastingViewerOfARestart(t *testing.T) {
+	for name, hop := range map[string]api.Hop{"same identity": 4711, "another": 4712} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, _ := startRelay()
+				defer server.Close()
+				one := connectTwin(t, server, api.Lite06, 4711)
+				s, err := impl.NewRedialer(server.Client(), redial.Policy{}).Dial(t.Context(), server.URL, api.NewTrackMux())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer s.Terminate(api.SessionNoError, "")
+				time.Sleep(time.Second)
+				go func() {
+					write(t, 300, 330, one) // and is silent
+					time.Sleep(500 * time.Millisecond)
+					two := connectTwin(t, server, api.Lite06, hop)
+					time.Sleep(time.Second)
+					write(t, 0, 200, two)
+					_ = two.track.Close()
+				}()
+				r := subscribe(t, s, nil)
+				defer r.Close()
+				restarts, last, silent := 0, time.Now(), time.Duration(0)
+				for {
+					g, err := r.AcceptGroup(t.Context())
+					if errors.Is(err, api.ErrRestarted) {
+						restarts++
+						continue
+					}
+					if err != nil {
+						if err != io.EOF {
+							t.Errorf("the track ends with %v", err)
+						}
+						break
+					}
+					silent, last = max(silent, time.Since(last)), time.Now()
+					g.Cancel(api.StreamCancelled)
+				}
+				if restarts != 1 || silent > 8*time.Second {
+					t.Errorf("restarted %d times, silent for %v", restarts, silent)
+				}
+			})
+		})
+	}
 }
