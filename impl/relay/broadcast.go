@@ -157,10 +157,10 @@ func (b *broadcast) makeTrack(req api.TrackRequest) (*live.Track, error) {
 	}
 	failed := error(errUnroutable)
 	for _, rt := range b.own(ctx) {
-		info, err := b.describe(rt, &req)
+		info, counted, err := b.describe(rt, &req)
 		if err == nil {
 			track := live.NewTrack(info, b.Limits)
-			go fill(b, req, track)
+			go fill(b, req, track, counted)
 			return track, nil
 		}
 		code, final := trackCode(err)
@@ -175,21 +175,24 @@ func (b *broadcast) makeTrack(req api.TrackRequest) (*live.Track, error) {
 	return nil, failed
 }
 
-// describe asks for a track's description. A version that has none accepts
-// every track.
-func (b *broadcast) describe(rt *route, req *api.TrackRequest) (api.TrackInfo, error) {
+// describe asks for a track's description, and keeps a slot for a subscription.
+// A version that has no descriptions accepts every track.
+func (b *broadcast) describe(rt *route, req *api.TrackRequest) (api.TrackInfo, slot, error) {
 	release, ok := rt.session.quota.take(req.Session)
 	if !ok {
-		return api.TrackInfo{}, errNoCapacity
+		return api.TrackInfo{}, slot{}, errNoCapacity
 	}
-	defer release()
 	ctx, cancel := context.WithTimeout(rt.session.Context(), answerIn)
 	defer cancel()
 	info, err := rt.session.TrackInfo(ctx, b.path, req.Name)
 	if errors.Is(err, api.ErrNotSupported) {
-		return api.TrackInfo{MaxLatency: unknownMaxAge}, nil
+		info, err = api.TrackInfo{MaxLatency: unknownMaxAge}, nil
 	}
-	return info, err
+	if err != nil {
+		release()
+		return api.TrackInfo{}, slot{}, err
+	}
+	return info, slot{rt.session, release}, nil
 }
 
 // passFetch answers a fetch of what is not held, by the first route that has it.

@@ -26,10 +26,11 @@ type feed struct {
 	strangeOnce    sync.Once
 
 	// Of the filler's goroutine.
-	why   reason
-	all   bool      // all was asked for, to see what numbers it has
-	since time.Time // when it began to be tried,
-	heard uint64    // when so many frames had come by others
+	why     reason
+	release func()    // of its slot; nil where it has none
+	all     bool      // all was asked for, to see what numbers it has
+	since   time.Time // when it began to be tried,
+	heard   uint64    // when so many frames had come by others
 
 	// What is accepted from now on ends with accepting, what is being read with
 	// life.
@@ -68,9 +69,21 @@ func (f *filler) newFeed(rt *route, config api.SubscribeConfig, why reason) *fee
 		heard:   f.heard.Load(),
 		config:  config,
 	}
+	fd.release = f.count(rt.session)
 	fd.life, fd.stop = context.WithCancel(f.life)
 	fd.accepting, fd.retire = context.WithCancel(fd.life)
 	return fd
+}
+
+// count counts a subscription by a session, and returns what ends that; nil
+// where there are too many.
+func (f *filler) count(u *upstream) (release func()) {
+	if f.slot.upstream == u {
+		release, f.slot = f.slot.release, slot{}
+		return release
+	}
+	release, _ = u.quota.take(f.asker)
+	return release
 }
 
 func (fd *feed) start() {
@@ -81,11 +94,10 @@ func (fd *feed) start() {
 }
 
 func (fd *feed) run() error {
-	release, ok := fd.route.session.quota.take(fd.filler.asker)
-	if !ok {
+	if fd.release == nil {
 		return errNoCapacity
 	}
-	defer release()
+	defer fd.release()
 	r, err := fd.subscribe()
 	if err != nil {
 		return err

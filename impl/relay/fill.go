@@ -67,6 +67,7 @@ type filler struct {
 	name      api.TrackName
 	track     *live.Track
 	asker     api.Session // who has asked for the track first
+	slot      slot        // for the first feed
 
 	life    context.Context // of all that the filler has begun
 	working sync.WaitGroup  // for feeds,
@@ -97,12 +98,13 @@ type filler struct {
 }
 
 // fill feeds a track until its end, and keeps it for a while.
-func fill(b *broadcast, req api.TrackRequest, track *live.Track) {
+func fill(b *broadcast, req api.TrackRequest, track *live.Track, counted slot) {
 	f := &filler{
 		broadcast: b,
 		name:      req.Name,
 		asker:     req.Session,
 		track:     track,
+		slot:      counted,
 		refused:   make(refusals),
 		asked:     api.GroupLatest,
 		silence:   leastSilence,
@@ -116,6 +118,9 @@ func fill(b *broadcast, req api.TrackRequest, track *live.Track) {
 	timer := time.NewTimer(idleFor)
 	defer timer.Stop()
 	for f.step(timer) {
+	}
+	if f.slot.release != nil {
+		f.slot.release()
 	}
 	stop()
 	f.working.Wait()

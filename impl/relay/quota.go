@@ -52,5 +52,11 @@ func (q *quota) release(key context.Context) {
 	}
 }
 
+// A slot is a request that has been counted, for who makes it.
+type slot struct {
+	upstream *upstream
+	release  func()
+}
+
 // errNoCapacity refuses a session downstream that has asked for too much.
 var errNoCapacity = &api.StreamError{Code: api.StreamNoCapacity}
