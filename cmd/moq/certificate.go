@@ -36,16 +36,16 @@ func (f relayFlags) certificate(host string) (*tls.Config, *devcert.Rotation, er
 }
 
 // fingerprintOf is that of the certificate which a server shows.
-func fingerprintOf(trust *tls.Config) (string, error) {
-	cert := tls.Certificate{}
-	if trust.GetCertificate == nil {
-		cert = trust.Certificates[0]
-	} else if now, err := trust.GetCertificate(nil); err != nil {
-		return "", err
-	} else {
-		cert = *now
+func fingerprintOf(server *tls.Config) (string, error) {
+	get := server.GetCertificate
+	if get == nil {
+		get = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &server.Certificates[0], nil }
 	}
-	sum := devcert.Fingerprint(cert)
+	cert, err := get(nil)
+	if err != nil {
+		return "", err
+	}
+	sum := devcert.Fingerprint(*cert)
 	return hex.EncodeToString(sum[:]), nil
 }
 
