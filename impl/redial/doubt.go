@@ -74,7 +74,8 @@ func (f *feed) edge(ctx context.Context) (newest api.GroupSequence, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, edgeWithin)
 	defer cancel()
 	defer context.AfterFunc(f.link.session.Context(), cancel)()
-	config := api.SubscribeConfig{StartGroup: api.GroupLatest, MaxLatency: -1}
+	// Not GroupLatest: for that a relay may wait for what others ask of it.
+	config := api.SubscribeConfig{MaxLatency: -1}
 	r, err := f.link.session.Subscribe(ctx, f.track.path, f.track.name, &config)
 	if err != nil {
 		return 0, false

@@ -711,7 +711,7 @@ func TestResetBeforeTheEnd(t *testing.T) {
 					t.Fatal(err)
 				}
 				time.Sleep(1050 * time.Millisecond) // between two groups
-				server.ResetStreams(uint64(api.StreamUnroutable))
+				server.ResetStreams(uint64(api.StreamNotFound))
 				if gone {
 					time.Sleep(100 * time.Millisecond)
 					server.CloseConnections(uint64(api.SessionNoError), "")
@@ -723,7 +723,7 @@ func TestResetBeforeTheEnd(t *testing.T) {
 				}
 				<-in.done
 				var reset *api.StreamError
-				if !errors.As(in.err, &reset) || reset.Code != api.StreamUnroutable || !reset.Remote {
+				if !errors.As(in.err, &reset) || reset.Code != api.StreamNotFound || !reset.Remote {
 					t.Errorf("the track ended with %v", in.err)
 				}
 				for range 2 { // what is there, and that it is all

@@ -106,6 +106,7 @@ func TestPublisherReplaced(t *testing.T) {
 		versions []api.Version
 	}{
 		{"killed and started again", 0, true, time.Second, api.Versions()},
+		{"killed and started again with the same identity", cameraHop, true, 14 * time.Second, withOrigins},
 		{"started before the old one leaves", 0, false, 500 * time.Millisecond, api.Versions()},
 	} {
 		t.Run(c.name, func(t *testing.T) {

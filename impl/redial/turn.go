@@ -149,8 +149,8 @@ func (f *feed) fate() fate {
 			return elsewhere
 		}
 		return final
-	case goingAway(f.err):
-		return here
+	case goingAway(f.err), reset.Code == api.StreamUnroutable:
+		return here // it is the way to the publisher that is gone, not the track
 	}
 	ctx, cancel := context.WithCancel(t.ctx)
 	defer cancel()
