@@ -542,3 +542,28 @@ func contextTells(t *testing.T, scheme string) {
 	_ = s.Terminate(api.SessionNoError, "")
 	<-done
 }
+
+// The largest number of a group is the same for OpenGroup and OpenGroupAt.
+func TestLargestGroup(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
+		const largest = api.GroupSequence(1<<62 - 2)
+		refused := make(chan [2]error, 1)
+		publish(t, mux, func(w api.TrackWriter) {
+			g, err := w.OpenGroupAt(w.Context(), largest)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_ = g.Close()
+			_, next := w.OpenGroup(w.Context())
+			_, at := w.OpenGroupAt(w.Context(), largest+1)
+			refused <- [2]error{next, at}
+		})
+		if g := accept(t, subscribe(t, s, "room", nil)); g.Sequence() != largest {
+			t.Errorf("group %d", g.Sequence())
+		}
+		if errs := <-refused; errs[0] == nil || errs[1] == nil || errs[0].Error() != errs[1].Error() {
+			t.Errorf("beyond it: OpenGroup %v, OpenGroupAt %v", errs[0], errs[1])
+		}
+	})
+}

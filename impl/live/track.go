@@ -101,7 +101,7 @@ func (t *Track) open(seq api.GroupSequence) (api.GroupWriter, error) {
 	if err := t.usable(); err != nil {
 		return nil, fmt.Errorf("open group %d: %w", seq, err)
 	}
-	if seq > maxNumber {
+	if seq >= maxNumber { // the end after it must travel too
 		return nil, fmt.Errorf("open group %d: the number is too high", seq)
 	}
 	if t.lost.Has(seq) {

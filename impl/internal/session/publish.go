@@ -227,10 +227,9 @@ func (p *publication) OpenGroupAt(ctx context.Context, seq api.GroupSequence) (a
 	if err := p.usable(ctx); err != nil {
 		return nil, fmt.Errorf("open group %d: %w", seq, err)
 	}
-	if seq >= message.MaxVarint {
-		return nil, fmt.Errorf("open group %d: the number is too high", seq)
+	if seq < maxGroups {
+		p.broadcast.TakeGroup(p.request.Name, seq)
 	}
-	p.broadcast.TakeGroup(p.request.Name, seq)
 	return p.openGroup(seq)
 }
 
@@ -250,7 +249,14 @@ func (p *publication) usable(ctx context.Context) error {
 	return nil
 }
 
+// maxGroups bounds the numbers of groups, so that the end after the last one is
+// a number on the wire too.
+const maxGroups = message.MaxVarint
+
 func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) {
+	if seq >= maxGroups {
+		return nil, fmt.Errorf("open group %d: the number is too high", seq)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.rangeFrom(seq)
