@@ -163,8 +163,8 @@ func (p *probed) follow(ctx, bounded context.Context) {
 type path struct {
 	RTT      int64  `json:"rtt_us"`
 	MinRTT   int64  `json:"min_rtt_us"`
-	Bitrate  uint64 `json:"bits_per_second"`
-	Estimate string `json:"estimate"` // whose: peer, or own
+	Bitrate  uint64 `json:"bits_per_second,omitempty"` // 0: not known
+	Estimate string `json:"estimate,omitempty"`        // whose: peer, or own
 	Sent     uint64 `json:"packets_sent"`
 	Lost     uint64 `json:"packets_lost"`
 }
@@ -172,22 +172,27 @@ type path struct {
 func (p *probed) path() path {
 	stats := p.Stats()
 	is := path{
-		stats.RTT.Microseconds(), stats.MinRTT.Microseconds(),
-		stats.EstimatedBitrate, "own", stats.PacketsSent, stats.PacketsLost,
+		RTT: stats.RTT.Microseconds(), MinRTT: stats.MinRTT.Microseconds(),
+		Sent: stats.PacketsSent, Lost: stats.PacketsLost,
 	}
 	if report := p.report.Load(); report != nil && report.BitsPerSecond > 0 {
 		is.Bitrate, is.Estimate = report.BitsPerSecond, "peer"
+	} else if stats.EstimatedBitrate > 0 { // over TCP, nobody estimates
+		is.Bitrate, is.Estimate = stats.EstimatedBitrate, "own"
 	}
 	return is
 }
 
 func (p path) String() string {
-	from := "to the server, by our estimate"
-	if p.Estimate == "peer" {
-		from = "from the server, by its estimate"
+	rate := "not known"
+	switch p.Estimate {
+	case "peer":
+		rate = bitrate(float64(p.Bitrate)) + " from the server, by its estimate"
+	case "own":
+		rate = bitrate(float64(p.Bitrate)) + " to the server, by our estimate"
 	}
 	micros := func(n int64) time.Duration { return round(time.Duration(n) * time.Microsecond) }
-	return fmt.Sprintf("rtt          %v, at least %v\nbitrate      %s %s\n", micros(p.RTT), micros(p.MinRTT), bitrate(float64(p.Bitrate)), from)
+	return fmt.Sprintf("rtt          %v, at least %v\nbitrate      %s\n", micros(p.RTT), micros(p.MinRTT), rate)
 }
 
 // A setup is what the server says of itself, from moq-lite-05 on.
@@ -288,8 +293,12 @@ func (o *options) printPath(is path) error {
 	if o.json {
 		return line(o.out, is)
 	}
-	_, err := fmt.Fprintf(o.out, "%v, %s (%s), lost %d of %d packets\n",
-		round(time.Duration(is.RTT)*time.Microsecond), bitrate(float64(is.Bitrate)), is.Estimate, is.Lost, is.Sent)
+	rate := "bitrate not known"
+	if is.Bitrate > 0 {
+		rate = fmt.Sprintf("%s (%s)", bitrate(float64(is.Bitrate)), is.Estimate)
+	}
+	_, err := fmt.Fprintf(o.out, "%v, %s, lost %d of %d packets\n",
+		round(time.Duration(is.RTT)*time.Microsecond), rate, is.Lost, is.Sent)
 	return err
 }
 

@@ -62,6 +62,22 @@ func TestProbe(t *testing.T) {
 	}
 }
 
+// Over TCP nobody knows the bitrate.
+func TestProbeOverTCP(t *testing.T) {
+	transporttest.NoLeaks(t)
+	addr, fingerprint := startRelay(t)
+	c := start(t, "", "probe", "wss://"+addr, "--fingerprint", fingerprint, "--json")
+	c.wait(exitDone)
+	if is := c.lines()[0]; is["ok"] != true || is["bits_per_second"] != nil || is["estimate"] != nil {
+		t.Errorf("%v", is)
+	}
+	text := start(t, "", "probe", "wss://"+addr, "--fingerprint", fingerprint)
+	text.wait(exitDone)
+	if said := text.out.String(); strings.Contains(said, "bit/s") || !strings.Contains(said, "bitrate      not known") {
+		t.Errorf("it says\n%s", said)
+	}
+}
+
 func TestProbeWatches(t *testing.T) {
 	transporttest.NoLeaks(t)
 	addr, _ := startRelay(t)
