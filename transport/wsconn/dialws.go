@@ -14,6 +14,7 @@ import (
 	"github.com/coder/websocket"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/httpstatus"
 	"github.com/moqlite/moqlite/transport/internal/qmux"
 )
 
@@ -113,7 +114,7 @@ func upgradeError(phase string, response *http.Response, err error) error {
 		}
 		return failure(phase, err)
 	}
-	status := fmt.Sprintf("HTTP status %d", response.StatusCode)
+	status := httpstatus.Describe(response)
 	switch response.StatusCode {
 	case http.StatusBadRequest:
 		return failure(transport.PhaseNegotiate, fmt.Errorf("%w (%s)", transport.ErrNoCommonProtocol, status))

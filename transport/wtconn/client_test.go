@@ -84,6 +84,20 @@ func TestAnswers(t *testing.T) {
 	p.dial(t)
 }
 
+// A redirect is an error that says where it leads.
+func TestRedirect(t *testing.T) {
+	transporttest.NoLeaks(t)
+	p := newPeer(t, &peer{settings: map[uint64]uint64{0x2b603742: 1}, answer: func(_ *quic.Conn, w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Location", "https://user:secret@other.example/live?jwt=secret")
+		w.WriteHeader(http.StatusTemporaryRedirect)
+	}})
+	err := dialFails(t, p.dialer, p.url())
+	wantDialError(t, err, transport.PhaseUpgrade, "307 Temporary Redirect, a redirect to https://other.example/live?")
+	if strings.Contains(err.Error(), "secret") {
+		t.Errorf("it tells credentials: %v", err)
+	}
+}
+
 func TestServerCloses(t *testing.T) {
 	transporttest.NoLeaks(t)
 	p := newPeer(t, &peer{settings: map[uint64]uint64{0x2b603742: 1}, answer: func(q *quic.Conn, _ http.ResponseWriter, _ *http.Request) {

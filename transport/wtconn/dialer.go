@@ -41,8 +41,8 @@ type Dialer struct {
 	// verify, http:// pins nothing.
 	TLSConfig *tls.Config
 
-	// QUICConfig is cloned, and datagrams are switched on; nil:
-	// quicconn.DefaultConfig, with which to begin one's own.
+	// QUICConfig is cloned, and datagrams are switched on; nil, and its zeros,
+	// are those of quicconn.DefaultConfig; a negative KeepAlivePeriod is none.
 	QUICConfig *quic.Config
 
 	// DialAddr replaces the Endpoint, and the client of this package; nil:
@@ -121,7 +121,7 @@ func (d *Dialer) dialWith(ctx context.Context, u *url.URL, header http.Header, t
 	response, c, err := d.DialAddr(ctx, u.String(), header, tlsConf)
 	if err != nil {
 		if response != nil {
-			if byStatus := statusError(response.StatusCode); byStatus != nil {
+			if byStatus := statusError(response); byStatus != nil {
 				return nil, byStatus
 			}
 		}

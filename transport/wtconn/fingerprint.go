@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/httpstatus"
 	"github.com/moqlite/moqlite/transport/tlspin"
 )
 
@@ -64,7 +65,7 @@ func fetchFingerprint(ctx context.Context, from string) (f tlspin.Fingerprint, e
 	}
 	defer response.Body.Close()
 	if response.StatusCode != http.StatusOK {
-		return f, fmt.Errorf("%s: HTTP status %d", fingerprintPath, response.StatusCode)
+		return f, fmt.Errorf("%s: %s", fingerprintPath, httpstatus.Describe(response))
 	}
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxFingerprint))
 	if err != nil {

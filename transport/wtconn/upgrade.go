@@ -12,6 +12,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/httpstatus"
 )
 
 // Settings by which generations of WebTransport announce themselves.
@@ -52,7 +53,7 @@ func upgrade(ctx context.Context, q *quic.Conn, u *url.URL, header http.Header, 
 		c.abandon()
 		return nil, dialError(transport.PhaseUpgrade, c.upgradeError(ctx, err))
 	}
-	if err := statusError(response.StatusCode); err != nil {
+	if err := statusError(response); err != nil {
 		c.abandon()
 		return nil, err
 	}
@@ -131,8 +132,9 @@ func (c *clientConn) upgradeError(ctx context.Context, err error) error {
 
 // statusError is what an answer's status means; nil is a session. A server
 // that speaks none of the versions says that the request is bad.
-func statusError(status int) error {
-	text := fmt.Sprintf("the server answered with HTTP status %d %s", status, http.StatusText(status))
+func statusError(response *http.Response) error {
+	status := response.StatusCode
+	text := "the server answered with " + httpstatus.Describe(response)
 	phase, err := transport.PhaseUpgrade, errors.New(text)
 	switch {
 	case status >= 200 && status <= 299:
