@@ -36,10 +36,11 @@ type Client struct {
 	// the protocols to negotiate are set.
 	TLSConfig *tls.Config
 
-	// QUICConfig is for QUIC and WebTransport; nil: defaults tuned for live
-	// media. A DialWebTransportFunc brings its own. With Allow0RTT, and a
-	// ClientSessionCache in TLSConfig, native QUIC sends early data to servers
-	// met before (see the package's documentation).
+	// QUICConfig is for QUIC and WebTransport; nil, and its zeros: defaults
+	// tuned for live media ([quicconn.DefaultConfig]). A DialWebTransportFunc
+	// brings its own. With Allow0RTT, and a ClientSessionCache in TLSConfig,
+	// native QUIC sends early data to servers met before (see the package's
+	// documentation).
 	QUICConfig *quic.Config
 
 	// Config sets up sessions; nil: the defaults.

@@ -44,8 +44,9 @@ type Server struct {
 	// localhost, and renewed ([devcert.Rotation]).
 	TLSConfig *tls.Config
 
-	// QUICConfig; nil: defaults tuned for live media. With Allow0RTT, early data
-	// is taken over native QUIC (see the package's documentation).
+	// QUICConfig; nil, and its zeros: defaults tuned for live media
+	// ([quicconn.DefaultConfig]). With Allow0RTT, early data is taken over native
+	// QUIC (see the package's documentation).
 	QUICConfig *quic.Config
 
 	// Config sets up sessions; nil: the defaults.

@@ -57,9 +57,9 @@ func DefaultConfig() *quic.Config {
 // 14), in bytes of a UDP datagram's payload.
 const leastPacket = 1200
 
-// configure is c, or the default, with what a session cannot do without: the
-// peer's streams, datagrams, and first packets that fit any path unless c has a
-// size for them.
+// configure is c with the defaults in place of its zeros, and with what a session
+// cannot do without: the peer's streams, and datagrams. A negative
+// KeepAlivePeriod is none.
 func configure(c *quic.Config) *quic.Config {
 	defaults := DefaultConfig()
 	if c == nil {
@@ -68,13 +68,32 @@ func configure(c *quic.Config) *quic.Config {
 	c = c.Clone()
 	c.EnableDatagrams = true
 	c.InitialPacketSize = cmp.Or(c.InitialPacketSize, defaults.InitialPacketSize)
-	if c.MaxIncomingStreams < 0 {
+	c.MaxIdleTimeout = cmp.Or(c.MaxIdleTimeout, defaults.MaxIdleTimeout)
+	c.KeepAlivePeriod = max(cmp.Or(c.KeepAlivePeriod, defaults.KeepAlivePeriod), 0)
+	fillWindows(&c.InitialStreamReceiveWindow, &c.MaxStreamReceiveWindow,
+		defaults.InitialStreamReceiveWindow, defaults.MaxStreamReceiveWindow)
+	fillWindows(&c.InitialConnectionReceiveWindow, &c.MaxConnectionReceiveWindow,
+		defaults.InitialConnectionReceiveWindow, defaults.MaxConnectionReceiveWindow)
+	if c.MaxIncomingStreams <= 0 {
 		c.MaxIncomingStreams = defaults.MaxIncomingStreams
 	}
-	if c.MaxIncomingUniStreams < 0 {
+	if c.MaxIncomingUniStreams <= 0 {
 		c.MaxIncomingUniStreams = defaults.MaxIncomingUniStreams
 	}
 	return c
+}
+
+// fillWindows sets the zeros among a window and what it grows to, of which the
+// first is never above the second: the one that is set moves the other.
+func fillWindows(initial, most *uint64, defaultInitial, defaultMost uint64) {
+	switch {
+	case *initial == 0 && *most == 0:
+		*initial, *most = defaultInitial, defaultMost
+	case *initial == 0:
+		*initial = min(defaultInitial, *most)
+	case *most == 0:
+		*most = max(defaultMost, *initial)
+	}
 }
 
 // configureServer is configure for a server, whose configuration may depend on

@@ -36,8 +36,8 @@ type Dialer struct {
 	// system's roots.
 	TLSConfig *tls.Config
 
-	// QUICConfig is cloned, and datagrams are switched on; nil:
-	// [DefaultConfig], with which to begin one's own. With Allow0RTT, and a
+	// QUICConfig is cloned, and datagrams are switched on; nil, and its zeros,
+	// are those of [DefaultConfig]; a negative KeepAlivePeriod is none. With Allow0RTT, and a
 	// ClientSessionCache in TLSConfig, early data goes to servers met before.
 	QUICConfig *quic.Config
 

@@ -1,11 +1,13 @@
 package quicconn
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
 	"net/netip"
 	"os"
+	"reflect"
 	"slices"
 	"sync"
 	"syscall"
@@ -209,6 +211,33 @@ func TestConfigure(t *testing.T) {
 	}
 	if mine.EnableDatagrams || mine.MaxIncomingStreams != -1 {
 		t.Errorf("the user's configuration is %+v", mine)
+	}
+	for _, test := range []struct{ set, want quic.Config }{
+		{quic.Config{}, *DefaultConfig()},
+		{quic.Config{KeepAlivePeriod: time.Second}, quic.Config{KeepAlivePeriod: time.Second}},
+		{quic.Config{KeepAlivePeriod: -1}, quic.Config{}},
+		{quic.Config{MaxIdleTimeout: time.Minute}, quic.Config{MaxIdleTimeout: time.Minute, KeepAlivePeriod: 3 * time.Second}},
+		{
+			quic.Config{MaxStreamReceiveWindow: 1000, InitialConnectionReceiveWindow: 1 << 30},
+			quic.Config{
+				InitialStreamReceiveWindow: 1000, MaxStreamReceiveWindow: 1000,
+				InitialConnectionReceiveWindow: 1 << 30, MaxConnectionReceiveWindow: 1 << 30,
+				KeepAlivePeriod: 3 * time.Second,
+			},
+		},
+	} {
+		want := DefaultConfig()
+		want.KeepAlivePeriod = test.want.KeepAlivePeriod
+		want.MaxIdleTimeout = cmp.Or(test.want.MaxIdleTimeout, want.MaxIdleTimeout)
+		want.InitialStreamReceiveWindow = cmp.Or(test.want.InitialStreamReceiveWindow, want.InitialStreamReceiveWindow)
+		want.MaxStreamReceiveWindow = cmp.Or(test.want.MaxStreamReceiveWindow, want.MaxStreamReceiveWindow)
+		want.InitialConnectionReceiveWindow = cmp.Or(test.want.InitialConnectionReceiveWindow, want.InitialConnectionReceiveWindow)
+		want.MaxConnectionReceiveWindow = cmp.Or(test.want.MaxConnectionReceiveWindow, want.MaxConnectionReceiveWindow)
+		got := configure(&test.set)
+		got.EnableStreamResetPartialDelivery = want.EnableStreamResetPartialDelivery // a bool has no zero of its own
+		if !reflect.DeepEqual(got, want) {
+			t.Errorf("%+v became %+v, want %+v", test.set, got, want)
+		}
 	}
 	if d := configure(nil); d.InitialConnectionReceiveWindow != 16<<20 || d.MaxStreamReceiveWindow != 4<<20 {
 		t.Errorf("the default is %+v", d)

@@ -100,7 +100,8 @@ var _ transport.Listener = (*Listener)(nil)
 
 // Listen listens at addr, host:port; without a host, at all addresses. tlsConf
 // has the certificate; it is cloned, and the protocols are set. conf is cloned,
-// and what the protocols need is switched on; nil is [DefaultConfig].
+// and what the protocols need is switched on; nil, and its zeros, are those of
+// [DefaultConfig], and a negative KeepAlivePeriod is none.
 func Listen(addr string, tlsConf *tls.Config, conf *quic.Config, o ListenOptions) (*Listener, error) {
 	o = o.withDefaults()
 	protocols := slices.Clone(o.Protocols)
