@@ -10,10 +10,13 @@ import (
 type GroupSequence uint64
 
 // GroupLatest as [SubscribeConfig].StartGroup asks for the newest group that
-// the publisher has, and what follows. On moq-lite-06, which has no such word,
-// the reader itself leaves out what is older than the newest group seen before
-// the first AcceptGroup. A handler sees the number of the newest group in its
-// place, and 0 while there is none; see [LatestHandler].
+// the publisher has, and what follows: the live edge. moq-lite-06 has no such
+// word: there the subscriber asks for the newest group alone, by a max age of 0,
+// until one has come, and then for what follows it; of the groups that came
+// before the first AcceptGroup, the newest is handed out. A handler sees the
+// number of the newest group in its place, and 0 while there is none; see
+// [LatestHandler]. On moq-lite-06 it sees 0 and a negative MaxLatency, until the
+// subscription is updated.
 const GroupLatest GroupSequence = math.MaxUint64
 
 // A GroupReader reads one group of a subscription or a fetch, frame by frame.
