@@ -114,6 +114,11 @@ type TrackReader interface {
 	// the newest 4,096 gaps as a rule: if there were more, a gap without a group
 	// comes first (its Start is its End) whose error, an [ErrTooFarBehind], tells
 	// how many groups more were lost.
+	//
+	// A publisher tells its losses (SUBSCRIBE_DROP, in all versions; and from
+	// moq-lite-05 on SUBSCRIBE_START, where what was asked for begins later).
+	// What one leaves out without a word, as moq-relay does, is known at the end
+	// of the track: while that goes on it may still come.
 	Gaps() []Gap
 
 	// Info describes the track.
