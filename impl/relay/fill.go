@@ -54,9 +54,9 @@ const (
 //	                current. If it has other numbers alone, it is dropped; and if
 //	                current is silent meanwhile, the publisher has begun anew,
 //	                and the track ends, for its viewers to ask again.
-//	no       yes    Saving: current has failed. As Changing; if next has other
-//	                numbers, another route is tried, and when there is none the
-//	                track ends.
+//	no       yes    Saving: current has failed. As Changing; if next is of
+//	                another origin and has other numbers, another route is
+//	                tried.
 //
 // A next feed asks for the newest group that is held: who goes on has it, or a
 // later one. If nothing comes for trialFor, it is asked for all there is, which

@@ -7,8 +7,9 @@
 // It subscribes upstream once a track, when somebody subscribes, and serves all
 // from a bounded cache ([live.Track]); frames go on while they arrive. Where
 // several sessions announce one broadcast, it is had by the preferred one, and
-// by the next when that goes: of one origin, from group to group; of another, as
-// a broadcast anew.
+// by the next when that goes or falls silent: from group to group where the
+// numbers of the groups go on, whether it is of the same origin or a standby of
+// another; else the track ends, and who asks again has the broadcast anew.
 //
 // Nodes do not cluster. Who outgrows one machine has the node dial a cluster of
 // other relays, and passes that session to Handler too:
