@@ -46,7 +46,6 @@ func TestLeavingRouteIsNotPreferred(t *testing.T) {
 	for _, v := range []api.Version{api.Lite04, api.Lite05, api.Lite06} {
 		t.Run(string(v), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				defer time.Sleep(5 * time.Second) // a relay's tracks outlive it for 2 s
 				c := newCamera(t, t.Context(), 100)
 				audio := c.broadcast.Track("audio", api.TrackInfo{})
 				g, _ := audio.OpenGroup(t.Context())
@@ -90,7 +89,6 @@ func TestLeavingRouteIsNotPreferred(t *testing.T) {
 // TestOnlyRouteIsLeaving: it is used for as long as it stands.
 func TestOnlyRouteIsLeaving(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		defer time.Sleep(5 * time.Second) // a relay's tracks outlive it for 2 s
 		c := newCamera(t, t.Context(), 60)
 		core := newCore(c)
 		defer core.server.Close()
