@@ -3,6 +3,7 @@ package relay
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -65,6 +66,7 @@ type place struct {
 	used       *broadcast
 	withdraw   context.CancelFunc
 	hold       *time.Timer // until used is withdrawn, which has no route any more
+	waiting    bool        // for the program to give up the path
 }
 
 // best is the preferred route of all, nil for none.
@@ -286,9 +288,35 @@ func (p *place) end() {
 func (r *Relay) publish(p *place, rt *route) {
 	ctx, cancel := context.WithCancel(context.Background())
 	if err := r.mux.Announce(ctx, rt.announcement, rt.broadcast); err != nil {
-		cancel() // the program publishes there itself
+		cancel()
 		r.log("cannot publish "+string(rt.announcement.Path), rt.session, err)
+		if errors.Is(err, api.ErrDuplicatePath) {
+			r.publishLater(p, rt)
+		}
 		return
 	}
 	p.used, p.withdraw = rt.broadcast, cancel
+}
+
+// publishLater publishes what is best at the path of a route when the program,
+// which publishes there itself, gives that up. The lock is held.
+func (r *Relay) publishLater(p *place, rt *route) {
+	path := rt.announcement.Path
+	own, err := r.mux.Lookup(path)
+	switch {
+	case err != nil: // it just has
+		r.publish(p, rt)
+		return
+	case p.waiting:
+		return
+	}
+	p.waiting = true
+	context.AfterFunc(own.Context(), func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		p.waiting = false
+		if r.places[path] == p && p.used == nil {
+			r.choose(path)
+		}
+	})
 }
