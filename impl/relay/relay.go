@@ -35,6 +35,13 @@ type Relay struct {
 	// Limits bound what is held of each track.
 	Limits live.Limits
 
+	// Announcements is how many broadcasts of all sessions together are
+	// announced at a time, of which one session has at most half: those who
+	// follow them are to follow as many, see [api.Limits]. The excess is
+	// dropped, and logged once a session; it is taken in when it is updated, or
+	// announced again, and there is room. Zero: 1,000,000.
+	Announcements int
+
 	mux    api.TrackMux
 	mu     sync.Mutex
 	places map[api.BroadcastPath]*place

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -55,6 +56,9 @@ func (rt *route) fades(ctx context.Context) bool {
 	}
 }
 
+// defaultAnnouncements is Relay.Announcements where that is not set.
+const defaultAnnouncements = 1_000_000
+
 // holdFor is how long a withdrawal is held before it is told: a publisher that
 // comes back meanwhile was never gone for those downstream.
 const holdFor = 600 * time.Millisecond
@@ -88,8 +92,10 @@ func (u *upstream) take(a api.Announcement) {
 	switch {
 	case a.Status == api.AnnouncementEnded:
 		u.remove(a.Path)
-	case rt == nil:
+	case rt == nil && u.mayAdd(a.Path):
 		u.add(a)
+	case rt == nil:
+		u.drop(a.Path)
 	case a.Origin() == rt.broadcast.origin:
 		rt.announcement = a
 		rt.broadcast.sort()
@@ -183,6 +189,22 @@ func (b *broadcast) beginsAnew(rt *route) {
 	anew.broadcast.add(anew)
 	u.routes[b.path] = anew
 	r.choose(b.path)
+}
+
+// mayAdd tells whether there is room for another route, to path. The lock is
+// held.
+func (u *upstream) mayAdd(path api.BroadcastPath) bool {
+	r := u.relay
+	limit := cmp.Or(r.Announcements, defaultAnnouncements)
+	return len(u.routes) < (limit+1)/2 && (r.places[path] != nil || len(r.places) < limit)
+}
+
+// drop leaves out what a session announces beyond its share. The lock is held.
+func (u *upstream) drop(path api.BroadcastPath) {
+	if !u.dropping {
+		u.dropping = true
+		u.relay.log("announcements dropped", u, fmt.Errorf("%q and others: more than %d of this session, or of all", string(path), len(u.routes)))
+	}
 }
 
 // remove takes the route to path away, if there is one. The lock is held.

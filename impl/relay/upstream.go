@@ -29,8 +29,9 @@ type upstream struct {
 	quota quota
 
 	// Guarded by Relay.mu.
-	routes  map[api.BroadcastPath]*route // what it announces now
-	leaving bool                         // the peer has asked us to leave
+	routes   map[api.BroadcastPath]*route // what it announces now
+	leaving  bool                         // the peer has asked us to leave
+	dropping bool                         // it has announced more than is taken in
 }
 
 func newUpstream(r *Relay, s api.Session) *upstream {
