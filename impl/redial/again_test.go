@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -236,4 +237,46 @@ func TestReaderOfTheBrokenGroupComesFirst(t *testing.T) {
 			t.Errorf("read %q, %v", payload, err)
 		}
 	}, withOrigins...)
+}
+
+// TestOpenGroupResetAgainAndAgain has a relay that stays reset a track as often as
+// its open group is asked for: it is asked with pauses, and not for ever.
+func TestOpenGroupResetAgainAndAgain(t *testing.T) {
+	for _, code := range []api.StreamErrorCode{api.StreamInternal, api.StreamUnroutable, api.StreamGoingAway} {
+		t.Run(code.String(), func(t *testing.T) {
+			inEachVersion(t, func(t *testing.T, v api.Version) {
+				var asked atomic.Int64
+				b, mux := new(live.Broadcast), api.NewTrackMux()
+				g, err := b.Track("video", api.TrackInfo{}).OpenGroup(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				_ = g.WriteFrame(api.Frame{Payload: []byte("0")})
+				err = mux.PublishFunc(t.Context(), "room", func(w api.TrackWriter) {
+					asked.Add(1)
+					reset := time.AfterFunc(5*time.Millisecond, func() { _ = w.CloseWithError(code) })
+					defer reset.Stop()
+					b.ServeTrack(w)
+				})
+				if err != nil {
+					t.Fatal(err)
+				}
+				policy := quick()
+				policy.ResumeTimeout = 30 * time.Second
+				server, _, s := single(t, mux, v, policy)
+				defer server.Close()
+				defer s.Terminate(api.SessionNoError, "")
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+				defer cancel()
+				began := time.Now()
+				seen := view(ctx, subscribe(t, s, nil))
+				if took := time.Since(began); seen.err == nil || took < 20*time.Second || took > time.Minute {
+					t.Errorf("ended after %v with %v", took, seen.err)
+				}
+				if n := asked.Load(); n < 5 || n > 80 {
+					t.Errorf("asked %d times", n)
+				}
+			}, withOrigins...)
+		})
+	}
 }

@@ -45,7 +45,7 @@ type feed struct {
 	expected  bool              // what it should have begun with is accounted for
 	end       api.GroupSequence // where the next feed took over; 0 while none has
 	passed    time.Time         // when the last group came that is new
-	taken     int               // groups accepted
+	taken     int               // groups accepted that are new
 	busy      bool              // one of them waits for the application
 	unread    int               // groups passed on and not read to their end
 	read      chan struct{}     // buffered 1: unread has become 0
@@ -207,12 +207,12 @@ func (f *feed) admit(seq api.GroupSequence) admission {
 	case f.life.Err() != nil, f.end != 0 && seq >= f.end, !isAgain && !t.account.pass(seq):
 		return refused
 	}
-	f.passed = time.Now()
-	f.taken++
 	f.unread++
 	if isAgain {
 		return again
 	}
+	f.passed = time.Now()
+	f.taken++
 	f.busy = true
 	return admitted
 }

@@ -102,7 +102,7 @@ func (t *track) decide(f *feed, l *link, now sighting, fate fate) (to turn, foun
 	case now.replaces(f.sight):
 		return turn{link: l, seen: now, why: errReplaced}, true
 	case fate == here:
-		return turn{link: l, seen: now, rest: goingAway(f.err) || !f.good()}, true
+		return turn{link: l, seen: now, rest: goingAway(f.err) || !f.good() || !f.gone(now)}, true
 	case t.brokeOff(f):
 		return turn{link: l, seen: now, why: errBrokeOff}, true
 	default:
@@ -179,8 +179,8 @@ func (f *feed) gone(now sighting) bool {
 	return now.is == withdrawn || f.sight.is == announced && now.life != f.sight.life
 }
 
-// good tells whether f was worth it: it has brought something, or stood for a
-// while.
+// good tells whether f was worth it: it has brought something new, or stood for
+// a while.
 func (f *feed) good() bool {
 	f.track.mu.Lock()
 	defer f.track.mu.Unlock()
