@@ -14,7 +14,8 @@ type Demand struct {
 
 	// Config has the highest priority, the largest MaxLatency, the lowest
 	// StartGroup, and the highest EndGroup; frames are not bounded. It is zero
-	// without subscribers.
+	// without subscribers. Where some want the newest group and others one of a
+	// number, and no group is held, StartGroup is 0: the newest may be below.
 	Config api.SubscribeConfig
 }
 
@@ -32,10 +33,23 @@ func (t *Track) Demand() (d Demand, changed <-chan struct{}) {
 	if t.changed == nil {
 		t.changed = make(chan struct{})
 	}
+	edge := false
 	for _, s := range t.subs {
 		d.add(s.config)
+		edge = edge || s.config.StartGroup == api.GroupLatest
+	}
+	if start := &d.Config.StartGroup; edge && *start != api.GroupLatest {
+		*start = min(*start, t.edgeStart())
 	}
 	return d, t.changed
+}
+
+// edgeStart is the newest group, 0 where that is not known. The lock is held.
+func (t *Track) edgeStart() api.GroupSequence {
+	if newest := t.cache.last(); newest != nil {
+		return newest.seq
+	}
+	return 0
 }
 
 // demandChanged closes the channel that Demand has handed out. The lock is

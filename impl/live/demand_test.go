@@ -26,7 +26,11 @@ func TestDemand(t *testing.T) {
 			{Priority: -3, MaxLatency: time.Second, StartGroup: 7, EndGroup: 9},
 			{Priority: 5, MaxLatency: -1, StartGroup: 5, EndGroup: 20},
 			{Priority: 4, MaxLatency: time.Minute, StartGroup: api.GroupLatest, EndGroup: 10},
-		}, api.SubscribeConfig{Priority: 5, MaxLatency: time.Minute, StartGroup: 5, EndGroup: 20}},
+		}, api.SubscribeConfig{Priority: 5, MaxLatency: time.Minute, EndGroup: 20}},
+		{"the lowest start", []api.SubscribeConfig{{StartGroup: 7}, {StartGroup: 5}}, api.SubscribeConfig{StartGroup: 5}},
+		{"the newest, which may be below a number", []api.SubscribeConfig{
+			{StartGroup: api.GroupLatest}, {StartGroup: 1 << 30},
+		}, api.SubscribeConfig{}},
 		{"without bounds", []api.SubscribeConfig{
 			{MaxLatency: time.Second, EndGroup: 9},
 			{StartGroup: 3},
