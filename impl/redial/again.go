@@ -16,8 +16,11 @@ import (
 // errBrokeOff tells why a group is asked for again.
 var errBrokeOff = errors.New("the newest group broke off")
 
-// finished notes how reading a group has ended.
-func (t *track) finished(g *group, err error) {
+// finished notes how reading a group has ended, which the session of a link has
+// brought. One that is about to end may lose what it is fed by, and reset the
+// group, before it ends itself.
+func (t *track) finished(g *group, l *link, err error) {
+	leaving := l.leaving()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
@@ -26,7 +29,7 @@ func (t *track) finished(g *group, err error) {
 	case errors.Is(err, api.ErrClosed):
 		g.is = cancelled
 	default:
-		g.is, g.lost = broken, errors.As(err, new(*api.SessionError))
+		g.is, g.lost = broken, leaving || errors.As(err, new(*api.SessionError))
 	}
 	if g.over != nil {
 		close(g.over)

@@ -234,7 +234,7 @@ func (f *feed) begin(seq api.GroupSequence) {
 // groupRead notes that the application is done with a group, and returns what
 // it is told.
 func (f *feed) groupRead(g *group, err error) error {
-	f.track.finished(g, err)
+	f.track.finished(g, f.link, err)
 	if cut := context.Cause(f.life); errors.Is(err, api.ErrClosed) && errors.Is(cut, api.ErrRestarted) {
 		err = cut
 	}

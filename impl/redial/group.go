@@ -28,7 +28,7 @@ type group struct {
 
 	// Guarded by the track's lock, and unused in a fetch.
 	is   outcome
-	lost bool          // it has broken off since its session ended
+	lost bool          // it has broken off since its session ended, or was about to
 	over chan struct{} // closed when the outcome is known; nil while nobody waits
 }
 
