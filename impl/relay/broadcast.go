@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"math"
 	"slices"
 	"time"
 
@@ -195,12 +196,28 @@ func (b *broadcast) describe(rt *route, req *api.TrackRequest) (api.TrackInfo, s
 	return info, slot{rt.session, release}, nil
 }
 
+// nearest are those of the routes with the fewest hops. What is fetched is asked
+// of them alone: by a longer one, two relays that both lack a group would ask
+// each other for it, and each wait for the other.
+func nearest(routes []*route) (those []*route) {
+	least := math.MaxInt
+	for _, rt := range routes {
+		least = min(least, len(rt.announcement.Hops))
+	}
+	for _, rt := range routes {
+		if len(rt.announcement.Hops) == least {
+			those = append(those, rt)
+		}
+	}
+	return those
+}
+
 // passFetch answers a fetch of what is not held, by the first route that has it.
 // Where one breaks off, another one goes on.
 func (b *broadcast) passFetch(w api.GroupWriter, req api.FetchRequest) {
 	c := copier{out: w}
 	code := api.StreamUnroutable
-	for _, rt := range b.own(w.Context()) {
+	for _, rt := range nearest(b.own(w.Context())) {
 		err := rt.passFetch(&c, req)
 		if err == nil || errors.As(err, new(sinkError)) || w.Context().Err() != nil {
 			return

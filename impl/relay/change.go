@@ -136,6 +136,9 @@ func (f *filler) judge(now time.Time) bool {
 		f.broadcast.beginsAnew(fd.route)
 		return f.restart()
 	case fd.isStrange():
+	case fd.repeats.Load() && now.Sub(fd.since) >= f.longSilence():
+		f.refuse(errStrange, strangeFor)
+	case fd.repeats.Load():
 	case fd.why == silent && (delivers || fd.all):
 		f.drop()
 	case !fd.all:
@@ -194,6 +197,9 @@ func (f *filler) changeOver(now time.Time) {
 func (f *filler) promote(now time.Time) {
 	f.current, f.next, f.judgeAt, f.lostAt = f.next, nil, time.Time{}, time.Time{}
 	f.silence, f.silentAt = leastSilence, now.Add(leastSilence)
+	f.mu.Lock()
+	f.feeding = f.current.route
+	f.mu.Unlock()
 }
 
 // refuse gives up the feed on trial, and its route for a while.
@@ -231,6 +237,9 @@ func (f *filler) tryAnother(now time.Time) {
 	newest, some := f.track.Latest()
 	if some && !reaches(&f.config, newest) {
 		return
+	}
+	if start := f.config.StartGroup; !some && start != 0 && start != api.GroupLatest {
+		return // what is wanted may not have begun
 	}
 	for _, rt := range f.usable {
 		if rt.session != f.current.route.session {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -18,12 +19,14 @@ type feed struct {
 
 	// A feed on trial is to show that it goes on with the numbers before. Its
 	// groups are let in, and begun is closed, with the first that does; strange
-	// is closed at one that does not.
+	// is closed at one that does not. A publisher who is not that of the newest
+	// group repeats its number: that tells nothing yet.
 	trial          bool
 	from           api.GroupSequence // where its groups are to begin
 	begun, strange chan struct{}
 	beginOnce      sync.Once
 	strangeOnce    sync.Once
+	repeats        atomic.Bool
 
 	// Of the filler's goroutine.
 	why     reason
@@ -189,6 +192,10 @@ func (fd *feed) passGroups(r api.TrackReader, reading *sync.WaitGroup) error {
 func (fd *feed) admit(seq api.GroupSequence) bool {
 	if fd.hasBegun() {
 		return true
+	}
+	if fd.trial && seq == fd.from && fd.filler.isOthers(fd.route) {
+		fd.repeats.Store(true)
+		return false
 	}
 	if fd.trial && !fd.filler.goesOn(fd, seq) {
 		fd.strangeOnce.Do(func() { close(fd.strange) })

@@ -91,10 +91,12 @@ type filler struct {
 	fetching chan struct{} // holds as many as fetch
 	heard    atomic.Uint64 // counts frames
 
-	mu      sync.Mutex
-	groups  map[api.GroupSequence]*group // being written
-	account account
-	settled time.Time // groups may come in any order until then
+	mu       sync.Mutex
+	groups   map[api.GroupSequence]*group // being written
+	account  account
+	feeding  *route    // of the current feed, or the last one
+	newestBy *route    // that has begun the newest group
+	settled  time.Time // groups may come in any order until then
 }
 
 // fill feeds a track until its end, and keeps it for a while.

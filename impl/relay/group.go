@@ -18,6 +18,7 @@ type group struct {
 	seq     api.GroupSequence
 	first   *route       // by which it began
 	offered chan *source // buffered 1: goes on instead of the source that is read
+	due     uint64       // one above the frames that were here when it last broke off
 
 	// Guarded by the filler.
 	source *source // that is read; nil while there is none
@@ -51,7 +52,10 @@ func (f *filler) take(src *source) {
 		f.writing.Go(func() { f.write(g, src) })
 		return
 	}
-	before, taken := g.source, g.offer(src)
+	// What the current feed brings is not taken over by one that was left: that
+	// may come from a relay which is fed from here by now.
+	before := g.source
+	taken := (before == nil || before.route != f.feeding) && g.offer(src)
 	f.mu.Unlock()
 	switch {
 	case !taken:
@@ -70,8 +74,19 @@ func (f *filler) open(src *source) (*group, error) {
 	}
 	g := &group{copier: copier{out: out, heard: &f.heard}, seq: seq, first: src.route, offered: make(chan *source, 1)}
 	f.groups[seq] = g
+	if seq >= f.account.newest {
+		f.newestBy = src.route
+	}
 	f.note(seq)
 	return g, nil
+}
+
+// isOthers tells whether the newest group was begun by another publisher than
+// that of a route: a group of the same number is not the same then.
+func (f *filler) isOthers(rt *route) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.newestBy != nil && !sameOrigin(f.newestBy, rt)
 }
 
 // offer has the group go on from src, if that is of the same origin and does
@@ -121,7 +136,10 @@ func (f *filler) writeFrom(g *group, src *source) *source {
 		return nil
 	}
 	code, final := groupCode(err)
-	if !final {
+	// A source that has brought nothing is not followed by another: the next one
+	// may be a relay that has to ask here.
+	if frames := g.frames.Load(); !final && frames >= g.due {
+		g.due = frames + 1
 		lost := errors.As(err, new(*api.SessionError)) || src.route.fades(g.out.Context())
 		if next := f.goOn(g, lost); next != nil {
 			return next

@@ -3,6 +3,7 @@ package relay
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -102,9 +103,13 @@ func (f *filler) recover(gap api.Gap) {
 	}
 }
 
-// again fetches a group. It reports false if nobody has it.
+// again fetches a group, of the publisher whose groups come now: another's may
+// be quite different ones. It reports false if nobody has it.
 func (f *filler) again(ctx context.Context, seq api.GroupSequence) bool {
-	src := f.fetch(ctx, seq, 0, func(*route) bool { return true }, false)
+	f.mu.Lock()
+	feeding := f.feeding
+	f.mu.Unlock()
+	src := f.fetch(ctx, seq, 0, func(rt *route) bool { return feeding != nil && sameOrigin(rt, feeding) }, false)
 	if src == nil {
 		return false
 	}
@@ -112,8 +117,8 @@ func (f *filler) again(ctx context.Context, seq api.GroupSequence) bool {
 	return true
 }
 
-// fetch asks for a group from a frame on, by whichever of the routes that may
-// be asked has it. Where none has, it waits for others if it is told to.
+// fetch asks for a group from a frame on, by whichever of the nearest routes
+// that may be asked has it. Where none has, it waits for others if it is told to.
 func (f *filler) fetch(ctx context.Context, seq api.GroupSequence, frame uint64, may func(*route) bool, wait bool) *source {
 	select {
 	case f.fetching <- struct{}{}:
@@ -124,10 +129,8 @@ func (f *filler) fetch(ctx context.Context, seq api.GroupSequence, frame uint64,
 	req := api.FetchRequest{Path: f.broadcast.path, Name: f.name, Group: seq, StartFrame: frame, Priority: f.priority()}
 	for {
 		routes, changed := f.broadcast.candidates()
-		for _, rt := range routes {
-			if !may(rt) {
-				continue
-			}
+		routes = slices.DeleteFunc(routes, func(rt *route) bool { return !may(rt) })
+		for _, rt := range nearest(routes) {
 			if g, err := fetchBy(ctx, rt, req); err == nil {
 				return &source{GroupReader: g, route: rt, done: func() {}}
 			}
