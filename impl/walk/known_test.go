@@ -1,0 +1,92 @@
+package walk
+
+import (
+	"testing"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// link05 and link06 are links of a name to a relay.
+func link05(name, to string) linkSpec { return linkSpec{name: name, to: to, version: api.Lite05} }
+func link06(name, to string) linkSpec { return linkSpec{name: name, to: to, version: api.Lite06} }
+
+var (
+	// video has many groups, slow few, torn some that its publisher resets, and
+	// state only one.
+	video = trackSpec{name: "t", period: 100 * time.Millisecond, frames: 4, size: 100, spread: 0.5}
+	slow  = trackSpec{name: "t", period: 2 * time.Second, frames: 4, size: 100, spread: 0.5}
+	torn  = trackSpec{name: "t", period: 100 * time.Millisecond, frames: 4, size: 100, spread: 0.5, breaks: true}
+	state = trackSpec{name: "t", period: 300 * time.Millisecond, frames: 1, size: 100, endless: true}
+
+	// A pair of relays, and rings of three and four.
+	one  = []relaySpec{{name: "r0"}}
+	pair = []relaySpec{{name: "r0"}, {"r1", []linkSpec{link06("r1-r0", "r0")}}}
+	ring = append(pair[:2:2], relaySpec{"r2", []linkSpec{link05("r2-r1", "r1"), link05("r2-r0", "r0")}})
+	four = []relaySpec{
+		{name: "r0"},
+		{"r1", []linkSpec{link05("r1-r0", "r0")}},
+		{"r2", []linkSpec{link05("r2-r0", "r0")}},
+		{"r3", []linkSpec{link05("r3-r2", "r2"), link05("r3-r1", "r1")}},
+	}
+	chain = append(pair[:2:2], relaySpec{"r2", []linkSpec{link05("r2-r1", "r1")}})
+)
+
+// seconds is a time in the script.
+func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
+
+// known are worlds in which something was wrong once, as small as can be.
+var known = []struct {
+	name   string
+	relays []relaySpec
+	track  trackSpec
+	events []event
+}{
+	{"one waits far ahead, another wants the newest", pair, video, []event{
+		{seconds(2), &begin{name: "p", link: link06("p", "r1"), hop: 1, numbering: 1, lasting: true}},
+		{seconds(3), &join{name: "w", link: link06("w", "r0"), track: "t", config: api.SubscribeConfig{StartGroup: farAhead}}},
+		{seconds(4), &join{name: "v", link: link06("v", "r0"), track: "t", config: api.SubscribeConfig{StartGroup: api.GroupLatest}}},
+	}},
+	{"groups are reset while another publisher has their numbers", pair, torn, []event{
+		{seconds(2), &begin{name: "p", link: link06("p", "r1"), hop: 1, numbering: 1, lasting: true, handler: true}},
+		{seconds(3), &join{name: "v", link: link06("v", "r0"), track: "t", lasting: true}},
+		{seconds(13), &begin{name: "q", link: link06("q", "r0"), hop: 2, numbering: 2, lasting: true, handler: true}},
+	}},
+	{"groups are reset in a ring", four, torn, []event{
+		{seconds(2), &begin{name: "p", link: link05("p", "r1"), hop: 1, numbering: 1, lasting: true, handler: true}},
+		{seconds(3.9), &join{name: "v", link: link05("v", "r2"), track: "t", lasting: true, inTurn: true}},
+	}},
+	{"one waits for a group that is not there yet, in a ring", ring, slow, []event{
+		{seconds(2.1), &join{name: "v", link: link05("v", "r0"), track: "t", config: api.SubscribeConfig{StartGroup: 4}}},
+		{seconds(2.3), &begin{name: "p", link: link06("p", "r2"), hop: 1, numbering: 1, lasting: true}},
+	}},
+	{"another publisher begins the one group of a track", chain, state, []event{
+		{seconds(2), &begin{name: "p", link: link05("p", "r2"), hop: 1, numbering: 1, lasting: true}},
+		{seconds(2.6), &join{name: "v", link: link05("v", "r0"), track: "t"}},
+		{seconds(20), &crash{"p", 0}},
+		{seconds(20.1), &begin{name: "q", link: link05("q", "r0"), hop: 2, numbering: 2, lasting: true}},
+	}},
+	{"a publisher goes on at another relay with the next group", pair, state, []event{
+		{seconds(2), &begin{name: "p", link: link05("p", "r1"), hop: 1, numbering: 1, lasting: true}},
+		{seconds(2.6), &join{name: "v", link: link06("v", "r0"), track: "t"}},
+		{seconds(24), &crash{"p", 17 * time.Millisecond}},
+		{seconds(24), &begin{name: "q", link: link05("q", "r0"), hop: 1, numbering: 1, lasting: true}},
+	}},
+	{"a relay drains while the one group of a track is read", one, state, []event{
+		{seconds(2), &begin{name: "p", link: link05("p", "r0"), hop: 1, numbering: 1, lasting: true}},
+		{seconds(2.3), &join{name: "v", link: link05("v", "r0"), track: "t", lasting: true}},
+		{seconds(2.4), &roll{"r0", 3 * time.Second}},
+	}},
+}
+
+// TestKnownWorlds runs the worlds of what was found once.
+func TestKnownWorlds(t *testing.T) {
+	for _, k := range known {
+		t.Run(k.name, func(t *testing.T) {
+			w := &world{relays: k.relays, broadcasts: []broadcastSpec{{"cam", []trackSpec{k.track}}}, events: k.events}
+			if s := watched(t, w); len(s.faults) > 0 {
+				t.Error(s.report())
+			}
+		})
+	}
+}

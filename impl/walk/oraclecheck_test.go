@@ -1,0 +1,134 @@
+package walk
+
+import (
+	"context"
+	"errors"
+	"io"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/api/apitest"
+)
+
+// A lie is what a viewer is told, and what the oracle must say to it.
+type lie struct {
+	name string
+	tell func(r *reading, one, other *count)
+	want []kind
+}
+
+// give has a reading get a group of a numbering, its first frames alone where
+// frames is not below 0, and then err.
+func give(r *reading, c *count, seq api.GroupSequence, frames int, err error) {
+	if frames < 0 {
+		frames = c.frames(seq)
+	}
+	var all []api.Frame
+	for i := range frames {
+		all = append(all, api.Frame{Payload: c.frame(nil, seq, i)})
+	}
+	g := apitest.Group(seq, err, all...)
+	r.follow(g, r.accept(g))
+}
+
+var errBroken = errors.New("broken")
+
+var lies = []lie{
+	{"the truth", func(r *reading, c, _ *count) {
+		give(r, c, 3, -1, nil)
+		give(r, c, 4, 1, errBroken)
+		give(r, c, 4, -1, nil)
+		r.tell([]api.Gap{{Start: 5, End: 7}})
+		give(r, c, 7, -1, nil)
+	}, nil},
+	{"a group without its last frame", func(r *reading, c, _ *count) { give(r, c, 3, c.frames(3)-1, nil) }, []kind{short}},
+	{"another group's frames", func(r *reading, c, _ *count) {
+		g := apitest.Group(3, nil, api.Frame{Payload: c.frame(nil, 4, 0)})
+		r.follow(g, r.accept(g))
+	}, []kind{untrue, short}},
+	{"frames of nobody", func(r *reading, _, _ *count) {
+		g := apitest.Group(3, nil, apitest.Frames("99 nobody/video 3/0:")...)
+		r.follow(g, r.accept(g))
+	}, []kind{untrue}},
+	{"another numbering", func(r *reading, c, other *count) {
+		give(r, c, 3, -1, nil)
+		give(r, other, 4, -1, nil)
+	}, []kind{mixed}},
+	{"a group twice", func(r *reading, c, _ *count) {
+		give(r, c, 3, -1, nil)
+		give(r, c, 3, -1, nil)
+	}, []kind{twice}},
+	{"a group left out", func(r *reading, c, _ *count) {
+		give(r, c, 3, -1, nil)
+		give(r, c, 5, -1, nil)
+	}, []kind{silent}},
+	{"a missing head", func(r *reading, c, _ *count) {
+		r.from = 2
+		give(r, c, 3, -1, nil)
+	}, []kind{silent}},
+	{"a group of a gap", func(r *reading, c, _ *count) {
+		r.tell([]api.Gap{{Start: 3, End: 5}})
+		give(r, c, 4, -1, nil)
+	}, []kind{undead}},
+	{"an end of what goes on", func(r *reading, c, _ *count) {
+		give(r, c, 3, -1, nil)
+		r.end(io.EOF)
+	}, []kind{falsely}},
+}
+
+// TestOracleKnowsLies tells the oracle what is not true.
+func TestOracleKnowsLies(t *testing.T) {
+	b := broadcastSpec{"cam", []trackSpec{{name: "video", period: time.Second, frames: 4, size: 50}}}
+	for _, l := range lies {
+		t.Run(l.name, func(t *testing.T) {
+			s := newStage(&world{broadcasts: []broadcastSpec{b}})
+			one, other := s.numbering(1, 0).tracks["video"], s.numbering(2, 0).tracks["video"]
+			one.begun, other.begun = time.Now().Add(-time.Hour), time.Now().Add(-time.Minute)
+			v := &viewer{client: &client{stage: s, name: "v", ctx: context.Background()}, spec: &join{track: "video"}, path: "cam"}
+			r := newReading(v, 0)
+			l.tell(r, one, other)
+			r.account()
+			if got := s.kinds(); !slices.Equal(got, l.want) {
+				t.Errorf("the oracle says %v, want %v", s.faults, l.want)
+			}
+		})
+	}
+}
+
+// secretly is a step that lasts longer than it says, so that the world is out
+// of order when all must be well.
+type secretly struct{ step }
+
+func (secretly) lasts() time.Duration { return 0 }
+
+// TestOracleSeesTheDark runs worlds that are not in order at the end.
+func TestOracleSeesTheDark(t *testing.T) {
+	at := func(name string) linkSpec { return linkSpec{name: name, to: "r0", version: api.Lite06} }
+	w := &world{
+		relays:     []relaySpec{{name: "r0"}},
+		broadcasts: []broadcastSpec{{"cam", []trackSpec{{name: "video", period: time.Second, frames: 4, size: 50}}}},
+		events: []event{
+			{time.Second, &begin{name: "p", link: at("p"), hop: 1, numbering: 1, lasting: true}},
+			{2 * time.Second, &join{name: "v", link: at("v"), track: "video", lasting: true}},
+			{2 * time.Second, &follow{name: "f", link: at("f"), lasting: true}},
+		},
+	}
+	if s := play(t, w); len(s.faults) > 0 {
+		t.Errorf("nothing is wrong, and the oracle says %v", s.faults)
+	}
+	events := w.events
+	for _, c := range []struct {
+		step step
+		want []kind
+	}{
+		{&freeze{"v", 50 * time.Second, false}, []kind{dark}},
+		{&freeze{"p", 50 * time.Second, false}, []kind{misled, dark}},
+	} {
+		w.events = append(slices.Clone(events), event{10 * time.Second, secretly{c.step}})
+		if got := play(t, w).kinds(); !slices.Equal(got, c.want) {
+			t.Errorf("%v: the oracle says %v, want %v", c.step, got, c.want)
+		}
+	}
+}
