@@ -95,6 +95,7 @@ type filler struct {
 	groups   map[api.GroupSequence]*group // being written
 	account  account
 	feeding  *route    // of the current feed, or the last one
+	torn     bool      // the newest group broke off, and did not go on
 	newestBy *route    // that has begun the newest group
 	settled  time.Time // groups may come in any order until then
 }

@@ -44,9 +44,13 @@ func (f *filler) take(src *source) {
 	g := f.groups[src.Sequence()]
 	if g == nil {
 		g, err := f.open(src)
+		torn := f.torn && src.Sequence() == f.account.newest
 		f.mu.Unlock()
 		if err != nil { // it is there already, or too old
 			src.drop(api.StreamCancelled)
+			if torn { // and may be the last one for long: who asks again gets it
+				_ = f.track.CloseWithError(api.StreamUnroutable)
+			}
 			return
 		}
 		f.writing.Go(func() { f.write(g, src) })
@@ -75,7 +79,7 @@ func (f *filler) open(src *source) (*group, error) {
 	g := &group{copier: copier{out: out, heard: &f.heard}, seq: seq, first: src.route, offered: make(chan *source, 1)}
 	f.groups[seq] = g
 	if seq >= f.account.newest {
-		f.newestBy = src.route
+		f.newestBy, f.torn = src.route, false
 	}
 	f.note(seq)
 	return g, nil
@@ -146,6 +150,9 @@ func (f *filler) writeFrom(g *group, src *source) *source {
 		}
 	}
 	g.out.Cancel(code)
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.torn = f.torn || !final && g.seq == f.account.newest
 	return nil
 }
 
