@@ -77,6 +77,11 @@ var known = []struct {
 		{seconds(2.3), &join{name: "v", link: link05("v", "r0"), track: "t", lasting: true}},
 		{seconds(2.4), &roll{"r0", 3 * time.Second}},
 	}},
+	{"the publisher of the one group of a track is cut off again and again", pair, state, []event{
+		{seconds(2), &begin{name: "p", link: link05("p", "r0"), hop: 1, numbering: 1, lasting: true}},
+		{seconds(2.4), &join{name: "v", link: link06("v", "r1"), track: "t", lasting: true}},
+		{seconds(5), &flap{"p", time.Second, 14 * time.Second}},
+	}},
 }
 
 // TestKnownWorlds runs the worlds of what was found once.
