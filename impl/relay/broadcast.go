@@ -79,7 +79,7 @@ func (b *broadcast) notify() {
 
 // candidates are the routes by which the broadcast can be had, the preferred
 // first: its own, and then those of other origins at its path, whose groups may
-// have the same numbers. changed is closed when its own may be others.
+// have the same numbers, unless they may lead back here. changed is closed when its own may be others.
 func (b *broadcast) candidates() (routes []*route, changed <-chan struct{}) {
 	b.relay.mu.Lock()
 	defer b.relay.mu.Unlock()
@@ -87,7 +87,7 @@ func (b *broadcast) candidates() (routes []*route, changed <-chan struct{}) {
 	if p := b.relay.places[b.path]; p != nil {
 		var others []*route
 		for _, other := range p.broadcasts {
-			if other != b {
+			if other != b && !slices.ContainsFunc(other.routes, p.doubts) {
 				others = append(others, other.routes...)
 			}
 		}

@@ -58,7 +58,9 @@ func (r *Relay) Mux() *api.TrackMux { return &r.mux }
 // Handler takes in what s announces, until s ends. It is to be the Handler of
 // a server whose Mux is the relay's; a session that was dialled with that mux
 // may be passed as well. All sessions have one identity in announcements then,
-// by [api.Config].Hop, so that what comes round is known.
+// by [api.Config].Hop, so that what comes round is known. Among relays on
+// moq-lite-03, which tells no identities, a longer way to a broadcast is used a
+// few seconds after the one before has gone: it may be what has come round.
 func (r *Relay) Handler(s api.Session) { newUpstream(r, s).listen() }
 
 func (r *Relay) log(what string, s api.Session, err error) {

@@ -71,13 +71,15 @@ type place struct {
 	withdraw   context.CancelFunc
 	hold       *time.Timer // until used is withdrawn, which has no route any more
 	waiting    bool        // for the program to give up the path
+	distance   int         // how many hops there were in what was announced last
+	doubt      *time.Timer // until routes that may lead back here are used
 }
 
-// best is the preferred route of all, nil for none.
+// best is the preferred route of all that are not in doubt, nil for none.
 func (p *place) best() *route {
 	var best *route
 	for _, b := range p.broadcasts {
-		if len(b.routes) > 0 && (best == nil || compareRoutes(b.routes[0], best) < 0) {
+		if len(b.routes) > 0 && !p.doubts(b.routes[0]) && (best == nil || compareRoutes(b.routes[0], best) < 0) {
 			best = b.routes[0]
 		}
 	}
@@ -160,6 +162,7 @@ func (u *upstream) add(a api.Announcement) {
 	}
 	rt.broadcast.add(rt)
 	u.routes[a.Path] = rt
+	r.logDoubt(p, rt)
 	r.choose(a.Path)
 }
 
@@ -257,12 +260,15 @@ func (r *Relay) choose(path api.BroadcastPath) {
 	p := r.places[path]
 	best := p.best()
 	switch {
+	case best == nil && p.nameless():
+		r.withdrawn(path, p)
 	case best == nil && p.used != nil:
 		r.hold(path, p)
 	case best == nil:
-		delete(r.places, path)
+		r.tidy(path, p)
 	case best.broadcast == p.used:
 		p.release()
+		p.distance = len(best.announcement.Hops)
 		_ = r.mux.Update(best.announcement)
 	default:
 		p.end()
@@ -281,8 +287,7 @@ func (r *Relay) hold(path api.BroadcastPath, p *place) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if p.hold == timer { // nothing has come meanwhile
-			p.end()
-			delete(r.places, path)
+			r.withdrawn(path, p)
 		}
 	})
 	p.hold = timer
@@ -318,6 +323,8 @@ func (r *Relay) publish(p *place, rt *route) {
 		return
 	}
 	p.used, p.withdraw = rt.broadcast, cancel
+	p.distance = len(rt.announcement.Hops)
+	p.endDoubt()
 }
 
 // publishLater publishes what is best at the path of a route when the program,
@@ -332,12 +339,13 @@ func (r *Relay) publishLater(p *place, rt *route) {
 	case p.waiting:
 		return
 	}
-	p.waiting = true
+	p.waiting, p.distance = true, 0
 	context.AfterFunc(own.Context(), func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		p.waiting = false
 		if r.places[path] == p && p.used == nil {
+			r.beginDoubt(path, p) // what the program published may come round
 			r.choose(path)
 		}
 	})

@@ -1,0 +1,101 @@
+package relay
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// doubtFor is how long a route that may lead back to this relay has to stand
+// before it is used: more than a withdrawal takes to go round a ring of relays.
+const doubtFor = 5 * time.Second
+
+// doubts tells whether a route may lead back to this relay, by a ring of relays
+// whose version, moq-lite-03, tells how many hops there are but not which. It
+// cannot where the peer is nearer to the publisher than this relay: that is the
+// feasibility condition of distance-vector routing (DUAL). Without it, the relays
+// of a ring would count to infinity: when a publisher has left, they pass its
+// announcement on to each other, with more hops each time.
+func (p *place) doubts(rt *route) bool {
+	tells := p.used != nil || p.waiting || p.doubt != nil
+	return tells && unknownHops(&rt.announcement) > max(p.distance, 1)
+}
+
+// unknownHops is how many hops a chain begins with that are unknown.
+func unknownHops(a *api.Announcement) int {
+	for i, hop := range a.Hops {
+		if hop != 0 {
+			return i
+		}
+	}
+	return len(a.Hops)
+}
+
+// nameless tells whether what is announced came by other relays, nobody knows of
+// whom. Its withdrawal is not held: nobody could tell that its publisher is back,
+// and the relays of a ring would each hold it in turn.
+func (p *place) nameless() bool {
+	return p.used != nil && p.used.origin == 0 && p.distance > 1
+}
+
+// mayComeRound tells whether this relay would not know what it announces again
+// if others announced it back.
+func (p *place) mayComeRound() bool { return p.used != nil && p.used.origin == 0 }
+
+// withdrawn withdraws what is published at a path. If it may come round, the
+// place is kept for a while for what is to be doubted. The lock is held.
+func (r *Relay) withdrawn(path api.BroadcastPath, p *place) {
+	comesRound := p.mayComeRound()
+	p.end()
+	if comesRound && len(r.places) <= cmp.Or(r.Announcements, defaultAnnouncements)/2 {
+		r.beginDoubt(path, p)
+	}
+	r.tidy(path, p)
+}
+
+// beginDoubt has the routes that may lead back to this relay not be used for a
+// while. The lock is held.
+func (r *Relay) beginDoubt(path api.BroadcastPath, p *place) {
+	p.endDoubt()
+	var timer *time.Timer
+	timer = time.AfterFunc(doubtFor, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if p.doubt == timer {
+			p.doubt = nil
+			r.choose(path)
+		}
+	})
+	p.doubt = timer
+	for _, b := range p.broadcasts {
+		for _, rt := range b.routes {
+			r.logDoubt(p, rt)
+		}
+	}
+}
+
+// logDoubt logs that a route is not used yet, where that is so. The lock is
+// held.
+func (r *Relay) logDoubt(p *place, rt *route) {
+	if p.doubt != nil && p.doubts(rt) {
+		r.log("route in doubt", rt.session, fmt.Errorf("%q: what was announced here may have come round, by %d hops that the peer's version does not tell; it is used if it stands for %v",
+			string(rt.announcement.Path), unknownHops(&rt.announcement), doubtFor))
+	}
+}
+
+// endDoubt ends what beginDoubt began.
+func (p *place) endDoubt() {
+	if p.doubt != nil {
+		p.doubt.Stop()
+		p.doubt = nil
+	}
+}
+
+// tidy forgets a place at which nothing is left. The lock is held.
+func (r *Relay) tidy(path api.BroadcastPath, p *place) {
+	if p.used == nil && p.doubt == nil && len(p.broadcasts) == 0 {
+		delete(r.places, path)
+	}
+}
