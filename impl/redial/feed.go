@@ -15,8 +15,8 @@ type feed struct {
 	reader api.TrackReader
 	origin *origin
 	continuation
-	lost    error         // why the feed before could not go on
-	restart *RestartError // told before the groups, if some came before; nil where the numbers are the same
+	lost    error    // why the feed before could not go on
+	restart *restart // by which its numbering began; nil for the track's first
 
 	accepting     context.Context
 	stopAccepting context.CancelFunc
@@ -118,7 +118,7 @@ func (f *feed) run() {
 
 func (f *feed) pass() error {
 	t := f.track
-	if f.restart != nil && f.known && !f.deliver(delivery{err: f.restart}) {
+	if !f.tellRestart() {
 		return context.Cause(t.ctx)
 	}
 	if err := f.awaitAsked(); err != nil {

@@ -124,7 +124,7 @@ func (t *track) attempt(ctx context.Context, f *feed, to turn, o *origin) (*feed
 		next.lost = f.why()
 	}
 	if !c.same {
-		next.restart = &RestartError{Before: before, After: after, Err: next.lost}
+		next.restart = newRestart(&RestartError{Before: before, After: after, Err: next.lost})
 	}
 	return next, nil
 }
@@ -134,7 +134,6 @@ type continuation struct {
 	wanted  api.SubscribeConfig // what the application wanted when it was opened
 	asked   api.SubscribeConfig // what was asked for instead
 	same    bool                // the numbers are those of the feeds before
-	known   bool                // some groups have come by those
 	resumed bool                // it goes on where these ended, at from
 	from    api.GroupSequence
 	again   *group // the group before from, if it was asked for again
@@ -147,7 +146,7 @@ func (t *track) continuation(f *feed, same bool) continuation {
 	open := t.openEnd(f)
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	c := continuation{wanted: t.config, asked: t.config, same: same, known: t.some()}
+	c := continuation{wanted: t.config, asked: t.config, same: same}
 	next, some := t.following()
 	switch {
 	case same && some:
@@ -160,7 +159,7 @@ func (t *track) continuation(f *feed, same bool) continuation {
 		if !edge && beginsBefore(&c.asked, start) {
 			c.asked.StartGroup, c.asked.StartFrame = start, frame
 		}
-	case !same && c.known && c.asked.StartGroup != api.GroupLatest:
+	case !same && t.some() && c.asked.StartGroup != api.GroupLatest:
 		c.asked.StartGroup, c.asked.StartFrame = 0, 0 // they are of another numbering
 	}
 	return c
@@ -214,22 +213,23 @@ func (t *track) restart(next *feed) {
 	for _, f := range old {
 		f.stopAccepting()
 		if f.link == next.link {
-			t.session.wg.Go(func() { f.cutAfter(grace, next.restart) })
+			t.session.wg.Go(func() { f.cutAfter(grace, next.restart.err) })
 		}
 	}
 	t.await(old)
 	for _, f := range old {
 		if f.finished() && f.regained != nil {
-			f.cutOff(next.restart)
+			f.cutOff(next.restart.err)
 			<-f.regained
 		}
 	}
 	t.mu.Lock()
+	next.restart.follow(t.newest.restart, t.some())
 	t.numbering++
 	t.account.restart()
 	t.last = nil
 	t.mu.Unlock()
-	if hook := t.session.policy.Trace.Restarted; hook != nil && next.known {
+	if hook := t.session.policy.Trace.Restarted; hook != nil && !next.restart.isTold() {
 		t.session.report.hook(func() { hook(t.path, t.name) })
 	}
 }
@@ -240,6 +240,9 @@ func (t *track) begin(f *feed) {
 	defer t.updating.Unlock()
 	t.mu.Lock()
 	if before := t.newest; before != nil {
+		if f.same {
+			f.restart = before.restart
+		}
 		before.next = f
 		close(before.succeeded)
 		before.notNewest()

@@ -230,3 +230,55 @@ func TestReplacedWhileReading(t *testing.T) {
 		}
 	})
 }
+
+// TestReplacedTwice replaces a publisher twice in a short time, while a reader
+// reads slowly: before the groups of each, he is told that the track was
+// restarted.
+func TestReplacedTwice(t *testing.T) {
+	for between := 100 * time.Millisecond; between <= 1500*time.Millisecond; between += 100 * time.Millisecond {
+		t.Run(between.String(), func(t *testing.T) {
+			inEachVersion(t, func(t *testing.T, v api.Version) {
+				server := startRelay(0)
+				defer server.Close()
+				newPublisher(t, "one").connect(t, server, v, 0)
+				_, s := viewer(t, server, v, quick())
+				defer s.Terminate(api.SessionNoError, "")
+				time.Sleep(100 * time.Millisecond)
+				time.AfterFunc(2*time.Second, func() {
+					newPublisher(t, "two").connect(t, server, v, 0)
+					time.Sleep(between)
+					newPublisher(t, "three").connect(t, server, v, 0)
+				})
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				r := subscribe(t, s, nil)
+				last, restarted := "one", false
+				for {
+					g, err := r.AcceptGroup(ctx)
+					if errors.Is(err, api.ErrRestarted) {
+						restarted = true
+						continue
+					}
+					if err != nil {
+						break
+					}
+					var f api.Frame
+					if g.ReadFrame(&f) != nil {
+						continue
+					}
+					if name := string(f.Payload); name != last {
+						if !restarted {
+							t.Errorf("a group of %s came after those of %s without a word", name, last)
+						}
+						last = name
+					}
+					restarted = false
+					time.Sleep(400 * time.Millisecond)
+				}
+				if last != "three" {
+					t.Errorf("the last was of %s", last)
+				}
+			})
+		})
+	}
+}
