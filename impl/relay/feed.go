@@ -39,6 +39,7 @@ type feed struct {
 	// life.
 	accepting, life context.Context
 	retire, stop    context.CancelFunc
+	left            atomic.Bool // it is to retire
 
 	mu     sync.Mutex
 	reader api.TrackReader
@@ -161,8 +162,10 @@ func (fd *feed) update(config api.SubscribeConfig) {
 	}
 }
 
-// retireAfter has the feed accept nothing new after a while.
+// retireAfter has the feed accept nothing new after a while: another has
+// replaced it.
 func (fd *feed) retireAfter(d time.Duration) {
+	fd.left.Store(true)
 	stop := time.AfterFunc(d, fd.retire).Stop
 	context.AfterFunc(fd.accepting, func() { stop() })
 }
@@ -184,7 +187,7 @@ func (fd *feed) passGroups(r api.TrackReader, reading *sync.WaitGroup) error {
 			continue
 		}
 		reading.Add(1)
-		f.take(&source{GroupReader: g, route: fd.route, done: reading.Done})
+		f.take(&source{GroupReader: g, route: fd.route, left: fd.left.Load(), done: reading.Done})
 	}
 }
 

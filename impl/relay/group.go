@@ -28,6 +28,7 @@ type group struct {
 type source struct {
 	api.GroupReader
 	route *route
+	left  bool   // it comes by a feed that another has replaced
 	done  func() // called when it is not read any more
 }
 
@@ -56,10 +57,10 @@ func (f *filler) take(src *source) {
 		f.writing.Go(func() { f.write(g, src) })
 		return
 	}
-	// What the current feed brings is not taken over by one that was left: that
-	// may come from a relay which is fed from here by now.
+	// A feed that was left takes nothing over: its peer may be a relay which is
+	// fed from here by now.
 	before := g.source
-	taken := (before == nil || before.route != f.feeding) && g.offer(src)
+	taken := (before == nil || !src.left) && g.offer(src)
 	f.mu.Unlock()
 	switch {
 	case !taken:
