@@ -44,7 +44,9 @@ func (s AnnouncementStatus) String() string {
 	}
 }
 
-// An Announcement tells of a broadcast's availability.
+// An Announcement tells of a broadcast's availability. It is a route for what
+// lies below its path too, by whole segments, but for what a longer announcement
+// covers: a publisher may answer for paths that it does not list, or refuse them.
 type Announcement struct {
 	// Path is full and clean.
 	Path   BroadcastPath
@@ -81,7 +83,9 @@ func (a Announcement) Origin() Hop {
 //
 // A segment that begins with a dot hides a broadcast from whoever does not
 // name it: "room/.stats/cpu" is listed below "room/.stats", but not below
-// "room" or "". It can be subscribed to all the same.
+// "room" or "". It can be subscribed to all the same: at its publisher by
+// whoever knows the path, and through a relay where what the publisher announces
+// covers it, as "room" does.
 type AnnouncementReader interface {
 	// Receive waits for the next change; what is there already is returned
 	// even if ctx is done. io.EOF: the peer has ended the set, and so all that

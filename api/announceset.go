@@ -138,6 +138,23 @@ func (s *AnnouncementSet) publication(path BroadcastPath) *Publication {
 	return nil
 }
 
+// covering is the living publication that answers for path, which is clean; nil
+// where none does.
+func (s *AnnouncementSet) covering(path BroadcastPath) *Publication {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for above, more := path, true; more; above, more = above.parent() {
+		life := s.current[above]
+		if life == nil || life.publication == nil {
+			continue
+		}
+		if p := life.publication; p.ctx.Err() == nil && (p.below || above == path) {
+			return p
+		}
+	}
+	return nil
+}
+
 // Clear takes all broadcasts out.
 func (s *AnnouncementSet) Clear() {
 	s.mu.Lock()

@@ -38,8 +38,9 @@ func NewTrackMux() *TrackMux { return new(TrackMux) }
 // Publish announces the broadcast at path and has h serve its tracks, until
 // ctx is done: then the path is free and withdrawn, and the contexts of h's
 // writers end with the same cause; groups that are open may still be finished.
-// It returns at once: [ErrDuplicatePath] where the path is taken, ctx's cause
-// where ctx is done already.
+// Other paths, those below it included, are not h's. It returns at once:
+// [ErrDuplicatePath] where the path is taken, ctx's cause where ctx is done
+// already.
 func (m *TrackMux) Publish(ctx context.Context, path BroadcastPath, h TrackHandler) error {
 	return m.Announce(ctx, Announcement{Path: path}, h)
 }
@@ -52,10 +53,25 @@ func (m *TrackMux) PublishFunc(ctx context.Context, path BroadcastPath, f func(w
 	return m.Publish(ctx, path, TrackHandlerFunc(f))
 }
 
+// PublishBelow is Publish for a handler that answers for all paths below path
+// too, by whole segments, but for those below a longer path that is published.
+// One announcement covers them all. What is asked for is in the Path of the
+// request, and h refuses what it does not have. The tracks of each path have
+// group numbers of their own, which are kept until ctx is done.
+func (m *TrackMux) PublishBelow(ctx context.Context, path BroadcastPath, h TrackHandler) error {
+	return m.announce(ctx, Announcement{Path: path}, h, true)
+}
+
 // Announce is Publish for who passes a broadcast on: a's hops and costs go
 // with the announcement. Sessions add themselves to the hops as their version
-// has it.
+// has it. Where h is a [BelowHandler], the paths below are its too, as of
+// PublishBelow.
 func (m *TrackMux) Announce(ctx context.Context, a Announcement, h TrackHandler) error {
+	_, below := h.(BelowHandler)
+	return m.announce(ctx, a, h, below)
+}
+
+func (m *TrackMux) announce(ctx context.Context, a Announcement, h TrackHandler, below bool) error {
 	a.Path = a.Path.Clean()
 	if err := a.Path.Validate(); err != nil {
 		return fmt.Errorf("publish: %w", err)
@@ -67,7 +83,7 @@ func (m *TrackMux) Announce(ctx context.Context, a Announcement, h TrackHandler)
 		return fmt.Errorf("publish %q: %w", string(a.Path), context.Cause(ctx))
 	}
 	done := ctx.Done()
-	a.Publication = &Publication{ctx: ctx, path: a.Path, handler: h}
+	a.Publication = &Publication{ctx: ctx, path: a.Path, handler: h, below: below}
 	first, err := m.add(a, done)
 	if err == nil && first {
 		context.AfterFunc(ctx, func() { m.removeAll(done) })
@@ -116,18 +132,20 @@ func (m *TrackMux) Update(a Announcement) error {
 	return nil
 }
 
-// Lookup returns what is published at path, or [ErrNotFound].
+// Lookup returns what answers for path: what is published there, or else at the
+// longest path above it of what answers below its own. Where there is none it is
+// [ErrNotFound].
 func (m *TrackMux) Lookup(path BroadcastPath) (*Publication, error) {
 	path = path.Clean()
-	p := m.set.publication(path)
-	if p == nil || p.ctx.Err() != nil {
+	p := m.set.covering(path)
+	if p == nil {
 		return nil, fmt.Errorf("broadcast %q: %w", string(path), ErrNotFound)
 	}
-	return p, nil
+	return p.at(path), nil
 }
 
-// Handler returns the context and the handler of what is published at path, or
-// [ErrNotFound].
+// Handler returns the context and the handler of what answers for path, as
+// Lookup finds it, or [ErrNotFound].
 func (m *TrackMux) Handler(path BroadcastPath) (context.Context, TrackHandler, error) {
 	p, err := m.Lookup(path)
 	if err != nil {
@@ -151,70 +169,3 @@ func (m *TrackMux) Announcements(ctx context.Context, prefix string) (Announceme
 
 // All is what is published now at or below prefix, by whole segments.
 func (m *TrackMux) All(prefix string) iter.Seq[Announcement] { return m.set.All(prefix) }
-
-// A Publication is one life of a path in a [TrackMux], from Publish to the end
-// of its context. It numbers the groups of its tracks across all subscribers.
-type Publication struct {
-	ctx     context.Context
-	path    BroadcastPath
-	handler TrackHandler
-
-	mu   sync.Mutex
-	next map[TrackName]*GroupSequence // one above the highest taken
-}
-
-// Context is the publication's life.
-func (p *Publication) Context() context.Context { return p.ctx }
-
-// Path is where it is published.
-func (p *Publication) Path() BroadcastPath { return p.path }
-
-// Handler serves its tracks.
-func (p *Publication) Handler() TrackHandler { return p.handler }
-
-// NextGroup takes the next number of a track: one above the highest taken.
-func (p *Publication) NextGroup(name TrackName) GroupSequence {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	next := p.nextOf(name)
-	seq := *next
-	*next++
-	return seq
-}
-
-// TakeGroup notes that the number seq of a track is taken. Of what an
-// [OriginHandler] passes on nothing is noted: its origin gives the numbers.
-func (p *Publication) TakeGroup(name TrackName, seq GroupSequence) {
-	if _, passesOn := p.handler.(OriginHandler); passesOn {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	next := p.nextOf(name)
-	*next = max(*next, seq+1)
-}
-
-// Latest returns the highest number taken of a track; false when none is.
-func (p *Publication) Latest(name TrackName) (GroupSequence, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	next := p.next[name]
-	if next == nil {
-		return 0, false
-	}
-	return *next - 1, true
-}
-
-// nextOf is the next number of a track, of which one will be taken. The lock is
-// held.
-func (p *Publication) nextOf(name TrackName) *GroupSequence {
-	next := p.next[name]
-	if next == nil {
-		if p.next == nil {
-			p.next = make(map[TrackName]*GroupSequence)
-		}
-		next = new(GroupSequence)
-		p.next[name] = next
-	}
-	return next
-}

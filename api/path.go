@@ -75,6 +75,11 @@ func (p BroadcastPath) Join(rest BroadcastPath) BroadcastPath {
 	}
 }
 
+// parent is the path one segment above p; false for the root, which has none.
+func (p BroadcastPath) parent() (BroadcastPath, bool) {
+	return p[:max(strings.LastIndexByte(string(p), '/'), 0)], p != ""
+}
+
 // A TrackName names a track within its broadcast. Any UTF-8 text will do, the
 // empty one included; nothing is normalised.
 type TrackName string

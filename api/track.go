@@ -289,3 +289,13 @@ type OriginHandler interface {
 	// Origin is the session that the tracks come from now; nil is none.
 	Origin() Session
 }
+
+// A BelowHandler is a [TrackHandler] that answers for the paths below its own
+// too, each by a handler of its own. It is for who passes broadcasts on: others
+// have [TrackMux.PublishBelow].
+type BelowHandler interface {
+	// Below returns the handler for a path below that of the publication. It
+	// does not block; whether there is anything at the path is the handler's
+	// to tell.
+	Below(path BroadcastPath) TrackHandler
+}

@@ -20,20 +20,29 @@ const (
 	unknownMaxAge = 30 * time.Second
 )
 
-// A broadcast is what one origin publishes at a path, by whatever routes. Its
-// tracks live on when it is withdrawn, until upstream has told their ends: a
-// publisher may withdraw a broadcast whose last groups are still under way.
+// A broadcast is what one origin publishes at a path: that which it announces, or
+// one below. Its tracks live on when it is withdrawn, until upstream has told
+// their ends: a publisher may withdraw a broadcast whose last groups are still
+// under way.
 type broadcast struct {
 	live.Broadcast
-	relay  *Relay
-	path   api.BroadcastPath
-	origin api.Hop
+	*publisher
+	path  api.BroadcastPath
+	users int // who keeps it in publisher.below; guarded by Relay.mu
+}
+
+// A publisher is one origin with what it announces at a path, by whatever routes.
+type publisher struct {
+	relay     *Relay
+	announced api.BroadcastPath
+	origin    api.Hop
 
 	// Guarded by Relay.mu.
 	routes  []*route      // the preferred first
 	left    *upstream     // by which the last route was lost
 	listed  bool          // in its place: there may be other routes yet
 	changed chan struct{} // closed and replaced when routes change
+	below   map[api.BroadcastPath]*broadcast
 }
 
 var (
@@ -42,59 +51,67 @@ var (
 	_ api.FetchHandler  = (*broadcast)(nil)
 	_ api.LatestHandler = (*broadcast)(nil)
 	_ api.OriginHandler = (*broadcast)(nil)
+	_ api.BelowHandler  = (*broadcast)(nil)
 )
 
+// newBroadcast is what a new publisher has at the path that it announces.
 func newBroadcast(r *Relay, path api.BroadcastPath, origin api.Hop) *broadcast {
-	b := &broadcast{relay: r, path: path, origin: origin, changed: make(chan struct{})}
-	b.Limits = r.Limits
+	p := &publisher{relay: r, announced: path, origin: origin, changed: make(chan struct{})}
+	return p.newBroadcast(path)
+}
+
+func (p *publisher) newBroadcast(path api.BroadcastPath) *broadcast {
+	b := &broadcast{publisher: p, path: path}
+	b.Limits = p.relay.Limits
 	b.OnTrack = b.makeTrack
 	b.OnFetch = b.passFetch
 	return b
 }
 
 // add takes in a route. Relay.mu is held.
-func (b *broadcast) add(rt *route) {
-	b.routes = append(b.routes, rt)
-	b.sort()
+func (p *publisher) add(rt *route) {
+	p.routes = append(p.routes, rt)
+	p.sort()
 }
 
 // sort puts the preferred route first, after one has come or changed. Relay.mu
 // is held.
-func (b *broadcast) sort() {
-	slices.SortFunc(b.routes, compareRoutes)
-	b.notify()
+func (p *publisher) sort() {
+	slices.SortFunc(p.routes, compareRoutes)
+	p.notify()
 }
 
 // remove takes a route out. Relay.mu is held.
-func (b *broadcast) remove(rt *route) {
-	b.routes = slices.DeleteFunc(b.routes, func(other *route) bool { return other == rt })
-	b.left = rt.session
-	b.notify()
+func (p *publisher) remove(rt *route) {
+	p.routes = slices.DeleteFunc(p.routes, func(other *route) bool { return other == rt })
+	p.left = rt.session
+	p.notify()
 }
 
-func (b *broadcast) notify() {
-	close(b.changed)
-	b.changed = make(chan struct{})
+func (p *publisher) notify() {
+	close(p.changed)
+	p.changed = make(chan struct{})
 }
 
-// candidates are the routes by which the broadcast can be had, the preferred
+// candidates are the routes by which its broadcasts can be had, the preferred
 // first: its own, and then those of other origins at its path, whose groups may
-// have the same numbers, unless they may lead back here. changed is closed when its own may be others.
-func (b *broadcast) candidates() (routes []*route, changed <-chan struct{}) {
-	b.relay.mu.Lock()
-	defer b.relay.mu.Unlock()
-	routes = working(b.routes)
-	if p := b.relay.places[b.path]; p != nil {
+// have the same numbers, unless they may lead back here. changed is closed when
+// its own may be others.
+func (p *publisher) candidates() (routes []*route, changed <-chan struct{}) {
+	p.relay.mu.Lock()
+	defer p.relay.mu.Unlock()
+	routes = working(p.routes)
+	if place := p.relay.places[p.announced]; place != nil {
 		var others []*route
-		for _, other := range p.broadcasts {
-			if other != b && !slices.ContainsFunc(other.routes, p.doubts) {
+		for _, other := range place.broadcasts {
+			if other.publisher != p && !slices.ContainsFunc(other.routes, place.doubts) {
 				others = append(others, other.routes...)
 			}
 		}
 		slices.SortFunc(others, compareRoutes)
 		routes = append(routes, working(others)...)
 	}
-	return routes, b.changed
+	return routes, p.changed
 }
 
 // working are those of routes whose sessions last.
@@ -109,19 +126,19 @@ func working(routes []*route) (those []*route) {
 
 // routesNow are the routes of the broadcast's own origin; changed is closed when
 // they may be others.
-func (b *broadcast) routesNow() (routes []*route, changed <-chan struct{}) {
-	b.relay.mu.Lock()
-	defer b.relay.mu.Unlock()
-	return working(b.routes), b.changed
+func (p *publisher) routesNow() (routes []*route, changed <-chan struct{}) {
+	p.relay.mu.Lock()
+	defer p.relay.mu.Unlock()
+	return working(p.routes), p.changed
 }
 
 // own are the routes of the broadcast's own origin. If there is none it waits
 // for one, for as long as the withdrawal is held and ctx lasts.
-func (b *broadcast) own(ctx context.Context) []*route {
+func (p *publisher) own(ctx context.Context) []*route {
 	for {
-		b.relay.mu.Lock()
-		routes, listed, changed := working(b.routes), b.listed, b.changed
-		b.relay.mu.Unlock()
+		p.relay.mu.Lock()
+		routes, listed, changed := working(p.routes), p.listed, p.changed
+		p.relay.mu.Unlock()
 		if len(routes) > 0 || !listed {
 			return routes
 		}
@@ -134,14 +151,14 @@ func (b *broadcast) own(ctx context.Context) []*route {
 }
 
 // Origin implements [api.OriginHandler].
-func (b *broadcast) Origin() api.Session {
-	b.relay.mu.Lock()
-	defer b.relay.mu.Unlock()
+func (p *publisher) Origin() api.Session {
+	p.relay.mu.Lock()
+	defer p.relay.mu.Unlock()
 	switch {
-	case len(b.routes) > 0:
-		return b.routes[0].session.Session
-	case b.left != nil:
-		return b.left.Session
+	case len(p.routes) > 0:
+		return p.routes[0].session.Session
+	case p.left != nil:
+		return p.left.Session
 	default:
 		return nil
 	}
@@ -161,7 +178,11 @@ func (b *broadcast) makeTrack(req api.TrackRequest) (*live.Track, error) {
 		info, counted, err := b.describe(rt, &req)
 		if err == nil {
 			track := live.NewTrack(info, b.Limits)
-			go fill(b, req, track, counted)
+			b.keep()
+			go func() {
+				defer b.release()
+				fill(b, req, track, counted)
+			}()
 			return track, nil
 		}
 		code, final := trackCode(err)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"strconv"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,30 +13,33 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// TestTrackNamesAreForgotten asks for many tracks of one broadcast, each once:
-// of those that are refused, or have ended, nothing is kept.
+// TestTrackNamesAreForgotten asks for many tracks of one broadcast, each once, or
+// for one of many broadcasts below it: of those that are refused, or have ended,
+// nothing is kept.
 func TestTrackNamesAreForgotten(t *testing.T) {
 	for name, serve := range map[string]func(w api.TrackWriter){
 		"refused": func(w api.TrackWriter) { _ = w.CloseWithError(api.StreamNotFound) },
 		"empty":   func(w api.TrackWriter) {},
 		"read":    writeOne,
 	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				server, r := startRelay()
-				defer server.Close()
-				mux := api.NewTrackMux()
-				_ = mux.Publish(t.Context(), "room", numberless{api.TrackHandlerFunc(serve)})
-				dial(t, server, api.Lite06, mux)
-				s := dial(t, server, api.Lite06, api.NewTrackMux())
-				await(t, announcements(t, s), "room", api.AnnouncementActive)
-				before := heapAfter(t, s, 0, 300)
-				if grown := heapAfter(t, s, 300, 1300) - before; grown > 1000*100 {
-					t.Errorf("1,000 names more took %d KB", grown>>10)
-				}
-				runtime.KeepAlive(r)
+		for place, at := range map[string]string{"": "room", " below": "room/below with the number %d"} {
+			t.Run(name+place, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					server, r := startRelay()
+					defer server.Close()
+					mux := api.NewTrackMux()
+					_ = mux.PublishBelow(t.Context(), "room", numberless{api.TrackHandlerFunc(serve)})
+					dial(t, server, api.Lite06, mux)
+					s := dial(t, server, api.Lite06, api.NewTrackMux())
+					await(t, announcements(t, s), "room", api.AnnouncementActive)
+					before := heapAfter(t, s, at, 0, 300)
+					if grown := heapAfter(t, s, at, 300, 1300) - before; grown > 1000*100 {
+						t.Errorf("1,000 names more took %d KB", grown>>10)
+					}
+					runtime.KeepAlive(r)
+				})
 			})
-		})
+		}
 	}
 }
 
@@ -52,13 +57,14 @@ func writeOne(w api.TrackWriter) {
 	}
 }
 
-// heapAfter asks for tracks by numbered names, reads each to its end, and returns
-// what is in use a minute later.
-func heapAfter(t *testing.T, s api.Session, from, to int) int64 {
+// heapAfter asks for tracks by numbered names, at a path which may be numbered
+// too, reads each to its end, and returns what is in use a minute later.
+func heapAfter(t *testing.T, s api.Session, at string, from, to int) int64 {
 	t.Helper()
 	for i := from; i < to; i++ {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
-		r, err := s.Subscribe(ctx, "room", api.TrackName(fmt.Sprint("a track with the number ", i)), nil)
+		path := api.BroadcastPath(strings.ReplaceAll(at, "%d", strconv.Itoa(i)))
+		r, err := s.Subscribe(ctx, path, api.TrackName(fmt.Sprint("a track with the number ", i)), nil)
 		if err == nil {
 			for g, err := range api.Groups(ctx, r) {
 				if err != nil {

@@ -11,6 +11,10 @@
 // numbers of the groups go on, whether it is of the same origin or a standby of
 // another; else the track ends, and who asks again has the broadcast anew.
 //
+// What a session announces covers what lies below it, by whole segments: what is
+// asked for and not announced is had by the longest announced path above it,
+// whose publisher has it or refuses.
+//
 // Nodes do not cluster. Who outgrows one machine has the node dial a cluster of
 // other relays, and passes that session to Handler too:
 //

@@ -37,7 +37,7 @@ func sameOrigin(a, b *route) bool { return a.broadcast.is(b.broadcast) }
 
 // is tells whether two broadcasts are of one publisher.
 func (b *broadcast) is(other *broadcast) bool {
-	return b == other || b.origin != 0 && b.origin == other.origin
+	return b.publisher == other.publisher || b.origin != 0 && b.origin == other.origin
 }
 
 // fading is how long before its end what a session resets is a part of that.
@@ -176,22 +176,23 @@ func (p *place) newBroadcast(r *Relay, a *api.Announcement) *broadcast {
 
 // beginsAnew notes that the publisher behind a route, of the same identity as
 // before, does not go on with the numbers of its broadcast: from now on the
-// route leads to another one, which is announced in its place.
+// route leads to another one, which is announced in its place. Of one below that
+// says nothing of what is announced: it begins anew alone.
 func (b *broadcast) beginsAnew(rt *route) {
-	u, r := rt.session, b.relay
+	u, r, path := rt.session, b.relay, b.announced
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if rt.broadcast != b || u.routes[b.path] != rt {
-		return // it did before, or is gone
+	if rt.broadcast != b || u.routes[path] != rt {
+		return // it did before, or is gone, or is one below
 	}
-	p := r.places[b.path]
+	p := r.places[path]
 	p.remove(rt)
 	r.came++
 	anew := &route{session: u, announcement: rt.announcement, number: r.came}
 	anew.broadcast = p.newBroadcast(r, &anew.announcement)
 	anew.broadcast.add(anew)
-	u.routes[b.path] = anew
-	r.choose(b.path)
+	u.routes[path] = anew
+	r.choose(path)
 }
 
 // mayAdd tells whether there is room for another route, to path. The lock is
@@ -333,7 +334,7 @@ func (r *Relay) publishLater(p *place, rt *route) {
 	path := rt.announcement.Path
 	own, err := r.mux.Lookup(path)
 	switch {
-	case err != nil: // it just has
+	case err != nil || own.Path() != path: // it just has
 		r.publish(p, rt)
 		return
 	case p.waiting:

@@ -1,0 +1,92 @@
+package impl_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// TestPublishBelow serves, over a session, paths that were never published: a
+// handler is asked for those below its own, and knows by the request which.
+func TestPublishBelow(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
+		answers := func(who string) api.TrackFuncs {
+			return api.TrackFuncs{
+				Serve: func(w api.TrackWriter) {
+					g, err := w.OpenGroup(w.Context())
+					if err != nil {
+						return
+					}
+					_ = g.WriteFrame(api.Frame{Payload: fmt.Appendf(nil, "%s %s %d", who, w.Request().Path, g.Sequence())})
+					_ = g.Close()
+				},
+				Info: func(_ context.Context, req api.TrackRequest) (api.TrackInfo, error) {
+					return api.TrackInfo{Timescale: uint64(len(req.Path))}, nil
+				},
+				Fetch: func(w api.GroupWriter, req api.FetchRequest) {
+					_ = w.WriteFrame(api.Frame{Payload: fmt.Appendf(nil, "%s %s", who, req.Path)})
+					_ = w.Close()
+				},
+			}
+		}
+		for _, err := range []error{
+			mux.PublishBelow(t.Context(), "room", answers("outer")),
+			mux.PublishBelow(t.Context(), "room/inner", answers("inner")),
+			mux.Publish(t.Context(), "hall", answers("hall")),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		for path, who := range map[api.BroadcastPath]string{
+			"room":            "outer",
+			"room/a":          "outer",
+			"room/b":          "outer", // with numbers of its own
+			"room/.stats/cpu": "outer",
+			"room/inner/a":    "inner",
+			"hall":            "hall",
+		} {
+			askBelow(t, s, path, who)
+		}
+		for _, path := range []api.BroadcastPath{"hall/a", "roomy"} {
+			r, err := s.Subscribe(t.Context(), path, "video", nil)
+			if err == nil {
+				_, err = r.AcceptGroup(t.Context())
+			}
+			if !errors.Is(err, api.ErrNotFound) {
+				t.Errorf("a subscription to %q ends with %v, want not found", path, err)
+			}
+		}
+	})
+}
+
+// askBelow checks by subscription, description and fetch who answers for a path.
+func askBelow(t *testing.T, s api.Session, path api.BroadcastPath, who string) {
+	t.Helper()
+	r, err := s.Subscribe(t.Context(), path, "video", nil)
+	if err != nil {
+		t.Fatalf("subscribe to %q: %v", path, err)
+	}
+	if got, want := readAll(t, r), fmt.Sprintf(" %s %s 0", who, path); len(got) != 1 || !strings.HasSuffix(got[0], want) {
+		t.Errorf("%q has %q, want one that ends with %q", path, got, want)
+	}
+	info, err := s.TrackInfo(t.Context(), path, "video")
+	if err == nil && info.Timescale != uint64(len(path)) || err != nil && !errors.Is(err, api.ErrNotSupported) {
+		t.Errorf("%q is described as %+v, %v", path, info, err)
+	}
+	g, err := s.Fetch(t.Context(), api.FetchRequest{Path: path, Name: "video", Group: 3})
+	if errors.Is(err, api.ErrNotSupported) {
+		return
+	}
+	if err != nil {
+		t.Fatalf("fetch from %q: %v", path, err)
+	}
+	var f api.Frame
+	if err := g.ReadFrame(&f); err != nil || string(f.Payload) != who+" "+string(path) {
+		t.Errorf("fetched %q, %v from %q, want that of %s", f.Payload, err, path, who)
+	}
+}
