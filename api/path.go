@@ -7,8 +7,12 @@ import (
 	"unicode/utf8"
 )
 
-// MaxPathSegments is the most segments that a path may have.
-const MaxPathSegments = 32
+// MaxPathSegments is the most segments that a path may have, and MaxPathBytes how
+// long it may be for a message of 64 KiB to hold it with all that goes with it.
+const (
+	MaxPathSegments = 32
+	MaxPathBytes    = 63 << 10
+)
 
 // A BroadcastPath names a broadcast: segments joined by slashes, compared byte
 // by byte. "." and ".." are ordinary segments: a valid path is not a safe
@@ -37,10 +41,13 @@ func (p BroadcastPath) Clean() BroadcastPath {
 }
 
 // Validate says what keeps p, once clean, from being sent: more than
-// [MaxPathSegments] segments, or text that is not UTF-8. The empty path is
-// valid: it is the session's root.
+// [MaxPathSegments] segments or [MaxPathBytes] bytes, or text that is not UTF-8.
+// The empty path is valid: it is the session's root.
 func (p BroadcastPath) Validate() error {
 	p = p.Clean()
+	if len(p) > MaxPathBytes {
+		return fmt.Errorf("broadcast path has %d bytes, the most is %d", len(p), MaxPathBytes)
+	}
 	if n := strings.Count(string(p), "/") + 1; n > MaxPathSegments {
 		return fmt.Errorf("broadcast path has %d segments, the most is %d", n, MaxPathSegments)
 	}
@@ -81,5 +88,18 @@ func (p BroadcastPath) parent() (BroadcastPath, bool) {
 }
 
 // A TrackName names a track within its broadcast. Any UTF-8 text will do, the
-// empty one included; nothing is normalised.
+// empty one included; nothing is normalised. A name and its path fit into 63 KiB
+// together.
 type TrackName string
+
+// Validate says what keeps n from being sent: more than [MaxPathBytes] bytes, or
+// text that is not UTF-8.
+func (n TrackName) Validate() error {
+	if len(n) > MaxPathBytes {
+		return fmt.Errorf("track name has %d bytes, the most is %d", len(n), MaxPathBytes)
+	}
+	if !utf8.ValidString(string(n)) {
+		return errors.New("track name is not UTF-8")
+	}
+	return nil
+}

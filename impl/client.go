@@ -103,7 +103,11 @@ func (c *Client) dial(ctx context.Context, rawURL string, mux *api.TrackMux) (*s
 		return nil, &api.DialError{URL: redacted(u), Transport: conn.State().Transport, Phase: api.PhaseNegotiate, Err: err}
 	}
 	if err := c.settle(ctx, s); err != nil {
-		return nil, c.failed(ctx, u, &transport.DialError{Transport: conn.State().Transport, Phase: api.PhaseSetup, Err: err})
+		phase := api.PhaseSetup
+		if errors.Is(err, transport.ErrUnauthorized) {
+			phase = api.PhaseTLS // a server's refusal of a certificate comes late
+		}
+		return nil, c.failed(ctx, u, &transport.DialError{Transport: conn.State().Transport, Phase: phase, Err: err})
 	}
 	return s, nil
 }

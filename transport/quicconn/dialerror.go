@@ -14,6 +14,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/quicstream"
 )
 
 // errRefused ends a dial to where nothing listens.
@@ -100,7 +101,7 @@ func explainHandshake(addr, offered string, err error) error {
 	case ok && t.ErrorCode == noApplicationProtocol:
 		return dialError(transport.PhaseNegotiate, fmt.Errorf("%w (offered: %s): %w", transport.ErrNoCommonProtocol, offered, err))
 	case ok && t.ErrorCode >= firstAlert && t.ErrorCode <= lastAlert:
-		return dialError(transport.PhaseTLS, err)
+		return dialError(transport.PhaseTLS, quicstream.MarkAlert(err))
 	case ok && t.Remote && t.ErrorCode == quic.ConnectionRefused:
 		return dialError(transport.PhaseConnect, fmt.Errorf("%s takes no more connections: %w", addr, err))
 	}

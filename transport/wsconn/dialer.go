@@ -76,7 +76,9 @@ func inPhaseOf(err, cause error) error {
 
 // ready waits for the peer to say what it grants.
 func ready(ctx context.Context, c *qmux.Conn) error {
-	if err := c.Ready(ctx); err != nil {
+	if err := c.Ready(ctx); errors.Is(err, transport.ErrUnauthorized) {
+		return failure(transport.PhaseTLS, err) // a server's refusal of a certificate comes late
+	} else if err != nil {
 		return fmt.Errorf("no Qmux at the other end: %w", err)
 	}
 	return nil

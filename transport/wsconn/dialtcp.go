@@ -10,6 +10,7 @@ import (
 
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/internal/qmux"
+	"github.com/moqlite/moqlite/transport/internal/tlsalert"
 )
 
 // streamDrafts are those whose messages have a size in a byte stream.
@@ -72,14 +73,10 @@ func (d *Dialer) dialTLS(ctx context.Context, u *url.URL, protocols []string) (*
 	}), nil
 }
 
-// noProtocol is TLS's alert no_application_protocol.
-const noProtocol = tls.AlertError(120)
-
-// handshakeError tells that alert from others by its text: over TCP, alerts
-// are of a type that crypto/tls keeps to itself.
+// handshakeError is what a TLS handshake failed with.
 func handshakeError(err error) error {
-	if e, ok := errors.AsType[*net.OpError](err); ok && e.Op == "remote error" && e.Err.Error() == noProtocol.Error() {
+	if alert, ok := tlsalert.OverTCP(err); ok && alert == tlsalert.NoProtocol {
 		return failure(transport.PhaseNegotiate, fmt.Errorf("%w: %w", transport.ErrNoCommonProtocol, err))
 	}
-	return failure(transport.PhaseTLS, err)
+	return failure(transport.PhaseTLS, tlsalert.MarkOverTCP(err))
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/internal/httpstatus"
 	"github.com/moqlite/moqlite/transport/internal/qmux"
+	"github.com/moqlite/moqlite/transport/internal/tlsalert"
 )
 
 // An attempt follows a request on its way.
@@ -112,7 +113,10 @@ func upgradeError(phase string, response *http.Response, err error) error {
 		if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
 			phase = transport.PhaseTLS
 		}
-		return failure(phase, err)
+		if _, ok := tlsalert.OverTCP(err); ok {
+			phase = transport.PhaseTLS
+		}
+		return failure(phase, tlsalert.MarkOverTCP(err))
 	}
 	status := httpstatus.Describe(response)
 	switch response.StatusCode {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/internal/httpstatus"
+	"github.com/moqlite/moqlite/transport/internal/quicstream"
 )
 
 // Settings by which generations of WebTransport announce themselves.
@@ -51,7 +52,7 @@ func upgrade(ctx context.Context, q *quic.Conn, u *url.URL, header http.Header, 
 	response, err := c.ask(ctx, u, header)
 	if err != nil {
 		c.abandon()
-		return nil, dialError(transport.PhaseUpgrade, c.upgradeError(ctx, err))
+		return nil, c.upgradeError(ctx, err)
 	}
 	if err := statusError(response); err != nil {
 		c.abandon()
@@ -122,12 +123,15 @@ func chooseToken(s *http3.Settings) (string, error) {
 // upgradeError tells why a request got no answer.
 func (c *clientConn) upgradeError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
-		return context.Cause(ctx)
+		return dialError(transport.PhaseUpgrade, context.Cause(ctx))
 	}
 	if app, ok := errors.AsType[*quic.ApplicationError](context.Cause(c.quic.Context())); ok && app.Remote {
-		return fmt.Errorf("the server closed the connection instead of answering: %w", app)
+		return dialError(transport.PhaseUpgrade, fmt.Errorf("the server closed the connection instead of answering: %w", app))
 	}
-	return err
+	if marked := quicstream.MarkAlert(err); errors.Is(marked, transport.ErrUnauthorized) {
+		return dialError(transport.PhaseTLS, marked)
+	}
+	return dialError(transport.PhaseUpgrade, err)
 }
 
 // statusError is what an answer's status means; nil is a session. A server

@@ -18,10 +18,6 @@ const (
 	// taken any, or sent any: fewer than fit into a stream's window.
 	toldAtOnce = 6 << 10
 
-	// longestPath is what announcements have room for, beside the longest
-	// chain and the costs.
-	longestPath = message.MaxBody - 1<<10
-
 	// maxCost is the highest cost that can be told.
 	maxCost = 1<<62 - 1
 )
@@ -236,7 +232,7 @@ func (t *teller) allowed(a api.Announcement) bool {
 			return false
 		}
 	}
-	if !extends(a.Hops, own) || len(a.Path) > longestPath {
+	if !extends(a.Hops, own) || len(a.Path) > api.MaxPathBytes {
 		return false
 	}
 	if a.Publication.Context().Err() != nil {

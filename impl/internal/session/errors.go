@@ -40,6 +40,8 @@ func sessionError(err error) *api.SessionError {
 		return already
 	case !errors.As(err, &lost):
 		return &api.SessionError{Code: api.SessionInternal, Err: err}
+	case errors.Is(lost.Err, transport.ErrUnauthorized):
+		return &api.SessionError{Code: api.SessionUnauthorized, Remote: lost.Remote, Err: lost.Err}
 	case lost.Err != nil:
 		return &api.SessionError{Code: api.SessionInternal, Remote: lost.Remote, Err: lost.Err}
 	default:

@@ -12,7 +12,7 @@ import (
 func (s *Session) Fetch(ctx context.Context, req api.FetchRequest) (api.GroupReader, error) {
 	g, err := s.fetch(ctx, &req)
 	if err != nil {
-		return nil, cause(ctx, fmt.Sprintf("fetch group %d of %q in %q", req.Group, string(req.Name), string(req.Path)), err)
+		return nil, cause(ctx, fmt.Sprintf("fetch group %d of %s in %s", req.Group, quoted(req.Name), quoted(req.Path)), err)
 	}
 	return g, nil
 }
@@ -55,7 +55,7 @@ func (s *Session) fetchMessage(ctx context.Context, req *api.FetchRequest) (*mes
 	case (req.StartFrame != 0 || req.EndFrame != 0) && !s.version.FrameBounds:
 		return nil, fmt.Errorf("frame bounds on %s: %w", s.version.Name, api.ErrNotSupported)
 	}
-	path, err := s.wirePath(ctx, req.Path)
+	path, err := s.wirePath(ctx, req.Path, req.Name)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/moqlite/moqlite/api"
@@ -60,10 +61,14 @@ func overlap(root, prefix api.BroadcastPath) (lower api.BroadcastPath, some bool
 	return root, root.HasPrefix(prefix)
 }
 
-// wirePath is what a caller's path is to the peer.
-func (s *Session) wirePath(ctx context.Context, path api.BroadcastPath) (api.BroadcastPath, error) {
+// wirePath is what a caller's path is to the peer, if it can be sent, and the
+// track's name with it.
+func (s *Session) wirePath(ctx context.Context, path api.BroadcastPath, name api.TrackName) (api.BroadcastPath, error) {
 	path = path.Clean()
 	if err := path.Validate(); err != nil {
+		return "", err
+	}
+	if err := name.Validate(); err != nil {
 		return "", err
 	}
 	root, err := s.awaitRoot(ctx)
@@ -104,4 +109,13 @@ func withTarget(base *url.URL, target string) *url.URL {
 		u.Path, u.RawPath = decoded, path
 	}
 	return u
+}
+
+// quoted is a path or a name for an error, which shows no more than its beginning.
+func quoted[S ~string](s S) string {
+	const shown = 100
+	if len(s) <= shown {
+		return strconv.Quote(string(s))
+	}
+	return fmt.Sprintf("%q… (%d bytes)", string(s[:shown]), len(s))
 }

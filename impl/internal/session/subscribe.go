@@ -16,13 +16,13 @@ import (
 func (s *Session) Subscribe(ctx context.Context, path api.BroadcastPath, name api.TrackName, config *api.SubscribeConfig) (api.TrackReader, error) {
 	sub, err := s.subscribe(ctx, path, name, orDefault(config, new(api.SubscribeConfig)))
 	if err != nil {
-		return nil, cause(ctx, fmt.Sprintf("subscribe to %q in %q", string(name), string(path)), err)
+		return nil, cause(ctx, fmt.Sprintf("subscribe to %s in %s", quoted(name), quoted(path)), err)
 	}
 	return sub, nil
 }
 
 func (s *Session) subscribe(ctx context.Context, path api.BroadcastPath, name api.TrackName, config *api.SubscribeConfig) (*subscription, error) {
-	path, err := s.wirePath(ctx, path)
+	path, err := s.wirePath(ctx, path, name)
 	if err != nil {
 		return nil, err
 	}

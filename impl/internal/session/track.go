@@ -17,13 +17,13 @@ func (s *Session) TrackInfo(ctx context.Context, path api.BroadcastPath, name ap
 	if err := s.refused(); err != nil {
 		return api.TrackInfo{}, fmt.Errorf("track info: %w", err)
 	}
-	wire, err := s.wirePath(ctx, path)
+	wire, err := s.wirePath(ctx, path, name)
 	if err != nil {
 		return api.TrackInfo{}, cause(ctx, "track info", err)
 	}
 	info, err := s.askTrack(ctx, wire, name)
 	if err != nil {
-		return api.TrackInfo{}, cause(ctx, fmt.Sprintf("track info of %q in %q", string(name), string(path)), err)
+		return api.TrackInfo{}, cause(ctx, fmt.Sprintf("track info of %s in %s", quoted(name), quoted(path)), err)
 	}
 	return info, nil
 }

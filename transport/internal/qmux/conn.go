@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/tlsalert"
 	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
 
@@ -249,7 +250,7 @@ func (c *Conn) lost(err error) {
 		c.violation(err)
 		return
 	}
-	c.end(&transport.ConnError{Err: fmt.Errorf("qmux: %w", err), Remote: errors.Is(err, ErrCut)}, nil)
+	c.end(&transport.ConnError{Err: fmt.Errorf("qmux: %w", tlsalert.MarkOverTCP(err)), Remote: errors.Is(err, ErrCut)}, nil)
 }
 
 // State describes the connection.

@@ -1,12 +1,14 @@
 package quicstream
 
 import (
+	"crypto/tls"
 	"errors"
 	"unicode/utf8"
 
 	"github.com/quic-go/quic-go"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/tlsalert"
 )
 
 // maxReason is how many bytes of a reason a CONNECTION_CLOSE has room for in
@@ -15,7 +17,7 @@ const maxReason = 1024
 
 // Lost is the end of a connection by what is no close of either side.
 func Lost(err error) *transport.ConnError {
-	e := &transport.ConnError{Err: err}
+	e := &transport.ConnError{Err: MarkAlert(err)}
 	if t, ok := errors.AsType[*quic.TransportError](err); ok {
 		e.Remote = t.Remote
 	}
@@ -27,6 +29,19 @@ func Lost(err error) *transport.ConnError {
 	}
 	return e
 }
+
+// MarkAlert returns err, such that it matches [transport.ErrUnauthorized] if it is
+// the TLS alert of a peer that refuses our certificate.
+func MarkAlert(err error) error {
+	t, ok := errors.AsType[*quic.TransportError](err)
+	if !ok || !t.Remote || !t.ErrorCode.IsCryptoError() {
+		return err
+	}
+	return tlsalert.Mark(tls.AlertError(t.ErrorCode-firstAlert), err)
+}
+
+// firstAlert is QUIC's code for TLS's alert 0 (RFC 9001, section 4.8).
+const firstAlert quic.TransportErrorCode = 0x100
 
 // CutReason shortens the reason of a close to what there is room for.
 func CutReason(reason string) string {
