@@ -219,3 +219,40 @@ func TestProgramBelow(t *testing.T) {
 		check("room/a", "session")
 	})
 }
+
+// TestBelowChangesRoutes has a path below go on by another session of the same
+// publisher when the one that served it is lost.
+func TestBelowChangesRoutes(t *testing.T) {
+	for _, v := range api.Versions() {
+		t.Run(string(v), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, _ := startRelay()
+				defer server.Close()
+				c := newCamera(t, t.Context(), 100)
+				c.mux = api.NewTrackMux()
+				_ = c.mux.PublishBelow(t.Context(), "room", &c.broadcast)
+				sessions := []api.Session{c.connect(t, server, v), c.connect(t, server, v)}
+				s := dial(t, server, v, api.NewTrackMux())
+				time.Sleep(time.Second)
+				r, err := s.Subscribe(t.Context(), "room/below", "video", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				time.AfterFunc(2*time.Second, func() {
+					for _, session := range sessions {
+						if session.Stats().Publications > 0 {
+							_ = session.Terminate(api.SessionNoError, "gone")
+							return
+						}
+					}
+					t.Error("nobody serves the path below")
+				})
+				seen, err := numbers(t, r)
+				slices.Sort(seen)
+				if err != nil || len(seen) == 0 || seen[len(seen)-1] != 99 || len(seen) < 85 {
+					t.Errorf("got %d groups up to the last, %v: %v", len(seen), seen, err)
+				}
+			})
+		})
+	}
+}
