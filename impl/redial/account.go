@@ -102,7 +102,12 @@ func (a *account) take(now time.Time, all bool) []api.Gap {
 		}
 		return due
 	})
-	out := append(a.earlier, a.gaps.Take()...)
+	return append(a.takeEarlier(), a.gaps.Take()...)
+}
+
+// takeEarlier returns the gaps of earlier numberings.
+func (a *account) takeEarlier() []api.Gap {
+	out := a.earlier
 	a.earlier = nil
 	return out
 }
@@ -115,12 +120,15 @@ func (a *account) forgotten(g api.Gap) {
 	}
 }
 
-// restart begins a new numbering. What was missing of the old one is lost.
-func (a *account) restart() {
+// restart begins a new numbering. What was missing of the old one is lost, which
+// means nothing to a reader who was not told of that one.
+func (a *account) restart(told bool) {
 	for _, p := range a.pending {
 		a.lose(p.gap)
 	}
-	a.earlier = append(a.earlier, a.gaps.Take()...)
-	a.earlier = slices.Delete(a.earlier, 0, max(0, len(a.earlier)-maxEarlier))
+	if gaps := a.gaps.Take(); told {
+		a.earlier = append(a.earlier, gaps...)
+		a.earlier = slices.Delete(a.earlier, 0, max(0, len(a.earlier)-maxEarlier))
+	}
 	a.seen, a.next, a.pending = numbers.Set{}, 0, nil
 }

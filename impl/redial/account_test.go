@@ -112,7 +112,7 @@ func TestAccountRestarts(t *testing.T) {
 	var a account
 	a.pass(10)
 	a.expect(11, 13, lost, time.Unix(1<<40, 0))
-	a.restart()
+	a.restart(true)
 	if _, some := a.following(); some || !a.pass(10) {
 		t.Error("the old numbers still count")
 	}

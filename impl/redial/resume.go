@@ -224,9 +224,10 @@ func (t *track) restart(next *feed) {
 		}
 	}
 	t.mu.Lock()
-	next.restart.follow(t.newest.restart, t.some())
+	before := t.newest.restart
+	next.restart.follow(before, t.some())
 	t.numbering++
-	t.account.restart()
+	t.account.restart(before.isTold())
 	t.last = nil
 	t.mu.Unlock()
 	if hook := t.session.policy.Trace.Restarted; hook != nil && !next.restart.isTold() {

@@ -195,6 +195,9 @@ func (t *track) isClosed() bool {
 func (t *track) Gaps() []api.Gap {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if !t.newest.restart.isTold() {
+		return t.account.takeEarlier() // others would be taken for the numbers before
+	}
 	for f := range t.feeds {
 		t.takeGaps(f)
 	}
