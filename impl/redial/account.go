@@ -120,11 +120,14 @@ func (a *account) forgotten(g api.Gap) {
 	}
 }
 
-// restart begins a new numbering. What was missing of the old one is lost, which
-// means nothing to a reader who was not told of that one.
-func (a *account) restart(told bool) {
+// restart begins a new numbering, since err. What was missing of the old one is
+// lost, which means nothing to a reader who was not told of that one.
+func (a *account) restart(told bool, err error) {
 	for _, p := range a.pending {
 		a.lose(p.gap)
+	}
+	if a.some() {
+		a.lose(api.Gap{Start: a.seen.Spans()[0].End, End: a.next, Err: err})
 	}
 	if gaps := a.gaps.Take(); told {
 		a.earlier = append(a.earlier, gaps...)

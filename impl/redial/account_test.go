@@ -108,16 +108,23 @@ func TestHolesAreBounded(t *testing.T) {
 
 // TestAccountRestarts begins anew, but tells what was missing before.
 func TestAccountRestarts(t *testing.T) {
-	lost := errors.New("lost")
+	lost, over := errors.New("lost"), errors.New("over")
 	var a account
 	a.pass(10)
+	a.pass(15) // 13 and 14 are under way
 	a.expect(11, 13, lost, time.Unix(1<<40, 0))
-	a.restart(true)
+	a.restart(true, over)
 	if _, some := a.following(); some || !a.pass(10) {
 		t.Error("the old numbers still count")
 	}
-	if gaps := a.take(time.Unix(0, 0), false); !slices.Equal(gaps, []api.Gap{{Start: 11, End: 13, Err: lost}}) {
+	if gaps := a.take(time.Unix(0, 0), false); !slices.Equal(gaps, []api.Gap{{Start: 11, End: 13, Err: lost}, {Start: 13, End: 15, Err: over}}) {
 		t.Errorf("told %v", gaps)
+	}
+	a.pass(1)
+	a.pass(3)
+	a.restart(false, over)
+	if gaps := a.take(time.Unix(0, 0), true); gaps != nil {
+		t.Errorf("told %v of numbers that nobody knows", gaps)
 	}
 }
 

@@ -227,7 +227,7 @@ func (t *track) restart(next *feed) {
 	before := t.newest.restart
 	next.restart.follow(before, t.some())
 	t.numbering++
-	t.account.restart(before.isTold())
+	t.account.restart(before.isTold(), next.lost)
 	t.last = nil
 	t.mu.Unlock()
 	if hook := t.session.policy.Trace.Restarted; hook != nil && !next.restart.isTold() {
