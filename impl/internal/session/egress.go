@@ -47,7 +47,8 @@ const farAhead = 64
 // when there is no queue is written by who brings it (direct.go, share.go).
 type egress struct {
 	session *Session
-	usual   int8        // the urgency of groups (urgency.go)
+	first   int8        // the first urgency that groups may have (urgency.go)
+	usual   int8        // their urgency while none goes before others
 	plain   atomic.Bool // the transport cannot rank streams
 
 	mu        sync.Mutex
@@ -91,7 +92,8 @@ func (s *Session) sending(control *stream) *egress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.egress == nil {
-		s.egress = &egress{session: s, usual: usualUrgency(control), stopped: s.ended}
+		s.egress = &egress{session: s, stopped: s.ended}
+		s.egress.first, s.egress.usual = groupUrgencies(control)
 	}
 	return s.egress
 }

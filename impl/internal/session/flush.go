@@ -150,7 +150,7 @@ func (g *groupWriter) settle() (more, closed bool) {
 // newer groups would outrank it for as long as there are some.
 func (g *groupWriter) end(waited bool) {
 	if waited {
-		prioritize(g.stream, firstUrgency)
+		prioritize(g.stream, g.flow.egress.first)
 	}
 	if err := g.stream.Close(); err != nil {
 		g.fail(streamError(err))

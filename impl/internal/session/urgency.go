@@ -15,15 +15,17 @@ const (
 	restUrgency  = 7 // of those beyond
 )
 
-// usualUrgency is that of groups while none goes before others. It leaves room for
-// what comes later and goes first, which is what mostly comes. Where control
-// streams can be ranked it is the one that streams begin with, and costs nothing;
-// else it is behind that, which is then the urgency of control streams.
-func usualUrgency(control *stream) int8 {
+// groupUrgencies are the urgencies that groups may have, first to lastUrgency, and
+// the usual one of groups while none goes before others: it leaves room for what
+// comes later and goes first, which is what mostly comes. Where control streams
+// can be ranked the usual one is that which streams begin with, and costs nothing.
+// Else control streams keep that one, and all groups stay behind it: who writes
+// groups without a pause would hold up the answers to requests for good.
+func groupUrgencies(control *stream) (first, usual int8) {
 	if _, ranked := control.Stream.(transport.Prioritizer); ranked {
-		return transport.DefaultUrgency
+		return firstUrgency, transport.DefaultUrgency
 	}
-	return transport.DefaultUrgency + 2
+	return transport.DefaultUrgency + 1, transport.DefaultUrgency + 2
 }
 
 // tellUrgencies tells the transport in which order to send what is being
@@ -51,12 +53,13 @@ func (e *egress) tellUrgencies() {
 // false when that leaves no room.
 func (e *egress) spread(anew bool) bool {
 	class := e.countClasses()
+	levels := int(lastUrgency - e.first + 1)
 	behind := int8(lastUrgency + 1) // the urgency of the class behind
 	for end := len(e.writing); end > 0; class-- {
 		start := e.classBefore(end)
 		members := e.writing[start:end]
 		end = start
-		if class > lastUrgency {
+		if class > levels {
 			setUrgencies(members, restUrgency)
 			continue
 		}
@@ -67,7 +70,7 @@ func (e *egress) spread(anew bool) bool {
 		case anew || u == 0:
 			u = behind - 1
 		}
-		if u >= behind || u < int8(class) {
+		if u >= behind || u < e.first+int8(class)-1 {
 			return false
 		}
 		setUrgencies(members, u)
