@@ -279,6 +279,7 @@ func (f *filler) lost(err error, now time.Time) bool {
 
 // finish ends the track in order, when all that can be had is here.
 func (f *filler) finish(now time.Time) {
+	close(f.over)
 	f.hasten(now)
 	f.giveUp(now)
 	asked := make(chan struct{})

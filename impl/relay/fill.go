@@ -90,6 +90,7 @@ type filler struct {
 	changed  chan struct{} // buffered 1: what is missing has changed
 	fetching chan struct{} // holds as many as fetch
 	heard    atomic.Uint64 // counts frames
+	over     chan struct{} // closed when the publisher has ended the track
 
 	mu       sync.Mutex
 	groups   map[api.GroupSequence]*group // being written
@@ -114,6 +115,7 @@ func fill(b *broadcast, req api.TrackRequest, track *live.Track, counted slot) {
 		idleAt:    time.Now().Add(idleFor),
 		changed:   make(chan struct{}, 1),
 		fetching:  make(chan struct{}, maxFetching),
+		over:      make(chan struct{}),
 		groups:    make(map[api.GroupSequence]*group),
 	}
 	var stop context.CancelFunc

@@ -145,8 +145,8 @@ func (f *filler) writeFrom(g *group, src *source) *source {
 	// may be a relay that has to ask here.
 	if frames := g.frames.Load(); !final && frames >= g.due {
 		g.due = frames + 1
-		lost := errors.As(err, new(*api.SessionError)) || src.route.fades(g.out.Context())
-		if next := f.goOn(g, lost); next != nil {
+		lost := errors.As(err, new(*api.SessionError))
+		if next := f.goOn(g, src.route, lost); next != nil {
 			return next
 		}
 	}
@@ -184,31 +184,24 @@ func (f *filler) cancelSource(g *group) {
 }
 
 // goOn finds another source of a group that broke off: it is fetched, or the
-// next feed brings it where the session was lost. It returns nil when there is
+// next feed brings it where the route was lost. It returns nil when there is
 // none in time.
-func (f *filler) goOn(g *group, lost bool) *source {
+func (f *filler) goOn(g *group, left *route, lost bool) *source {
 	ctx, cancel := context.WithTimeout(g.out.Context(), recoverWithin)
 	defer cancel()
 	fetched := make(chan *source, 1)
 	go func() {
+		lost := lost || left.isLost(ctx)
 		fetched <- f.fetch(ctx, g.seq, g.frames.Load(), func(rt *route) bool { return sameOrigin(rt, g.first) }, lost)
 	}()
 	select {
 	case src := <-fetched:
-		if src != nil || !lost {
-			return src
-		}
+		return src
 	case src := <-g.offered:
 		cancel()
 		if late := <-fetched; late != nil {
 			late.drop(api.StreamCancelled)
 		}
 		return src
-	}
-	select {
-	case src := <-g.offered:
-		return src
-	case <-ctx.Done():
-		return nil
 	}
 }

@@ -118,7 +118,8 @@ func (f *filler) again(ctx context.Context, seq api.GroupSequence) bool {
 }
 
 // fetch asks for a group from a frame on, by whichever of the nearest routes
-// that may be asked has it. Where none has, it waits for others if it is told to.
+// that may be asked has it. Where none has, it waits for others if it is told to,
+// while others may come.
 func (f *filler) fetch(ctx context.Context, seq api.GroupSequence, frame uint64, may func(*route) bool, wait bool) *source {
 	select {
 	case f.fetching <- struct{}{}:
@@ -140,6 +141,8 @@ func (f *filler) fetch(ctx context.Context, seq api.GroupSequence, frame uint64,
 		}
 		select {
 		case <-changed:
+		case <-f.over:
+			return nil
 		case <-ctx.Done():
 			return nil
 		}

@@ -9,8 +9,11 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl"
 	"github.com/moqlite/moqlite/impl/live"
 	"github.com/moqlite/moqlite/impl/moqtest"
+	"github.com/moqlite/moqlite/impl/redial"
+	"github.com/moqlite/moqlite/impl/relay"
 )
 
 // A state is a track "video" of "room" with one group that stays open: a catalog,
@@ -175,4 +178,87 @@ func TestOpenGroupThatCannotGoOn(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestOpenGroupOfOnePublisher has a publisher leave while another of the same
+// path and group is at the relay of its viewer. That dials the first one's relay
+// with a lasting session, so it learns half a second late that the publisher
+// has left; its viewer reads nothing of the other one in the group meanwhile.
+func TestOpenGroupOfOnePublisher(t *testing.T) {
+	for _, v := range []api.Version{api.Lite05, api.Lite06} {
+		t.Run(string(v), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				core, _ := startRelay()
+				defer core.Close()
+				r := relay.New()
+				edge := moqtest.NewUnstartedServer(r.Mux())
+				edge.Config.Handler = r.Handler
+				edge.Config.Config = &api.Config{Hop: 1002}
+				edge.Start()
+				defer edge.Close()
+				up := core.Client()
+				up.Config = &api.Config{Versions: []api.Version{v}, Hop: 1002}
+				link, err := impl.NewRedialer(up, redial.Policy{}).Dial(t.Context(), core.URL, r.Mux())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer link.Terminate(api.SessionNoError, "")
+				go r.Handler(link)
+				ctx, leave := context.WithCancel(t.Context())
+				publishState(t, ctx, core, 4711)
+				sub := subscribe(t, dial(t, edge, v, api.NewTrackMux()), nil)
+				defer sub.Close()
+				g, err := sub.AcceptGroup(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				publishState(t, t.Context(), edge, 4712)
+				time.AfterFunc(2030*time.Millisecond, leave)
+				frames := 0
+				for f, err := range api.Frames(t.Context(), g, nil) {
+					if err != nil {
+						break
+					}
+					if string(f.Payload) != "4711" {
+						t.Fatalf("frame %d is of publisher %s", frames, f.Payload)
+					}
+					frames++
+				}
+				if frames < 20 {
+					t.Errorf("%d frames came", frames)
+				}
+			})
+		})
+	}
+}
+
+// publishState publishes a track of one group with a frame each 100 ms, which
+// has the publisher's hop, until ctx ends.
+func publishState(t *testing.T, ctx context.Context, server *moqtest.Server, hop api.Hop) {
+	t.Helper()
+	mux, b := api.NewTrackMux(), new(live.Broadcast)
+	track := b.Track("video", api.TrackInfo{})
+	if err := mux.Publish(ctx, "room", b); err != nil {
+		t.Fatal(err)
+	}
+	client := server.Client()
+	client.Config = &api.Config{Hop: hop}
+	if _, err := client.Dial(t.Context(), server.URL, mux); err != nil {
+		t.Fatal(err)
+	}
+	g, err := track.OpenGroup(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		for i := uint64(1); ; i++ {
+			_ = g.WriteFrame(api.Frame{Timestamp: i * 100, Payload: fmt.Append(nil, hop)})
+			select {
+			case <-time.After(100 * time.Millisecond):
+			case <-t.Context().Done():
+				return
+			}
+		}
+	}()
+	time.Sleep(time.Second)
 }

@@ -56,6 +56,30 @@ func (rt *route) fades(ctx context.Context) bool {
 	}
 }
 
+// withdrawnWithin is how long after a reset the withdrawal that explains it may
+// come: a session that is dialled again when it is lost tells one half a second
+// late.
+const withdrawnWithin = 600 * time.Millisecond
+
+// isLost tells whether the route is lost, or is in a moment. Until then its peer
+// may answer for another publisher, or for one that is reached through here.
+func (rt *route) isLost(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, withdrawnWithin)
+	defer cancel()
+	for {
+		routes, changed := rt.broadcast.routesNow()
+		if !slices.Contains(routes, rt) {
+			return true
+		}
+		select {
+		case <-changed:
+		case <-rt.session.Context().Done():
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
 // defaultAnnouncements is Relay.Announcements where that is not set.
 const defaultAnnouncements = 1_000_000
 
