@@ -3,6 +3,7 @@ package relay
 import (
 	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -41,8 +42,15 @@ func (p *place) nameless() bool {
 }
 
 // mayComeRound tells whether this relay would not know what it announces again
-// if others announced it back.
-func (p *place) mayComeRound() bool { return p.used != nil && p.used.origin == 0 }
+// if others announced it back, or they seem to do so already.
+func (p *place) mayComeRound() bool {
+	if p.used == nil || p.used.origin == 0 {
+		return p.used != nil
+	}
+	return slices.ContainsFunc(p.broadcasts, func(b *broadcast) bool {
+		return slices.ContainsFunc(b.routes, p.doubts)
+	})
+}
 
 // withdrawn withdraws what is published at a path. If it may come round, the
 // place is kept for a while for what is to be doubted. The lock is held.

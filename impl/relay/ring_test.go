@@ -34,18 +34,19 @@ func (l *logbook) String() string {
 	return l.text.String()
 }
 
-// ring is some relays of which each dials the next one, and the last the first,
-// by moq-lite-03, so that nobody knows what has come round.
+// ring is some relays of which each dials the next one, and the last the first by
+// moq-lite-03, so that nobody knows what has come round.
 type ring struct {
+	version api.Version // of the publisher, and of the links but the last
 	servers []*moqtest.Server
 	relays  []*relay.Relay
 	links   []api.Session // from each relay to the next
 	log     logbook
 }
 
-func newRing(t *testing.T, n int, delay time.Duration) *ring {
+func newRing(t *testing.T, v api.Version, n int, delay time.Duration) *ring {
 	t.Helper()
-	ring := new(ring)
+	ring := &ring{version: v}
 	for i := range n {
 		r := relay.New()
 		r.Logger = slog.New(slog.NewTextHandler(&ring.log, nil))
@@ -58,7 +59,10 @@ func newRing(t *testing.T, n int, delay time.Duration) *ring {
 	}
 	for i := range n {
 		client := ring.servers[(i+1)%n].Client()
-		client.Config = &api.Config{Versions: []api.Version{api.Lite03}, Hop: api.Hop(i + 1)}
+		client.Config = &api.Config{Versions: []api.Version{v}, Hop: api.Hop(i + 1)}
+		if i == n-1 {
+			client.Config.Versions = []api.Version{api.Lite03}
+		}
 		s, err := client.Dial(t.Context(), ring.servers[(i+1)%n].URL, ring.relays[i].Mux())
 		if err != nil {
 			t.Fatal(err)
@@ -85,18 +89,30 @@ func (r *ring) announcing() (those []int) {
 	return those
 }
 
+// gone is by when all have withdrawn what has left. Relays that know the
+// publisher each hold that for a while, the others do not.
+func (r *ring) gone() time.Duration {
+	holds := 1
+	if r.version != api.Lite03 {
+		holds = len(r.relays)
+	}
+	return time.Duration(holds)*600*time.Millisecond + time.Duration(len(r.relays)+2)*100*time.Millisecond
+}
+
 // onRings runs a test with rings of some sizes, without and with a delay.
 func onRings(t *testing.T, f func(t *testing.T, r *ring)) {
-	for _, n := range []int{2, 3, 4, 7} {
-		for _, delay := range []time.Duration{0, 50 * time.Millisecond} {
-			t.Run(fmt.Sprintf("%d relays, %v", n, delay), func(t *testing.T) {
-				synctest.Test(t, func(t *testing.T) {
-					r := newRing(t, n, delay)
-					defer r.Close()
-					time.Sleep(time.Second)
-					f(t, r)
+	for _, v := range []api.Version{api.Lite03, api.Lite05, api.Lite06} {
+		for _, n := range []int{2, 3, 4, 7} {
+			for _, delay := range []time.Duration{0, 50 * time.Millisecond} {
+				t.Run(fmt.Sprintf("%s, %d relays, %v", v, n, delay), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						r := newRing(t, v, n, delay)
+						defer r.Close()
+						time.Sleep(time.Second)
+						f(t, r)
+					})
 				})
-			})
+			}
 		}
 	}
 }
@@ -109,12 +125,12 @@ func TestPublisherLeavesRing(t *testing.T) {
 			onRings(t, func(t *testing.T, r *ring) {
 				ctx, cancel := context.WithCancel(t.Context())
 				c := newCamera(t, ctx, 1000)
-				publisher := c.connect(t, r.servers[0], api.Lite03)
+				publisher := c.connect(t, r.servers[0], r.version)
 				var viewers sync.WaitGroup
 				if how != "soon withdrawn" {
 					time.Sleep(time.Second)
 					for _, server := range r.servers {
-						reader := subscribe(t, dial(t, server, api.Lite03, nil), nil)
+						reader := subscribe(t, dial(t, server, r.version, nil), nil)
 						viewers.Go(func() { _, _ = numbers(t, reader) })
 					}
 					time.Sleep(2 * time.Second)
@@ -128,7 +144,7 @@ func TestPublisherLeavesRing(t *testing.T) {
 					_ = publisher.Terminate(api.SessionNoError, "")
 				}
 				cancel()
-				time.Sleep(600*time.Millisecond + time.Duration(len(r.relays)+2)*100*time.Millisecond)
+				time.Sleep(r.gone())
 				for range 200 {
 					if those := r.announcing(); len(those) > 0 {
 						t.Fatalf("the relays %v announce a publisher that has left", those)
@@ -154,7 +170,7 @@ func TestProgramLeavesRing(t *testing.T) {
 		_ = r.relays[0].Mux().PublishFunc(ctx, "room", idle)
 		time.Sleep(2 * time.Second)
 		cancel()
-		time.Sleep(600*time.Millisecond + time.Duration(len(r.relays)+2)*100*time.Millisecond)
+		time.Sleep(r.gone())
 		for range 200 {
 			if those := r.announcing(); len(those) > 0 {
 				t.Fatalf("the relays %v announce what a program has withdrawn", those)
@@ -168,11 +184,11 @@ func TestProgramLeavesRing(t *testing.T) {
 func TestRingServesOnce(t *testing.T) {
 	onRings(t, func(t *testing.T, r *ring) {
 		c := newCamera(t, t.Context(), 60)
-		c.connect(t, r.servers[0], api.Lite03)
+		c.connect(t, r.servers[0], r.version)
 		time.Sleep(time.Second)
 		var viewers sync.WaitGroup
 		for i, server := range r.servers {
-			reader := subscribe(t, dial(t, server, api.Lite03, nil), nil)
+			reader := subscribe(t, dial(t, server, r.version, nil), nil)
 			viewers.Go(func() {
 				seen, err := numbers(t, reader)
 				times := make(map[api.GroupSequence]int)
@@ -198,7 +214,7 @@ func TestRingServesOnce(t *testing.T) {
 // when it has stood for a while.
 func TestRingFindsTheOtherWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRing(t, 3, 10*time.Millisecond)
+		r := newRing(t, api.Lite03, 3, 10*time.Millisecond)
 		defer r.Close()
 		time.Sleep(time.Second)
 		c := newCamera(t, t.Context(), 1000)
@@ -226,7 +242,7 @@ func TestRingFindsTheOtherWay(t *testing.T) {
 // TestAnotherPublisherInARing takes over from one that leaves.
 func TestAnotherPublisherInARing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRing(t, 3, 10*time.Millisecond)
+		r := newRing(t, api.Lite03, 3, 10*time.Millisecond)
 		defer r.Close()
 		first := newCamera(t, t.Context(), 1000).connect(t, r.servers[0], api.Lite03)
 		time.Sleep(time.Second)
