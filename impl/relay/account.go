@@ -152,19 +152,6 @@ func (a *account) pace() (time.Duration, bool) {
 	return a.last.Sub(a.began) / time.Duration(min(n, 1<<32)), true
 }
 
-// astray is how far the number of another publisher may be from the one that is
-// due, for the two to write the same groups.
-const astray = 4
-
-// keepsStep tells whether a number is that of a group which is due about now.
-func (a *account) keepsStep(seq api.GroupSequence, now time.Time) bool {
-	due := a.newest
-	if pace, ok := a.pace(); ok {
-		due += api.GroupSequence(now.Sub(a.last) / max(pace, time.Microsecond))
-	}
-	return seq+astray >= due && seq <= due+astray
-}
-
 // leap is how many numbers may be left out at a change of route, beside those
 // of groups that should have come meanwhile.
 const leap = 64

@@ -176,9 +176,6 @@ func (f *filler) goesOn(fd *feed, seq api.GroupSequence) bool {
 	if seq < fd.from || seq == fd.from && fd.why == silent || !f.account.plausible(seq, now) {
 		return false
 	}
-	if f.newestBy != nil && !sameOrigin(f.newestBy, fd.route) && !f.account.keepsStep(seq, now) {
-		return false
-	}
 	f.settled = now.Add(settle)
 	f.account.hasten(f.settled)
 	wake(f.changed)
