@@ -116,7 +116,7 @@ func TestLongReason(t *testing.T) {
 func TestIdleTimeout(t *testing.T) {
 	transporttest.NoLeaks(t)
 	conf := quicconn.DefaultConfig()
-	conf.KeepAlivePeriod, conf.MaxIdleTimeout = 0, 300*time.Millisecond
+	conf.KeepAlivePeriod, conf.MaxIdleTimeout = -1, 300*time.Millisecond
 	_, server := rawPair(t, conf)
 	<-server.Context().Done()
 	e, ok := context.Cause(server.Context()).(*transport.ConnError)
