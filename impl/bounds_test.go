@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -152,6 +153,7 @@ func TestEdgeWithoutAWord(t *testing.T) {
 		if g := accept(t, r); g.Sequence() != 7 {
 			t.Errorf("group %d, want 7", g.Sequence())
 		}
+		synctest.Wait() // updates that come at once are one
 		config.Priority = 6
 		if err := r.Update(&config); err != nil {
 			t.Fatal(err)

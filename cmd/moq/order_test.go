@@ -143,6 +143,7 @@ func TestMissingHead(t *testing.T) {
 				stdout, stderr, ended := sub(t, track, "", 0)
 				track.groups <- whole(3)
 				time.Sleep(2 * time.Second)
+				synctest.Wait()
 				if stdout.String() != "3;" || !strings.Contains(stderr.String(), "lost groups 0 to 2") {
 					t.Errorf("written %q, told %q", stdout, stderr)
 				}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -134,6 +135,7 @@ func TestAnnouncementStreamRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		time.Sleep(10 * time.Minute)
+		synctest.Wait()
 		if asked < 10 || asked > 60 {
 			t.Errorf("asked %d times in ten minutes", asked)
 		}

@@ -58,6 +58,7 @@ func TestFollowersOfManyAnnouncements(t *testing.T) {
 				}
 				sessions["greedy"] = dial(many)
 				time.Sleep(5 * time.Second)
+				synctest.Wait()
 				for who, s := range sessions {
 					if err := context.Cause(s.Context()); err != nil {
 						t.Errorf("the %s has lost its session: %v", who, err)

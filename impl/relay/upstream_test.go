@@ -122,6 +122,7 @@ func TestAnnouncementsStayLost(t *testing.T) {
 		if _, err := r.Mux().Lookup("room"); !errors.Is(err, api.ErrNotFound) {
 			t.Errorf("a minute after the loss: %v", err)
 		}
+		synctest.Wait()
 		if s.times < 10 || s.times > 20 {
 			t.Errorf("asked %d times within a minute", s.times)
 		}
