@@ -51,6 +51,9 @@ func Example() {
 			// the numbers that follow may be others.
 			read, err = track.AcceptGroup(ctx)
 		}
+		for err == nil && read.Sequence() < api.GroupSequence(i) {
+			read, err = track.AcceptGroup(ctx) // held from before the restart
+		}
 		if err != nil {
 			panic(err)
 		}
