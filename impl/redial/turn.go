@@ -166,11 +166,20 @@ func (f *feed) fate() fate {
 	switch {
 	case f.link.over(nil):
 		return elsewhere
-	case f.gone(now), reset.Code == api.StreamInternal:
+	case f.gone(now), reset.Code == api.StreamInternal && f.track.hasCome():
 		return here // of an internal error, nobody knows whose it is
 	default:
 		return final
 	}
+}
+
+// hasCome tells whether any group of the track has: one that was reset before that
+// may be refused, by a peer that does not say why.
+func (t *track) hasCome() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, some := t.following()
+	return some
 }
 
 // gone tells whether the publisher of f is not announced any more, or has been
