@@ -170,18 +170,6 @@ func TestMissingHead(t *testing.T) {
 	}
 }
 
-// TestFileWithoutGroups: a track of which nothing came is no whole file.
-func TestFileWithoutGroups(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		track := &scripted{groups: make(chan api.GroupReader)}
-		_, _, ended := sub(t, track, filepath.Join(t.TempDir(), "copy"), 0)
-		close(track.groups)
-		if err := <-ended; err == nil || !strings.Contains(err.Error(), "was not written") {
-			t.Errorf("ended with %v", err)
-		}
-	})
-}
-
 // TestGroupThatGoesOn is cut with its connection, and comes again from its
 // second frame.
 func TestGroupThatGoesOn(t *testing.T) {

@@ -223,9 +223,6 @@ func (s *sink) commit() error {
 	if s.file == nil {
 		return nil
 	}
-	if s.groups.Load() == 0 {
-		return fmt.Errorf("%s was not written: the track ended before any group of it came", s.name)
-	}
 	if len(s.lost) > 0 {
 		var all []string
 		for _, g := range s.lost {
