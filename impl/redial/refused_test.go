@@ -1,0 +1,43 @@
+package redial_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/moqtest"
+)
+
+// A track that is reset with "internal error" before anything of it has come may
+// be refused, by a peer that gives no other reason: its end is told soon, and it
+// is not asked for again until the time to resume is over.
+func TestTrackRefusedWithoutAReason(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, v api.Version) {
+		mux := api.NewTrackMux()
+		if err := mux.PublishFunc(t.Context(), "room", func(w api.TrackWriter) {
+			_ = w.CloseWithError(api.StreamInternal)
+		}); err != nil {
+			t.Fatal(err)
+		}
+		server := moqtest.NewServer(mux)
+		defer server.Close()
+		client := server.Client()
+		client.Config = &api.Config{Versions: []api.Version{v}}
+		s := dial(t, client, server.URL, quick(), nil)
+		defer s.Terminate(api.SessionNoError, "")
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		r, err := s.Subscribe(ctx, "room", "video", nil)
+		if err == nil {
+			defer r.Close()
+			_, err = r.AcceptGroup(ctx)
+		}
+		var reset *api.StreamError
+		if !errors.As(err, &reset) || reset.Code != api.StreamInternal || time.Since(began) > 5*time.Second {
+			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+	})
+}
