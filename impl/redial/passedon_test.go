@@ -14,11 +14,24 @@ import (
 // An unsteady handler serves a broadcast as a relay does that passes on what its
 // own peer tells it: it resets some of what it is asked for as going away.
 type unsteady struct {
-	*live.Broadcast
+	mu        sync.Mutex
+	broadcast *live.Broadcast
+	refuses   int // requests to come that are refused
+	serving   []api.TrackWriter
+}
 
-	mu      sync.Mutex
-	refuses int // requests to come that are refused
-	serving []api.TrackWriter
+// current is the broadcast as it is now.
+func (h *unsteady) current() *live.Broadcast {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.broadcast
+}
+
+// replace has another broadcast be served from now on.
+func (h *unsteady) replace(b *live.Broadcast) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.broadcast = b
 }
 
 func (h *unsteady) refuse(requests int) {
@@ -38,7 +51,7 @@ func (h *unsteady) TrackInfo(ctx context.Context, req api.TrackRequest) (api.Tra
 	if refused {
 		return api.TrackInfo{}, api.ErrGoingAway
 	}
-	return h.Broadcast.TrackInfo(ctx, req)
+	return h.current().TrackInfo(ctx, req)
 }
 
 // ServeTrack implements [api.TrackHandler].
@@ -46,7 +59,17 @@ func (h *unsteady) ServeTrack(w api.TrackWriter) {
 	h.mu.Lock()
 	h.serving = append(h.serving, w)
 	h.mu.Unlock()
-	h.Broadcast.ServeTrack(w)
+	h.current().ServeTrack(w)
+}
+
+// LatestGroup implements [api.LatestHandler].
+func (h *unsteady) LatestGroup(name api.TrackName) (api.GroupSequence, bool) {
+	return h.current().LatestGroup(name)
+}
+
+// ServeFetch implements [api.FetchHandler].
+func (h *unsteady) ServeFetch(w api.GroupWriter, req api.FetchRequest) {
+	h.current().ServeFetch(w, req)
 }
 
 // leave resets what is served as going away.
@@ -67,7 +90,7 @@ func (h *unsteady) reset(code api.StreamErrorCode) {
 func TestGoingAwayIsPassedOn(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		cam := newCamera(t, api.TrackInfo{}, live.Limits{})
-		h, mux := &unsteady{Broadcast: cam.broadcast}, api.NewTrackMux()
+		h, mux := &unsteady{broadcast: cam.broadcast}, api.NewTrackMux()
 		if err := mux.Publish(t.Context(), "room", h); err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +121,7 @@ func TestGoingAwayForGood(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		cam := newCamera(t, api.TrackInfo{}, live.Limits{})
 		defer cam.stop()
-		h, mux := &unsteady{Broadcast: cam.broadcast}, api.NewTrackMux()
+		h, mux := &unsteady{broadcast: cam.broadcast}, api.NewTrackMux()
 		if err := mux.Publish(t.Context(), "room", h); err != nil {
 			t.Fatal(err)
 		}
@@ -134,8 +157,8 @@ func TestResetBeforeWithdrawal(t *testing.T) {
 		mux := api.NewTrackMux()
 		publish := func(name string, groups int) (h *unsteady, withdraw context.CancelFunc) {
 			ctx, withdraw := context.WithCancel(t.Context())
-			h = &unsteady{Broadcast: new(live.Broadcast)}
-			track := h.Track("video", api.TrackInfo{})
+			h = &unsteady{broadcast: new(live.Broadcast)}
+			track := h.current().Track("video", api.TrackInfo{})
 			if err := mux.Publish(ctx, "room", h); err != nil {
 				t.Fatal(err)
 			}
@@ -172,10 +195,9 @@ func TestReplacedUntold(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		var h unsteady
 		next := func(name string, groups int) {
-			h.mu.Lock()
-			h.Broadcast = new(live.Broadcast)
-			track := h.Track("video", api.TrackInfo{})
-			h.mu.Unlock()
+			b := new(live.Broadcast)
+			track := b.Track("video", api.TrackInfo{})
+			h.replace(b)
 			for range groups {
 				put(t, track, name)
 			}
