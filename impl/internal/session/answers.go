@@ -38,7 +38,7 @@ func (sub *subscription) listen() error {
 			}
 			return streamError(malformedFrame(unfinished(err)))
 		}
-		sub.answer.Do(func() { close(sub.answered) })
+		sub.answered.Happen()
 	}
 }
 
@@ -132,5 +132,5 @@ func (sub *subscription) drop(start, end api.GroupSequence, err error) {
 		sub.gaps.Add(api.Gap{Start: hole.Start, End: hole.End, Err: err})
 	}
 	sub.arrived.AddSpan(start, end)
-	wake(sub.progress)
+	sub.progress.Wake()
 }

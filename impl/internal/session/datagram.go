@@ -205,8 +205,8 @@ func (sub *subscription) takeDatagram(m *message.Datagram) {
 		u.datagramsDropped++
 	}
 	sub.datagrams = append(sub.datagrams, *m)
-	wake(sub.datagramReady)
-	wake(sub.progress)
+	sub.datagramReady.Wake()
+	sub.progress.Wake()
 }
 
 // ReceiveDatagram implements [api.TrackReader].

@@ -104,10 +104,7 @@ func (s *Session) groupFinished() {
 // Broken says that the connection has ended with something open.
 func (s *Session) left() (open Open, changed <-chan struct{}, broken bool) {
 	s.mu.Lock()
-	if s.changed == nil {
-		s.changed = make(chan struct{})
-	}
-	changed = s.changed
+	changed = s.fewerOpen.Changed()
 	broken = s.broken != (Open{})
 	open = Open{
 		Subscriptions: len(s.subs) + s.broken.Subscriptions,

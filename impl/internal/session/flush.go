@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/internal/signal"
 	"github.com/moqlite/moqlite/transport"
 )
 
@@ -191,7 +192,7 @@ func (m *momentOf) Value(any) any { return nil }
 
 func (m *momentOf) Done() <-chan struct{} {
 	m.late = true
-	return past
+	return signal.Past()
 }
 
 func (m *momentOf) Err() error {

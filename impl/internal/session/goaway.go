@@ -40,7 +40,7 @@ func (s *Session) GoAway(uri string) error {
 var errAlreadySent = errors.New("already sent on this session")
 
 // GoneAway implements [api.Session].
-func (s *Session) GoneAway() <-chan struct{} { return s.goneAway.done() }
+func (s *Session) GoneAway() <-chan struct{} { return s.goneAway.Done() }
 
 // serveGoAway notes that the peer wants us to leave.
 func (s *Session) serveGoAway(st *stream) {
@@ -54,7 +54,7 @@ func (s *Session) serveGoAway(st *stream) {
 	again := s.away != nil
 	if !again {
 		s.away = &api.GoAway{URI: m.URI}
-		s.goneAway.happen()
+		s.goneAway.Happen()
 	}
 	s.mu.Unlock()
 	if again {

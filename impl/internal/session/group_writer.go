@@ -9,6 +9,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/internal/signal"
 	"github.com/moqlite/moqlite/transport"
 )
 
@@ -54,13 +55,13 @@ type groupWriter struct {
 	stream  transport.SendStream // opened at the first flush, by who flushes
 	room    *sync.Cond           // pending was taken, or the group is over; made for who waits
 	err     error                // the group is over, and why
-	life    *life                // made when asked for
-	queued  bool                 // with egress: pending will be taken
-	closed  bool                 // no more frames
-	done    bool                 // off the books
-	watched bool                 // by a caller of Context
-	waited  bool                 // the last write had to wait for the transport
-	urgency int8                 // of the stream; written with the lock of the egress too
+	life    signal.Life
+	queued  bool // with egress: pending will be taken
+	closed  bool // no more frames
+	done    bool // off the books
+	watched bool // by a caller of Context
+	waited  bool // the last write had to wait for the transport
+	urgency int8 // of the stream; written with the lock of the egress too
 
 	// Guarded by egress.mu.
 	active       bool // on the books,
@@ -118,13 +119,7 @@ func (g *groupWriter) lifetime() context.Context {
 
 // context ends with the group. The lock is held.
 func (g *groupWriter) context() context.Context {
-	if g.life == nil {
-		g.life = newLife()
-		if g.err != nil {
-			g.life.cancel(g.err)
-		}
-	}
-	return g.life.ctx
+	return g.life.Context(g.err)
 }
 
 // watch has the subscriber's refusal end the group, even while nothing is
@@ -431,9 +426,7 @@ func (g *groupWriter) finish(end ending) transport.SendStream {
 	counted := g.counted
 	g.pending, g.counted = nil, 0
 	g.roomMade()
-	if g.life != nil {
-		g.life.cancel(end.err)
-	}
+	g.life.End(end.err)
 	stream := g.stream
 	g.mu.Unlock()
 	g.flow.backlog.remove(counted)

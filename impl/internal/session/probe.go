@@ -9,6 +9,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/internal/signal"
 	"github.com/moqlite/moqlite/transport"
 )
 
@@ -30,7 +31,7 @@ func (s *Session) Probe(ctx context.Context) (api.BitrateReader, error) {
 	if err != nil {
 		return nil, cause(ctx, "probe", err)
 	}
-	p := &probing{stream: st, ready: make(chan struct{}, 1)}
+	p := &probing{stream: st, ready: signal.NewWake()}
 	if !s.spawn(func() { p.run(s) }) {
 		return nil, fmt.Errorf("probe: %w", s.err())
 	}
@@ -55,7 +56,7 @@ func (s *Session) offersProbe(ctx context.Context) error {
 // probing follows the peer's reports. It implements [api.BitrateReader].
 type probing struct {
 	stream *stream
-	ready  chan struct{} // buffered 1: Receive looks again
+	ready  signal.Wake // Receive looks again
 
 	mu     sync.Mutex
 	latest *api.Bitrate // not yet received
@@ -76,7 +77,7 @@ func (p *probing) run(s *Session) {
 		p.mu.Lock()
 		p.latest = &api.Bitrate{BitsPerSecond: m.Bitrate, RTT: milliseconds(m.RTT)}
 		p.mu.Unlock()
-		wake(p.ready)
+		p.ready.Wake()
 	}
 }
 
@@ -88,7 +89,7 @@ func (p *probing) end(err error) {
 	}
 	p.mu.Unlock()
 	p.stream.refuse(api.StreamCancelled)
-	wake(p.ready)
+	p.ready.Wake()
 }
 
 // Receive implements [api.BitrateReader].

@@ -10,6 +10,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
 	"github.com/moqlite/moqlite/impl/internal/numbers"
+	"github.com/moqlite/moqlite/internal/signal"
 	"github.com/moqlite/moqlite/transport"
 )
 
@@ -119,7 +120,7 @@ type publication struct {
 	id        uint64
 	broadcast *api.Publication
 	info      api.TrackInfo
-	updated   chan struct{}
+	updated   signal.Wake
 	outbox    outbox // of the stream
 
 	ctx    context.Context
@@ -133,10 +134,10 @@ type publication struct {
 	next    api.GroupSequence // one above the highest opened
 	started bool              // first is known, and told
 	open    openGroups
-	settled chan struct{} // buffered 1: open has become empty
-	closed  bool          // no more groups
-	over    bool          // nothing more is said
-	long    bool          // a group that was told to be too long
+	settled signal.Wake // open has become empty
+	closed  bool        // no more groups
+	over    bool        // nothing more is said
+	long    bool        // a group that was told to be too long
 }
 
 var (
@@ -152,8 +153,8 @@ func newPublication(s *Session, st *stream, id uint64, b *api.Publication, req a
 		info:      info,
 		outbox:    outbox{session: s, stream: st},
 		request:   req,
-		updated:   make(chan struct{}, 1),
-		settled:   make(chan struct{}, 1),
+		updated:   signal.NewWake(),
+		settled:   signal.NewWake(),
 	}
 	p.open.setMaxAge(&req.Config, &info)
 	p.flow.init(s, st, wirePriority(req.Config.Priority), wirePriority(info.Priority))
@@ -198,7 +199,7 @@ func (p *publication) update(m *message.SubscribeParams) {
 	p.open.setMaxAge(&c, &p.info)
 	p.mu.Unlock()
 	p.egress.rerank(&p.lane, wirePriority(c.Priority))
-	wake(p.updated)
+	p.updated.Wake()
 }
 
 // Request implements [api.TrackWriter].
@@ -377,7 +378,7 @@ func (p *publication) groupDone(g *groupWriter, end ending) {
 		p.lost(numbers.Span{Start: g.seq, End: g.seq + 1}, end.code)
 	}
 	if len(p.open.groups) == 0 {
-		wake(p.settled)
+		p.settled.Wake()
 	}
 }
 

@@ -42,8 +42,8 @@ func (sub *subscription) offer(g *groupReader, now time.Duration) {
 	sub.open++
 	u.add(g, now)
 	pause := len(sub.queue)%handful == 0
-	wake(sub.ready)
-	wake(sub.progress)
+	sub.ready.Wake()
+	sub.progress.Wake()
 	u.mu.Unlock()
 	if excess != nil {
 		excess.abort(&api.StreamError{Code: api.StreamTooFarBehind})
@@ -122,7 +122,7 @@ func (sub *subscription) holds() *uint64 { return &sub.held }
 // finished implements holder.
 func (sub *subscription) finished() {
 	sub.open--
-	wake(sub.progress)
+	sub.progress.Wake()
 }
 
 // AcceptGroup implements [api.TrackReader].
@@ -154,7 +154,7 @@ func (sub *subscription) dequeue() (*groupReader, error) {
 	}
 	if len(sub.queue) == 0 {
 		if sub.over != nil {
-			wake(sub.ready) // for the next call
+			sub.ready.Wake() // for the next call
 		}
 		return nil, sub.over
 	}
@@ -166,11 +166,11 @@ func (sub *subscription) dequeue() (*groupReader, error) {
 	sub.queue = sub.queue[1:]
 	g.handed = true
 	if len(sub.queue) > 0 {
-		wake(sub.ready)
+		sub.ready.Wake()
 	}
 	if len(sub.queue) == sub.session.limits.UnreadGroups/2 {
 		sub.behind = false
-		wake(sub.relieved)
+		sub.relieved.Wake()
 	}
 	return g, nil
 }
@@ -202,13 +202,6 @@ func (sub *subscription) finishQueue(err error) {
 	if sub.over == nil {
 		sub.over = err
 	}
-	wake(sub.ready)
-	wake(sub.datagramReady)
-}
-
-func wake(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
+	sub.ready.Wake()
+	sub.datagramReady.Wake()
 }

@@ -24,6 +24,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/internal/signal"
 	"github.com/moqlite/moqlite/transport"
 )
 
@@ -58,9 +59,9 @@ type Session struct {
 	limits  *limits
 	unread  unread
 
-	ready    event // mux is decided
-	peerDone event // the peer's SETUP is in
-	goneAway event
+	ready    signal.Event // mux is decided
+	peerDone signal.Event // the peer's SETUP is in
+	goneAway signal.Event
 	began    time.Time
 
 	mu        sync.Mutex
@@ -73,7 +74,7 @@ type Session struct {
 	egress    *egress     // made for the first group,
 	outgoing  *outgoing   // and for the first datagram
 	cause     *api.SessionError
-	life      *life // made for who asks for the context
+	life      signal.Life
 	mux       *api.TrackMux
 	root      api.BroadcastPath // see root.go; empty until it is known
 	url       *url.URL          // as the peer has told; nil if the connection knows
@@ -88,7 +89,7 @@ type Session struct {
 	streams   int            // of the peer, being served
 	fewer     *sync.Cond     // streams has shrunk; made for who waits for that
 	broken    Open           // what ended with the connection, not by itself
-	changed   chan struct{}  // closed when subs or serving shrink; nil unless that is waited for
+	fewerOpen signal.Notice  // subs or serving have shrunk
 	gone      func(*Session) // called when nothing is left of the session
 	dropped   uint64         // groups
 	unheard   uint64         // announcements that were left out
@@ -192,7 +193,7 @@ func (s *Session) start() {
 	if s.version.Setup {
 		s.expectSetup()
 	} else {
-		s.peerDone.happen()
+		s.peerDone.Happen()
 	}
 	if s.opts.Authorize == nil {
 		s.letIn()
@@ -236,9 +237,7 @@ func (s *Session) end(cause *api.SessionError) {
 	gone, sending := s.gone, s.egress
 	if first {
 		s.cause = cause // with mu: what finds the session ended finds why
-		if s.life != nil {
-			s.life.cancel(cause)
-		}
+		s.life.End(cause)
 		if s.setupDue != nil {
 			s.setupDue.Stop()
 		}
@@ -317,13 +316,10 @@ func (s *Session) WhenGone(f func(*Session)) {
 func (s *Session) Context() context.Context {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.life == nil {
-		s.life = newLife()
-		if s.ended {
-			s.life.cancel(s.cause)
-		}
+	if s.ended {
+		return s.life.Context(s.cause)
 	}
-	return s.life.ctx
+	return s.life.Context(nil)
 }
 
 // isOver tells whether the session has ended.
@@ -379,12 +375,12 @@ func (s *Session) Stats() api.SessionStats {
 func (s *Session) Ready(ctx context.Context) error { return s.await(ctx, &s.ready) }
 
 // await waits for an event, or for the end of the session or ctx.
-func (s *Session) await(ctx context.Context, e *event) error {
-	if e.happened() {
+func (s *Session) await(ctx context.Context, e *signal.Event) error {
+	if e.Happened() {
 		return nil
 	}
 	select {
-	case <-e.done():
+	case <-e.Done():
 		return nil
 	case <-s.Context().Done():
 		return s.err()
@@ -399,7 +395,7 @@ func (s *Session) WaitForSetup(ctx context.Context) error { return s.await(ctx, 
 // letIn begins to serve the peer. Our SETUP comes no earlier, so that who waits
 // for it learns of a refusal instead.
 func (s *Session) letIn() {
-	s.ready.happen()
+	s.ready.Happen()
 	if s.version.Setup {
 		s.spawn(s.sendSetup)
 	}

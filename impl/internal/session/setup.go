@@ -57,7 +57,7 @@ func (s *Session) setup() *message.Setup {
 func (s *Session) expectSetup() {
 	s.setupDue = time.AfterFunc(s.limits.setup, func() {
 		s.spawn(func() {
-			if !s.peerDone.happened() {
+			if !s.peerDone.Happened() {
 				s.fail(api.SessionControlTimeout, fmt.Sprintf("no SETUP within %v", s.limits.setup))
 			}
 		})
@@ -107,7 +107,7 @@ func (s *Session) learn(m *message.Setup) {
 		s.url = withTarget(knownURL(&state), m.Path)
 		s.root = rootOf(targetPath(m.Path))
 	}
-	s.peerDone.happen()
+	s.peerDone.Happen()
 	s.setupDue.Stop()
 	s.setupDue = nil
 }

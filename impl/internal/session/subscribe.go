@@ -5,11 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
 	"github.com/moqlite/moqlite/impl/internal/numbers"
+	"github.com/moqlite/moqlite/internal/signal"
 )
 
 // Subscribe implements [api.Subscriber].
@@ -111,10 +111,7 @@ func (s *Session) forget(sub *subscription) {
 
 // shrunk tells who waits for the session to drain. The lock is held.
 func (s *Session) shrunk() {
-	if s.changed != nil {
-		close(s.changed)
-		s.changed = nil
-	}
+	s.fewerOpen.Tell()
 }
 
 // subscription reads a track. It implements [api.TrackReader].
@@ -127,12 +124,11 @@ type subscription struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	answered      chan struct{} // closed at the publisher's first word, or its refusal
-	answer        sync.Once
-	ready         chan struct{} // buffered 1: AcceptGroup looks again
-	relieved      chan struct{} // buffered 1: the queue is half as long as may be
-	progress      chan struct{} // buffered 1: a group came or was finished
-	datagramReady chan struct{} // buffered 1: ReceiveDatagram looks again
+	answered      signal.Event // the publisher's first message has come, or its refusal
+	ready         signal.Wake  // AcceptGroup looks again
+	relieved      signal.Wake  // the queue is half as long as may be
+	progress      signal.Wake  // a group came or was finished
+	datagramReady signal.Wake  // ReceiveDatagram looks again
 
 	// Guarded by session.unread.mu.
 	info      api.TrackInfo
@@ -159,11 +155,10 @@ func newSubscription(s *Session, config *api.SubscribeConfig) *subscription {
 	sub := &subscription{
 		session:       s,
 		config:        *config,
-		answered:      make(chan struct{}),
-		ready:         make(chan struct{}, 1),
-		relieved:      make(chan struct{}, 1),
-		progress:      make(chan struct{}, 1),
-		datagramReady: make(chan struct{}, 1),
+		ready:         signal.NewWake(),
+		relieved:      signal.NewWake(),
+		progress:      signal.NewWake(),
+		datagramReady: signal.NewWake(),
 	}
 	atEdge := config.StartGroup == api.GroupLatest && s.version.StartFloor
 	sub.edge = edge{wanted: atEdge, narrow: atEdge}
@@ -201,7 +196,7 @@ func (sub *subscription) accepted(ctx context.Context, path api.BroadcastPath, n
 	}
 	sub.describe(api.TrackInfo{MaxLatency: defaultMaxAge, Timescale: defaultTimescale})
 	select {
-	case <-sub.answered:
+	case <-sub.answered.Done():
 		return sub.refusal()
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -237,7 +232,7 @@ func (sub *subscription) terminate(err error) {
 		sub.session.broken.Subscriptions++
 		sub.session.mu.Unlock()
 	}
-	sub.answer.Do(func() { close(sub.answered) })
+	sub.answered.Happen()
 	sub.session.forget(sub)
 }
 
@@ -309,7 +304,7 @@ func (sub *subscription) Close() error {
 		g.abortWith(api.ErrClosed, api.StreamCancelled)
 	}
 	sub.session.forget(sub)
-	wake(sub.progress)
+	sub.progress.Wake()
 	// Unsubscribing is a FIN; the publisher's own ends run.
 	sub.outbox.finish()
 	_ = sub.stream.SetReadDeadline(sub.session.in(sub.session.limits.setup))

@@ -1,0 +1,148 @@
+package signal
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// follow counts changes as a waiting goroutine sees them, until it has seen the
+// last one: it gets the channel, looks, and waits. A change that it missed would
+// leave it waiting for ever, which the bubble reports.
+func follow(last int, look func() (n int, changed <-chan struct{})) {
+	for {
+		n, changed := look()
+		if n == last {
+			return
+		}
+		<-changed
+	}
+}
+
+// No change is missed, however changes and looks fall together.
+func TestNoChangeIsMissed(t *testing.T) {
+	const changes, waiters = 2000, 4
+	t.Run("notice", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var mu sync.Mutex
+			var notice Notice
+			n := 0
+			var waiting sync.WaitGroup
+			for range waiters {
+				waiting.Go(func() {
+					follow(changes, func() (int, <-chan struct{}) {
+						mu.Lock()
+						defer mu.Unlock()
+						return n, notice.Changed()
+					})
+				})
+			}
+			for range changes {
+				mu.Lock()
+				n++
+				notice.Tell()
+				mu.Unlock()
+			}
+			waiting.Wait()
+		})
+	})
+	t.Run("wake", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			var mu sync.Mutex
+			n, wake := 0, NewWake()
+			var waiting sync.WaitGroup
+			waiting.Go(func() {
+				follow(changes, func() (int, <-chan struct{}) {
+					mu.Lock()
+					defer mu.Unlock()
+					return n, wake
+				})
+			})
+			for range changes {
+				mu.Lock()
+				n++
+				mu.Unlock()
+				wake.Wake()
+			}
+			waiting.Wait()
+		})
+	})
+	t.Run("event", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			for range changes {
+				var e Event
+				var waiting sync.WaitGroup
+				for range waiters {
+					waiting.Go(func() { <-e.Done() })
+				}
+				waiting.Go(func() { e.Happen() })
+				waiting.Wait()
+			}
+		})
+	})
+}
+
+func TestEventHappensOnce(t *testing.T) {
+	var e Event
+	if e.Happened() {
+		t.Error("the zero value has happened")
+	}
+	before := e.Done()
+	if !e.Happen() || e.Happen() {
+		t.Error("want the first Happen alone to report true")
+	}
+	if !e.Happened() {
+		t.Error("it has not happened")
+	}
+	<-before
+	<-e.Done()
+}
+
+// Waking a goroutine that does not receive blocks nobody, and counts once.
+func TestWakesCountAsOne(t *testing.T) {
+	w := NewWake()
+	for range 3 {
+		w.Wake()
+	}
+	<-w
+	select {
+	case <-w:
+		t.Error("three calls woke twice")
+	default:
+	}
+}
+
+// A context ends with its owner and the owner's cause, whether it is asked for
+// before or after.
+func TestLifeEndsWithItsOwner(t *testing.T) {
+	cause := errors.New("over")
+	var early Life
+	early.End(cause) // of which nobody asks
+	if early.Made() {
+		t.Error("End has made a context")
+	}
+	if ctx := early.Context(cause); context.Cause(ctx) != cause {
+		t.Errorf("asked for afterwards it has ended with %v, want %v", context.Cause(ctx), cause)
+	}
+	var l Life
+	ctx := l.Context(nil)
+	if !l.Made() || l.Context(nil) != ctx {
+		t.Error("the context was not made once")
+	}
+	if ctx.Err() != nil {
+		t.Error("it has ended with its owner alive")
+	}
+	l.End(cause)
+	l.End(errors.New("later"))
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Minute):
+		t.Fatal("it has not ended")
+	}
+	if context.Cause(ctx) != cause {
+		t.Errorf("it has ended with %v, want %v", context.Cause(ctx), cause)
+	}
+}
