@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/moqlite/moqlite/internal/signal"
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
@@ -27,8 +28,7 @@ type sendStream struct {
 	over    bool                   // Context has ended, because of cause
 	settled bool                   // in knows of the end
 	cause   error
-	ctx     context.Context // made when asked for
-	cancel  context.CancelCauseFunc
+	life    signal.Life
 
 	urgency     int8
 	incremental bool
@@ -166,13 +166,7 @@ func (s *sendStream) SetWriteDeadline(t time.Time) error {
 func (s *sendStream) Context() context.Context {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
-	if s.ctx == nil {
-		s.ctx, s.cancel = context.WithCancelCause(context.Background())
-		if s.over {
-			s.cancel(s.cause)
-		}
-	}
-	return s.ctx
+	return s.life.Context(s.cause)
 }
 
 // SetPriority remembers the priority for Priority, and does no more: without a
@@ -196,9 +190,7 @@ func (s *sendStream) finish(cause error) {
 		return
 	}
 	s.over, s.cause = true, cause
-	if s.cancel != nil {
-		s.cancel(cause)
-	}
+	s.life.End(cause)
 	s.deadline.Stop()
 	s.cond.Broadcast()
 	delete(s.conn.halves, s)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 
+	"github.com/moqlite/moqlite/internal/signal"
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/internal/h3code"
 	"github.com/moqlite/moqlite/transport/internal/quicstream"
@@ -31,13 +32,7 @@ type conn struct {
 
 	mu   sync.Mutex
 	over *transport.ConnError // how it ended
-	life *life                // made when asked for
-}
-
-// A life ends with a connection.
-type life struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	life signal.Life
 }
 
 var (
@@ -69,9 +64,7 @@ func (c *conn) end(err error) *transport.ConnError {
 	if c.over == nil {
 		c.over = connError(err)
 	}
-	if c.life != nil {
-		c.life.cancel(c.over)
-	}
+	c.life.End(c.over)
 	return c.over
 }
 
@@ -221,22 +214,17 @@ func (c *conn) State() transport.State {
 func (c *conn) Context() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.life != nil {
-		return c.life.ctx
-	}
-	c.life = new(life)
-	c.life.ctx, c.life.cancel = context.WithCancelCause(context.Background())
 	theirs := c.quic.Context()
-	switch {
-	case c.over != nil:
-		c.life.cancel(c.over)
-	case theirs.Err() != nil:
+	if c.over == nil && theirs.Err() != nil {
 		c.over = connError(context.Cause(theirs))
-		c.life.cancel(c.over)
-	default:
+	}
+	if c.over != nil {
+		return c.life.Context(c.over)
+	}
+	if !c.life.Made() {
 		context.AfterFunc(theirs, func() { _ = c.end(context.Cause(theirs)) })
 	}
-	return c.life.ctx
+	return c.life.Context(nil)
 }
 
 // Stats implements [transport.StatsConn].

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/moqlite/moqlite/internal/signal"
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
@@ -36,8 +37,7 @@ type sendStream struct {
 	told    bool                   // the peer has been sent it
 	ended   bool                   // both
 	cause   error
-	ctx     context.Context // made when asked for
-	cancel  context.CancelCauseFunc
+	life    signal.Life
 
 	urgency     int8
 	incremental bool
@@ -189,13 +189,7 @@ func (s *sendStream) SetWriteDeadline(t time.Time) error {
 func (s *sendStream) Context() context.Context {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
-	if s.ctx == nil {
-		s.ctx, s.cancel = context.WithCancelCause(context.Background())
-		if s.over {
-			s.cancel(s.cause)
-		}
-	}
-	return s.ctx
+	return s.life.Context(s.cause)
 }
 
 // SetPriority ranks the stream among the others from its next chunk on.
@@ -217,9 +211,7 @@ func (s *sendStream) finish(cause error) {
 		return
 	}
 	s.over, s.cause = true, cause
-	if s.cancel != nil {
-		s.cancel(cause)
-	}
+	s.life.End(cause)
 	s.deadline.Stop()
 	s.cond.Broadcast()
 	delete(s.conn.halves, s)

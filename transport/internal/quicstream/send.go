@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go"
+
+	"github.com/moqlite/moqlite/internal/signal"
 )
 
 // A PlainSend is a sending half. There is one for each group that is sent, so
@@ -19,17 +21,11 @@ type PlainSend struct {
 
 	mu        sync.Mutex
 	deadline  *time.Time // nil for none
-	life      *life      // made when asked for
-	writing   bool       // a Write is under way
-	closed    bool       // Close was called
-	cancelled bool       // CancelWrite was called
-	bounded   bool       // the library's half has had a deadline
-}
-
-// A life ends with a half.
-type life struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	life      signal.Life
+	writing   bool // a Write is under way
+	closed    bool // Close was called
+	cancelled bool // CancelWrite was called
+	bounded   bool // the library's half has had a deadline
 }
 
 // NewPlainSend adapts w.
@@ -159,27 +155,28 @@ func (s *PlainSend) SetWriteDeadline(t time.Time) error {
 
 // Context implements [transport.SendStream].
 func (s *PlainSend) Context() context.Context {
-	l, fresh := s.lifetime()
+	s.mu.Lock()
+	fresh := !s.life.Made()
+	ctx := s.life.Context(nil)
+	s.mu.Unlock()
 	if !fresh {
-		return l.ctx
+		return ctx
 	}
 	theirs := s.half.Context()
 	if theirs.Err() != nil {
-		l.cancel(s.ending(context.Cause(theirs)))
+		s.endLife(context.Cause(theirs))
 	} else {
-		context.AfterFunc(theirs, func() { l.cancel(s.ending(context.Cause(theirs))) })
+		context.AfterFunc(theirs, func() { s.endLife(context.Cause(theirs)) })
 	}
-	return l.ctx
+	return ctx
 }
 
-func (s *PlainSend) lifetime() (_ *life, fresh bool) {
+// endLife ends the context: cause is why quic-go's has ended.
+func (s *PlainSend) endLife(cause error) {
+	cause = s.ending(cause)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.life == nil {
-		s.life, fresh = new(life), true
-		s.life.ctx, s.life.cancel = context.WithCancelCause(context.Background())
-	}
-	return s.life, fresh
+	s.life.End(cause)
 }
 
 // ending is the cause of the context's end. After Close it is the plain one.
