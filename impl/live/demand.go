@@ -30,9 +30,6 @@ type Demand struct {
 func (t *Track) Demand() (d Demand, changed <-chan struct{}) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.changed == nil {
-		t.changed = make(chan struct{})
-	}
 	edge := false
 	for _, s := range t.subs {
 		d.add(s.config)
@@ -41,7 +38,7 @@ func (t *Track) Demand() (d Demand, changed <-chan struct{}) {
 	if start := &d.Config.StartGroup; edge && *start != api.GroupLatest {
 		*start = min(*start, t.edgeStart())
 	}
-	return d, t.changed
+	return d, t.demand.Changed()
 }
 
 // edgeStart is the newest group, 0 where that is not known. The lock is held.
@@ -50,15 +47,6 @@ func (t *Track) edgeStart() api.GroupSequence {
 		return newest.seq
 	}
 	return 0
-}
-
-// demandChanged closes the channel that Demand has handed out. The lock is
-// held.
-func (t *Track) demandChanged() {
-	if t.changed != nil {
-		close(t.changed)
-		t.changed = nil
-	}
 }
 
 // CloseIdle aborts the track if nobody is subscribed, and reports whether it

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/internal/signal"
 )
 
 // What a group and a frame count for beside their payloads, so that many empty
@@ -40,8 +41,7 @@ type group struct {
 	closed    bool   // no more frames
 	err       error  // why it was reset, for readers
 	writerErr error  // why no more may be written
-	ctx       context.Context
-	cancel    context.CancelCauseFunc
+	life      signal.Life
 }
 
 // A frame is where a payload begins; it goes on in the chunks that follow.
@@ -148,9 +148,7 @@ func (g *group) failure() error {
 func (g *group) over(err error) {
 	if g.writerErr == nil {
 		g.writerErr = err
-		if g.cancel != nil {
-			g.cancel(err)
-		}
+		g.life.End(err)
 	}
 	g.more.Broadcast()
 }
@@ -162,15 +160,9 @@ func (g *group) isOpen() bool {
 	return g.writerErr == nil
 }
 
-// life ends when nothing more may be written.
-func (g *group) life() context.Context {
+// context ends when nothing more may be written.
+func (g *group) context() context.Context {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.ctx == nil {
-		g.ctx, g.cancel = context.WithCancelCause(context.Background())
-		if g.writerErr != nil {
-			g.cancel(g.writerErr)
-		}
-	}
-	return g.ctx
+	return g.life.Context(g.writerErr)
 }

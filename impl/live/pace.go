@@ -40,14 +40,11 @@ func (t *Track) awaitRoom(g *group) {
 			t.mu.Unlock()
 			return
 		}
-		if t.room == nil {
-			t.room = make(chan struct{})
-		}
-		room := t.room
+		room := t.room.Changed()
 		t.mu.Unlock()
 		select {
 		case <-room:
-		case <-g.life().Done():
+		case <-g.context().Done():
 			return
 		}
 	}
@@ -67,14 +64,6 @@ func (t *Track) roomFor(g *group) bool {
 		}
 	}
 	return len(t.subs) == 0
-}
-
-// madeRoom wakes those that wait for room. The lock is held.
-func (t *Track) madeRoom() {
-	if t.room != nil {
-		close(t.room)
-		t.room = nil
-	}
 }
 
 // wants tells whether a group is yet to be served, in part or in whole. It takes

@@ -9,6 +9,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/numbers"
+	"github.com/moqlite/moqlite/internal/signal"
 )
 
 // maxDatagrams is how many datagrams wait for a reader in this process.
@@ -46,9 +47,9 @@ func (b *Broadcast) Subscribe(ctx context.Context, name api.TrackName, config *a
 type pipe struct {
 	track *Track
 
-	updated chan struct{} // buffered 1
-	ready   chan struct{} // buffered 1: a group, or the end
-	arrived chan struct{} // buffered 1: a datagram, or the end
+	updated signal.Wake
+	ready   signal.Wake // a group, or the end
+	arrived signal.Wake // a datagram, or the end
 
 	// wanted ends when the reader has left, ctx when nothing more comes.
 	wanted, ctx     context.Context
@@ -74,9 +75,9 @@ func newPipe(t *Track, req api.TrackRequest) *pipe {
 	p := &pipe{
 		track:   t,
 		request: req,
-		updated: make(chan struct{}, 1),
-		ready:   make(chan struct{}, 1),
-		arrived: make(chan struct{}, 1),
+		updated: signal.NewWake(),
+		ready:   signal.NewWake(),
+		arrived: signal.NewWake(),
 	}
 	p.wanted, p.unwant = context.WithCancelCause(context.Background())
 	p.ctx, p.endLife = context.WithCancelCause(context.Background())
@@ -115,7 +116,7 @@ func (p *pipe) OpenGroupAt(_ context.Context, seq api.GroupSequence) (api.GroupW
 	p.next = max(p.next, seq+1)
 	p.open = append(p.open, g)
 	p.queue = append(p.queue, g)
-	wake(p.ready)
+	p.ready.Wake()
 	return &pipeWriter{pipeGroup: g}, nil
 }
 
@@ -148,7 +149,7 @@ func (p *pipe) SendDatagramAt(seq api.GroupSequence, d api.Datagram) error {
 		p.datagrams = p.datagrams[1:]
 	}
 	p.datagrams = append(p.datagrams, d)
-	wake(p.arrived)
+	p.arrived.Wake()
 	return nil
 }
 
@@ -172,8 +173,8 @@ func (p *pipe) end(err error) {
 		p.over = err
 		p.endLife(err)
 	}
-	wake(p.ready)
-	wake(p.arrived)
+	p.ready.Wake()
+	p.arrived.Wake()
 }
 
 // forget takes out a group of which somebody has seen the end.
@@ -216,14 +217,14 @@ func (p *pipeReader) take() (*pipeGroup, error) {
 	defer p.mu.Unlock()
 	if len(p.queue) == 0 {
 		if p.over != nil {
-			wake(p.ready) // for the next call
+			p.ready.Wake() // for the next call
 		}
 		return nil, p.over
 	}
 	g := p.queue[0]
 	p.queue = p.queue[1:]
 	if len(p.queue) > 0 {
-		wake(p.ready)
+		p.ready.Wake()
 	}
 	return g, nil
 }
@@ -236,7 +237,7 @@ func (p *pipeReader) ReceiveDatagram(ctx context.Context, d *api.Datagram) error
 			first := p.datagrams[0]
 			p.datagrams = p.datagrams[1:]
 			if len(p.datagrams) > 0 {
-				wake(p.arrived)
+				p.arrived.Wake()
 			}
 			p.mu.Unlock()
 			first.Payload = append(d.Payload[:0], first.Payload...)
@@ -246,7 +247,7 @@ func (p *pipeReader) ReceiveDatagram(ctx context.Context, d *api.Datagram) error
 		err := p.over
 		p.mu.Unlock()
 		if err != nil {
-			wake(p.arrived)
+			p.arrived.Wake()
 			return err
 		}
 		select {
@@ -278,7 +279,7 @@ func (p *pipeReader) Update(config *api.SubscribeConfig) error {
 		return fmt.Errorf("update: %w", p.over)
 	}
 	p.request.Config = *config
-	wake(p.updated)
+	p.updated.Wake()
 	return nil
 }
 

@@ -40,7 +40,7 @@ func (s *subscription) update(c api.SubscribeConfig) {
 	}
 	s.unqueue()
 	s.queue()
-	t.demandChanged()
+	t.demand.Tell()
 }
 
 // queue has the groups wait that are held and wanted, and have not been offered
@@ -93,7 +93,7 @@ func (s *subscription) offer(g *group) {
 			s.loseKnown()
 		}
 	}
-	wake(s.awake)
+	s.awake.Wake()
 }
 
 // enqueue has a group wait, unless that was offered or lost before. The track's

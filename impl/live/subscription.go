@@ -7,6 +7,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/numbers"
+	"github.com/moqlite/moqlite/internal/signal"
 )
 
 // How many groups of one subscription are served at the same time. The newest
@@ -26,7 +27,7 @@ const (
 type subscription struct {
 	track *Track
 	w     api.TrackWriter
-	awake chan struct{} // buffered 1: there may be something to do
+	awake signal.Wake // there may be something to do
 
 	// w has one user at a time: groups are opened by the goroutine that runs
 	// the subscription, datagrams come from the track's writer.
@@ -46,7 +47,7 @@ type subscription struct {
 }
 
 func newSubscription(t *Track, w api.TrackWriter) *subscription {
-	return &subscription{track: t, w: w, awake: make(chan struct{}, 1)}
+	return &subscription{track: t, w: w, awake: signal.NewWake()}
 }
 
 // run serves until the end of the track or of the subscription, and returns
@@ -100,7 +101,7 @@ func (s *subscription) step() (g *group, end error) {
 		lost = append(lost, loss{cut, api.StreamTooFarBehind})
 	}
 	if len(lost) > 0 {
-		t.madeRoom()
+		t.room.Tell()
 	}
 	if g == nil && t.ended && len(s.waiting) == 0 && len(s.serving) == 0 {
 		end = io.EOF
@@ -195,7 +196,7 @@ func (s *subscription) serve(g *group, working *sync.WaitGroup) {
 	s.track.mu.Lock()
 	s.opening = nil
 	if err != nil {
-		s.track.madeRoom()
+		s.track.room.Tell()
 	} else {
 		s.serving = append(s.serving, r)
 	}
@@ -215,9 +216,9 @@ func (s *subscription) served(r *reader) {
 	if i := slices.Index(s.serving, r); i >= 0 {
 		s.serving = slices.Delete(s.serving, i, i+1)
 	}
-	s.track.madeRoom()
+	s.track.room.Tell()
 	s.track.mu.Unlock()
-	wake(s.awake)
+	s.awake.Wake()
 }
 
 // finish ends the subscription with its track: returning from the handler

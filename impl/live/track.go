@@ -8,6 +8,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/numbers"
+	"github.com/moqlite/moqlite/internal/signal"
 )
 
 // A Track is a track that is written once and read by any number. It
@@ -29,8 +30,8 @@ type Track struct {
 	next    api.GroupSequence // one above the highest taken
 	lost    numbers.Gaps      // by WriteGap
 	subs    []*subscription   // replaced, never changed
-	changed chan struct{}     // what Demand has handed out
-	room    chan struct{}     // closed when there may be room, while somebody waits
+	demand  signal.Notice     // what Demand returns may have changed
+	room    signal.Notice     // there may be room
 	ended   bool              // no more groups
 	aborted error             // everyone is reset
 	idle    bool              // by CloseIdle
@@ -190,20 +191,13 @@ func (t *Track) reset(g *group, code api.StreamErrorCode, writerErr error) {
 		g.fail(code, writerErr)
 		t.wakeAll()
 	}
-	t.madeRoom()
+	t.room.Tell()
 }
 
 // wakeAll has the subscriptions look at the track. The lock is held.
 func (t *Track) wakeAll() {
 	for _, s := range t.subs {
-		wake(s.awake)
-	}
-}
-
-func wake(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
+		s.awake.Wake()
 	}
 }
 
@@ -293,7 +287,7 @@ func (t *Track) abort(code api.StreamErrorCode) (tell func()) {
 	t.cancel(err)
 	t.cache.clear(code, err)
 	t.wakeAll()
-	t.madeRoom()
+	t.room.Tell()
 	if t.forget == nil {
 		return func() {}
 	}
@@ -318,8 +312,8 @@ func (t *Track) join(w api.TrackWriter) (*subscription, bool) {
 	s.begin(config)
 	t.subs = append(slices.Clone(t.subs), s)
 	t.edge.count(len(t.subs))
-	t.demandChanged()
-	t.madeRoom()
+	t.demand.Tell()
+	t.room.Tell()
 	return s, true
 }
 
@@ -329,6 +323,6 @@ func (t *Track) leave(s *subscription) {
 	defer t.mu.Unlock()
 	t.subs = slices.DeleteFunc(slices.Clone(t.subs), func(other *subscription) bool { return other == s })
 	t.edge.count(len(t.subs))
-	t.demandChanged()
-	t.madeRoom()
+	t.demand.Tell()
+	t.room.Tell()
 }

@@ -39,7 +39,7 @@ var _ api.GroupWriter = (*groupWriter)(nil)
 func (w *groupWriter) Sequence() api.GroupSequence { return w.group.seq }
 
 // Context implements [api.GroupWriter].
-func (w *groupWriter) Context() context.Context { return w.group.life() }
+func (w *groupWriter) Context() context.Context { return w.group.context() }
 
 // WriteFrame implements [api.GroupWriter]. It waits for nobody.
 func (w *groupWriter) WriteFrame(f api.Frame) error {
@@ -199,7 +199,7 @@ func (w *groupWriter) Close() error {
 	}
 	err := w.group.finish()
 	w.track.mu.Lock()
-	w.track.madeRoom()
+	w.track.room.Tell()
 	w.track.mu.Unlock()
 	return err
 }
