@@ -9,6 +9,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/live"
+	"github.com/moqlite/moqlite/internal/signal"
 )
 
 const (
@@ -41,7 +42,7 @@ type publisher struct {
 	routes  []*route      // the preferred first
 	left    *upstream     // by which the last route was lost
 	listed  bool          // in its place: there may be other routes yet
-	changed chan struct{} // closed and replaced when routes change
+	changed signal.Notice // of routes
 	below   map[api.BroadcastPath]*broadcast
 }
 
@@ -56,7 +57,7 @@ var (
 
 // newBroadcast is what a new publisher has at the path that it announces.
 func newBroadcast(r *Relay, path api.BroadcastPath, origin api.Hop) *broadcast {
-	p := &publisher{relay: r, announced: path, origin: origin, changed: make(chan struct{})}
+	p := &publisher{relay: r, announced: path, origin: origin}
 	return p.newBroadcast(path)
 }
 
@@ -78,19 +79,14 @@ func (p *publisher) add(rt *route) {
 // is held.
 func (p *publisher) sort() {
 	slices.SortFunc(p.routes, compareRoutes)
-	p.notify()
+	p.changed.Tell()
 }
 
 // remove takes a route out. Relay.mu is held.
 func (p *publisher) remove(rt *route) {
 	p.routes = slices.DeleteFunc(p.routes, func(other *route) bool { return other == rt })
 	p.left = rt.session
-	p.notify()
-}
-
-func (p *publisher) notify() {
-	close(p.changed)
-	p.changed = make(chan struct{})
+	p.changed.Tell()
 }
 
 // candidates are the routes by which its broadcasts can be had, the preferred
@@ -111,7 +107,7 @@ func (p *publisher) candidates() (routes []*route, changed <-chan struct{}) {
 		slices.SortFunc(others, compareRoutes)
 		routes = append(routes, working(others)...)
 	}
-	return routes, p.changed
+	return routes, p.changed.Changed()
 }
 
 // working are those of routes whose sessions last.
@@ -129,7 +125,7 @@ func working(routes []*route) (those []*route) {
 func (p *publisher) routesNow() (routes []*route, changed <-chan struct{}) {
 	p.relay.mu.Lock()
 	defer p.relay.mu.Unlock()
-	return working(p.routes), p.changed
+	return working(p.routes), p.changed.Changed()
 }
 
 // own are the routes of the broadcast's own origin. If there is none it waits
@@ -137,7 +133,7 @@ func (p *publisher) routesNow() (routes []*route, changed <-chan struct{}) {
 func (p *publisher) own(ctx context.Context) []*route {
 	for {
 		p.relay.mu.Lock()
-		routes, listed, changed := working(p.routes), p.listed, p.changed
+		routes, listed, changed := working(p.routes), p.listed, p.changed.Changed()
 		p.relay.mu.Unlock()
 		if len(routes) > 0 || !listed {
 			return routes

@@ -124,18 +124,18 @@ func (f *filler) framesOf(seq api.GroupSequence, rt *route) uint64 {
 func (f *filler) judge(now time.Time) bool {
 	fd := f.next
 	f.judgeAt = time.Time{}
-	if fd == nil || fd.hasBegun() {
+	if fd == nil || fd.begun.Happened() {
 		return true
 	}
 	f.judgeAt = now.Add(trialFor)
 	delivers := f.current != nil && f.heard.Load() != fd.heard
 	switch {
-	case fd.isStrange() && (delivers || !f.isOfOrigin(fd.route)):
+	case fd.strange.Happened() && (delivers || !f.isOfOrigin(fd.route)):
 		f.refuse(errStrange, strangeFor)
-	case fd.isStrange() && (f.current == nil || now.Sub(fd.since) >= f.longSilence()):
+	case fd.strange.Happened() && (f.current == nil || now.Sub(fd.since) >= f.longSilence()):
 		f.broadcast.beginsAnew(fd.route)
 		return f.restart()
-	case fd.isStrange():
+	case fd.strange.Happened():
 	case fd.repeats.Load() && now.Sub(fd.since) >= f.longSilence():
 		f.refuse(errStrange, strangeFor)
 	case fd.repeats.Load():
@@ -178,7 +178,7 @@ func (f *filler) goesOn(fd *feed, seq api.GroupSequence) bool {
 	}
 	f.settled = now.Add(settle)
 	f.account.hasten(f.settled)
-	wake(f.changed)
+	f.changed.Wake()
 	return true
 }
 

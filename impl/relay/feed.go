@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/internal/signal"
 )
 
 // A feed is one subscription upstream that brings the groups of a track.
@@ -18,14 +19,12 @@ type feed struct {
 	done   chan error // buffered 1: how it has ended; io.EOF is the track's end
 
 	// A feed on trial is to show that it goes on with the numbers before. Its
-	// groups are let in, and begun is closed, with the first that does; strange
-	// is closed at one that does not. A publisher who is not that of the newest
+	// groups are let in, and begun happens, with the first that does; strange
+	// happens at one that does not. A publisher who is not that of the newest
 	// group repeats its number: that tells nothing yet.
 	trial          bool
 	from           api.GroupSequence // where its groups are to begin
-	begun, strange chan struct{}
-	beginOnce      sync.Once
-	strangeOnce    sync.Once
+	begun, strange signal.Event
 	repeats        atomic.Bool
 
 	// Of the filler's goroutine.
@@ -63,15 +62,13 @@ func (f *filler) trial(rt *route, config api.SubscribeConfig, why reason, from a
 
 func (f *filler) newFeed(rt *route, config api.SubscribeConfig, why reason) *feed {
 	fd := &feed{
-		filler:  f,
-		route:   rt,
-		done:    make(chan error, 1),
-		begun:   make(chan struct{}),
-		strange: make(chan struct{}),
-		why:     why,
-		since:   time.Now(),
-		heard:   f.heard.Load(),
-		config:  config,
+		filler: f,
+		route:  rt,
+		done:   make(chan error, 1),
+		why:    why,
+		since:  time.Now(),
+		heard:  f.heard.Load(),
+		config: config,
 	}
 	fd.release = f.count(rt.session)
 	fd.life, fd.stop = context.WithCancel(f.life)
@@ -193,7 +190,7 @@ func (fd *feed) passGroups(r api.TrackReader, reading *sync.WaitGroup) error {
 
 // admit tells whether a group is let in.
 func (fd *feed) admit(seq api.GroupSequence) bool {
-	if fd.hasBegun() {
+	if fd.begun.Happened() {
 		return true
 	}
 	if fd.trial && seq == fd.from && fd.filler.isOthers(fd.route) {
@@ -201,18 +198,12 @@ func (fd *feed) admit(seq api.GroupSequence) bool {
 		return false
 	}
 	if fd.trial && !fd.filler.goesOn(fd, seq) {
-		fd.strangeOnce.Do(func() { close(fd.strange) })
+		fd.strange.Happen()
 		return false
 	}
-	fd.begin()
+	fd.begun.Happen()
 	return true
 }
-
-func (fd *feed) begin() { fd.beginOnce.Do(func() { close(fd.begun) }) }
-
-func (fd *feed) hasBegun() bool { return isClosed(fd.begun) }
-
-func (fd *feed) isStrange() bool { return isClosed(fd.strange) }
 
 // passDatagrams copies datagrams, in versions that have them.
 func (fd *feed) passDatagrams(r api.TrackReader) {
@@ -224,21 +215,12 @@ func (fd *feed) passDatagrams(r api.TrackReader) {
 	}
 }
 
-func isClosed(c <-chan struct{}) bool {
-	select {
-	case <-c:
-		return true
-	default:
-		return false
-	}
-}
-
 // started is closed at the feed's first group; nil never is.
 func (fd *feed) started() <-chan struct{} {
 	if fd == nil {
 		return nil
 	}
-	return fd.begun
+	return fd.begun.Done()
 }
 
 // ended receives how the feed has ended; nil never does.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/live"
+	"github.com/moqlite/moqlite/internal/signal"
 )
 
 const (
@@ -87,7 +88,7 @@ type filler struct {
 	// When something is to be done; zero for never.
 	idleAt, lostAt, judgeAt, silentAt, missingAt time.Time
 
-	changed  chan struct{} // buffered 1: what is missing has changed
+	changed  signal.Wake   // what is missing has changed
 	fetching chan struct{} // holds as many as fetch
 	heard    atomic.Uint64 // counts frames
 	over     chan struct{} // closed when the publisher has ended the track
@@ -113,7 +114,7 @@ func fill(b *broadcast, req api.TrackRequest, track *live.Track, counted slot) {
 		asked:     api.GroupLatest,
 		silence:   leastSilence,
 		idleAt:    time.Now().Add(idleFor),
-		changed:   make(chan struct{}, 1),
+		changed:   signal.NewWake(),
 		fetching:  make(chan struct{}, maxFetching),
 		over:      make(chan struct{}),
 		groups:    make(map[api.GroupSequence]*group),

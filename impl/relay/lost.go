@@ -34,7 +34,7 @@ func (f *filler) lose(gaps []api.Gap) {
 		f.account.lose(g, now)
 	}
 	f.mu.Unlock()
-	wake(f.changed)
+	f.changed.Wake()
 }
 
 // note takes in the number of a group that came. The lock is held.
@@ -47,7 +47,7 @@ func (f *filler) note(seq api.GroupSequence) {
 	before := len(f.account.missing)
 	f.account.note(seq, now, due)
 	if len(f.account.missing) > before {
-		wake(f.changed)
+		f.changed.Wake()
 	}
 }
 
@@ -65,7 +65,7 @@ func (f *filler) hasten(at time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.account.hasten(at)
-	wake(f.changed)
+	f.changed.Wake()
 }
 
 // priority is that of the most urgent viewer.
@@ -169,11 +169,4 @@ func (f *filler) tell(start, end api.GroupSequence, err error) {
 	}
 	code, _ := groupCode(err)
 	_ = sink.WriteGap(api.Gap{Start: start, End: end, Err: &api.StreamError{Code: code}})
-}
-
-func wake(c chan struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
 }

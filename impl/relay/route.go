@@ -276,7 +276,7 @@ func (p *place) forget(b *broadcast) {
 	}
 	p.broadcasts = slices.DeleteFunc(p.broadcasts, func(other *broadcast) bool { return other == b })
 	b.listed = false
-	b.notify()
+	b.changed.Tell()
 }
 
 // choose has the preferred route of a place be the one that is announced. The
