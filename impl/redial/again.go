@@ -42,10 +42,7 @@ func (t *track) finished(g *group, l *link, err error) {
 // checkLast tells of a newest group that has broken off. The lock is held.
 func (t *track) checkLast() {
 	if t.last.is == broken {
-		select {
-		case t.broke <- struct{}{}:
-		default:
-		}
+		t.broke.Wake()
 	}
 }
 

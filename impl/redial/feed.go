@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/internal/signal"
 )
 
 // A feed is a track's subscription over one session.
@@ -48,7 +49,7 @@ type feed struct {
 	taken     int               // groups accepted that are new
 	busy      bool              // one of them waits for the application
 	unread    int               // groups passed on and not read to their end
-	read      chan struct{}     // buffered 1: unread has become 0
+	read      signal.Wake       // unread has become 0
 }
 
 // errReplaced tells that the publisher is another than it was.
@@ -82,7 +83,7 @@ func (t *track) open(ctx context.Context, l *link, seen sighting, config api.Sub
 		begun:     make(chan struct{}),
 		done:      make(chan struct{}),
 		succeeded: make(chan struct{}),
-		read:      make(chan struct{}, 1),
+		read:      signal.NewWake(),
 	}
 	f.wanted, f.asked, f.same = config, config, true
 	l.follow(t.path) // for as long as f is the newest: see unwatch
@@ -136,13 +137,11 @@ func (f *feed) pass() error {
 // awaitAsked waits for the application to ask for groups: a session may choose
 // where to begin when it is first asked.
 func (f *feed) awaitAsked() error {
-	select {
-	case <-f.track.asked:
+	if f.track.asked.Happened() {
 		return nil
-	default:
 	}
 	select {
-	case <-f.track.asked:
+	case <-f.track.asked.Done():
 		return nil
 	case <-f.accepting.Done():
 		return context.Cause(f.accepting)
@@ -242,10 +241,7 @@ func (f *feed) groupRead(g *group, err error) error {
 	defer f.track.mu.Unlock()
 	f.unread--
 	if f.unread == 0 {
-		select {
-		case f.read <- struct{}{}:
-		default:
-		}
+		f.read.Wake()
 	}
 	return err
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/internal/signal"
 )
 
 // fading is how long before its end, or its peer's wish to leave, what happens
@@ -28,8 +29,8 @@ type link struct {
 	cancel context.CancelFunc
 
 	mu      sync.Mutex
-	uses    int           // subscriptions and groups that are read
-	unused  chan struct{} // buffered 1: uses has become 0
+	uses    int         // subscriptions and groups that are read
+	unused  signal.Wake // uses has become 0
 	origins map[api.BroadcastPath]*origin
 }
 
@@ -40,7 +41,7 @@ func newLink(s *Session, under api.Session, url string) *link {
 		began:   time.Now(),
 		spawn:   s.spawn,
 		pause:   s.policy.pause,
-		unused:  make(chan struct{}, 1),
+		unused:  signal.NewWake(),
 		origins: make(map[api.BroadcastPath]*origin),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
@@ -125,10 +126,7 @@ func (l *link) release() {
 	defer l.mu.Unlock()
 	l.uses--
 	if l.uses == 0 {
-		select {
-		case l.unused <- struct{}{}:
-		default:
-		}
+		l.unused.Wake()
 	}
 }
 

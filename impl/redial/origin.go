@@ -9,6 +9,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/internal/signal"
 )
 
 // An origin follows who publishes the broadcast of a path, as one session
@@ -22,7 +23,7 @@ type origin struct {
 
 	mu      sync.Mutex
 	now     sighting
-	changed chan struct{} // closed and replaced when now changes
+	changed signal.Notice // of now
 }
 
 // A sighting is what a session announces of a broadcast.
@@ -66,7 +67,7 @@ func (l *link) follow(path api.BroadcastPath) *origin {
 	defer l.mu.Unlock()
 	o := l.origins[path]
 	if o == nil {
-		o = &origin{path: path, link: l, changed: make(chan struct{})}
+		o = &origin{path: path, link: l}
 		var ctx context.Context
 		ctx, o.cancel = context.WithCancel(l.ctx)
 		l.origins[path] = o
@@ -168,7 +169,7 @@ func (o *origin) announced(hop api.Hop, anew bool) {
 		o.now.at = time.Now()
 	}
 	o.now.is, o.now.hop = announced, hop
-	o.tell()
+	o.changed.Tell()
 }
 
 // withdrawn notes that nobody publishes the broadcast.
@@ -176,13 +177,7 @@ func (o *origin) withdrawn() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.now.is = withdrawn
-	o.tell()
-}
-
-// tell wakes those who wait for a change. The lock is held.
-func (o *origin) tell() {
-	close(o.changed)
-	o.changed = make(chan struct{})
+	o.changed.Tell()
 }
 
 // sight is what is announced now; changed is closed when that may be something
@@ -190,7 +185,7 @@ func (o *origin) tell() {
 func (o *origin) sight() (now sighting, changed <-chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.now, o.changed
+	return o.now, o.changed.Changed()
 }
 
 // await waits for a sighting, and returns what is announced when ctx ends

@@ -1,27 +1,17 @@
 package redial
 
+import "github.com/moqlite/moqlite/internal/signal"
+
 // A restart is the begin of another numbering, of which the reader is told before
 // the first group of that. Feeds of one numbering share it.
 type restart struct {
 	err  *RestartError
-	told chan struct{} // closed when the reader knows, or need not
-}
-
-func newRestart(err *RestartError) *restart {
-	return &restart{err: err, told: make(chan struct{})}
+	told signal.Event // the reader knows, or need not
 }
 
 // isTold tells whether there is nothing to tell.
 func (r *restart) isTold() bool {
-	if r == nil {
-		return true
-	}
-	select {
-	case <-r.told:
-		return true
-	default:
-		return false
-	}
+	return r == nil || r.told.Happened()
 }
 
 // follow has r come after another restart, whose groups were passed on or not:
@@ -33,7 +23,7 @@ func (r *restart) follow(before *restart, some bool) {
 		both.Before = before.err.Before
 		r.err = &both
 	case !some:
-		close(r.told)
+		r.told.Happen()
 	}
 }
 
@@ -46,7 +36,7 @@ func (f *feed) tellRestart() bool {
 	}
 	if f.same {
 		select {
-		case <-f.restart.told:
+		case <-f.restart.told.Done():
 			return true
 		case <-f.life.Done():
 		case <-f.track.ctx.Done():
@@ -55,7 +45,7 @@ func (f *feed) tellRestart() bool {
 	}
 	told := f.deliver(delivery{err: f.restart.err})
 	if told {
-		close(f.restart.told)
+		f.restart.told.Happen()
 	}
 	return told
 }

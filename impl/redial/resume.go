@@ -124,7 +124,7 @@ func (t *track) attempt(ctx context.Context, f *feed, to turn, o *origin) (*feed
 		next.lost = f.why()
 	}
 	if !c.same {
-		next.restart = newRestart(&RestartError{Before: before, After: after, Err: next.lost})
+		next.restart = &restart{err: &RestartError{Before: before, After: after, Err: next.lost}}
 	}
 	return next, nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/internal/signal"
 )
 
 // New returns a dialer whose sessions survive those of dialer. They are of type
@@ -70,7 +71,7 @@ type Session struct {
 	current *link // nil while there is none that takes requests
 	last    *link
 	links   map[*link]struct{}
-	changed chan struct{} // closed when current changes
+	changed signal.Notice // of current
 }
 
 var _ api.Session = (*Session)(nil)
@@ -84,7 +85,6 @@ func newSession(r *redialer, url string, mux *api.TrackMux) *Session {
 		backoff: r.policy.pause(),
 		report:  reporter{changes: make(chan StateChange, 1)},
 		links:   make(map[*link]struct{}),
-		changed: make(chan struct{}),
 	}
 	if c, ok := r.dialer.(interface{ Closed() <-chan struct{} }); ok {
 		s.closed = c.Closed()
@@ -154,7 +154,7 @@ func (s *Session) install(l *link) bool {
 	}
 	s.current, s.last = l, l
 	s.links[l] = struct{}{}
-	s.swap()
+	s.changed.Tell()
 	s.report.status(Connected, nil)
 	if hook := s.policy.Trace.Connected; hook != nil {
 		s.report.hook(func() { hook(l.session.State()) })
@@ -168,7 +168,7 @@ func (s *Session) withdraw(l *link) {
 	defer s.mu.Unlock()
 	if s.current == l {
 		s.current = nil
-		s.swap()
+		s.changed.Tell()
 	}
 }
 
@@ -194,18 +194,12 @@ func (s *Session) forget(l *link) {
 	delete(s.links, l)
 }
 
-// swap tells of a change of current. The lock is held.
-func (s *Session) swap() {
-	close(s.changed)
-	s.changed = make(chan struct{})
-}
-
 // now returns the session beneath, nil while there is none, and what is closed
 // when that changes.
 func (s *Session) now() (*link, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.current, s.changed
+	return s.current, s.changed.Changed()
 }
 
 // next waits for a session beneath that is not but.

@@ -10,6 +10,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/internal/signal"
 )
 
 // Subscribe implements [api.Subscriber].
@@ -77,18 +78,17 @@ type track struct {
 	path    api.BroadcastPath
 	name    api.TrackName
 
-	ctx     context.Context // ends when no more groups will come
-	cancel  context.CancelCauseFunc
-	asked   chan struct{} // closed at the first AcceptGroup
-	askOnce sync.Once
-	groups  chan delivery // what the feeds pass on
-	closed  chan struct{} // Close was called
-	once    sync.Once
+	ctx    context.Context // ends when no more groups will come
+	cancel context.CancelCauseFunc
+	asked  signal.Event  // the first AcceptGroup
+	groups chan delivery // what the feeds pass on
+	closed chan struct{} // Close was called
+	once   sync.Once
 
 	trouble  time.Time // since when no feed was good; of run alone
 	rests    *backoff.ExponentialBackOff
-	broke    chan struct{} // buffered 1: the newest group has broken off
-	updating sync.Mutex    // one change of config, or of newest, at a time
+	broke    signal.Wake // the newest group has broken off
+	updating sync.Mutex  // one change of config, or of newest, at a time
 
 	mu        sync.Mutex
 	config    api.SubscribeConfig // as the application wants it
@@ -112,13 +112,12 @@ func newTrack(s *Session, path api.BroadcastPath, name api.TrackName, config *ap
 		session: s,
 		path:    path,
 		name:    name,
-		asked:   make(chan struct{}),
 		groups:  make(chan delivery),
 		closed:  make(chan struct{}),
 		feeds:   make(map[*feed]struct{}),
 		trouble: time.Now(),
 		rests:   s.policy.pause(),
-		broke:   make(chan struct{}, 1),
+		broke:   signal.NewWake(),
 	}
 	if config != nil {
 		t.config = *config
@@ -129,7 +128,7 @@ func newTrack(s *Session, path api.BroadcastPath, name api.TrackName, config *ap
 
 // AcceptGroup implements [api.TrackReader].
 func (t *track) AcceptGroup(ctx context.Context) (api.GroupReader, error) {
-	t.askOnce.Do(func() { close(t.asked) })
+	t.asked.Happen()
 	if t.isClosed() {
 		return nil, api.ErrClosed
 	}
