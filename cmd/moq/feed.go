@@ -60,7 +60,7 @@ type shape struct {
 func newFeed(ctx, life context.Context, s shape, readers int, epoch time.Time, begin <-chan struct{}) *feed {
 	f := &feed{shape: s, ctx: ctx, epoch: epoch, begin: begin, readers: int64(readers)}
 	f.first.Store(math.MaxUint64)
-	f.stream.ctx, f.lossy, f.produce = life, true, f.feed
+	f.stream.ctx, f.produce = life, f.feed
 	return f
 }
 

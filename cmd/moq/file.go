@@ -55,9 +55,9 @@ func (s *fileSource) serve(w api.TrackWriter, counted *counters) error {
 	c := &copying{began: time.Now(), first: first, next: first}
 	s.note(func() { s.copyings[c] = true })
 	defer s.note(func() { delete(s.copyings, c) })
-	buf := make([]byte, s.chunk)
+	buf, d := make([]byte, s.chunk), &delivery{w: w, counted: counted}
 	for seq := start; ; seq++ {
-		more, err := s.group(w, f, seq, buf, counted)
+		more, err := s.group(d, f, seq, buf)
 		if err != nil || !more {
 			return err
 		}
@@ -84,27 +84,24 @@ func (s *fileSource) offset(seq api.GroupSequence) int64 {
 func framesAGroup(chunk int) int { return min(max(maxGroup/chunk, 1), maxFrames) }
 
 // group writes the next group of the file, if there is more of it.
-func (s *fileSource) group(w api.TrackWriter, f io.Reader, seq api.GroupSequence, buf []byte, counted *counters) (more bool, err error) {
+func (s *fileSource) group(d *delivery, f io.Reader, seq api.GroupSequence, buf []byte) (more bool, err error) {
 	n, err := io.ReadFull(f, buf)
 	if n == 0 {
 		return false, atEnd(err)
 	}
-	g, openErr := w.OpenGroupAt(w.Context(), seq)
-	if openErr != nil {
-		return false, openErr
+	if err := d.begin(seq); err != nil {
+		return false, err
 	}
 	for i := 1; n > 0; i++ {
-		if err := g.WriteFrame(api.Frame{Timestamp: now(), Payload: buf[:n]}); err != nil {
+		if err := d.frame(buf[:n]); err != nil {
 			return false, err
 		}
-		counted.frame(n)
 		if i == framesAGroup(s.chunk) || err != nil {
 			break
 		}
 		n, err = io.ReadFull(f, buf)
 	}
-	counted.groups.Add(1)
-	return err == nil, errors.Join(atEnd(err), g.Close())
+	return err == nil, errors.Join(atEnd(err), d.end())
 }
 
 // left tells of the subscriber who has most of the file to come how much that

@@ -107,7 +107,10 @@ type source interface {
 }
 
 // counters are what has been published to all subscribers.
-type counters struct{ groups, frames, bytes atomic.Int64 }
+type counters struct {
+	groups, frames, bytes atomic.Int64
+	givenUp               atomic.Int64 // groups that a subscriber gave up, or that became too old
+}
 
 func (c *counters) frame(n int) {
 	c.frames.Add(1)
@@ -154,7 +157,7 @@ func publish(ctx context.Context, o *options, flags pubFlags, url string, path a
 	}
 	bar.finish()
 	if err == nil && o.json {
-		err = line(o.out, map[string]any{"done": true, "groups": p.groups.Load(), "frames": p.frames.Load(), "bytes": p.bytes.Load(), "subscribers": p.served})
+		err = line(o.out, map[string]any{"done": true, "groups": p.groups.Load(), "frames": p.frames.Load(), "bytes": p.bytes.Load(), "given_up": p.givenUp.Load(), "subscribers": p.served})
 	}
 	return err
 }
@@ -288,6 +291,9 @@ func (p *publisher) text(path api.BroadcastPath) string {
 	}
 	text := fmt.Sprintf("%s: %d subscribers, %d done; sent %d groups, %d frames, %s",
 		path, active, served, p.groups.Load(), p.frames.Load(), size(p.bytes.Load()))
+	if n := p.givenUp.Load(); n > 0 {
+		text += fmt.Sprintf("; %d groups given up by subscribers", n)
+	}
 	if file, ok := p.source.(*fileSource); ok && active > 0 {
 		if left := file.left(); left != "" {
 			text += "; the slowest has " + left

@@ -18,9 +18,9 @@ func now() uint64 { return uint64(time.Now().UnixMilli()) }
 type patternSource struct{ pubFlags }
 
 func (s patternSource) serve(w api.TrackWriter, counted *counters) error {
-	req := w.Request()
+	req, d := w.Request(), &delivery{w: w, counted: counted}
 	for seq := uint64(req.Config.StartGroup); s.groups == 0 || seq < s.groups; seq++ {
-		if err := s.group(w, req, seq, counted); err != nil {
+		if err := s.group(d, req, seq); err != nil {
 			return err
 		}
 		if s.interval == 0 {
@@ -35,20 +35,16 @@ func (s patternSource) serve(w api.TrackWriter, counted *counters) error {
 	return nil
 }
 
-func (s patternSource) group(w api.TrackWriter, req api.TrackRequest, seq uint64, counted *counters) error {
-	g, err := w.OpenGroupAt(w.Context(), api.GroupSequence(seq))
-	if err != nil {
+func (s patternSource) group(d *delivery, req api.TrackRequest, seq uint64) error {
+	if err := d.begin(api.GroupSequence(seq)); err != nil {
 		return err
 	}
 	for i := range s.frames {
-		payload := pattern(req.Path, req.Name, seq, i, s.size)
-		if err := g.WriteFrame(api.Frame{Timestamp: now(), Payload: payload}); err != nil {
+		if err := d.frame(pattern(req.Path, req.Name, seq, i, s.size)); err != nil {
 			return err
 		}
-		counted.frame(len(payload))
 	}
-	counted.groups.Add(1)
-	return g.Close()
+	return d.end()
 }
 
 // input is standard input, a line a frame, or in frames of chunk bytes.

@@ -13,7 +13,6 @@ import (
 type stream struct {
 	ctx     context.Context
 	produce func(send func(piece)) error
-	lossy   bool   // a group that a subscriber gives up is not an error
 	joined  func() // called after each subscription; may be nil
 
 	mu    sync.Mutex
@@ -56,18 +55,14 @@ func (s *stream) serve(w api.TrackWriter, counted *counters) error {
 	if s.joined != nil {
 		s.joined()
 	}
-	var g api.GroupWriter
+	d := &delivery{w: w, counted: counted}
 	for {
 		select {
 		case p, ok := <-pieces:
 			if !ok {
 				return s.err
 			}
-			err := p.write(w, &g, counted)
-			switch {
-			case err != nil && s.lossy && w.Context().Err() == nil:
-				g = nil // until the next one begins
-			case err != nil:
+			if err := d.piece(p); err != nil {
 				return err
 			}
 		case <-w.Context().Done():
@@ -95,30 +90,6 @@ func (s *stream) leave(pieces chan piece) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.subs = slices.DeleteFunc(slices.Clone(s.subs), func(sub joint) bool { return sub.pieces == pieces })
-}
-
-// write writes a piece; one that belongs to a group begun before the
-// subscription is left out.
-func (p piece) write(w api.TrackWriter, g *api.GroupWriter, counted *counters) (err error) {
-	if p.first {
-		if *g, err = w.OpenGroupAt(w.Context(), p.group); err != nil {
-			return err
-		}
-		counted.groups.Add(1)
-	}
-	if *g == nil {
-		return nil
-	}
-	if p.payload != nil {
-		if err := (*g).WriteFrame(api.Frame{Timestamp: now(), Payload: p.payload}); err != nil {
-			return err
-		}
-		counted.frame(len(p.payload))
-	}
-	if p.last {
-		return (*g).Close()
-	}
-	return nil
 }
 
 // send gives a piece to all subscribers, waiting for each.
