@@ -104,7 +104,10 @@ func TestChaos(t *testing.T) {
 			silence: time.Second,
 		},
 	} {
-		t.Run(day.name, func(t *testing.T) { day.play(t) })
+		t.Run(day.name, func(t *testing.T) {
+			t.Parallel()
+			day.play(t)
+		})
 	}
 }
 

@@ -138,12 +138,13 @@ func TestTooSmallPath(t *testing.T) {
 // sessions over it, both with large packets. Every group is delivered or told
 // to be lost, after a silence of seconds.
 func TestShrinkingPaths(t *testing.T) {
-	if !inNamespace(t) {
-		return
-	}
 	for _, scheme := range []string{"moqt", "https"} {
 		for _, shrink := range shrinkages {
 			t.Run(scheme+", "+shrink.name, func(t *testing.T) {
+				t.Parallel()
+				if !inNamespace(t) {
+					return
+				}
 				j := newJourney(t)
 				const groups = 150
 				s := &stage{t: t, relay: j.relay}

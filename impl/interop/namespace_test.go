@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
 )
@@ -17,8 +18,9 @@ const namespaced = "MOQ_INTEROP_NAMESPACE"
 
 const getNetwork = "run apt-get install iproute2 util-linux, as root or where unprivileged user namespaces are allowed"
 
-// inNamespace runs a test in a network namespace of its own, in which there is
-// nothing but a loopback interface. It reports true there.
+// inNamespace runs a test, or a subtest, in a network namespace of its own, in
+// which there is nothing but a loopback interface. It reports true there. Its
+// parallel subtests run all at once there: they spend their time waiting.
 func inNamespace(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(namespaced) != "" {
@@ -31,7 +33,7 @@ func inNamespace(t *testing.T) bool {
 		args = append(args, "--map-root-user")
 	}
 	args = append(args, "sh", "-c", `ip link set lo up && exec "$@"`, "sh",
-		os.Args[0], "-test.v", "-test.count=1", "-test.run=^"+regexp.QuoteMeta(t.Name())+"$")
+		os.Args[0], "-test.v", "-test.count=1", "-test.parallel=8", "-test.run="+exactly(t.Name()))
 	cmd := exec.Command(unshare, args...)
 	cmd.Env = append(os.Environ(), namespaced+"="+binary)
 	out, err := cmd.CombinedOutput()
@@ -40,6 +42,15 @@ func inNamespace(t *testing.T) bool {
 		t.Fatal(err)
 	}
 	return false
+}
+
+// exactly matches the test of a name alone.
+func exactly(name string) string {
+	parts := strings.Split(name, "/")
+	for i, part := range parts {
+		parts[i] = "^" + regexp.QuoteMeta(part) + "$"
+	}
+	return strings.Join(parts, "/")
 }
 
 // awaitNamespace waits until a program has a network namespace of its own.

@@ -24,6 +24,7 @@ func TestPublisherRestarted(t *testing.T) {
 		}
 		for _, s := range sides {
 			t.Run(fmt.Sprintf("%s %v", r.name, s), func(t *testing.T) {
+				t.Parallel()
 				addr, _ := r.start(t)
 				publish := func() *process {
 					return moq(t, s.args(addr, "pub", "chaos", "--source", "pattern", "--interval", pace.String(), "--insecure", "--json")...)
