@@ -81,6 +81,13 @@ func (a Announcement) Origin() Hop {
 // of every step. One goroutine receives at a time; Close is for any. Of a peer
 // that announces more than Limits.Announcements, the excess is left out.
 //
+// Where nothing is announced at prefix itself, what covers it from above is told of
+// as a broadcast at prefix: a publisher of "room" is heard of below "room/cam" as
+// "room/cam" that is active. It may have that or not: over the network nobody can
+// tell before a subscription to it is accepted, or refused as [ErrNotFound]. When
+// something is announced at prefix, that takes its place: the one is ended and the
+// other active.
+//
 // A segment that begins with a dot hides a broadcast from whoever does not
 // name it: "room/.stats/cpu" is listed below "room/.stats", but not below
 // "room" or "". It can be subscribed to all the same: at its publisher by

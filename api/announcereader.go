@@ -16,6 +16,7 @@ type announcementReader struct {
 	next    *announced              // the first that was not told of; nil when there is none
 	changes []change                // of those that were told of
 	noted   map[*announced]struct{} // those in changes
+	cover   *announced              // stands at prefix for what covers it; nil for none
 
 	initial    bool   // the initial set is to be told complete
 	initialEnd uint64 // the last step of it
@@ -25,8 +26,8 @@ type announcementReader struct {
 	once   sync.Once
 }
 
-// A change is what the reader has to learn of a life that it knows: its end if
-// it is over, and else its state.
+// A change is what the reader has to learn of a life that it knows, or of what
+// covers its prefix: its end if it is over, and else its state.
 type change struct {
 	life *announced
 	step uint64
@@ -134,6 +135,11 @@ func (r *announcementReader) takeActive(room []Announcement) (n int) {
 		}
 		r.next = r.next.next
 	}
+	if c := r.cover; n < len(room) && c != nil && !c.told && c.born <= r.began {
+		c.told = true
+		room[n] = c.tell(AnnouncementActive)
+		n++
+	}
 	return n
 }
 
@@ -155,10 +161,15 @@ func (r *announcementReader) takeChange() Announcement {
 	if len(r.changes) == 0 {
 		r.changes, r.noted = nil, nil
 	}
-	if life.over {
+	switch {
+	case life.over:
 		return Announcement{Path: life.path, Status: AnnouncementEnded}
+	case life.above != nil && !life.told:
+		life.told = true
+		return life.tell(AnnouncementActive)
+	default:
+		return life.tell(AnnouncementUpdated)
 	}
-	return life.tell(AnnouncementUpdated)
 }
 
 // tell is what is announced, as it is now.
@@ -180,7 +191,7 @@ func (r *announcementReader) Close() error {
 		r.set.mu.Lock()
 		defer r.set.mu.Unlock()
 		r.set.readers = slices.DeleteFunc(r.set.readers, func(other *announcementReader) bool { return other == r })
-		r.next, r.changes, r.noted = nil, nil, nil
+		r.next, r.changes, r.noted, r.cover = nil, nil, nil, nil
 	})
 	return nil
 }

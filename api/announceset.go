@@ -38,6 +38,10 @@ type announced struct {
 	over        bool
 	hidden      bool // from who follows all
 	prev, next  *announced
+
+	// Of one that stands at a reader's prefix for what covers it.
+	above *announced // what does
+	told  bool       // the reader was told of it
 }
 
 // A route is how broadcasts are come by. Most of a peer's have the same one,
@@ -100,6 +104,7 @@ func (s *AnnouncementSet) Update(a Announcement) bool {
 		if r.knows(life) {
 			r.note(life)
 		}
+		r.updateCover(life)
 	}
 	return true
 }
@@ -143,14 +148,8 @@ func (s *AnnouncementSet) publication(path BroadcastPath) *Publication {
 func (s *AnnouncementSet) covering(path BroadcastPath) *Publication {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for above, more := path, true; more; above, more = above.parent() {
-		life := s.current[above]
-		if life == nil || life.publication == nil {
-			continue
-		}
-		if p := life.publication; p.ctx.Err() == nil && (p.below || above == path) {
-			return p
-		}
+	if life := s.answering(path, path); life != nil {
+		return life.publication
 	}
 	return nil
 }
@@ -204,7 +203,8 @@ func (s *AnnouncementSet) End(err error) {
 }
 
 // Reader follows the broadcasts at or below prefix from now on, beginning with
-// those that are there; hidden ones are left out, as [AnnouncementReader] says.
+// those that are there; hidden ones are left out, and what covers prefix is told
+// of, as [AnnouncementReader] says.
 func (s *AnnouncementSet) Reader(prefix string) AnnouncementReader { return s.reader(prefix) }
 
 func (s *AnnouncementSet) reader(prefix string) *announcementReader {
@@ -216,7 +216,9 @@ func (s *AnnouncementSet) reader(prefix string) *announcementReader {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	r.next, r.began = s.first, s.steps
+	r.next = s.first
+	s.cover(r)
+	r.began = s.steps
 	if s.initial {
 		r.complete()
 	}
@@ -226,7 +228,8 @@ func (s *AnnouncementSet) reader(prefix string) *announcementReader {
 
 // All are the broadcasts at or below prefix that are there when it begins; what
 // changes meanwhile may be seen or not, and what comes is not. Hidden ones are left
-// out, as [AnnouncementReader] says. The set may be changed in the loop.
+// out, and what covers prefix is one of them, as [AnnouncementReader] says. The set
+// may be changed in the loop.
 func (s *AnnouncementSet) All(prefix string) iter.Seq[Announcement] {
 	return func(yield func(Announcement) bool) {
 		r := s.reader(prefix)
@@ -248,6 +251,11 @@ const allAtOnce = 32
 
 // add begins a life of a.Path, which has none.
 func (s *AnnouncementSet) add(a Announcement) {
+	for _, r := range s.readers {
+		if r.prefix == a.Path { // first, since it is told at the same path
+			s.uncover(r)
+		}
+	}
 	s.steps++
 	life := &announced{
 		path:        a.Path,
@@ -273,6 +281,9 @@ func (s *AnnouncementSet) add(a Announcement) {
 		}
 		if r.follows(life) {
 			r.wake()
+		}
+		if r.isCovered(life.path) {
+			s.cover(r)
 		}
 	}
 }
@@ -301,6 +312,11 @@ func (s *AnnouncementSet) drop(life *announced) {
 		life.next.prev = life.prev
 	}
 	life.prev, life.next = nil, nil
+	for _, r := range s.readers {
+		if r.isCovered(life.path) {
+			s.cover(r)
+		}
+	}
 }
 
 // share returns a's route as it is kept and handed out: appending to its hops

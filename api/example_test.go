@@ -238,6 +238,67 @@ func ExampleSubscriber_announcements() {
 	// ended "room/1/screen"
 }
 
+// A subscriber may be there before the publisher, which here answers for all
+// cameras of a room by one announcement.
+func ExampleSubscribeWhenAnnounced() {
+	ctx := context.Background()
+	mux := api.NewTrackMux()
+	server := moqtest.NewServer(mux)
+	defer server.Close()
+	session, err := server.Client().Dial(ctx, server.URL, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	time.AfterFunc(10*time.Millisecond, func() {
+		_ = mux.PublishBelow(ctx, "room", api.TrackHandlerFunc(func(w api.TrackWriter) {
+			if g, err := w.OpenGroup(w.Context()); err == nil {
+				_ = g.WriteFrame(api.Frame{Payload: []byte(w.Request().Path)})
+				_ = g.Close()
+			}
+		}))
+	})
+	within, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	track, err := api.SubscribeWhenAnnounced(within, session, "room/north", "video", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer track.Close()
+	for group, err := range api.Groups(ctx, track) {
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for frame := range api.Frames(ctx, group, nil) {
+			fmt.Printf("%s\n", frame.Payload)
+		}
+	}
+	// Output: room/north
+}
+
+// WaitAnnounced returns at once where the broadcast is announced already.
+func ExampleWaitAnnounced() {
+	ctx := context.Background()
+	mux := api.NewTrackMux()
+	_ = mux.PublishFunc(ctx, "room/1", func(api.TrackWriter) {})
+	server := moqtest.NewServer(mux)
+	defer server.Close()
+	session, err := server.Client().Dial(ctx, server.URL, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	a, err := api.WaitAnnounced(ctx, session, "room/1")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Printf("%s is %v\n", a.Path, a.Status)
+	// Output: room/1 is active
+}
+
 // Shutdown finishes what is being served; Close would cut it.
 func ExampleClient_shutdown() {
 	ctx := context.Background()

@@ -155,7 +155,7 @@ func (m *TrackMux) Handler(path BroadcastPath) (context.Context, TrackHandler, e
 }
 
 // Announcements follows what is published at or below prefix, by whole
-// segments.
+// segments, and what answers for prefix from above, as [AnnouncementReader] says.
 func (m *TrackMux) Announcements(ctx context.Context, prefix string) (AnnouncementReader, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -167,5 +167,6 @@ func (m *TrackMux) Announcements(ctx context.Context, prefix string) (Announceme
 	return m.set.Reader(prefix), nil
 }
 
-// All is what is published now at or below prefix, by whole segments.
+// All is what is published now at or below prefix, by whole segments, and what
+// answers for prefix from above.
 func (m *TrackMux) All(prefix string) iter.Seq[Announcement] { return m.set.All(prefix) }

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
 // TestPublishBelow serves, over a session, paths that were never published: a
@@ -88,5 +90,77 @@ func askBelow(t *testing.T, s api.Session, path api.BroadcastPath, who string) {
 	var f api.Frame
 	if err := g.ReadFrame(&f); err != nil || string(f.Payload) != who+" "+string(path) {
 		t.Errorf("fetched %q, %v from %q, want that of %s", f.Payload, err, path, who)
+	}
+}
+
+// TestAnnouncedBelow tells whoever asks below a publication that answers there
+// too, and tells nobody below one that does not.
+func TestAnnouncedBelow(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
+		below, exact, above := interested(t, s, "room/cam/x"), interested(t, s, "hall/x"), interested(t, s, "room")
+		outer, endOuter := context.WithCancel(t.Context())
+		inner, endInner := context.WithCancel(t.Context())
+		for _, err := range []error{
+			mux.PublishBelow(outer, "room", api.TrackHandlerFunc(nothing)),
+			mux.Publish(t.Context(), "hall", api.TrackHandlerFunc(nothing)),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		below.expect("room/cam/x")
+		exact.expect()
+		above.expect("room")
+		interested(t, s, "room/.stats").expect("room/.stats")
+		for i, path := range []api.BroadcastPath{"room/cam", "room/cam/x", "room/cam/x/y"} {
+			if err := mux.PublishBelow(inner, path, api.TrackHandlerFunc(nothing)); err != nil {
+				t.Fatal(err)
+			}
+			below.expect([][]api.BroadcastPath{{"room/cam/x"}, {"room/cam/x"}, {"room/cam/x", "room/cam/x/y"}}[i]...)
+		}
+		if below.steps != 6 {
+			t.Errorf("%d changes were told, want a beginning, two that take its place, and one below", below.steps)
+		}
+		endInner()
+		below.expect("room/cam/x")
+		endOuter()
+		below.expect()
+	})
+}
+
+// TestAnnouncedAtTheRoot tells a client that stands below a publication that all
+// it may ask for is covered, and asks for some.
+func TestAnnouncedAtTheRoot(t *testing.T) {
+	for _, v := range []api.Version{api.Lite05, api.Lite06} { // that carry a path in memory
+		t.Run(string(v), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				mux := api.NewTrackMux()
+				if err := mux.PublishBelow(t.Context(), "room", api.TrackHandlerFunc(echo)); err != nil {
+					t.Fatal(err)
+				}
+				server := moqtest.NewServer(mux)
+				defer server.Close()
+				c := server.Client()
+				c.Config = &api.Config{Versions: []api.Version{v}}
+				s, err := c.Dial(t.Context(), server.URL+"/room/cam", api.NewTrackMux())
+				if err != nil {
+					t.Fatal(err)
+				}
+				interested(t, s, "").expect("")
+				interested(t, s, "x/y").expect("x/y")
+				r, err := api.SubscribeWhenAnnounced(t.Context(), s, "x/y", "video", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				g, err := r.AcceptGroup(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				var f api.Frame
+				if err := g.ReadFrame(&f); err != nil || string(f.Payload) != "room/cam/x/y" {
+					t.Errorf("read %q, %v", f.Payload, err)
+				}
+			})
+		})
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -127,46 +128,32 @@ func (o *options) connectionTrace() *redial.SessionTrace {
 	}
 }
 
-// reach connects to a server, to subscribe, and waits until it announces path.
+// reach connects to a server, to ask it for something at path, and waits until it
+// announces that, or what covers it.
 func (o *options) reach(ctx context.Context, c *impl.Client, url string, path api.BroadcastPath) (api.Session, error) {
 	session, err := o.dialLasting(ctx, c, url, api.NewTrackMux())
 	if err != nil {
 		return nil, err
 	}
-	return session, o.awaitBroadcasts(ctx, session, string(path), path)
-}
-
-// awaitBroadcasts waits until all paths, which are below prefix, are announced.
-func (o *options) awaitBroadcasts(ctx context.Context, session api.Session, prefix string, paths ...api.BroadcastPath) error {
-	missing := make(map[api.BroadcastPath]bool)
-	for _, path := range paths {
-		missing[path] = true
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout{o, fmt.Sprintf("nobody has announced %q", prefix)})
+	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout{o, fmt.Sprintf("nobody has announced %q", string(path))})
 	defer cancel()
-	announced, err := session.Announcements(ctx, prefix)
-	if err != nil {
-		return err
-	}
-	defer announced.Close()
-	for a, err := range api.Announcements(ctx, announced) {
-		if err != nil {
-			return err
-		}
-		if a.Status == api.AnnouncementActive {
-			delete(missing, a.Path)
-		}
-		if len(missing) == 0 {
-			return nil
-		}
-	}
-	return fmt.Errorf("the server ended its announcements before %q was one of them", prefix)
+	_, err = api.WaitAnnounced(ctx, session, path)
+	return session, plainly(err)
 }
 
 // errTimeout says what has not happened in time.
 type errTimeout struct {
 	o    *options
 	what string
+}
+
+// plainly is err, or the timeout that it is about if nothing else has happened.
+func plainly(err error) error {
+	var late errTimeout
+	if errors.As(err, &late) && !errors.Is(err, api.ErrNotFound) {
+		return late
+	}
+	return err
 }
 
 func (e errTimeout) Error() string { return fmt.Sprintf("%s within %v", e.what, e.o.timeout) }

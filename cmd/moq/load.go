@@ -206,11 +206,11 @@ func (l *load) subscribe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := l.o.awaitBroadcasts(ctx, session, l.prefix, l.paths...); err != nil {
+	if err := l.awaitBroadcasts(ctx, session); err != nil {
 		return err
 	}
 	for at, f := range l.feeds {
-		track, err := l.o.open(ctx, session, at.path, at.name, &api.SubscribeConfig{MaxLatency: askedMaxAge})
+		track, err := l.open(ctx, session, at)
 		if err != nil {
 			return err
 		}
@@ -220,6 +220,41 @@ func (l *load) subscribe(ctx context.Context) error {
 		l.setUp.Unlock()
 	}
 	return nil
+}
+
+// awaitBroadcasts waits until all that is published is announced, path by path:
+// what else covers it would not do.
+func (l *load) awaitBroadcasts(ctx context.Context, session api.Session) error {
+	missing := make(map[api.BroadcastPath]bool)
+	for _, path := range l.paths {
+		missing[path] = true
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, l.o.timeout, errTimeout{l.o, fmt.Sprintf("nobody has announced %q", l.prefix)})
+	defer cancel()
+	announced, err := session.Announcements(ctx, l.prefix)
+	if err != nil {
+		return err
+	}
+	defer announced.Close()
+	for a, err := range api.Announcements(ctx, announced) {
+		if err != nil {
+			return err
+		}
+		if a.Status == api.AnnouncementActive {
+			delete(missing, a.Path)
+		}
+		if len(missing) == 0 {
+			return nil
+		}
+	}
+	return fmt.Errorf("the server ended its announcements before %q was one of them", l.prefix)
+}
+
+// open subscribes to a feed.
+func (l *load) open(ctx context.Context, session api.Session, at place) (api.TrackReader, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, l.o.timeout, errTimeout{l.o, "no answer to the subscription"})
+	defer cancel()
+	return session.Subscribe(ctx, at.path, at.name, &api.SubscribeConfig{MaxLatency: askedMaxAge})
 }
 
 // awaitAll waits until each subscription has received something.

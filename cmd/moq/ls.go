@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -15,6 +16,10 @@ func lsCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ls URL [PREFIX]",
 		Short: "List the broadcasts that a server announces",
+		Long: `List the broadcasts that a server announces below a prefix.
+
+What is announced covers what lies below it: where that is all that there is, the
+prefix itself is listed, which its publisher may have or not.`,
 		Example: `  moq ls http://127.0.0.1:4443
   moq ls https://relay.example.com room --watch --json`,
 		Args: between(1, 2, "ls takes a URL and perhaps a prefix"),
@@ -80,11 +85,12 @@ func list(ctx context.Context, o *options, url, prefix string, watch bool) error
 
 func (o *options) printAnnouncement(a api.Announcement, watch bool) error {
 	if !o.json {
+		path := cmp.Or(string(a.Path), "/") // where the session stands
 		if watch {
-			_, err := fmt.Fprintf(o.out, "%-7s %s\n", a.Status, a.Path)
+			_, err := fmt.Fprintf(o.out, "%-7s %s\n", a.Status, path)
 			return err
 		}
-		_, err := fmt.Fprintln(o.out, a.Path)
+		_, err := fmt.Fprintln(o.out, path)
 		return err
 	}
 	status := a.Status

@@ -278,7 +278,7 @@ func TestMistakesAreOneSentence(t *testing.T) {
 		{"--fingerprint HEX", exitFailed, "ls https://" + addr},
 		{"no such file", exitFailed, "pub " + url + " a --source /no/such/file"},
 		{"no such file", exitFailed, "sub " + url + " a b --output /no/such/place/out"},
-		{`nobody has announced "not/there" within 1s`, exitFailed, "sub " + url + " not/there data --timeout 1s"},
+		{`moq: nobody has announced "not/there" or answered for it within 1s`, exitFailed, "sub " + url + " not/there data --timeout 1s"},
 		{"not found", exitFailed, "sub " + url + " there other-track"},
 	} {
 		t.Run(test.says, func(t *testing.T) {

@@ -87,11 +87,11 @@ func subscribe(ctx context.Context, o *options, flags subFlags, url string, path
 		return err
 	}
 	defer out.discard()
-	session, err := o.reach(ctx, client, url, path)
+	session, err := o.dialLasting(ctx, client, url, api.NewTrackMux())
 	if err != nil {
 		return err
 	}
-	track, err := o.open(ctx, session, path, name, config)
+	track, err := o.openAnnounced(ctx, session, path, name, config)
 	if err != nil {
 		return err
 	}
@@ -118,10 +118,13 @@ func subscribe(ctx context.Context, o *options, flags subFlags, url string, path
 	return nil
 }
 
-func (o *options) open(ctx context.Context, session api.Session, path api.BroadcastPath, name api.TrackName, c *api.SubscribeConfig) (api.TrackReader, error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout{o, "no answer to the subscription"})
+// openAnnounced subscribes once the broadcast is announced, and whoever announces
+// it has it.
+func (o *options) openAnnounced(ctx context.Context, session api.Session, path api.BroadcastPath, name api.TrackName, c *api.SubscribeConfig) (api.TrackReader, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout{o, fmt.Sprintf("nobody has announced %q or answered for it", string(path))})
 	defer cancel()
-	return session.Subscribe(ctx, path, name, c)
+	track, err := api.SubscribeWhenAnnounced(ctx, session, path, name, c)
+	return track, plainly(err)
 }
 
 // sink is where a track is written, in order.

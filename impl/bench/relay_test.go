@@ -174,20 +174,7 @@ func subscribeAt(ctx context.Context, client *impl.Client, url string) (api.Trac
 	if err != nil {
 		return nil, err
 	}
-	announced, err := s.Announcements(ctx, "bench")
-	if err != nil {
-		return nil, err
-	}
-	defer announced.Close()
-	for a, err := range api.Announcements(ctx, announced) {
-		if err != nil {
-			return nil, err
-		}
-		if a.Status == api.AnnouncementActive {
-			break
-		}
-	}
-	return s.Subscribe(ctx, "bench", "track", &api.SubscribeConfig{StartGroup: api.GroupLatest})
+	return api.SubscribeWhenAnnounced(ctx, s, "bench", "track", &api.SubscribeConfig{StartGroup: api.GroupLatest})
 }
 
 // fill has the relay hold groups, as many as are wanted. The viewers are there

@@ -97,20 +97,7 @@ func subscribeTo(t *testing.T, session api.Session, path api.BroadcastPath, c *a
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	defer cancel()
-	announced, err := session.Announcements(ctx, string(path))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer announced.Close()
-	for a, err := range api.Announcements(ctx, announced) {
-		if err != nil {
-			t.Fatal(err)
-		}
-		if a.Path == path && a.Status == api.AnnouncementActive {
-			break
-		}
-	}
-	r, err := session.Subscribe(ctx, path, track, c)
+	r, err := api.SubscribeWhenAnnounced(ctx, session, path, track, c)
 	if err != nil {
 		t.Fatal(err)
 	}

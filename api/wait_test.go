@@ -1,0 +1,143 @@
+package api_test
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/mock/gomock"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/api/apitest"
+	"github.com/moqlite/moqlite/mocks"
+)
+
+// waiting is a subscriber whose peer announces what set has.
+func waiting(t *testing.T, set *api.AnnouncementSet, path string) *mocks.MockSubscriber {
+	s := mocks.NewMockSubscriber(gomock.NewController(t))
+	s.EXPECT().Announcements(gomock.Any(), path).DoAndReturn(
+		func(_ context.Context, prefix string) (api.AnnouncementReader, error) { return set.Reader(prefix), nil })
+	return s
+}
+
+func TestWaitAnnounced(t *testing.T) {
+	for _, at := range []api.BroadcastPath{"room/cam", "room", ""} {
+		t.Run(string(at), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var set api.AnnouncementSet
+				set.Put(api.Announcement{Path: "room/cam/below"})
+				set.Put(api.Announcement{Path: "room/other"})
+				time.AfterFunc(time.Second, func() { set.Put(api.Announcement{Path: at, Hops: []api.Hop{7}}) })
+				began := time.Now()
+				a, err := api.WaitAnnounced(t.Context(), waiting(t, &set, "room/cam"), "/room//cam")
+				if err != nil || a.Status != api.AnnouncementActive || a.Origin() != 7 || time.Since(began) != time.Second {
+					t.Errorf("after %v: %+v, %v", time.Since(began), a, err)
+				}
+				began = time.Now()
+				if _, err = api.WaitAnnounced(t.Context(), waiting(t, &set, "room/cam"), "room/cam"); err != nil || time.Since(began) != 0 {
+					t.Errorf("again, after %v: %v", time.Since(began), err)
+				}
+			})
+		})
+	}
+}
+
+// TestWaitAnnouncedByItself has a peer that tells of what covers by its own path.
+func TestWaitAnnouncedByItself(t *testing.T) {
+	s := mocks.NewMockSubscriber(gomock.NewController(t))
+	s.EXPECT().Announcements(gomock.Any(), "room/cam").Return(apitest.Announcements(apitest.Complete(), apitest.Active("room")), nil)
+	if a, err := api.WaitAnnounced(t.Context(), s, "room/cam"); err != nil || a.Path != "room" {
+		t.Errorf("%+v, %v", a, err)
+	}
+}
+
+func TestWaitAnnouncedInVain(t *testing.T) {
+	lost := &api.SessionError{Code: api.SessionInternal}
+	for _, test := range []struct {
+		name      string
+		end, want error
+	}{
+		{"the peer ends the set", nil, io.EOF},
+		{"the session ends", lost, api.ErrSessionClosed},
+		{"the context ends", errors.New("too late"), context.DeadlineExceeded},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var set api.AnnouncementSet
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				if test.want != context.DeadlineExceeded {
+					time.AfterFunc(time.Second, func() { set.End(test.end) })
+				}
+				_, err := api.WaitAnnounced(ctx, waiting(t, &set, "room"), "room")
+				if !errors.Is(err, test.want) || !strings.Contains(err.Error(), `"room"`) {
+					t.Errorf("%v, want %v", err, test.want)
+				}
+				_, err = api.SubscribeWhenAnnounced(ctx, waiting(t, &set, "room"), "room", "video", nil)
+				if !errors.Is(err, test.want) || !strings.Contains(err.Error(), `"room"`) {
+					t.Errorf("subscribe: %v, want %v", err, test.want)
+				}
+			})
+		})
+	}
+	refused := errors.New("refused")
+	s := mocks.NewMockSubscriber(gomock.NewController(t))
+	s.EXPECT().Announcements(gomock.Any(), "room").Return(nil, refused)
+	if _, err := api.WaitAnnounced(t.Context(), s, "room"); !errors.Is(err, refused) {
+		t.Errorf("%v, want that of Announcements", err)
+	}
+}
+
+// TestSubscribeWhenAnnounced asks who covers the broadcast first, and again when it
+// is announced itself.
+func TestSubscribeWhenAnnounced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var set api.AnnouncementSet
+		s := waiting(t, &set, "room/cam")
+		time.AfterFunc(1*time.Second, func() { set.Put(api.Announcement{Path: "room"}) })
+		time.AfterFunc(2*time.Second, func() { set.Put(api.Announcement{Path: "room/cam"}) })
+		config, track := &api.SubscribeConfig{Priority: 3}, apitest.Track(api.TrackInfo{}, nil)
+		subscribe := func() *gomock.Call {
+			return s.EXPECT().Subscribe(gomock.Any(), api.BroadcastPath("room/cam"), api.TrackName("video"), config).Call
+		}
+		gomock.InOrder(
+			subscribe().Return(nil, &api.StreamError{Code: api.StreamUnroutable, Remote: true}),
+			subscribe().Return(track, nil),
+		)
+		began := time.Now()
+		r, err := api.SubscribeWhenAnnounced(t.Context(), s, "room/cam", "video", config)
+		if err != nil || r != track || time.Since(began) != 2*time.Second {
+			t.Errorf("after %v: %v, %v", time.Since(began), r, err)
+		}
+	})
+}
+
+// TestSubscribeWhenAnnouncedIsRefused: what another announcement cannot mend is
+// told at once, and the rest at the end of the context.
+func TestSubscribeWhenAnnouncedIsRefused(t *testing.T) {
+	for code, after := range map[api.StreamErrorCode]time.Duration{
+		api.StreamNotFound: 0, api.StreamUnauthorized: 0, api.StreamInternal: 0, api.StreamUnroutable: time.Minute,
+	} {
+		t.Run(code.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var set api.AnnouncementSet
+				set.Put(api.Announcement{Path: "room"})
+				s := waiting(t, &set, "room")
+				refusal := &api.StreamError{Code: code, Remote: true}
+				s.EXPECT().Subscribe(gomock.Any(), gomock.Any(), gomock.Any(), gomock.Any()).Return(nil, refusal)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				began := time.Now()
+				_, err := api.SubscribeWhenAnnounced(ctx, s, "room", "video", nil)
+				late := errors.Is(err, context.DeadlineExceeded)
+				if !errors.Is(err, refusal) || time.Since(began) != after || late != (after != 0) {
+					t.Errorf("after %v: %v", time.Since(began), err)
+				}
+			})
+		})
+	}
+}
