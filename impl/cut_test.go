@@ -11,7 +11,6 @@ import (
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl"
 	"github.com/moqlite/moqlite/impl/moqtest"
-	"github.com/moqlite/moqlite/impl/relay"
 	"github.com/moqlite/moqlite/transport/quicconn"
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
@@ -121,9 +120,7 @@ func TestCutIsNoEnd(t *testing.T) {
 // What a relay has lost of its publisher is no end to its subscribers.
 func TestCutPublisherIsNoEnd(t *testing.T) {
 	onEachCable(t, func(t *testing.T, start func(*moqtest.Server) *cutServer) {
-		r := relay.New()
-		server := moqtest.NewUnstartedServer(r.Mux())
-		server.Config.Handler = r.Handler
+		server := moqtest.NewUnstartedRelay()
 		s := start(server)
 		mux := api.NewTrackMux()
 		publishHalf(t, mux)

@@ -17,7 +17,6 @@ import (
 	"github.com/moqlite/moqlite/impl/live"
 	"github.com/moqlite/moqlite/impl/moqtest"
 	"github.com/moqlite/moqlite/impl/redial"
-	"github.com/moqlite/moqlite/impl/relay"
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
 
@@ -37,9 +36,7 @@ func TestCutAgainAndAgain(t *testing.T) {
 	for _, scheme := range []string{"ws", "tcp"} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
-			r := relay.New()
-			server := moqtest.NewUnstartedServer(r.Mux())
-			server.Config.Handler = r.Handler
+			server := moqtest.NewUnstartedRelay()
 			server.StartSockets()
 			defer server.Close()
 			u, err := url.Parse(server.URL)

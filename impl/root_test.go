@@ -10,7 +10,6 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/moqtest"
-	"github.com/moqlite/moqlite/impl/relay"
 )
 
 // itself stands for the empty path, which is the root itself.
@@ -99,9 +98,8 @@ func TestRoots(t *testing.T) {
 				if old := version == api.Lite03 || version == api.Lite04; old && scheme != "https" && !strings.HasPrefix(scheme, "ws") {
 					return // the version cannot carry a path over this transport, and so does not connect with one
 				}
-				node := relay.New()
-				r := &rooted{T: t, server: moqtest.NewUnstartedServer(node.Mux()), scheme: scheme, version: version, sessions: make(chan api.Session, 8)}
-				r.server.Config.Handler = func(s api.Session) { r.sessions <- s; node.Handler(s) }
+				r := &rooted{T: t, server: moqtest.NewUnstartedRelay(), scheme: scheme, version: version, sessions: make(chan api.Session, 8)}
+				r.server.Config.Handler = func(s api.Session) { r.sessions <- s; r.server.Relay.Handler(s) }
 				r.server.StartSockets()
 				defer r.server.Close()
 				r.check()

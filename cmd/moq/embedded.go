@@ -14,6 +14,7 @@ type embedded struct {
 	o      *options
 	addr   string
 	trust  *tls.Config
+	relay  *relay.Relay
 	server *impl.Server
 	served sync.WaitGroup
 }
@@ -30,7 +31,7 @@ func (o *options) embed() (*embedded, error) {
 	}
 	r := relay.New()
 	r.Logger = o.logger()
-	e := &embedded{o: o, trust: certificate.Trust(), server: &impl.Server{
+	e := &embedded{o: o, trust: certificate.Trust(), relay: r, server: &impl.Server{
 		Addr:      "127.0.0.1:0",
 		TLSConfig: certificate.Config(),
 		Config:    config, Logger: o.logger(), Mux: r.Mux(), Handler: r.Handler,
@@ -51,5 +52,6 @@ func (e *embedded) client() (*impl.Client, error) {
 
 func (e *embedded) close() {
 	_ = e.server.Close()
+	_ = e.relay.Close()
 	e.served.Wait()
 }

@@ -68,6 +68,7 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 	}
 	config.Hop = api.Hop(1 + rand.Uint64N(1<<53-1)) // towards both sides
 	r := relay.New()
+	defer r.Close()
 	r.Logger = o.logger()
 	server := &impl.Server{
 		Addr:      flags.listen,
@@ -106,7 +107,7 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 		return err
 	case <-ctx.Done():
 	}
-	return drain(server, flags.drain, stopped)
+	return drain(server, r, flags.drain, stopped)
 }
 
 // share connects a relay with the one at url, again and again when that is lost
@@ -167,12 +168,23 @@ func (o *options) dialAgain(ctx context.Context, c *impl.Client, url string, mux
 	}
 }
 
-// drain ends a server in good order, as far as that goes in time.
-func drain(server *impl.Server, timeout time.Duration, stopped <-chan error) error {
+// leaveWithin is how long a server waits for clients that have nothing left to read
+// to leave by themselves.
+const leaveWithin = 2 * time.Second
+
+// drain ends a relay and its server in good order, as far as that goes in time. The
+// tracks end so early that the server's sessions can after them.
+func drain(server *impl.Server, r *relay.Relay, timeout time.Duration, stopped <-chan error) error {
 	if timeout > 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
-		if err := server.Shutdown(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		early, cancel := context.WithTimeout(ctx, timeout-min(leaveWithin, timeout/2))
+		defer cancel()
+		var leaving sync.WaitGroup
+		leaving.Go(func() { _ = r.Shutdown(early) })
+		err := server.Shutdown(ctx)
+		leaving.Wait()
+		if err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}
 	}

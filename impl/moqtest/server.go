@@ -22,6 +22,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl"
 	"github.com/moqlite/moqlite/impl/devcert"
+	"github.com/moqlite/moqlite/impl/relay"
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/memconn"
 	"github.com/moqlite/moqlite/transport/quicconn"
@@ -58,6 +59,9 @@ type Server struct {
 	// follow: they trust the server's certificates alone.
 	Certificate tls.Certificate
 
+	// Relay is what a server of NewRelay serves; nil of others.
+	Relay *relay.Relay
+
 	rotation *devcert.Rotation
 	faults   *faults
 	tcp      string // where the link's TCP leads
@@ -78,6 +82,22 @@ func NewServer(mux *api.TrackMux) *Server {
 // NewUnstartedServer is NewServer without Start.
 func NewUnstartedServer(mux *api.TrackMux) *Server {
 	return &Server{Config: &impl.Server{Mux: mux}, Network: new(memconn.Network), faults: newFaults()}
+}
+
+// NewRelay starts a relay in memory: what one session publishes, the others can
+// subscribe to. The caller closes it.
+func NewRelay() *Server {
+	s := NewUnstartedRelay()
+	s.Start()
+	return s
+}
+
+// NewUnstartedRelay is NewRelay without Start.
+func NewUnstartedRelay() *Server {
+	r := relay.New()
+	s := NewUnstartedServer(r.Mux())
+	s.Config.Handler, s.Relay = r.Handler, r
+	return s
 }
 
 // Start starts the server, in memory or on its Link. As StartSockets, it
@@ -184,7 +204,8 @@ func (s *Server) with(scheme, host string) string {
 	return u.String()
 }
 
-// Close ends the server and its clients, and returns when they are gone.
+// Close ends the server, its clients, and its relay if it is one, and returns when
+// they are gone.
 func (s *Server) Close() {
 	s.Thaw()
 	s.mu.Lock()
@@ -194,6 +215,9 @@ func (s *Server) Close() {
 		_ = c.Close()
 	}
 	_ = s.Config.Close()
+	if s.Relay != nil {
+		_ = s.Relay.Close()
+	}
 	for _, end := range sockets {
 		_ = end()
 	}

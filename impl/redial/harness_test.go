@@ -429,7 +429,10 @@ func newUnstartedNode(mux *api.TrackMux, also func(api.Session), delay time.Dura
 // startRelay starts a relay in memory, over paths of a delay.
 func startRelay(delay time.Duration) *node {
 	r := relay.New()
-	return newNode(r.Mux(), r.Handler, delay)
+	n := newUnstartedNode(r.Mux(), r.Handler, delay)
+	n.Relay = r
+	n.Start()
+	return n
 }
 
 // goAway tells all clients to go.

@@ -11,7 +11,6 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/moqtest"
-	"github.com/moqlite/moqlite/impl/relay"
 )
 
 // echo is a handler whose groups tell who has served which path; it has a
@@ -193,10 +192,7 @@ func TestBelowIsShared(t *testing.T) {
 // own, and a session for those below a longer one.
 func TestProgramBelow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := relay.New()
-		server := moqtest.NewUnstartedServer(r.Mux())
-		server.Config.Handler = r.Handler
-		server.Start()
+		server, r := startRelay()
 		defer server.Close()
 		own, cancel := context.WithCancel(t.Context())
 		_ = r.Mux().PublishBelow(own, "room", echo("program", 1))

@@ -169,16 +169,19 @@ func (b *broadcast) makeTrack(req api.TrackRequest) (*live.Track, error) {
 	if req.Session != nil {
 		ctx = req.Session.Context()
 	}
+	ctx, free := b.relay.life.within(ctx)
+	defer free()
 	failed := error(errUnroutable)
 	for _, rt := range b.own(ctx) {
 		info, counted, err := b.describe(rt, &req)
 		if err == nil {
 			track := live.NewTrack(info, b.Limits)
 			b.keep()
-			go func() {
-				defer b.release()
-				fill(b, req, track, counted)
-			}()
+			if !b.relay.life.fill(track, func() { defer b.release(); fill(b, req, track, counted) }) {
+				b.release()
+				counted.release()
+				return nil, errGoingAway
+			}
 			return track, nil
 		}
 		code, final := trackCode(err)
@@ -200,7 +203,9 @@ func (b *broadcast) describe(rt *route, req *api.TrackRequest) (api.TrackInfo, s
 	if !ok {
 		return api.TrackInfo{}, slot{}, errNoCapacity
 	}
-	ctx, cancel := context.WithTimeout(rt.session.Context(), answerIn)
+	ctx, free := b.relay.life.within(rt.session.Context())
+	defer free()
+	ctx, cancel := context.WithTimeout(ctx, answerIn)
 	defer cancel()
 	info, err := rt.session.TrackInfo(ctx, b.path, req.Name)
 	if errors.Is(err, api.ErrNotSupported) {

@@ -280,10 +280,10 @@ func (f *filler) finish(now time.Time) {
 	f.hasten(now)
 	f.giveUp(now)
 	asked := make(chan struct{})
-	go func() {
+	f.working.Go(func() {
 		defer close(asked)
 		f.asking.Wait()
-	}()
+	})
 	select {
 	case <-asked:
 	case <-f.track.Context().Done():

@@ -120,7 +120,7 @@ func fill(b *broadcast, req api.TrackRequest, track *live.Track, counted slot) {
 		groups:    make(map[api.GroupSequence]*group),
 	}
 	var stop context.CancelFunc
-	f.life, stop = context.WithCancel(context.Background())
+	f.life, stop = context.WithCancel(b.relay.life.context())
 	timer := time.NewTimer(idleFor)
 	defer timer.Stop()
 	for f.step(timer) {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/moqtest"
-	"github.com/moqlite/moqlite/impl/relay"
 )
 
 // TestFollowersOfManyAnnouncements has one session announce as many broadcasts as
@@ -21,9 +20,8 @@ func TestFollowersOfManyAnnouncements(t *testing.T) {
 		t.Run(string(v), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				config := &api.Config{Versions: []api.Version{v}, Limits: api.Limits{Announcements: limit}}
-				r := relay.New()
-				server := moqtest.NewUnstartedServer(r.Mux())
-				server.Config.Handler, server.Config.Config = r.Handler, config
+				server := moqtest.NewUnstartedRelay()
+				server.Config.Config = config
 				server.Start()
 				defer server.Close()
 				dial := func(mux *api.TrackMux) api.Session {

@@ -14,6 +14,8 @@ func (f *filler) linger(timer *time.Timer) {
 			return
 		}
 		select {
+		case <-f.broadcast.relay.life.context().Done():
+			return
 		case <-demandChanged:
 			timer.Reset(idleFor)
 		case <-routesChanged:

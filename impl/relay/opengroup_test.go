@@ -13,7 +13,6 @@ import (
 	"github.com/moqlite/moqlite/impl/live"
 	"github.com/moqlite/moqlite/impl/moqtest"
 	"github.com/moqlite/moqlite/impl/redial"
-	"github.com/moqlite/moqlite/impl/relay"
 )
 
 // A state is a track "video" of "room" with one group that stays open: a catalog,
@@ -190,9 +189,8 @@ func TestOpenGroupOfOnePublisher(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				core, _ := startRelay()
 				defer core.Close()
-				r := relay.New()
-				edge := moqtest.NewUnstartedServer(r.Mux())
-				edge.Config.Handler = r.Handler
+				edge := moqtest.NewUnstartedRelay()
+				r := edge.Relay
 				edge.Config.Config = &api.Config{Hop: 1002}
 				edge.Start()
 				defer edge.Close()

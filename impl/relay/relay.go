@@ -2,6 +2,7 @@
 // session announces, the others can subscribe to.
 //
 //	r := relay.New()
+//	defer r.Close()
 //	server := &impl.Server{Addr: ":4443", Mux: r.Mux(), Handler: r.Handler}
 //
 // It subscribes upstream once a track, when somebody subscribes, and serves all
@@ -30,8 +31,9 @@ import (
 	"github.com/moqlite/moqlite/impl/live"
 )
 
-// A Relay passes broadcasts on between the sessions it is given. The zero
-// value is ready to use; the fields are set before.
+// A Relay passes broadcasts on between the sessions it is given, until Close or
+// Shutdown. The zero value is ready to use; the fields are set before. All methods
+// may be called concurrently.
 type Relay struct {
 	// Logger gets what no error tells; nil: silence.
 	Logger *slog.Logger
@@ -47,6 +49,7 @@ type Relay struct {
 	Announcements int
 
 	mux    api.TrackMux
+	life   life
 	mu     sync.Mutex
 	places map[api.BroadcastPath]*place
 	came   uint64 // routes
@@ -65,7 +68,17 @@ func (r *Relay) Mux() *api.TrackMux { return &r.mux }
 // by [api.Config].Hop, so that what comes round is known. Among relays on
 // moq-lite-03, which tells no identities, a longer way to a broadcast is used a
 // few seconds after the one before has gone: it may be what has come round.
-func (r *Relay) Handler(s api.Session) { newUpstream(r, s).listen() }
+//
+// After Close it returns at once.
+func (r *Relay) Handler(s api.Session) {
+	if !r.life.enter() {
+		return
+	}
+	defer r.life.leave()
+	ctx, free := r.life.within(s.Context())
+	defer free()
+	newUpstream(r, s).listen(ctx)
+}
 
 func (r *Relay) log(what string, s api.Session, err error) {
 	if r.Logger != nil {

@@ -16,11 +16,8 @@ import (
 
 // startRelay is a relay in memory.
 func startRelay() (*moqtest.Server, *relay.Relay) {
-	r := relay.New()
-	server := moqtest.NewUnstartedServer(r.Mux())
-	server.Config.Handler = r.Handler
-	server.Start()
-	return server, r
+	server := moqtest.NewRelay()
+	return server, server.Relay
 }
 
 func dial(t *testing.T, server *moqtest.Server, v api.Version, mux *api.TrackMux) api.Session {
@@ -285,9 +282,8 @@ func TestSessionsThatDoNotCompare(t *testing.T) {
 			api.Session
 			_ []string
 		}
-		r := relay.New()
-		server := moqtest.NewUnstartedServer(r.Mux())
-		server.Config.Handler = func(s api.Session) { r.Handler(wrapped{Session: s}) }
+		server := moqtest.NewUnstartedRelay()
+		server.Config.Handler = func(s api.Session) { server.Relay.Handler(wrapped{Session: s}) }
 		server.Start()
 		defer server.Close()
 		mux := api.NewTrackMux()

@@ -48,14 +48,12 @@ func newRing(t *testing.T, v api.Version, n int, delay time.Duration) *ring {
 	t.Helper()
 	ring := &ring{version: v}
 	for i := range n {
-		r := relay.New()
-		r.Logger = slog.New(slog.NewTextHandler(&ring.log, nil))
-		server := moqtest.NewUnstartedServer(r.Mux())
+		server := moqtest.NewUnstartedRelay()
+		server.Relay.Logger = slog.New(slog.NewTextHandler(&ring.log, nil))
 		server.Delay = delay
 		server.Config.Config = &api.Config{Hop: api.Hop(i + 1)}
-		server.Config.Handler = r.Handler
 		server.Start()
-		ring.servers, ring.relays = append(ring.servers, server), append(ring.relays, r)
+		ring.servers, ring.relays = append(ring.servers, server), append(ring.relays, server.Relay)
 	}
 	for i := range n {
 		client := ring.servers[(i+1)%n].Client()

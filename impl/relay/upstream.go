@@ -38,18 +38,18 @@ func newUpstream(r *Relay, s api.Session) *upstream {
 	return &upstream{Session: s, relay: r, routes: make(map[api.BroadcastPath]*route)}
 }
 
-// listen follows what the session announces, until the session or its set of
-// announcements has ended. Where the stream of the announcements alone is lost,
+// listen follows what the session announces, until ctx, which the session ends, or
+// its set of announcements has ended. Where the stream of the announcements alone is lost,
 // they are asked for again, and the routes are kept meanwhile.
-func (u *upstream) listen() {
+func (u *upstream) listen(ctx context.Context) {
 	defer u.withdrawAll()
-	watching := u.watch()
+	watching := u.watch(ctx)
 	defer watching()
 	wait, confirmed := askAgainAfter, time.Now()
 	for {
-		complete, err := u.hear()
+		complete, err := u.hear(ctx)
 		switch {
-		case err == io.EOF || u.Context().Err() != nil:
+		case err == io.EOF || ctx.Err() != nil:
 			return
 		case refusedForGood(err):
 			u.relay.log("no announcements", u, err)
@@ -63,7 +63,7 @@ func (u *upstream) listen() {
 		}
 		select {
 		case <-time.After(wait):
-		case <-u.Context().Done():
+		case <-ctx.Done():
 			return
 		}
 		wait = min(2*wait, askAgainWithin)
@@ -72,8 +72,8 @@ func (u *upstream) listen() {
 
 // watch waits for the peer to ask us to leave, from when on other routes are
 // preferred. What it returns ends that.
-func (u *upstream) watch() (stop func()) {
-	ctx, cancel := context.WithCancel(u.Context())
+func (u *upstream) watch(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		select {
@@ -93,15 +93,15 @@ func refusedForGood(err error) bool {
 // hear follows the announcements of one stream until it ends; io.EOF is the end
 // of the set. It tells whether the initial set has come: what was announced
 // before and is not in it is withdrawn.
-func (u *upstream) hear() (complete bool, err error) {
-	r, err := u.Announcements(u.Context(), "")
+func (u *upstream) hear(ctx context.Context) (complete bool, err error) {
+	r, err := u.Announcements(ctx, "")
 	if err != nil {
 		return false, err
 	}
 	defer r.Close()
 	missing := u.known()
 	for {
-		a, err := r.Receive(u.Context())
+		a, err := r.Receive(ctx)
 		if err != nil {
 			return complete, err
 		}

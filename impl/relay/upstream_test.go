@@ -86,6 +86,7 @@ func listenTo(t *testing.T, end error, then func() (api.AnnouncementReader, erro
 		return set.Reader(""), nil
 	}
 	r := relay.New()
+	t.Cleanup(func() { _ = r.Close() })
 	go r.Handler(s)
 	synctest.Wait()
 	if _, err := r.Mux().Lookup("room"); err != nil {

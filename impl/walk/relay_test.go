@@ -157,6 +157,9 @@ func (p *process) drain(d time.Duration) {
 		for _, c := range clients {
 			draining.Go(func() { _ = c.Shutdown(ctx) })
 		}
+		early, cancel := context.WithTimeout(ctx, d-min(2*time.Second, d/2))
+		defer cancel()
+		draining.Go(func() { _ = p.relay.Shutdown(early) })
 		draining.Wait()
 		p.close()
 	})
@@ -175,6 +178,7 @@ func (p *process) close() {
 	for _, c := range clients {
 		_ = c.Close()
 	}
+	_ = p.relay.Close()
 	p.up.Wait()
 }
 
