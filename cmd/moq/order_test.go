@@ -75,11 +75,11 @@ func sub(t *testing.T, track api.TrackReader, output string, start api.GroupSequ
 		t.Fatal(err)
 	}
 	go func() {
-		defer out.discard()
 		err := read(t.Context(), track, out, start, 0)
 		if err == nil {
 			err = out.commit()
 		}
+		out.discard()
 		ended <- err
 	}()
 	return stdout, stderr, ended
