@@ -36,7 +36,8 @@ type Client interface {
 
 	// Close ends all dials and sessions now. It returns when all goroutines
 	// and sockets of the client, handlers aside, are gone: within a second
-	// whatever the peers do. Calling it again does nothing.
+	// whatever the peers do. Its error is that of closing a socket. Calling it
+	// again does nothing, and returns the same.
 	Close() error
 }
 

@@ -231,17 +231,19 @@ func NewTransport(tlsConfig *tls.Config, quicConfig *quic.Config) transport.BySc
 }
 
 // release frees the client's sockets.
-func (c *Client) release() {
-	if closer, ok := c.transport().(io.Closer); ok && c.Transport == nil {
-		_ = closer.Close()
+func (c *Client) release() error {
+	closer, ok := c.transport().(io.Closer)
+	if !ok || c.Transport != nil {
+		return nil
 	}
+	if err := closer.Close(); err != nil {
+		return fmt.Errorf("close: %w", err)
+	}
+	return nil
 }
 
 // Close implements [api.Client].
-func (c *Client) Close() error {
-	c.sessions.close(c.release)
-	return nil
-}
+func (c *Client) Close() error { return c.sessions.close(c.release) }
 
 // Closed is closed when Close or Shutdown is called: from then on nothing can be
 // dialled.

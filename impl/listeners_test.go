@@ -123,3 +123,53 @@ func TestHandlerGetsNoEndedSession(t *testing.T) {
 		c.Close()
 	})
 }
+
+var errUnclosed = errors.New("the socket does not close")
+
+// These are closed, and say that they were not.
+type (
+	badPacketConn struct{ net.PacketConn }
+	badListener   struct{ net.Listener }
+)
+
+func (c badPacketConn) Close() error { _ = c.PacketConn.Close(); return errUnclosed }
+func (l badListener) Close() error   { _ = l.Listener.Close(); return errUnclosed }
+
+// TestCloseTellsOfSockets that were not closed, however the server ends, and
+// whenever it is asked.
+func TestCloseTellsOfSockets(t *testing.T) {
+	theirs, _ := certificate(t)
+	for _, bad := range []string{"UDP", "TCP"} {
+		for how, end := range map[string]func(*impl.Server) error{
+			"Close":    (*impl.Server).Close,
+			"Shutdown": func(s *impl.Server) error { return s.Shutdown(t.Context()) },
+		} {
+			t.Run(bad+" "+how, func(t *testing.T) {
+				transporttest.NoLeaks(t)
+				udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				tcp, err := net.Listen("tcp", "127.0.0.1:0")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if bad == "UDP" {
+					udp = badPacketConn{udp}
+				} else {
+					tcp = badListener{tcp}
+				}
+				s := &impl.Server{TLSConfig: theirs, Mux: api.NewTrackMux(), Socket: udp, TCP: tcp}
+				if _, err := s.Listen(); err != nil {
+					t.Fatal(err)
+				}
+				if err := end(s); !errors.Is(err, errUnclosed) {
+					t.Errorf("%s: %v", how, err)
+				}
+				if err := s.Close(); !errors.Is(err, errUnclosed) {
+					t.Errorf("Close after that: %v", err)
+				}
+			})
+		}
+	}
+}

@@ -102,13 +102,15 @@ type binding struct {
 func (b *binding) addr() net.Addr { return b.listeners[0].Addr() }
 
 // release stops listening.
-func (b *binding) release() {
+func (b *binding) release() error {
+	var errs []error
 	for _, f := range b.close {
-		_ = f()
+		errs = append(errs, f())
 	}
 	for _, l := range b.listeners {
-		_ = l.Close()
+		errs = append(errs, l.Close())
 	}
+	return errors.Join(errs...)
 }
 
 // Listen implements [api.Server].
@@ -192,7 +194,7 @@ func (s *Server) listen(tlsConfig *tls.Config, names []string) (*binding, error)
 		Protocols: names, TLSConfig: tlsConfig, Plain: true, HTTP: sockets, Socket: s.TCP, TrustedProxies: s.TrustedProxies,
 	})
 	if err != nil {
-		b.release()
+		_ = b.release()
 		return nil, err
 	}
 	b.listeners, b.close = append(b.listeners, tcp), append(b.close, sockets.Close)
@@ -372,10 +374,7 @@ func (s *Server) protect(name string, hook func()) {
 }
 
 // Close implements [api.Server].
-func (s *Server) Close() error {
-	s.sessions.close(s.release)
-	return nil
-}
+func (s *Server) Close() error { return s.sessions.close(s.release) }
 
 // Shutdown implements [api.Server].
 func (s *Server) Shutdown(ctx context.Context) error {
@@ -383,14 +382,18 @@ func (s *Server) Shutdown(ctx context.Context) error {
 }
 
 // release frees what the server listens on.
-func (s *Server) release() {
+func (s *Server) release() error {
 	s.mu.Lock()
 	b := s.bound
 	s.released = true
 	s.mu.Unlock()
 	if b == nil {
-		return
+		return nil
 	}
-	b.release()
+	err := b.release()
 	s.tasks.Wait()
+	if err != nil {
+		return fmt.Errorf("close: %w", err)
+	}
+	return nil
 }

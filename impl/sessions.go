@@ -41,6 +41,7 @@ type sessions struct {
 	live     map[*session.Session]struct{}
 	forget   func(*session.Session) // takes one off live
 	done     chan struct{}          // closed when Close has finished
+	err      error                  // of freeing what they ran on; after done
 }
 
 func (l *sessions) init() {
@@ -124,16 +125,16 @@ func (l *sessions) drain() (live []*session.Session, ended bool) {
 }
 
 // close ends everything now and returns when it is gone; release frees what
-// the sessions ran on.
-func (l *sessions) close(release func()) {
+// the sessions ran on. Every call returns the error of that.
+func (l *sessions) close(release func() error) error {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
-	l.end(release)
+	return l.end(release)
 }
 
 // end is close, of which a second call waits for the first.
-func (l *sessions) end(release func()) {
+func (l *sessions) end(release func() error) error {
 	live, _ := l.drain()
 	l.mu.Lock()
 	again := l.ended
@@ -141,7 +142,7 @@ func (l *sessions) end(release func()) {
 	l.mu.Unlock()
 	if again {
 		<-l.done
-		return
+		return l.err
 	}
 	var ending sync.WaitGroup
 	for _, s := range live {
@@ -149,13 +150,14 @@ func (l *sessions) end(release func()) {
 	}
 	ending.Wait()
 	l.opening.Wait()
-	release()
+	l.err = release()
 	close(l.done)
+	return l.err
 }
 
 // shutdown lets all sessions drain and then closes. over is what it returns
 // when Close came first.
-func (l *sessions) shutdown(ctx context.Context, over error, release func()) error {
+func (l *sessions) shutdown(ctx context.Context, over error, release func() error) error {
 	live, ended := l.drain()
 	if ended {
 		<-l.done
@@ -192,12 +194,12 @@ func (l *sessions) shutdown(ctx context.Context, over error, release func()) err
 	if closed {
 		return over
 	}
-	l.end(release)
+	err := l.end(release)
 	if cut > 0 {
-		return fmt.Errorf("shutdown: %w: cut %d sessions with %d groups in flight, %d tracks being read and %d tracks served without the peer's answer",
-			why, cut, left.Groups, left.Subscriptions, left.Publications)
+		err = errors.Join(fmt.Errorf("shutdown: %w: cut %d sessions with %d groups in flight, %d tracks being read and %d tracks served without the peer's answer",
+			why, cut, left.Groups, left.Subscriptions, left.Publications), err)
 	}
-	return nil
+	return err
 }
 
 // protocols are the versions that a config offers, as they are negotiated.

@@ -79,7 +79,7 @@ func (t *ticket) over() {
 	t.released = true
 	t.mu.Unlock()
 	if user {
-		t.listener.release()
+		_ = t.listener.release()
 	}
 }
 

@@ -179,7 +179,7 @@ func (l *Listener) isClosing() bool {
 
 // Close implements [transport.Listener]. While accepted connections live on, the
 // socket stays open, and refuses others; the end of the last one closes it.
-func (l *Listener) Close() error {
+func (l *Listener) Close() (err error) {
 	l.once.Do(func() {
 		l.mu.Lock()
 		l.closed = true
@@ -189,21 +189,25 @@ func (l *Listener) Close() error {
 		for len(l.accepted) > 0 {
 			_ = (<-l.accepted).CloseWithError(0, "")
 		}
-		l.release()
+		err = l.release()
 	})
-	return nil
+	return err
 }
 
 // release gives up one use of the socket. The last one closes it, when run has
 // told those that were on their way in.
-func (l *Listener) release() {
+func (l *Listener) release() (err error) {
 	if l.users.Add(-1) > 0 {
-		return
+		return nil
 	}
 	l.over.Do(func() {
 		_ = l.early.Close()
 		<-l.done
-		_ = closeTransport(l.quic, l.socket)
+		err = closeTransport(l.quic, l.socket)
 		l.watch.close()
 	})
+	if errors.Is(err, net.ErrClosed) { // by who has given it
+		return nil
+	}
+	return err
 }
