@@ -95,6 +95,10 @@ func (c *conn) StreamError(err error) error {
 	return &transport.StreamError{Code: code, Remote: s.Remote}
 }
 
+// Closing implements [quicstream.Owner]: quic-go tells nothing of streams after
+// a close.
+func (c *conn) Closing() bool { return false }
+
 // callError translates the error of a call that ctx bounds.
 func (c *conn) callError(ctx context.Context, what string, err error) error {
 	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {

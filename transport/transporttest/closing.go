@@ -19,6 +19,7 @@ func closings() []connCase {
 		{name: "a close after the peer's does nothing", run: testCloseAfterPeer},
 		{name: "closes that cross end both sides", symmetric: true, run: testCrossingCloses},
 		{name: "nothing can be opened after a close", run: testOpenAfterClose},
+		{name: "what ends streams after a close is not told", run: testEndsAfterClose},
 	}
 	for _, code := range closeCodes {
 		cases = append(cases, connCase{
@@ -104,6 +105,38 @@ func testCloseAfterPeer(t *testing.T, a, b transport.Conn) {
 	do(t, b.CloseWithError(2, "second"))
 	wantConnError(t, wantCause(t, b.Context()), 1, "first", true)
 	wantConnError(t, wantCause(t, a.Context()), 1, "first", false)
+}
+
+// Who closes has much to end, before the close has returned too. The peer learns
+// of the close alone: a stream that had come to an end of its own would be
+// whole, or not wanted.
+func testEndsAfterClose(t *testing.T, a, b transport.Conn) {
+	var here []transport.Stream
+	var there []func() (int, error)
+	for range 20 {
+		x, y := bidi(t, a, b)
+		v, w := bidi(t, b, a)
+		here = append(here, x, w)
+		for _, s := range []transport.Stream{y, v} {
+			there = append(there, async(t, func() (int, error) { return s.Read(make([]byte, 1)) }))
+		}
+	}
+	ctx := a.Context()
+	closed := async(t, func() (int, error) { return 0, a.CloseWithError(2, "the reason") })
+	wantCause(t, ctx)
+	for i, s := range here {
+		s.CancelRead(0x33)
+		if i%4 < 2 {
+			s.CancelWrite(0x33)
+		} else {
+			do(t, s.Close())
+		}
+	}
+	for _, wait := range there {
+		_, err := wait()
+		wantConnError(t, err, 2, "the reason", true)
+	}
+	must[int](t)(closed())
 }
 
 // Each side reports its own close or the other's, whichever it knew first.

@@ -78,6 +78,16 @@ func (b *base) end(e *transport.ConnError) bool {
 	return context.Cause(b.ctx) == error(e)
 }
 
+// Closing implements [quicstream.Owner]. The QUIC connection ends a moment after
+// the session, so that the peer learns why.
+func (b *base) Closing() bool {
+	if b.ctx.Err() == nil {
+		return false
+	}
+	e, ok := errors.AsType[*transport.ConnError](context.Cause(b.ctx))
+	return ok && !e.Remote && e.Err == nil
+}
+
 // lost is how the connection ended, after err came of that. What it was comes
 // to be known on another way, or does not.
 func (b *base) lost(err error) error {

@@ -143,6 +143,7 @@ func TestWhatEndsTheSession(t *testing.T) {
 				if err := context.Cause(p.conn.Context()); !errors.As(err, &closed) || closed.Code != uint64(test.code) {
 					t.Errorf("closed with %v, want %v", err, test.code)
 				}
+				<-s.Context().Done()
 				var ended *api.SessionError
 				if err := context.Cause(s.Context()); !errors.As(err, &ended) || ended.Code != test.code || ended.Remote {
 					t.Errorf("the session ended with %v", err)

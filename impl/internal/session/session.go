@@ -65,9 +65,10 @@ type Session struct {
 	began    time.Time
 
 	mu        sync.Mutex
-	tasks     sync.WaitGroup // with mu: Add only before ended
-	ended     bool           // no more goroutines
-	failed    bool           // ended here, which closes the connection
+	tasks     sync.WaitGroup    // with mu: Add only before ended
+	ended     bool              // no more goroutines
+	failed    bool              // ended here, which closes the connection
+	fate      *api.SessionError // why it is about to end, if it is known before
 	setupSeen bool
 	sentAway  bool
 	draining  atomic.Bool // set with mu
@@ -236,6 +237,7 @@ func (s *Session) end(cause *api.SessionError) {
 	s.ended = true
 	gone, sending := s.gone, s.egress
 	if first {
+		cause = orDefault(s.fate, cause)
 		s.cause = cause // with mu: what finds the session ended finds why
 		s.life.End(cause)
 		if s.setupDue != nil {
@@ -274,12 +276,29 @@ func (s *Session) heed(err error) error {
 
 // fail ends the session because of what the peer did. It may be called from
 // the session's own goroutines.
+//
+// The connection ends first. What the end of the session cuts short would be
+// told otherwise: the peer would see groups that were reset, and tracks that have
+// ended, and the loss of the session that explains it later.
 func (s *Session) fail(code api.SessionErrorCode, reason string) {
+	cause := &api.SessionError{Code: code, Reason: reason}
 	s.mu.Lock()
 	s.failed = true
+	if s.fate == nil {
+		s.fate = cause
+	}
 	s.mu.Unlock()
-	s.end(&api.SessionError{Code: code, Reason: reason})
-	_ = s.conn.CloseWithError(uint64(code), reason)
+	closed := make(chan struct{})
+	go func() {
+		defer close(closed)
+		_ = s.conn.CloseWithError(uint64(code), reason)
+	}()
+	select {
+	case <-s.conn.Context().Done(): // the peer may yet have to be told
+	case <-closed:
+	}
+	s.end(cause)
+	<-closed
 }
 
 // violation ends the session for breaking the protocol.

@@ -29,6 +29,11 @@ type Owner interface {
 	// latter. It is not asked about ends of streams, deadlines, and streams
 	// closed here.
 	StreamError(err error) error
+
+	// Closing tells whether this side has closed the connection, and the library
+	// may not have told the peer yet. What it tells of streams until then would
+	// come first, and the peer take it for their own ends: nothing is told.
+	Closing() bool
 }
 
 // A PlainWriter is a library's sending half that can do no more than it must.

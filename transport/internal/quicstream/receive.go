@@ -56,7 +56,9 @@ func (s *PlainReceive) CancelRead(code uint64) {
 		s.cancel = &transport.StreamError{Code: code}
 	}
 	s.mu.Unlock()
-	s.half.CancelRead(s.owner.StreamCode(code))
+	if !s.owner.Closing() {
+		s.half.CancelRead(s.owner.StreamCode(code))
+	}
 }
 
 // SetReadDeadline implements [transport.ReceiveStream].

@@ -117,6 +117,9 @@ func (s *PlainSend) Close() error {
 // finish ends the stream. The library's error tells of a reset, which every
 // Write tells as well.
 func (s *PlainSend) finish() {
+	if s.owner.Closing() {
+		return
+	}
 	if s.bounded {
 		_ = s.half.SetWriteDeadline(time.Time{})
 	}
@@ -135,6 +138,9 @@ func (s *PlainSend) CancelWrite(code uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.cancelled = true
+	if s.owner.Closing() {
+		return
+	}
 	s.precede()
 	s.half.CancelWrite(s.owner.StreamCode(code))
 }
