@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net/url"
 	"slices"
 	"sync"
 
@@ -16,6 +15,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/session"
+	"github.com/moqlite/moqlite/impl/redial"
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/quicconn"
 	"github.com/moqlite/moqlite/transport/wsconn"
@@ -67,47 +67,62 @@ type Client struct {
 	identity identity
 }
 
-var _ api.Client = (*Client)(nil)
+var (
+	_ api.Client           = (*Client)(nil)
+	_ redial.OptionsDialer = (*Client)(nil)
+)
 
 // Dial implements [api.Dialer].
 func (c *Client) Dial(ctx context.Context, rawURL string, mux *api.TrackMux) (api.Session, error) {
-	s, err := c.dial(ctx, rawURL, mux)
+	return c.DialWith(ctx, rawURL, mux, transport.DialOptions{})
+}
+
+// DialWith is Dial with options for the transport. A Transport that is no
+// [transport.TargetDialer] does not hear of them.
+func (c *Client) DialWith(ctx context.Context, rawURL string, mux *api.TrackMux, o transport.DialOptions) (api.Session, error) {
+	s, err := c.dial(ctx, rawURL, mux, o)
 	if err != nil {
 		return nil, err
 	}
 	return s, nil
 }
 
-func (c *Client) dial(ctx context.Context, rawURL string, mux *api.TrackMux) (*session.Session, error) {
+func (c *Client) dial(ctx context.Context, rawURL string, mux *api.TrackMux, o transport.DialOptions) (*session.Session, error) {
 	ctx, end, ok := c.sessions.begin(ctx, api.ErrClientClosed)
 	if !ok {
 		return nil, api.ErrClientClosed
 	}
 	defer end()
-	u, names, err := c.target(rawURL)
+	t, err := transport.ParseURL(rawURL)
 	if err != nil {
-		return nil, err
+		return nil, session.DialError(transport.RedactURL(rawURL), err)
 	}
-	conn, err := c.transport().Dial(ctx, rawURL, names)
+	t.Options = o
+	names, err := c.offer(t)
 	if err != nil {
-		return nil, c.failed(ctx, u, err)
+		return nil, &api.DialError{URL: t.String(), Phase: api.PhaseResolve, Err: err}
+	}
+	conn, err := transport.DialTarget(ctx, c.transport(), t, names)
+	if err != nil {
+		return nil, c.failed(ctx, t, err)
 	}
 	s, err := session.New(conn, session.Options{
 		Config: c.Config,
 		Hop:    c.identity.hop(c.Config),
 		Mux:    orDefault(mux, api.DefaultTrackMux),
 		Client: true,
+		URL:    t.URL,
 		Logger: logger(c.Logger),
 	})
 	if err != nil {
-		return nil, &api.DialError{URL: redacted(u), Transport: conn.State().Transport, Phase: api.PhaseNegotiate, Err: err}
+		return nil, &api.DialError{URL: t.String(), Transport: conn.State().Transport, Phase: api.PhaseNegotiate, Err: err}
 	}
 	if err := c.settle(ctx, s); err != nil {
 		phase := api.PhaseSetup
 		if errors.Is(err, transport.ErrUnauthorized) {
 			phase = api.PhaseTLS // a server's refusal of a certificate comes late
 		}
-		return nil, c.failed(ctx, u, &transport.DialError{Transport: conn.State().Transport, Phase: phase, Err: err})
+		return nil, c.failed(ctx, t, &transport.DialError{Transport: conn.State().Transport, Phase: phase, Err: err})
 	}
 	return s, nil
 }
@@ -132,65 +147,33 @@ func (c *Client) settle(ctx context.Context, s *session.Session) error {
 }
 
 // failed is the error of a dial.
-func (c *Client) failed(ctx context.Context, u *url.URL, err error) error {
+func (c *Client) failed(ctx context.Context, t *transport.Target, err error) error {
 	switch {
 	case errors.Is(context.Cause(ctx), api.ErrClientClosed), errors.Is(err, api.ErrClientClosed):
 		return api.ErrClientClosed
 	case ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)):
 		err = &transport.DialError{Phase: api.PhaseConnect, Err: fmt.Errorf("%w (%w)", context.Cause(ctx), err)}
 	}
-	return session.DialError(redacted(u), err)
+	return session.DialError(t.String(), err)
 }
 
-// target checks a URL and picks the versions to offer for it.
-func (c *Client) target(rawURL string) (*url.URL, []string, error) {
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		// The text of the parser's error repeats the URL, credentials and all.
-		return nil, nil, &api.DialError{URL: "(malformed)", Phase: api.PhaseResolve, Err: errors.New("malformed URL")}
-	}
-	fail := func(err error) (*url.URL, []string, error) {
-		return nil, nil, &api.DialError{URL: redacted(u), Phase: api.PhaseResolve, Err: err}
-	}
-	switch {
-	case u.Scheme == "":
-		return fail(fmt.Errorf("%w: the URL has none: it begins with https://, moqt:// or the like", api.ErrUnsupportedScheme))
-	case u.Hostname() == "":
-		return fail(errors.New("the URL names no host"))
-	}
+// offer picks the versions to offer for a target.
+func (c *Client) offer(t *transport.Target) ([]string, error) {
 	if err := c.Config.Validate(); err != nil {
-		return fail(err)
+		return nil, err
 	}
 	names := protocols(c.Config)
 	if len(names) == 0 {
-		return fail(errNoVersions)
+		return nil, errNoVersions
 	}
-	if carriesPath(u.Scheme) || (u.Path == "" || u.Path == "/") && u.RawQuery == "" {
-		return u, names, nil
+	if u := t.URL; t.Scheme.CarriesPath || (u.Path == "" || u.Path == "/") && u.RawQuery == "" {
+		return names, nil
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return !session.CarriesPath(name) })
 	if len(names) == 0 {
-		return fail(fmt.Errorf("%s:// has no place for a path or a query below %s: %w", u.Scheme, api.Lite05, api.ErrNotSupported))
+		return nil, fmt.Errorf("%s:// has no place for a path or a query below %s: %w", t.Scheme.Name, api.Lite05, api.ErrNotSupported)
 	}
-	return u, names, nil
-}
-
-// carriesPath tells whether a scheme's binding takes path and query along; of
-// the others, only versions with a SETUP do.
-func carriesPath(scheme string) bool {
-	return !slices.Contains([]string{"moqt", "moql", "tcp", "tls"}, scheme)
-}
-
-// redacted is u without what may be secret.
-func redacted(u *url.URL) string {
-	clean := *u
-	clean.User = nil
-	clean.Fragment, clean.RawFragment = "", ""
-	clean.RawQuery = ""
-	if u.RawQuery != "" {
-		clean.RawQuery = "…"
-	}
-	return clean.String()
+	return names, nil
 }
 
 // transport is what the client dials with.
@@ -214,11 +197,13 @@ func (c *Client) byScheme() transport.ByScheme {
 	native := &quicconn.Dialer{Endpoint: endpoint, TLSConfig: c.TLSConfig, QUICConfig: c.QUICConfig, DialAddr: c.DialQUICFunc}
 	web := &wtconn.Dialer{Endpoint: endpoint, TLSConfig: c.TLSConfig, QUICConfig: c.QUICConfig, DialAddr: c.DialWebTransportFunc}
 	tcp := &wsconn.Dialer{TLSConfig: c.TLSConfig}
-	return transport.ByScheme{
-		"moqt": native, "moql": native,
-		"https": web, "http": web,
-		"wss": tcp, "ws": tcp, "tls": tcp, "tcp": tcp,
-	}
+	return transport.ByBinding(map[string]transport.Dialer{
+		transport.QUIC:         native,
+		transport.WebTransport: web,
+		transport.WebSocket:    tcp,
+		transport.TLS:          tcp,
+		transport.TCP:          tcp,
+	})
 }
 
 // NewTransport dials by the URL's scheme, as a [Client] without a Transport

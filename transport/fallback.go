@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"net/url"
 	"sync"
 	"time"
 )
@@ -32,8 +31,8 @@ const maxHosts = 1024
 type Fallback struct {
 	First, Second Dialer
 
-	// URL makes of a URL for First one for Second; nil: the same.
-	URL func(url string) string
+	// Scheme replaces that of a URL for Second; empty: the same.
+	Scheme string
 
 	// HeadStart is that of whoever goes first; zero: DefaultHeadStart.
 	HeadStart time.Duration
@@ -42,13 +41,14 @@ type Fallback struct {
 	hosts map[string]time.Time // until when Second goes first
 }
 
-// WithFallback is m with WebSocket as the fallback of WebTransport: https://
-// falls back to wss://, and http:// to ws://, as far as m has these.
+// WithFallback is m with the fallback that each scheme has ([Scheme.Fallback]),
+// as far as m has a dialer for it: https:// falls back to wss://, http:// to
+// ws://.
 func WithFallback(m ByScheme) ByScheme {
 	m = maps.Clone(m)
-	for _, s := range []struct{ from, to string }{{"https", "wss"}, {"http", "ws"}} {
-		if first, second := m[s.from], m[s.to]; first != nil && second != nil {
-			m[s.from] = &Fallback{First: first, Second: second, URL: func(raw string) string { return s.to + raw[len(s.from):] }}
+	for _, s := range schemes {
+		if first, second := m[s.Name], m[s.Fallback]; first != nil && second != nil {
+			m[s.Name] = &Fallback{First: first, Second: second, Scheme: s.Fallback}
 		}
 	}
 	return m
@@ -57,7 +57,7 @@ func WithFallback(m ByScheme) ByScheme {
 // An entrant is one of the two dialers, and what became of it.
 type entrant struct {
 	dialer Dialer
-	url    string
+	target *Target
 	second bool
 	conn   Conn
 	err    error
@@ -65,16 +65,25 @@ type entrant struct {
 
 // Dial implements [Dialer]. If both fail, the error tells both, and is First's
 // unless Second was refused for want of credentials.
-func (f *Fallback) Dial(ctx context.Context, rawURL string, protocols []string) (Conn, error) {
-	host := hostOf(rawURL)
-	if WantsNoFallback(ctx) {
-		conn, err := f.First.Dial(ctx, rawURL, protocols)
+func (f *Fallback) Dial(ctx context.Context, url string, protocols []string) (Conn, error) {
+	t, err := ParseURL(url)
+	if err != nil {
+		return nil, err
+	}
+	return f.DialTarget(ctx, t, protocols)
+}
+
+// DialTarget implements [TargetDialer].
+func (f *Fallback) DialTarget(ctx context.Context, t *Target, protocols []string) (Conn, error) {
+	host := t.URL.Host
+	if t.Options.NoFallback {
+		conn, err := DialTarget(ctx, f.First, t, protocols)
 		if err == nil {
 			f.remember(host, false)
 		}
 		return conn, err
 	}
-	first, second := &entrant{dialer: f.First, url: rawURL}, &entrant{dialer: f.Second, url: f.other(rawURL), second: true}
+	first, second := &entrant{dialer: f.First, target: t}, &entrant{dialer: f.Second, target: f.other(t), second: true}
 	if f.prefersSecond(host) {
 		first, second = second, first
 	}
@@ -86,11 +95,12 @@ func (f *Fallback) Dial(ctx context.Context, rawURL string, protocols []string) 
 	return won.conn, nil
 }
 
-func (f *Fallback) other(rawURL string) string {
-	if f.URL == nil {
-		return rawURL
+// other is t for Second.
+func (f *Fallback) other(t *Target) *Target {
+	if f.Scheme == "" {
+		return t
 	}
-	return f.URL(rawURL)
+	return t.WithScheme(f.Scheme)
 }
 
 // race returns when both are over; what the loser made is closed.
@@ -101,7 +111,7 @@ func (f *Fallback) race(ctx context.Context, protocols []string, first, second *
 	start := func(e *entrant) {
 		running++
 		go func() {
-			e.conn, e.err = e.dialer.Dial(ctx, e.url, protocols)
+			e.conn, e.err = DialTarget(ctx, e.dialer, e.target, protocols)
 			over <- e
 		}()
 	}
@@ -167,14 +177,6 @@ func asDialError(err error) *DialError {
 	return &DialError{Phase: PhaseConnect, Err: err}
 }
 
-func hostOf(rawURL string) string {
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		return ""
-	}
-	return u.Host
-}
-
 func (f *Fallback) prefersSecond(host string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -209,6 +211,6 @@ func (f *Fallback) Close() error {
 }
 
 var _ interface {
-	Dialer
+	TargetDialer
 	io.Closer
 } = (*Fallback)(nil)

@@ -211,17 +211,25 @@ func TestWithFallbackNeedsBoth(t *testing.T) {
 func TestWithoutFallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		udp, tcp := &dialling{name: "udp", err: errors.New("no answer")}, &dialling{name: "tcp", takes: time.Millisecond}
-		f := fallback(udp, tcp)
-		alone := transport.WithoutFallback(t.Context())
-		if c, err := f.Dial(t.Context(), "https://a.example", nil); err != nil || c.(*connection).name != "tcp" {
+		f := transport.WithFallback(transport.ByScheme{"https": udp, "wss": tcp})
+		dial := func(o transport.DialOptions) (transport.Conn, error) {
+			target, err := transport.ParseURL("https://a.example")
+			if err != nil {
+				t.Fatal(err)
+			}
+			target.Options = o
+			return f.DialTarget(t.Context(), target, nil)
+		}
+		alone := transport.DialOptions{NoFallback: true}
+		if c, err := dial(transport.DialOptions{}); err != nil || c.(*connection).name != "tcp" {
 			t.Fatalf("%v, %v", c, err)
 		}
-		if c, err := f.Dial(alone, "https://a.example", nil); !errors.Is(err, udp.err) || len(tcp.calls) != 1 {
+		if c, err := dial(alone); !errors.Is(err, udp.err) || len(tcp.calls) != 1 {
 			t.Errorf("alone: %v, %v", c, err)
 		}
 		udp.err = nil
-		for _, ctx := range []context.Context{alone, t.Context()} {
-			if c, err := f.Dial(ctx, "https://a.example", nil); err != nil || c.(*connection).name != "udp" {
+		for _, o := range []transport.DialOptions{alone, {}} {
+			if c, err := dial(o); err != nil || c.(*connection).name != "udp" {
 				t.Errorf("%v, %v", c, err)
 			}
 		}

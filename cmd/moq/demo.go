@@ -3,12 +3,12 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/transport"
 )
 
 // demoPath is what the demo publishes.
@@ -37,7 +37,7 @@ what came through and how fast.`,
 }
 
 func demo(ctx context.Context, o *options, scheme string, s shape) error {
-	if !slices.Contains([]string{"moqt", "https", "wss", "tls"}, scheme) {
+	if s, _ := transport.SchemeByName(scheme); !s.Secure {
 		return usage("--transport %s: it is moqt, https, wss or tls", scheme)
 	}
 	if err := s.validate(); err != nil {

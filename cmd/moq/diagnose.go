@@ -13,6 +13,7 @@ import (
 	"syscall"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/quicconn"
 	"github.com/moqlite/moqlite/transport/tlspin"
 )
@@ -49,7 +50,7 @@ func (d *diagnosis) lines() string {
 // newDiagnosis finds out more about a dial that failed, within ctx.
 func newDiagnosis(ctx context.Context, o *options, rawURL string, err error) *diagnosis {
 	d := &diagnosis{err: err, found: []string{}, try: hint(err)}
-	u, parseErr := url.Parse(rawURL)
+	t, parseErr := transport.ParseURL(rawURL)
 	var failed *api.DialError
 	if parseErr != nil || !errors.As(err, &failed) || errors.Is(err, api.ErrUnauthorized) {
 		return d
@@ -57,18 +58,18 @@ func newDiagnosis(ctx context.Context, o *options, rawURL string, err error) *di
 	switch {
 	case errors.As(err, new(*quicconn.PathError)): // which says it all
 	case failed.Phase == api.PhaseConnect:
-		d.askTCP(ctx, u)
+		d.askTCP(ctx, t)
 	case failed.Phase == api.PhaseTLS:
-		d.askFingerprint(ctx, u)
+		d.askFingerprint(ctx, t)
 	case failed.Phase == api.PhaseUpgrade, failed.Phase == api.PhaseNegotiate:
-		d.askVersions(ctx, o, u)
+		d.askVersions(ctx, o, t)
 	}
 	return d
 }
 
 // askTCP tells by the TCP port of the same number whether the host is there.
-func (d *diagnosis) askTCP(ctx context.Context, u *url.URL) {
-	host := authority(u)
+func (d *diagnosis) askTCP(ctx context.Context, t *transport.Target) {
+	host := t.Addr()
 	err := tryTCP(ctx, host)
 	fingerprint := ""
 	if err == nil {
@@ -96,31 +97,30 @@ func (d *diagnosis) askTCP(ctx context.Context, u *url.URL) {
 }
 
 // askFingerprint asks the server for the certificate that it says it has.
-func (d *diagnosis) askFingerprint(ctx context.Context, u *url.URL) {
-	if fingerprint, err := askFingerprint(ctx, authority(u)); err == nil {
+func (d *diagnosis) askFingerprint(ctx context.Context, t *transport.Target) {
+	if fingerprint, err := askFingerprint(ctx, t.Addr()); err == nil {
 		d.found = append(d.found, "the server says, without proof, that its certificate's fingerprint is "+fingerprint)
 	}
 }
 
 // askVersions dials with each version alone, over both transports.
-func (d *diagnosis) askVersions(ctx context.Context, o *options, u *url.URL) {
-	other := *u
-	other.Scheme = "https"
-	if u.Scheme != "moqt" && u.Scheme != "moql" {
-		other.Scheme = "moqt"
+func (d *diagnosis) askVersions(ctx context.Context, o *options, t *transport.Target) {
+	other := t.WithScheme("https")
+	if t.Scheme.Transport != transport.QUIC {
+		other = t.WithScheme("moqt")
 	}
-	if here := o.spoken(ctx, u); len(here) > 0 {
+	if here := o.spoken(ctx, t.URL); len(here) > 0 {
 		d.found = append(d.found, fmt.Sprintf("over this transport the server speaks %s", strings.Join(here, ", ")))
 		d.try = "drop --version-only, or ask for one of these"
 	}
-	if there := o.spoken(ctx, &other); len(there) > 0 {
-		d.found = append(d.found, fmt.Sprintf("over %s:// the server speaks %s", other.Scheme, strings.Join(there, ", ")))
+	if there := o.spoken(ctx, other.URL); len(there) > 0 {
+		d.found = append(d.found, fmt.Sprintf("over %s:// the server speaks %s", other.Scheme.Name, strings.Join(there, ", ")))
 		if len(d.found) == 1 {
-			d.try = fmt.Sprintf("use %s:// in the URL, with one of these versions", other.Scheme)
+			d.try = fmt.Sprintf("use %s:// in the URL, with one of these versions", other.Scheme.Name)
 		}
 	}
 	if len(d.found) == 0 {
-		d.found = append(d.found, fmt.Sprintf("the server completes no handshake with any of %v, neither here nor over %s://", api.Versions(), other.Scheme))
+		d.found = append(d.found, fmt.Sprintf("the server completes no handshake with any of %v, neither here nor over %s://", api.Versions(), other.Scheme.Name))
 		d.try = "is this a server of MoQ, and of a version as new as moq-lite-03?"
 	}
 }
@@ -148,18 +148,6 @@ func (o *options) spoken(ctx context.Context, u *url.URL) (names []string) {
 		}
 	}
 	return names
-}
-
-// authority is the host and port that a URL leads to.
-func authority(u *url.URL) string {
-	port := u.Port()
-	switch {
-	case port == "" && u.Scheme == "http":
-		port = "80"
-	case port == "":
-		port = "443"
-	}
-	return net.JoinHostPort(u.Hostname(), port)
 }
 
 // tryTCP connects, for no other purpose.
@@ -210,14 +198,4 @@ func timedOut(err error) bool {
 
 func unreachable(err error) bool {
 	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH)
-}
-
-// clean is a URL without what may be secret.
-func clean(rawURL string) string {
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		return "(malformed)"
-	}
-	u.User, u.RawQuery, u.Fragment = nil, "", ""
-	return u.String()
 }

@@ -12,6 +12,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl"
+	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/quicconn"
 )
 
@@ -113,7 +114,7 @@ func (o *options) probed(ctx context.Context, c *impl.Client, url string) (*prob
 	}
 	if session.Context().Err() != nil {
 		return nil, &api.DialError{
-			URL: clean(url), Transport: session.State().Transport, Phase: api.PhaseSetup, Err: context.Cause(session.Context()),
+			URL: transport.RedactURL(url), Transport: session.State().Transport, Phase: api.PhaseSetup, Err: context.Cause(session.Context()),
 		}
 	}
 	return p, nil

@@ -171,11 +171,11 @@ func (s *Server) Client() *impl.Client {
 		endpoint := &quicconn.Endpoint{Socket: s.Link.Socket()}
 		s.sockets = append(s.sockets, endpoint.Close)
 		tcp := &wsconn.Dialer{TLSConfig: s.rotation.Trust(), DialContext: s.Link.DialContext}
-		c.Transport = transport.ByScheme{
-			"moqt":  &quicconn.Dialer{Endpoint: endpoint, TLSConfig: s.rotation.Trust()},
-			"https": &wtconn.Dialer{Endpoint: endpoint, TLSConfig: s.rotation.Trust()},
-			"wss":   tcp, "ws": tcp, "tls": tcp, "tcp": tcp,
-		}
+		c.Transport = transport.ByBinding(map[string]transport.Dialer{
+			transport.QUIC:         &quicconn.Dialer{Endpoint: endpoint, TLSConfig: s.rotation.Trust()},
+			transport.WebTransport: &wtconn.Dialer{Endpoint: endpoint, TLSConfig: s.rotation.Trust()},
+			transport.WebSocket:    tcp, transport.TLS: tcp, transport.TCP: tcp,
+		})
 	case s.Certificate.Certificate != nil:
 		c.TLSConfig = s.rotation.Trust()
 	default:

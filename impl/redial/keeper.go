@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"time"
 
@@ -110,7 +109,7 @@ func (s *Session) move(l *link, pause bool) (*link, error) {
 		pause = true
 	}
 	if hook := s.policy.Trace.GoingAway; hook != nil {
-		s.report.hook(func() { hook(redacted(to[0])) })
+		s.report.hook(func() { hook(transport.RedactURL(to[0])) })
 	}
 	defer context.AfterFunc(l.session.Context(), func() { s.lost(l) })()
 	next, err := s.redial(s.ctx, to, pause)
@@ -143,12 +142,12 @@ func (s *Session) redial(ctx context.Context, urls []string, pause bool) (*link,
 		}
 		pause = true
 		target := urls[(attempt-1)%len(urls)]
-		l, err := s.dial(ctx, target, attempt)
+		l, err := s.dial(ctx, target, attempt, transport.DialOptions{})
 		if err == nil {
 			return l, nil
 		}
 		last = err
-		s.policy.Logger.Warn("dial failed", "url", redacted(target), "attempt", attempt, "error", err)
+		s.policy.Logger.Warn("dial failed", "url", transport.RedactURL(target), "attempt", attempt, "error", err)
 		if hook := s.policy.Trace.DialFailed; hook != nil {
 			s.report.hook(func() { hook(err) })
 		}
@@ -197,20 +196,26 @@ func givenUp(ctx context.Context, attempts int, err error) error {
 }
 
 // dial makes one attempt.
-func (s *Session) dial(ctx context.Context, target string, attempt int) (*link, error) {
+func (s *Session) dial(ctx context.Context, target string, attempt int, o transport.DialOptions) (*link, error) {
 	if hook := s.policy.Trace.Dialing; hook != nil {
-		s.report.hook(func() { hook(redacted(target), attempt) })
+		s.report.hook(func() { hook(transport.RedactURL(target), attempt) })
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.policy.DialTimeout)
 	defer cancel()
-	if s.again() {
-		ctx = transport.WithOwnPath(ctx)
-	}
-	under, err := s.dialer.Dial(ctx, target, s.mux)
+	o.OwnSocket = s.again()
+	under, err := s.dialWith(ctx, target, o)
 	if err != nil {
 		return nil, err
 	}
 	return newLink(s, under, target), nil
+}
+
+// dialWith dials with options, as far as the dialer beneath takes any.
+func (s *Session) dialWith(ctx context.Context, target string, o transport.DialOptions) (api.Session, error) {
+	if d, ok := s.dialer.(OptionsDialer); ok {
+		return d.DialWith(ctx, target, s.mux, o)
+	}
+	return s.dialer.Dial(ctx, target, s.mux)
 }
 
 // drain ends a session that has been left, when what is read and served over
@@ -232,7 +237,7 @@ func (s *Session) drain(l *link) {
 			s.discard(l)
 			return
 		case <-timeout.C:
-			s.policy.Logger.Warn("session left with something under way", "url", redacted(l.url))
+			s.policy.Logger.Warn("session left with something under way", "url", transport.RedactURL(l.url))
 			_ = l.session.Terminate(api.SessionGoAwayTimeout, "goaway timeout")
 			return
 		}
@@ -306,13 +311,4 @@ func (l *link) ask(ctx context.Context) {
 	if r, err := l.session.Subscribe(ctx, keepAlive, keepAlive, nil); err == nil {
 		_ = r.Close()
 	}
-}
-
-// redacted is a URL without what may be secret.
-func redacted(raw string) string {
-	u, err := url.Parse(raw)
-	if err != nil {
-		return "(malformed)"
-	}
-	return public(u).String()
 }

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/moqlite/moqlite/transport"
 )
 
 const (
@@ -39,9 +41,9 @@ func (s *Session) destinations(l *link) []string {
 	if away := l.session.State().GoAway; away != nil && away.URI != "" {
 		next, err := s.redirect(l, away.URI)
 		if err != nil {
-			s.policy.Logger.Warn("redirect refused", "to", redacted(away.URI), "error", err)
+			s.policy.Logger.Warn("redirect refused", "to", transport.RedactURL(away.URI), "error", err)
 			if hook := s.policy.Trace.RedirectRefused; hook != nil {
-				s.report.hook(func() { hook(redacted(away.URI), err) })
+				s.report.hook(func() { hook(transport.RedactURL(away.URI), err) })
 			}
 			next = l.url
 		}
@@ -66,7 +68,7 @@ func (s *Session) redirect(l *link, uri string) (string, error) {
 		return "", err
 	}
 	if !sameHost(from, to) && !sameHost(home, to) {
-		if s.policy.Redirect == nil || !s.policy.Redirect(public(from), public(to)) {
+		if s.policy.Redirect == nil || !s.policy.Redirect(transport.Redacted(from), transport.Redacted(to)) {
 			return "", errOtherHost
 		}
 		ctx, cancel := context.WithTimeout(s.ctx, s.policy.DialTimeout)
@@ -89,13 +91,6 @@ var (
 	errNotPublic  = errors.New("an address that is not public, from a host that is")
 )
 
-// secure says of the schemes that there are whether they protect what they
-// carry.
-var secure = map[string]bool{
-	"https": true, "moqt": true, "moql": true, "wss": true, "tls": true,
-	"http": false, "ws": false, "tcp": false,
-}
-
 // resolve is the URL that uri names to a client of from, checked as far as that
 // goes without asking anybody.
 func resolve(from *url.URL, uri string) (*url.URL, error) {
@@ -106,7 +101,8 @@ func resolve(from *url.URL, uri string) (*url.URL, error) {
 	}
 	to := from.ResolveReference(ref)
 	to.Fragment, to.RawFragment = "", ""
-	isSecure, known := secure[to.Scheme]
+	was, _ := transport.SchemeByName(from.Scheme)
+	scheme, known := transport.SchemeByName(to.Scheme)
 	switch {
 	case !known:
 		return nil, errScheme
@@ -114,7 +110,7 @@ func resolve(from *url.URL, uri string) (*url.URL, error) {
 		return nil, errNoHost
 	case ref.User != nil:
 		return nil, errUserInfo
-	case secure[from.Scheme] && !isSecure:
+	case was.Secure && !scheme.Secure:
 		return nil, errLessSecure
 	}
 	// What leads to another place has no part in this one's credentials.
@@ -153,23 +149,13 @@ func sameOrigin(a, b *url.URL) bool {
 
 func hostname(u *url.URL) string { return strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")) }
 
+// port is u's, or else that of its scheme.
 func port(u *url.URL) string {
-	switch p := u.Port(); {
-	case p != "":
+	if p := u.Port(); p != "" {
 		return p
-	case u.Scheme == "http" || u.Scheme == "ws":
-		return "80"
-	default:
-		return "443"
 	}
-}
-
-// public is u without what may be secret.
-func public(u *url.URL) *url.URL {
-	clean := *u
-	clean.User, clean.RawQuery, clean.ForceQuery = nil, "", false
-	clean.Fragment, clean.RawFragment = "", ""
-	return &clean
+	s, _ := transport.SchemeByName(u.Scheme)
+	return s.Port
 }
 
 // checkAddress refuses to be led from the public network into one that is not.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/internal/signal"
+	"github.com/moqlite/moqlite/transport"
 )
 
 // New returns a dialer whose sessions survive those of dialer. They are of type
@@ -22,11 +23,24 @@ import (
 // leads nowhere. mux is passed to each dial, which makes its publications
 // anew.
 //
-// A dialer that can be closed tells when by a method Closed() <-chan struct{}, as
+// A dialer that is an [OptionsDialer] is asked for more than Dial can say. A
+// dialer that can be closed tells when by a method Closed() <-chan struct{}, as
 // that of package impl does: its sessions then end at once, also while they wait
 // to dial again.
 func New(dialer api.Dialer, policy Policy) api.Dialer {
 	return &redialer{dialer, policy.withDefaults()}
+}
+
+// An OptionsDialer is an [api.Dialer] whose dials can be asked for something
+// beside a session, as those of impl.Client can: the next session after one that
+// failed is dialled over a socket of its own, and one that has fallen back to
+// WebSocket is left by a dial without a fallback. Beneath a dialer that is none,
+// the first is done without, and a session that has fallen back stays.
+type OptionsDialer interface {
+	api.Dialer
+
+	// DialWith is Dial with options.
+	DialWith(ctx context.Context, url string, mux *api.TrackMux, o transport.DialOptions) (api.Session, error)
 }
 
 type redialer struct {

@@ -2,27 +2,29 @@ package redial
 
 import (
 	"context"
-	"net/url"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/transport"
 )
 
-// fellBack tells whether a session runs over WebSocket although its URL does not
-// ask for that: UDP did not get through when it was dialled.
+// fellBack tells whether a session runs over the fallback of what its URL asks
+// for: UDP did not get through when it was dialled.
 func (l *link) fellBack() bool {
-	u, err := url.Parse(l.url)
-	if err != nil || u.Scheme != "https" && u.Scheme != "http" {
+	t, err := transport.ParseURL(l.url)
+	if err != nil || t.Scheme.Fallback == "" {
 		return false
 	}
-	return l.session.State().Transport == "websocket"
+	fallback, _ := transport.SchemeByName(t.Scheme.Fallback)
+	return l.session.State().Transport == fallback.Transport
 }
 
 // upgrade dials over QUIC again and again where l has fallen back, until there
 // is a session, or ctx ends. What it returns receives that session; it is nil
-// where l has not fallen back.
+// where l has not fallen back, and where the dialer beneath cannot be asked to
+// do without a fallback.
 func (s *Session) upgrade(ctx context.Context, l *link) <-chan *link {
-	if s.policy.UpgradeInterval < 0 || !l.fellBack() {
+	_, asks := s.dialer.(OptionsDialer)
+	if s.policy.UpgradeInterval < 0 || !asks || !l.fellBack() {
 		return nil
 	}
 	found := make(chan *link)
@@ -30,9 +32,13 @@ func (s *Session) upgrade(ctx context.Context, l *link) <-chan *link {
 		pause := s.policy.pause()
 		pause.InitialInterval, pause.MaxInterval = s.policy.UpgradeInterval, 10*s.policy.UpgradeInterval
 		for attempt := 1; sleep(ctx, pause.NextBackOff()); attempt++ {
-			next, err := s.dial(transport.WithoutFallback(ctx), l.url, attempt)
+			next, err := s.dial(ctx, l.url, attempt, transport.DialOptions{NoFallback: true})
 			if err != nil {
 				continue
+			}
+			if next.fellBack() { // a transport beneath does not look at options
+				_ = next.session.Terminate(api.SessionNoError, "")
+				return
 			}
 			select {
 			case found <- next:

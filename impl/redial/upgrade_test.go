@@ -21,19 +21,28 @@ func (s fallen) State() api.SessionState {
 	return state
 }
 
-// blocked dials over networks that let no UDP through until udp is set: it falls
-// back unless that is not wanted.
-func blocked(client api.Dialer, server *node, udp *atomic.Bool) dialerFunc {
-	return func(ctx context.Context, _ string, mux *api.TrackMux) (api.Session, error) {
-		if !udp.Load() && transport.WantsNoFallback(ctx) {
-			return nil, errUnreachable
-		}
-		s, err := client.Dial(ctx, server.URL, mux)
-		if err == nil && !udp.Load() {
-			return fallen{s}, nil
-		}
-		return s, err
+// A blocked dialer dials over networks that let no UDP through until udp is set:
+// it falls back unless it is asked not to.
+type blocked struct {
+	client api.Dialer
+	server *node
+	udp    *atomic.Bool
+	deaf   bool // to options
+}
+
+func (d blocked) Dial(ctx context.Context, url string, mux *api.TrackMux) (api.Session, error) {
+	return d.DialWith(ctx, url, mux, transport.DialOptions{})
+}
+
+func (d blocked) DialWith(ctx context.Context, _ string, mux *api.TrackMux, o transport.DialOptions) (api.Session, error) {
+	if !d.udp.Load() && o.NoFallback && !d.deaf {
+		return nil, errUnreachable
 	}
+	s, err := d.client.Dial(ctx, d.server.URL, mux)
+	if err == nil && !d.udp.Load() {
+		return fallen{s}, nil
+	}
+	return s, err
 }
 
 // TestFindsBackToQUIC has a network let UDP through a while after a session has
@@ -57,7 +66,7 @@ func TestFindsBackToQUIC(t *testing.T) {
 		if err := mux.Publish(t.Context(), "hall", own.broadcast); err != nil {
 			t.Fatal(err)
 		}
-		s := dial(t, blocked(client, server, &udp), "https://relay.example", policy, mux)
+		s := dial(t, blocked{client: client, server: server, udp: &udp}, "https://relay.example", policy, mux)
 		defer s.Terminate(api.SessionNoError, "")
 		time.Sleep(time.Second)
 		in := read(t, subscribe(t, s, nil))
@@ -99,14 +108,20 @@ func TestFindsBackToQUIC(t *testing.T) {
 	})
 }
 
-// TestStaysOnWebSocket where the URL asks for it, or the policy.
+// TestStaysOnWebSocket where the URL asks for it, or the policy, and where the
+// dialer cannot do without its fallback.
 func TestStaysOnWebSocket(t *testing.T) {
+	const web = "https://relay.example"
 	for _, c := range []struct {
 		name, url string
 		policy    redial.Policy
+		dialer    func(blocked) api.Dialer
+		dials     int
 	}{
-		{"asked for by the URL", "wss://relay.example", redial.Policy{}},
-		{"asked for by the policy", "https://relay.example", redial.Policy{UpgradeInterval: -1}},
+		{"asked for by the URL", "wss://relay.example", redial.Policy{}, func(d blocked) api.Dialer { return d }, 1},
+		{"asked for by the policy", web, redial.Policy{UpgradeInterval: -1}, func(d blocked) api.Dialer { return d }, 1},
+		{"the dialer takes no options", web, redial.Policy{}, func(d blocked) api.Dialer { return dialerFunc(d.Dial) }, 1},
+		{"the transport is deaf to options", web, redial.Policy{}, func(d blocked) api.Dialer { d.deaf = true; return d }, 2},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {
@@ -115,12 +130,16 @@ func TestStaysOnWebSocket(t *testing.T) {
 				var udp atomic.Bool
 				var events recorder
 				c.policy.Trace = events.trace()
-				s := dial(t, blocked(server.Client(), server, &udp), c.url, c.policy, nil)
+				s := dial(t, c.dialer(blocked{client: server.Client(), server: server, udp: &udp}), c.url, c.policy, nil)
 				defer s.Terminate(api.SessionNoError, "")
+				time.Sleep(5 * time.Minute)
 				udp.Store(true)
 				time.Sleep(time.Hour)
-				if n := events.count("dialing"); n != 1 {
-					t.Errorf("dialled %d times", n)
+				if n := events.count("dialing"); n != c.dials {
+					t.Errorf("dialled %d times, want %d", n, c.dials)
+				}
+				if got := s.State().Transport; got != "websocket" {
+					t.Errorf("runs over %q", got)
 				}
 			})
 		})

@@ -25,7 +25,7 @@ type Network struct {
 	clients   int
 }
 
-var _ transport.Dialer = (*Network)(nil)
+var _ transport.TargetDialer = (*Network)(nil)
 
 // ListenOptions are what a listener can do beside the ordinary.
 type ListenOptions struct {
@@ -48,10 +48,8 @@ type ListenOptions struct {
 const defaultBacklog = 32
 
 var (
-	errMalformedURL = errors.New("malformed URL")
-	errNoHost       = errors.New("the URL has no host")
-	errNoProtocols  = errors.New("no protocols to listen for")
-	errHostInUse    = errors.New("host is in use")
+	errNoProtocols = errors.New("no protocols to listen for")
+	errHostInUse   = errors.New("host is in use")
 )
 
 // Listen listens for protocols, the most wanted first, at host: that of a URL,
@@ -87,19 +85,24 @@ func (n *Network) remove(l *listener) {
 // an application can go from another transport to this one with its URLs as
 // they are. Of protocols it negotiates the one that the listener wants most.
 // It takes a round trip, and waits while the listener's backlog is full.
-func (n *Network) Dial(ctx context.Context, rawURL string, protocols []string) (transport.Conn, error) {
-	c, err := n.dial(ctx, rawURL, protocols)
+func (n *Network) Dial(ctx context.Context, url string, protocols []string) (transport.Conn, error) {
+	t, err := transport.ParseURL(url)
+	if err != nil {
+		return nil, dialError(transport.PhaseResolve, errors.Unwrap(err))
+	}
+	return n.DialTarget(ctx, t, protocols)
+}
+
+// DialTarget implements [transport.TargetDialer].
+func (n *Network) DialTarget(ctx context.Context, t *transport.Target, protocols []string) (transport.Conn, error) {
+	c, err := n.dial(ctx, t.URL, protocols)
 	if err != nil {
 		return nil, err
 	}
 	return c, nil
 }
 
-func (n *Network) dial(ctx context.Context, rawURL string, protocols []string) (*Conn, error) {
-	u, err := parse(rawURL)
-	if err != nil {
-		return nil, dialError(transport.PhaseResolve, err)
-	}
+func (n *Network) dial(ctx context.Context, u *url.URL, protocols []string) (*Conn, error) {
 	l, addr := n.find(u.Host)
 	if l == nil {
 		return nil, dialError(transport.PhaseConnect, fmt.Errorf("nothing listens at %q", u.Host))
@@ -126,18 +129,6 @@ func (n *Network) find(host string) (*listener, Addr) {
 	defer n.mu.Unlock()
 	n.clients++
 	return n.listeners[strings.ToLower(host)], Addr(fmt.Sprintf("client-%d", n.clients))
-}
-
-// parse gives no error that quotes the URL, which may hold credentials.
-func parse(rawURL string) (*url.URL, error) {
-	u, err := url.Parse(rawURL)
-	if err != nil {
-		return nil, errMalformedURL
-	}
-	if u.Host == "" {
-		return nil, errNoHost
-	}
-	return u, nil
 }
 
 // wait lets d pass, and fails with the cause of ctx if that ends first.

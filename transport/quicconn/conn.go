@@ -24,7 +24,7 @@ const maxCode = 1<<62 - 1
 type conn struct {
 	quic     *quic.Conn
 	protocol string
-	url      string // what was dialled
+	url      *url.URL // what was dialled; nil where nobody has told
 	local    net.Addr
 	remote   net.Addr // at first
 
@@ -44,14 +44,14 @@ var (
 
 // Wrap adapts a connection whose handshake is complete, or waits for that. The
 // ALPN is the moq-lite version. The connection is the adaptor's from then on.
-func Wrap(c *quic.Conn) transport.Conn { return wrap(c, "") }
+func Wrap(c *quic.Conn) transport.Conn { return wrap(c, nil) }
 
-// wrap adapts a connection; url parses.
-func wrap(q *quic.Conn, url string) *conn {
+// wrap adapts a connection that was dialled for u, if that is known.
+func wrap(q *quic.Conn, u *url.URL) *conn {
 	return &conn{
 		quic:     q,
 		protocol: q.ConnectionState().TLS.NegotiatedProtocol,
-		url:      url,
+		url:      u,
 		local:    q.LocalAddr(),
 		remote:   RemoteAddr(q),
 	}
@@ -201,17 +201,14 @@ func (c *conn) CloseWithError(code uint64, reason string) error {
 // State implements [transport.Conn].
 func (c *conn) State() transport.State {
 	handshake := c.quic.ConnectionState().TLS
-	state := transport.State{
+	return transport.State{
 		Protocol:  c.protocol,
 		Transport: transportName,
 		Local:     c.local,
 		Remote:    c.remote,
 		TLS:       &handshake,
+		URL:       c.url,
 	}
-	if c.url != "" {
-		state.URL, _ = url.Parse(c.url)
-	}
-	return state
 }
 
 // Context implements [transport.Conn].

@@ -263,11 +263,13 @@ func TestCloseEndsDials(t *testing.T) {
 
 // Dials share a socket, but for those that want one of their own; that goes with
 // its connection.
-func TestDialOwnPath(t *testing.T) {
+func TestDialOwnSocket(t *testing.T) {
 	transporttest.NoLeaks(t)
 	l, d := listen(t, nil, quicconn.ListenOptions{Protocols: []string{protocol}})
-	dial := func(ctx context.Context) (c transport.Conn, from string) {
-		c, err := d.Dial(ctx, "moqt://"+l.Addr().String(), []string{protocol})
+	dial := func(o transport.DialOptions) (c transport.Conn, from string) {
+		target := target(t, "moqt://"+l.Addr().String())
+		target.Options = o
+		c, err := d.DialTarget(t.Context(), target, []string{protocol})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -277,16 +279,16 @@ func TestDialOwnPath(t *testing.T) {
 		}
 		return c, there.State().Remote.String()
 	}
-	own := transport.WithOwnPath(t.Context())
-	first, shared := dial(t.Context())
-	second, again := dial(t.Context())
+	own := transport.DialOptions{OwnSocket: true}
+	first, shared := dial(transport.DialOptions{})
+	second, again := dial(transport.DialOptions{})
 	third, other := dial(own)
 	fourth, another := dial(own)
 	if shared != again {
 		t.Errorf("two dials come from %s and %s", shared, again)
 	}
 	if other == shared || another == shared || other == another {
-		t.Errorf("dials with a path of their own come from %s and %s, others from %s", other, another, shared)
+		t.Errorf("dials with a socket of their own come from %s and %s, others from %s", other, another, shared)
 	}
 	for _, c := range []transport.Conn{first, second, third, fourth} {
 		_ = c.CloseWithError(0, "")
@@ -308,15 +310,27 @@ func TestDialOwnPath(t *testing.T) {
 }
 
 // A failed dial leaves no socket of its own.
-func TestDialOwnPathFails(t *testing.T) {
+func TestDialOwnSocketFails(t *testing.T) {
 	transporttest.NoLeaks(t)
 	d := new(quicconn.Dialer)
 	defer d.Close()
-	ctx, cancel := context.WithTimeout(transport.WithOwnPath(t.Context()), 100*time.Millisecond)
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	if _, err := d.Dial(ctx, "moqt://"+silent(t), []string{protocol}); !errors.Is(err, context.DeadlineExceeded) {
+	alone := target(t, "moqt://"+silent(t))
+	alone.Options.OwnSocket = true
+	if _, err := d.DialTarget(ctx, alone, []string{protocol}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error is %v", err)
 	}
+}
+
+// target is what a URL leads to.
+func target(t *testing.T, url string) *transport.Target {
+	t.Helper()
+	target, err := transport.ParseURL(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return target
 }
 
 func TestDialAddrFunc(t *testing.T) {

@@ -5,8 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
-	"net/url"
 	"slices"
 	"strings"
 	"sync"
@@ -18,7 +16,7 @@ import (
 )
 
 // transportName is the State's name of the binding.
-const transportName = "quic"
+const transportName = transport.QUIC
 
 // A DialAddrFunc dials native QUIC at addr, host:port. tlsConf has the
 // protocols to offer and the server's name; both configurations are the
@@ -48,34 +46,44 @@ type Dialer struct {
 	own  *Endpoint
 }
 
-var _ transport.Dialer = (*Dialer)(nil)
+var _ transport.TargetDialer = (*Dialer)(nil)
 
 // Dial implements [transport.Dialer]. The URL's path and query are not for this
 // binding to carry; they are in the connection's State.
-func (d *Dialer) Dial(ctx context.Context, rawURL string, protocols []string) (transport.Conn, error) {
-	c, err := d.dial(ctx, rawURL, protocols)
+func (d *Dialer) Dial(ctx context.Context, url string, protocols []string) (transport.Conn, error) {
+	t, err := transport.ParseURL(url)
+	if err != nil {
+		return nil, named(ctx, err)
+	}
+	return d.DialTarget(ctx, t, protocols)
+}
+
+// DialTarget implements [transport.TargetDialer].
+func (d *Dialer) DialTarget(ctx context.Context, t *transport.Target, protocols []string) (transport.Conn, error) {
+	c, err := d.dial(ctx, t, protocols)
 	if err != nil {
 		return nil, named(ctx, err)
 	}
 	return c, nil
 }
 
-func (d *Dialer) dial(ctx context.Context, rawURL string, protocols []string) (transport.Conn, error) {
-	u, addr, err := target(rawURL)
-	if err != nil {
-		return nil, dialError(transport.PhaseResolve, err)
+func (d *Dialer) dial(ctx context.Context, t *transport.Target, protocols []string) (transport.Conn, error) {
+	if err := t.Check(transport.QUIC); err != nil {
+		return nil, err
 	}
 	if len(protocols) == 0 {
 		return nil, dialError(transport.PhaseNegotiate, fmt.Errorf("%w: none is offered", transport.ErrNoCommonProtocol))
 	}
 	if d.DialAddr != nil {
-		return d.dialWith(ctx, u, addr, protocols)
+		return d.dialWith(ctx, t, protocols)
 	}
-	q, err := d.endpoint().dial(ctx, addr, protocols, d.TLSConfig, d.QUICConfig, true)
+	q, err := d.endpoint().dial(ctx, t.Addr(), request{
+		protocols: protocols, tls: d.TLSConfig, conf: d.QUICConfig, early: true, ownSocket: t.Options.OwnSocket,
+	})
 	if err != nil {
 		return nil, err
 	}
-	c := wrap(q.Conn, rawURL)
+	c := wrap(q.Conn, t.URL)
 	if q.early != "" {
 		c.takeOff(q.early)
 	}
@@ -86,18 +94,18 @@ func (d *Dialer) dial(ctx context.Context, rawURL string, protocols []string) (t
 }
 
 // dialWith dials with the user's function.
-func (d *Dialer) dialWith(ctx context.Context, u *url.URL, addr string, protocols []string) (transport.Conn, error) {
+func (d *Dialer) dialWith(ctx context.Context, t *transport.Target, protocols []string) (transport.Conn, error) {
 	if ctx.Err() != nil {
 		return nil, dialError(transport.PhaseConnect, context.Cause(ctx))
 	}
-	c, err := d.DialAddr(ctx, addr, configureTLS(d.TLSConfig, u.Hostname(), protocols), configure(d.QUICConfig))
+	c, err := d.DialAddr(ctx, t.Addr(), configureTLS(d.TLSConfig, t.URL.Hostname(), protocols), configure(d.QUICConfig))
 	if err != nil {
 		return nil, err
 	}
 	if err := checkProtocol(c, protocols); err != nil {
 		return nil, err
 	}
-	return stated.WithURL(c, u), nil
+	return stated.WithURL(c, t.URL), nil
 }
 
 // checkProtocol closes c unless it speaks one of protocols.
@@ -128,24 +136,6 @@ func named(ctx context.Context, err error) error {
 	}
 	d.Transport = transportName
 	return d
-}
-
-// target is what a URL leads to.
-func target(rawURL string) (u *url.URL, addr string, err error) {
-	u, err = url.Parse(rawURL)
-	switch {
-	case err != nil:
-		return nil, "", errors.New("malformed URL") // the parser's error repeats it
-	case u.Scheme != "moqt" && u.Scheme != "moql":
-		return nil, "", fmt.Errorf("%w %q (known: moql://, moqt://)", transport.ErrUnsupportedScheme, u.Scheme)
-	case u.Hostname() == "":
-		return nil, "", errors.New("the URL names no host")
-	}
-	port := u.Port()
-	if port == "" {
-		port = "443"
-	}
-	return u, net.JoinHostPort(u.Hostname(), port), nil
 }
 
 func (d *Dialer) endpoint() *Endpoint {

@@ -18,8 +18,8 @@ import (
 // first Dial, for both address families where there are both. Fields must not
 // change after that.
 //
-// A dial with [transport.WithOwnPath] has another socket to itself, unless
-// Socket is set; that is closed with the connection.
+// A dial with [transport.DialOptions].OwnSocket has another socket to itself,
+// unless Socket is set; that is closed with the connection.
 type Endpoint struct {
 	// Socket, if set, is used instead of a UDP socket of the Endpoint's own.
 	// Close closes it. Nobody looks after its connections: they do not follow
@@ -32,7 +32,7 @@ type Endpoint struct {
 
 	mu     sync.Mutex
 	shared *local
-	own    map[*local]struct{} // of dials with a path of their own
+	own    map[*local]struct{} // of dials with a socket of their own
 	closed bool
 }
 
@@ -66,16 +66,35 @@ func (l *local) close() error {
 // Errors are of type [*transport.DialError], without a Transport. When ctx
 // ends, nothing of the attempt is left behind.
 func (e *Endpoint) Dial(ctx context.Context, addr string, protocols []string, tlsConf *tls.Config, conf *quic.Config) (*quic.Conn, error) {
-	c, err := e.dial(ctx, addr, protocols, tlsConf, conf, false)
+	return e.dialQUIC(ctx, addr, request{protocols: protocols, tls: tlsConf, conf: conf})
+}
+
+// DialOwn is Dial over a socket that nothing else uses and that is closed with
+// the connection, unless Socket is set, which is then shared as by Dial.
+func (e *Endpoint) DialOwn(ctx context.Context, addr string, protocols []string, tlsConf *tls.Config, conf *quic.Config) (*quic.Conn, error) {
+	return e.dialQUIC(ctx, addr, request{protocols: protocols, tls: tlsConf, conf: conf, ownSocket: true})
+}
+
+func (e *Endpoint) dialQUIC(ctx context.Context, addr string, r request) (*quic.Conn, error) {
+	c, err := e.dial(ctx, addr, r)
 	if err != nil {
 		return nil, err
 	}
 	return c.Conn, nil
 }
 
-// dial is Dial, which need not wait for the handshake if the server is known and
-// early data may go.
-func (e *Endpoint) dial(ctx context.Context, addr string, protocols []string, tlsConf *tls.Config, conf *quic.Config, early bool) (*dialled, error) {
+// A request is what a dial asks for.
+type request struct {
+	protocols []string
+	tls       *tls.Config
+	conf      *quic.Config
+	early     bool // it need not wait for the handshake if early data may go
+	ownSocket bool
+}
+
+// dial is Dial, which need not wait for the handshake if r says so and the server
+// is known.
+func (e *Endpoint) dial(ctx context.Context, addr string, r request) (*dialled, error) {
 	if ctx.Err() != nil {
 		return nil, dialError(transport.PhaseConnect, context.Cause(ctx))
 	}
@@ -83,16 +102,16 @@ func (e *Endpoint) dial(ctx context.Context, addr string, protocols []string, tl
 	if err != nil {
 		return nil, dialError(transport.PhaseResolve, err)
 	}
-	l, err := e.open(transport.WantsOwnPath(ctx))
+	l, err := e.open(r.ownSocket)
 	if err != nil {
 		return nil, dialError(transport.PhaseConnect, err)
 	}
 	c, err := l.dial(ctx, host, port, &dial{
 		transport: l.quic,
-		tls:       configureTLS(tlsConf, host, protocols),
-		conf:      configure(conf),
+		tls:       configureTLS(r.tls, host, r.protocols),
+		conf:      configure(r.conf),
 		probes:    e.Socket == nil,
-		early:     early && allows0RTT(tlsConf, conf),
+		early:     r.early && allows0RTT(r.tls, r.conf),
 	})
 	if c != nil && e.Socket == nil {
 		from, _ := source(c.RemoteAddr())

@@ -174,7 +174,7 @@ func (l *Listener) handOut(q *quic.Conn) {
 			}
 		}()
 	default:
-		l.queue(wrap(q, ""))
+		l.queue(wrap(q, nil))
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"net/url"
 
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/internal/qmux"
@@ -31,21 +30,29 @@ type Dialer struct {
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
-var _ transport.Dialer = (*Dialer)(nil)
+var _ transport.TargetDialer = (*Dialer)(nil)
 
 // Dial implements [transport.Dialer]. Path and query go with the request of
 // WebSocket; TCP and TLS have no place for them.
-func (d *Dialer) Dial(ctx context.Context, rawURL string, protocols []string) (transport.Conn, error) {
-	u, err := parse(rawURL)
+func (d *Dialer) Dial(ctx context.Context, url string, protocols []string) (transport.Conn, error) {
+	t, err := transport.ParseURL(url)
 	if err != nil {
-		return nil, failure(transport.PhaseResolve, err)
+		return nil, err
 	}
-	binding, dial := websocketName, d.dialWebSocket
-	switch u.Scheme {
-	case "tcp":
-		binding, dial = tcpName, d.dialTCP
-	case "tls":
-		binding, dial = tlsName, d.dialTLS
+	return d.DialTarget(ctx, t, protocols)
+}
+
+// DialTarget implements [transport.TargetDialer].
+func (d *Dialer) DialTarget(ctx context.Context, t *transport.Target, protocols []string) (transport.Conn, error) {
+	if err := t.Check(websocketName, tlsName, tcpName); err != nil {
+		return nil, err
+	}
+	binding, dial := t.Scheme.Transport, d.dialWebSocket
+	switch binding {
+	case tcpName:
+		dial = d.dialTCP
+	case tlsName:
+		dial = d.dialTLS
 	}
 	switch {
 	case len(protocols) == 0:
@@ -53,7 +60,7 @@ func (d *Dialer) Dial(ctx context.Context, rawURL string, protocols []string) (t
 	case ctx.Err() != nil:
 		return nil, named(binding, transport.PhaseConnect, context.Cause(ctx))
 	}
-	c, err := dial(ctx, u, protocols)
+	c, err := dial(ctx, t.URL, protocols)
 	if err == nil {
 		err = ready(ctx, c)
 	}
@@ -82,20 +89,6 @@ func ready(ctx context.Context, c *qmux.Conn) error {
 		return fmt.Errorf("no Qmux at the other end: %w", err)
 	}
 	return nil
-}
-
-// parse checks a URL.
-func parse(rawURL string) (*url.URL, error) {
-	u, err := url.Parse(rawURL)
-	switch {
-	case err != nil:
-		return nil, errors.New("malformed URL") // the parser's error repeats it
-	case u.Scheme != "ws" && u.Scheme != "wss" && u.Scheme != "tcp" && u.Scheme != "tls":
-		return nil, fmt.Errorf("%w %q (known: tcp://, tls://, ws://, wss://)", transport.ErrUnsupportedScheme, u.Scheme)
-	case u.Hostname() == "":
-		return nil, errors.New("the URL names no host")
-	}
-	return u, nil
 }
 
 func (d *Dialer) connect(ctx context.Context, network, address string) (net.Conn, error) {

@@ -10,9 +10,9 @@ import (
 
 // What transport.State calls the bindings.
 const (
-	websocketName = "websocket"
-	tcpName       = "tcp"
-	tlsName       = "tls"
+	websocketName = transport.WebSocket
+	tcpName       = transport.TCP
+	tlsName       = transport.TLS
 )
 
 // setupTimeout bounds what a server waits for a client to say what it speaks.

@@ -52,7 +52,7 @@ func (s *Server) request(v *visit, w http.ResponseWriter, r *http.Request) (stat
 		Local:      v.quic.LocalAddr(),
 		Remote:     quicconn.RemoteAddr(v.quic),
 		TLS:        &tls,
-		URL:        &url.URL{Scheme: "https", Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery},
+		URL:        &url.URL{Scheme: requestScheme, Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery},
 		CarriesURL: true,
 	}
 	serve, err := admission.Ask(r.Context(), s.Accept, state, func(p any) { s.log("panic in Accept", p) })

@@ -16,7 +16,7 @@ import (
 )
 
 // transportName is the State's name of the binding.
-const transportName = "webtransport"
+const transportName = transport.WebTransport
 
 const (
 	// Types that streams begin with.

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"slices"
@@ -56,21 +55,29 @@ type Dialer struct {
 	own  *quicconn.Endpoint
 }
 
-var _ transport.Dialer = (*Dialer)(nil)
+var _ transport.TargetDialer = (*Dialer)(nil)
 
 // Dial implements [transport.Dialer]. Path and query go with the request.
-func (d *Dialer) Dial(ctx context.Context, rawURL string, protocols []string) (transport.Conn, error) {
-	c, err := d.dial(ctx, rawURL, protocols)
+func (d *Dialer) Dial(ctx context.Context, url string, protocols []string) (transport.Conn, error) {
+	t, err := transport.ParseURL(url)
+	if err != nil {
+		return nil, named(ctx, err)
+	}
+	return d.DialTarget(ctx, t, protocols)
+}
+
+// DialTarget implements [transport.TargetDialer].
+func (d *Dialer) DialTarget(ctx context.Context, t *transport.Target, protocols []string) (transport.Conn, error) {
+	c, err := d.dial(ctx, t, protocols)
 	if err != nil {
 		return nil, named(ctx, err)
 	}
 	return c, nil
 }
 
-func (d *Dialer) dial(ctx context.Context, rawURL string, protocols []string) (transport.Conn, error) {
-	asked, err := parse(rawURL)
-	if err != nil {
-		return nil, dialError(transport.PhaseResolve, err)
+func (d *Dialer) dial(ctx context.Context, t *transport.Target, protocols []string) (transport.Conn, error) {
+	if err := t.Check(transport.WebTransport); err != nil {
+		return nil, err
 	}
 	if ctx.Err() != nil {
 		return nil, dialError(transport.PhaseConnect, context.Cause(ctx))
@@ -79,8 +86,8 @@ func (d *Dialer) dial(ctx context.Context, rawURL string, protocols []string) (t
 	if err != nil {
 		return nil, dialError(transport.PhaseNegotiate, err)
 	}
-	u, tlsConf := requestURL(asked), d.TLSConfig
-	if asked.Scheme == "http" && !verifies(tlsConf) {
+	u, tlsConf := requestURL(t), d.TLSConfig
+	if !t.Scheme.Secure && !verifies(tlsConf) {
 		if tlsConf, err = pin(ctx, u, tlsConf); err != nil {
 			return nil, err
 		}
@@ -90,20 +97,24 @@ func (d *Dialer) dial(ctx context.Context, rawURL string, protocols []string) (t
 		if err != nil {
 			return nil, err
 		}
-		return stated.WithURL(c, asked), nil
+		return stated.WithURL(c, t.URL), nil
 	}
-	q, err := d.endpoint().Dial(ctx, u.Host, []string{http3.NextProtoH3}, tlsConf, d.QUICConfig)
+	dial := d.endpoint().Dial
+	if t.Options.OwnSocket {
+		dial = d.endpoint().DialOwn
+	}
+	q, err := dial(ctx, u.Host, []string{http3.NextProtoH3}, tlsConf, d.QUICConfig)
 	if err != nil {
 		return nil, err
 	}
-	if asked.Port() == "" && asked.Scheme == "https" {
-		u.Host = asked.Host // as browsers name it
+	if t.URL.Port() == "" && t.Scheme.Name == requestScheme {
+		u.Host = t.URL.Host // as browsers name it
 	}
 	c, err := upgrade(ctx, q, u, header, protocols)
 	if err != nil {
 		return nil, err
 	}
-	c.state.URL = asked
+	c.state.URL = t.URL
 	return c, nil
 }
 
@@ -168,32 +179,14 @@ func named(ctx context.Context, err error) error {
 	return &e
 }
 
-// parse checks a URL.
-func parse(rawURL string) (*url.URL, error) {
-	u, err := url.Parse(rawURL)
-	switch {
-	case err != nil:
-		return nil, errors.New("malformed URL") // the parser's error repeats it
-	case u.Scheme != "https" && u.Scheme != "http":
-		return nil, fmt.Errorf("%w %q (known: http://, https://)", transport.ErrUnsupportedScheme, u.Scheme)
-	case u.Hostname() == "":
-		return nil, errors.New("the URL names no host")
-	}
-	return u, nil
-}
+// requestScheme is that of all requests.
+const requestScheme = "https"
 
-// requestURL is u as it is requested: https, with the port that u stands for,
-// and without what is not the server's to know.
-func requestURL(u *url.URL) *url.URL {
-	port := u.Port()
-	switch {
-	case port == "" && u.Scheme == "http":
-		port = "80"
-	case port == "":
-		port = "443"
-	}
-	r := *u
-	r.Scheme, r.Host = "https", net.JoinHostPort(u.Hostname(), port)
+// requestURL is t's URL as it is requested: https, with the port that it stands
+// for, and without what is not the server's to know.
+func requestURL(t *transport.Target) *url.URL {
+	r := *t.URL
+	r.Scheme, r.Host = requestScheme, t.Addr()
 	r.User, r.Fragment, r.RawFragment = nil, "", ""
 	return &r
 }

@@ -43,6 +43,10 @@ type Options struct {
 	// Client says that this end has dialled.
 	Client bool
 
+	// URL is what a client has dialled. Its path and query go into the SETUP
+	// where the connection does not carry them. It is not changed.
+	URL *url.URL
+
 	// Authorize decides, once the peer's URL is known, what the peer may
 	// subscribe to; nil leaves it at Mux. Its error refuses the session.
 	Authorize func(ctx context.Context, s api.SessionState) (*api.TrackMux, error)
@@ -78,7 +82,7 @@ type Session struct {
 	life      signal.Life
 	mux       *api.TrackMux
 	root      api.BroadcastPath // see root.go; empty until it is known
-	url       *url.URL          // as the peer has told; nil if the connection knows
+	url       *url.URL          // dialled, or as the peer has told; nil if the connection knows
 	peer      api.PeerSetup
 	away      *api.GoAway // the peer's
 	setupDue  *time.Timer // ends a session whose peer says nothing
@@ -109,7 +113,7 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 		_ = conn.CloseWithError(uint64(api.SessionVersionNegotiationFailed), "no moq-lite version was negotiated")
 		return nil, fmt.Errorf("%w: the peer negotiated %q", api.ErrUnsupportedVersion, protocol)
 	}
-	s := &Session{conn: conn, version: version, opts: opts, began: time.Now(), mux: opts.Mux}
+	s := &Session{conn: conn, version: version, opts: opts, began: time.Now(), mux: opts.Mux, url: opts.URL}
 	s.setConfig(opts.Config)
 	s.findRoot()
 	s.start()

@@ -43,10 +43,10 @@ func (s *Session) setup() *message.Setup {
 	if c != nil {
 		m.Role = uint64(c.Role)
 	}
-	if state := s.conn.State(); !state.CarriesURL && state.URL != nil {
-		m.Path = state.URL.EscapedPath()
-		if state.URL.RawQuery != "" {
-			m.Path += "?" + state.URL.RawQuery
+	if u := s.opts.URL; u != nil && !s.conn.State().CarriesURL {
+		m.Path = u.EscapedPath()
+		if u.RawQuery != "" {
+			m.Path += "?" + u.RawQuery
 		}
 		m.HasPath = m.Path != ""
 	}
