@@ -19,8 +19,15 @@ type account struct {
 	lowest, next api.GroupSequence // of what came, or is missing
 	missing      []missing         // in order
 
-	first, newest api.GroupSequence // that came
-	began, last   time.Time         // when they did
+	newest   api.GroupSequence // that came
+	arrivals [9]arrival        // of those that were the newest when they came, in a ring
+	arrived  int               // how many they were
+}
+
+// An arrival is a group that came, and when.
+type arrival struct {
+	seq api.GroupSequence
+	at  time.Time
 }
 
 // missing is a run of groups that have not come.
@@ -31,11 +38,10 @@ type missing struct {
 
 // note takes in a group that came. Those that it leaves out may come until due.
 func (a *account) note(seq api.GroupSequence, now, due time.Time) {
-	if a.newest < seq || a.began.IsZero() {
-		a.newest, a.last = seq, now
-	}
-	if a.began.IsZero() {
-		a.first, a.began = seq, now
+	if a.newest < seq || a.arrived == 0 {
+		a.newest = seq
+		a.arrivals[a.arrived%len(a.arrivals)] = arrival{seq, now}
+		a.arrived++
 	}
 	a.extend(seq, seq+1, nil, due)
 	a.remove(seq)
@@ -143,28 +149,62 @@ func earliest(a, b time.Time) time.Time {
 	return a
 }
 
-// pace is how long a group takes on average; false while too few came.
-func (a *account) pace() (time.Duration, bool) {
-	n := a.newest - a.first
-	if n == 0 || !a.last.After(a.began) {
-		return 0, false
-	}
-	return a.last.Sub(a.began) / time.Duration(min(n, 1<<32)), true
+// last is when the newest group came.
+func (a *account) last() time.Time {
+	return a.arrivals[(a.arrived+len(a.arrivals)-1)%len(a.arrivals)].at
 }
 
-// leap is how many numbers may be left out at a change of route, beside those
-// of groups that should have come meanwhile.
-const leap = 64
+// pace is how long a group takes: the median of those that came last, which
+// neither a backlog that came at once nor an interruption changes much. It is
+// false while too few came.
+func (a *account) pace() (time.Duration, bool) {
+	n := min(a.arrived, len(a.arrivals))
+	if n < 3 {
+		return 0, false
+	}
+	var took [len(a.arrivals) - 1]time.Duration
+	for i := range n - 1 {
+		before := a.arrivals[(a.arrived-n+i)%len(a.arrivals)]
+		after := a.arrivals[(a.arrived-n+i+1)%len(a.arrivals)]
+		took[i] = after.at.Sub(before.at) / time.Duration(min(after.seq-before.seq, 1<<32))
+	}
+	slices.Sort(took[:n-1])
+	pace := took[(n-1)/2]
+	return pace, pace > 0
+}
+
+const (
+	// leap is how many numbers may be left out at a change of route, beside
+	// those of groups that should have come meanwhile.
+	leap = 16
+
+	// aside is how far from the time at which it is due a group may come by
+	// another way, and asideGroups in groups; the greater of the two.
+	aside       = 250 * time.Millisecond
+	asideGroups = 2
+)
 
 // plausible tells whether a number may be that of a group which goes on after
-// those that came: no publisher is four times as fast as before.
+// those that came: no publisher is twice as fast as before.
 func (a *account) plausible(seq api.GroupSequence, now time.Time) bool {
 	if seq <= a.newest {
 		return true
 	}
 	most := api.GroupSequence(leap)
 	if pace, ok := a.pace(); ok {
-		most += 4 * api.GroupSequence(now.Sub(a.last)/max(pace, time.Microsecond))
+		most += 2 * api.GroupSequence(now.Sub(a.last())/max(pace, time.Microsecond))
 	}
 	return seq-a.newest <= most
+}
+
+// early is how long before it is due a group comes, below zero for one that is
+// late, and within how much of that is no deviation. It is false while nobody can
+// tell.
+func (a *account) early(seq api.GroupSequence, now time.Time) (by, within time.Duration, ok bool) {
+	pace, ok := a.pace()
+	if !ok || max(seq, a.newest)-min(seq, a.newest) > 1<<20 {
+		return 0, 0, false
+	}
+	due := a.last().Add(time.Duration(int64(seq)-int64(a.newest)) * pace)
+	return due.Sub(now), max(aside, asideGroups*pace), true
 }

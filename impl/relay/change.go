@@ -124,28 +124,31 @@ func (f *filler) framesOf(seq api.GroupSequence, rt *route) uint64 {
 func (f *filler) judge(now time.Time) bool {
 	fd := f.next
 	f.judgeAt = time.Time{}
-	if fd == nil || fd.begun.Happened() {
+	if fd == nil || fd.trial.begun.Happened() {
 		return true
 	}
 	f.judgeAt = now.Add(trialFor)
+	if fd.trial.lags.Load() {
+		fd.trial.strange.Happen()
+	}
 	delivers := f.current != nil && f.heard.Load() != fd.heard
 	switch {
-	case fd.strange.Happened() && (delivers || !f.isOfOrigin(fd.route)):
+	case fd.trial.strange.Happened() && (delivers || !f.isOfOrigin(fd.route)):
 		f.refuse(errStrange, strangeFor)
-	case fd.strange.Happened() && (f.current == nil || now.Sub(fd.since) >= f.longSilence()):
+	case fd.trial.strange.Happened() && (f.current == nil || now.Sub(fd.since) >= f.longSilence()):
 		f.broadcast.beginsAnew(fd.route)
 		return f.restart()
-	case fd.strange.Happened():
-	case fd.repeats.Load() && now.Sub(fd.since) >= f.longSilence():
+	case fd.trial.strange.Happened():
+	case fd.trial.repeats.Load() && now.Sub(fd.since) >= f.longSilence():
 		f.refuse(errStrange, strangeFor)
-	case fd.repeats.Load():
+	case fd.trial.repeats.Load():
 	case fd.why == silent && (delivers || fd.all):
 		f.drop()
 	case !fd.all:
 		f.drop()
 		config := fd.wanted()
 		config.StartGroup, config.StartFrame = 0, 0
-		f.next = f.trial(fd.route, config, fd.why, fd.from)
+		f.next = f.trial(fd.route, config, fd.why, fd.trial.from)
 		f.next.all, f.next.since, f.next.heard = true, fd.since, fd.heard
 		f.judgeAt = now.Add(trialFor)
 	}
@@ -165,21 +168,6 @@ func (f *filler) longSilence() time.Duration {
 		return 4 * pace
 	}
 	return unpacedSilence
-}
-
-// goesOn tells whether a group of a feed on trial goes on with those before,
-// and then gives those between a moment to come.
-func (f *filler) goesOn(fd *feed, seq api.GroupSequence) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	now := time.Now()
-	if seq < fd.from || seq == fd.from && fd.why == silent || !f.account.plausible(seq, now) {
-		return false
-	}
-	f.settled = now.Add(settle)
-	f.account.hasten(f.settled)
-	f.changed.Wake()
-	return true
 }
 
 // changeOver makes next the current feed. The one before may still bring what
@@ -268,7 +256,7 @@ func (f *filler) lost(err error, now time.Time) bool {
 	f.failed, f.cause = failed.route, err
 	f.refused.add(failed.route, now, failedFor)
 	f.hasten(now)
-	if f.next != nil && !f.next.trial {
+	if f.next != nil && !f.next.trial.on {
 		f.promote(now)
 	}
 	return true

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
-	"github.com/moqlite/moqlite/internal/signal"
 )
 
 // A feed is one subscription upstream that brings the groups of a track.
@@ -18,14 +17,7 @@ type feed struct {
 	route  *route
 	done   chan error // buffered 1: how it has ended; io.EOF is the track's end
 
-	// A feed on trial is to show that it goes on with the numbers before. Its
-	// groups are let in, and begun happens, with the first that does; strange
-	// happens at one that does not. A publisher who is not that of the newest
-	// group repeats its number: that tells nothing yet.
-	trial          bool
-	from           api.GroupSequence // where its groups are to begin
-	begun, strange signal.Event
-	repeats        atomic.Bool
+	trial trial
 
 	// Of the filler's goroutine.
 	why     reason
@@ -55,7 +47,7 @@ func (f *filler) feed(rt *route, config api.SubscribeConfig, why reason) *feed {
 // trial subscribes by a route that is to go on with group from, or a later one.
 func (f *filler) trial(rt *route, config api.SubscribeConfig, why reason, from api.GroupSequence) *feed {
 	fd := f.newFeed(rt, config, why)
-	fd.trial, fd.from = true, from
+	fd.trial.on, fd.trial.from = true, from
 	fd.start()
 	return fd
 }
@@ -169,47 +161,43 @@ func (fd *feed) retireAfter(d time.Duration) {
 
 // passGroups hands on groups while they arrive, until the end.
 func (fd *feed) passGroups(r api.TrackReader, reading *sync.WaitGroup) error {
-	f := fd.filler
+	defer fd.dropHeld()
 	for {
-		g, err := r.AcceptGroup(fd.accepting)
-		f.lose(r.Gaps())
-		if err != nil {
-			if fd.accepting.Err() != nil {
-				return context.Cause(fd.accepting)
-			}
+		g, err := fd.accept(r)
+		fd.decide(time.Now(), reading)
+		if fd.trial.begun.Happened() { // else what it lacks is of others
+			fd.filler.lose(r.Gaps())
+		}
+		switch {
+		case err == errUndecided:
+			continue
+		case fd.accepting.Err() != nil && err != nil:
+			return context.Cause(fd.accepting)
+		case err != nil:
 			return err
 		}
-		if !fd.admit(g.Sequence()) {
+		switch v := fd.judge(g.Sequence()); v {
+		case goesOn:
+			fd.pass(g, reading)
+		case isDue, overdue:
+			fd.hold(g, v == isDue)
+		default:
 			g.Cancel(api.StreamCancelled)
-			continue
 		}
-		reading.Add(1)
-		f.take(&source{GroupReader: g, route: fd.route, left: fd.left.Load(), done: reading.Done})
 	}
 }
 
-// admit tells whether a group is let in.
-func (fd *feed) admit(seq api.GroupSequence) bool {
-	if fd.begun.Happened() {
-		return true
-	}
-	if fd.trial && seq == fd.from && fd.filler.isOthers(fd.route) {
-		fd.repeats.Store(true)
-		return false
-	}
-	if fd.trial && !fd.filler.goesOn(fd, seq) {
-		fd.strange.Happen()
-		return false
-	}
-	fd.begun.Happen()
-	return true
+// pass hands on a group.
+func (fd *feed) pass(g api.GroupReader, reading *sync.WaitGroup) {
+	reading.Add(1)
+	fd.filler.take(&source{GroupReader: g, route: fd.route, left: fd.left.Load(), done: reading.Done})
 }
 
 // passDatagrams copies datagrams, in versions that have them.
 func (fd *feed) passDatagrams(r api.TrackReader) {
 	var d api.Datagram
 	for r.ReceiveDatagram(fd.accepting, &d) == nil {
-		if fd.admit(d.Sequence) {
+		if fd.judge(d.Sequence) == goesOn {
 			_ = fd.filler.track.SendDatagramAt(d.Sequence, d)
 		}
 	}
@@ -220,7 +208,7 @@ func (fd *feed) started() <-chan struct{} {
 	if fd == nil {
 		return nil
 	}
-	return fd.begun.Done()
+	return fd.trial.begun.Done()
 }
 
 // ended receives how the feed has ended; nil never does.

@@ -86,14 +86,6 @@ func (f *filler) open(src *source) (*group, error) {
 	return g, nil
 }
 
-// isOthers tells whether the newest group was begun by another publisher than
-// that of a route: a group of the same number is not the same then.
-func (f *filler) isOthers(rt *route) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.newestBy != nil && !sameOrigin(f.newestBy, rt)
-}
-
 // offer has the group go on from src, if that is of the same origin and does
 // not come by the route that is read already. The filler's lock is held.
 func (g *group) offer(src *source) bool {

@@ -210,6 +210,7 @@ func TestGapOfAChangeOver(t *testing.T) {
 				go func() {
 					write(t, 0, 10, active)
 					_ = active.session.Terminate(api.SessionNoError, "")
+					write(t, 10, 14) // time passes
 					write(t, 14, 20, standby)
 					_ = standby.track.Close()
 				}()

@@ -66,6 +66,12 @@ var known = []struct {
 		{seconds(20), &crash{"p", 0}},
 		{seconds(20.1), &begin{name: "q", link: link05("q", "r0"), hop: 2, numbering: 2, lasting: true}},
 	}},
+	{"a publisher falls silent while another has other numbers", one, video, []event{
+		{seconds(2), &begin{name: "p", link: link06("p", "r0"), hop: 1, numbering: 1, lasting: true}},
+		{seconds(2.7), &join{name: "v", link: link06("v", "r0"), track: "t", inTurn: true}},
+		{seconds(3.1), &crash{"p", 7 * time.Second}},
+		{seconds(3.3), &begin{name: "q", link: link05("q", "r0"), hop: 2, numbering: 2, lasting: true}},
+	}},
 	{"a publisher goes on at another relay with the next group", pair, state, []event{
 		{seconds(2), &begin{name: "p", link: link05("p", "r1"), hop: 1, numbering: 1, lasting: true}},
 		{seconds(2.6), &join{name: "v", link: link06("v", "r0"), track: "t"}},
