@@ -114,16 +114,19 @@ func (s *stage) watch() {
 	}
 }
 
-// check looks for viewers in the dark, and for followers that are misled.
+// check looks for viewers in the dark, also of the end of their tracks, and for
+// followers that are misled. Who is slow may have much to read before the end.
 func (s *stage) check() {
 	for _, f := range s.followers {
 		f.check()
 	}
 	for _, v := range s.viewers {
 		goes, ended := v.expects()
-		if lit, how := v.light(); goes && !lit {
+		lit, how := v.light()
+		switch {
+		case goes && !lit:
 			v.fault(dark, "%s", how)
-		} else if ended {
+		case ended && !lit:
 			v.fault(noEnd, "%s", how)
 		}
 	}
