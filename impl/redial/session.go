@@ -115,8 +115,17 @@ func (s *Session) Changes() <-chan StateChange { return s.report.changes }
 // Context implements [api.Session].
 func (s *Session) Context() context.Context { return s.ctx }
 
+// Wait returns when the session has ended and nothing of it runs any more, its
+// hooks ([Policy.Trace]) included. It must not be called by one of these.
+func (s *Session) Wait() {
+	<-s.ctx.Done()
+	s.wg.Wait()
+	s.report.wait()
+}
+
 // Terminate implements [api.Session]. It must not be called by what the policy
-// has to decide, [Policy.Redirect] and [Policy.Lookup], for which it waits.
+// has to decide, [Policy.Redirect] and [Policy.Lookup], for which it waits. It
+// does not wait for the hooks of [Policy.Trace], which may call it.
 func (s *Session) Terminate(code api.SessionErrorCode, reason string) error {
 	s.end(&api.SessionError{Code: code, Reason: reason})
 	s.mu.Lock()

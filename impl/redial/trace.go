@@ -10,7 +10,9 @@ import (
 // A SessionTrace has functions that are called as things happen, in order, one
 // at a time, and outside all locks: they may call the session. A nil one is
 // not called. URLs come without credentials. While one does not return, up to
-// 1,024 things that happen wait to be told; more are not told at all.
+// 1,024 things that happen wait to be told; more are not told at all. Since they
+// may end the session, its Terminate does not wait for them: [Session.Wait] does.
+// Those of a Dial that fails may still be called when it has returned.
 type SessionTrace struct {
 	Dialing         func(url string, attempt int)
 	DialFailed      func(err error)
@@ -56,7 +58,7 @@ type reporter struct {
 	changes chan StateChange // buffered 1
 	mu      sync.Mutex
 	queue   []func()
-	running bool
+	calling chan struct{} // closed when the queue is empty; nil while it is
 }
 
 // status replaces the change that nobody has received yet.
@@ -81,23 +83,43 @@ func (r *reporter) hook(f func()) {
 		return
 	}
 	r.queue = append(r.queue, f)
-	if !r.running {
-		r.running = true
+	if r.calling == nil {
+		r.calling = make(chan struct{})
 		go r.run()
 	}
 }
 
+// run calls what is in the queue, until that is empty.
 func (r *reporter) run() {
 	for {
-		r.mu.Lock()
-		if len(r.queue) == 0 {
-			r.running = false
-			r.mu.Unlock()
+		f := r.take()
+		if f == nil {
 			return
 		}
-		f := r.queue[0]
-		r.queue = r.queue[1:]
-		r.mu.Unlock()
 		f()
+	}
+}
+
+// take takes the next hook out of the queue; nil when there is none.
+func (r *reporter) take() (f func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.queue) == 0 {
+		close(r.calling)
+		r.calling = nil
+		return nil
+	}
+	f = r.queue[0]
+	r.queue = r.queue[1:]
+	return f
+}
+
+// wait returns when all hooks have been called.
+func (r *reporter) wait() {
+	r.mu.Lock()
+	calling := r.calling
+	r.mu.Unlock()
+	if calling != nil {
+		<-calling
 	}
 }
