@@ -13,22 +13,23 @@ const (
 	// maxPending bounds the losses that are given time to turn out as none.
 	maxPending = 256
 
-	// maxEarlier bounds the gaps of earlier numberings that nobody has asked for.
-	maxEarlier = 4096
+	// maxForgot bounds how often sessions tell to have forgotten gaps.
+	maxForgot = 256
 )
 
 // errTooManyHoles is why a group is lost that may have been under way: too many
 // others overtook it.
 var errTooManyHoles = errors.New("too many groups are missing")
 
-// An account is what has become of the groups of a track, datagrams among them.
-// The track's lock guards it.
+// An account is what has become of the groups of a numbering, datagrams among
+// them. The track's lock guards it.
 type account struct {
+	from    api.GroupSequence // the first that was asked for; 0: whatever is there
 	seen    numbers.Set       // passed on, or told as lost
 	next    api.GroupSequence // after the highest group passed on; 0 while there is none
 	pending []expected
 	gaps    numbers.Gaps
-	earlier []api.Gap // of the numberings before
+	forgot  []api.Gap // without a group: sessions have forgotten some
 }
 
 // expected is groups that count as lost unless they come in time.
@@ -61,6 +62,12 @@ func (a *account) pass(seq api.GroupSequence) bool {
 	return true
 }
 
+// unpass has a group count as lost that was passed on to nobody, since err.
+func (a *account) unpass(seq api.GroupSequence, err error) {
+	a.seen.RemoveSpan(seq, seq+1)
+	a.lose(api.Gap{Start: seq, End: seq + 1, Err: err})
+}
+
 // following is the number after the highest group that came; false while none
 // has.
 func (a *account) following() (api.GroupSequence, bool) { return a.next, a.next > 0 }
@@ -76,12 +83,19 @@ func (a *account) expect(start, end api.GroupSequence, err error, due time.Time)
 	}
 }
 
-// expectBelow gives the groups between the first that came and end time until
-// due.
-func (a *account) expectBelow(end api.GroupSequence, err error, due time.Time) {
-	if a.some() {
-		a.expect(a.seen.Spans()[0].End, end, err, due)
+// expectAll gives the groups that were to come before the highest that did time
+// until due.
+func (a *account) expectAll(err error, due time.Time) {
+	a.expect(a.first(), a.next, err, due)
+}
+
+// first is where the numbers begin: with the first that was asked for, or the
+// first that came.
+func (a *account) first() api.GroupSequence {
+	if a.from == 0 && a.some() {
+		return a.seen.Spans()[0].Start
 	}
+	return a.from
 }
 
 // lose makes gaps of what has not come, which is refused from then on.
@@ -92,46 +106,39 @@ func (a *account) lose(g api.Gap) {
 	}
 }
 
-// take returns the gaps that are due, or all at the end of the track: those of
-// earlier numberings first.
-func (a *account) take(now time.Time, all bool) []api.Gap {
+// take returns the gaps that are due.
+func (a *account) take(now time.Time) []api.Gap {
+	a.losePending(now)
+	gaps := append(a.forgot, a.gaps.Take()...)
+	a.forgot = nil
+	return gaps
+}
+
+// losePending makes gaps of what was to come by now.
+func (a *account) losePending(now time.Time) {
 	a.pending = slices.DeleteFunc(a.pending, func(p expected) bool {
-		due := all || !now.Before(p.due)
+		due := !now.Before(p.due)
 		if due {
 			a.lose(p.gap)
 		}
 		return due
 	})
-	return append(a.takeEarlier(), a.gaps.Take()...)
 }
 
-// takeEarlier returns the gaps of earlier numberings.
-func (a *account) takeEarlier() []api.Gap {
-	out := a.earlier
-	a.earlier = nil
-	return out
-}
-
-// forgotten takes over a gap without a group, by which a session tells that it
-// has forgotten some.
-func (a *account) forgotten(g api.Gap) {
-	if len(a.earlier) < maxEarlier {
-		a.earlier = append(a.earlier, g)
+// forget takes over a gap without a group, by which a session tells that it has
+// forgotten some.
+func (a *account) forget(g api.Gap) {
+	if len(a.forgot) < maxForgot {
+		a.forgot = append(a.forgot, g)
 	}
 }
 
-// restart begins a new numbering, since err. What was missing of the old one is
-// lost, which means nothing to a reader who was not told of that one.
-func (a *account) restart(told bool, err error) {
+// end has all count as lost that is not there yet, since err where nobody has
+// told why: nothing comes any more.
+func (a *account) end(err error) {
 	for _, p := range a.pending {
 		a.lose(p.gap)
 	}
-	if a.some() {
-		a.lose(api.Gap{Start: a.seen.Spans()[0].End, End: a.next, Err: err})
-	}
-	if gaps := a.gaps.Take(); told {
-		a.earlier = append(a.earlier, gaps...)
-		a.earlier = slices.Delete(a.earlier, 0, max(0, len(a.earlier)-maxEarlier))
-	}
-	a.seen, a.next, a.pending = numbers.Set{}, 0, nil
+	a.pending = nil
+	a.lose(api.Gap{Start: a.first(), End: a.next, Err: err})
 }

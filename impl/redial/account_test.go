@@ -18,16 +18,16 @@ func TestAccount(t *testing.T) {
 		a.pass(n)
 	}
 	now := time.Unix(1000, 0)
-	a.expectBelow(10, lost, now.Add(time.Second))
-	if gaps := a.take(now, false); gaps != nil {
+	a.expectAll(lost, now.Add(time.Second))
+	if gaps := a.take(now); gaps != nil {
 		t.Errorf("told %v too early", gaps)
 	}
 	a.pass(6)
 	want := []api.Gap{{Start: 5, End: 6, Err: lost}, {Start: 8, End: 9, Err: lost}}
-	if gaps := a.take(now.Add(time.Second), false); !slices.Equal(gaps, want) {
+	if gaps := a.take(now.Add(time.Second)); !slices.Equal(gaps, want) {
 		t.Errorf("told %v, want %v", gaps, want)
 	}
-	if gaps := a.take(now.Add(time.Hour), true); gaps != nil {
+	if gaps := a.take(now.Add(time.Hour)); gaps != nil {
 		t.Errorf("told %v again", gaps)
 	}
 	if a.pass(5) || a.pass(6) || !a.pass(2) {
@@ -43,7 +43,7 @@ func TestAccountMergesNeighbours(t *testing.T) {
 	a.expect(3, 5, one, time.Time{})
 	a.expect(6, 7, other, time.Time{})
 	want := []api.Gap{{Start: 3, End: 6, Err: one}, {Start: 6, End: 7, Err: other}}
-	if gaps := a.take(time.Unix(0, 0), false); !slices.Equal(gaps, want) {
+	if gaps := a.take(time.Unix(0, 0)); !slices.Equal(gaps, want) {
 		t.Errorf("told %v, want %v", gaps, want)
 	}
 }
@@ -63,7 +63,7 @@ func TestAccountIsBounded(t *testing.T) {
 	if len(a.pending) > maxPending || len(a.seen.Spans()) > 5000 || len(a.gaps.All()) > 5000 {
 		t.Errorf("%d pending, %d spans, %d gaps are held", len(a.pending), len(a.seen.Spans()), len(a.gaps.All()))
 	}
-	gaps := a.take(time.Unix(0, 0), false)
+	gaps := a.take(time.Unix(0, 0))
 	if len(gaps) == 0 {
 		t.Fatal("no gaps are told")
 	}
@@ -91,7 +91,7 @@ func TestHolesAreBounded(t *testing.T) {
 		a.pass(2 * n)
 	}
 	told := make(map[api.GroupSequence]bool)
-	for _, g := range a.take(time.Unix(0, 0), true) {
+	for _, g := range a.take(time.Unix(0, 0)) {
 		for n := g.Start; n < g.End; n++ {
 			told[n] = true
 		}
@@ -106,25 +106,35 @@ func TestHolesAreBounded(t *testing.T) {
 	}
 }
 
-// TestAccountRestarts begins anew, but tells what was missing before.
-func TestAccountRestarts(t *testing.T) {
+// TestAccountEnds tells what was under way, and refuses it from then on.
+func TestAccountEnds(t *testing.T) {
 	lost, over := errors.New("lost"), errors.New("over")
 	var a account
 	a.pass(10)
 	a.pass(15) // 13 and 14 are under way
 	a.expect(11, 13, lost, time.Unix(1<<40, 0))
-	a.restart(true, over)
-	if _, some := a.following(); some || !a.pass(10) {
-		t.Error("the old numbers still count")
+	a.end(over)
+	want := []api.Gap{{Start: 11, End: 13, Err: lost}, {Start: 13, End: 15, Err: over}}
+	if gaps := a.take(time.Unix(0, 0)); !slices.Equal(gaps, want) {
+		t.Errorf("told %v, want %v", gaps, want)
 	}
-	if gaps := a.take(time.Unix(0, 0), false); !slices.Equal(gaps, []api.Gap{{Start: 11, End: 13, Err: lost}, {Start: 13, End: 15, Err: over}}) {
+	if a.pass(12) || a.pass(14) {
+		t.Error("what was told as lost comes")
+	}
+}
+
+// TestPassedOnInVain tells a group as lost that its reader did not get.
+func TestPassedOnInVain(t *testing.T) {
+	cut := errors.New("cut off")
+	var a account
+	a.pass(3)
+	a.pass(4)
+	a.unpass(4, cut)
+	if gaps := a.take(time.Unix(0, 0)); !slices.Equal(gaps, []api.Gap{{Start: 4, End: 5, Err: cut}}) {
 		t.Errorf("told %v", gaps)
 	}
-	a.pass(1)
-	a.pass(3)
-	a.restart(false, over)
-	if gaps := a.take(time.Unix(0, 0), true); gaps != nil {
-		t.Errorf("told %v of numbers that nobody knows", gaps)
+	if a.pass(4) {
+		t.Error("it comes after it was told as lost")
 	}
 }
 

@@ -31,32 +31,16 @@ func (t *track) finished(g *group, l *link, err error) {
 	default:
 		g.is, g.lost = broken, leaving || errors.As(err, new(*api.SessionError))
 	}
-	if g.over != nil {
-		close(g.over)
-	}
-	if g == t.last {
-		t.checkLast()
-	}
+	g.over.Happen()
+	t.checkLast(g)
 }
 
-// checkLast tells of a newest group that has broken off. The lock is held.
-func (t *track) checkLast() {
-	if t.last.is == broken {
+// checkLast tells of a newest group if that is g and has broken off. The lock is
+// held.
+func (t *track) checkLast(g *group) {
+	if g == t.numbering.last && g.is == broken {
 		t.broke.Wake()
 	}
-}
-
-// whenOver is closed when reading g has ended.
-func (t *track) whenOver(g *group) <-chan struct{} {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	if g.over == nil {
-		g.over = make(chan struct{})
-		if g.is != unfinished {
-			close(g.over)
-		}
-	}
-	return g.over
 }
 
 // outcomeOf is what has become of g so far.
@@ -72,41 +56,42 @@ func (t *track) outcomeOf(g *group) outcome {
 func (t *track) openEnd(f *feed) *group {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	last := t.numbering.last
 	switch {
-	case t.last == nil, t.last.is == whole, t.last.is == cancelled:
+	case last == nil, last.is == whole, last.is == cancelled:
 		return nil
-	case t.last.is == broken, f.finished(), f.link.ended():
-		return t.last
+	case last.is == broken, f.finished(), f.link.ended():
+		return last
 	default:
 		return nil // f still brings it
 	}
 }
 
-// brokeOff tells whether the newest group has broken off with the session that
-// brought it after f, which is over another one, had begun behind it.
+// brokeOff tells whether the newest group has broken off with a session that was
+// left, though f, which is over another one, has begun meanwhile: f has begun
+// behind it, or has found it passed on already, and does not bring it.
 func (t *track) brokeOff(f *feed) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	g := t.last
-	return g != nil && g.is == broken && g.lost && f.resumed && f.from > g.Sequence() && f.again != g
+	g := t.numbering.last
+	return g != nil && g.is == broken && g.lost && g.by != f && f.again != g
 }
 
 // takeAgain passes on a group that was asked for again, when its reader knows
 // that it broke off before.
 func (f *feed) takeAgain(g api.GroupReader) {
 	t, before := f.track, f.again
-	over := t.whenOver(before)
 	f.regained = make(chan struct{})
 	t.session.wg.Go(func() {
 		defer close(f.regained)
 		select {
-		case <-over:
+		case <-before.over.Done():
 		case <-f.life.Done():
-		case <-t.ctx.Done():
+		case <-t.feeding.Done():
 		}
-		out := newGroup(g, before.next.Load(), f.groupRead)
+		out := f.group(g, before.next.Load())
 		if t.outcomeOf(before) == broken {
-			f.hand(out)
+			_ = f.hand(out) // of one that broke off its reader knows
 		} else {
 			out.Cancel(api.StreamCancelled)
 		}

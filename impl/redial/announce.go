@@ -13,10 +13,6 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// initialWithin is how long the initial set of a new session may take before
-// what has come of it is taken for all.
-const initialWithin = 10 * time.Second
-
 // Announcements implements [api.Subscriber]. Of a session's loss, or of an
 // announcement stream that broke off alone, nothing is told at once: when the
 // initial set of the next one is complete, the differences are.
@@ -231,7 +227,7 @@ func (a *announcements) compare(set map[api.BroadcastPath]api.Announcement, same
 	for _, path := range slices.Sorted(maps.Keys(set)) {
 		next := set[path]
 		next.Status = api.AnnouncementActive
-		if was, told := a.known[path]; told && was == firstHop(next) && (was != 0 || sameSession) {
+		if was, told := a.known[path]; told && was == next.Origin() && (was != 0 || sameSession) {
 			next.Status = api.AnnouncementUpdated
 		}
 		a.take(next)
@@ -243,10 +239,10 @@ func (a *announcements) compare(set map[api.BroadcastPath]api.Announcement, same
 func (a *announcements) take(next api.Announcement) {
 	switch next.Status {
 	case api.AnnouncementActive:
-		a.known[next.Path] = firstHop(next)
+		a.known[next.Path] = next.Origin()
 		a.set.Put(next)
 	case api.AnnouncementUpdated:
-		a.known[next.Path] = firstHop(next)
+		a.known[next.Path] = next.Origin()
 		if !a.set.Update(next) {
 			a.set.Put(next)
 		}

@@ -13,18 +13,6 @@ import (
 // new numbers have reached the old: when it was silent for a while, the peer is
 // asked for the newest group that it has.
 
-const (
-	// doubtAfter is how long a feed that goes on may bring nothing before its
-	// numbers are doubted: longer than a group may take from one relay to
-	// another.
-	doubtAfter = time.Second
-
-	// edgeWithin is how long the peer may take to show its newest group, and
-	// edgeMore how long there may be a newer one after the first.
-	edgeWithin = 2 * time.Second
-	edgeMore   = 200 * time.Millisecond
-)
-
 // errRenumbered tells that the numbers do not go on.
 var errRenumbered = errors.New("its groups are numbered from the beginning again")
 
@@ -35,7 +23,7 @@ var errRenumbered = errors.New("its groups are numbered from the beginning again
 func (f *feed) doubts(l *link, now sighting) <-chan time.Time {
 	f.track.mu.Lock()
 	defer f.track.mu.Unlock()
-	if l != f.link || f.finished() || now.is != announced || now.hop == 0 || f.track.next == 0 {
+	if l != f.link || f.finished() || now.is != announced || now.hop == 0 || f.numbering.next == 0 {
 		return nil
 	}
 	var since time.Time
@@ -63,7 +51,7 @@ func (f *feed) renumbered(ctx context.Context) bool {
 	defer f.track.mu.Unlock()
 	from := f.from
 	if !f.resumed {
-		from = f.track.next
+		from = f.numbering.next
 	}
 	return newest+1 < from && !f.passed.After(f.checked)
 }

@@ -16,22 +16,20 @@ type feed struct {
 	reader api.TrackReader
 	origin *origin
 	continuation
-	lost    error    // why the feed before could not go on
-	restart *restart // by which its numbering began; nil for the track's first
+	lost error // why the feed before could not go on
 
 	accepting     context.Context
 	stopAccepting context.CancelFunc
-	newest        context.Context // ends when another feed is the newest, or the track
+	newest        context.Context // ends when next is set, since that is the newest now, or with the track
 	notNewest     context.CancelFunc
-	begun         chan struct{} // closed at the first group
-	done          chan struct{} // closed when nothing more is accepted, and err is set
+	begun         signal.Event // the first group has come
+	done          signal.Event // nothing more is accepted, and err is set
 	err           error
 	life          context.Context // ends when its groups are waited for no longer
 	cutOff        context.CancelCauseFunc
 
-	regained  chan struct{} // closed when the group asked for again is passed on, or will not be
-	succeeded chan struct{} // closed when next is set
-	next      *feed
+	regained chan struct{} // closed when the group asked for again is passed on, or will not be
+	next     *feed         // that followed; see newest
 
 	// What is known of who publishes: at the subscription, or as soon as it
 	// is announced after that. Of run alone (of the track).
@@ -40,9 +38,8 @@ type feed struct {
 	checked time.Time // when its numbers were last compared with what the peer has
 
 	// Guarded by the track's lock.
-	numbering int
-	first     api.GroupSequence // that has come
-	came      bool              // first is set
+	numbering *numbering
+	first     api.GroupSequence // that has come; set when begun has happened
 	expected  bool              // what it should have begun with is accounted for
 	end       api.GroupSequence // where the next feed took over; 0 while none has
 	passed    time.Time         // when the last group came that is new
@@ -74,38 +71,35 @@ func (t *track) open(ctx context.Context, l *link, seen sighting, config api.Sub
 		return nil, err
 	}
 	f := &feed{
-		track:     t,
-		link:      l,
-		reader:    r,
-		origin:    o,
-		sight:     seen,
-		opened:    time.Now(),
-		begun:     make(chan struct{}),
-		done:      make(chan struct{}),
-		succeeded: make(chan struct{}),
-		read:      signal.NewWake(),
+		track:  t,
+		link:   l,
+		reader: r,
+		origin: o,
+		sight:  seen,
+		opened: time.Now(),
+		read:   signal.NewWake(),
 	}
 	f.wanted, f.asked, f.same = config, config, true
-	l.follow(t.path) // for as long as f is the newest: see unwatch
-	f.accepting, f.stopAccepting = context.WithCancel(t.ctx)
+	f.accepting, f.stopAccepting = context.WithCancel(t.feeding)
 	f.newest, f.notNewest = context.WithCancel(t.ctx)
 	f.life, f.cutOff = context.WithCancelCause(context.Background())
 	return f, nil
 }
 
-// unwatch ends what open began, when f is not the newest feed any more: until then
-// what is announced matters, also after f itself has ended.
+// unwatch ends the interest in what is announced, when f is not the newest feed
+// any more: until then that decides how the track goes on, also after f itself
+// has ended.
 func (f *feed) unwatch() { f.link.leave(f.origin) }
 
-// finished tells whether nothing more is accepted.
-func (f *feed) finished() bool {
-	select {
-	case <-f.done:
-		return true
-	default:
-		return false
-	}
+// follower is the feed that has followed f; nil while none has.
+func (f *feed) follower() *feed {
+	f.track.mu.Lock()
+	defer f.track.mu.Unlock()
+	return f.next
 }
+
+// finished tells whether nothing more is accepted.
+func (f *feed) finished() bool { return f.done.Happened() }
 
 // run passes groups on until the subscription ends, or another has taken over.
 func (f *feed) run() {
@@ -113,14 +107,13 @@ func (f *feed) run() {
 	f.track.mu.Lock()
 	f.track.takeGaps(f)
 	f.track.mu.Unlock()
-	close(f.done)
+	f.done.Happen()
 	f.release()
 }
 
 func (f *feed) pass() error {
-	t := f.track
-	if !f.tellRestart() {
-		return context.Cause(t.ctx)
+	if err := f.tellRestart(); err != nil {
+		return err
 	}
 	if err := f.awaitAsked(); err != nil {
 		return err
@@ -161,26 +154,38 @@ func (f *feed) take(g api.GroupReader) {
 	case again:
 		f.takeAgain(g)
 	case admitted:
-		f.hand(newGroup(g, 0, f.groupRead))
+		err := f.hand(f.group(g, 0))
 		f.track.mu.Lock()
 		defer f.track.mu.Unlock()
 		f.busy = false
+		if err != nil {
+			f.numbering.unpass(g.Sequence(), err)
+		}
 	}
 }
 
-// hand passes a group on, which may be the newest then.
-func (f *feed) hand(g *group) {
+// group is g for a reader who has had the frames before from.
+func (f *feed) group(g api.GroupReader, from uint64) *group {
+	out := newGroup(g, from, f.groupRead)
+	out.by = f
+	return out
+}
+
+// hand passes a group on, which may be the newest then. Its error is why the
+// reader does not get it.
+func (f *feed) hand(g *group) error {
 	t := f.track
-	if !f.deliver(delivery{group: g}) {
+	if err := f.deliver(delivery{group: g}); err != nil {
 		g.Cancel(api.StreamCancelled)
-		return
+		return err
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if g.Sequence()+1 == t.account.next && f.numbering == t.numbering {
-		t.last = g
-		t.checkLast()
+	if g.Sequence()+1 == f.numbering.next {
+		f.numbering.last = g
+		t.checkLast(g)
 	}
+	return nil
 }
 
 // An admission is what is to become of a group that has come.
@@ -203,7 +208,7 @@ func (f *feed) admit(seq api.GroupSequence) admission {
 	}
 	f.begin(seq)
 	switch {
-	case f.life.Err() != nil, f.end != 0 && seq >= f.end, !isAgain && !t.account.pass(seq):
+	case f.life.Err() != nil, f.end != 0 && seq >= f.end, !isAgain && !f.numbering.pass(seq):
 		return refused
 	}
 	f.unread++
@@ -221,13 +226,12 @@ func (f *feed) admit(seq api.GroupSequence) admission {
 func (f *feed) begin(seq api.GroupSequence) {
 	if f.resumed && !f.expected && seq >= f.from {
 		f.expected = true
-		f.track.expect(f.from, seq, f.lost, time.Now().Add(settle))
+		f.numbering.expect(f.from, seq, f.lost, time.Now().Add(settle))
 	}
-	if f.came {
-		return
+	if !f.begun.Happened() {
+		f.first = seq
+		f.begun.Happen()
 	}
-	f.first, f.came = seq, true
-	close(f.begun)
 }
 
 // groupRead notes that the application is done with a group, and returns what
@@ -246,16 +250,16 @@ func (f *feed) groupRead(g *group, err error) error {
 	return err
 }
 
-// deliver hands d to whoever calls AcceptGroup. It reports false when nobody
-// will, or the feed is cut off.
-func (f *feed) deliver(d delivery) bool {
+// deliver hands d to whoever calls AcceptGroup. Its error is why nobody will
+// have it: the feed is cut off, or the track ends.
+func (f *feed) deliver(d delivery) error {
 	select {
 	case f.track.groups <- d:
-		return true
+		return nil
 	case <-f.life.Done():
-		return false
-	case <-f.track.ctx.Done():
-		return false
+		return context.Cause(f.life)
+	case <-f.track.feeding.Done():
+		return context.Cause(f.track.feeding)
 	}
 }
 
@@ -273,12 +277,6 @@ func (f *feed) release() {
 	}
 	f.cutOff(nil)
 	f.link.release()
-	// How the track goes on may be decided by what is announced after its end.
-	select {
-	case <-f.succeeded:
-	case <-t.ctx.Done():
-	}
-	f.link.leave(f.origin)
 }
 
 // cutAfter cuts f off a while after another publisher has taken over: whoever
@@ -303,7 +301,7 @@ func (f *feed) awaitRead() {
 		case <-f.read:
 		case <-f.life.Done():
 			return
-		case <-f.track.closed:
+		case <-f.track.closed.Done():
 			return
 		case <-f.link.session.Context().Done():
 			return

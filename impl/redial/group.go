@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/internal/signal"
 )
 
 // A group is one of a session beneath, which is not closed in good order before
@@ -27,9 +28,10 @@ type group struct {
 	err  error // the reader's, after once
 
 	// Guarded by the track's lock, and unused in a fetch.
+	by   *feed // that has brought it
 	is   outcome
-	lost bool          // it has broken off since its session ended, or was about to
-	over chan struct{} // closed when the outcome is known; nil while nobody waits
+	lost bool         // it has broken off since its session ended, or was about to
+	over signal.Event // the outcome is known
 }
 
 // An outcome is what has become of a group.

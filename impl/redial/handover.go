@@ -7,38 +7,32 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-const (
-	// settle is how long groups may come after later ones before they count as
-	// lost.
-	settle = time.Second
-
-	// idle is how long a track is quiet before a feed hands over to one that
-	// has not begun either.
-	idle = 5 * time.Second
-)
-
 // handOver has f end when next goes on, or what follows next: what f has of the
 // groups before the first of that one it still passes on.
 func (f *feed) handOver(next *feed) {
 	quiet := time.NewTicker(idle)
 	defer quiet.Stop()
 	taken := -1
-	ended := next.done
+	ended := next.done.Done()
 	for {
-		select {
-		case <-next.begun:
+		if next.begun.Happened() {
 			f.finishBelow(next)
 			return
-		default:
 		}
 		select {
-		case <-next.begun:
-		case <-f.done:
+		case <-next.begun.Done():
+		case <-f.done.Done():
 			f.giveUp(next.lost)
 			return
-		case <-next.succeeded:
-			next = next.next
-			ended = next.done
+		case <-next.newest.Done():
+			after := next.follower()
+			if after == nil { // the track is about to end
+				<-f.done.Done()
+				f.giveUp(next.lost)
+				return
+			}
+			next = after
+			ended = next.done.Done()
 		case <-ended:
 			if ended = nil; next.err == io.EOF {
 				f.finishBelow(next)
@@ -71,7 +65,7 @@ func (f *feed) finishBelow(next *feed) {
 	}
 	f.settle()
 	f.stopAccepting()
-	<-f.done
+	<-f.done.Done()
 	f.giveUp(next.lost)
 }
 
@@ -81,15 +75,15 @@ func (f *feed) below(next *feed) (config api.SubscribeConfig, ok bool) {
 	t := f.track
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !next.came || next.numbering != f.numbering {
+	if !next.begun.Happened() || next.numbering != f.numbering {
 		return config, false
 	}
 	f.end = next.first
 	config = t.config
-	config.EndGroup, config.EndFrame = t.account.next, 0
+	config.EndGroup, config.EndFrame = f.numbering.next, 0
 	if config.StartGroup == api.GroupLatest {
 		// Said again, it would be the newest now.
-		config.StartGroup = t.seen.Spans()[0].Start
+		config.StartGroup = f.numbering.first()
 	}
 	return config, true
 }
@@ -101,7 +95,7 @@ func (f *feed) settle() {
 	for taken := -1; !f.still(&taken); {
 		select {
 		case <-ticker.C:
-		case <-f.done:
+		case <-f.done.Done():
 			return
 		}
 	}
@@ -113,7 +107,5 @@ func (f *feed) giveUp(err error) {
 	t := f.track
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if end, some := t.following(); some && f.numbering == t.numbering {
-		t.expectBelow(end, err, time.Now().Add(settle))
-	}
+	f.numbering.expectAll(err, time.Now().Add(settle))
 }

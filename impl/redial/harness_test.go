@@ -435,13 +435,18 @@ func startRelay(delay time.Duration) *node {
 	return n
 }
 
+// all are the sessions that the server knows of.
+func (n *node) all() []api.Session {
+	synctest.Wait() // until it knows of them
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return slices.Clone(n.sessions)
+}
+
 // goAway tells all clients to go.
 func (n *node) goAway(t *testing.T, uri string) {
 	t.Helper()
-	synctest.Wait() // until the server knows of them
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, s := range n.sessions {
+	for _, s := range n.all() {
 		if err := s.GoAway(uri); err != nil && s.Context().Err() == nil {
 			t.Errorf("goaway: %v", err)
 		}
@@ -495,10 +500,8 @@ func (r *recorder) trace() *redial.SessionTrace {
 // goAwayLast tells the client that came last to go.
 func (n *node) goAwayLast(t *testing.T, uri string) {
 	t.Helper()
-	synctest.Wait() // until the server knows of it
-	n.mu.Lock()
-	last := n.sessions[len(n.sessions)-1]
-	n.mu.Unlock()
+	all := n.all()
+	last := all[len(all)-1]
 	if err := last.GoAway(uri); err != nil {
 		t.Errorf("goaway: %v", err)
 	}

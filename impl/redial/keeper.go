@@ -12,16 +12,6 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-const (
-	// stableAfter is how long a session stands before the waits begin anew:
-	// one that is accepted and then thrown out is as bad as one refused.
-	stableAfter = 10 * time.Second
-
-	// drainPoll is how often a session that drains is asked for what it still
-	// serves, which nothing tells.
-	drainPoll = 100 * time.Millisecond
-)
-
 // keep has a session beneath at all times, until the end.
 func (s *Session) keep(first *link) {
 	for l := first; ; {

@@ -12,10 +12,6 @@ import (
 	"github.com/moqlite/moqlite/internal/signal"
 )
 
-// fading is how long before its end, or its peer's wish to leave, what happens
-// on a session is taken for a part of that.
-const fading = 500 * time.Millisecond
-
 // A link is one session beneath a [Session].
 type link struct {
 	session api.Session

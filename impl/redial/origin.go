@@ -132,15 +132,11 @@ func (o *origin) listen(ctx context.Context) error {
 				o.withdrawn()
 			}
 		case a.Path == o.path && a.Status != api.AnnouncementEnded:
-			o.announced(firstHop(a), a.Status == api.AnnouncementActive && complete)
+			o.announced(a.Origin(), a.Status == api.AnnouncementActive && complete)
 			there = true
 		}
 	}
 }
-
-// breaking is how long before the end of a set what it tells to have ended
-// means nothing.
-const breaking = 100 * time.Millisecond
 
 // end notes that the broadcast is withdrawn, unless all announcements end, and
 // returns what is announced next.
@@ -202,12 +198,4 @@ func (o *origin) await(ctx context.Context, wanted func(sighting) bool) sighting
 			return now
 		}
 	}
-}
-
-// firstHop is the originator of a broadcast; 0 is unknown.
-func firstHop(a api.Announcement) api.Hop {
-	if len(a.Hops) == 0 {
-		return 0
-	}
-	return a.Hops[0]
 }

@@ -1,19 +1,3 @@
-// Package redial keeps sessions alive: the sessions of its [api.Dialer] outlive
-// the connections beneath them. What was asked of a session that is lost, or
-// whose peer asks to leave, is asked again of the next one: announcements,
-// subscriptions, and by way of the mux, publications.
-//
-//	dialer := redial.New(client, redial.Policy{})
-//	session, err := dialer.Dial(ctx, url, mux)
-//
-// A [api.TrackReader] stays the same object. Where the same publisher is
-// announced (the first hop is the same), it goes on at the next group, and what
-// was missed is a [api.Gap]; one that wants [api.GroupLatest] goes on at the
-// newest. A group that broke off and is still the newest comes again, from where
-// its reader was. Where another publisher has taken over, over the same session
-// too, or nobody knows who publishes, or the same one numbers its groups from 0
-// again, AcceptGroup returns a [*api.RestartError] once and then goes on with the
-// new numbers.
 package redial
 
 import (

@@ -10,10 +10,6 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// originWithin is how long a new session may take to say where a broadcast
-// comes from.
-const originWithin = 5 * time.Second
-
 // lastWords is how the track ends when the session does, with err: what f has
 // read to its end before has come to its own.
 func (f *feed) lastWords(err error) error {
@@ -23,7 +19,7 @@ func (f *feed) lastWords(err error) error {
 	timer := time.NewTimer(fading)
 	defer timer.Stop()
 	select {
-	case <-f.done:
+	case <-f.done.Done():
 		return f.err
 	case <-timer.C: // nobody takes what has come
 		return err
@@ -31,19 +27,26 @@ func (f *feed) lastWords(err error) error {
 }
 
 // finish ends the track. At its own end, what other feeds have yet to pass on
-// comes first.
+// comes first. With its last word, the reader may ask for all gaps that there are:
+// no feed passes anything on then.
 func (t *track) finish(err error) {
+	feeds := t.allFeeds()
 	if err == io.EOF {
-		t.await(t.allFeeds())
+		t.await(feeds)
+	}
+	t.stop(err)
+	for _, f := range feeds {
+		<-f.done.Done()
 	}
 	t.cancel(err)
 }
 
-// await waits until feeds pass nothing on any more.
+// await waits until feeds pass nothing on any more, or the track or the session
+// ends.
 func (t *track) await(feeds []*feed) {
 	for _, f := range feeds {
 		select {
-		case <-f.done:
+		case <-f.done.Done():
 		case <-t.ctx.Done():
 		case <-t.session.ctx.Done():
 		}
@@ -89,7 +92,7 @@ func (t *track) resume(f *feed, to turn) (*feed, error) {
 func (f *feed) pause(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	done := f.done
+	done := f.done.Done()
 	if f.finished() {
 		done = nil
 	}
@@ -124,7 +127,7 @@ func (t *track) attempt(ctx context.Context, f *feed, to turn, o *origin) (*feed
 		next.lost = f.why()
 	}
 	if !c.same {
-		next.restart = &restart{err: &RestartError{Before: before, After: after, Err: next.lost}}
+		next.numbering = newNumbering(c.asked.StartGroup, &RestartError{Before: before, After: after, Err: next.lost})
 	}
 	return next, nil
 }
@@ -147,7 +150,7 @@ func (t *track) continuation(f *feed, same bool) continuation {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := continuation{wanted: t.config, asked: t.config, same: same}
-	next, some := t.following()
+	next, some := t.numbering.following()
 	switch {
 	case same && some:
 		c.resumed, c.from, c.again = true, next, open
@@ -159,7 +162,7 @@ func (t *track) continuation(f *feed, same bool) continuation {
 		if !edge && beginsBefore(&c.asked, start) {
 			c.asked.StartGroup, c.asked.StartFrame = start, frame
 		}
-	case !same && t.some() && c.asked.StartGroup != api.GroupLatest:
+	case !same && t.numbering.some() && c.asked.StartGroup != api.GroupLatest:
 		c.asked.StartGroup, c.asked.StartFrame = 0, 0 // they are of another numbering
 	}
 	return c
@@ -201,36 +204,28 @@ func (t *track) change(f, next *feed) {
 	}
 }
 
-// grace is how long the groups of a publisher that was replaced are still read:
-// what has come is there, but one that was killed never ends what it has begun.
-const grace = 500 * time.Millisecond
-
 // restart ends what was read of the numbers before, since those that come now
 // are others: what has come is passed on first. Where the publisher is replaced
 // over the same session, nobody waits for long for what the old one has begun.
 func (t *track) restart(next *feed) {
-	old := t.allFeeds()
+	old, why := t.allFeeds(), next.numbering.restart
 	for _, f := range old {
 		f.stopAccepting()
 		if f.link == next.link {
-			t.session.wg.Go(func() { f.cutAfter(grace, next.restart.err) })
+			t.session.wg.Go(func() { f.cutAfter(grace, why) })
 		}
 	}
 	t.await(old)
 	for _, f := range old {
 		if f.finished() && f.regained != nil {
-			f.cutOff(next.restart.err)
+			f.cutOff(why)
 			<-f.regained
 		}
 	}
 	t.mu.Lock()
-	before := t.newest.restart
-	next.restart.follow(before, t.some())
-	t.numbering++
-	t.account.restart(before.isTold(), next.lost)
-	t.last = nil
+	t.renumber(next.numbering, next.lost)
 	t.mu.Unlock()
-	if hook := t.session.policy.Trace.Restarted; hook != nil && !next.restart.isTold() {
+	if hook := t.session.policy.Trace.Restarted; hook != nil && !next.numbering.isTold() {
 		t.session.report.hook(func() { hook(t.path, t.name) })
 	}
 }
@@ -241,11 +236,7 @@ func (t *track) begin(f *feed) {
 	defer t.updating.Unlock()
 	t.mu.Lock()
 	if before := t.newest; before != nil {
-		if f.same {
-			f.restart = before.restart
-		}
 		before.next = f
-		close(before.succeeded)
 		before.notNewest()
 	}
 	f.numbering = t.numbering

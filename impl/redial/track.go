@@ -44,46 +44,19 @@ func (t *track) first(ctx context.Context, l *link) (*feed, error) {
 // A track is a subscription that goes on over one session after another. Each
 // subscription beneath is a feed, which hands groups to whoever calls
 // AcceptGroup; a group that came by another feed is not handed on again.
-//
-// The states of a track:
-//
-//	opening  Subscribe waits for the first feed.
-//	fed      The newest feed brings groups; feeds before it bring what is left of theirs.
-//	turning  Another feed is asked for, while the newest goes on if it can.
-//	ended    AcceptGroup returns why.
-//
-// From fed to turning (turn.go):
-//   - another session is beneath: the one before was lost, or its peer said GOAWAY
-//   - another publisher is announced over the same session
-//   - the feed was reset, and its publisher is withdrawn or announced anew, or
-//     what was reset said that it was going away
-//   - the newest group has broken off with a session that was left (again.go)
-//   - the publisher is the same and numbers its groups from 0 again (doubt.go)
-//
-// From turning to fed (resume.go): where the publisher is the same, the new feed
-// goes on at the next group, and the feeds before hand over to it (handover.go).
-// Otherwise these are stopped, a RestartError is told, and the numbers begin
-// anew. A subscription belongs to the publisher that was announced when it was
-// made, whatever is announced later.
-//
-// To ended: the publisher has ended or reset the track, another feed was refused
-// for as long as the policy asks and the newest has ended, Close was called, or
-// the lasting session has ended.
-//
-// A feed accepts groups until it ends, has handed over, or is stopped; it is then
-// done, and released when the groups that it brought have been read. Those of a
-// publisher that was replaced are cut off after a while: they might never end.
+// Its states are in doc.go.
 type track struct {
 	session *Session
 	path    api.BroadcastPath
 	name    api.TrackName
 
-	ctx    context.Context // ends when no more groups will come
-	cancel context.CancelCauseFunc
-	asked  signal.Event  // the first AcceptGroup
-	groups chan delivery // what the feeds pass on
-	closed chan struct{} // Close was called
-	once   sync.Once
+	ctx     context.Context // ends when no more groups will come
+	cancel  context.CancelCauseFunc
+	feeding context.Context // ends just before that, when the feeds are to pass nothing on any more
+	stop    context.CancelCauseFunc
+	asked   signal.Event  // the first AcceptGroup
+	groups  chan delivery // what the feeds pass on
+	closed  signal.Event  // Close was called
 
 	trouble  time.Time // since when no feed was good; of run alone
 	rests    *backoff.ExponentialBackOff
@@ -94,17 +67,17 @@ type track struct {
 	config    api.SubscribeConfig // as the application wants it
 	newest    *feed
 	feeds     map[*feed]struct{}
-	last      *group // the newest that was passed on; nil for none
-	numbering int    // counts restarts
-	account
+	numbering *numbering // of the newest feed
+	place     place      // of the reader
 }
 
 var _ api.TrackReader = (*track)(nil)
 
-// A delivery is what AcceptGroup returns.
+// A delivery is what AcceptGroup returns: a group, or the error by which a
+// numbering begins.
 type delivery struct {
-	group api.GroupReader
-	err   error
+	group  *group
+	begins *numbering
 }
 
 func newTrack(s *Session, path api.BroadcastPath, name api.TrackName, config *api.SubscribeConfig) *track {
@@ -113,7 +86,6 @@ func newTrack(s *Session, path api.BroadcastPath, name api.TrackName, config *ap
 		path:    path,
 		name:    name,
 		groups:  make(chan delivery),
-		closed:  make(chan struct{}),
 		feeds:   make(map[*feed]struct{}),
 		trouble: time.Now(),
 		rests:   s.policy.pause(),
@@ -122,7 +94,10 @@ func newTrack(s *Session, path api.BroadcastPath, name api.TrackName, config *ap
 	if config != nil {
 		t.config = *config
 	}
+	t.numbering = newNumbering(t.config.StartGroup, nil)
+	t.place = place{in: t.numbering, heard: t.numbering}
 	t.ctx, t.cancel = context.WithCancelCause(context.Background())
+	t.feeding, t.stop = context.WithCancelCause(t.ctx)
 	return t
 }
 
@@ -132,9 +107,13 @@ func (t *track) AcceptGroup(ctx context.Context) (api.GroupReader, error) {
 	if t.isClosed() {
 		return nil, api.ErrClosed
 	}
+	t.enter()
 	select {
 	case d := <-t.groups:
-		return d.group, d.err
+		if d.begins != nil {
+			return nil, t.hear(d.begins)
+		}
+		return d.group, nil
 	case <-t.ctx.Done():
 		return nil, context.Cause(t.ctx)
 	case <-ctx.Done():
@@ -171,7 +150,7 @@ func (t *track) ReceiveDatagram(ctx context.Context, d *api.Datagram) error {
 func (t *track) received(f *feed, seq api.GroupSequence) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return f.numbering == t.numbering && t.note(seq)
+	return f.numbering == t.numbering && t.numbering.note(seq)
 }
 
 func (t *track) newestFeed() *feed {
@@ -180,27 +159,27 @@ func (t *track) newestFeed() *feed {
 	return t.newest
 }
 
-func (t *track) isClosed() bool {
-	select {
-	case <-t.closed:
-		return true
-	default:
-		return false
-	}
-}
+func (t *track) isClosed() bool { return t.closed.Happened() }
 
 // Gaps implements [api.TrackReader]. What a change of session has cost is told
-// when it has had time to come after all.
+// when it has had time to come after all. Of a numbering that began with a
+// RestartError, the gaps are told from the next call of AcceptGroup on: until
+// then they would be taken for those of the numbers before.
 func (t *track) Gaps() []api.Gap {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if !t.newest.restart.isTold() {
-		return t.account.takeEarlier() // others would be taken for the numbers before
+	gaps := t.place.earlier
+	t.place.earlier = nil
+	if t.place.in != t.numbering {
+		return gaps
 	}
 	for f := range t.feeds {
 		t.takeGaps(f)
 	}
-	return t.account.take(time.Now(), t.ctx.Err() != nil)
+	if t.ctx.Err() != nil {
+		t.numbering.end(context.Cause(t.ctx))
+	}
+	return append(gaps, t.numbering.take(time.Now())...)
 }
 
 // takeGaps takes over what a feed knows to be lost; what another may still have
@@ -215,10 +194,10 @@ func (t *track) takeGaps(f *feed) {
 	}
 	for _, g := range f.reader.Gaps() {
 		if g.Start == g.End {
-			t.forgotten(g)
+			t.numbering.forget(g)
 			continue
 		}
-		t.expect(g.Start, g.End, g.Err, due)
+		t.numbering.expect(g.Start, g.End, g.Err, due)
 	}
 }
 
@@ -249,13 +228,12 @@ func (t *track) Update(config *api.SubscribeConfig) error {
 
 // Close implements [api.TrackReader].
 func (t *track) Close() error {
-	t.once.Do(func() {
-		close(t.closed)
+	if t.closed.Happen() {
 		t.cancel(api.ErrClosed)
 		for _, f := range t.allFeeds() {
 			_ = f.reader.Close()
 		}
-	})
+	}
 	return nil
 }
 

@@ -9,10 +9,6 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// telling is how long after a reset a relay may tell that the publisher is gone:
-// it waits for a while whether there is another.
-const telling = 1500 * time.Millisecond
-
 // A turn is where a track goes on with another feed, and why.
 type turn struct {
 	link *link
@@ -55,7 +51,7 @@ func (t *track) run(f *feed) {
 func (t *track) turn(f *feed, vain turn) (turn, error) {
 	fate := undecided
 	for {
-		done := f.done
+		done := f.done.Done()
 		if f.finished() {
 			done = nil
 			if fate == undecided {
@@ -178,7 +174,7 @@ func (f *feed) fate() fate {
 func (t *track) hasCome() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	_, some := t.following()
+	_, some := t.numbering.following()
 	return some
 }
 
