@@ -45,10 +45,7 @@ func (s *subscription) lose(gap api.Gap) {
 	if gap.Start >= gap.End {
 		return
 	}
-	for _, hole := range s.done.Missing(gap.Start, gap.End) {
-		s.lost.Add(api.Gap{Start: hole.Start, End: hole.End, Err: gap.Err})
-	}
-	s.done.AddSpan(gap.Start, gap.End)
+	s.lost.Lose(&s.done, gap)
 }
 
 // settle finds the groups that were never written and cannot come any more: they

@@ -99,12 +99,7 @@ func (a *account) first() api.GroupSequence {
 }
 
 // lose makes gaps of what has not come, which is refused from then on.
-func (a *account) lose(g api.Gap) {
-	for _, hole := range a.seen.Missing(g.Start, g.End) {
-		a.gaps.Add(api.Gap{Start: hole.Start, End: hole.End, Err: g.Err})
-		a.seen.AddSpan(hole.Start, hole.End)
-	}
-}
+func (a *account) lose(g api.Gap) { a.gaps.Lose(&a.seen, g) }
 
 // take returns the gaps that are due.
 func (a *account) take(now time.Time) []api.Gap {

@@ -10,14 +10,23 @@ import (
 // maxGaps bounds the gaps that nobody has asked for.
 const maxGaps = 4096
 
-// Gaps are the losses that a reader was not told of yet, in order. A gap covers
-// what was lost and nothing else: neighbours of one cause are merged. Beyond
-// 4,096 the oldest is forgotten, which [Gaps.Take] tells. The zero value is
-// empty.
+// Gaps are the losses that a reader has not been told of yet, in order. A gap
+// covers what was lost and nothing else; neighbours of one cause are merged. When
+// there are more than 4,096, the oldest is forgotten, which [Gaps.Take] reports.
+// The zero value is empty.
 type Gaps struct {
 	list      []api.Gap
 	first     api.GroupSequence // the lowest number that is forgotten
 	forgotten uint64            // how many are
+}
+
+// Lose makes gaps of the numbers of g that are not in known, and puts them into
+// known. The caller's known has all numbers that came, or were lost before.
+func (l *Gaps) Lose(known *Set, g api.Gap) {
+	for _, hole := range known.Missing(g.Start, g.End) {
+		l.Add(api.Gap{Start: hole.Start, End: hole.End, Err: g.Err})
+	}
+	known.AddSpan(g.Start, g.End)
 }
 
 // Add puts a gap in. It may not overlap with one that is in.
@@ -93,10 +102,14 @@ func (l *Gaps) Take() []api.Gap {
 	return list
 }
 
-// sameCause tells whether two causes are told alike.
+// sameCause tells whether two causes are reported alike: they have the same text.
 func sameCause(a, b error) bool {
 	if a == nil || b == nil {
-		return a == b
+		return a == nil && b == nil
+	}
+	reset, is := a.(*api.StreamError)
+	if other, too := b.(*api.StreamError); is && too {
+		return *reset == *other // the usual case, without making texts of them
 	}
 	return a.Error() == b.Error()
 }

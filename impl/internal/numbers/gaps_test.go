@@ -52,6 +52,46 @@ func TestGapsTellWhatWasLost(t *testing.T) {
 	}
 }
 
+// A loss is reported of what is not known alone, and is known from then on.
+func TestLose(t *testing.T) {
+	var known Set
+	var l Gaps
+	known.AddSpan(3, 5)
+	known.Add(7)
+	l.Lose(&known, api.Gap{Start: 2, End: 9, Err: errOld})
+	l.Lose(&known, api.Gap{Start: 0, End: 9, Err: errEvicted})
+	l.Lose(&known, api.Gap{Start: 9, End: 9, Err: errEvicted})
+	want := []api.Gap{
+		{Start: 0, End: 2, Err: errEvicted}, {Start: 2, End: 3, Err: errOld},
+		{Start: 5, End: 7, Err: errOld}, {Start: 8, End: 9, Err: errOld},
+	}
+	if gaps := l.Take(); !slices.Equal(gaps, want) {
+		t.Errorf("gaps %v, want %v", gaps, want)
+	}
+	if got := known.Spans(); !slices.Equal(got, []Span{{0, 9}}) {
+		t.Errorf("known are %v, want all below 9", got)
+	}
+}
+
+// Causes that read the same are one, whether they are the same error or not.
+func TestSameCauseIsMerged(t *testing.T) {
+	var l Gaps
+	for i, err := range []error{
+		&api.StreamError{Code: api.StreamOld}, &api.StreamError{Code: api.StreamOld},
+		&api.StreamError{Code: api.StreamOld, Remote: true}, &api.StreamError{Code: api.StreamEvicted, Remote: true},
+		errors.New("lost"), errors.New("lost"), nil, nil,
+	} {
+		l.Add(api.Gap{Start: api.GroupSequence(i), End: api.GroupSequence(i) + 1, Err: err})
+	}
+	var got []Span
+	for _, g := range l.Take() {
+		got = append(got, Span{g.Start, g.End})
+	}
+	if want := []Span{{0, 2}, {2, 3}, {3, 4}, {4, 6}, {6, 8}}; !slices.Equal(got, want) {
+		t.Errorf("gaps %v, want %v", got, want)
+	}
+}
+
 // When nobody asks, the oldest gaps go, but not in silence, and none of the
 // rest claims a group that came.
 func TestGapsForget(t *testing.T) {

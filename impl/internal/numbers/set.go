@@ -1,5 +1,14 @@
 // Package numbers keeps account of the groups of a track: which numbers have
 // come, and which are lost.
+//
+// A [Set] is spans in ascending order that neither overlap nor touch. [Gaps] are
+// in ascending order and do not overlap, and neighbours have different causes.
+// Every number that is lost is reported, and reported once: by its gap, or, when
+// nobody asks for gaps, in the count of those that were forgotten. What is held
+// is bounded: 4,096 gaps, and 4,096 holes in a set whose owner calls
+// [Set.Squeeze].
+//
+// Nothing here has a lock.
 package numbers
 
 import (
@@ -27,7 +36,7 @@ func (s *Set) Spans() []Span { return s.spans }
 // Add puts n in. It reports false when n was in already.
 func (s *Set) Add(n api.GroupSequence) bool {
 	if last := len(s.spans) - 1; last >= 0 && s.spans[last].End == n {
-		s.spans[last].End++ // as a rule
+		s.spans[last].End++ // the usual case: the next number
 		return true
 	}
 	if s.Has(n) {

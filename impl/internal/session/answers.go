@@ -128,9 +128,6 @@ func (sub *subscription) clip(start, end api.GroupSequence) (api.GroupSequence, 
 // unread lock is held.
 func (sub *subscription) drop(start, end api.GroupSequence, err error) {
 	start, end = sub.clip(start, end)
-	for _, hole := range sub.arrived.Missing(start, end) {
-		sub.gaps.Add(api.Gap{Start: hole.Start, End: hole.End, Err: err})
-	}
-	sub.arrived.AddSpan(start, end)
+	sub.gaps.Lose(&sub.arrived, api.Gap{Start: start, End: end, Err: err})
 	sub.progress.Wake()
 }
