@@ -60,7 +60,7 @@ func (s *subscription) settle() {
 	s.lose(api.Gap{Start: first, End: t.cache.floor, Err: &api.StreamError{Code: api.StreamEvicted}})
 	for {
 		hole, ok := s.done.Hole(first)
-		if !ok || s.config.EndGroup > 0 && hole.Start >= s.config.EndGroup || !t.cache.tooLate(hole.End-1, s.maxAge) {
+		if !ok || s.config.EndGroup > 0 && hole.Start >= s.config.EndGroup || !t.cache.tooLate(hole.End-1, s.rule) {
 			break
 		}
 		s.lose(api.Gap{Start: hole.Start, End: hole.End, Err: &api.StreamError{Code: api.StreamOld}})

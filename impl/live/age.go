@@ -2,24 +2,20 @@ package live
 
 import (
 	"sort"
-	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/age"
 )
 
-// The age of groups is counted as moq-lite-06 has it: a group is too old when
-// the newest timestamp of the newest group is the max age or more after the
-// first one of the group that follows. A group whose follower has no frame is
-// not.
+// What follows applies the rule of package age to the groups that are held.
 
-// stamp notes that a frame of a group begins. Frames that are not stamped
-// count as of when they were written.
+// stamp notes that a frame of a group begins.
 func (c *cache) stamp(g *group, timestamp uint64) {
 	if g.released {
 		return
 	}
 	if timestamp == 0 {
-		timestamp = units(time.Since(c.began), c.scale)
+		timestamp = age.Now(c.began, c.scale)
 	}
 	if !g.stamped {
 		g.stamped, g.stamp = true, timestamp
@@ -32,51 +28,27 @@ func (c *cache) stamp(g *group, timestamp uint64) {
 	}
 }
 
-// tooOld tells whether a group that is held is, for a max age in the timescale.
-func (c *cache) tooOld(g *group, maxAge uint64) bool {
+// tooOld tells whether a group that is held is too old by a rule.
+func (c *cache) tooOld(g *group, rule age.Rule) bool {
 	i, found := c.find(g.seq)
-	return found && c.past(i+1, maxAge)
+	return found && c.past(i+1, rule)
 }
 
 // tooLate tells whether a group that was not opened would be too old.
-func (c *cache) tooLate(seq api.GroupSequence, maxAge uint64) bool {
+func (c *cache) tooLate(seq api.GroupSequence, rule age.Rule) bool {
 	i, _ := c.find(seq)
-	return c.past(i, maxAge)
+	return c.past(i, rule)
 }
 
 // firstFresh is where the groups begin that are not too old.
-func (c *cache) firstFresh(maxAge uint64) int {
-	return sort.Search(len(c.groups), func(i int) bool { return !c.past(i+1, maxAge) })
+func (c *cache) firstFresh(rule age.Rule) int {
+	return sort.Search(len(c.groups), func(i int) bool { return !c.past(i+1, rule) })
 }
 
-// past tells whether the i-th group began the max age ago, or more.
-func (c *cache) past(i int, maxAge uint64) bool {
+// past tells whether the group before the i-th is too old.
+func (c *cache) past(i int, rule age.Rule) bool {
 	if i >= len(c.groups) || !c.groups[i].stamped {
 		return false
 	}
-	began := c.groups[i].stamp
-	return c.latest >= began && c.latest-began >= maxAge
-}
-
-// maxAge is the lesser of what the subscriber and the publisher say, in the
-// timescale.
-func (c *cache) maxAge(subscriber, publisher time.Duration) uint64 {
-	age := publisher
-	if age == 0 {
-		age = defaultMaxLatency
-	}
-	if subscriber != 0 {
-		age = min(age, subscriber)
-	}
-	return units(max(age, 0), c.scale)
-}
-
-// units is a duration in a timescale.
-func units(d time.Duration, scale uint64) uint64 {
-	const most = 1 << 62
-	n := float64(scale) * d.Seconds()
-	if n >= most {
-		return most
-	}
-	return uint64(n)
+	return rule.TooOld(c.latest, c.groups[i].stamp)
 }

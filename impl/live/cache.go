@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/age"
 )
 
 // A cache holds the groups of a track, in order of their numbers. It is
@@ -26,7 +27,7 @@ type cache struct {
 func (c *cache) init(info *api.TrackInfo) {
 	c.scale = info.Timescale
 	if c.scale == 0 {
-		c.scale = defaultTimescale
+		c.scale = age.DefaultScale
 	}
 	c.began = time.Now()
 }

@@ -32,8 +32,6 @@ const (
 	defaultBytes      = 16 << 20
 	defaultAge        = 30 * time.Second
 	defaultGroupBytes = 64 << 20
-	defaultMaxLatency = 5 * time.Second // what a zero TrackInfo means
-	defaultTimescale  = 1000
 )
 
 // withDefaults are the limits of a track.

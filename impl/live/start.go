@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/age"
 	"github.com/moqlite/moqlite/impl/internal/numbers"
 )
 
@@ -25,7 +26,7 @@ func (s *subscription) begin(c api.SubscribeConfig) {
 // configure takes in what the subscriber wants. The track's lock is held.
 func (s *subscription) configure(c api.SubscribeConfig) {
 	s.config = c
-	s.maxAge = s.track.cache.maxAge(c.MaxLatency, s.track.info.MaxLatency)
+	s.rule = age.NewRule(c.MaxLatency, s.track.info.MaxLatency, s.track.info.Timescale)
 }
 
 // update follows a change of the subscriber's config. [api.GroupLatest] leaves
@@ -50,7 +51,7 @@ func (s *subscription) queue() {
 	c := &s.track.cache
 	first, _ := c.find(s.start)
 	if !s.numbered {
-		first = max(first, c.firstFresh(s.maxAge))
+		first = max(first, c.firstFresh(s.rule))
 	}
 	if first < len(c.groups) {
 		for _, hole := range s.done.Missing(c.groups[first].seq, s.track.next) {
@@ -129,5 +130,5 @@ func (s *subscription) trim() {
 }
 
 func (s *subscription) gone(g *group) bool {
-	return g.evicted || s.track.cache.tooOld(g, s.maxAge)
+	return g.evicted || s.track.cache.tooOld(g, s.rule)
 }

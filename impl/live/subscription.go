@@ -6,6 +6,7 @@ import (
 	"sync"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/age"
 	"github.com/moqlite/moqlite/impl/internal/numbers"
 	"github.com/moqlite/moqlite/internal/signal"
 )
@@ -36,7 +37,7 @@ type subscription struct {
 
 	// Guarded by the track.
 	config   api.SubscribeConfig
-	maxAge   uint64
+	rule     age.Rule
 	start    api.GroupSequence // the first wanted
 	numbered bool              // it is wanted by its number
 	done     numbers.Set       // offered, sent as datagrams, or lost
@@ -122,7 +123,7 @@ func (s *subscription) losses() (lost []loss) {
 			lost = append(lost, loss{r, api.StreamEvicted})
 		case r.group.released:
 			lost = append(lost, loss{r, api.ErrorCode(r.group.failure())})
-		case s.track.cache.tooOld(r.group, s.maxAge):
+		case s.track.cache.tooOld(r.group, s.rule):
 			lost = append(lost, loss{r, api.StreamOld})
 		default:
 			return false

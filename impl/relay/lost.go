@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/age"
 )
 
 const (
@@ -18,9 +19,6 @@ const (
 	// first, and maxFetching how many of a track at the same time.
 	maxAsked    = 32
 	maxFetching = 4
-
-	// defaultMaxAge is how long groups are kept where no one says.
-	defaultMaxAge = 5 * time.Second
 )
 
 // lose takes in what upstream tells to be lost.
@@ -54,10 +52,10 @@ func (f *filler) note(seq api.GroupSequence) {
 // patience is how long a group may come after later ones: then nobody would
 // have it any more.
 func (f *filler) patience() time.Duration {
-	if age := f.track.Info().MaxLatency; age > 0 {
-		return age
+	if maxAge := f.track.Info().MaxLatency; maxAge > 0 {
+		return maxAge
 	}
-	return defaultMaxAge
+	return age.DefaultMax
 }
 
 // hasten has all that is missing be asked for at a time: no feed brings it.

@@ -14,7 +14,7 @@ func (p *publication) end(err error) {
 	p.mu.Lock()
 	p.cancel(err)
 	p.closed, p.over = true, true
-	groups := p.open.all()
+	groups := p.open.All()
 	p.mu.Unlock()
 	for _, g := range groups {
 		g.reset(err, api.StreamCancelled)
@@ -26,7 +26,7 @@ func (p *publication) end(err error) {
 // reset.
 func (p *publication) returned() {
 	p.mu.Lock()
-	groups := p.open.all()
+	groups := p.open.All()
 	p.mu.Unlock()
 	for _, g := range groups {
 		if g.isOpen() {
@@ -56,7 +56,7 @@ func (p *publication) CloseWithError(code api.StreamErrorCode) error {
 	p.mu.Lock()
 	again := p.over
 	p.closed, p.over = true, true
-	groups := p.open.all()
+	groups := p.open.All()
 	p.cancel(err)
 	p.mu.Unlock()
 	if again {
@@ -74,7 +74,7 @@ func (p *publication) CloseWithError(code api.StreamErrorCode) error {
 func (p *publication) conclude() {
 	for {
 		p.mu.Lock()
-		open, over := len(p.open.groups), p.over
+		open, over := p.open.Len(), p.over
 		p.mu.Unlock()
 		if over {
 			return

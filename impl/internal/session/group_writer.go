@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/age"
 	"github.com/moqlite/moqlite/impl/internal/message"
 	"github.com/moqlite/moqlite/internal/signal"
 	"github.com/moqlite/moqlite/transport"
@@ -36,18 +37,14 @@ type groupWriter struct {
 	bounds bounds // what of it the subscriber wants
 
 	// Of the writing goroutine.
-	frames    uint64 // begun, or skipped
-	timestamp uint64 // of the last frame that is sent
-	left      uint64 // to be written of a frame that was started
-	long      bool   // it was told to be
-	unwanted  bool   // the frame is not sent
-	begun     bool   // the header is written
-	silent    bool   // the subscriber does not want the group: nothing is sent
-	stamped   bool   // the owner knows that it has a frame
-
-	// Guarded by the owner, which finds out by them when it is too old.
-	followed bool   // there is a later group,
-	next     uint64 // the first timestamp of which this is
+	frames    uint64    // begun, or skipped
+	timestamp uint64    // of the last frame that is sent
+	left      uint64    // to be written of a frame that was started
+	long      bool      // it was told to be
+	unwanted  bool      // the frame is not sent
+	begun     bool      // the header is written
+	silent    bool      // the subscriber does not want the group: nothing is sent
+	age       age.Entry // of the owner, which finds out when the group is too old
 
 	mu      sync.Mutex
 	pending []byte
@@ -97,6 +94,9 @@ func (b bounds) contain(frame uint64) bool {
 func newGroupWriter(f *flow, owner groupOwner, seq api.GroupSequence, wanted bounds) *groupWriter {
 	return &groupWriter{flow: f, owner: owner, seq: seq, bounds: wanted}
 }
+
+// AgeEntry implements [age.Member].
+func (g *groupWriter) AgeEntry() *age.Entry { return &g.age }
 
 // Sequence implements [api.GroupWriter].
 func (g *groupWriter) Sequence() api.GroupSequence { return g.seq }

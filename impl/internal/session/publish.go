@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/age"
 	"github.com/moqlite/moqlite/impl/internal/message"
 	"github.com/moqlite/moqlite/impl/internal/numbers"
 	"github.com/moqlite/moqlite/internal/signal"
@@ -133,7 +134,7 @@ type publication struct {
 	first   api.GroupSequence
 	next    api.GroupSequence // one above the highest opened
 	started bool              // first is known, and told
-	open    openGroups
+	open    age.Groups[*groupWriter]
 	settled signal.Wake // open has become empty
 	closed  bool        // no more groups
 	over    bool        // nothing more is said
@@ -156,7 +157,7 @@ func newPublication(s *Session, st *stream, id uint64, b *api.Publication, req a
 		updated:   signal.NewWake(),
 		settled:   signal.NewWake(),
 	}
-	p.open.setMaxAge(&req.Config, &info)
+	p.open.SetRule(age.NewRule(req.Config.MaxLatency, info.MaxLatency, info.Timescale))
 	p.flow.init(s, st, wirePriority(req.Config.Priority), wirePriority(info.Priority))
 	// A child of the session's, it has ended before any write fails for that:
 	// who finds an error looks here whether the subscriber is gone.
@@ -196,7 +197,7 @@ func (p *publication) update(m *message.SubscribeParams) {
 		c.StartGroup = p.request.Config.StartGroup
 	}
 	p.request.Config = c
-	p.open.setMaxAge(&c, &p.info)
+	p.open.SetRule(age.NewRule(c.MaxLatency, p.info.MaxLatency, p.info.Timescale))
 	p.mu.Unlock()
 	p.egress.rerank(&p.lane, wirePriority(c.Priority))
 	p.updated.Wake()
@@ -267,7 +268,7 @@ func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) 
 	}
 	if !within(&c, seq) {
 		g.silent = true
-		p.open.add(g)
+		p.open.Add(g)
 		p.next = max(p.next, seq+1)
 		return g, nil
 	}
@@ -277,7 +278,7 @@ func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) 
 	if !p.egress.add(g) {
 		return nil, fmt.Errorf("open group %d: %w", seq, p.session.err())
 	}
-	p.open.add(g)
+	p.open.Add(g)
 	p.next = max(p.next, seq+1)
 	p.startAt(seq)
 	p.squeeze()
@@ -355,11 +356,11 @@ func (p *publication) frameBegins(g *groupWriter, timestamp uint64) {
 		g.long = true
 		p.tellLong(g)
 	}
-	if p.open.goesOn(g, timestamp) {
+	if p.open.GoesOn(g, timestamp) {
 		return
 	}
 	p.mu.Lock()
-	old := p.open.stamp(g, timestamp)
+	old := p.open.Stamp(g, timestamp)
 	p.mu.Unlock()
 	for _, g := range old {
 		g.reset(&api.StreamError{Code: api.StreamOld}, api.StreamOld)
@@ -371,13 +372,13 @@ func (p *publication) frameBegins(g *groupWriter, timestamp uint64) {
 func (p *publication) groupDone(g *groupWriter, end ending) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !p.open.remove(g) {
+	if !p.open.Remove(g) {
 		return
 	}
 	if end.reset && !g.silent && !p.over && !refused(end.err) {
 		p.lost(numbers.Span{Start: g.seq, End: g.seq + 1}, end.code)
 	}
-	if len(p.open.groups) == 0 {
+	if p.open.Len() == 0 {
 		p.settled.Wake()
 	}
 }

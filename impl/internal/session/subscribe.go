@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/age"
 	"github.com/moqlite/moqlite/impl/internal/message"
 	"github.com/moqlite/moqlite/impl/internal/numbers"
 	"github.com/moqlite/moqlite/internal/signal"
@@ -194,7 +195,7 @@ func (sub *subscription) accepted(ctx context.Context, path api.BroadcastPath, n
 		sub.describe(info)
 		return nil
 	}
-	sub.describe(api.TrackInfo{MaxLatency: defaultMaxAge, Timescale: defaultTimescale})
+	sub.describe(api.TrackInfo{MaxLatency: age.DefaultMax, Timescale: age.DefaultScale})
 	select {
 	case <-sub.answered.Done():
 		return sub.refusal()

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/age"
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
@@ -120,8 +121,6 @@ func (s *Session) describeIn(ctx context.Context, p *api.Publication, req api.Tr
 // The wire's words for what the zero values mean.
 const (
 	normalPriority   = 127
-	defaultMaxAge    = 5 * time.Second
-	defaultTimescale = 1000
 	publishersMaxAge = 1 << 40 // ms: beyond any publisher's own, which it is clamped to
 )
 
@@ -132,11 +131,11 @@ func wirePriority(p api.Priority) uint8 {
 func apiPriority(p uint8) api.Priority { return api.Priority(int(p) - normalPriority) }
 
 func infoMessage(info api.TrackInfo) *message.TrackInfo {
-	age := orDefault(info.MaxLatency, defaultMaxAge)
+	maxAge := orDefault(info.MaxLatency, age.DefaultMax)
 	return &message.TrackInfo{
 		Priority:  wirePriority(info.Priority),
-		MaxAge:    uint64(max(age, 0).Milliseconds()),
-		Timescale: orDefault(info.Timescale, defaultTimescale),
+		MaxAge:    uint64(max(maxAge, 0).Milliseconds()),
+		Timescale: orDefault(info.Timescale, age.DefaultScale),
 	}
 }
 

@@ -1,4 +1,4 @@
-package session
+package age
 
 import (
 	"fmt"
@@ -11,6 +11,15 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
+// A group stands for the writer of one.
+type group struct {
+	seq   api.GroupSequence
+	entry Entry
+}
+
+func (g *group) Sequence() api.GroupSequence { return g.seq }
+func (g *group) AgeEntry() *Entry            { return &g.entry }
+
 // stamps are how the frames of a test are stamped, given what time it is.
 var stamps = map[string]func(rng *rand.Rand, now time.Duration) uint64{
 	"stamped":   func(_ *rand.Rand, now time.Duration) uint64 { return 1 + uint64(now.Milliseconds()) },
@@ -21,16 +30,16 @@ var stamps = map[string]func(rng *rand.Rand, now time.Duration) uint64{
 	"running back": func(rng *rand.Rand, _ time.Duration) uint64 { return 1 + rng.Uint64N(300) },
 }
 
-// TestHorizonAgainstStamps has the same groups, of which every frame is looked at,
-// and those alone that the horizon does not pass: the same become too old, at the
-// same frames.
+// TestHorizonAgainstStamps compares groups of which every frame is looked at with
+// the same groups of which those frames are that GoesOn does not let pass: the
+// same become too old, at the same frames.
 func TestHorizonAgainstStamps(t *testing.T) {
 	for name, stamp := range stamps {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(500) {
 				synctest.Test(t, func(t *testing.T) {
 					c := comparison{rng: rand.New(rand.NewPCG(seed, 1)), began: time.Now(), next: 10}
-					c.setMaxAge()
+					c.setRule()
 					for step := range 80 {
 						if err := c.step(stamp); err != nil {
 							t.Fatalf("seed %d, step %d: %v", seed, step, err)
@@ -48,17 +57,16 @@ func TestHorizonAgainstStamps(t *testing.T) {
 type comparison struct {
 	rng       *rand.Rand
 	began     time.Time
-	all, some openGroups
-	open      [][2]*groupWriter // of either
+	all, some Groups[*group]
+	open      [][2]*group // of either
 	next      api.GroupSequence
 }
 
-func (c *comparison) setMaxAge() {
+func (c *comparison) setRule() {
 	ages := []time.Duration{-1, 20 * time.Millisecond, 100 * time.Millisecond, 1500 * time.Millisecond, time.Hour}
-	config := &api.SubscribeConfig{MaxLatency: ages[c.rng.IntN(len(ages))]}
-	info := &api.TrackInfo{MaxLatency: 2 * time.Hour}
-	c.all.setMaxAge(config, info)
-	c.some.setMaxAge(config, info)
+	rule := NewRule(ages[c.rng.IntN(len(ages))], 2*time.Hour, 0)
+	c.all.SetRule(rule)
+	c.some.SetRule(rule)
 }
 
 // step does something at random.
@@ -69,7 +77,7 @@ func (c *comparison) step(stamp func(*rand.Rand, time.Duration) uint64) error {
 	case n < 4:
 		c.remove(c.rng.IntN(len(c.open)))
 	case n == 4 && c.rng.IntN(4) == 0:
-		c.setMaxAge()
+		c.setRule()
 	case n < 10:
 		time.Sleep(time.Duration(1+c.rng.IntN(60)) * time.Millisecond)
 	default:
@@ -84,39 +92,39 @@ func (c *comparison) add() {
 	if c.rng.IntN(3) == 0 {
 		seq -= 1 + api.GroupSequence(c.rng.IntN(6))
 	}
-	if slices.ContainsFunc(c.open, func(g [2]*groupWriter) bool { return g[0].seq == seq }) {
+	if slices.ContainsFunc(c.open, func(g [2]*group) bool { return g[0].seq == seq }) {
 		return
 	}
 	c.next = max(c.next, seq+1) + api.GroupSequence(c.rng.IntN(3))
-	g := [2]*groupWriter{{seq: seq}, {seq: seq}}
-	c.all.add(g[0])
-	c.some.add(g[1])
+	g := [2]*group{{seq: seq}, {seq: seq}}
+	c.all.Add(g[0])
+	c.some.Add(g[1])
 	c.open = append(c.open, g)
 }
 
 func (c *comparison) remove(i int) {
-	c.all.remove(c.open[i][0])
-	c.some.remove(c.open[i][1])
+	c.all.Remove(c.open[i][0])
+	c.some.Remove(c.open[i][1])
 	c.open = slices.Delete(c.open, i, i+1)
 }
 
 // frame writes a frame, and resets what is too old then.
-func (c *comparison) frame(g [2]*groupWriter, timestamp uint64) error {
-	want := sequences(c.all.stamp(g[0], timestamp))
+func (c *comparison) frame(g [2]*group, timestamp uint64) error {
+	want := sequences(c.all.Stamp(g[0], timestamp))
 	var got []api.GroupSequence
-	if !c.some.goesOn(g[1], timestamp) {
-		got = sequences(c.some.stamp(g[1], timestamp))
+	if !c.some.GoesOn(g[1], timestamp) {
+		got = sequences(c.some.Stamp(g[1], timestamp))
 	}
 	if !slices.Equal(got, want) {
 		return fmt.Errorf("the frame of %d at %d makes %v too old, want %v", g[0].seq, timestamp, got, want)
 	}
 	for _, seq := range want {
-		c.remove(slices.IndexFunc(c.open, func(g [2]*groupWriter) bool { return g[0].seq == seq }))
+		c.remove(slices.IndexFunc(c.open, func(g [2]*group) bool { return g[0].seq == seq }))
 	}
 	return nil
 }
 
-func sequences(groups []*groupWriter) (seqs []api.GroupSequence) {
+func sequences(groups []*group) (seqs []api.GroupSequence) {
 	for _, g := range groups {
 		seqs = append(seqs, g.seq)
 	}

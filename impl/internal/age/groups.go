@@ -1,0 +1,187 @@
+package age
+
+import (
+	"slices"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// An Entry is what [Groups] knows of one group. It is part of the group's writer,
+// so that it costs no memory of its own. The zero value is that of a group
+// without a frame.
+type Entry struct {
+	stamped  bool   // it has a frame; of the goroutine that writes the group
+	followed bool   // a later group has a frame,
+	next     uint64 // the first timestamp of which this is
+}
+
+// A Member is the writer of a group.
+type Member interface {
+	comparable
+	Sequence() api.GroupSequence // always the same
+	AgeEntry() *Entry            // always the same
+}
+
+// Groups are the groups of one subscription that are being written, in order of
+// their numbers. They find out which of these have become too old.
+//
+// The owner's lock guards them, but for [Groups.GoesOn]. Nothing is allocated for
+// a frame. The zero value has no group, and needs [Groups.SetRule] first.
+type Groups[M Member] struct {
+	list  []M
+	began time.Time
+
+	rule      Rule
+	newest    api.GroupSequence // that has a frame
+	hasNewest bool
+	latest    uint64 // its newest timestamp, when that was needed last
+
+	horizon horizon
+}
+
+// SetRule sets how old the groups may become, from the next frame on.
+func (o *Groups[M]) SetRule(r Rule) {
+	o.rule = r
+	if o.began.IsZero() {
+		o.began = time.Now()
+	}
+	o.horizon.forget()
+}
+
+// Len is how many groups there are.
+func (o *Groups[M]) Len() int { return len(o.list) }
+
+// All returns a copy of the list.
+func (o *Groups[M]) All() []M { return slices.Clone(o.list) }
+
+// Add puts a group in.
+func (o *Groups[M]) Add(g M) {
+	i, seq := len(o.list), g.Sequence()
+	for i > 0 && o.list[i-1].Sequence() > seq {
+		i--
+	}
+	o.list = slices.Insert(o.list, i, g)
+}
+
+// Remove takes a group out. It reports false when the group was taken out before.
+func (o *Groups[M]) Remove(g M) bool {
+	seq := g.Sequence()
+	i, _ := slices.BinarySearchFunc(o.list, seq, func(g M, seq api.GroupSequence) int {
+		if g.Sequence() < seq {
+			return -1
+		}
+		return 1
+	})
+	for i < len(o.list) && o.list[i] != g && o.list[i].Sequence() == seq {
+		i++
+	}
+	if i == len(o.list) || o.list[i] != g {
+		return false
+	}
+	o.list = slices.Delete(o.list, i, i+1)
+	if g.AgeEntry().followed {
+		o.horizon.forget() // the horizon may have been that of the group
+	}
+	return true
+}
+
+// GoesOn tells whether a frame makes no group too old and is not the first of g:
+// [Groups.Stamp] need not be called for it. It takes no lock, and is for the
+// goroutine that writes g.
+func (o *Groups[M]) GoesOn(g M, timestamp uint64) bool {
+	return g.AgeEntry().stamped && o.horizon.beyond(timestamp)
+}
+
+// Stamp notes that a frame of g begins, and returns the groups that are too old
+// now. It is called by the goroutine that writes g. A timestamp of 0 is none.
+func (o *Groups[M]) Stamp(g M, timestamp uint64) (old []M) {
+	seq, e := g.Sequence(), g.AgeEntry()
+	if len(o.list) > 0 && o.list[0].Sequence() >= seq {
+		e.stamped = true // and there is no group before it
+		if !o.hasNewest || seq > o.newest {
+			o.newest, o.hasNewest = seq, true
+		}
+		if _, some := o.firstFollowed(); !some {
+			o.horizon.clear()
+		}
+		return nil
+	}
+	clocked := timestamp == 0
+	if clocked {
+		timestamp = Now(o.began, o.rule.Scale)
+	}
+	first := !e.stamped
+	if first {
+		e.stamped = true
+		o.follow(seq, timestamp)
+	}
+	if o.hasNewest && seq < o.newest {
+		if first {
+			o.horizon.forget()
+		}
+		return nil
+	}
+	o.newest, o.hasNewest, o.latest = seq, true, timestamp
+	if old = o.outdated(); old == nil {
+		o.look(clocked)
+	}
+	return old
+}
+
+// outdated returns the groups that are too old by the newest timestamp, if the
+// oldest group is.
+func (o *Groups[M]) outdated() (old []M) {
+	for _, g := range o.list {
+		e := g.AgeEntry()
+		if g.Sequence() >= o.newest || e.followed && !o.rule.TooOld(o.latest, e.next) {
+			break
+		}
+		if e.followed {
+			old = append(old, g)
+		}
+	}
+	return old
+}
+
+// look sets the horizon, when the newest timestamp is known.
+func (o *Groups[M]) look(clocked bool) {
+	first, some := o.firstFollowed()
+	if !some {
+		o.horizon.clear()
+		return
+	}
+	due := first + min(o.rule.Max, never-first)
+	o.horizon.due.Store(due)
+	if clocked {
+		o.horizon.wake(o.began, Duration(due, o.rule.Scale))
+	} else {
+		o.horizon.near.Store(true)
+	}
+}
+
+// firstFollowed returns the timestamp that follows the oldest group of which one
+// is known: this group is too old before those after it.
+func (o *Groups[M]) firstFollowed() (next uint64, some bool) {
+	for _, g := range o.list {
+		if e := g.AgeEntry(); e.followed {
+			return e.next, true
+		}
+	}
+	return 0, false
+}
+
+// follow notes the first timestamp of group seq in the groups before it, down to
+// one that has a following group already.
+func (o *Groups[M]) follow(seq api.GroupSequence, timestamp uint64) {
+	for _, g := range slices.Backward(o.list) {
+		if g.Sequence() >= seq {
+			continue
+		}
+		e := g.AgeEntry()
+		if e.followed {
+			return
+		}
+		e.followed, e.next = true, timestamp
+	}
+}
