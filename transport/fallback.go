@@ -1,6 +1,7 @@
 package transport
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"maps"
 	"sync"
 	"time"
+
+	"github.com/moqlite/moqlite/transport/internal/race"
 )
 
 // DefaultHeadStart is how long UDP has to get through before TCP is tried as
@@ -54,13 +57,11 @@ func WithFallback(m ByScheme) ByScheme {
 	return m
 }
 
-// An entrant is one of the two dialers, and what became of it.
+// An entrant is one of the two dialers, with its target.
 type entrant struct {
 	dialer Dialer
 	target *Target
 	second bool
-	conn   Conn
-	err    error
 }
 
 // Dial implements [Dialer]. If both fail, the error tells both, and is First's
@@ -83,16 +84,19 @@ func (f *Fallback) DialTarget(ctx context.Context, t *Target, protocols []string
 		}
 		return conn, err
 	}
-	first, second := &entrant{dialer: f.First, target: t}, &entrant{dialer: f.Second, target: f.other(t), second: true}
+	first, second := entrant{dialer: f.First, target: t}, entrant{dialer: f.Second, target: f.other(t), second: true}
 	if f.prefersSecond(host) {
 		first, second = second, first
 	}
-	won, err := f.race(ctx, protocols, first, second)
-	if err != nil {
-		return nil, err
+	entrants := []entrant{first, second}
+	conn, won, failed := f.race().Run(ctx, len(entrants), func(ctx context.Context, i int) (Conn, error) {
+		return DialTarget(ctx, entrants[i].dialer, entrants[i].target, protocols)
+	})
+	if won < 0 {
+		return nil, lost(ctx, entrants, failed)
 	}
-	f.remember(host, won.second)
-	return won.conn, nil
+	f.remember(host, entrants[won].second)
+	return conn, nil
 }
 
 // other is t for Second.
@@ -103,71 +107,42 @@ func (f *Fallback) other(t *Target) *Target {
 	return t.WithScheme(f.Scheme)
 }
 
-// race returns when both are over; what the loser made is closed.
-func (f *Fallback) race(ctx context.Context, protocols []string, first, second *entrant) (*entrant, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	over := make(chan *entrant, 2)
-	running := 0
-	start := func(e *entrant) {
-		running++
-		go func() {
-			e.conn, e.err = DialTarget(ctx, e.dialer, e.target, protocols)
-			over <- e
-		}()
-	}
-	defer func() {
-		cancel()
-		for ; running > 0; running-- {
-			if e := <-over; e.conn != nil {
-				_ = e.conn.CloseWithError(0, "")
-			}
-		}
-	}()
-	headStart := f.HeadStart
-	if headStart == 0 {
-		headStart = DefaultHeadStart
-	}
-	timer := time.NewTimer(headStart)
-	defer timer.Stop()
-	next := second
-	for start(first); ; {
-		select {
-		case e := <-over:
-			running--
-			switch {
-			case e.err == nil:
-				return e, nil
-			case e == first && final(e.err), ctx.Err() != nil:
-				return nil, e.err
-			case next == nil && running == 0:
-				return nil, bothFailed(first, second)
-			}
-		case <-timer.C:
-		}
-		if next != nil {
-			start(next)
-			next = nil
-		}
+// race is how the two are dialled with.
+func (f *Fallback) race() race.Race[Conn] {
+	return race.Race[Conn]{
+		HeadStart: cmp.Or(f.HeadStart, DefaultHeadStart),
+		Discard:   func(c Conn) { _ = c.CloseWithError(0, "") },
+		Final:     final,
 	}
 }
 
-// final tells what the other dialer would fail with too.
-func final(err error) bool {
+// final tells whether the error of an attempt, that of whoever goes first, is one
+// that the other dialer would fail with too.
+func final(attempt int, err error) bool {
 	e, ok := errors.AsType[*DialError](err)
-	return errors.Is(err, ErrUnauthorized) || ok && (e.Phase == PhaseResolve || e.Phase == PhaseTLS)
+	return attempt == 0 && (errors.Is(err, ErrUnauthorized) || ok && (e.Phase == PhaseResolve || e.Phase == PhaseTLS))
 }
 
-// bothFailed is First's error, and tells Second's, or the other way round where
+// lost is the error of a race that nobody has won: that of whoever ended it or,
+// where both have failed, First's with Second's, or the other way round where
 // Second has had an answer.
-func bothFailed(a, b *entrant) error {
-	if a.second {
-		a, b = b, a
+func lost(ctx context.Context, entrants []entrant, failed []race.Failure) error {
+	last := failed[len(failed)-1]
+	if ctx.Err() != nil || final(last.Attempt, last.Err) || len(failed) < len(entrants) {
+		return last.Err
 	}
-	main, other := asDialError(a.err), asDialError(b.err)
-	if errors.Is(other, ErrUnauthorized) {
-		main, other = other, main
+	var first, second *DialError
+	for _, f := range failed {
+		if entrants[f.Attempt].second {
+			second = asDialError(f.Err)
+		} else {
+			first = asDialError(f.Err)
+		}
 	}
-	return &DialError{Transport: main.Transport, Phase: main.Phase, Err: fmt.Errorf("%w (and %w)", main.Err, other)}
+	if errors.Is(second, ErrUnauthorized) {
+		first, second = second, first
+	}
+	return &DialError{Transport: first.Transport, Phase: first.Phase, Err: fmt.Errorf("%w (and %w)", first.Err, second)}
 }
 
 func asDialError(err error) *DialError {

@@ -128,7 +128,7 @@ func (l *local) dial(ctx context.Context, host string, port uint16, d *dial) (*d
 	if err != nil {
 		return nil, dialError(transport.PhaseResolve, err)
 	}
-	return race(ctx, addrs, d.attempt)
+	return tryAddrs(ctx, addrs, d.attempt)
 }
 
 // open opens a socket: a new one, or the shared one unless that is open.

@@ -50,7 +50,7 @@ func (a attempts) run(started map[string]time.Duration) func(context.Context, *n
 	}
 }
 
-func TestRace(t *testing.T) {
+func TestTryAddrs(t *testing.T) {
 	refused := dialError(transport.PhaseConnect, errRefused)
 	untrusted := dialError(transport.PhaseTLS, errors.New("untrusted"))
 	for name, c := range map[string]struct {
@@ -83,7 +83,7 @@ func TestRace(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				begin, started := time.Now(), make(map[string]time.Duration)
-				_, err := race(t.Context(), addrs("::1", "127.0.0.1", "127.0.0.2"), c.attempts.run(started))
+				_, err := tryAddrs(t.Context(), addrs("::1", "127.0.0.1", "127.0.0.2"), c.attempts.run(started))
 				if err != c.err || time.Since(begin) != c.took {
 					t.Errorf("error is %v after %v, want %v after %v", err, time.Since(begin), c.err, c.took)
 				}
@@ -100,12 +100,12 @@ func TestRace(t *testing.T) {
 	}
 }
 
-func TestRaceContext(t *testing.T) {
+func TestTryAddrsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		a := attempts{"::1": {time.Minute, nil}, "127.0.0.1": {time.Minute, nil}}
-		_, err := race(ctx, addrs("::1", "127.0.0.1"), a.run(make(map[string]time.Duration)))
+		_, err := tryAddrs(ctx, addrs("::1", "127.0.0.1"), a.run(make(map[string]time.Duration)))
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("error is %v", err)
 		}
