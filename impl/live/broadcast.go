@@ -95,7 +95,7 @@ func (b *Broadcast) put(name api.TrackName, t *Track) {
 	b.tracks[name] = t
 }
 
-// forget lets go of a track that was aborted. OnTrack makes another one for who
+// forget lets go of a track that was aborted or retired. OnTrack makes another one for who
 // asks again: what is kept of names is for tracks that are there.
 func (b *Broadcast) forget(name api.TrackName, t *Track) {
 	b.mu.Lock()
@@ -248,7 +248,7 @@ func (b *Broadcast) make(m *making, req api.TrackRequest) {
 			m.track = nil
 		case m.track == nil:
 			m.err = fmt.Errorf("track %q: %w", string(req.Name), api.ErrNotFound)
-		case m.track.onAbort(func() { b.forget(req.Name, m.track) }):
+		case m.track.onForget(func() { b.forget(req.Name, m.track) }):
 			b.put(req.Name, m.track)
 		}
 		close(m.done)

@@ -35,7 +35,8 @@ type Track struct {
 	ended   bool              // no more groups
 	aborted error             // everyone is reset
 	idle    bool              // by CloseIdle
-	forget  func()            // called when it is aborted, or nil
+	retired bool              // by Retire
+	forget  func()            // called when it is aborted or retired, or nil
 }
 
 var (
@@ -268,13 +269,25 @@ func (t *Track) CloseWithError(code api.StreamErrorCode) error {
 	return nil
 }
 
-// onAbort has f be called when the track is aborted, without its lock. It
-// reports false when it is already.
-func (t *Track) onAbort(f func()) bool {
+// Retire makes a [Broadcast] with OnTrack let go of the track: whoever asks
+// next has another one made. Those who read this one read on.
+func (t *Track) Retire() {
+	t.mu.Lock()
+	t.retired = true
+	forget := t.forget
+	t.mu.Unlock()
+	if forget != nil {
+		forget()
+	}
+}
+
+// onForget sets what is called, without the track's lock, when the track is
+// aborted or retired. It reports false when it is already.
+func (t *Track) onForget(f func()) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.forget = f
-	return t.aborted == nil
+	return t.aborted == nil && !t.retired
 }
 
 // abort resets all. The lock is held; what it returns is to be called without.

@@ -1,0 +1,85 @@
+package relay_test
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/live"
+)
+
+// awaitFrame is a viewer whose session does not last: it asks for the track again
+// each half second, until a frame has come that is wanted, or for d. All groups
+// are read at once.
+func awaitFrame(t *testing.T, s api.Session, d time.Duration, wanted func(seq api.GroupSequence, payload string) bool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), d)
+	defer cancel()
+	came := make(chan struct{}, 1)
+	look := func(g api.GroupReader) {
+		for f, err := range api.Frames(ctx, g, nil) {
+			if err != nil {
+				return
+			}
+			if wanted(g.Sequence(), string(f.Payload)) {
+				select {
+				case came <- struct{}{}:
+				default:
+				}
+			}
+		}
+	}
+	var asking sync.WaitGroup
+	asking.Go(func() {
+		for ctx.Err() == nil {
+			if r, err := s.Subscribe(ctx, "room", "video", nil); err == nil {
+				for g, err := range api.Groups(ctx, r) {
+					if err != nil {
+						break
+					}
+					asking.Go(func() { look(g) })
+				}
+				_ = r.Close()
+			}
+			time.Sleep(500 * time.Millisecond)
+		}
+	})
+	select {
+	case <-came:
+	case <-ctx.Done():
+		t.Errorf("nothing that was wanted has come for %v", d)
+	}
+	cancel()
+	asking.Wait()
+}
+
+// TestEndedTrackBeginsAgain has a viewer ask for a track again and again that has
+// ended. When its publisher begins it anew, the viewer has it soon.
+func TestEndedTrackBeginsAgain(t *testing.T) {
+	for _, v := range api.Versions() {
+		t.Run(string(v), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, _ := startRelay()
+				defer server.Close()
+				mux, b := api.NewTrackMux(), new(live.Broadcast)
+				first := &twin{track: b.Track("video", api.TrackInfo{})}
+				if err := mux.Publish(t.Context(), "room", b); err != nil {
+					t.Fatal(err)
+				}
+				dial(t, server, v, mux)
+				s := dial(t, server, v, api.NewTrackMux())
+				time.Sleep(time.Second)
+				go func() {
+					write(t, 100, 110, first)
+					_ = first.track.Close()
+					time.Sleep(5 * time.Second)
+					write(t, 0, 100, &twin{track: b.Track("video", api.TrackInfo{})})
+				}()
+				awaitFrame(t, s, 10*time.Second, func(seq api.GroupSequence, _ string) bool { return seq < 100 })
+			})
+		})
+	}
+}
