@@ -22,7 +22,7 @@ func (f *filler) follow(routes []*route, config api.SubscribeConfig, now time.Ti
 	f.usable, f.config = routes, config
 	switch {
 	case f.current != nil:
-		f.ask()
+		f.ask(now)
 		f.tryBetter(now)
 	case f.next != nil: // on trial
 	case len(routes) > 0:
@@ -35,37 +35,53 @@ func (f *filler) follow(routes []*route, config api.SubscribeConfig, now time.Ti
 
 // ask tells the current feed what is wanted. One that began above what is
 // wanted now is replaced by one that asks for all: peers need not heed a start
-// that is lowered later.
-func (f *filler) ask() {
+// that is lowered later. If it has brought nothing since it took over, nobody
+// knows whether its publisher goes on with the numbers of the groups held, so
+// what replaces it is on trial.
+func (f *filler) ask(now time.Time) {
 	config := f.config
-	newest, some := f.track.Latest()
 	if f.covers(config.StartGroup) {
+		newest, some := f.track.Latest()
 		if !some || config.StartGroup <= newest || config.StartGroup == api.GroupLatest {
 			config.StartGroup = 0 // it stays
-		} else {
-			f.asked = config.StartGroup
 		}
 		f.current.update(config)
 		return
 	}
-	f.current.retireAfter(settle)
-	config.StartGroup, f.asked = 0, 0
-	f.current = f.feed(f.current.route, config, 0)
+	old := f.current
+	old.retireAfter(settle)
+	if old.trial.begun.Happened() {
+		config.StartGroup = 0
+		f.current = f.feed(old.route, config, 0)
+		return
+	}
+	f.drop()
+	f.current = nil
+	f.try(old.route, saves, now)
 }
 
-// covers tells whether what is wanted from a number on has been asked for.
+// covers tells whether what is wanted from a number on comes by the current
+// feed, or has come before.
 func (f *filler) covers(start api.GroupSequence) bool {
-	if f.asked != api.GroupLatest {
-		return start >= f.asked
-	}
+	asked := f.current.wanted().StartGroup
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return start == api.GroupLatest || f.account.some && start >= f.account.lowest
+	switch known := &f.account; {
+	case asked == api.GroupLatest:
+		return start == api.GroupLatest || known.some && start >= known.lowest
+	case start == api.GroupLatest:
+		return asked <= known.next
+	default:
+		return start >= asked || known.some && start >= known.lowest && asked <= known.next
+	}
 }
 
 // tryBetter tries the preferred route of the current feed's origin, if that is
 // another one than the feed's.
 func (f *filler) tryBetter(now time.Time) {
+	if f.current == nil {
+		return
+	}
 	var best *route
 	for _, rt := range f.usable {
 		if best == nil && sameOrigin(rt, f.current.route) {
@@ -90,7 +106,6 @@ func (f *filler) try(rt *route, why reason, now time.Time) {
 	config := f.config
 	newest, some := f.track.Latest()
 	if !some || !reaches(&config, newest) {
-		f.asked = min(f.asked, config.StartGroup)
 		f.next = f.feed(rt, config, why)
 		if f.current == nil {
 			f.promote(now)

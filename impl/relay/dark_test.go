@@ -2,6 +2,7 @@ package relay_test
 
 import (
 	"context"
+	"fmt"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -81,5 +82,35 @@ func TestEndedTrackBeginsAgain(t *testing.T) {
 				awaitFrame(t, s, 10*time.Second, func(seq api.GroupSequence, _ string) bool { return seq < 100 })
 			})
 		})
+	}
+}
+
+// TestOneFarAheadOverAChangeOfRoute has one viewer wait for a group far ahead
+// while the publisher comes by another session, and goes on with its numbers or
+// begins anew. Who joins then gets what it writes.
+func TestOneFarAheadOverAChangeOfRoute(t *testing.T) {
+	for name, from := range map[string]api.GroupSequence{"goes on": 130, "begins anew": 0} {
+		for _, v := range api.Versions() {
+			t.Run(fmt.Sprintf("%s, %s", name, v), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					server, _ := startRelay()
+					defer server.Close()
+					one := connectTwin(t, server, v, 4711)
+					far, usual := dial(t, server, v, api.NewTrackMux()), dial(t, server, v, api.NewTrackMux())
+					time.Sleep(time.Second)
+					go write(t, 100, 130, one)
+					before := subscribe(t, usual, nil)
+					waiting := subscribe(t, far, &api.SubscribeConfig{StartGroup: 1 << 30})
+					defer waiting.Close()
+					time.Sleep(4 * time.Second)
+					_ = before.Close()
+					_ = one.session.Terminate(api.SessionNoError, "")
+					time.Sleep(200 * time.Millisecond)
+					go write(t, from, from+200, connectTwin(t, server, v, 4711))
+					time.Sleep(time.Second)
+					awaitFrame(t, usual, 8*time.Second, func(seq api.GroupSequence, _ string) bool { return seq < 100 || seq > 130 })
+				})
+			})
+		}
 	}
 }

@@ -79,11 +79,10 @@ type filler struct {
 	config        api.SubscribeConfig // what is wanted now
 	current, next *feed
 	refused       refusals
-	failed        *route            // of the last feed that has failed,
-	cause         error             // and why
-	asked         api.GroupSequence // the lowest number asked for
-	silence       time.Duration     // after which another route is tried
-	heardBefore   uint64            // what heard was when silence began to be counted
+	failed        *route        // of the last feed that has failed,
+	cause         error         // and why
+	silence       time.Duration // after which another route is tried
+	heardBefore   uint64        // what heard was when silence began to be counted
 
 	// When something is to be done; zero for never.
 	idleAt, lostAt, judgeAt, silentAt, missingAt time.Time
@@ -111,7 +110,6 @@ func fill(b *broadcast, req api.TrackRequest, track *live.Track, counted slot) {
 		track:     track,
 		slot:      counted,
 		refused:   make(refusals),
-		asked:     api.GroupLatest,
 		silence:   leastSilence,
 		idleAt:    time.Now().Add(idleFor),
 		changed:   signal.NewWake(),
