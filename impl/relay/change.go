@@ -154,7 +154,7 @@ func (f *filler) judge(now time.Time) bool {
 		f.broadcast.beginsAnew(fd.route)
 		return f.restart()
 	case fd.trial.strange.Happened():
-	case fd.trial.repeats.Load() && now.Sub(fd.since) >= f.longSilence():
+	case fd.trial.repeats.Load() && now.Sub(fd.since) >= f.nextGroup():
 		f.refuse(errStrange, strangeFor)
 	case fd.trial.repeats.Load():
 	case fd.why == silent && (delivers || fd.all):
@@ -183,6 +183,17 @@ func (f *filler) longSilence() time.Duration {
 		return 4 * pace
 	}
 	return unpacedSilence
+}
+
+// nextGroup is how long the group after the newest may take to come. Where too
+// few came to tell, as of a track that has one group alone, nobody waits for it.
+func (f *filler) nextGroup() time.Duration {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if pace, ok := f.account.pace(); ok {
+		return trialFor + 2*pace
+	}
+	return trialFor
 }
 
 // changeOver makes next the current feed. The one before may still bring what

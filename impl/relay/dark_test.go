@@ -114,3 +114,26 @@ func TestOneFarAheadOverAChangeOfRoute(t *testing.T) {
 		}
 	}
 }
+
+// TestOneGroupOfAnotherPublisher has the publisher of one open group be lost
+// while another of its path has a group of the same number: who asks again soon
+// has that.
+func TestOneGroupOfAnotherPublisher(t *testing.T) {
+	for _, v := range api.Versions() {
+		t.Run(string(v), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, _ := startRelay()
+				defer server.Close()
+				first := publishState(t, t.Context(), server, v, 4711)
+				s := dial(t, server, v, api.NewTrackMux())
+				awaitFrame(t, s, time.Second, func(_ api.GroupSequence, payload string) bool { return payload == "4711" })
+				go func() {
+					time.Sleep(time.Second)
+					publishState(t, t.Context(), server, v, 4712)
+					_ = first.Terminate(api.SessionNoError, "")
+				}()
+				awaitFrame(t, s, 7*time.Second, func(_ api.GroupSequence, payload string) bool { return payload == "4712" })
+			})
+		})
+	}
+}

@@ -203,14 +203,14 @@ func TestOpenGroupOfOnePublisher(t *testing.T) {
 				defer link.Terminate(api.SessionNoError, "")
 				go r.Handler(link)
 				ctx, leave := context.WithCancel(t.Context())
-				publishState(t, ctx, core, 4711)
+				publishState(t, ctx, core, v, 4711)
 				sub := subscribe(t, dial(t, edge, v, api.NewTrackMux()), nil)
 				defer sub.Close()
 				g, err := sub.AcceptGroup(t.Context())
 				if err != nil {
 					t.Fatal(err)
 				}
-				publishState(t, t.Context(), edge, 4712)
+				publishState(t, t.Context(), edge, v, 4712)
 				time.AfterFunc(2030*time.Millisecond, leave)
 				frames := 0
 				for f, err := range api.Frames(t.Context(), g, nil) {
@@ -232,7 +232,7 @@ func TestOpenGroupOfOnePublisher(t *testing.T) {
 
 // publishState publishes a track of one group with a frame each 100 ms, which
 // has the publisher's hop, until ctx ends.
-func publishState(t *testing.T, ctx context.Context, server *moqtest.Server, hop api.Hop) {
+func publishState(t *testing.T, ctx context.Context, server *moqtest.Server, v api.Version, hop api.Hop) api.Session {
 	t.Helper()
 	mux, b := api.NewTrackMux(), new(live.Broadcast)
 	track := b.Track("video", api.TrackInfo{})
@@ -240,8 +240,9 @@ func publishState(t *testing.T, ctx context.Context, server *moqtest.Server, hop
 		t.Fatal(err)
 	}
 	client := server.Client()
-	client.Config = &api.Config{Hop: hop}
-	if _, err := client.Dial(t.Context(), server.URL, mux); err != nil {
+	client.Config = &api.Config{Versions: []api.Version{v}, Hop: hop}
+	session, err := client.Dial(t.Context(), server.URL, mux)
+	if err != nil {
 		t.Fatal(err)
 	}
 	g, err := track.OpenGroup(t.Context())
@@ -259,4 +260,5 @@ func publishState(t *testing.T, ctx context.Context, server *moqtest.Server, hop
 		}
 	}()
 	time.Sleep(time.Second)
+	return session
 }
