@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -324,6 +325,47 @@ func TestDrainIsBounded(t *testing.T) {
 			}, withOrigins...)
 		})
 	}
+}
+
+// TestDrainedAtOnce leaves a session over which its client serves a track: it is
+// closed at the moment when nobody reads that any more.
+func TestDrainedAtOnce(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, v api.Version) {
+		own := newCamera(t, api.TrackInfo{}, live.Limits{})
+		defer own.stop()
+		var read atomic.Int64
+		readers := make(chan api.TrackReader, 2)
+		server := newNode(api.NewTrackMux(), func(s api.Session) {
+			r, err := s.Subscribe(t.Context(), "room", "video", nil)
+			if err != nil {
+				return
+			}
+			readers <- r
+			for _, err := range api.Groups(t.Context(), r) {
+				if err != nil {
+					return
+				}
+				read.Add(1)
+			}
+		}, 0)
+		defer server.Close()
+		n := newNetwork()
+		n.add("1", server, v)
+		s := dial(t, n, address("1"), quick(), own.mux)
+		defer s.Terminate(api.SessionNoError, "")
+		time.Sleep(time.Second)
+		left := n.session(0)
+		server.goAway(t, "")
+		time.Sleep(2*time.Second + 12345*time.Microsecond)
+		if left.Context().Err() != nil || read.Load() == 0 {
+			t.Fatalf("after %d groups, closed: %v", read.Load(), context.Cause(left.Context()))
+		}
+		_ = (<-readers).Close()
+		synctest.Wait()
+		if left.Context().Err() == nil {
+			t.Errorf("not closed at once: %+v", left.Stats())
+		}
+	}, withOrigins...)
 }
 
 // TestTerminateWhileItDrains ends the session that was left, too.

@@ -213,30 +213,18 @@ func (s *Session) dialWith(ctx context.Context, target string, o transport.DialO
 func (s *Session) drain(l *link) {
 	defer s.forget(l)
 	l.close()
-	timeout := time.NewTimer(s.policy.DrainTimeout)
-	defer timeout.Stop()
-	poll := time.NewTicker(drainPoll)
-	defer poll.Stop()
-	for l.busy() {
-		select {
-		case <-poll.C:
-		case <-l.unused:
-		case <-l.session.Context().Done():
-			return
-		case <-s.ctx.Done():
-			s.discard(l)
-			return
-		case <-timeout.C:
-			s.policy.Logger.Warn("session left with something under way", "url", transport.RedactURL(l.url))
-			_ = l.session.Terminate(api.SessionGoAwayTimeout, "goaway timeout")
-			return
-		}
-	}
+	ctx, cancel := context.WithTimeout(s.ctx, s.policy.DrainTimeout)
+	defer cancel()
+	idle := l.awaitIdle(ctx)
 	switch {
 	case l.ended():
 		return
-	case s.ctx.Err() != nil: // that is why nothing is under way
+	case s.ctx.Err() != nil: // that may be why nothing is under way
 		s.discard(l)
+		return
+	case !idle:
+		s.policy.Logger.Warn("session left with something under way", "url", transport.RedactURL(l.url))
+		_ = l.session.Terminate(api.SessionGoAwayTimeout, "goaway timeout")
 		return
 	}
 	state := l.session.State()
@@ -244,15 +232,6 @@ func (s *Session) drain(l *link) {
 	if hook := s.policy.Trace.Drained; hook != nil {
 		s.report.hook(func() { hook(state) })
 	}
-}
-
-// busy tells whether a session has something under way, in either direction.
-func (l *link) busy() bool {
-	if l.used() {
-		return true
-	}
-	stats := l.session.Stats()
-	return stats.Publications > 0 || stats.GroupsWriting > 0
 }
 
 // listen asks the peer of a silent session for a sign of life, and ends the

@@ -126,6 +126,32 @@ func (l *link) release() {
 	}
 }
 
+// awaitIdle waits until nothing is under way over the session, in either
+// direction. It reports false when the session or ctx ends first. A session tells
+// when it serves nothing any more; one that cannot, of a dialer that wraps those of
+// another, is looked at now and then.
+func (l *link) awaitIdle(ctx context.Context) bool {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.session.Context(), cancel)()
+	for l.used() {
+		select {
+		case <-l.unused:
+		case <-ctx.Done():
+			return false
+		}
+	}
+	if s, ok := l.session.(interface{ AwaitServed(context.Context) error }); ok {
+		return s.AwaitServed(ctx) == nil
+	}
+	for stats := l.session.Stats(); stats.Publications > 0 || stats.GroupsWriting > 0; stats = l.session.Stats() {
+		if !sleep(ctx, drainPoll) {
+			return false
+		}
+	}
+	return true
+}
+
 func (l *link) used() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()

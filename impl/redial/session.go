@@ -26,7 +26,9 @@ import (
 // A dialer that is an [OptionsDialer] is asked for more than Dial can say. A
 // dialer that can be closed tells when by a method Closed() <-chan struct{}, as
 // that of package impl does: its sessions then end at once, also while they wait
-// to dial again.
+// to dial again. A session that is to be left when it has drained may tell when it
+// serves its peer nothing any more, by a method AwaitServed(context.Context) error,
+// as those of package impl do.
 func New(dialer api.Dialer, policy Policy) api.Dialer {
 	return &redialer{dialer, policy.withDefaults()}
 }

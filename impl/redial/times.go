@@ -16,7 +16,7 @@ const (
 	fading = 500 * time.Millisecond
 
 	// drainPoll is how often a session that drains is asked for what it still
-	// serves, which nothing tells.
+	// serves, where it does not tell.
 	drainPoll = 100 * time.Millisecond
 
 	// initialWithin is how long the initial set of announcements of a new

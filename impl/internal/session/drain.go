@@ -90,9 +90,38 @@ func (s *Session) leftByPeer() bool {
 	return errors.As(s.err(), &ended) && ended.Remote && ended.Code == api.SessionNoError
 }
 
-// groupFinished tells a session that drains that a group was read.
+// AwaitServed returns when the peer is served no track and no group any more. Its
+// error is the end of the session, or of ctx, before that.
+func (s *Session) AwaitServed(ctx context.Context) error {
+	for {
+		serves, changed := s.serves()
+		if !serves {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-s.Context().Done():
+			return s.err()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// serves tells whether the peer is served a track or a group, and returns what is
+// closed when there is less.
+func (s *Session) serves() (some bool, changed <-chan struct{}) {
+	s.watched.Store(true)
+	s.mu.Lock()
+	changed = s.fewerOpen.Changed()
+	some = len(s.pubs) > 0
+	s.mu.Unlock()
+	return some || s.groupsWriting() > 0, changed
+}
+
+// groupFinished tells whoever waits for it that a group is over.
 func (s *Session) groupFinished() {
-	if !s.draining.Load() {
+	if !s.watched.Load() {
 		return
 	}
 	s.mu.Lock()
@@ -103,6 +132,7 @@ func (s *Session) groupFinished() {
 // left counts what there is, and returns what is closed when that is less.
 // Broken says that the connection has ended with something open.
 func (s *Session) left() (open Open, changed <-chan struct{}, broken bool) {
+	s.watched.Store(true)
 	s.mu.Lock()
 	changed = s.fewerOpen.Changed()
 	broken = s.broken != (Open{})

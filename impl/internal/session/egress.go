@@ -147,6 +147,9 @@ func (e *egress) remove(g *groupWriter) {
 	e.count--
 	e.ready.remove(g)
 	e.left(g)
+	if e.count == 0 {
+		e.session.groupFinished()
+	}
 }
 
 // stop fails all groups: the session has ended.

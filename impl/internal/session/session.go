@@ -94,7 +94,8 @@ type Session struct {
 	streams   int            // of the peer, being served
 	fewer     *sync.Cond     // streams has shrunk; made for who waits for that
 	broken    Open           // what ended with the connection, not by itself
-	fewerOpen signal.Notice  // subs or serving have shrunk
+	fewerOpen signal.Notice  // subs, serving or the groups have shrunk: of groups, once watched
+	watched   atomic.Bool    // fewerOpen is waited for, or was
 	gone      func(*Session) // called when nothing is left of the session
 	dropped   uint64         // groups
 	unheard   uint64         // announcements that were left out
