@@ -14,8 +14,8 @@
 // # Abilities
 //
 // What only some transports can do is an optional interface, found by a type
-// assertion: [TryWriter], [Prioritizer], [DatagramConn], [StatsConn],
-// [ReliableResetter], [FinalSizeNotifier]. The session does without any of them.
+// assertion: [TryWriter], [Prioritizer], [DatagramConn], [StatsConn], and of a
+// Dialer [TargetDialer]. The session does without any of them.
 package transport
 
 import (
@@ -193,21 +193,6 @@ type Prioritizer interface {
 // DefaultUrgency is what streams have that were not given another urgency, those
 // that are no Prioritizer among them.
 const DefaultUrgency = 3
-
-// A ReliableResetter is a SendStream that can promise the peer the bytes
-// written so far even if the stream is reset later.
-type ReliableResetter interface {
-	SetReliableBoundary()
-}
-
-// A FinalSizeNotifier is a ReceiveStream that tells when the peer has ended or
-// reset it: from then on, it holds no more flow control credit than what has
-// arrived.
-type FinalSizeNotifier interface {
-	// NotifyFinalSize has f called once, from any goroutine, perhaps at once.
-	// f does not block.
-	NotifyFinalSize(f func())
-}
 
 // A DatagramConn is a Conn with unreliable datagrams.
 type DatagramConn interface {

@@ -27,7 +27,6 @@ type recvStream struct {
 	final     bool                   // an end or a reset has come
 	ended     bool                   // and Read has told
 	done      bool                   // in knows of the end
-	onFinal   func()
 }
 
 func (r *recvStream) init(c *Conn, peer *sendStream, in *incoming) {
@@ -126,22 +125,6 @@ func (r *recvStream) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// NotifyFinalSize calls f when the end or a reset has come; at once if it has
-// already, else on a goroutine of its own, so that f may take locks that the
-// peer's caller holds in the same process. The connection's end is no end of
-// the stream.
-func (r *recvStream) NotifyFinalSize(f func()) {
-	r.conn.mu.Lock()
-	final := r.final
-	if !final {
-		r.onFinal = f
-	}
-	r.conn.mu.Unlock()
-	if final {
-		f()
-	}
-}
-
 func (r *recvStream) onData(p []byte) {
 	r.in.announce()
 	if r.cancelled != nil {
@@ -172,10 +155,6 @@ func (r *recvStream) onReset(code uint64) {
 
 func (r *recvStream) finalKnown() {
 	r.final = true
-	if f := r.onFinal; f != nil {
-		r.onFinal = nil
-		go f()
-	}
 	r.cond.Broadcast()
 	r.checkDone()
 }

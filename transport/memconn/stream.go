@@ -9,11 +9,10 @@ type stream struct {
 }
 
 var (
-	_ transport.Stream            = (*stream)(nil)
-	_ transport.SendStream        = (*sendStream)(nil)
-	_ transport.ReceiveStream     = (*recvStream)(nil)
-	_ transport.Prioritizer       = (*sendStream)(nil)
-	_ transport.FinalSizeNotifier = (*recvStream)(nil)
+	_ transport.Stream        = (*stream)(nil)
+	_ transport.SendStream    = (*sendStream)(nil)
+	_ transport.ReceiveStream = (*recvStream)(nil)
+	_ transport.Prioritizer   = (*sendStream)(nil)
 )
 
 // newBidi opens a stream at c and makes the peer's end of it.

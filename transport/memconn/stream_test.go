@@ -4,7 +4,6 @@ import (
 	"errors"
 	"io"
 	"runtime"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -173,27 +172,6 @@ func TestPriorityIsRemembered(t *testing.T) {
 		if u, i := w.(interface{ Priority() (int8, bool) }).Priority(); u != 5 || !i {
 			t.Errorf("priority is %d, %t", u, i)
 		}
-	})
-}
-
-// Both ends are in one process, so that the writer's lock may be the notified
-// one's.
-func TestNotifyFinalSizeRunsWithoutTheCallersLocks(t *testing.T) {
-	bubble(t, nil, nil, func(t *testing.T, c, s *memconn.Conn) {
-		w := openUni(t, c, []byte("x"))
-		r := acceptUni(t, s)
-		var mu sync.Mutex
-		done := make(chan struct{})
-		r.(transport.FinalSizeNotifier).NotifyFinalSize(func() {
-			mu.Lock()
-			defer mu.Unlock()
-			r.CancelRead(0)
-			close(done)
-		})
-		mu.Lock()
-		do(t, w.Close())
-		mu.Unlock()
-		<-done
 	})
 }
 

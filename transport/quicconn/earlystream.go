@@ -217,8 +217,3 @@ func (s *earlyStream) SetReadDeadline(t time.Time) error {
 	s.ask(func(h halves) { _ = h.reader.SetReadDeadline(t) })
 	return nil
 }
-
-// SetReceiveFinalSizeCallback implements [quicstream.Reader].
-func (s *earlyStream) SetReceiveFinalSizeCallback(f func(int64)) {
-	s.ask(func(h halves) { h.reader.SetReceiveFinalSizeCallback(f) })
-}

@@ -197,7 +197,7 @@ func (c *sessionConn) AcceptUniStream(ctx context.Context) (transport.ReceiveStr
 	if err != nil {
 		return nil, c.callError(ctx, "accept stream", err)
 	}
-	return quicstream.NewPlainReceive(c, &sessionReceive{s, c.session, s.CancelRead}), nil
+	return quicstream.NewReceive(c, &sessionReceive{s, c.session, s.CancelRead}), nil
 }
 
 // SendDatagram implements [transport.DatagramConn].

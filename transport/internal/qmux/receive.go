@@ -32,7 +32,6 @@ type recvStream struct {
 	final     bool                   // an end or a reset has come
 	ended     bool                   // and Read has told
 	done      bool                   // the half has ended
-	onFinal   func()
 }
 
 func (r *recvStream) initReceive(c *Conn, st *stream, window uint64) {
@@ -149,21 +148,6 @@ func (r *recvStream) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// NotifyFinalSize calls f when the end or a reset has come; at once if it has
-// already, else on a goroutine of its own. The connection's end is no end of
-// the stream.
-func (r *recvStream) NotifyFinalSize(f func()) {
-	r.conn.mu.Lock()
-	final := r.final
-	if !final {
-		r.onFinal = f
-	}
-	r.conn.mu.Unlock()
-	if final {
-		f()
-	}
-}
-
 // onData takes a STREAM frame, whose offset is right if it has one: messages
 // keep their order, so there is nothing to reorder.
 func (r *recvStream) onData(f *frame) error {
@@ -235,10 +219,6 @@ func (r *recvStream) finalKnown() {
 		r.granting = false
 		i := slices.Index(r.conn.out.grants, r)
 		r.conn.out.grants = slices.Delete(r.conn.out.grants, i, i+1)
-	}
-	if f := r.onFinal; f != nil {
-		r.onFinal = nil
-		go f()
 	}
 	r.cond.Broadcast()
 	r.checkDone()

@@ -18,11 +18,10 @@ type stream struct {
 }
 
 var (
-	_ transport.Stream            = (*stream)(nil)
-	_ transport.SendStream        = (*sendStream)(nil)
-	_ transport.ReceiveStream     = (*recvStream)(nil)
-	_ transport.Prioritizer       = (*sendStream)(nil)
-	_ transport.FinalSizeNotifier = (*recvStream)(nil)
+	_ transport.Stream        = (*stream)(nil)
+	_ transport.SendStream    = (*sendStream)(nil)
+	_ transport.ReceiveStream = (*recvStream)(nil)
+	_ transport.Prioritizer   = (*sendStream)(nil)
 )
 
 // newStream makes a stream of this side's. It has no id before it sends, so

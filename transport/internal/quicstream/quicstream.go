@@ -49,20 +49,14 @@ type Writer interface {
 	PlainWriter
 	TryWriteAll([]byte) error
 	SetPriority(urgency int8, incremental bool)
-	SetReliableBoundary()
+	SetReliableBoundary() // of the prefix
 }
 
-// A PlainReader is a library's receiving half that can do no more than it must.
-type PlainReader interface {
+// A Reader is a library's receiving half, quic-go's or another's.
+type Reader interface {
 	io.Reader
 	CancelRead(quic.StreamErrorCode)
 	SetReadDeadline(time.Time) error
-}
-
-// A Reader is a receiving half of quic-go.
-type Reader interface {
-	PlainReader
-	SetReceiveFinalSizeCallback(func(int64))
 }
 
 // A ReadWriter is a stream of quic-go.
@@ -108,26 +102,23 @@ func NewStream(o Owner, s ReadWriter, prefix string) *Stream {
 // A PlainStream is a bidirectional stream without optional abilities.
 type PlainStream struct {
 	PlainSend
-	PlainReceive
+	Receive
 }
 
 // NewPlainStream adapts the halves of one stream.
-func NewPlainStream(o Owner, w PlainWriter, r PlainReader) *PlainStream {
+func NewPlainStream(o Owner, w PlainWriter, r Reader) *PlainStream {
 	stream := new(PlainStream)
 	stream.PlainSend.init(o, w)
-	stream.PlainReceive.init(o, r)
+	stream.Receive.init(o, r)
 	return stream
 }
 
 var (
-	_ transport.Stream            = (*Stream)(nil)
-	_ transport.SendStream        = (*Send)(nil)
-	_ transport.ReceiveStream     = (*Receive)(nil)
-	_ transport.TryWriter         = (*Send)(nil)
-	_ transport.Prioritizer       = (*Send)(nil)
-	_ transport.ReliableResetter  = (*Send)(nil)
-	_ transport.FinalSizeNotifier = (*Receive)(nil)
-	_ transport.Stream            = (*PlainStream)(nil)
-	_ transport.SendStream        = (*PlainSend)(nil)
-	_ transport.ReceiveStream     = (*PlainReceive)(nil)
+	_ transport.Stream        = (*Stream)(nil)
+	_ transport.SendStream    = (*Send)(nil)
+	_ transport.TryWriter     = (*Send)(nil)
+	_ transport.Prioritizer   = (*Send)(nil)
+	_ transport.Stream        = (*PlainStream)(nil)
+	_ transport.SendStream    = (*PlainSend)(nil)
+	_ transport.ReceiveStream = (*Receive)(nil)
 )

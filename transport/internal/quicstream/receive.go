@@ -8,27 +8,27 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// A PlainReceive is a receiving half.
-type PlainReceive struct {
+// A Receive is a receiving half.
+type Receive struct {
 	owner Owner
-	half  PlainReader
+	half  Reader
 
 	mu     sync.Mutex
 	ended  bool                   // the end was read
 	cancel *transport.StreamError // of CancelRead before that
 }
 
-// NewPlainReceive adapts r.
-func NewPlainReceive(o Owner, r PlainReader) *PlainReceive {
-	s := new(PlainReceive)
+// NewReceive adapts r.
+func NewReceive(o Owner, r Reader) *Receive {
+	s := new(Receive)
 	s.init(o, r)
 	return s
 }
 
-func (s *PlainReceive) init(o Owner, r PlainReader) { s.owner, s.half = o, r }
+func (s *Receive) init(o Owner, r Reader) { s.owner, s.half = o, r }
 
 // Read implements [transport.ReceiveStream].
-func (s *PlainReceive) Read(p []byte) (int, error) {
+func (s *Receive) Read(p []byte) (int, error) {
 	n, err := s.half.Read(p)
 	if err == io.EOF {
 		return n, s.end()
@@ -39,7 +39,7 @@ func (s *PlainReceive) Read(p []byte) (int, error) {
 // end is the error of a Read that came to the end. quic-go takes the peer's
 // answer to a CancelRead for the end, if it comes while a Read is about to
 // return.
-func (s *PlainReceive) end() error {
+func (s *Receive) end() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cancel != nil {
@@ -50,7 +50,7 @@ func (s *PlainReceive) end() error {
 }
 
 // CancelRead implements [transport.ReceiveStream].
-func (s *PlainReceive) CancelRead(code uint64) {
+func (s *Receive) CancelRead(code uint64) {
 	s.mu.Lock()
 	if !s.ended && s.cancel == nil {
 		s.cancel = &transport.StreamError{Code: code}
@@ -62,21 +62,4 @@ func (s *PlainReceive) CancelRead(code uint64) {
 }
 
 // SetReadDeadline implements [transport.ReceiveStream].
-func (s *PlainReceive) SetReadDeadline(t time.Time) error { return s.half.SetReadDeadline(t) }
-
-// A Receive is a receiving half of quic-go.
-type Receive struct{ PlainReceive }
-
-// NewReceive adapts r.
-func NewReceive(o Owner, r Reader) *Receive {
-	s := new(Receive)
-	s.init(o, r)
-	return s
-}
-
-func (s *Receive) init(o Owner, r Reader) { s.PlainReceive.init(o, r) }
-
-// NotifyFinalSize implements [transport.FinalSizeNotifier].
-func (s *Receive) NotifyFinalSize(f func()) {
-	s.half.(Reader).SetReceiveFinalSizeCallback(func(int64) { f() })
-}
+func (s *Receive) SetReadDeadline(t time.Time) error { return s.half.SetReadDeadline(t) }

@@ -218,11 +218,6 @@ type Send struct {
 	full   Writer
 	prefix string // not sent yet
 
-	// covered says that the peer gave credit for all that was written. What
-	// was not covered must not be promised: the reset that counts it would
-	// break the peer's limit, for which it would end the connection.
-	covered bool
-
 	row  uint16        // bytes sent the quick way in a row,
 	rows uint8         // since another Write,
 	at   time.Duration // and when the last
@@ -284,13 +279,11 @@ func (s *Send) tryWrite(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	s.covered = false
 	if !s.fits(len(p)) {
 		return 0, nil
 	}
 	switch err := s.full.TryWriteAll(p); {
 	case err == nil:
-		s.covered = true
 		return len(p), nil
 	case errors.Is(err, quic.ErrWouldBlock):
 		return 0, nil
@@ -311,7 +304,6 @@ func (s *Send) writePrefix(p []byte) (int, error) {
 	s.prefix = ""
 	switch err := s.full.TryWriteAll(b); {
 	case err == nil:
-		s.covered = len(part) == len(p)
 		s.row, s.at = uint16(len(part)), time.Since(epoch)
 		s.full.SetReliableBoundary()
 		return len(part), nil
@@ -331,14 +323,3 @@ func (s *Send) writePrefix(p []byte) (int, error) {
 
 // SetPriority implements [transport.Prioritizer].
 func (s *Send) SetPriority(urgency int8, incremental bool) { s.full.SetPriority(urgency, incremental) }
-
-// SetReliableBoundary implements [transport.ReliableResetter]. It promises
-// nothing where the peer's credit, or the last Write, was too little or too
-// much for that.
-func (s *Send) SetReliableBoundary() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.covered {
-		s.full.SetReliableBoundary()
-	}
-}
