@@ -49,7 +49,7 @@ all that is announced here, and has from there what is announced there.`,
 	cmd.Flags().StringVar(&flags.cert, "cert", "", "the certificate chain, a PEM `file`")
 	cmd.Flags().StringVar(&flags.key, "key", "", "its private key, a PEM `file`")
 	cmd.Flags().StringVar(&flags.connect, "connect", "", "the `URL` of another relay, to share all broadcasts with")
-	cmd.Flags().DurationVar(&flags.drain, "drain-timeout", 0, "at the end, ask sessions to leave and wait this long for them")
+	cmd.Flags().DurationVar(&flags.drain, "drain-timeout", 0, "at the end, ask sessions to leave and wait this long for them; readers that stay are cut two seconds before")
 	return cmd
 }
 

@@ -1,12 +1,18 @@
 package main
 
 import (
+	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl"
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
 
@@ -38,6 +44,46 @@ func TestRelayConnects(t *testing.T) {
 	}
 	near.cancel()
 	near.wait(exitDone)
+}
+
+// TestRelayDrains with a reader that does not leave: its track is cut in time for
+// its session to end in order.
+func TestRelayDrains(t *testing.T) {
+	transporttest.NoLeaks(t)
+	relay := start(t, "", "relay", "--json", "--listen", "127.0.0.1:0", "--drain-timeout", "1s")
+	relay.out.await(t, "\n")
+	_, addr, _ := strings.Cut(relay.lines()[0]["url"].(string), "://")
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	dial := func(mux *api.TrackMux) api.Session {
+		client := &impl.Client{TLSConfig: &tls.Config{InsecureSkipVerify: true}}
+		t.Cleanup(func() { _ = client.Close() })
+		s, err := client.Dial(ctx, "moqt://"+addr, mux)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	mux := api.NewTrackMux()
+	if err := mux.PublishFunc(t.Context(), "endless", func(w api.TrackWriter) { <-w.Context().Done() }); err != nil {
+		t.Fatal(err)
+	}
+	dial(mux)
+	viewer := dial(api.NewTrackMux())
+	r, err := api.SubscribeWhenAnnounced(ctx, viewer, "endless", "data", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	relay.cancel()
+	if _, err := r.AcceptGroup(ctx); !errors.Is(err, api.ErrGoingAway) {
+		t.Errorf("the track ends with %v, want going away", err)
+	}
+	<-viewer.Context().Done()
+	var ended *api.SessionError
+	if err := context.Cause(viewer.Context()); !errors.As(err, &ended) || ended.Code != api.SessionNoError {
+		t.Errorf("the session ends with %v, want no error", err)
+	}
+	relay.wait(exitDone)
 }
 
 // lowPort is an address that is free, and below those that systems give to
