@@ -63,6 +63,12 @@ type camera struct {
 
 func newCamera(t *testing.T, info api.TrackInfo, limits live.Limits) *camera {
 	t.Helper()
+	return newSlowCamera(t, info, limits, 0)
+}
+
+// newSlowCamera is a camera that ends each group a while after its frame.
+func newSlowCamera(t *testing.T, info api.TrackInfo, limits live.Limits, open time.Duration) *camera {
+	t.Helper()
 	c := &camera{mux: api.NewTrackMux(), broadcast: &live.Broadcast{Limits: limits}}
 	c.track = c.broadcast.Track("video", info)
 	if err := c.mux.Publish(t.Context(), "room", c.broadcast); err != nil {
@@ -79,9 +85,12 @@ func newCamera(t *testing.T, info api.TrackInfo, limits live.Limits) *camera {
 			}
 			stamp := uint64(g.Sequence()+1) * uint64(every.Milliseconds())
 			_ = g.WriteFrame(api.Frame{Timestamp: stamp, Payload: fmt.Append(nil, g.Sequence())})
+			if open > 0 {
+				time.Sleep(open)
+			}
 			_ = g.Close()
 			select {
-			case <-time.After(every):
+			case <-time.After(every - open):
 			case <-ctx.Done():
 				return
 			}
@@ -254,8 +263,10 @@ type reading struct {
 	reader api.TrackReader
 
 	mu       sync.Mutex
-	groups   []api.GroupSequence // in order of arrival, of the newest numbering
-	torn     []api.GroupSequence // of these, those that were not whole
+	groups   []api.GroupSequence          // in order of arrival, of the newest numbering
+	torn     []api.GroupSequence          // of these, those that were not whole in the end
+	twice    []api.GroupSequence          // that came again, and did not go on where they broke off
+	had      map[api.GroupSequence]uint64 // frames of each, until now
 	restarts []*redial.RestartError
 	gaps     []api.Gap
 	done     chan struct{} // closed at the track's end
@@ -267,7 +278,7 @@ func read(t *testing.T, r api.TrackReader) *reading { return readSlowly(t, r, 0)
 
 // readSlowly is read with a rest after each group.
 func readSlowly(t *testing.T, r api.TrackReader, rest time.Duration) *reading {
-	in := &reading{reader: r, done: make(chan struct{})}
+	in := &reading{reader: r, had: make(map[api.GroupSequence]uint64), done: make(chan struct{})}
 	go func() {
 		defer close(in.done)
 		for {
@@ -291,43 +302,57 @@ func (in *reading) restarted(err *redial.RestartError) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	in.restarts = append(in.restarts, err)
-	in.groups, in.torn = nil, nil
+	in.groups, in.torn, in.twice = nil, nil, nil
+	clear(in.had)
 }
 
-// take reads a group of one frame, which is its number.
+// take reads a group of one frame, which is its number. One that was cut comes
+// again, without the frame if that was read.
 func (in *reading) take(t *testing.T, g api.GroupReader) {
+	seq, first := g.Sequence(), g.FirstFrame()
+	frames := first
 	var f api.Frame
 	err := g.ReadFrame(&f)
-	if err == nil && string(f.Payload) != fmt.Sprint(g.Sequence()) {
-		t.Errorf("group %d has %q", g.Sequence(), f.Payload)
+	for ; err == nil; err = g.ReadFrame(&f) {
+		if frames++; string(f.Payload) != fmt.Sprint(seq) {
+			t.Errorf("group %d has %q", seq, f.Payload)
+		}
 	}
-	if err == nil {
-		err = g.ReadFrame(&f)
+	if frames > 1 || err == io.EOF && frames == 0 {
+		t.Errorf("group %d had %d frames, want 1", seq, frames)
 	}
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.groups = append(in.groups, g.Sequence())
-	if err != io.EOF {
-		in.torn = append(in.torn, g.Sequence())
+	again, broken := slices.Contains(in.groups, seq), slices.Contains(in.torn, seq)
+	if first != in.had[seq] || again && !broken {
+		in.twice = append(in.twice, seq)
+	}
+	if !again {
+		in.groups = append(in.groups, seq)
+	}
+	in.had[seq] = frames
+	switch whole := err == io.EOF; {
+	case broken && whole && len(in.torn) == 1:
+		in.torn = nil
+	case broken && whole:
+		in.torn = slices.DeleteFunc(in.torn, func(other api.GroupSequence) bool { return other == seq })
+	case !broken && !whole:
+		in.torn = append(in.torn, seq)
 	}
 }
 
 // missing are the numbers between the least and the highest that were read
-// which were not, and twice those that were read twice.
-func (in *reading) missing() (missing, twice []api.GroupSequence) {
+// which were not.
+func (in *reading) missing() (missing []api.GroupSequence) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
 	sorted := slices.Sorted(slices.Values(in.groups))
 	for i, seq := range sorted[:max(len(sorted), 1)-1] {
-		next := sorted[i+1]
-		if next == seq {
-			twice = append(twice, seq)
-		}
-		for n := seq + 1; n < next; n++ {
+		for n := seq + 1; n < sorted[i+1]; n++ {
 			missing = append(missing, n)
 		}
 	}
-	return missing, twice
+	return missing
 }
 
 // highest is the highest number read; false when there is none.
@@ -368,11 +393,13 @@ func (in *reading) lost() (numbers []api.GroupSequence) {
 // told as lost once. What is told to be lost before that is a missing head.
 func (in *reading) check(t *testing.T) {
 	t.Helper()
-	missing, twice := in.missing()
+	missing, lost := in.missing(), in.lost()
+	in.mu.Lock()
+	twice := in.twice
+	in.mu.Unlock()
 	if len(twice) > 0 {
 		t.Errorf("groups %v came twice", twice)
 	}
-	lost := in.lost()
 	if first, ok := in.lowest(); ok {
 		i, _ := slices.BinarySearch(lost, first)
 		lost = lost[i:]

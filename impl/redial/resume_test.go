@@ -85,19 +85,26 @@ func TestEdgeAfterAnOutage(t *testing.T) {
 		name   string
 		config *api.SubscribeConfig
 		missed bool
+		within bool // a group, of which the frame has come
 	}{
-		{"the newest", &api.SubscribeConfig{StartGroup: api.GroupLatest}, true},
-		{"all", nil, false},
+		{"the newest", &api.SubscribeConfig{StartGroup: api.GroupLatest}, true, false},
+		{"the newest, within a group", &api.SubscribeConfig{StartGroup: api.GroupLatest}, true, true},
+		{"all", nil, false, false},
+		{"all, within a group", nil, false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inEachVersion(t, func(t *testing.T, v api.Version) {
-				cam := newCamera(t, api.TrackInfo{MaxLatency: time.Minute}, live.Limits{})
+				cam := newSlowCamera(t, api.TrackInfo{MaxLatency: time.Minute}, live.Limits{}, every/2)
 				server, n, s := single(t, cam.mux, v, quick())
 				defer server.Close()
 				defer s.Terminate(api.SessionNoError, "")
 				time.Sleep(time.Second)
 				in := read(t, subscribe(t, s, c.config))
-				time.Sleep(time.Second)
+				if c.within {
+					time.Sleep(time.Second + every/4)
+				} else {
+					time.Sleep(time.Second - every/4)
+				}
 				const away = 10 * time.Second
 				lose(n, server, away)
 				time.Sleep(3 * time.Second)
@@ -107,6 +114,9 @@ func TestEdgeAfterAnOutage(t *testing.T) {
 				lost := in.lost()
 				if few := away / every / 2; c.missed && len(lost) < int(few) || !c.missed && len(lost) > 0 {
 					t.Errorf("%d groups are told as lost", len(lost))
+				}
+				if !c.missed && in.torn != nil {
+					t.Errorf("groups %v did not go on", in.torn)
 				}
 				if in.restarts != nil {
 					t.Errorf("restarted: %v", in.restarts)
