@@ -149,8 +149,10 @@ func (g *generator) again(p *begin) {
 		n.numbering, n.holes = p.numbering, g.chance(0.5)
 	}
 	// Who numbers from 0 under the identity of before is known by the numbers,
-	// if these were well above; the one group of an endless track has none.
-	if g.chance(0.7) && (n.numbering == p.numbering || g.lived[p] > 25*time.Second && !g.endless(p.broadcast)) {
+	// if these were well above: those of a publisher with a plain session may
+	// have ended long ago, and the one group of an endless track has none.
+	known := p.lasting && g.lived[p] > 25*time.Second && !g.endless(p.broadcast)
+	if g.chance(0.7) && (n.numbering == p.numbering || known) {
 		n.hop = p.hop
 	}
 	g.begin(n)

@@ -201,6 +201,14 @@ func (r *reading) span() (first, last api.GroupSequence) {
 	return first, last
 }
 
+// beginAnywhere has the viewer ask for no group in particular any more, so that
+// what is missing before the first is no loss.
+func (r *reading) beginAnywhere() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.from = 0
+}
+
 // newest is the highest number that came.
 func (r *reading) newest() api.GroupSequence {
 	if r == nil {

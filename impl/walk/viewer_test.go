@@ -197,11 +197,12 @@ func (r *retune) run(s *stage) {
 	}
 	v.mu.Lock()
 	v.config.MaxLatency, v.config.Priority = r.maxLatency, r.priority
-	config, reader := v.config, v.reader
+	config, reader, now := v.config, v.reader, v.reading
 	v.mu.Unlock()
 	if reader != nil {
 		config.StartGroup = 0
 		_ = reader.Update(&config)
+		now.beginAnywhere()
 	}
 }
 
