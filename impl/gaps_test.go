@@ -1,7 +1,9 @@
 package impl_test
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -99,6 +101,40 @@ func TestGapsAreWithinTheRange(t *testing.T) {
 					_ = g.ReadFrame(new(api.Frame))
 				}
 				expectGaps(t, "at the end", r, test.want)
+			})
+		})
+	}
+}
+
+// What is missing is told, too, where a subscription does not come to the end of
+// the track: the publisher resets it, or the session ends.
+func TestGapsOfWhatBrokeOff(t *testing.T) {
+	for name, breakOff := range map[string]func(w api.TrackWriter){
+		"reset":             func(w api.TrackWriter) { _ = w.CloseWithError(api.StreamInternal) },
+		"the session ended": func(w api.TrackWriter) { _ = w.Request().Session.Terminate(api.SessionInternal, "enough") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
+				goOn := make(chan struct{})
+				publish(t, mux, func(w api.TrackWriter) {
+					for _, seq := range []api.GroupSequence{10, 12, 15} {
+						openEmpty(t, w, seq)
+					}
+					<-goOn
+					breakOff(w)
+				})
+				r := subscribe(t, s, "room", &api.SubscribeConfig{StartGroup: 8})
+				for range 3 {
+					_ = accept(t, r).ReadFrame(new(api.Frame))
+				}
+				expectGaps(t, "before", r, "")
+				close(goOn)
+				_, err := r.AcceptGroup(t.Context())
+				if err == nil || errors.Is(err, io.EOF) {
+					t.Fatalf("then came %v", err)
+				}
+				code := uint64(api.ErrorCode(err))
+				expectGaps(t, "after", r, fmt.Sprintf("8-10:%x 11-12:%[1]x 13-15:%[1]x", code))
 			})
 		})
 	}

@@ -220,10 +220,14 @@ func (sub *subscription) refusal() error {
 	return sub.over
 }
 
-// terminate ends the subscription: nothing more comes, whatever the reason.
+// terminate ends the subscription: nothing more comes, whatever the reason, and
+// what is missing of it is lost.
 func (sub *subscription) terminate(err error) {
 	u := &sub.session.unread
 	u.mu.Lock()
+	for _, hole := range sub.missing() {
+		sub.drop(hole.Start, hole.End, err)
+	}
 	sub.finishQueue(err)
 	err = sub.over
 	sub.cancel(err) // with the lock: who is told the end finds the context ended
