@@ -10,13 +10,13 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"runtime/debug"
 	"sync"
 
 	"github.com/quic-go/quic-go"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/devcert"
+	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/session"
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/quicconn"
@@ -302,22 +302,10 @@ func (s *Server) mux() *api.TrackMux { return orDefault(s.Mux, api.DefaultTrackM
 func (s *Server) admit(ctx context.Context, state transport.State) (func(transport.Conn), error) {
 	mux, err := s.mux(), error(nil)
 	if s.Authorize != nil {
-		type answer struct {
-			mux *api.TrackMux
-			err error
-		}
-		answered := make(chan answer, 1)
-		go s.protect("Authorize", func() {
-			a := answer{err: errPanicked}
-			defer func() { answered <- a }()
-			a.mux, a.err = s.Authorize(ctx, session.State(state))
+		mux, err = control.Ask(ctx, logger(s.Logger), "Authorize", func() (*api.TrackMux, error) {
+			return s.Authorize(ctx, session.State(state))
 		})
-		select {
-		case a := <-answered:
-			mux, err = orDefault(a.mux, mux), a.err
-		case <-ctx.Done():
-			err = context.Cause(ctx)
-		}
+		mux = orDefault(mux, s.mux())
 	}
 	if err != nil {
 		return nil, errors.Join(transport.ErrUnauthorized, err)
@@ -356,21 +344,9 @@ func (s *Server) serve(conn transport.Conn, o session.Options) *session.Session 
 		return nil
 	}
 	if ss.Ready(context.Background()) == nil && s.Handler != nil {
-		go s.protect("Handler", func() { s.Handler(ss) })
+		control.Call(logger(s.Logger), "Handler", func() { s.Handler(ss) }, nil)
 	}
 	return ss
-}
-
-var errPanicked = errors.New("the hook panicked")
-
-// protect keeps a panic of the application's from ending the process.
-func (s *Server) protect(name string, hook func()) {
-	defer func() {
-		if v := recover(); v != nil {
-			logger(s.Logger).Error("hook panicked", "hook", name, "panic", fmt.Sprint(v), "stack", string(debug.Stack()))
-		}
-	}()
-	hook()
 }
 
 // Close implements [api.Server].

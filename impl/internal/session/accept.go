@@ -1,25 +1,20 @@
 package session
 
 import (
-	"bufio"
 	"context"
 	"errors"
-	"io"
 	"os"
 	"sync"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
-	"github.com/moqlite/moqlite/transport"
 )
-
-// controlBuffer is enough for most control messages in one read.
-const controlBuffer = 512
 
 // served is what answers the peer's bidirectional streams, by type. A type
 // that is missing, or that the version does not have, is refused.
-var served = map[message.StreamType]func(*Session, *stream){
+var served = map[message.StreamType]func(*Session, *peerStream){
 	message.StreamAnnounce:  (*Session).serveAnnounce,
 	message.StreamSubscribe: (*Session).serveSubscribe,
 	message.StreamFetch:     (*Session).serveFetch,
@@ -37,8 +32,7 @@ func (s *Session) acceptStreams() {
 		if err != nil {
 			return
 		}
-		st := newStream(raw, s.version)
-		st.late = s.begin()
+		st := &peerStream{control.New(raw, s.version), s.begin()}
 		s.spawn(func() {
 			defer s.served()
 			s.serve(st)
@@ -90,18 +84,18 @@ func (s *Session) done() {
 
 // serve reads a stream's type and answers it. What comes to an end, by itself
 // or by the application's doing, is waited for when the session drains.
-func (s *Session) serve(st *stream) {
+func (s *Session) serve(st *peerStream) {
 	done := sync.OnceFunc(s.done)
 	defer done()
 	_ = st.SetReadDeadline(s.in(s.limits.setup))
-	t, err := s.version.ReadVarint(st.in)
+	t, err := st.ReadType()
 	if err != nil {
-		st.refuse(api.StreamControlTimeout)
+		st.Refuse(api.StreamControlTimeout)
 		return
 	}
 	handler := served[message.StreamType(t)]
 	if handler == nil || !s.version.Serves(message.StreamType(t)) {
-		st.refuse(api.StreamCancelled)
+		st.Refuse(api.StreamCancelled)
 		return
 	}
 	switch message.StreamType(t) {
@@ -111,99 +105,28 @@ func (s *Session) serve(st *stream) {
 	handler(s, st)
 }
 
-// A stream is a bidirectional stream of control messages.
-type stream struct {
-	transport.Stream
-	version *message.Version
-	in      *bufio.Reader
-	buf     []byte // of the message being read
-	late    bool   // the peer opened it while the session drains
-}
-
-func newStream(raw transport.Stream, v *message.Version) *stream {
-	prioritize(raw, controlUrgency)
-	return &stream{Stream: raw, version: v, in: bufio.NewReaderSize(raw, controlBuffer)}
-}
-
-// refuse resets both halves: the sending one with code, the receiving one with
-// 0, as the reference implementations do.
-func (st *stream) refuse(code api.StreamErrorCode) {
-	st.CancelWrite(uint64(code))
-	st.CancelRead(0)
-}
-
-// A parser is a message that can be read.
-type parser interface {
-	Parse(v *message.Version, body []byte) error
-}
-
-// receive reads one message into m. At the stream's end before it, it returns
-// io.EOF.
-func (st *stream) receive(m parser) error {
-	body, err := message.ReadBody(st.in, st.version, message.MaxBody, st.buf)
-	if err != nil {
-		return err
-	}
-	st.buf = body
-	return m.Parse(st.version, body)
+// A peerStream is a stream that the peer opened.
+type peerStream struct {
+	*control.Stream
+	late bool // it was opened while the session drains
 }
 
 // request reads the first message of a stream that the peer opened; it fails
 // when that takes too long, or is malformed, and has then refused the stream.
-func (s *Session) request(st *stream, m parser) bool {
-	if err := st.receive(m); err != nil {
-		st.refuse(api.StreamCancelled)
+func (s *Session) request(st *peerStream, m control.Parser) bool {
+	if err := st.Receive(m); err != nil {
+		st.Refuse(api.StreamCancelled)
 		return false
 	}
 	_ = st.SetReadDeadline(time.Time{})
 	return true
 }
 
-// ended waits for the end of the peer's half of a stream on which it has
-// nothing more to say, and tells whether that was a FIN.
-func (st *stream) ended() bool {
-	_, err := io.Copy(io.Discard, st.in)
-	return err == nil
-}
-
-// An appender is a message that can be written.
-type appender interface {
-	Append(v *message.Version, b []byte) []byte
-}
-
-// open begins a stream of a type with its first message, nil for none. ctx
-// bounds the opening alone.
-func (s *Session) open(ctx context.Context, t message.StreamType, m appender) (*stream, error) {
-	raw, err := s.conn.OpenStream(ctx)
-	if err != nil {
-		return nil, streamError(err)
-	}
-	st := newStream(raw, s.version)
-	b := s.version.AppendVarint(nil, uint64(t))
-	if m != nil {
-		b = m.Append(s.version, b)
-	}
-	defer st.abandonAt(ctx)()
-	if _, err := st.Write(b); err != nil {
-		st.refuse(api.StreamCancelled)
-		return nil, streamError(err)
-	}
-	return st, nil
-}
-
-// abandonAt resets both halves when ctx ends, which unblocks whoever reads or
-// writes, until the returned function is called.
-func (st *stream) abandonAt(ctx context.Context) func() bool {
-	return context.AfterFunc(ctx, func() {
-		st.CancelWrite(uint64(api.StreamCancelled))
-		st.CancelRead(uint64(api.StreamCancelled))
-	})
-}
-
-// send writes one message.
-func (st *stream) send(m appender) error {
-	_, err := st.Write(m.Append(st.version, nil))
-	return streamError(err)
+// open opens a stream of a type with its first message, nil for none. ctx bounds
+// the opening alone.
+func (s *Session) open(ctx context.Context, t message.StreamType, m control.Appender) (*control.Stream, error) {
+	st, err := control.Open(ctx, s.conn, s.version, t, m)
+	return st, streamError(err)
 }
 
 // acceptUniStreams takes the peer's unidirectional streams: groups, and its

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
@@ -84,7 +85,7 @@ func (s *Session) silence() api.AnnouncementReader {
 
 // serveAnnounce tells the peer what is published below a prefix, until the
 // peer loses interest.
-func (s *Session) serveAnnounce(st *stream) {
+func (s *Session) serveAnnounce(st *peerStream) {
 	var m message.AnnounceRequest
 	if !s.request(st, &m) {
 		return
@@ -95,10 +96,10 @@ func (s *Session) serveAnnounce(st *stream) {
 	}
 	ctx, cancel := context.WithCancel(s.Context())
 	defer cancel()
-	if !s.spawn(func() { st.ended(); cancel() }) {
+	if !s.spawn(func() { st.AwaitEnd(); cancel() }) {
 		return
 	}
-	err := s.newTeller(st, &m).run(ctx)
+	err := s.newTeller(st.Stream, &m).run(ctx)
 	if ctx.Err() == nil { // the end of the stream would withdraw everything
 		s.opts.Logger.Debug("announcements broken off", "prefix", m.Prefix, "error", err)
 		st.CancelWrite(uint64(api.ErrorCode(err)))
@@ -111,7 +112,7 @@ func (s *Session) serveAnnounce(st *stream) {
 // queued: the reader is asked for it when there is room.
 type teller struct {
 	session *Session
-	stream  *stream
+	stream  *control.Stream
 	mux     *api.TrackMux
 	prefix  api.BroadcastPath
 	exclude []api.Hop // not told: routes through these
@@ -121,7 +122,7 @@ type teller struct {
 	chain   []uint64 // of what is being told
 }
 
-func (s *Session) newTeller(st *stream, m *message.AnnounceRequest) *teller {
+func (s *Session) newTeller(st *control.Stream, m *message.AnnounceRequest) *teller {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	t := &teller{

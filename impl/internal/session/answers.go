@@ -16,7 +16,7 @@ func (sub *subscription) run() {
 	}
 	sub.terminate(err)
 	// The end of our half tells a publisher that all has been received.
-	sub.outbox.finish()
+	sub.outbox.Finish()
 	sub.stream.CancelRead(uint64(api.StreamCancelled))
 }
 
@@ -25,7 +25,7 @@ func (sub *subscription) run() {
 func (sub *subscription) listen() error {
 	s := sub.session
 	for {
-		t, err := s.version.ReadVarint(sub.stream.in)
+		t, err := sub.stream.ReadType()
 		if err == io.EOF {
 			return sub.endOfTrack()
 		}
@@ -59,10 +59,10 @@ func (sub *subscription) take(kind message.ResponseKind) error {
 	switch kind {
 	case message.ResponseOK:
 		var m message.SubscribeOK
-		return sub.stream.receive(&m)
+		return sub.stream.Receive(&m)
 	case message.ResponseStart:
 		var m message.SubscribeStart
-		if err := sub.stream.receive(&m); err != nil {
+		if err := sub.stream.Receive(&m); err != nil {
 			return err
 		}
 		u.mu.Lock()
@@ -71,7 +71,7 @@ func (sub *subscription) take(kind message.ResponseKind) error {
 		return nil
 	case message.ResponseEnd:
 		var m message.SubscribeEnd
-		if err := sub.stream.receive(&m); err != nil {
+		if err := sub.stream.Receive(&m); err != nil {
 			return err
 		}
 		u.mu.Lock()
@@ -80,7 +80,7 @@ func (sub *subscription) take(kind message.ResponseKind) error {
 		return nil
 	case message.ResponseDrop:
 		var m message.SubscribeDrop
-		if err := sub.stream.receive(&m); err != nil {
+		if err := sub.stream.Receive(&m); err != nil {
 			return err
 		}
 		u.mu.Lock()

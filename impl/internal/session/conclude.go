@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
 	"github.com/moqlite/moqlite/transport"
 )
@@ -19,7 +20,7 @@ func (p *publication) end(err error) {
 	for _, g := range groups {
 		g.reset(err, api.StreamCancelled)
 	}
-	p.outbox.finish()
+	p.outbox.Finish()
 }
 
 // returned is the end of the handler: the track's end, with what is still open
@@ -65,7 +66,7 @@ func (p *publication) CloseWithError(code api.StreamErrorCode) error {
 	for _, g := range groups {
 		g.reset(err, code)
 	}
-	p.stream.refuse(code)
+	p.stream.Refuse(code)
 	return nil
 }
 
@@ -100,13 +101,13 @@ func (p *publication) conclude() {
 		first = start
 	}
 	for _, hole := range p.sent.Missing(first, p.next) {
-		p.outbox.say(losses{hole, api.StreamNotFound}.message())
+		p.outbox.Put(control.DropMessage(api.Gap{Start: hole.Start, End: hole.End}))
 	}
 	if p.session.version.ImplicitOK {
-		p.outbox.say(&message.SubscribeEnd{Group: uint64(p.next)})
+		p.outbox.Put(&message.SubscribeEnd{Group: uint64(p.next)})
 	}
 	p.mu.Unlock()
-	p.outbox.finish()
+	p.outbox.Finish()
 }
 
 // quiet waits until nothing is under way to the peer, as far as can be told: a

@@ -55,7 +55,7 @@ func (sub *subscription) widen() {
 	}
 	sub.edge.narrow = false
 	if p, err := sub.params(&sub.config); err == nil {
-		_ = sub.outbox.replace(&message.SubscribeUpdate{SubscribeParams: p})
+		_ = sub.outbox.Update(&message.SubscribeUpdate{SubscribeParams: p})
 	}
 }
 

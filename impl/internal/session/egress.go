@@ -87,30 +87,6 @@ const (
 	slotPreempted           // taken by a better group
 )
 
-// sending is what decides on the session's groups, some of which control asks for.
-func (s *Session) sending(control *stream) *egress {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.egress == nil {
-		s.egress = &egress{session: s, stopped: s.ended}
-		s.egress.first, s.egress.usual = groupUrgencies(control)
-	}
-	return s.egress
-}
-
-// groupsWriting counts the groups that are not finished.
-func (s *Session) groupsWriting() int {
-	s.mu.Lock()
-	e := s.egress
-	s.mu.Unlock()
-	if e == nil {
-		return 0
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.count
-}
-
 // add takes a group on the books. It reports false when the session has ended.
 func (e *egress) add(g *groupWriter) bool {
 	e.mu.Lock()

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"runtime/debug"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/transport"
@@ -98,5 +97,3 @@ func unfinished(err error) error {
 	}
 	return err
 }
-
-func stack() string { return string(debug.Stack()) }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
@@ -30,7 +31,7 @@ func (s *Session) fetch(ctx context.Context, req *api.FetchRequest) (*groupReade
 		return nil, err
 	}
 	g := newGroupReader(s, st.Stream)
-	stop := st.abandonAt(ctx)
+	stop := st.AbandonAt(ctx)
 	err = g.in.await()
 	if !stop() {
 		return nil, context.Cause(ctx)
@@ -123,33 +124,33 @@ func (s *Session) take(g *groupReader) {
 }
 
 // serveFetch answers a fetch of the peer.
-func (s *Session) serveFetch(st *stream) {
+func (s *Session) serveFetch(st *peerStream) {
 	var m message.Fetch
 	if !s.request(st, &m) || s.readyToServe() != nil {
 		return
 	}
 	broadcast, err := s.lookup(st, s.fullPath(m.Path))
 	if err != nil {
-		st.refuse(api.ErrorCode(err))
+		st.Refuse(api.ErrorCode(err))
 		return
 	}
 	h, ok := broadcast.Handler().(api.FetchHandler)
 	if !ok {
-		st.refuse(api.StreamNotFound)
+		st.Refuse(api.StreamNotFound)
 		return
 	}
-	a := s.newFetched(st, &m)
+	a := s.newFetched(st.Stream, &m)
 	if !a.egress.add(a.group) {
 		return
 	}
-	s.call(func() {
+	s.call("ServeFetch", func() {
 		h.ServeFetch(a.group, a.request)
 		if a.group.isOpen() {
 			a.group.Cancel(api.StreamCancelled)
 		}
 	}, func() { a.group.Cancel(api.StreamInternal) })
 	// The end of the peer's half is a withdrawal, or follows the answer.
-	_ = st.ended()
+	_ = st.AwaitEnd()
 	a.group.reset(&api.StreamError{Code: api.StreamCancelled, Remote: true}, api.StreamCancelled)
 	st.CancelRead(0)
 }
@@ -158,11 +159,11 @@ func (s *Session) serveFetch(st *stream) {
 type fetched struct {
 	flow
 	request api.FetchRequest
-	stream  *stream
+	stream  *control.Stream
 	group   *groupWriter
 }
 
-func (s *Session) newFetched(st *stream, m *message.Fetch) *fetched {
+func (s *Session) newFetched(st *control.Stream, m *message.Fetch) *fetched {
 	a := &fetched{stream: st, request: api.FetchRequest{
 		Path:       s.fullPath(m.Path),
 		Name:       api.TrackName(m.Track),

@@ -1,5 +1,7 @@
 package session
 
+import "github.com/moqlite/moqlite/impl/internal/control"
+
 // A flow is what egress knows of a subscription, or a fetch, that is served.
 type flow struct {
 	session *Session
@@ -8,8 +10,33 @@ type flow struct {
 	backlog backlog
 }
 
-func (f *flow) init(s *Session, control *stream, subscriber, track uint8) {
-	f.session, f.egress = s, s.sending(control)
+func (f *flow) init(s *Session, st *control.Stream, subscriber, track uint8) {
+	f.session, f.egress = s, s.sending(st)
 	f.lane = lane{subscriber: subscriber, track: track}
 	f.backlog.init()
+}
+
+// sending is what decides on the session's groups, some of which a control stream
+// asks for.
+func (s *Session) sending(st *control.Stream) *egress {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.egress == nil {
+		s.egress = &egress{session: s, stopped: s.ended}
+		s.egress.first, s.egress.usual = groupUrgencies(st.Stream)
+	}
+	return s.egress
+}
+
+// groupsWriting counts the groups that are not finished.
+func (s *Session) groupsWriting() int {
+	s.mu.Lock()
+	e := s.egress
+	s.mu.Unlock()
+	if e == nil {
+		return 0
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.count
 }

@@ -5,7 +5,6 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
-	"github.com/moqlite/moqlite/impl/internal/numbers"
 )
 
 // WriteGap implements [api.GapWriter] by SUBSCRIBE_DROP, which every version
@@ -24,28 +23,28 @@ func (p *publication) WriteGap(g api.Gap) error {
 	if p.over {
 		return fmt.Errorf("gap [%d, %d): %w", g.Start, g.End, api.ErrClosed)
 	}
-	p.dropLocked(clip(&p.request.Config, numbers.Span{Start: g.Start, End: g.End}), gapCode(g.Err))
+	p.dropLocked(clip(&p.request.Config, g))
 	return nil
 }
 
-// dropLocked tells that the groups of s which have not been opened will not be.
+// dropLocked tells that the groups of g which have not been opened will not be.
 // The lock is held.
-func (p *publication) dropLocked(s numbers.Span, code api.StreamErrorCode) {
-	if s.Start >= s.End {
+func (p *publication) dropLocked(g api.Gap) {
+	if g.Start >= g.End {
 		return
 	}
-	p.next = max(p.next, s.End)
-	for _, hole := range p.sent.Missing(s.Start, s.End) {
-		p.lost(hole, code)
+	p.next = max(p.next, g.End)
+	for _, hole := range p.sent.Missing(g.Start, g.End) {
+		p.lost(api.Gap{Start: hole.Start, End: hole.End, Err: g.Err})
 	}
-	p.sent.AddSpan(s.Start, s.End)
+	p.sent.AddSpan(g.Start, g.End)
 	p.squeeze()
 }
 
-// lost has the subscriber told that groups will not come. One that takes in
+// lost has the subscriber told that groups will not come. A subscriber that reads
 // nothing while more and more is lost is given up. The lock is held.
-func (p *publication) lost(s numbers.Span, code api.StreamErrorCode) {
-	if !p.outbox.drop(losses{s, code}) {
+func (p *publication) lost(g api.Gap) {
+	if !p.outbox.Drop(g) {
 		p.session.spawn(func() { _ = p.CloseWithError(api.StreamTooFarBehind) })
 	}
 }
@@ -53,25 +52,16 @@ func (p *publication) lost(s numbers.Span, code api.StreamErrorCode) {
 // squeeze bounds what is known of the groups that were opened. The lock is held.
 func (p *publication) squeeze() {
 	if hole, ok := p.sent.Squeeze(); ok {
-		p.lost(hole, api.StreamNotFound)
+		p.lost(api.Gap{Start: hole.Start, End: hole.End})
 	}
 }
 
-// clip is the part of s in the range that the subscriber asks for; empty while
-// it waits for the newest group and there is none.
-func clip(c *api.SubscribeConfig, s numbers.Span) numbers.Span {
-	s.Start = max(s.Start, c.StartGroup)
+// clip is the part of g in the range that the subscriber asks for; empty while
+// the subscriber waits for the newest group and there is none.
+func clip(c *api.SubscribeConfig, g api.Gap) api.Gap {
+	g.Start = max(g.Start, c.StartGroup)
 	if c.EndGroup > 0 {
-		s.End = min(s.End, c.EndGroup)
+		g.End = min(g.End, c.EndGroup)
 	}
-	return s
-}
-
-// gapCode is the code that tells why groups are lost. Where that is not known,
-// they are not there.
-func gapCode(err error) api.StreamErrorCode {
-	if err == nil {
-		return api.StreamNotFound
-	}
-	return api.ErrorCode(err)
+	return g
 }

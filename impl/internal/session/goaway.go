@@ -43,11 +43,11 @@ var errAlreadySent = errors.New("already sent on this session")
 func (s *Session) GoneAway() <-chan struct{} { return s.goneAway.Done() }
 
 // serveGoAway notes that the peer wants us to leave.
-func (s *Session) serveGoAway(st *stream) {
+func (s *Session) serveGoAway(st *peerStream) {
 	var m message.GoAway
-	if err := st.receive(&m); err != nil {
+	if err := st.Receive(&m); err != nil {
 		s.opts.Logger.Warn("malformed GOAWAY ignored", "error", err)
-		st.refuse(api.StreamCancelled)
+		st.Refuse(api.StreamCancelled)
 		return
 	}
 	s.mu.Lock()
@@ -62,6 +62,6 @@ func (s *Session) serveGoAway(st *stream) {
 		return
 	}
 	_ = st.SetReadDeadline(s.in(s.limits.setup))
-	st.ended()
+	st.AwaitEnd()
 	_ = st.Close()
 }

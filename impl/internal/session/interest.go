@@ -1,7 +1,6 @@
 package session
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -11,6 +10,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
@@ -28,7 +28,7 @@ const (
 type interest struct {
 	api.AnnouncementReader
 	session *Session
-	stream  *stream
+	stream  *control.Stream
 	prefix  api.BroadcastPath
 	set     api.AnnouncementSet // what is announced, and can be used
 	closing sync.Once
@@ -46,22 +46,10 @@ type interest struct {
 	end    message.AnnounceEnd
 	chain  []api.Hop
 
-	quiet  *time.Timer
-	source countedReader // the stream
-	seen   int           // reads of it when the timer was set
-	left   uint64        // announcements until the count in ANNOUNCE_OK is reached
-}
-
-// countedReader counts reads.
-type countedReader struct {
-	io.Reader
-	reads int
-}
-
-func (r *countedReader) Read(p []byte) (int, error) {
-	n, err := r.Reader.Read(p)
-	r.reads++
-	return n, err
+	quiet *time.Timer
+	reads func() int // counts reads of the stream
+	seen  int        // how many there were when the timer was set
+	left  uint64     // announcements until the count in ANNOUNCE_OK is reached
 }
 
 // Close implements [api.AnnouncementReader].
@@ -79,8 +67,7 @@ func (in *interest) Close() error {
 func (in *interest) run() {
 	in.quiet = time.AfterFunc(initialQuiet, in.set.Complete)
 	defer in.quiet.Stop()
-	in.source.Reader = in.stream
-	in.stream.in = bufio.NewReaderSize(&in.source, announceBuffer)
+	in.reads = in.stream.UseBuffer(announceBuffer)
 	s := in.session
 	err := in.readAll()
 	if errors.Is(err, errAnnouncement) {
@@ -95,7 +82,7 @@ func (in *interest) run() {
 		err = nil
 	}
 	in.set.End(err)
-	in.stream.refuse(api.StreamCancelled)
+	in.stream.Refuse(api.StreamCancelled)
 }
 
 // errAnnouncement marks what breaks the order of announcements: fatal for the
@@ -127,7 +114,7 @@ func (in *interest) readAll() error {
 func (in *interest) readOK() error {
 	in.quiet.Stop()
 	var ok message.AnnounceOK
-	if err := in.stream.receive(&ok); err != nil {
+	if err := in.stream.Receive(&ok); err != nil {
 		return err
 	}
 	// What subscribing through the peer costs is in its SETUP.
@@ -156,7 +143,7 @@ func (in *interest) readOK() error {
 func (in *interest) told() {
 	last := in.left == 1
 	in.left = max(in.left, 1) - 1
-	if last || in.seen != in.source.reads {
+	if last || in.seen != in.reads() {
 		in.wait()
 	}
 }
@@ -164,7 +151,7 @@ func (in *interest) told() {
 // wait waits for quiet once more, and for longer while the peer's count, which
 // is a hint, has not been reached.
 func (in *interest) wait() {
-	in.seen = in.source.reads
+	in.seen = in.reads()
 	if in.left == 0 {
 		in.quiet.Reset(initialQuiet)
 	} else {
@@ -183,7 +170,7 @@ func malformedAnnouncement(err error) error {
 // readPlain reads an announcement of moq-lite-03 to 05.
 func (in *interest) readPlain() error {
 	m := &in.plain
-	if err := in.stream.receive(m); err != nil {
+	if err := in.stream.Receive(m); err != nil {
 		return err
 	}
 	path := in.prefix.Join(api.BroadcastPath(m.Suffix))
@@ -205,8 +192,7 @@ func (in *interest) readPlain() error {
 
 // readTyped reads an announcement of moq-lite-06.
 func (in *interest) readTyped() error {
-	v := in.session.version
-	t, err := v.ReadVarint(in.stream.in)
+	t, err := in.stream.ReadType()
 	if err != nil {
 		return err
 	}
@@ -218,14 +204,14 @@ func (in *interest) readTyped() error {
 	case message.AnnounceTypeUpdate:
 		err = in.readUpdate()
 	default:
-		_, err = message.ReadBody(in.stream.in, v, message.MaxBody, nil)
+		err = in.stream.Skip()
 	}
 	return unfinished(err)
 }
 
 func (in *interest) readStart() error {
 	m := &in.start
-	if err := in.stream.receive(m); err != nil {
+	if err := in.stream.Receive(m); err != nil {
 		return err
 	}
 	path := in.prefix.Join(api.BroadcastPath(m.Suffix))
@@ -239,7 +225,7 @@ func (in *interest) readStart() error {
 
 func (in *interest) readEnd() error {
 	m := &in.end
-	if err := in.stream.receive(m); err != nil {
+	if err := in.stream.Receive(m); err != nil {
 		return err
 	}
 	path, ok := in.ids.remove(m.ID)
@@ -255,7 +241,7 @@ func (in *interest) readEnd() error {
 
 func (in *interest) readUpdate() error {
 	m := &in.update
-	if err := in.stream.receive(m); err != nil {
+	if err := in.stream.Receive(m); err != nil {
 		return err
 	}
 	path, ok := in.ids.path(m.ID)

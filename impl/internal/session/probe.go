@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
 	"github.com/moqlite/moqlite/internal/signal"
 	"github.com/moqlite/moqlite/transport"
@@ -55,7 +56,7 @@ func (s *Session) offersProbe(ctx context.Context) error {
 
 // probing follows the peer's reports. It implements [api.BitrateReader].
 type probing struct {
-	stream *stream
+	stream *control.Stream
 	ready  signal.Wake // Receive looks again
 
 	mu     sync.Mutex
@@ -67,7 +68,7 @@ type probing struct {
 func (p *probing) run(s *Session) {
 	for {
 		var m message.Probe
-		if err := p.stream.receive(&m); err != nil {
+		if err := p.stream.Receive(&m); err != nil {
 			if s.isOver() {
 				err = s.err()
 			}
@@ -88,7 +89,7 @@ func (p *probing) end(err error) {
 		p.err = err
 	}
 	p.mu.Unlock()
-	p.stream.refuse(api.StreamCancelled)
+	p.stream.Refuse(api.StreamCancelled)
 	p.ready.Wake()
 }
 
@@ -129,25 +130,25 @@ func estimate(t transport.Stats) api.Bitrate {
 }
 
 // serveProbe tells the peer what we can send to it, for as long as it listens.
-func (s *Session) serveProbe(st *stream) {
+func (s *Session) serveProbe(st *peerStream) {
 	conn, ok := s.conn.(transport.StatsConn)
 	if !ok {
-		st.refuse(api.StreamCancelled)
+		st.Refuse(api.StreamCancelled)
 		return
 	}
 	_ = st.SetReadDeadline(time.Time{})
 	left := make(chan struct{})
-	if !s.spawn(func() { st.ended(); close(left) }) {
+	if !s.spawn(func() { st.AwaitEnd(); close(left) }) {
 		return
 	}
-	defer st.refuse(api.StreamCancelled)
+	defer st.Refuse(api.StreamCancelled)
 	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
 	var last api.Bitrate
 	var told time.Time
 	for {
 		if now := estimate(conn.Stats()); told.IsZero() || time.Since(told) >= probeMaxAge || changed(last, now) {
-			if st.send(&message.Probe{Bitrate: now.BitsPerSecond, RTT: roundTrip(now.RTT)}) != nil {
+			if st.Send(&message.Probe{Bitrate: now.BitsPerSecond, RTT: roundTrip(now.RTT)}) != nil {
 				return
 			}
 			last, told = now, time.Now()

@@ -9,6 +9,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/age"
+	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
 	"github.com/moqlite/moqlite/impl/internal/numbers"
 	"github.com/moqlite/moqlite/internal/signal"
@@ -18,14 +19,14 @@ import (
 // serveSubscribe serves one subscription of the peer: a handler is called with
 // a [publication] to write to, while this goroutine follows what the
 // subscriber says.
-func (s *Session) serveSubscribe(st *stream) {
+func (s *Session) serveSubscribe(st *peerStream) {
 	var m message.Subscribe
 	if !s.request(st, &m) || s.readyToServe() != nil {
 		return
 	}
 	p, err := s.accept(st, &m)
 	if err != nil {
-		st.refuse(api.ErrorCode(err))
+		st.Refuse(api.ErrorCode(err))
 		return
 	}
 	if err := p.follow(); err != nil {
@@ -40,7 +41,7 @@ func (s *Session) serveSubscribe(st *stream) {
 }
 
 // accept starts serving a subscription, or says why not.
-func (s *Session) accept(st *stream, m *message.Subscribe) (*publication, error) {
+func (s *Session) accept(st *peerStream, m *message.Subscribe) (*publication, error) {
 	req := api.TrackRequest{
 		Path:    s.fullPath(m.Path),
 		Name:    api.TrackName(m.Track),
@@ -58,7 +59,7 @@ func (s *Session) accept(st *stream, m *message.Subscribe) (*publication, error)
 	if m.Latest {
 		req.Config.StartGroup = latest(broadcast, req.Name)
 	}
-	p := newPublication(s, st, m.ID, broadcast, req, info)
+	p := newPublication(s, st.Stream, m.ID, broadcast, req, info)
 	s.mu.Lock()
 	_, taken := s.pubs[m.ID]
 	if s.pubs == nil {
@@ -72,9 +73,9 @@ func (s *Session) accept(st *stream, m *message.Subscribe) (*publication, error)
 		return nil, &api.StreamError{Code: api.StreamCancelled}
 	}
 	if !s.version.ImplicitOK {
-		p.outbox.say(&message.SubscribeOK{SubscribeParams: message.SubscribeParams{Priority: m.Priority, Latest: true}})
+		p.outbox.Put(&message.SubscribeOK{SubscribeParams: message.SubscribeParams{Priority: m.Priority, Latest: true}})
 	}
-	s.call(func() {
+	s.call("ServeTrack", func() {
 		broadcast.Handler().ServeTrack(p)
 		p.returned()
 	}, func() { _ = p.CloseWithError(api.StreamInternal) })
@@ -117,12 +118,12 @@ func latest(b *api.Publication, name api.TrackName) api.GroupSequence {
 // publication serves one subscription. It implements [api.TrackWriter].
 type publication struct {
 	flow
-	stream    *stream
+	stream    *control.Stream
 	id        uint64
 	broadcast *api.Publication
 	info      api.TrackInfo
 	updated   signal.Wake
-	outbox    outbox // of the stream
+	outbox    control.Outbox // of the stream
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -146,17 +147,17 @@ var (
 	_ api.GapWriter   = (*publication)(nil)
 )
 
-func newPublication(s *Session, st *stream, id uint64, b *api.Publication, req api.TrackRequest, info api.TrackInfo) *publication {
+func newPublication(s *Session, st *control.Stream, id uint64, b *api.Publication, req api.TrackRequest, info api.TrackInfo) *publication {
 	p := &publication{
 		stream:    st,
 		id:        id,
 		broadcast: b,
 		info:      info,
-		outbox:    outbox{session: s, stream: st},
 		request:   req,
 		updated:   signal.NewWake(),
 		settled:   signal.NewWake(),
 	}
+	p.outbox.Init((*host)(s), st)
 	p.open.SetRule(age.NewRule(req.Config.MaxLatency, info.MaxLatency, info.Timescale))
 	p.flow.init(s, st, wirePriority(req.Config.Priority), wirePriority(info.Priority))
 	// A child of the session's, it has ended before any write fails for that:
@@ -175,7 +176,7 @@ func newPublication(s *Session, st *stream, id uint64, b *api.Publication, req a
 func (p *publication) follow() error {
 	for {
 		var m message.SubscribeUpdate
-		if err := p.stream.receive(&m); err != nil {
+		if err := p.stream.Receive(&m); err != nil {
 			switch {
 			case errors.Is(err, message.ErrMalformed), errors.Is(err, message.ErrTooLarge):
 				_ = p.CloseWithError(api.StreamCancelled)
@@ -307,7 +308,7 @@ func (p *publication) startAt(seq api.GroupSequence) {
 		p.first = start
 	}
 	if p.session.version.ImplicitOK {
-		p.outbox.say(&message.SubscribeStart{Group: uint64(p.first)})
+		p.outbox.Put(&message.SubscribeStart{Group: uint64(p.first)})
 	}
 }
 
@@ -376,7 +377,7 @@ func (p *publication) groupDone(g *groupWriter, end ending) {
 		return
 	}
 	if end.reset && !g.silent && !p.over && !refused(end.err) {
-		p.lost(numbers.Span{Start: g.seq, End: g.seq + 1}, end.code)
+		p.lost(api.Gap{Start: g.seq, End: g.seq + 1, Err: &api.StreamError{Code: end.code}})
 	}
 	if p.open.Len() == 0 {
 		p.settled.Wake()

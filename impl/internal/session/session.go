@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
 	"github.com/moqlite/moqlite/internal/signal"
 	"github.com/moqlite/moqlite/transport"
@@ -221,19 +222,24 @@ func (s *Session) spawn(f func()) bool {
 	return true
 }
 
-// call runs f, which calls the application, in a goroutine that the session
-// does not wait for. A panic is logged and told to the peer by failed.
-func (s *Session) call(f func(), failed func()) {
-	go func() {
-		defer func() {
-			if v := recover(); v != nil {
-				s.opts.Logger.Error("handler panicked", "panic", fmt.Sprint(v), "stack", stack())
-				failed()
-			}
-		}()
-		f()
-	}()
+// call runs f, which calls a handler of the application, in a goroutine that the
+// session does not wait for. A panic is logged and told to the peer by failed.
+func (s *Session) call(handler string, f, failed func()) {
+	control.Call(s.opts.Logger, handler, f, failed)
 }
+
+// A host is what a session is to the packages that it is made of.
+type host Session
+
+// Spawn implements [control.Host].
+func (h *host) Spawn(f func()) bool { return (*Session)(h).spawn(f) }
+
+// ControlDeadline implements [control.Host]: a peer has as long as for a first
+// message.
+func (h *host) ControlDeadline() time.Time { return (*Session)(h).in(h.limits.setup) }
+
+// StreamError implements [control.Host].
+func (h *host) StreamError(err error) error { return streamError(err) }
 
 // end marks the session as over. The first end wins.
 func (s *Session) end(cause *api.SessionError) {
@@ -433,34 +439,26 @@ func (s *Session) authorize() {
 			return
 		}
 	}
-	type answer struct {
-		mux *api.TrackMux
-		err error
-	}
-	answered := make(chan answer, 1)
-	s.call(func() {
-		mux, err := s.opts.Authorize(s.Context(), s.State())
-		answered <- answer{mux, err}
-	}, func() { answered <- answer{err: errors.New("internal error")} })
-	select {
-	case a := <-answered:
-		if a.err != nil {
-			s.opts.Logger.Info("session refused", "remote", s.conn.State().Remote, "error", a.err)
-			s.fail(api.SessionUnauthorized, "unauthorized")
-			return
-		}
-		if a.mux != nil {
+	mux, err := control.Ask(s.Context(), s.opts.Logger, "Authorize", func() (*api.TrackMux, error) {
+		return s.opts.Authorize(s.Context(), s.State())
+	})
+	switch {
+	case s.isOver():
+	case err != nil:
+		s.opts.Logger.Info("session refused", "remote", s.conn.State().Remote, "error", err)
+		s.fail(api.SessionUnauthorized, "unauthorized")
+	default:
+		if mux != nil {
 			s.mu.Lock()
-			s.mux = a.mux
+			s.mux = mux
 			s.mu.Unlock()
 		}
 		s.letIn()
-	case <-s.Context().Done():
 	}
 }
 
 // lookup finds what is published at a path, for a request of the peer.
-func (s *Session) lookup(st *stream, path api.BroadcastPath) (*api.Publication, error) {
+func (s *Session) lookup(st *peerStream, path api.BroadcastPath) (*api.Publication, error) {
 	s.mu.Lock()
 	mux := s.mux
 	s.mu.Unlock()

@@ -19,7 +19,7 @@ func (s *Session) sendSetup() {
 	if err != nil {
 		return
 	}
-	prioritize(st, controlUrgency)
+	prioritize(st, setupUrgency)
 	b := s.version.AppendVarint(nil, uint64(message.StreamSetup))
 	if _, err := st.Write(s.setup().Append(s.version, b)); err != nil {
 		return

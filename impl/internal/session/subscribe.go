@@ -8,6 +8,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/age"
+	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
 	"github.com/moqlite/moqlite/impl/internal/numbers"
 	"github.com/moqlite/moqlite/internal/signal"
@@ -45,7 +46,7 @@ func (s *Session) subscribe(ctx context.Context, path api.BroadcastPath, name ap
 		sub.terminate(err)
 		return nil, err
 	}
-	sub.outbox.session, sub.outbox.stream = s, sub.stream
+	sub.outbox.Init((*host)(s), sub.stream)
 	sub.hasAsked()
 	if !s.spawn(sub.run) {
 		sub.terminate(s.err())
@@ -119,8 +120,8 @@ func (s *Session) shrunk() {
 type subscription struct {
 	session *Session
 	id      uint64
-	stream  *stream
-	outbox  outbox // of the stream
+	stream  *control.Stream
+	outbox  control.Outbox // of the stream
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
@@ -283,7 +284,7 @@ func (sub *subscription) update(c api.SubscribeConfig) error {
 	if err != nil {
 		return err
 	}
-	return sub.outbox.replace(&message.SubscribeUpdate{SubscribeParams: params})
+	return sub.outbox.Update(&message.SubscribeUpdate{SubscribeParams: params})
 }
 
 // Close implements [api.TrackReader].
@@ -311,7 +312,7 @@ func (sub *subscription) Close() error {
 	sub.session.forget(sub)
 	sub.progress.Wake()
 	// Unsubscribing is a FIN; the publisher's own ends run.
-	sub.outbox.finish()
+	sub.outbox.Finish()
 	_ = sub.stream.SetReadDeadline(sub.session.in(sub.session.limits.setup))
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/age"
+	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
@@ -36,10 +37,10 @@ func (s *Session) askTrack(ctx context.Context, path api.BroadcastPath, name api
 	if err != nil {
 		return api.TrackInfo{}, err
 	}
-	defer st.abandonAt(ctx)()
+	defer st.AbandonAt(ctx)()
 	var m message.TrackInfo
-	if err := st.receive(&m); err != nil {
-		st.refuse(api.StreamMalformed)
+	if err := st.Receive(&m); err != nil {
+		st.Refuse(api.StreamMalformed)
 		return api.TrackInfo{}, streamError(unfinished(err))
 	}
 	_ = st.Close()
@@ -48,7 +49,7 @@ func (s *Session) askTrack(ctx context.Context, path api.BroadcastPath, name api
 }
 
 // serveTrack answers a question for a track's description.
-func (s *Session) serveTrack(st *stream) {
+func (s *Session) serveTrack(st *peerStream) {
 	var m message.Track
 	if !s.request(st, &m) {
 		return
@@ -65,22 +66,22 @@ func (s *Session) serveTrack(st *stream) {
 		Session: s,
 	})
 	if err != nil {
-		st.refuse(api.ErrorCode(err))
+		st.Refuse(api.ErrorCode(err))
 		return
 	}
-	if st.send(infoMessage(info)) == nil {
+	if st.Send(infoMessage(info)) == nil {
 		_ = st.Close()
 	}
 	// The asker ends its half once it has the answer.
 	_ = st.SetReadDeadline(s.in(s.limits.setup))
-	if !st.ended() {
+	if !st.AwaitEnd() {
 		st.CancelRead(0)
 	}
 }
 
 // describe asks the application for a track's description, on behalf of a
 // request that may be given up.
-func (s *Session) describe(st *stream, req api.TrackRequest) (api.TrackInfo, error) {
+func (s *Session) describe(st *peerStream, req api.TrackRequest) (api.TrackInfo, error) {
 	p, err := s.lookup(st, req.Path)
 	if err != nil {
 		return api.TrackInfo{}, err
@@ -98,24 +99,13 @@ func (s *Session) describeIn(ctx context.Context, p *api.Publication, req api.Tr
 	stop := context.AfterFunc(s.Context(), func() { cancel(s.err()) })
 	defer stop()
 
-	type answer struct {
-		info api.TrackInfo
-		err  error
+	info, err := control.Ask(ctx, s.opts.Logger, "TrackInfo", func() (api.TrackInfo, error) {
+		return h.TrackInfo(ctx, req)
+	})
+	if err != nil && ctx.Err() == nil { // of which the peer gets a number
+		s.opts.Logger.Debug("track refused", "path", string(req.Path), "track", string(req.Name), "error", err)
 	}
-	answered := make(chan answer, 1)
-	s.call(func() {
-		info, err := h.TrackInfo(ctx, req)
-		answered <- answer{info, err}
-	}, func() { answered <- answer{err: &api.StreamError{Code: api.StreamInternal}} })
-	select {
-	case a := <-answered:
-		if a.err != nil { // of which the peer gets a number
-			s.opts.Logger.Debug("track refused", "path", string(req.Path), "track", string(req.Name), "error", a.err)
-		}
-		return a.info, a.err
-	case <-ctx.Done():
-		return api.TrackInfo{}, context.Cause(ctx)
-	}
+	return info, err
 }
 
 // The wire's words for what the zero values mean.

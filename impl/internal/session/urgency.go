@@ -8,7 +8,7 @@ import (
 
 // The urgencies of the transport, of which 0 is first.
 const (
-	controlUrgency = 0 // of control streams that can be ranked
+	setupUrgency = 0 // of SETUP, as of control streams
 
 	firstUrgency = 1
 	lastUrgency  = 6 // of those that are told apart
@@ -21,8 +21,8 @@ const (
 // can be ranked the usual one is that which streams begin with, and costs nothing.
 // Else control streams keep that one, and all groups stay behind it: who writes
 // groups without a pause would hold up the answers to requests for good.
-func groupUrgencies(control *stream) (first, usual int8) {
-	if _, ranked := control.Stream.(transport.Prioritizer); ranked {
+func groupUrgencies(control transport.Stream) (first, usual int8) {
+	if _, ranked := control.(transport.Prioritizer); ranked {
 		return firstUrgency, transport.DefaultUrgency
 	}
 	return transport.DefaultUrgency + 1, transport.DefaultUrgency + 2
