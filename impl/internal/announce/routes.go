@@ -1,0 +1,106 @@
+package announce
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/message"
+)
+
+// leavesOut tells whether a broadcast that the peer announces is not kept, since
+// as many are as may be. A peer that passes on what others announce, each within
+// bounds, has done nothing wrong.
+func (h *Hearer) leavesOut(path api.BroadcastPath) bool {
+	if h.set.Len()+len(h.barred) < h.Limit {
+		return false
+	}
+	_, barred := h.barred[path]
+	if _, known := h.set.Get(path); known || barred {
+		return false
+	}
+	h.Host.LeftOut(h.Prefix, !h.excess)
+	h.excess = true
+	return true
+}
+
+// route is what a peer with costs announces, as it reaches this end.
+func (h *Hearer) route(path api.BroadcastPath, ids []uint64, warm, cold uint64) api.Announcement {
+	return api.Announcement{Path: path, Hops: h.hops(ids, 0), Warm: addCost(warm, h.link), Cold: addCost(cold, h.link)}
+}
+
+func addCost(a, b uint64) uint64 { return min(min(a, maxCost)+min(b, maxCost), maxCost) }
+
+// hops is the chain of a route as it reaches this end, the peer included: count
+// zeros where the version has no more (moq-lite-03). It is valid until the next
+// call.
+func (h *Hearer) hops(ids []uint64, count uint64) []api.Hop {
+	if !h.Version.HopIDs {
+		if uint64(len(h.chain)) != count {
+			h.chain = make([]api.Hop, count)
+		}
+		return h.chain
+	}
+	h.chain = h.chain[:0]
+	for _, id := range ids {
+		h.chain = append(h.chain, api.Hop(id))
+	}
+	if !h.Version.SenderInHops {
+		h.chain = append(h.chain, h.hop)
+	}
+	return h.chain
+}
+
+// usable tells whether a route is not one that has come back in a loop, nor too
+// long to be told to others.
+func (h *Hearer) usable(a api.Announcement) bool {
+	return !slices.Contains(a.Hops, h.Own) && len(a.Hops) <= message.MaxHops && a.Path.Validate() == nil
+}
+
+// begin takes in a route to what must not be announced already.
+func (h *Hearer) begin(a api.Announcement) error {
+	_, again := h.barred[a.Path]
+	if h.usable(a) {
+		again = again || !h.set.Add(a)
+	} else {
+		again = h.set.Remove(a.Path) || again
+		h.bar(a.Path)
+	}
+	if again {
+		return fmt.Errorf("%w of %q, which is announced already", errOrder, string(a.Path))
+	}
+	return nil
+}
+
+// replace takes in a route to what may be announced already: from the same origin
+// it is an update, from another one the broadcast ends and begins again.
+func (h *Hearer) replace(a api.Announcement) {
+	switch {
+	case !h.usable(a):
+		h.withdraw(a.Path)
+		h.bar(a.Path)
+	case h.origin(a.Path) == a.Origin() && h.set.Update(a):
+	default:
+		h.withdraw(a.Path)
+		h.set.Put(a)
+	}
+}
+
+// origin is that of what is announced at path; 0 where nothing is.
+func (h *Hearer) origin(path api.BroadcastPath) api.Hop {
+	a, _ := h.set.Get(path)
+	return a.Origin()
+}
+
+// bar notes what is announced by a route that is not usable.
+func (h *Hearer) bar(path api.BroadcastPath) {
+	if h.barred == nil {
+		h.barred = make(map[api.BroadcastPath]struct{})
+	}
+	h.barred[path] = struct{}{}
+}
+
+func (h *Hearer) withdraw(path api.BroadcastPath) {
+	delete(h.barred, path)
+	h.set.Remove(path)
+}
