@@ -124,33 +124,3 @@ func (s *Session) newTeller(st *control.Stream, m *message.AnnounceRequest) *ann
 	}
 	return t
 }
-
-// PeerSetup implements [announce.Host].
-func (h *host) PeerSetup() (api.PeerSetup, error) {
-	s := (*Session)(h)
-	err := s.WaitForSetup(s.Context())
-	return s.State().Peer, err
-}
-
-// LeftOut implements [announce.Host].
-func (h *host) LeftOut(prefix api.BroadcastPath, first bool) {
-	h.mu.Lock()
-	h.unheard++
-	h.mu.Unlock()
-	if first {
-		h.opts.Logger.Warn("announcements are left out: the peer has announced more than Limits.Announcements",
-			"limit", h.limits.Announcements, "prefix", string(prefix), "remote", h.conn.State().Remote)
-	}
-}
-
-// Violation implements [announce.Host].
-func (h *host) Violation(err error) { (*Session)(h).violation(err) }
-
-// StreamEnd implements [announce.Host].
-func (h *host) StreamEnd(err error) error {
-	s := (*Session)(h)
-	if err = s.heed(err); s.isOver() {
-		return s.err()
-	}
-	return err
-}

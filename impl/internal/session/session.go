@@ -228,19 +228,6 @@ func (s *Session) call(handler string, f, failed func()) {
 	control.Call(s.opts.Logger, handler, f, failed)
 }
 
-// A host is what a session is to the packages that it is made of.
-type host Session
-
-// Spawn implements [control.Host].
-func (h *host) Spawn(f func()) bool { return (*Session)(h).spawn(f) }
-
-// ControlDeadline implements [control.Host]: a peer has as long as for a first
-// message.
-func (h *host) ControlDeadline() time.Time { return (*Session)(h).in(h.limits.setup) }
-
-// StreamError implements [control.Host].
-func (h *host) StreamError(err error) error { return streamError(err) }
-
 // end marks the session as over. The first end wins.
 func (s *Session) end(cause *api.SessionError) {
 	s.mu.Lock()

@@ -1,0 +1,58 @@
+package session
+
+import (
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/announce"
+	"github.com/moqlite/moqlite/impl/internal/control"
+)
+
+// A host is a session as the packages that it is made of see it: what they need
+// of it, and no more.
+type host Session
+
+var (
+	_ control.Host  = (*host)(nil)
+	_ announce.Host = (*host)(nil)
+)
+
+// Spawn implements [control.Host].
+func (h *host) Spawn(f func()) bool { return (*Session)(h).spawn(f) }
+
+// ControlDeadline implements [control.Host]: a peer may take as long as for a
+// first message.
+func (h *host) ControlDeadline() time.Time { return (*Session)(h).in(h.limits.setup) }
+
+// StreamError implements [control.Host].
+func (h *host) StreamError(err error) error { return streamError(err) }
+
+// PeerSetup implements [announce.Host].
+func (h *host) PeerSetup() (api.PeerSetup, error) {
+	s := (*Session)(h)
+	err := s.WaitForSetup(s.Context())
+	return s.State().Peer, err
+}
+
+// LeftOut implements [announce.Host].
+func (h *host) LeftOut(prefix api.BroadcastPath, first bool) {
+	h.mu.Lock()
+	h.unheard++
+	h.mu.Unlock()
+	if first {
+		h.opts.Logger.Warn("announcements are left out: the peer has announced more than Limits.Announcements",
+			"limit", h.limits.Announcements, "prefix", string(prefix), "remote", h.conn.State().Remote)
+	}
+}
+
+// Violation implements [announce.Host].
+func (h *host) Violation(err error) { (*Session)(h).violation(err) }
+
+// StreamEnd implements [announce.Host].
+func (h *host) StreamEnd(err error) error {
+	s := (*Session)(h)
+	if err = s.heed(err); s.isOver() {
+		return s.err()
+	}
+	return err
+}
