@@ -3,6 +3,7 @@ package signal
 import (
 	"context"
 	"errors"
+	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -19,6 +20,17 @@ func follow(last int, look func() (n int, changed <-chan struct{})) {
 			return
 		}
 		<-changed
+	}
+}
+
+// pause lets the waiting goroutines run after some changes, and wait again after
+// some of these.
+func pause(change int) {
+	switch {
+	case change%7 == 0:
+		synctest.Wait()
+	case change%2 == 0:
+		runtime.Gosched()
 	}
 }
 
@@ -40,11 +52,12 @@ func TestNoChangeIsMissed(t *testing.T) {
 					})
 				})
 			}
-			for range changes {
+			for i := range changes {
 				mu.Lock()
 				n++
 				notice.Tell()
 				mu.Unlock()
+				pause(i)
 			}
 			waiting.Wait()
 		})
@@ -61,11 +74,12 @@ func TestNoChangeIsMissed(t *testing.T) {
 					return n, wake
 				})
 			})
-			for range changes {
+			for i := range changes {
 				mu.Lock()
 				n++
 				mu.Unlock()
 				wake.Wake()
+				pause(i)
 			}
 			waiting.Wait()
 		})

@@ -31,7 +31,7 @@ func TestRule(t *testing.T) {
 // Each group is too old at the first frame at which the newest timestamp is the
 // max age after the first one of the group that follows it, and not before.
 func TestGroupsAreTooOldByTheRule(t *testing.T) {
-	const groups, frames, step, maxAge = 12, 10, 7, 200
+	const groups, frames, step, maxAge = 12, 10, 7, 210
 	var o Groups[*group]
 	o.SetRule(NewRule(maxAge*time.Millisecond, time.Hour, 1000))
 	var open []*group
