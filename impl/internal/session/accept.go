@@ -26,66 +26,24 @@ var served = map[message.StreamType]func(*Session, *peerStream){
 // acceptStreams hands each of the peer's bidirectional streams to a goroutine.
 // When as many are served as may be, the peer's next ones wait.
 func (s *Session) acceptStreams() {
-	for s.awaitFewer() {
+	for s.requests.admit(s.limits.Requests) {
 		// The end of the session is that of the connection, which ends this too.
 		raw, err := s.conn.AcceptStream(context.Background())
 		if err != nil {
 			return
 		}
-		st := &peerStream{control.New(raw, s.version), s.begin()}
-		s.spawn(func() {
-			defer s.served()
+		st := &peerStream{control.New(raw, s.version), s.requests.accepted()}
+		s.life.spawn(func() {
+			defer s.requests.served()
 			s.serve(st)
 		})
 	}
 }
 
-// awaitFewer waits until one more of the peer's streams may be served, for which
-// it counts. It reports false when the session has ended.
-func (s *Session) awaitFewer() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for s.streams >= s.limits.Requests && !s.ended {
-		if s.fewer == nil {
-			s.fewer = sync.NewCond(&s.mu)
-		}
-		s.fewer.Wait()
-	}
-	s.streams++
-	return !s.ended
-}
-
-// served stops counting a stream of the peer.
-func (s *Session) served() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.streams--
-	if s.fewer != nil {
-		s.fewer.Signal()
-	}
-}
-
-// begin counts a stream of the peer as a request being answered, and tells
-// whether it came after the session began to drain.
-func (s *Session) begin() (late bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.serving++
-	return s.draining.Load()
-}
-
-// done stops counting it.
-func (s *Session) done() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.serving--
-	s.shrunk()
-}
-
 // serve reads a stream's type and answers it. What comes to an end, by itself
 // or by the application's doing, is waited for when the session drains.
 func (s *Session) serve(st *peerStream) {
-	done := sync.OnceFunc(s.done)
+	done := sync.OnceFunc(s.requests.answered)
 	defer done()
 	_ = st.SetReadDeadline(s.in(s.limits.setup))
 	t, err := st.ReadType()
@@ -146,7 +104,7 @@ func (s *Session) acceptUniStreams() {
 		if g.in.peek(&ahead) && s.takeBuffered(g, ahead.now) {
 			continue
 		}
-		s.spawn(func() { s.takeUniStream(g) })
+		s.life.spawn(func() { s.takeUniStream(g) })
 	}
 }
 
@@ -170,7 +128,7 @@ func (s *Session) takeBuffered(g *groupReader, now time.Duration) bool {
 // session's too. A connection that was not ended here is then waited for to be
 // gone.
 func (s *Session) over() {
-	if !s.isOver() {
+	if !s.life.isOver() {
 		conn := s.conn.Context()
 		select {
 		case <-conn.Done():
@@ -178,10 +136,7 @@ func (s *Session) over() {
 		case <-s.Context().Done():
 		}
 	}
-	s.mu.Lock()
-	failed := s.failed
-	s.mu.Unlock()
-	if !failed {
+	if !s.life.endedHere() {
 		_ = s.conn.CloseWithError(uint64(api.SessionNoError), "")
 	}
 }

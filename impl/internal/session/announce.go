@@ -51,8 +51,8 @@ func (s *Session) Announcements(ctx context.Context, prefix string) (api.Announc
 		Limit:   s.limits.Announcements,
 		Host:    (*host)(s),
 	})
-	if !s.spawn(hearer.Run) {
-		return nil, fmt.Errorf("announcements: %w", s.err())
+	if !s.life.spawn(hearer.Run) {
+		return nil, fmt.Errorf("announcements: %w", s.life.err())
 	}
 	return hearer, nil
 }
@@ -73,7 +73,7 @@ func (s *Session) peerRole(ctx context.Context) (api.Role, error) {
 func (s *Session) silence() api.AnnouncementReader {
 	var set api.AnnouncementSet
 	set.Complete()
-	context.AfterFunc(s.Context(), func() { set.End(s.err()) })
+	context.AfterFunc(s.Context(), func() { set.End(s.life.err()) })
 	return set.Reader("")
 }
 
@@ -90,7 +90,7 @@ func (s *Session) serveAnnounce(st *peerStream) {
 	}
 	ctx, cancel := context.WithCancel(s.Context())
 	defer cancel()
-	if !s.spawn(func() { st.AwaitEnd(); cancel() }) {
+	if !s.life.spawn(func() { st.AwaitEnd(); cancel() }) {
 		return
 	}
 	err := s.newTeller(st.Stream, &m).Run(ctx)
@@ -104,20 +104,22 @@ func (s *Session) serveAnnounce(st *peerStream) {
 
 // newTeller is what tells the peer, whose SETUP says what it must not be told.
 func (s *Session) newTeller(st *control.Stream, m *message.AnnounceRequest) *announce.Teller {
+	peer, root := s.peer.said()
 	s.mu.Lock()
-	defer s.mu.Unlock()
+	mux := s.mux
+	s.mu.Unlock()
 	t := &announce.Teller{
 		Version: s.version,
 		Stream:  st,
-		Mux:     s.mux,
-		Prefix:  s.root.Join(api.BroadcastPath(m.Prefix).Clean()),
+		Mux:     mux,
+		Prefix:  root.Join(api.BroadcastPath(m.Prefix).Clean()),
 		Own:     s.opts.Hop,
 		Session: s,
 	}
-	if !s.opts.Client && s.peer.Role == api.RolePublisher {
+	if !s.opts.Client && peer.Role == api.RolePublisher {
 		t.Mux = api.NewTrackMux() // which announces nothing
 	}
-	for _, hop := range []api.Hop{s.peer.Hop, api.Hop(m.ExcludeHop)} {
+	for _, hop := range []api.Hop{peer.Hop, api.Hop(m.ExcludeHop)} {
 		if hop != 0 {
 			t.Exclude = append(t.Exclude, hop)
 		}

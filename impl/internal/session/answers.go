@@ -33,8 +33,8 @@ func (sub *subscription) listen() error {
 			err = sub.take(s.version.ResponseKind(t))
 		}
 		if err != nil {
-			if s.isOver() {
-				return s.err()
+			if s.life.isOver() {
+				return s.life.err()
 			}
 			return streamError(malformedFrame(unfinished(err)))
 		}

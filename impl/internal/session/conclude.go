@@ -47,7 +47,7 @@ func (p *publication) Close() error {
 	if again {
 		return nil
 	}
-	p.session.spawn(p.conclude)
+	p.session.life.spawn(p.conclude)
 	return nil
 }
 

@@ -75,7 +75,7 @@ func (s *Session) sendDatagram(m *message.Datagram) {
 	defer o.mu.Unlock()
 	o.ring.set(m.Append(s.version, o.ring.push()))
 	if !o.sending {
-		o.sending = s.spawn(func() { s.sendDatagrams(o) })
+		o.sending = s.life.spawn(func() { s.sendDatagrams(o) })
 	}
 }
 
@@ -85,7 +85,7 @@ func (s *Session) sendDatagrams(o *outgoing) {
 	for {
 		o.mu.Lock()
 		var ok bool
-		if buf, ok = o.ring.pop(buf); !ok || s.isOver() {
+		if buf, ok = o.ring.pop(buf); !ok || s.life.isOver() {
 			o.sending = false
 			o.mu.Unlock()
 			return
@@ -164,7 +164,7 @@ func (p *publication) passes(seq api.GroupSequence) bool {
 func (s *Session) hearDatagrams() {
 	s.hearing.Do(func() {
 		if s.datagrams() == nil {
-			s.spawn(s.receiveDatagrams)
+			s.life.spawn(s.receiveDatagrams)
 		}
 	})
 }

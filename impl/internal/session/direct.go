@@ -100,7 +100,7 @@ func (e *egress) writeHere(g *groupWriter, what submission, now time.Duration) {
 	default:
 		e.occupy(s)
 		if waits = s.out.late; !waits {
-			e.session.spawn(func() { e.serveWaiting(g) })
+			e.session.life.spawn(func() { e.serveWaiting(g) })
 		}
 	}
 	e.direct++
@@ -126,13 +126,13 @@ func (e *egress) waitHere(g *groupWriter) {
 	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
 	cancel()
 	if err != nil && late || err == nil && !g.tryWrite() {
-		e.session.spawn(func() { g.flush(); e.serve(e.next(g)) })
+		e.session.life.spawn(func() { g.flush(); e.serve(e.next(g)) })
 		return
 	}
 	if err != nil {
 		g.fail(err)
 	}
 	if next := e.next(g); next != nil {
-		e.session.spawn(func() { e.serve(next) })
+		e.session.life.spawn(func() { e.serve(next) })
 	}
 }

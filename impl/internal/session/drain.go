@@ -22,11 +22,9 @@ type Open struct {
 // arrived. When ctx ends first, or the session otherwise than by the peer's
 // leaving in good order, it returns what was left. It does not end the session.
 func (s *Session) Drain(ctx context.Context) (Open, error) {
-	s.mu.Lock()
-	s.draining.Store(true)
-	s.mu.Unlock()
+	s.requests.drain()
 	asked := make(chan struct{})
-	if !s.spawn(func() { defer close(asked); s.askToLeave() }) {
+	if !s.life.spawn(func() { defer close(asked); s.askToLeave() }) {
 		close(asked)
 	}
 	for {
@@ -43,7 +41,7 @@ func (s *Session) Drain(ctx context.Context) (Open, error) {
 			if s.leftByPeer() {
 				return Open{}, nil
 			}
-			return open, s.err()
+			return open, s.life.err()
 		case <-ctx.Done():
 			return open, context.Cause(ctx)
 		}
@@ -87,7 +85,7 @@ func (s *Session) afterGoAway(ctx context.Context, asked <-chan struct{}) (Open,
 // of it.
 func (s *Session) leftByPeer() bool {
 	var ended *api.SessionError
-	return errors.As(s.err(), &ended) && ended.Remote && ended.Code == api.SessionNoError
+	return errors.As(s.life.err(), &ended) && ended.Remote && ended.Code == api.SessionNoError
 }
 
 // AwaitServed returns when the peer is served no track and no group any more. Its
@@ -101,7 +99,7 @@ func (s *Session) AwaitServed(ctx context.Context) error {
 		select {
 		case <-changed:
 		case <-s.Context().Done():
-			return s.err()
+			return s.life.err()
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
@@ -111,9 +109,8 @@ func (s *Session) AwaitServed(ctx context.Context) error {
 // serves tells whether the peer is served a track or a group, and returns what is
 // closed when there is less.
 func (s *Session) serves() (some bool, changed <-chan struct{}) {
-	s.watched.Store(true)
+	_, changed = s.requests.left()
 	s.mu.Lock()
-	changed = s.fewerOpen.Changed()
 	some = len(s.pubs) > 0
 	s.mu.Unlock()
 	return some || s.groupsWriting() > 0, changed
@@ -121,24 +118,21 @@ func (s *Session) serves() (some bool, changed <-chan struct{}) {
 
 // groupFinished tells whoever waits for it that a group is over.
 func (s *Session) groupFinished() {
-	if !s.watched.Load() {
+	if !s.requests.watched.Load() {
 		return
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.shrunk()
+	s.requests.tellLess()
 }
 
 // left counts what there is, and returns what is closed when that is less.
 // Broken says that the connection has ended with something open.
 func (s *Session) left() (open Open, changed <-chan struct{}, broken bool) {
-	s.watched.Store(true)
+	answering, changed := s.requests.left()
 	s.mu.Lock()
-	changed = s.fewerOpen.Changed()
 	broken = s.broken != (Open{})
 	open = Open{
 		Subscriptions: len(s.subs) + s.broken.Subscriptions,
-		Publications:  s.serving + s.broken.Publications,
+		Publications:  answering + s.broken.Publications,
 	}
 	s.mu.Unlock()
 	open.Groups = s.unread.groups() + s.groupsWriting()

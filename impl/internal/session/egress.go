@@ -142,7 +142,7 @@ func (e *egress) stop() {
 	}
 	e.mu.Unlock()
 	for _, g := range groups {
-		g.fail(e.session.err())
+		g.fail(e.session.life.err())
 	}
 }
 
@@ -273,7 +273,7 @@ func (e *egress) dispatch() {
 		return
 	}
 	if g := e.take(); g != nil {
-		e.serving = e.session.spawn(func() { e.serve(g) })
+		e.serving = e.session.life.spawn(func() { e.serve(g) })
 	}
 	e.arm()
 }

@@ -22,7 +22,7 @@ func (s *Session) sending(st *control.Stream) *egress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.egress == nil {
-		s.egress = &egress{session: s, stopped: s.ended}
+		s.egress = &egress{session: s, stopped: s.life.isOver()}
 		s.egress.first, s.egress.usual = groupUrgencies(st.Stream)
 	}
 	return s.egress

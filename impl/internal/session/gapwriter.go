@@ -45,7 +45,7 @@ func (p *publication) dropLocked(g api.Gap) {
 // nothing while more and more is lost is given up. The lock is held.
 func (p *publication) lost(g api.Gap) {
 	if !p.outbox.Drop(g) {
-		p.session.spawn(func() { _ = p.CloseWithError(api.StreamTooFarBehind) })
+		p.session.life.spawn(func() { _ = p.CloseWithError(api.StreamTooFarBehind) })
 	}
 }
 

@@ -40,7 +40,7 @@ func (s *Session) GoAway(uri string) error {
 var errAlreadySent = errors.New("already sent on this session")
 
 // GoneAway implements [api.Session].
-func (s *Session) GoneAway() <-chan struct{} { return s.goneAway.Done() }
+func (s *Session) GoneAway() <-chan struct{} { return s.peer.goneAway.Done() }
 
 // serveGoAway notes that the peer wants us to leave.
 func (s *Session) serveGoAway(st *peerStream) {
@@ -50,14 +50,7 @@ func (s *Session) serveGoAway(st *peerStream) {
 		st.Refuse(api.StreamCancelled)
 		return
 	}
-	s.mu.Lock()
-	again := s.away != nil
-	if !again {
-		s.away = &api.GoAway{URI: m.URI}
-		s.goneAway.Happen()
-	}
-	s.mu.Unlock()
-	if again {
+	if !s.peer.leaves(api.GoAway{URI: m.URI}) {
 		s.violation(errors.New("a second GOAWAY"))
 		return
 	}

@@ -18,7 +18,7 @@ var (
 )
 
 // Spawn implements [control.Host].
-func (h *host) Spawn(f func()) bool { return (*Session)(h).spawn(f) }
+func (h *host) Spawn(f func()) bool { return h.life.spawn(f) }
 
 // ControlDeadline implements [control.Host]: a peer may take as long as for a
 // first message.
@@ -51,8 +51,8 @@ func (h *host) Violation(err error) { (*Session)(h).violation(err) }
 // StreamEnd implements [announce.Host].
 func (h *host) StreamEnd(err error) error {
 	s := (*Session)(h)
-	if err = s.heed(err); s.isOver() {
-		return s.err()
+	if err = s.heed(err); s.life.isOver() {
+		return s.life.err()
 	}
 	return err
 }

@@ -49,7 +49,7 @@ func (sub *subscription) linger() error {
 		case <-timer.C:
 			quiet = true
 		case <-sub.session.Context().Done():
-			return sub.session.err()
+			return sub.session.life.err()
 		}
 	}
 }

@@ -33,8 +33,8 @@ func (s *Session) Probe(ctx context.Context) (api.BitrateReader, error) {
 		return nil, cause(ctx, "probe", err)
 	}
 	p := &probing{stream: st, ready: signal.NewWake()}
-	if !s.spawn(func() { p.run(s) }) {
-		return nil, fmt.Errorf("probe: %w", s.err())
+	if !s.life.spawn(func() { p.run(s) }) {
+		return nil, fmt.Errorf("probe: %w", s.life.err())
 	}
 	return p, nil
 }
@@ -69,8 +69,8 @@ func (p *probing) run(s *Session) {
 	for {
 		var m message.Probe
 		if err := p.stream.Receive(&m); err != nil {
-			if s.isOver() {
-				err = s.err()
+			if s.life.isOver() {
+				err = s.life.err()
 			}
 			p.end(streamError(malformedFrame(err)))
 			return
@@ -138,7 +138,7 @@ func (s *Session) serveProbe(st *peerStream) {
 	}
 	_ = st.SetReadDeadline(time.Time{})
 	left := make(chan struct{})
-	if !s.spawn(func() { st.AwaitEnd(); close(left) }) {
+	if !s.life.spawn(func() { st.AwaitEnd(); close(left) }) {
 		return
 	}
 	defer st.Refuse(api.StreamCancelled)

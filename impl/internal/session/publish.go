@@ -277,7 +277,7 @@ func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) 
 		return nil, fmt.Errorf("open group %d: it was opened before, or is given up", seq)
 	}
 	if !p.egress.add(g) {
-		return nil, fmt.Errorf("open group %d: %w", seq, p.session.err())
+		return nil, fmt.Errorf("open group %d: %w", seq, p.session.life.err())
 	}
 	p.open.Add(g)
 	p.next = max(p.next, seq+1)

@@ -23,7 +23,7 @@ func (s *Session) findRoot() {
 	if s.opts.Client || state.URL == nil || !state.CarriesURL && s.version.Setup {
 		return
 	}
-	s.root = rootOf(state.URL.EscapedPath())
+	s.peer.root = rootOf(state.URL.EscapedPath())
 }
 
 // rootOf is the root of a URL's escaped path.
@@ -39,9 +39,8 @@ func (s *Session) awaitRoot(ctx context.Context) (api.BroadcastPath, error) {
 			return "", err
 		}
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.root, nil
+	_, root := s.peer.said()
+	return root, nil
 }
 
 // readyToServe waits until it is known what the peer may ask for, and from where.
@@ -83,9 +82,8 @@ func (s *Session) wirePath(ctx context.Context, path api.BroadcastPath, name api
 
 // fullPath is what a peer's path is to us.
 func (s *Session) fullPath(path string) api.BroadcastPath {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.root.Join(api.BroadcastPath(path).Clean())
+	_, root := s.peer.said()
+	return root.Join(api.BroadcastPath(path).Clean())
 }
 
 // targetPath is the path of a request target, which may have a query.

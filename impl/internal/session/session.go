@@ -19,7 +19,6 @@ import (
 	"log/slog"
 	"net/url"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -64,42 +63,25 @@ type Session struct {
 	limits  *limits
 	unread  unread
 
-	ready    signal.Event // mux is decided
-	peerDone signal.Event // the peer's SETUP is in
-	goneAway signal.Event
-	began    time.Time
+	began time.Time
 
-	mu        sync.Mutex
-	tasks     sync.WaitGroup    // with mu: Add only before ended
-	ended     bool              // no more goroutines
-	failed    bool              // ended here, which closes the connection
-	fate      *api.SessionError // why it is about to end, if it is known before
-	setupSeen bool
-	sentAway  bool
-	draining  atomic.Bool // set with mu
-	egress    *egress     // made for the first group,
-	outgoing  *outgoing   // and for the first datagram
-	cause     *api.SessionError
-	life      signal.Life
-	mux       *api.TrackMux
-	root      api.BroadcastPath // see root.go; empty until it is known
-	url       *url.URL          // dialled, or as the peer has told; nil if the connection knows
-	peer      api.PeerSetup
-	away      *api.GoAway // the peer's
-	setupDue  *time.Timer // ends a session whose peer says nothing
-	nextID    uint64
-	subs      map[uint64]*subscription
-	pubs      map[uint64]*publication
-	hearing   sync.Once      // begins with datagrams
-	serving   int            // requests being answered, publications included
-	streams   int            // of the peer, being served
-	fewer     *sync.Cond     // streams has shrunk; made for who waits for that
-	broken    Open           // what ended with the connection, not by itself
-	fewerOpen signal.Notice  // subs, serving or the groups have shrunk: of groups, once watched
-	watched   atomic.Bool    // fewerOpen is waited for, or was
-	gone      func(*Session) // called when nothing is left of the session
-	dropped   uint64         // groups
-	unheard   uint64         // announcements that were left out
+	life     life
+	peer     peer
+	requests requests
+	ready    signal.Event // mux is decided
+	hearing  sync.Once    // begins with datagrams
+
+	mu       sync.Mutex
+	sentAway bool
+	egress   *egress   // made for the first group,
+	outgoing *outgoing // and for the first datagram
+	mux      *api.TrackMux
+	nextID   uint64
+	subs     map[uint64]*subscription
+	pubs     map[uint64]*publication
+	broken   Open   // what ended with the connection, not by itself
+	dropped  uint64 // groups
+	unheard  uint64 // announcements that were left out
 }
 
 var _ api.Session = (*Session)(nil)
@@ -115,7 +97,8 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 		_ = conn.CloseWithError(uint64(api.SessionVersionNegotiationFailed), "no moq-lite version was negotiated")
 		return nil, fmt.Errorf("%w: the peer negotiated %q", api.ErrUnsupportedVersion, protocol)
 	}
-	s := &Session{conn: conn, version: version, opts: opts, began: time.Now(), mux: opts.Mux, url: opts.URL}
+	s := &Session{conn: conn, version: version, opts: opts, began: time.Now(), mux: opts.Mux}
+	s.peer.url = opts.URL
 	s.setConfig(opts.Config)
 	s.findRoot()
 	s.start()
@@ -200,26 +183,15 @@ func (s *Session) start() {
 	if s.version.Setup {
 		s.expectSetup()
 	} else {
-		s.peerDone.Happen()
+		s.peer.setupIn.Happen()
 	}
 	if s.opts.Authorize == nil {
 		s.letIn()
 	} else {
-		s.spawn(s.authorize)
+		s.life.spawn(s.authorize)
 	}
-	s.spawn(s.acceptStreams)
-	s.spawn(s.acceptUniStreams)
-}
-
-// spawn runs f in a goroutine of the session, unless that has ended.
-func (s *Session) spawn(f func()) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended {
-		return false
-	}
-	s.tasks.Go(f)
-	return true
+	s.life.spawn(s.acceptStreams)
+	s.life.spawn(s.acceptUniStreams)
 }
 
 // call runs f, which calls a handler of the application, in a goroutine that the
@@ -228,39 +200,23 @@ func (s *Session) call(handler string, f, failed func()) {
 	control.Call(s.opts.Logger, handler, f, failed)
 }
 
-// end marks the session as over. The first end wins.
+// end ends the session. The first end wins.
 func (s *Session) end(cause *api.SessionError) {
-	s.mu.Lock()
-	first := !s.ended
-	s.ended = true
-	gone, sending := s.gone, s.egress
-	if first {
-		cause = orDefault(s.fate, cause)
-		s.cause = cause // with mu: what finds the session ended finds why
-		s.life.End(cause)
-		if s.setupDue != nil {
-			s.setupDue.Stop()
-		}
-		if s.fewer != nil {
-			s.fewer.Broadcast()
-		}
-	}
-	s.mu.Unlock()
+	gone, first := s.life.end(cause)
 	if !first {
 		return
 	}
+	s.peer.stopWaiting()
+	s.requests.stop()
+	s.mu.Lock()
+	sending := s.egress // none is made any more that does not find the end
+	s.mu.Unlock()
 	if sending != nil {
 		sending.stop()
 	}
 	if gone != nil {
-		go s.leave(gone)
+		go s.life.afterwards(gone)
 	}
-}
-
-// leave calls gone when nothing is left of the session, which has ended.
-func (s *Session) leave(gone func(*Session)) {
-	s.tasks.Wait()
-	gone(s)
 }
 
 // heed says what a write failed with, as streamError does. If that was the end of
@@ -280,12 +236,7 @@ func (s *Session) heed(err error) error {
 // ended, and the loss of the session that explains it later.
 func (s *Session) fail(code api.SessionErrorCode, reason string) {
 	cause := &api.SessionError{Code: code, Reason: reason}
-	s.mu.Lock()
-	s.failed = true
-	if s.fate == nil {
-		s.fate = cause
-	}
-	s.mu.Unlock()
+	s.life.endsHere(cause)
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
@@ -307,61 +258,27 @@ func (s *Session) violation(err error) {
 // Terminate implements [api.Session].
 func (s *Session) Terminate(code api.SessionErrorCode, reason string) error {
 	s.fail(code, reason)
-	s.tasks.Wait()
+	s.life.tasks.Wait()
 	return nil
 }
 
 // Wait returns when the session has ended and its goroutines are gone.
 func (s *Session) Wait() {
 	<-s.Context().Done()
-	s.tasks.Wait()
+	s.life.tasks.Wait()
 }
 
 // WhenGone has f called, once, in a goroutine of its own, when Wait would return.
 // It is for the one who began the session.
-func (s *Session) WhenGone(f func(*Session)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended {
-		go s.leave(f)
-		return
-	}
-	s.gone = f
-}
+func (s *Session) WhenGone(f func(*Session)) { s.life.whenGone(func() { f(s) }) }
 
 // Context implements [api.Session].
-func (s *Session) Context() context.Context {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.ended {
-		return s.life.Context(s.cause)
-	}
-	return s.life.Context(nil)
-}
-
-// isOver tells whether the session has ended.
-func (s *Session) isOver() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ended
-}
-
-// err is why the session has ended, or nil.
-func (s *Session) err() error {
-	if !s.isOver() {
-		return nil
-	}
-	return s.cause
-}
+func (s *Session) Context() context.Context { return s.life.context() }
 
 // State implements [api.Session].
 func (s *Session) State() api.SessionState {
 	state := State(s.conn.State())
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	u := *orDefault(s.url, state.URL)
-	state.URL = &u
-	state.Root, state.Peer, state.GoAway = s.root, s.peer, s.away
+	s.peer.describe(&state)
 	return state
 }
 
@@ -400,21 +317,21 @@ func (s *Session) await(ctx context.Context, e *signal.Event) error {
 	case <-e.Done():
 		return nil
 	case <-s.Context().Done():
-		return s.err()
+		return s.life.err()
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
 }
 
 // WaitForSetup waits for the peer's SETUP, in versions that have one.
-func (s *Session) WaitForSetup(ctx context.Context) error { return s.await(ctx, &s.peerDone) }
+func (s *Session) WaitForSetup(ctx context.Context) error { return s.await(ctx, &s.peer.setupIn) }
 
 // letIn begins to serve the peer. Our SETUP comes no earlier, so that who waits
 // for it learns of a refusal instead.
 func (s *Session) letIn() {
 	s.ready.Happen()
 	if s.version.Setup {
-		s.spawn(s.sendSetup)
+		s.life.spawn(s.sendSetup)
 	}
 }
 
@@ -430,7 +347,7 @@ func (s *Session) authorize() {
 		return s.opts.Authorize(s.Context(), s.State())
 	})
 	switch {
-	case s.isOver():
+	case s.life.isOver():
 	case err != nil:
 		s.opts.Logger.Info("session refused", "remote", s.conn.State().Remote, "error", err)
 		s.fail(api.SessionUnauthorized, "unauthorized")
@@ -461,12 +378,10 @@ func (s *Session) lookup(st *peerStream, path api.BroadcastPath) (*api.Publicati
 
 // refused is why no new request may be made, or nil.
 func (s *Session) refused() error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	switch {
-	case s.ended:
-		return s.cause
-	case s.draining.Load(), s.away != nil:
+	case s.life.isOver():
+		return s.life.err()
+	case s.requests.draining.Load(), s.peer.goneAway.Happened():
 		return api.ErrGoingAway
 	default:
 		return nil

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"time"
+	"net/url"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
@@ -55,9 +55,9 @@ func (s *Session) setup() *message.Setup {
 
 // expectSetup has the session end when the peer's SETUP does not come.
 func (s *Session) expectSetup() {
-	s.setupDue = time.AfterFunc(s.limits.setup, func() {
-		s.spawn(func() {
-			if !s.peerDone.Happened() {
+	s.peer.expectSetup(s.limits.setup, func() {
+		s.life.spawn(func() {
+			if !s.peer.setupIn.Happened() {
 				s.fail(api.SessionControlTimeout, fmt.Sprintf("no SETUP within %v", s.limits.setup))
 			}
 		})
@@ -66,11 +66,7 @@ func (s *Session) expectSetup() {
 
 // takeSetup reads the peer's SETUP.
 func (s *Session) takeSetup(in *incoming) {
-	s.mu.Lock()
-	again := s.setupSeen
-	s.setupSeen = true
-	s.mu.Unlock()
-	if again {
+	if !s.peer.beginsSetup() {
 		s.violation(errors.New("a second SETUP"))
 		return
 	}
@@ -81,7 +77,7 @@ func (s *Session) takeSetup(in *incoming) {
 		err = m.Parse(s.version, body)
 	}
 	if err != nil {
-		if !s.isOver() {
+		if !s.life.isOver() {
 			s.violation(fmt.Errorf("SETUP: %w", err))
 		}
 		return
@@ -93,8 +89,6 @@ func (s *Session) takeSetup(in *incoming) {
 
 // learn takes in what the peer says of itself.
 func (s *Session) learn(m *message.Setup) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
 	peer := api.PeerSetup{Hop: api.Hop(m.Hop), Probe: m.Probe}
 	if m.HasCost {
 		peer.Cost = &m.Cost
@@ -102,14 +96,13 @@ func (s *Session) learn(m *message.Setup) {
 	if m.Role <= uint64(api.RoleSubscriber) {
 		peer.Role = api.Role(m.Role)
 	}
-	s.peer = peer
+	var u *url.URL
+	var root api.BroadcastPath
 	if state := s.conn.State(); !s.opts.Client && m.HasPath && !state.CarriesURL {
-		s.url = withTarget(knownURL(&state), m.Path)
-		s.root = rootOf(targetPath(m.Path))
+		u = withTarget(knownURL(&state), m.Path)
+		root = rootOf(targetPath(m.Path))
 	}
-	s.peerDone.Happen()
-	s.setupDue.Stop()
-	s.setupDue = nil
+	s.peer.says(peer, u, root)
 }
 
 // CarriesPath tells whether a version's sessions can say where in the server

@@ -29,11 +29,11 @@ func (g *groupWriter) WriteSharedFrame(f *api.SharedFrame) error {
 	}
 	g.announce(f.Timestamp)
 	if !e.writeReserved(g) {
-		e.session.spawn(func() { g.flush(); e.serve(e.next(g)) })
+		e.session.life.spawn(func() { g.flush(); e.serve(e.next(g)) })
 		return nil
 	}
 	if next := e.next(g); next != nil {
-		e.session.spawn(func() { e.serve(next) })
+		e.session.life.spawn(func() { e.serve(next) })
 	}
 	return nil
 }

@@ -48,9 +48,9 @@ func (s *Session) subscribe(ctx context.Context, path api.BroadcastPath, name ap
 	}
 	sub.outbox.Init((*host)(s), sub.stream)
 	sub.hasAsked()
-	if !s.spawn(sub.run) {
-		sub.terminate(s.err())
-		return nil, s.err()
+	if !s.life.spawn(sub.run) {
+		sub.terminate(s.life.err())
+		return nil, s.life.err()
 	}
 	if err := sub.accepted(ctx, path, name); err != nil {
 		_ = sub.Close()
@@ -104,16 +104,14 @@ func (s *Session) register(sub *subscription) {
 // forget takes a subscription off the session's books.
 func (s *Session) forget(sub *subscription) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.subs[sub.id] == sub {
+	known := s.subs[sub.id] == sub
+	if known {
 		delete(s.subs, sub.id)
-		s.shrunk()
 	}
-}
-
-// shrunk tells who waits for the session to drain. The lock is held.
-func (s *Session) shrunk() {
-	s.fewerOpen.Tell()
+	s.mu.Unlock()
+	if known {
+		s.requests.tellLess()
+	}
 }
 
 // subscription reads a track. It implements [api.TrackReader].

@@ -96,7 +96,7 @@ func (s *Session) describeIn(ctx context.Context, p *api.Publication, req api.Tr
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	stop := context.AfterFunc(s.Context(), func() { cancel(s.err()) })
+	stop := context.AfterFunc(s.Context(), func() { cancel(s.life.err()) })
 	defer stop()
 
 	info, err := control.Ask(ctx, s.opts.Logger, "TrackInfo", func() (api.TrackInfo, error) {

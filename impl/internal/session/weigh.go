@@ -7,7 +7,7 @@ import (
 )
 
 // weighDue is called when the groups are to be weighed.
-func (s *Session) weighDue() { s.spawn(s.weighGroups) }
+func (s *Session) weighDue() { s.life.spawn(s.weighGroups) }
 
 // weighGroups finds out what the parked groups hold, by reading what has arrived
 // of each into memory, and gives up groups while that is more than they may hold.
@@ -16,7 +16,7 @@ func (s *Session) weighGroups() {
 	u := &s.unread
 	groups, most := u.toWeigh(s.clock())
 	for _, g := range groups {
-		if s.isOver() || !s.makeRoom() {
+		if s.life.isOver() || !s.makeRoom() {
 			break
 		}
 		u.readParked(g, most)
