@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/relay"
 	"github.com/moqlite/moqlite/transport/memconn"
 	"github.com/moqlite/moqlite/wire"
 )
@@ -39,4 +40,69 @@ func Example() {
 	// Output:
 	// moq-lite-06 over memory
 	// <nil>
+}
+
+// A server becomes a relay by the mux and the handler of one. NewServer takes
+// the same options, and listens on the network.
+func Example_relay() {
+	ctx := context.Background()
+	node := relay.New()
+	options := wire.Options{
+		Network: new(memconn.Network), Host: "relay.example.com",
+		Mux: node.Mux(), Handler: node.Handler,
+	}
+	server, closeServer := wire.NewMemoryServer(options)
+	defer closeServer()
+	if _, err := server.Listen(); err != nil {
+		fmt.Println(err)
+		return
+	}
+	go func() { _ = server.ListenAndServe() }()
+
+	publisher, closePublisher := wire.NewMemoryClient(options)
+	defer closePublisher()
+	mux := api.NewTrackMux()
+	_ = mux.PublishFunc(ctx, "room/chat", func(w api.TrackWriter) {
+		g, _ := w.OpenGroup(w.Context())
+		_ = g.WriteFrame(api.Frame{Payload: []byte("hello, room")})
+		_ = g.Close()
+	})
+	if _, err := publisher.Dial(ctx, "https://relay.example.com", mux); err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	viewer, closeViewer := wire.NewMemoryClient(options)
+	defer closeViewer()
+	session, err := viewer.Dial(ctx, "https://relay.example.com", api.NewTrackMux())
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	announced, err := session.Announcements(ctx, "room")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer announced.Close()
+	for {
+		if a, err := announced.Receive(ctx); err != nil || a.Status == api.AnnouncementActive {
+			break
+		}
+	}
+	track, err := session.Subscribe(ctx, "room/chat", "text", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer track.Close()
+	group, err := track.AcceptGroup(ctx)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for frame := range api.Frames(ctx, group, nil) {
+		fmt.Printf("%s\n", frame.Payload)
+	}
+	// Output: hello, room
 }

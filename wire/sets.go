@@ -20,6 +20,9 @@
 //	WebSocket     transport.Dialer for wss:// and ws://, and tls:// and tcp:// without HTTP
 //	ByScheme      transport.Dialer that picks one of these, but for Memory, by the URL's scheme
 //	WithFallback  the same, with WebSocket where UDP does not let WebTransport through
+//
+// A relay is a server whose Mux and Handler are those of a relay.Relay: see the
+// example.
 package wire
 
 import (
@@ -41,22 +44,44 @@ import (
 )
 
 // Options are the input of every set. The zero value is all defaults; a set
-// looks at what concerns it.
+// looks at the fields that concern it.
 type Options struct {
-	TLSConfig  *tls.Config
+	// TLSConfig says whom a client trusts, and holds a server's certificate. Nil:
+	// the system's roots; a certificate for development. Memory has no TLS.
+	TLSConfig *tls.Config
+
+	// QUICConfig is for QUIC and WebTransport; nil, and its zeros:
+	// [quicconn.DefaultConfig].
 	QUICConfig *quic.Config
-	Config     *api.Config
-	Logger     *slog.Logger
+
+	// Config sets up sessions; nil: the defaults.
+	Config *api.Config
+
+	// Logger gets what no error tells; nil: silence.
+	Logger *slog.Logger
 
 	// Network is where Memory dials and MemoryServer listens; nil is a network
 	// of its own, in which there is nobody else.
 	Network *memconn.Network
 
-	// Addr, Host and Mux are for servers: where they listen on the network,
-	// which host of the Network it is in memory, and what is served.
+	// Addr is where Server listens, as host:port; an empty host is all
+	// addresses, and port 0 (or an empty Addr) any free one.
 	Addr string
+
+	// Host is the host of Network that MemoryServer is.
 	Host string
-	Mux  *api.TrackMux
+
+	// Mux is what a server's peers may subscribe to; nil:
+	// [api.DefaultTrackMux]. A client is given its mux by Dial.
+	Mux *api.TrackMux
+
+	// Handler is told of each session that a server has let in, in a goroutine
+	// of its own; the session lives on when it returns. Nil: none.
+	Handler func(api.Session)
+
+	// Origins are the web pages that may connect to Server, as
+	// scheme://host[:port]; nil: any. Nobody connects in memory from a web page.
+	Origins []string
 }
 
 // The sets; see the package's documentation for what each gives.
@@ -124,7 +149,7 @@ func ProvideClient(d transport.Dialer, o Options) (api.Client, func()) {
 func ProvideServer(o Options) (api.Server, func()) {
 	s := &impl.Server{
 		Addr: o.Addr, TLSConfig: o.TLSConfig, QUICConfig: o.QUICConfig,
-		Config: o.Config, Logger: o.Logger, Mux: o.Mux,
+		Config: o.Config, Logger: o.Logger, Mux: o.Mux, Handler: o.Handler, Origins: o.Origins,
 	}
 	return s, func() { _ = s.Close() }
 }
@@ -132,7 +157,7 @@ func ProvideServer(o Options) (api.Server, func()) {
 // ProvideMemoryServer makes a server at o.Host in o.Network, and a cleanup that
 // closes it.
 func ProvideMemoryServer(o Options) (api.Server, func()) {
-	s := &impl.Server{Config: o.Config, Logger: o.Logger, Mux: o.Mux}
+	s := &impl.Server{Config: o.Config, Logger: o.Logger, Mux: o.Mux, Handler: o.Handler}
 	s.ListenFunc = func(protocols []string) (transport.Listener, error) {
 		if o.Network == nil {
 			return nil, errors.New("a server in memory needs Options.Network, where its clients dial")

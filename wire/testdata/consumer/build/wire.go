@@ -4,6 +4,7 @@ package build
 
 import (
 	gwire "github.com/google/wire"
+	"github.com/moqlite/moqlite/impl/relay"
 	moqwire "github.com/moqlite/moqlite/wire"
 
 	"example.com/consumer/recorder"
@@ -27,4 +28,14 @@ func ByScheme(o moqwire.Options, sink recorder.Sink, s Settings) (*recorder.Reco
 // InMemory records without a network.
 func InMemory(o moqwire.Options, sink recorder.Sink, s Settings) (*recorder.Recorder, func()) {
 	panic(gwire.Build(newRecorder, moqwire.Client, moqwire.Memory))
+}
+
+// Relayed is a relay on the network.
+func Relayed(b Base) (*Node, func()) {
+	panic(gwire.Build(gwire.Struct(new(Node), "*"), relay.New, served, moqwire.Server))
+}
+
+// RelayedInMemory is a relay without a network.
+func RelayedInMemory(b Base) (*Node, func()) {
+	panic(gwire.Build(gwire.Struct(new(Node), "*"), relay.New, served, moqwire.MemoryServer))
 }

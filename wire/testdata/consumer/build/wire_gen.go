@@ -8,6 +8,7 @@ package build
 
 import (
 	"example.com/consumer/recorder"
+	"github.com/moqlite/moqlite/impl/relay"
 	"github.com/moqlite/moqlite/wire"
 )
 
@@ -49,6 +50,34 @@ func InMemory(o wire.Options, sink recorder.Sink, s Settings) (*recorder.Recorde
 	client, cleanup := wire.ProvideClient(dialer, o)
 	recorderRecorder := newRecorder(client, sink, s)
 	return recorderRecorder, func() {
+		cleanup()
+	}
+}
+
+// Relayed is a relay on the network.
+func Relayed(b Base) (*Node, func()) {
+	relayRelay := relay.New()
+	options := served(b, relayRelay)
+	server, cleanup := wire.ProvideServer(options)
+	node := &Node{
+		Server: server,
+		Relay:  relayRelay,
+	}
+	return node, func() {
+		cleanup()
+	}
+}
+
+// RelayedInMemory is a relay without a network.
+func RelayedInMemory(b Base) (*Node, func()) {
+	relayRelay := relay.New()
+	options := served(b, relayRelay)
+	server, cleanup := wire.ProvideMemoryServer(options)
+	node := &Node{
+		Server: server,
+		Relay:  relayRelay,
+	}
+	return node, func() {
 		cleanup()
 	}
 }

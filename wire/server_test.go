@@ -1,0 +1,48 @@
+package wire_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/wire"
+)
+
+// TestOrigins connects from a web page of another origin, and of one that may.
+func TestOrigins(t *testing.T) {
+	server, closeServer := wire.NewServer(wire.Options{
+		Addr: "127.0.0.1:0", Mux: api.NewTrackMux(),
+		Origins: []string{"https://app.example.com"},
+	})
+	defer closeServer()
+	addr, err := server.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = server.ListenAndServe() }()
+	for _, test := range []struct {
+		origin string
+		status int
+	}{
+		{"https://elsewhere.example.com", http.StatusForbidden},
+		{"https://app.example.com", http.StatusSwitchingProtocols},
+	} {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+addr.String()+"/", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header = http.Header{
+			"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Origin": {test.origin},
+			"Sec-Websocket-Version": {"13"}, "Sec-Websocket-Key": {"AAAAAAAAAAAAAAAAAAAAAA=="},
+			"Sec-Websocket-Protocol": {"qmux-01.moq-lite-06"},
+		}
+		response, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		if response.StatusCode != test.status {
+			t.Errorf("a page of %s: %s", test.origin, response.Status)
+		}
+	}
+}
