@@ -48,8 +48,12 @@ func (s AnnouncementStatus) String() string {
 // lies below its path too, by whole segments, but for what a longer announcement
 // covers: a publisher may answer for paths that it does not list, or refuse them.
 type Announcement struct {
-	// Path is full and clean.
-	Path   BroadcastPath
+	// Path is full and clean: that of the broadcast. It is empty with
+	// [AnnouncementsComplete].
+	Path BroadcastPath
+
+	// Status says whether the broadcast has come, changed or gone. A [TrackMux]
+	// does not look at it in what is announced with it.
 	Status AnnouncementStatus
 
 	// Hops is the chain that the announcement took, the originator first and

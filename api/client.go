@@ -52,7 +52,12 @@ type Server interface {
 	// server and returns why.
 	ListenAndServe() error
 
-	// Shutdown and Close are as those of [Client].
+	// Shutdown ends all sessions in good order, as [Client].Shutdown does, and
+	// accepts no more. A handler of sessions that still runs is not waited for.
 	Shutdown(ctx context.Context) error
+
+	// Close ends the server and all its sessions now. It returns when all
+	// goroutines and sockets of the server, handlers aside, are gone: within a
+	// second whatever the peers do. Calling it again does nothing.
 	Close() error
 }

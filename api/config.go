@@ -6,14 +6,22 @@ import (
 	"time"
 )
 
-// A Version is the name of a moq-lite version, as it is negotiated.
+// A Version is the name of a moq-lite version, as it is negotiated: an ALPN of
+// native QUIC, a protocol of WebTransport, a part of a WebSocket subprotocol.
 type Version string
 
 // The versions that this module speaks.
 const (
+	// Lite03 has announcements, subscriptions, groups and probes. No timestamps
+	// travel, and the hops of an announcement are only counted.
 	Lite03 Version = "moq-lite-03"
+	// Lite04 adds GOAWAY and names the hops of announcements.
 	Lite04 Version = "moq-lite-04"
+	// Lite05 adds SETUP, descriptions of tracks (TRACK), fetches, datagrams and
+	// timestamps.
 	Lite05 Version = "moq-lite-05"
+	// Lite06 adds the costs of routes, updates of announcements, and frame
+	// bounds.
 	Lite06 Version = "moq-lite-06"
 )
 

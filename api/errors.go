@@ -49,15 +49,27 @@ type SessionErrorCode uint64
 // The session codes. Those from [SessionApplication] on are the
 // application's.
 const (
-	SessionNoError                  SessionErrorCode = 0
-	SessionInternal                 SessionErrorCode = 1
-	SessionUnauthorized             SessionErrorCode = 2 // matches ErrUnauthorized
-	SessionProtocolViolation        SessionErrorCode = 3
-	SessionKeyValueFormatting       SessionErrorCode = 6
-	SessionGoAwayTimeout            SessionErrorCode = 0x10 // matches ErrGoingAway
-	SessionControlTimeout           SessionErrorCode = 0x11
-	SessionVersionNegotiationFailed SessionErrorCode = 0x15 // matches ErrUnsupportedVersion
-	SessionApplication              SessionErrorCode = 64
+	// SessionNoError: the session was closed since it was done.
+	SessionNoError SessionErrorCode = 0
+	// SessionInternal: the side that closed it cannot go on.
+	SessionInternal SessionErrorCode = 1
+	// SessionUnauthorized: the credentials do not do. It matches
+	// [ErrUnauthorized].
+	SessionUnauthorized SessionErrorCode = 2
+	// SessionProtocolViolation: the other side has sent what must not be sent.
+	SessionProtocolViolation SessionErrorCode = 3
+	// SessionKeyValueFormatting: a parameter of SETUP cannot be read.
+	SessionKeyValueFormatting SessionErrorCode = 6
+	// SessionGoAwayTimeout: the other side was asked to leave (GOAWAY) and has
+	// not in time. It matches [ErrGoingAway].
+	SessionGoAwayTimeout SessionErrorCode = 0x10
+	// SessionControlTimeout: a message was not answered in time.
+	SessionControlTimeout SessionErrorCode = 0x11
+	// SessionVersionNegotiationFailed: no version in common. It matches
+	// [ErrUnsupportedVersion].
+	SessionVersionNegotiationFailed SessionErrorCode = 0x15
+	// SessionApplication is the first of the application's own codes.
+	SessionApplication SessionErrorCode = 64
 )
 
 // String returns the code's name.
@@ -90,25 +102,51 @@ type StreamErrorCode uint64
 // The stream codes. Those from [StreamApplication] on are the application's.
 // Some peers reset with [StreamInternal] whatever the cause.
 const (
-	StreamInternal          StreamErrorCode = 0
-	StreamCancelled         StreamErrorCode = 1
-	StreamDeliveryTimeout   StreamErrorCode = 2
-	StreamSessionClosed     StreamErrorCode = 3 // matches ErrSessionClosed
-	StreamGoingAway         StreamErrorCode = 4 // matches ErrGoingAway
-	StreamTooFarBehind      StreamErrorCode = 5 // matches ErrTooFarBehind
-	StreamMalformed         StreamErrorCode = 0x12
-	StreamNoCapacity        StreamErrorCode = 0x30
-	StreamControlTimeout    StreamErrorCode = 0x31
-	StreamGroupTooLarge     StreamErrorCode = 0x32 // matches ErrFrameTooLarge
-	StreamNotFound          StreamErrorCode = 0x33 // matches ErrNotFound
-	StreamOld               StreamErrorCode = 0x34 // matches ErrTooFarBehind
-	StreamEvicted           StreamErrorCode = 0x35 // matches ErrTooFarBehind
-	StreamUnroutable        StreamErrorCode = 0x36 // matches ErrNotFound
-	StreamWrongSize         StreamErrorCode = 0x37
-	StreamFrameTooLarge     StreamErrorCode = 0x38 // matches ErrFrameTooLarge
+	// StreamInternal: the side that reset it cannot go on, or does not say why.
+	StreamInternal StreamErrorCode = 0
+	// StreamCancelled: nobody wants it any more.
+	StreamCancelled StreamErrorCode = 1
+	// StreamDeliveryTimeout: it has taken longer than it may.
+	StreamDeliveryTimeout StreamErrorCode = 2
+	// StreamSessionClosed: the session that it came by has ended. It matches
+	// [ErrSessionClosed].
+	StreamSessionClosed StreamErrorCode = 3
+	// StreamGoingAway: nothing new is begun, since the session is about to end.
+	// It matches [ErrGoingAway].
+	StreamGoingAway StreamErrorCode = 4
+	// StreamTooFarBehind: it was not read in time, and had to make room. It
+	// matches [ErrTooFarBehind].
+	StreamTooFarBehind StreamErrorCode = 5
+	// StreamMalformed: a message on it cannot be read.
+	StreamMalformed StreamErrorCode = 0x12
+	// StreamNoCapacity: there are too many already.
+	StreamNoCapacity StreamErrorCode = 0x30
+	// StreamControlTimeout: the message that was to come has not come in time.
+	StreamControlTimeout StreamErrorCode = 0x31
+	// StreamGroupTooLarge: the group has more bytes or frames than the other
+	// side takes. It matches [ErrFrameTooLarge].
+	StreamGroupTooLarge StreamErrorCode = 0x32
+	// StreamNotFound: no such track or group. It matches [ErrNotFound].
+	StreamNotFound StreamErrorCode = 0x33
+	// StreamOld: the group is behind the newest by more than the max age. It
+	// matches [ErrTooFarBehind].
+	StreamOld StreamErrorCode = 0x34
+	// StreamEvicted: the group is held no more. It matches [ErrTooFarBehind].
+	StreamEvicted StreamErrorCode = 0x35
+	// StreamUnroutable: no such broadcast. It matches [ErrNotFound].
+	StreamUnroutable StreamErrorCode = 0x36
+	// StreamWrongSize: a frame has another size than its header says.
+	StreamWrongSize StreamErrorCode = 0x37
+	// StreamFrameTooLarge: a frame is larger than the other side takes. It
+	// matches [ErrFrameTooLarge].
+	StreamFrameTooLarge StreamErrorCode = 0x38
+	// StreamTimestampMismatch: a timestamp is not as the track's description says.
 	StreamTimestampMismatch StreamErrorCode = 0x39
-	StreamUnauthorized      StreamErrorCode = 0x3a // matches ErrUnauthorized
-	StreamApplication       StreamErrorCode = 64
+	// StreamUnauthorized: the session may not do that. It matches
+	// [ErrUnauthorized].
+	StreamUnauthorized StreamErrorCode = 0x3a
+	// StreamApplication is the first of the application's own codes.
+	StreamApplication StreamErrorCode = 64
 )
 
 var streamCodes = map[StreamErrorCode]struct {
@@ -145,12 +183,21 @@ func (c StreamErrorCode) String() string {
 
 // A SessionError tells how a session ended.
 type SessionError struct {
-	Code   SessionErrorCode
+	// Code is that of the side which closed the session; [SessionNoError] where
+	// nobody did (Err is set).
+	Code SessionErrorCode
+
+	// Reason is a text for people, from the side which closed; it may be empty.
 	Reason string
-	Remote bool  // the peer ended it, or was lost
-	Err    error // what broke, where nobody closed the session: a timeout, a socket
+
+	// Remote says that the peer ended the session, or was lost.
+	Remote bool
+
+	// Err is what broke where nobody closed the session: a timeout, a socket.
+	Err error
 }
 
+// Error tells which side ended the session, and why.
 func (e *SessionError) Error() string {
 	side := "here"
 	if e.Remote {
@@ -189,10 +236,14 @@ func (e *SessionError) Is(target error) bool {
 
 // A StreamError tells that one request, group or track was reset.
 type StreamError struct {
-	Code   StreamErrorCode
-	Remote bool // the peer did it
+	// Code says why. Peers may use codes that have no name here.
+	Code StreamErrorCode
+
+	// Remote says that the peer did it, and not this side.
+	Remote bool
 }
 
+// Error tells which side reset it, and why.
 func (e *StreamError) Error() string {
 	if e.Remote {
 		return fmt.Sprintf("reset by the peer: %v", e.Code)
@@ -212,10 +263,14 @@ func (e *StreamError) Is(target error) bool {
 // once for each restart, and the groups of the new numbering after it. A group of
 // the old numbering that is still being read may end with it.
 type RestartError struct {
-	Before, After Hop   // who published the groups before and after; 0 is unknown
-	Err           error // what ended the groups before
+	// Before and After published the groups before and after; 0 is unknown.
+	Before, After Hop
+
+	// Err is what ended the groups before.
+	Err error
 }
 
+// Error tells whether the origin is another, and what ended the groups before.
 func (e *RestartError) Error() string {
 	switch {
 	case e.Before == 0 || e.After == 0:
@@ -245,12 +300,21 @@ const (
 
 // A DialError tells why a dial failed.
 type DialError struct {
-	URL       string // without userinfo and query values
-	Transport string // the binding, as in SessionState
-	Phase     string // one of the Phase constants
-	Err       error
+	// URL is what was dialled, without userinfo and query values.
+	URL string
+
+	// Transport is the binding, as in [SessionState]; empty where the dial did
+	// not get as far.
+	Transport string
+
+	// Phase is how far the dial got: one of the Phase constants.
+	Phase string
+
+	// Err is the cause. A failed fallback tells both attempts.
+	Err error
 }
 
+// Error tells the URL, the phase and the cause.
 func (e *DialError) Error() string {
 	return fmt.Sprintf("dial %s: %s: %v", e.URL, e.Phase, e.Err)
 }
@@ -277,8 +341,9 @@ func (e endless) Is(target error) bool {
 func (e endless) As(target any) bool { return errors.As(e.error, target) }
 
 // ErrorCode returns the stream code that tells a peer of err: that of a
-// [*StreamError], else that of the sentinel it matches, [StreamCancelled] for
-// nil and for the end of a context, and [StreamInternal] for all others.
+// [*StreamError], else that of the sentinel it matches. nil, [ErrClosed] and
+// context.Canceled are [StreamCancelled], context.DeadlineExceeded is
+// [StreamDeliveryTimeout], and all others are [StreamInternal].
 func ErrorCode(err error) StreamErrorCode {
 	var reset *StreamError
 	if errors.As(err, &reset) {

@@ -7,11 +7,13 @@ import (
 	"unicode/utf8"
 )
 
-// MaxPathSegments is the most segments that a path may have, and MaxPathBytes how
-// long it may be for a message of 64 KiB to hold it with all that goes with it.
+// The bounds of a path, beyond which it cannot be sent.
 const (
+	// MaxPathSegments is the most segments that a path may have.
 	MaxPathSegments = 32
-	MaxPathBytes    = 63 << 10
+	// MaxPathBytes is how long a path may be, so that a message of 64 KiB holds
+	// it with all that goes with it.
+	MaxPathBytes = 63 << 10
 )
 
 // A BroadcastPath names a broadcast: segments joined by slashes, compared byte

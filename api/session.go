@@ -133,18 +133,25 @@ type SessionStats struct {
 	// RTT is the smoothed round-trip time, MinRTT the least seen.
 	RTT, MinRTT time.Duration
 
-	// What went over the wire, and what of the sent was declared lost.
-	BytesSent, BytesReceived                  uint64
+	// BytesSent and BytesReceived went over the wire, as the transport counts
+	// them: over QUIC with all of its own and with what was sent again.
+	BytesSent, BytesReceived uint64
+
+	// PacketsSent and PacketsReceived went over the wire; PacketsLost are those
+	// of the sent ones that the transport has declared lost.
 	PacketsSent, PacketsReceived, PacketsLost uint64
 
 	// EstimatedBitrate is what the path carries to the peer, in bits a second.
 	EstimatedBitrate uint64
 
 	// Subscriptions and Publications count the tracks being read and served
-	// now, GroupsReading and GroupsWriting their groups in flight. A track is
-	// served until the subscriber has answered its end; once a session has
-	// ended, Publications counts those that its end has cut.
-	Subscriptions, Publications  int
+	// now. A track is served until the subscriber has answered its end; once a
+	// session has ended, Publications counts those that its end has cut.
+	Subscriptions, Publications int
+
+	// GroupsReading and GroupsWriting count the groups in flight: those that
+	// are handed out and not read to their end, and those that are open or not
+	// sent yet.
 	GroupsReading, GroupsWriting int
 
 	// GroupsDropped counts the groups that were cancelled here because nobody
@@ -160,12 +167,14 @@ type SessionStats struct {
 	DatagramsDropped uint64
 }
 
-// A Bitrate is one report of a peer's estimate.
+// A Bitrate is one report of a peer's estimate (PROBE).
 type Bitrate struct {
-	// BitsPerSecond is 0 when unknown.
+	// BitsPerSecond is what the peer thinks that it can send to us; 0 when
+	// unknown.
 	BitsPerSecond uint64
 
-	// RTT is 0 when unknown, and always on moq-lite-03.
+	// RTT is the round-trip time that the peer sees; 0 when unknown, and always
+	// on moq-lite-03.
 	RTT time.Duration
 }
 

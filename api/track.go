@@ -58,20 +58,38 @@ type TrackInfo struct {
 
 // A TrackRequest is a peer's question for a track.
 type TrackRequest struct {
-	Path    BroadcastPath
-	Name    TrackName
-	Config  SubscribeConfig // zero in a request for TrackInfo
-	Session Session         // who asks
+	// Path is that of the broadcast: where it is published, or below that with
+	// [TrackMux.PublishBelow].
+	Path BroadcastPath
+
+	// Name is that of the track; nobody has checked whether there is such a
+	// track.
+	Name TrackName
+
+	// Config is what the subscriber wants; zero in a request for TrackInfo.
+	Config SubscribeConfig
+
+	// Session is who asks; nil where it is the program itself, as in tests.
+	Session Session
 }
 
-// A FetchRequest asks for one group of a track (moq-lite-05 on). Zero frame
-// bounds are none; they need moq-lite-06.
+// A FetchRequest asks for one group of a track (FETCH, moq-lite-05 on).
 type FetchRequest struct {
-	Path                 BroadcastPath
-	Name                 TrackName
-	Group                GroupSequence
-	StartFrame, EndFrame uint64 // half-open
-	Priority             Priority
+	// Path is that of the broadcast.
+	Path BroadcastPath
+
+	// Name is that of the track.
+	Name TrackName
+
+	// Group is the number of the group; [GroupLatest] means nothing here.
+	Group GroupSequence
+
+	// StartFrame is the first frame wanted, EndFrame the first not wanted; zero
+	// is no bound. Others need moq-lite-06: [ErrNotSupported] before.
+	StartFrame, EndFrame uint64
+
+	// Priority ranks the fetch among the session's fetches and subscriptions.
+	Priority Priority
 
 	// Session is who asks. In [Subscriber].Fetch it is on whose behalf, for
 	// programs that pass fetches on: what a session downstream does not read
@@ -82,8 +100,13 @@ type FetchRequest struct {
 // A Gap is a run of groups [Start, End) that will not come, and why, if that
 // is known.
 type Gap struct {
+	// Start is the first group that is lost, End the first one after it that is
+	// not.
 	Start, End GroupSequence
-	Err        error
+
+	// Err is why: mostly a [*StreamError] with the publisher's code. Nil where
+	// nobody has told.
+	Err error
 }
 
 // A TrackReader reads a subscription. One goroutine at a time calls
@@ -183,8 +206,15 @@ type LatestHandler interface {
 // TrackFuncs makes a handler of functions. A nil one is the default of its
 // interface.
 type TrackFuncs struct {
+	// Serve is [TrackHandler]'s ServeTrack; nil: there is no track to subscribe
+	// to.
 	Serve func(w TrackWriter)
-	Info  func(ctx context.Context, req TrackRequest) (TrackInfo, error)
+
+	// Info is [InfoHandler]'s TrackInfo; nil: every track is there, with the
+	// zero description.
+	Info func(ctx context.Context, req TrackRequest) (TrackInfo, error)
+
+	// Fetch is [FetchHandler]'s ServeFetch; nil: no group is found.
 	Fetch func(w GroupWriter, req FetchRequest)
 }
 

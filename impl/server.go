@@ -34,11 +34,14 @@ type Server struct {
 	// empty Addr) any free one.
 	Addr string
 
-	// Socket and TCP, if one of them is set, are served on in place of the ports
-	// at Addr, and are closed with the server. Socket is required then; without
-	// TCP there is no WebSocket.
+	// Socket, if set, is served on in place of the UDP port at Addr, and is
+	// closed with the server.
 	Socket net.PacketConn
-	TCP    net.Listener
+
+	// TCP is served on in place of the TCP port at Addr, and is closed with the
+	// server. It needs Socket; with a Socket and without TCP there is no
+	// WebSocket.
+	TCP net.Listener
 
 	// TLSConfig holds the certificate; nil: one for development is made, for
 	// localhost, and renewed ([devcert.Rotation]).

@@ -33,11 +33,12 @@ const (
 // A DialError tells in which phase a dial failed. It names no URL: whoever
 // dialled knows it, and it may hold credentials.
 type DialError struct {
-	Transport string // the binding, as in State
+	Transport string // the binding, as in State; empty where the dial did not get as far
 	Phase     string // one of the Phase constants
-	Err       error
+	Err       error  // the cause
 }
 
+// Error tells the binding, the phase and the cause.
 func (e *DialError) Error() string {
 	if e.Transport == "" {
 		return fmt.Sprintf("%s: %v", e.Phase, e.Err)
@@ -51,9 +52,10 @@ func (e *DialError) Unwrap() error { return withoutEnd(e.Err) }
 
 // A ConnError tells how a connection ended.
 type ConnError struct {
-	// Code and Reason are those of the close. Where no side closed (Err is
-	// set), they are zero.
-	Code   uint64
+	// Code is that of the close; 0 where no side closed (Err is set).
+	Code uint64
+
+	// Reason is the text of the close; it may be empty.
 	Reason string
 
 	// Remote says that the peer closed, or broke, the connection.
@@ -64,6 +66,7 @@ type ConnError struct {
 	Err error
 }
 
+// Error tells which side ended the connection, and why.
 func (e *ConnError) Error() string {
 	side := "here"
 	if e.Remote {
@@ -106,10 +109,11 @@ func (e endless) As(target any) bool { return errors.As(e.error, target) }
 // reader (it refuses more), of the receiving half by the writer (it abandoned
 // the rest).
 type StreamError struct {
-	Code   uint64
-	Remote bool // the peer did it
+	Code   uint64 // moq-lite's, as the side gave it that reset
+	Remote bool   // the peer did it
 }
 
+// Error tells which side reset it, and with which code.
 func (e *StreamError) Error() string {
 	if e.Remote {
 		return fmt.Sprintf("stream reset by the peer with code %#x", e.Code)

@@ -32,6 +32,7 @@ const maxHosts = 1024
 // A name that is not found, a certificate that is not trusted, or credentials
 // that the server refuses are final: the other dialer is not asked.
 type Fallback struct {
+	// First dials, and Second what First does not reach.
 	First, Second Dialer
 
 	// Scheme replaces that of a URL for Second; empty: the same.

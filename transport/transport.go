@@ -1,9 +1,16 @@
 // Package transport is what a moq-lite session needs of the network: a
 // connection of multiplexed streams, dialled or listened for, whatever carries
 // it. It depends on the standard library alone; the implementations live in
-// the packages below it (quicconn, wtconn, memconn) and anyone may write
+// the packages below it (quicconn, wtconn, wsconn, memconn) and anyone may write
 // another: [Conn] and [Dialer] are the whole contract, and transporttest is
 // the suite that proves one.
+//
+//	conn, err := dialer.Dial(ctx, "moqt://relay.example.com", []string{"moq-lite-06"})
+//	…
+//	stream, err := conn.OpenStream(ctx)
+//
+// Applications meet it where they choose a transport: a [ByScheme] of dialers, or
+// a dialer of their own, is the Transport of an impl.Client.
 //
 // # Codes
 //
@@ -206,6 +213,7 @@ type DatagramConn interface {
 
 // A StatsConn is a Conn that counts.
 type StatsConn interface {
+	// Stats returns the counters as they are now. It does not block.
 	Stats() Stats
 }
 
@@ -215,9 +223,12 @@ type Stats struct {
 	// deviation of the round-trip time; zero before the first sample.
 	MinRTT, RTT, RTTVar time.Duration
 
-	// Bytes and packets on the wire, in both directions, and what of the sent
-	// ones was declared lost.
-	BytesSent, BytesReceived, BytesLost       uint64
+	// BytesSent and BytesReceived went over the wire; BytesLost of the sent ones
+	// were declared lost.
+	BytesSent, BytesReceived, BytesLost uint64
+
+	// PacketsSent and PacketsReceived went over the wire; PacketsLost of the
+	// sent ones were declared lost.
 	PacketsSent, PacketsReceived, PacketsLost uint64
 
 	// CongestionWindow is how many bytes may be under way now.

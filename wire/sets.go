@@ -86,14 +86,25 @@ type Options struct {
 
 // The sets; see the package's documentation for what each gives.
 var (
-	Client       = gwire.NewSet(ProvideClient, gwire.Bind(new(api.Dialer), new(api.Client)))
-	Server       = gwire.NewSet(ProvideServer)
+	// Client gives an api.Client, which is the api.Dialer too, and needs a
+	// transport.Dialer.
+	Client = gwire.NewSet(ProvideClient, gwire.Bind(new(api.Dialer), new(api.Client)))
+	// Server gives an api.Server of all transports.
+	Server = gwire.NewSet(ProvideServer)
+	// MemoryServer gives an api.Server in Options.Network.
 	MemoryServer = gwire.NewSet(ProvideMemoryServer)
-	QUIC         = gwire.NewSet(ProvideQUIC)
+	// QUIC gives the transport.Dialer of native QUIC.
+	QUIC = gwire.NewSet(ProvideQUIC)
+	// WebTransport gives the transport.Dialer of WebTransport.
 	WebTransport = gwire.NewSet(ProvideWebTransport)
-	Memory       = gwire.NewSet(ProvideMemory)
-	WebSocket    = gwire.NewSet(ProvideWebSocket)
-	ByScheme     = gwire.NewSet(ProvideByScheme)
+	// Memory gives the transport.Dialer within Options.Network.
+	Memory = gwire.NewSet(ProvideMemory)
+	// WebSocket gives the transport.Dialer of WebSocket, TLS and TCP.
+	WebSocket = gwire.NewSet(ProvideWebSocket)
+	// ByScheme gives a transport.Dialer of all transports over the network.
+	ByScheme = gwire.NewSet(ProvideByScheme)
+	// WithFallback gives ByScheme's, with WebSocket where UDP does not get
+	// through.
 	WithFallback = gwire.NewSet(ProvideWithFallback)
 )
 

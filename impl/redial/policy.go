@@ -17,10 +17,13 @@ type Policy struct {
 	// Zero: 500 ms and 30 s.
 	InitialInterval, MaxInterval time.Duration
 
-	// MaxAttempts is how many dials in a row may fail, and MaxElapsed how long
-	// there may be no session, before the session is given up. Zero: no bound.
+	// MaxAttempts is how many dials in a row may fail before the session is
+	// given up. Zero: no bound.
 	MaxAttempts int
-	MaxElapsed  time.Duration
+
+	// MaxElapsed is how long there may be no connection before the session is
+	// given up. Zero: no bound.
+	MaxElapsed time.Duration
 
 	// Permanent tells which failures to dial are not tried again, and which ends
 	// of a session not followed by another. Nil is the function [Permanent].

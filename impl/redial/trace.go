@@ -14,9 +14,9 @@ import (
 // may end the session, its Terminate does not wait for them: [Session.Wait] does.
 // Those of a Dial that fails may still be called when it has returned.
 type SessionTrace struct {
-	Dialing         func(url string, attempt int)
-	DialFailed      func(err error)
-	Connected       func(state api.SessionState)
+	Dialing         func(url string, attempt int)          // a dial begins, the first in a row is attempt 1
+	DialFailed      func(err error)                        // it has failed; another follows, or Ended
+	Connected       func(state api.SessionState)           // it has made a session, which is in use now
 	Lost            func(err error)                        // the session ended; another is dialled
 	GoingAway       func(url string)                       // the peer wants us to leave; where we go
 	RedirectRefused func(url string, err error)            // where the peer wanted us to go
@@ -48,8 +48,8 @@ func (s Status) String() string {
 
 // A StateChange is a [Status] and what led to it, if that is an error.
 type StateChange struct {
-	Status Status
-	Err    error
+	Status Status // what the session does now
+	Err    error  // what has led to it; nil where nothing failed
 }
 
 // A reporter tells what happens: hooks are called in a goroutine of their own,

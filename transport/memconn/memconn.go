@@ -94,4 +94,5 @@ type Addr string
 // Network is "memory".
 func (a Addr) Network() string { return Name }
 
+// String is the address itself.
 func (a Addr) String() string { return string(a) }

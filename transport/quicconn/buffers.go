@@ -13,6 +13,7 @@ type BuffersError struct {
 	Want          int // of each
 }
 
+// Error tells the sizes, and how to raise them on Linux.
 func (e *BuffersError) Error() string {
 	return fmt.Sprintf("the system allows UDP sockets %d KiB to receive and %d KiB to send instead of %d KiB each: "+
 		"at high rates packets are lost (on Linux: sysctl -w net.core.rmem_max=%d net.core.wmem_max=%d)",

@@ -72,6 +72,7 @@ type PathError struct {
 	Need int
 }
 
+// Error tells both sizes.
 func (e *PathError) Error() string {
 	if e.Most == 0 {
 		return fmt.Sprintf("the path carries no UDP payloads of %d bytes, the least that QUIC needs", e.Need)

@@ -46,8 +46,11 @@ type Options struct {
 
 // An Endpoint is a listener and the way to it.
 type Endpoint struct {
+	// Listener accepts what is dialled; the suite closes it.
 	Listener transport.Listener
-	Dialer   transport.Dialer
+
+	// Dialer reaches Listener.
+	Dialer transport.Dialer
 
 	// URL leads to Listener.
 	URL string
