@@ -1,159 +1,173 @@
 package api_test
 
 import (
+	"bufio"
 	"context"
 	"errors"
-	"fmt"
+	"net"
+	"net/http"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
-	"testing/synctest"
 	"time"
-
-	"go.uber.org/mock/gomock"
-
-	"github.com/moqlite/moqlite/api"
-	"github.com/moqlite/moqlite/api/apitest"
-	"github.com/moqlite/moqlite/impl"
-	"github.com/moqlite/moqlite/impl/moqtest"
-	"github.com/moqlite/moqlite/impl/redial"
-	"github.com/moqlite/moqlite/mocks"
-	"github.com/moqlite/moqlite/transport/memconn"
-	"github.com/moqlite/moqlite/wire"
 )
 
-// TestReadmeIsCompiled finds each Go snippet of the README in this file, where
-// the compiler reads it.
-func TestReadmeIsCompiled(t *testing.T) {
-	readme, err := os.ReadFile("../README.md")
+// address is where the README's programs meet.
+const address = "127.0.0.1:4443"
+
+// TestReadme builds the programs of the README in a module of their own, runs
+// their tests, and has them talk to each other.
+func TestReadme(t *testing.T) {
+	dir := t.TempDir()
+	at := freePort(t)
+	for name, source := range programs(t) {
+		write(t, filepath.Join(dir, name), strings.ReplaceAll(source, address, at))
+	}
+	asConsumer(t, dir)
+	run(t, dir, "go", "vet", "./...")
+	run(t, dir, "go", "test", "./...")
+	run(t, dir, "go", "build", "-o", "bin/", "./...")
+
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	start(ctx, t, dir, "bin/relay")
+	awaitServer(ctx, t, "http://"+at+"/certificate.sha256")
+	start(ctx, t, dir, "bin/publish")
+	line, err := bufio.NewReader(start(ctx, t, dir, "bin/subscribe")).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
-	source, err := os.ReadFile("readme_test.go")
+	if _, err := time.Parse(time.TimeOnly, strings.TrimSpace(line)); err != nil {
+		t.Errorf("the subscriber prints %q", line)
+	}
+}
+
+// programs are the Go files of the README, each named by the last name of a file
+// before it. A Go snippet that is no whole file is an error: nothing would notice
+// when it is wrong.
+func programs(t *testing.T) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile("../README.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	compiled := flatten(string(source))
-	blocks := strings.Split(string(readme), "```go\n")[1:]
-	if len(blocks) == 0 {
-		t.Fatal("the README has no snippets")
-	}
-	for _, block := range blocks {
-		snippet, _, _ := strings.Cut(block, "```")
-		if !strings.Contains(compiled, flatten(snippet)) {
-			t.Errorf("not compiled:\n%s", snippet)
+	files := make(map[string]string)
+	name := regexp.MustCompile("`([a-z]+/[a-z_]+\\.go)`")
+	before, rest, found := strings.Cut(string(text), "```go\n")
+	for found {
+		source, after, _ := strings.Cut(rest, "```")
+		named := name.FindAllStringSubmatch(before, -1)
+		if len(named) == 0 || !strings.HasPrefix(source, "package main\n") {
+			t.Fatalf("this snippet is not a file that has a name:\n%s", source)
 		}
+		files[named[len(named)-1][1]] = source
+		before, rest, found = strings.Cut(after, "```go\n")
 	}
+	if len(files) < 4 {
+		t.Fatalf("the README has %d files", len(files))
+	}
+	return files
 }
 
-// flatten leaves the indentation out.
-func flatten(code string) string {
-	var lines []string
-	for line := range strings.Lines(code) {
-		lines = append(lines, strings.TrimSpace(line))
-	}
-	return strings.Join(lines, "\n")
-}
-
-func publishClock(ctx context.Context, client api.Client) error {
-	mux := api.NewTrackMux()
-	err := mux.PublishFunc(ctx, "room/clock", func(w api.TrackWriter) {
-		for now := range time.Tick(time.Second) {
-			group, err := w.OpenGroup(w.Context())
-			if err != nil {
-				return // the subscriber has left
-			}
-			_ = group.WriteFrame(api.Frame{Timestamp: uint64(now.UnixMilli()), Payload: []byte(now.String())})
-			_ = group.Close()
-		}
-	})
+// asConsumer makes dir a module that depends on this one, as the stranger's
+// application does.
+func asConsumer(t *testing.T, dir string) {
+	t.Helper()
+	const consumer = "../wire/testdata/consumer/"
+	root, err := filepath.Abs("..")
 	if err != nil {
-		return err
+		t.Fatal(err)
 	}
-	_, err = client.Dial(ctx, "https://relay.example.com/?jwt=TOKEN", mux)
-	return err
-}
-
-func printClock(ctx context.Context, client api.Client) error {
-	session, err := client.Dial(ctx, "https://relay.example.com", nil)
-	if err != nil {
-		return err
-	}
-	track, err := session.Subscribe(ctx, "room/clock", "time", nil)
-	if err != nil {
-		return err // errors.Is(err, api.ErrNotFound), …
-	}
-	defer track.Close()
-	for group, err := range api.Groups(ctx, track) {
-		if errors.Is(err, api.ErrRestarted) {
-			continue // on a session that lasts: what follows is numbered anew
-		}
-		if err != nil {
-			return err
-		}
-		for frame, err := range api.Frames(ctx, group, nil) {
-			if err != nil {
-				break // this group broke off; the next one may be whole
-			}
-			fmt.Printf("%s\n", frame.Payload)
-		}
-	}
-	return nil
-}
-
-func buildClients(network *memconn.Network) {
-	byScheme := &impl.Client{}
-	webTransport, cleanup := wire.NewWebTransportClient(wire.Options{})
-	inMemory, cleanupToo := wire.NewMemoryClient(wire.Options{Network: network})
-
-	_, _, _, _, _ = byScheme, webTransport, cleanup, inMemory, cleanupToo
-}
-
-func dialLasting(ctx context.Context, client api.Client, mux *api.TrackMux) (api.Session, error) {
-	lasting := impl.NewRedialer(client, redial.Policy{})
-	session, err := lasting.Dial(ctx, "https://relay.example.com", mux)
-	return session, err
-}
-
-func TestPrintsTheClock(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) { // no sleeps, no ports
-		ctrl := gomock.NewController(t)
-		client, session := mocks.NewMockClient(ctrl), mocks.NewMockSession(ctrl)
-		noon := apitest.Group(7, nil, apitest.Frames("noon")...)
-		client.EXPECT().Dial(gomock.Any(), "https://relay.example.com", nil).Return(session, nil)
-		session.EXPECT().Subscribe(gomock.Any(), api.BroadcastPath("room/clock"), api.TrackName("time"), nil).
-			Return(apitest.Track(api.TrackInfo{}, nil, noon), nil)
-		if err := printClock(t.Context(), client); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// TestClockOfALastingSession prints on after a restart.
-func TestClockOfALastingSession(t *testing.T) {
-	ctrl := gomock.NewController(t)
-	client, session := mocks.NewMockClient(ctrl), mocks.NewMockSession(ctrl)
-	track := &scriptedTrack{results: []error{nil, &api.RestartError{}, nil}}
-	client.EXPECT().Dial(gomock.Any(), gomock.Any(), nil).Return(session, nil)
-	session.EXPECT().Subscribe(gomock.Any(), gomock.Any(), gomock.Any(), nil).Return(track, nil)
-	if err := printClock(t.Context(), client); err != nil || len(track.results) != 0 {
-		t.Errorf("%v with %d results unread", err, len(track.results))
-	}
-}
-
-func TestClockInMemory(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		mux := api.NewTrackMux()
-		server := moqtest.NewServer(mux) // a real server, in memory
-		defer server.Close()
-		session, err := server.Client().Dial(t.Context(), server.URL, nil)
+	for _, name := range []string{"go.mod", "go.sum"} {
+		text, err := os.ReadFile(consumer + name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if v := session.State().Version; v != api.Lite06 {
-			t.Errorf("negotiated %s", v)
-		}
-	})
+		write(t, filepath.Join(dir, name), strings.Replace(string(text), "=> ../../..", "=> "+root, 1))
+	}
 }
 
-var _, _, _ = publishClock, buildClients, dialLasting
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(name), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run runs a command in dir to its end.
+func run(t *testing.T, dir, name string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), name, args...)
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOWORK=off")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+	}
+}
+
+// start runs a program until the test ends, and returns what it prints.
+func start(ctx context.Context, t *testing.T, dir, name string) *os.File {
+	t.Helper()
+	reader, writer, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(ctx)
+	cmd := exec.CommandContext(ctx, filepath.Join(dir, name))
+	cmd.Stdout, cmd.Stderr = writer, writer
+	if err := errors.Join(cmd.Start(), writer.Close()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		stop()
+		_ = cmd.Wait()
+		_ = reader.Close()
+	})
+	return reader
+}
+
+// awaitServer returns when a GET of url is answered.
+func awaitServer(ctx context.Context, t *testing.T, url string) {
+	t.Helper()
+	for {
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if response, err := http.DefaultTransport.RoundTrip(r); err == nil {
+			_ = response.Body.Close()
+			return
+		}
+		select {
+		case <-time.After(10 * time.Millisecond):
+		case <-ctx.Done():
+			t.Fatal("the relay does not listen")
+		}
+	}
+}
+
+// freePort is an address of the loopback interface that is free for UDP, and for
+// TCP.
+func freePort(t *testing.T) string {
+	t.Helper()
+	for range 10 {
+		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		at := udp.LocalAddr().String()
+		tcp, err := net.Listen("tcp", at)
+		_ = udp.Close()
+		if err == nil {
+			_ = tcp.Close()
+			return at
+		}
+	}
+	t.Fatal("no free port")
+	return ""
+}

@@ -6,7 +6,7 @@
 // MOQ_INTEROP=1, and install what the error messages ask for (.ci/run does).
 // With the switch on, a program that is missing is a failure.
 //
-// What works with whom, the table in the README, is the outcome of these tests:
+// What works with whom, the table in README.md beside this, is the outcome of these tests:
 // a run of all of them fails where the two differ, and MOQ_INTEROP=update
 // writes the table anew.
 //

@@ -188,7 +188,7 @@ func span(versions []string) string {
 }
 
 const (
-	readme      = "../../README.md"
+	readme      = "README.md"
 	tableBegins = "<!-- matrix -->\n"
 	tableEnds   = "\n<!-- /matrix -->"
 )
@@ -206,13 +206,13 @@ func (m *matrix) compare() error {
 	before, rest, ok := strings.Cut(string(text), tableBegins)
 	old, after, ok2 := strings.Cut(rest, tableEnds)
 	if !ok || !ok2 {
-		return errors.New("README.md has no place for the matrix")
+		return errors.New("impl/interop/README.md has no place for the matrix")
 	}
 	if old == m.table() {
 		return nil
 	}
 	if os.Getenv("MOQ_INTEROP") != "update" {
-		return fmt.Errorf("README.md has another matrix than was seen; MOQ_INTEROP=update corrects it:\n%s", m.table())
+		return fmt.Errorf("impl/interop/README.md has another matrix than was seen; MOQ_INTEROP=update corrects it:\n%s", m.table())
 	}
 	return os.WriteFile(readme, []byte(before+tableBegins+m.table()+tableEnds+after), 0o644)
 }
