@@ -1,8 +1,47 @@
 // Package api is what applications import to move live media and data over
-// MoQ Lite: interfaces, value types, errors, and the logic that needs no
-// network. It depends on the standard library alone; package impl has the
+// MoQ Lite:
+//
+//	session, err := client.Dial(ctx, "https://relay.example.com", mux) // mux: what we publish
+//	track, err := session.Subscribe(ctx, "room/clock", "time", nil)
+//	group, err := track.AcceptGroup(ctx)
+//	err = group.ReadFrame(&frame)
+//
+// It has interfaces, value types, errors, and the logic that needs no network,
+// and depends on the standard library alone. Package impl has the
 // implementation, package wire builds it, package mocks has a mock of every
 // interface here.
+//
+// # For applications
+//
+// To connect: [Client], which is a [Dialer], and [Server]; [Config] and [Limits]
+// set up the sessions of either. What is connected is a [Session], and its
+// receiving half a [Subscriber].
+//
+// To publish: a [TrackMux] ([Publish] has one for programs with one publication)
+// maps each [BroadcastPath] to a [TrackHandler], such as [TrackFuncs] or
+// impl/live's Broadcast. It puts groups into a [TrackWriter], which is a
+// [TrackSink], and frames into a [GroupWriter]. [InfoHandler] and [FetchHandler]
+// are what else a handler may do.
+//
+// To subscribe: [Announcements] of an [AnnouncementReader], [SubscribeConfig],
+// [Groups] of a [TrackReader] and [Frames] of a [GroupReader], or their methods on
+// hot paths. [SubscribeWhenAnnounced] waits for the publisher. What was lost is a
+// [Gap].
+//
+// When it fails: [ErrNotFound] and the other sentinels, [*SessionError],
+// [*StreamError], [*DialError], and [*RestartError] of sessions that last.
+//
+// # For relays and transports
+//
+// Who passes on what others publish needs more than an application:
+// [TrackMux.Announce] and [TrackMux.Update] keep the [Hop] list and the costs of an
+// [Announcement], which [CompareRoutes] ranks; [OriginHandler], [BelowHandler] and
+// [LatestHandler] tell a session what a handler knows of where its tracks come
+// from; [GapWriter] tells what will not come, and [CopyGroup] and [SharedWriter]
+// pass frames on without keeping them. An [AnnouncementSet] holds what is
+// announced, and a [Publication] the numbers of its groups: a mux, and an
+// implementation of Session, are made of them. Transports are package
+// transport's; of here they only see what a [Version] is called.
 //
 // # Model
 //

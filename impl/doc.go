@@ -1,5 +1,19 @@
-// Package impl implements the interfaces of package api: [Client] and [Server]
-// compose a transport with a session. The zero value of each is ready to use.
+// Package impl implements the interfaces of package api: a [Client] dials
+// sessions, and a [Server] accepts them. The zero value of each is ready to use.
+//
+//	server := &impl.Server{Addr: ":4443", TLSConfig: conf, Mux: mux}
+//	go server.ListenAndServe()
+//	…
+//	client := &impl.Client{}
+//	session, err := client.Dial(ctx, "https://relay.example.com:4443", nil)
+//	…
+//	err = client.Shutdown(ctx) // or Close, which does not wait for anybody
+//
+// Applications name this package where they put things together, in main or in
+// their Wire providers, and the interfaces of api everywhere else. What Dial
+// returns ends with its connection; package redial keeps sessions that do not.
+// Package live has tracks that many read, package relay a node between
+// publishers and subscribers, package moqtest a server for tests.
 //
 // # Round trips
 //
@@ -32,7 +46,4 @@
 //
 // The settings of QUIC, and the measurements that chose them, are told by
 // quicconn.DefaultConfig; the limits of a session by [api.Limits].
-//
-// Applications name this package where they put things together, in main or in
-// their Wire providers, and the interfaces of api everywhere else.
 package impl

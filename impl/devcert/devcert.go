@@ -1,6 +1,12 @@
 // Package devcert makes certificates for development: self-signed, of the kind
 // that browsers and moq clients accept by fingerprint (ECDSA P-256, valid for
 // less than 14 days).
+//
+//	cert, err := devcert.New("localhost")
+//	server := &impl.Server{TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}}
+//	client := &impl.Client{TLSConfig: tlspin.Config(nil, devcert.Fingerprint(cert))}
+//
+// A server without a TLSConfig makes one by itself, and renews it ([Rotation]).
 package devcert
 
 import (

@@ -6,6 +6,10 @@
 // A [Network] is a namespace of listeners and the [transport.Dialer] that
 // reaches them. [Pipe] makes both ends of one connection without any.
 //
+//	var network memconn.Network
+//	listener, err := network.Listen("relay.example", []string{"moq-lite-06"}, nil)
+//	conn, err := network.Dial(ctx, "https://relay.example/live", []string{"moq-lite-06"})
+//
 // A connection behaves as QUIC does where a session could tell the difference:
 //
 //   - The peer learns of a stream by the first thing sent on it: data, an end,

@@ -1,6 +1,9 @@
 // Package quicconn carries moq-lite over native QUIC, with the version's name
 // as ALPN.
 //
+//	dialer := &quicconn.Dialer{TLSConfig: conf}
+//	conn, err := dialer.Dial(ctx, "moqt://relay.example.com", []string{"moq-lite-06"})
+//
 // A [Dialer] makes connections for moqt:// and moql:// URLs, all over the one
 // UDP socket of its [Endpoint], which a WebTransport dialer may share. A
 // [Listener] accepts them on one UDP port, and hands those that speak HTTP/3 to

@@ -1,6 +1,9 @@
 // Package tlspin verifies a server by the fingerprint of its certificate, as
 // browsers do with serverCertificateHashes: for development servers, whose
 // certificates no authority has signed.
+//
+//	fingerprint, err := tlspin.Parse("ee38e053…")
+//	client := &impl.Client{TLSConfig: tlspin.Config(nil, fingerprint)}
 package tlspin
 
 import (

@@ -2,6 +2,9 @@
 // WebSocket (ws://, wss://), and over TCP (tcp://) and TLS (tls://). Streams,
 // flow control and priorities are those of Qmux, QUIC's frames in messages.
 //
+//	dialer := &wsconn.Dialer{TLSConfig: conf}
+//	conn, err := dialer.Dial(ctx, "wss://relay.example.com/live", []string{"moq-lite-06"})
+//
 // A [Dialer] makes connections, a [Server] serves WebSocket requests as an
 // [http.Handler], and [Listen] listens for TCP and TLS.
 //

@@ -2,7 +2,7 @@
 // message holds, and how each version writes it.
 //
 // A [Version] is a row of a table. It says what exists in a version and holds
-// that version's integer encoding, so nothing outside of this package compares
+// that version's integer encoding, so no other package of the library compares
 // versions: it asks a field.
 //
 // A message is a struct with four methods:
