@@ -6,10 +6,12 @@
 // its directions. Groups are read in group_reader.go and written in
 // group_writer.go, where egress.go decides what goes out next.
 //
-// No callback of the application runs on an accept loop, and no track waits
-// for the reader of another. Every goroutine is the session's, ends with it,
-// and is waited for by Terminate; those in which handlers run are told by
-// their contexts and not waited for.
+// No callback of the application runs on an accept loop. A track does not wait
+// for the reader of another, but for two bounded waits: a reader that has just
+// fallen behind holds up what arrives for 10 ms (readerGrace), and a writer waits
+// while dozens of groups are queued and only their number is in the way. Every
+// goroutine is the session's, ends with it, and is waited for by Terminate; those
+// in which handlers run are told by their contexts and not waited for.
 package session
 
 import (
