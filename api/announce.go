@@ -82,7 +82,7 @@ func (a Announcement) Origin() Hop {
 
 // An AnnouncementReader follows the announced broadcasts below a prefix. What
 // a slow reader has missed is coalesced: it learns of the current state, not
-// of every step. One goroutine receives at a time; Close is for any. Of a peer
+// of every step. It is of a session, or of a [TrackMux]. One goroutine receives at a time; Close is for any. Of a peer
 // that announces more than Limits.Announcements, the excess is left out.
 //
 // Where nothing is announced at prefix itself, what covers it from above is told of

@@ -23,6 +23,12 @@ type Dialer interface {
 
 // A Client is a Dialer that owns the sessions it has dialled. All methods may
 // be called concurrently.
+//
+//	client := &impl.Client{} // or one of package wire's
+//	defer client.Close()
+//	session, err := client.Dial(ctx, "https://relay.example.com", mux)
+//	…
+//	err = client.Shutdown(ctx)
 type Client interface {
 	Dialer
 
@@ -41,7 +47,13 @@ type Client interface {
 	Close() error
 }
 
-// A Server accepts sessions. All methods may be called concurrently.
+// A Server accepts sessions. All methods may be called concurrently. What it
+// serves, and whom, is said where it is made: see impl.Server.
+//
+//	addr, err := server.Listen() // optional: says where
+//	go func() { done <- server.ListenAndServe() }()
+//	…
+//	err = server.Shutdown(ctx)
 type Server interface {
 	// Listen binds the server's address and returns it; ListenAndServe then
 	// serves it.

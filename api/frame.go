@@ -12,7 +12,8 @@ type Frame struct {
 	Payload []byte
 }
 
-// A FrameHeader is what precedes a frame's payload.
+// A FrameHeader is what precedes a frame's payload: what [GroupWriter].StartFrame
+// is given, and [GroupReader].NextFrame returns.
 type FrameHeader struct {
 	Timestamp uint64 // as in Frame
 	Size      uint64 // of the payload, in bytes

@@ -21,6 +21,21 @@ const GroupLatest GroupSequence = math.MaxUint64
 
 // A GroupReader reads one group of a subscription or a fetch, frame by frame.
 // One goroutine reads at a time; Cancel may be called at any time.
+//
+//	var frame api.Frame
+//	for {
+//		err := group.ReadFrame(&frame) // its memory is used again
+//		if err == io.EOF {
+//			return nil // the group is whole
+//		}
+//		if err != nil {
+//			return err // and this one may have been cut off
+//		}
+//		…
+//	}
+//
+// Whoever does not read a group to its end cancels it: what it holds counts
+// against the session until then.
 type GroupReader interface {
 	// Sequence is the group's number.
 	Sequence() GroupSequence
@@ -47,7 +62,8 @@ type GroupReader interface {
 }
 
 // A GroupWriter writes one group, frame by frame. One goroutine writes at a
-// time; Cancel may be called at any time.
+// time; Cancel may be called at any time. Whoever opened the group ends it, by
+// Close or Cancel; what is still open when its handler returns is reset.
 //
 // A group that its subscriber did not ask for, by range or by age, behaves as
 // any other and sends nothing.

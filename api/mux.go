@@ -26,6 +26,12 @@ func PublishFunc(ctx context.Context, path BroadcastPath, f func(w TrackWriter))
 // announces them to the sessions that it was given to. One mux may serve any
 // number of sessions; all methods may be called concurrently. The zero value
 // is an empty mux, ready to use.
+//
+//	mux := api.NewTrackMux()
+//	err := mux.Publish(ctx, "room/camera", camera) // until ctx is done
+//	session, err := client.Dial(ctx, url, mux)     // announces it, and what is published later
+//
+// It may be changed at any time, before and after it is given to sessions.
 type TrackMux struct {
 	mu    sync.Mutex                         // of the order of changes
 	lives map[<-chan struct{}][]*Publication // by the end of their contexts
@@ -124,7 +130,10 @@ func (m *TrackMux) removeAll(done <-chan struct{}) {
 	delete(m.lives, done)
 }
 
-// Update changes the hops and costs of what is announced at a.Path.
+// Update changes the hops and costs of what is announced at a.Path. Sessions tell
+// it as ANNOUNCE_UPDATE on moq-lite-06, as another announcement of the same path on
+// 05, and as an end and a beginning before. [ErrNotFound] where nothing is
+// announced there.
 func (m *TrackMux) Update(a Announcement) error {
 	if !m.set.Update(a) {
 		return fmt.Errorf("update %q: %w", string(a.Path), ErrNotFound)

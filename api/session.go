@@ -9,12 +9,23 @@ import (
 )
 
 // A Subscriber is the receiving half of a session. All methods may be called
-// concurrently.
+// concurrently. It is what a function needs that only reads, and what its test
+// mocks:
+//
+//	func record(ctx context.Context, s api.Subscriber, path api.BroadcastPath) error
+//
+// Each method sends one request (ANNOUNCE_REQUEST, TRACK and SUBSCRIBE, FETCH,
+// TRACK) on a stream of its own. Its ctx bounds the call, not what is returned. A
+// refusal is a remote [*StreamError]; once the session has ended, every call fails
+// with its [*SessionError].
 type Subscriber interface {
 	// Announcements follows the broadcasts announced below prefix, by whole
 	// segments; "" is all. It returns once the question has been sent; on a
 	// server, from moq-lite-05 on, that is when the client has said what it
 	// means to do. One that only subscribes is not asked: it announces nothing.
+	//
+	// A session may have any number of readers; each has its own place, and is
+	// told all that is there when it begins. The caller closes it.
 	Announcements(ctx context.Context, prefix string) (AnnouncementReader, error)
 
 	// Subscribe reads a track. It returns once the publisher has accepted (by
@@ -35,22 +46,32 @@ type Subscriber interface {
 
 // A Session is a connection to a peer, on which both sides may subscribe and
 // publish. All methods may be called concurrently.
+//
+//	session, err := client.Dial(ctx, "https://relay.example.com", mux)
+//	…
+//	<-session.Context().Done()
+//	err = context.Cause(session.Context()) // a *SessionError: who ended it, and why
+//
+// What this side publishes is in the mux that Dial, or the server, was given: the
+// session announces it, and asks its handlers. The session ends with its
+// connection; one that is dialled again is package redial's.
 type Session interface {
 	Subscriber
 
 	// State describes the session as it is now.
 	State() SessionState
 
-	// Stats counts what the session has done until now.
+	// Stats counts what the session has done until now. It does not block, and
+	// may be asked after the end too.
 	Stats() SessionStats
 
 	// Probe follows the peer's estimate of the bitrate that it can send to
-	// us. From moq-lite-05 on it is [ErrNotSupported] unless the peer offers
-	// it.
+	// us (PROBE). From moq-lite-05 on it is [ErrNotSupported] unless the peer
+	// offers it in its SETUP. The caller closes the reader.
 	Probe(ctx context.Context) (BitrateReader, error)
 
-	// GoAway asks the peer to leave, and for uri if that is not empty; a
-	// client's uri is empty. Once a session. [ErrNotSupported] on moq-lite-03.
+	// GoAway asks the peer to leave (GOAWAY), and for uri if that is not empty;
+	// a client's uri is empty. Once a session. [ErrNotSupported] on moq-lite-03.
 	// What is under way goes on.
 	GoAway(uri string) error
 
@@ -180,8 +201,17 @@ type Bitrate struct {
 
 // A BitrateReader follows a peer's estimate. One goroutine receives at a time;
 // Close is for any.
+//
+//	for {
+//		rate, err := reader.Receive(ctx)
+//		if err != nil {
+//			return err
+//		}
+//		encoder.SetBitrate(rate.BitsPerSecond)
+//	}
 type BitrateReader interface {
-	// Receive waits for the next report; a slow reader gets the newest.
+	// Receive waits for the next report; a slow reader gets the newest. It ends
+	// with the error of the stream or of the session.
 	Receive(ctx context.Context) (Bitrate, error)
 
 	// Close ends the reports. Blocked and later Receives return [ErrClosed].

@@ -111,6 +111,16 @@ type Gap struct {
 
 // A TrackReader reads a subscription. One goroutine at a time calls
 // AcceptGroup, and one ReceiveDatagram; the other methods are for any.
+//
+//	for group, err := range api.Groups(ctx, track) {
+//		if err != nil {
+//			return err
+//		}
+//		go read(group) // an old group does not hold up a new one
+//	}
+//
+// Groups come in any order. What is not accepted or read in time is given up, so
+// that the session's other tracks go on: see Gaps.
 type TrackReader interface {
 	// AcceptGroup waits for the next group, in order of arrival: read groups
 	// in parallel. After the track's last it returns io.EOF; a refused or
@@ -160,7 +170,20 @@ type TrackReader interface {
 	Context() context.Context
 }
 
-// A TrackHandler answers subscriptions, as an http.Handler answers requests.
+// A TrackHandler answers subscriptions (SUBSCRIBE), as an http.Handler answers
+// requests. One that also implements [InfoHandler] describes its tracks, and one
+// that implements [FetchHandler] serves single groups.
+//
+//	func (c camera) ServeTrack(w api.TrackWriter) {
+//		for picture := range c.pictures(w.Context()) {
+//			group, err := w.OpenGroup(w.Context())
+//			if err != nil {
+//				return // the subscriber has left
+//			}
+//			_ = group.WriteFrame(picture)
+//			_ = group.Close()
+//		}
+//	}
 type TrackHandler interface {
 	// ServeTrack serves one subscription and returns when the track has ended
 	// for it: returning is w.Close, and resets groups that are still open. w
@@ -175,7 +198,8 @@ type TrackHandlerFunc func(w TrackWriter)
 // ServeTrack calls f.
 func (f TrackHandlerFunc) ServeTrack(w TrackWriter) { f(w) }
 
-// An InfoHandler is a [TrackHandler] that describes its tracks. Without it,
+// An InfoHandler is a [TrackHandler] that describes its tracks (TRACK_INFO from
+// moq-lite-05 on; before, it may only refuse them). Without it,
 // every track is there and has the zero TrackInfo (priority 0, 5 seconds,
 // milliseconds).
 type InfoHandler interface {
@@ -184,7 +208,8 @@ type InfoHandler interface {
 	TrackInfo(ctx context.Context, req TrackRequest) (TrackInfo, error)
 }
 
-// A FetchHandler is a [TrackHandler] that serves single groups. Without it,
+// A FetchHandler is a [TrackHandler] that serves single groups (FETCH, from
+// moq-lite-05 on). Without it,
 // every fetch is answered as not found.
 type FetchHandler interface {
 	// ServeFetch writes the frames of the group asked for, all of them: the
@@ -247,6 +272,15 @@ func (f TrackFuncs) ServeFetch(w GroupWriter, req FetchRequest) {
 // A TrackSink is where the groups of a track are put: one subscriber's
 // [TrackWriter], or a live track with many. Several groups may be open at
 // once, each written by a goroutine of its own.
+//
+//	group, err := sink.OpenGroup(ctx)
+//	if err != nil {
+//		return err // nobody wants the track any more
+//	}
+//	err = errors.Join(group.WriteFrame(frame), group.Close())
+//
+// A group is where a reader may begin: of video, a key frame and what depends on
+// it. Code that takes a TrackSink serves one subscriber, or all of them.
 type TrackSink interface {
 	// OpenGroup opens the track's next group; numbers are taken across all
 	// subscribers of a publication. It does not wait for the network. Not all
@@ -271,7 +305,8 @@ type TrackSink interface {
 	// subscribers read io.EOF.
 	Close() error
 
-	// CloseWithError aborts the track.
+	// CloseWithError aborts the track: groups that are open are reset, and
+	// subscribers get code as a remote [*StreamError].
 	CloseWithError(code StreamErrorCode) error
 
 	// Context ends when nobody wants the track any more, or its life is over.
@@ -298,7 +333,8 @@ type GapWriter interface {
 	WriteGap(g Gap) error
 }
 
-// A TrackWriter serves one subscription.
+// A TrackWriter serves one subscription. It belongs to the call of ServeTrack
+// that it was made for, and ends with that.
 type TrackWriter interface {
 	TrackSink
 
