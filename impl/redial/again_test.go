@@ -1,6 +1,7 @@
 package redial_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -275,6 +276,62 @@ func TestOpenGroupResetAgainAndAgain(t *testing.T) {
 				}
 				if n := asked.Load(); n < 5 || n > 80 {
 					t.Errorf("asked %d times", n)
+				}
+			}, withOrigins...)
+		})
+	}
+}
+
+// TestOpenGroupCutWithinAFrame cuts the connection within the payload of a frame.
+// Whoever then lets go of the group has seen it break off, and has it again from
+// that frame on.
+func TestOpenGroupCutWithinAFrame(t *testing.T) {
+	for name, read := range map[string]func(r io.Reader) ([]byte, error){
+		"read": io.ReadAll,
+		"copied": func(r io.Reader) ([]byte, error) {
+			var b bytes.Buffer
+			_, err := io.Copy(&b, r)
+			return b.Bytes(), err
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inEachVersion(t, func(t *testing.T, v api.Version) {
+				mux, b := api.NewTrackMux(), new(live.Broadcast)
+				track := b.Track("state", api.TrackInfo{})
+				if err := mux.Publish(t.Context(), "room", b); err != nil {
+					t.Fatal(err)
+				}
+				out, err := track.OpenGroup(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				body, _ := out.StartFrame(api.FrameHeader{Timestamp: 1, Size: 8})
+				_, _ = io.WriteString(body, "half")
+				server, _, s := single(t, mux, v, quick())
+				defer server.Close()
+				defer s.Terminate(api.SessionNoError, "")
+				r, err := s.Subscribe(t.Context(), "room", "state", nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer r.Close()
+				time.AfterFunc(time.Second, server.Sever)
+				time.AfterFunc(2*time.Second, func() { _, _ = io.WriteString(body, "more") })
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				for _, want := range []string{"half", "halfmore"} {
+					g, err := r.AcceptGroup(ctx)
+					if err != nil {
+						t.Fatalf("no group with %q: %v", want, err)
+					}
+					_, payload, err := g.NextFrame()
+					if err != nil {
+						t.Fatal(err)
+					}
+					if got, err := read(payload); string(got) != want || (err == nil) != (want == "halfmore") {
+						t.Errorf("payload %q, %v; want %q", got, err, want)
+					}
+					g.Cancel(api.StreamCancelled)
 				}
 			}, withOrigins...)
 		})

@@ -94,25 +94,47 @@ func (g *group) leaveBody() {
 	}
 }
 
-// A body is the payload of a frame that is read while it arrives.
+// A body is the payload of a frame that is read while it arrives. Where that
+// fails, the group has broken off.
 type body struct {
 	group   *group
 	payload io.Reader
 	left    uint64 // bytes that the reader has not had
+	to      writer // of WriteTo
 }
 
 // Read implements [io.Reader].
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.payload.Read(p)
 	b.took(uint64(n))
+	if err != nil && err != io.EOF {
+		err = b.group.end(err)
+	}
 	return n, err
 }
 
 // WriteTo implements [io.WriterTo].
 func (b *body) WriteTo(w io.Writer) (int64, error) {
-	n, err := io.Copy(w, b.payload)
+	b.to = writer{Writer: w}
+	n, err := io.Copy(&b.to, b.payload)
 	b.took(uint64(n))
+	if err != nil && b.to.err == nil {
+		err = b.group.end(err)
+	}
+	b.to = writer{}
 	return n, err
+}
+
+// A writer keeps its error apart from that of what is read.
+type writer struct {
+	io.Writer
+	err error
+}
+
+// Write implements [io.Writer].
+func (w *writer) Write(p []byte) (n int, err error) {
+	n, w.err = w.Writer.Write(p)
+	return n, w.err
 }
 
 func (b *body) took(n uint64) {
