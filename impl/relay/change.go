@@ -148,8 +148,11 @@ func (f *filler) judge(now time.Time) bool {
 	}
 	delivers := f.current != nil && f.heard.Load() != fd.heard
 	switch {
-	case fd.trial.strange.Happened() && (delivers || !f.isOfOrigin(fd.route)):
+	case fd.trial.strange.Happened() && !f.isOfOrigin(fd.route):
 		f.refuse(errStrange, strangeFor)
+	case fd.trial.strange.Happened() && delivers:
+		f.refuse(errStrange, strangeFor)
+		f.refused.markRival(fd.route)
 	case fd.trial.strange.Happened() && (f.current == nil || now.Sub(fd.since) >= f.longSilence()):
 		f.broadcast.beginsAnew(fd.route)
 		return f.restart()
@@ -238,6 +241,9 @@ func (f *filler) checkSilence(now time.Time) {
 		f.heardBefore, f.silence = heard, leastSilence
 	} else {
 		f.silence = min(2*f.silence, mostSilence)
+		f.refused.forgive()
+		routes, _ := f.broadcast.candidates()
+		f.usable = f.refused.usable(routes, now)
 		f.tryAnother(now)
 	}
 	f.silentAt = now.Add(f.silence)
@@ -280,6 +286,7 @@ func (f *filler) lost(err error, now time.Time) bool {
 		return false
 	}
 	f.failed, f.cause = failed.route, err
+	f.refused.forgive()
 	f.refused.add(failed.route, now, failedFor)
 	f.hasten(now)
 	if f.next != nil && !f.next.trial.on {

@@ -137,3 +137,27 @@ func TestOneGroupOfAnotherPublisher(t *testing.T) {
 		})
 	}
 }
+
+// TestSameIdentityBesideTheOldOne has a publisher begin anew under its own hop
+// while the old one still writes for a moment, and then is silent in a session
+// that stands.
+func TestSameIdentityBesideTheOldOne(t *testing.T) {
+	for _, v := range []api.Version{api.Lite04, api.Lite05, api.Lite06} {
+		t.Run(string(v), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, _ := startRelay()
+				defer server.Close()
+				one := connectTwin(t, server, v, 4711)
+				s := dial(t, server, v, api.NewTrackMux())
+				time.Sleep(time.Second)
+				go func() {
+					write(t, 300, 330, one)
+					two := connectTwin(t, server, v, 4711)
+					go write(t, 0, 200, two)
+					write(t, 330, 335, one)
+				}()
+				awaitFrame(t, s, 12*time.Second, func(seq api.GroupSequence, _ string) bool { return seq < 300 })
+			})
+		})
+	}
+}
