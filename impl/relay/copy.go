@@ -14,6 +14,7 @@ type copier struct {
 	out    api.GroupWriter
 	frames atomic.Uint64  // written whole, or left out before the first
 	heard  *atomic.Uint64 // counts the frames of all groups of a track; nil for none
+	came   atomic.Uint64  // counts the frames that sources have brought, or gone on with
 	begun  bool           // frames is where out is
 	body   io.Writer      // of the frame that is being written; nil between frames
 	size   uint64         // of that frame
@@ -78,6 +79,7 @@ func (c *copier) align(src api.GroupReader) error {
 
 // frame writes one frame, or the rest of the one that has begun.
 func (c *copier) frame(h api.FrameHeader, payload io.Reader) error {
+	c.came.Add(1)
 	if c.body == nil {
 		body, err := c.out.StartFrame(h)
 		if err != nil {

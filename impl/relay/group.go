@@ -27,9 +27,10 @@ type group struct {
 // A source is a group as one session brings it.
 type source struct {
 	api.GroupReader
-	route *route
-	left  bool   // it comes by a feed that another has replaced
-	done  func() // called when it is not read any more
+	route   *route
+	left    bool   // it comes by a feed that another has replaced
+	fetched bool   // it was asked for by itself
+	done    func() // called when it is not read any more
 }
 
 // drop ends a source that is not wanted any more.
@@ -120,7 +121,7 @@ func (f *filler) write(g *group, src *source) {
 // when the group has ended.
 func (f *filler) writeFrom(g *group, src *source) *source {
 	f.setSource(g, src)
-	err := g.copy(src)
+	err := g.copyFrom(src)
 	f.setSource(g, nil)
 	if err != nil {
 		src.Cancel(api.ErrorCode(err))
@@ -147,6 +148,22 @@ func (f *filler) writeFrom(g *group, src *source) *source {
 	defer f.mu.Unlock()
 	f.torn = f.torn || !final && g.seq == f.account.newest
 	return nil
+}
+
+// copyFrom copies from a source. One that was fetched is cancelled where it brings
+// nothing in time: its peer may be a relay which has the group from here, so that
+// each waits for the other.
+func (g *group) copyFrom(src *source) error {
+	if src.fetched {
+		before := g.came.Load()
+		late := time.AfterFunc(recoverWithin, func() {
+			if g.came.Load() == before {
+				src.Cancel(api.StreamDeliveryTimeout)
+			}
+		})
+		defer late.Stop()
+	}
+	return g.copy(src)
 }
 
 // next is the source that was offered, if one was.

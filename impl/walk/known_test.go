@@ -12,10 +12,11 @@ func link05(name, to string) linkSpec { return linkSpec{name: name, to: to, vers
 func link06(name, to string) linkSpec { return linkSpec{name: name, to: to, version: api.Lite06} }
 
 var (
-	// video has many groups, slow few, torn some that its publisher resets, and
-	// state only one.
+	// video has many groups, dense groups that overlap, slow few, torn some that
+	// its publisher resets, and state only one.
 	video = trackSpec{name: "t", period: 100 * time.Millisecond, frames: 4, size: 100, spread: 0.5}
 	slow  = trackSpec{name: "t", period: 2 * time.Second, frames: 4, size: 100, spread: 0.5}
+	dense = trackSpec{name: "t", period: 100 * time.Millisecond, frames: 4, size: 100, spread: 2.5}
 	torn  = trackSpec{name: "t", period: 100 * time.Millisecond, frames: 4, size: 100, spread: 0.5, breaks: true}
 	state = trackSpec{name: "t", period: 300 * time.Millisecond, frames: 1, size: 100, endless: true}
 
@@ -82,6 +83,13 @@ var known = []struct {
 		{seconds(2), &begin{name: "p", link: link05("p", "r0"), hop: 1, numbering: 1, lasting: true}},
 		{seconds(2.3), &join{name: "v", link: link05("v", "r0"), track: "t", lasting: true}},
 		{seconds(2.4), &roll{"r0", 3 * time.Second}},
+	}},
+	{"two relays ask each other for groups that broke off", chain, dense, []event{
+		{seconds(2), &begin{name: "p", link: link05("p", "r0"), hop: 1, numbering: 1, holes: true, lasting: true}},
+		{seconds(2.2), &join{name: "v", link: link05("v", "r0"), track: "t", lasting: true}},
+		{seconds(2.2), &join{name: "w", link: link05("w", "r2"), track: "t", lasting: true}},
+		{seconds(20), &leave{"p", false}},
+		{seconds(20.5), &begin{name: "q", link: link05("q", "r2"), hop: 1, numbering: 1, holes: true}},
 	}},
 	{"the publisher of the one group of a track is cut off again and again", pair, state, []event{
 		{seconds(2), &begin{name: "p", link: link05("p", "r0"), hop: 1, numbering: 1, lasting: true}},
