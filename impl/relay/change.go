@@ -101,14 +101,18 @@ func (f *filler) tryBetter(now time.Time) {
 }
 
 // try begins a feed by a route. It is on trial where groups are held with which
-// it has to go on; else it is the current one, if there is no other.
+// it has to go on; else it is the current one, if there is no other, or it is
+// better than one that has brought nothing, which may even come round from here.
 func (f *filler) try(rt *route, why reason, now time.Time) {
 	config := f.config
 	newest, some := f.track.Latest()
 	if !some || !reaches(&config, newest) {
 		f.next = f.feed(rt, config, why)
-		if f.current == nil {
+		switch {
+		case f.current == nil:
 			f.promote(now)
+		case why == better && !f.current.trial.begun.Happened():
+			f.changeOver(now)
 		}
 		return
 	}

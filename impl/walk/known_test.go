@@ -91,6 +91,13 @@ var known = []struct {
 		{seconds(20), &leave{"p", false}},
 		{seconds(20.5), &begin{name: "q", link: link05("q", "r2"), hop: 1, numbering: 1, holes: true}},
 	}},
+	{"a publisher begins anew where one waits far ahead", pair, video, []event{
+		{seconds(2), &begin{name: "p", link: link05("p", "r0"), hop: 1, numbering: 1, holes: true, lasting: true}},
+		{seconds(3), &join{name: "v", link: link05("v", "r0"), track: "t"}},
+		{seconds(3), &join{name: "w", link: link05("w", "r1"), track: "t", lasting: true, config: api.SubscribeConfig{StartGroup: farAhead}}},
+		{seconds(30), &crash{"p", 800 * time.Millisecond}},
+		{seconds(30.15), &begin{name: "q", link: link05("q", "r1"), hop: 1, numbering: 2, holes: true, lasting: true}},
+	}},
 	{"the publisher of the one group of a track is cut off again and again", pair, state, []event{
 		{seconds(2), &begin{name: "p", link: link05("p", "r0"), hop: 1, numbering: 1, lasting: true}},
 		{seconds(2.4), &join{name: "v", link: link06("v", "r1"), track: "t", lasting: true}},
