@@ -152,10 +152,19 @@ func (g *generator) again(p *begin) {
 	// if these were well above: those of a publisher with a plain session may
 	// have ended long ago, and the one group of an endless track has none.
 	known := p.lasting && g.lived[p] > 25*time.Second && !g.endless(p.broadcast)
-	if g.chance(0.7) && (n.numbering == p.numbering || known) {
+	if g.chance(0.7) && (n.numbering == p.numbering || known) && !g.hasTwin(p.hop, n.numbering) {
 		n.hop = p.hop
 	}
 	g.begin(n)
+}
+
+// hasTwin tells whether a publisher of an identity lives that began only now, of
+// another numbering: nobody could tell the one from a standby of the other.
+func (g *generator) hasTwin(hop api.Hop, numbering int) bool {
+	return slices.ContainsFunc(g.publishers, func(o *begin) bool {
+		began := -g.lived[o]
+		return o.hop == hop && o.numbering != numbering && g.now-began < 10*time.Second
+	})
 }
 
 // replace has a new publisher begin, and the one before leave.
