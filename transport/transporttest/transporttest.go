@@ -42,6 +42,10 @@ type Options struct {
 	// Bubble runs every case in a synctest bubble: the implementation does no
 	// real I/O, and a deadlock fails at once.
 	Bubble bool
+
+	// Parallel runs the cases beside each other, which wait for the most part.
+	// The test that calls TestConn must not be parallel itself. Not with Bubble.
+	Parallel bool
 }
 
 // An Endpoint is a listener and the way to it.
@@ -77,10 +81,13 @@ type dialCase struct {
 	run  func(t *testing.T, e Endpoint)
 }
 
-// TestConn proves an implementation: each promise is a subtest, and each ends
-// with a check that no goroutine is left.
+// TestConn proves an implementation: each promise is a subtest, and no goroutine
+// is left in the end.
 func TestConn(t *testing.T, o Options) {
 	t.Helper()
+	if o.Parallel {
+		NoLeaks(t)
+	}
 	for _, cases := range [][]connCase{
 		streamCases, resetCases, deadlineCases, contextCases, closeCases, stateCases, datagramCases, abilityCases,
 	} {
@@ -108,6 +115,7 @@ func (o Options) runAll(t *testing.T, cases []connCase, pair func(*testing.T) (c
 			continue
 		}
 		t.Run(c.name, func(t *testing.T) {
+			o.parallel(t)
 			o.leaf(t, "client to server", func(t *testing.T) {
 				client, server := open(t, pair)
 				c.run(t, client, server)
@@ -130,10 +138,20 @@ func (o Options) runDials(t *testing.T) {
 	}
 }
 
-// leaf runs one subtest, in a bubble if asked for, and checks for leaks.
+func (o Options) parallel(t *testing.T) {
+	if o.Parallel {
+		t.Parallel()
+	}
+}
+
+// leaf runs one subtest, in a bubble if asked for, and checks for leaks unless
+// those of others are there.
 func (o Options) leaf(t *testing.T, name string, f func(t *testing.T)) {
 	t.Run(name, func(t *testing.T) {
-		NoLeaks(t)
+		o.parallel(t)
+		if !o.Parallel {
+			NoLeaks(t)
+		}
 		if !o.Bubble {
 			f(t)
 			return

@@ -28,8 +28,9 @@ func TestConformance(t *testing.T) {
 				t.Skip("short")
 			}
 			transporttest.TestConn(t, transporttest.Options{
-				Pair:  func(t *testing.T) (client, server transport.Conn) { return pair(t, scheme, nil) },
-				Small: func(t *testing.T) (client, server transport.Conn) { return pair(t, scheme, small) },
+				Parallel: true,
+				Pair:     func(t *testing.T) (client, server transport.Conn) { return pair(t, scheme, nil) },
+				Small:    func(t *testing.T) (client, server transport.Conn) { return pair(t, scheme, small) },
 				Cut: func(t *testing.T) (client, server transport.Conn, cut func()) {
 					return breakable(t, scheme)
 				},
