@@ -22,7 +22,8 @@ import (
 
 const (
 	cutsEvery     = 150 * time.Millisecond
-	cutsFor       = 15 * time.Second
+	cutsFor       = 5 * time.Second
+	cutStages     = 3 // at the same time
 	framesOfGroup = 3
 )
 
@@ -33,7 +34,8 @@ func TestCutAgainAndAgain(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
 	}
-	for _, scheme := range []string{"ws", "tcp"} {
+	for i := range 2 * cutStages {
+		scheme := []string{"ws", "tcp"}[i%2]
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
 			server := moqtest.NewUnstartedRelay()

@@ -1,11 +1,15 @@
 package impl_test
 
 import (
+	"context"
+	"fmt"
 	"io"
 	"os"
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -46,14 +50,10 @@ func TestCycles(t *testing.T) {
 				server.StartSockets()
 			}
 			defer server.Close()
-			for range 5 {
-				cycle(t, server, scheme)
-			}
+			goAround(t, server, scheme, atOnce)
 			before := take()
 			n := cycles(t)
-			for range n {
-				cycle(t, server, scheme)
-			}
+			goAround(t, server, scheme, n)
 			after := take()
 			for end := time.Now().Add(10 * time.Second); after.above(before) && time.Now().Before(end); after = take() {
 				time.Sleep(50 * time.Millisecond)
@@ -64,6 +64,26 @@ func TestCycles(t *testing.T) {
 			}
 		})
 	}
+}
+
+// atOnce is how many clients there are at a time: their lives are mostly waiting.
+const atOnce = 10
+
+// goAround has n clients live.
+func goAround(t *testing.T, server *moqtest.Server, scheme string, n int) {
+	t.Helper()
+	var living sync.WaitGroup
+	var begun atomic.Int64
+	for range atOnce {
+		living.Go(func() {
+			for begun.Add(1) <= int64(n) {
+				if err := cycle(t.Context(), server, scheme); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	living.Wait()
 }
 
 func writeThree(w api.TrackWriter) {
@@ -78,43 +98,40 @@ func writeThree(w api.TrackWriter) {
 }
 
 // cycle is the life of a client.
-func cycle(t *testing.T, server *moqtest.Server, scheme string) {
-	t.Helper()
+func cycle(ctx context.Context, server *moqtest.Server, scheme string) error {
 	client, url := &impl.Client{Transport: server.Network}, server.URL
 	if scheme != "memory" {
 		client = &impl.Client{TLSConfig: tlspin.Config(nil, devcert.Fingerprint(server.Certificate))}
 		url = scheme + strings.TrimPrefix(url, "moqt")
 	}
 	defer client.Close()
-	s, err := client.Dial(t.Context(), url, api.NewTrackMux())
+	s, err := client.Dial(ctx, url, api.NewTrackMux())
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	track, err := s.Subscribe(t.Context(), "room", "video", nil)
+	track, err := s.Subscribe(ctx, "room", "video", nil)
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
 	read := 0
-	for g, err := range api.Groups(t.Context(), track) {
+	for g, err := range api.Groups(ctx, track) {
 		if err != nil {
-			t.Fatal(err)
+			return err
 		}
 		var f api.Frame
 		for err == nil {
 			err = g.ReadFrame(&f)
 		}
 		if err != io.EOF {
-			t.Fatal(err)
+			return err
 		}
 		read++
 	}
 	if read != 3 {
-		t.Errorf("read %d groups", read)
+		return fmt.Errorf("read %d groups", read)
 	}
 	_ = track.Close()
-	if err := client.Shutdown(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	return client.Shutdown(ctx)
 }
 
 // taken is what a process has taken of its machine.

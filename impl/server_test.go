@@ -85,6 +85,7 @@ func TestOverSockets(t *testing.T) {
 	} {
 		for _, v := range api.Versions() {
 			t.Run(test.url[:5]+" "+string(v), func(t *testing.T) {
+				t.Parallel()
 				c := client(t, &impl.Client{TLSConfig: test.tls, Config: &api.Config{Versions: []api.Version{v}}})
 				s, err := c.Dial(t.Context(), test.url, api.NewTrackMux())
 				if err != nil {
@@ -146,7 +147,7 @@ func TestDialErrorsOverSockets(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer silent.Close()
+	t.Cleanup(func() { silent.Close() })
 	closed, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -168,6 +169,7 @@ func TestDialErrorsOverSockets(t *testing.T) {
 			{"no such name", "moqlite.invalid:443", api.PhaseResolve, ours, nil, nil, new(*net.DNSError)},
 		} {
 			t.Run(scheme+" "+test.name, func(t *testing.T) {
+				t.Parallel()
 				c := client(t, &impl.Client{TLSConfig: test.tls, Config: test.config})
 				ctx, cancel := context.WithTimeout(t.Context(), 4*time.Second)
 				defer cancel()
