@@ -45,10 +45,13 @@ func (c *cache) firstFresh(rule age.Rule) int {
 	return sort.Search(len(c.groups), func(i int) bool { return !c.past(i+1, rule) })
 }
 
-// past tells whether the group before the i-th is too old.
+// past tells whether the group before the i-th is too old. A group without a frame
+// yet does not tell: the one after it does, which is no older.
 func (c *cache) past(i int, rule age.Rule) bool {
-	if i >= len(c.groups) || !c.groups[i].stamped {
-		return false
+	for ; i < len(c.groups); i++ {
+		if g := c.groups[i]; g.stamped {
+			return rule.TooOld(c.latest, g.stamp)
+		}
 	}
-	return rule.TooOld(c.latest, c.groups[i].stamp)
+	return false
 }

@@ -8,11 +8,13 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/api/apitest"
 	"github.com/moqlite/moqlite/impl/live"
 )
 
@@ -103,6 +105,38 @@ func TestEdgeAtOnce(t *testing.T) {
 			t.Errorf("gaps %q", got)
 		}
 	})
+}
+
+// TestNewestBesideAGroupWithoutAFrame begins with the newest group, whichever of
+// those before has been opened and has no frame yet: it hides nothing of how old
+// the groups around it are.
+func TestNewestBesideAGroupWithoutAFrame(t *testing.T) {
+	const newest = 29
+	for empty := range api.GroupSequence(newest) {
+		synctest.Test(t, func(t *testing.T) {
+			b := new(live.Broadcast)
+			track := b.Track("video", api.TrackInfo{})
+			for seq := range api.GroupSequence(newest + 1) {
+				if seq == empty {
+					_ = open(t, track, 0)
+				} else {
+					_ = open(t, track, 40*uint64(seq+1), "x").Close()
+				}
+			}
+			ctx, leave := context.WithCancel(t.Context())
+			w := apitest.NewTrackRecorder(ctx, api.TrackRequest{
+				Path: "room", Name: "video", Config: api.SubscribeConfig{MaxLatency: -1},
+			})
+			var serving sync.WaitGroup
+			serving.Go(func() { b.ServeTrack(w) })
+			synctest.Wait()
+			if g := w.Groups()[0]; g.Sequence() != newest {
+				t.Errorf("group %d comes first where %d is empty, want %d", g.Sequence(), empty, newest)
+			}
+			leave()
+			serving.Wait()
+		})
+	}
 }
 
 // A subscriber who asks from a number on is told what is missing at the head,
