@@ -363,7 +363,9 @@ func (s *Session) authorize() {
 	}
 }
 
-// lookup finds what is published at a path, for a request of the peer.
+// lookup finds what is published at a path, for a request of the peer. A peer is
+// not served what comes from itself: it was not announced that, and means another
+// publisher.
 func (s *Session) lookup(st *peerStream, path api.BroadcastPath) (*api.Publication, error) {
 	s.mu.Lock()
 	mux := s.mux
@@ -373,6 +375,9 @@ func (s *Session) lookup(st *peerStream, path api.BroadcastPath) (*api.Publicati
 	}
 	p, err := mux.Lookup(path)
 	if err != nil {
+		return nil, &api.StreamError{Code: api.StreamUnroutable}
+	}
+	if h, passesOn := p.Handler().(api.OriginHandler); passesOn && h.Origin() == api.Session(s) {
 		return nil, &api.StreamError{Code: api.StreamUnroutable}
 	}
 	return p, nil
