@@ -14,8 +14,9 @@ import (
 )
 
 // Announcements implements [api.Subscriber]. Of a session's loss, or of an
-// announcement stream that broke off alone, nothing is told at once: when the
-// initial set of the next one is complete, the differences are.
+// announcement stream that broke off alone, nothing is told at once. What the
+// next one announces besides is told as it comes, and what it does not announce
+// any more when its initial set is complete.
 func (s *Session) Announcements(ctx context.Context, prefix string) (api.AnnouncementReader, error) {
 	a := &announcements{session: s, prefix: prefix}
 	a.ctx, a.cancel = context.WithCancel(s.ctx)
@@ -127,11 +128,11 @@ func (a *announcements) tell(h *heard, before *link) error {
 	defer cancel()
 	defer context.AfterFunc(h.link.ctx, cancel)()
 	if before != nil {
-		initial, err := a.gather(ctx, h)
+		initial, err := a.gather(ctx, h, h.link == before)
 		if err != nil {
 			return a.over(h, err)
 		}
-		a.compare(initial, h.link == before)
+		a.endAllBut(initial)
 	}
 	for {
 		batch, err := h.receive(ctx)
@@ -170,6 +171,9 @@ func (h *heard) receive(ctx context.Context) (batch []api.Announcement, err erro
 		switch {
 		case err == nil:
 			batch = append(batch, next)
+			if next.Status != api.AnnouncementEnded {
+				return batch, nil // who is about to go announces nothing
+			}
 		case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
 			return batch, nil
 		default:
@@ -194,11 +198,14 @@ func (a *announcements) over(h *heard, err error) error {
 	}
 }
 
-// gather receives the initial set of a new session.
-func (a *announcements) gather(ctx context.Context, h *heard) (map[api.BroadcastPath]api.Announcement, error) {
+// gather receives the initial set of a new session, and tells of each broadcast
+// at once whether another publisher has it: what is asked for from now on is
+// answered by that. Of the same session, what nobody knows the origin of is taken
+// to be the same.
+func (a *announcements) gather(ctx context.Context, h *heard, sameSession bool) (map[api.BroadcastPath]struct{}, error) {
 	within, cancel := context.WithTimeout(ctx, initialWithin)
 	defer cancel()
-	set := make(map[api.BroadcastPath]api.Announcement)
+	set := make(map[api.BroadcastPath]struct{})
 	for {
 		next, err := h.Receive(within)
 		switch {
@@ -210,27 +217,24 @@ func (a *announcements) gather(ctx context.Context, h *heard) (map[api.Broadcast
 			return set, nil
 		case next.Status == api.AnnouncementEnded:
 			delete(set, next.Path)
-		default:
-			set[next.Path] = next
+			continue
 		}
+		set[next.Path] = struct{}{}
+		if was, told := a.known[next.Path]; told && was == next.Origin() && (was != 0 || sameSession) {
+			next.Status = api.AnnouncementUpdated
+		} else {
+			next.Status = api.AnnouncementActive
+		}
+		a.take(next)
 	}
 }
 
-// compare tells how a new set differs from what was told. Of the same session,
-// what nobody knows the origin of is taken to be the same.
-func (a *announcements) compare(set map[api.BroadcastPath]api.Announcement, sameSession bool) {
+// endAllBut tells that all other broadcasts than those of a set have ended.
+func (a *announcements) endAllBut(set map[api.BroadcastPath]struct{}) {
 	for _, path := range slices.Sorted(maps.Keys(a.known)) {
 		if _, there := set[path]; !there {
 			a.take(api.Announcement{Path: path, Status: api.AnnouncementEnded})
 		}
-	}
-	for _, path := range slices.Sorted(maps.Keys(set)) {
-		next := set[path]
-		next.Status = api.AnnouncementActive
-		if was, told := a.known[path]; told && was == next.Origin() && (was != 0 || sameSession) {
-			next.Status = api.AnnouncementUpdated
-		}
-		a.take(next)
 	}
 	a.set.Complete()
 }

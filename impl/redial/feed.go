@@ -60,7 +60,7 @@ func (t *track) open(ctx context.Context, l *link, seen sighting, config api.Sub
 	l.hold()
 	r, err := l.session.Subscribe(ctx, t.path, t.name, &config)
 	if err == nil {
-		if now, _ := o.sight(); now.replaces(seen) {
+		if now, _ := o.sight(); now.replaces(seen) || now.hasChanged(seen) {
 			_ = r.Close()
 			err = errReplaced
 		}

@@ -53,6 +53,12 @@ func (s sighting) replaces(was sighting) bool {
 	return s.hop != was.hop || s.hop == 0 && s.life != was.life
 }
 
+// hasChanged tells whether more than one publisher has been announced since
+// nothing was known of any.
+func (s sighting) hasChanged(was sighting) bool {
+	return was.is != announced && s.life > was.life+1
+}
+
 // origin is who publishes what is announced; 0 is unknown.
 func (s sighting) origin() api.Hop {
 	if s.is != announced {
