@@ -85,7 +85,7 @@ func (p *publisher) sort() {
 // remove takes a route out. Relay.mu is held.
 func (p *publisher) remove(rt *route) {
 	p.routes = slices.DeleteFunc(p.routes, func(other *route) bool { return other == rt })
-	p.left = rt.session
+	p.left, rt.gone = rt.session, true
 	p.changed.Tell()
 }
 
@@ -211,6 +211,9 @@ func (b *broadcast) describe(rt *route, req *api.TrackRequest) (api.TrackInfo, s
 	if errors.Is(err, api.ErrNotSupported) {
 		info, err = api.TrackInfo{MaxLatency: unknownMaxAge}, nil
 	}
+	if err == nil && !rt.stands() {
+		err = errGone
+	}
 	if err != nil {
 		release()
 		return api.TrackInfo{}, slot{}, err
@@ -218,8 +221,8 @@ func (b *broadcast) describe(rt *route, req *api.TrackRequest) (api.TrackInfo, s
 	return info, slot{rt.session, release}, nil
 }
 
-// nearest are those of the routes with the fewest hops. What is fetched is asked
-// of them alone: by a longer one, two relays that both lack a group would ask
+// nearest are those of the routes with the fewest hops. What a viewer fetches is
+// asked of them alone: by a longer one, two relays that both lack a group would ask
 // each other for it, and each wait for the other.
 func nearest(routes []*route) (those []*route) {
 	least := math.MaxInt
@@ -263,9 +266,13 @@ func (rt *route) passFetch(c *copier, req api.FetchRequest) error {
 	}
 	defer release()
 	req.StartFrame = max(req.StartFrame, c.frames.Load())
-	g, err := fetchBy(c.out.Context(), rt, req)
+	g, err := askBy(c.out.Context(), rt, req)
 	if err != nil {
 		return err
+	}
+	if c.begun && !rt.standsFor(c.out.Context(), crossing) || !rt.stands() {
+		g.Cancel(api.StreamCancelled)
+		return errGone
 	}
 	stop := context.AfterFunc(c.out.Context(), func() { g.Cancel(api.StreamCancelled) })
 	defer stop()

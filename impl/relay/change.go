@@ -147,7 +147,10 @@ func (f *filler) judge(now time.Time) bool {
 		return true
 	}
 	f.judgeAt = now.Add(trialFor)
-	if fd.trial.lags.Load() {
+	switch {
+	case fd.trial.deciding.Load():
+		return true
+	case fd.trial.lags.Load():
 		fd.trial.strange.Happen()
 	}
 	delivers := f.current != nil && f.heard.Load() != fd.heard
@@ -161,9 +164,11 @@ func (f *filler) judge(now time.Time) bool {
 		f.broadcast.beginsAnew(fd.route)
 		return f.restart()
 	case fd.trial.strange.Happened():
-	case fd.trial.repeats.Load() && now.Sub(fd.since) >= f.nextGroup():
-		f.refuse(errStrange, strangeFor)
+	case fd.trial.repeats.Load() && now.Sub(fd.since) < f.nextGroup():
+	case fd.trial.repeats.Load() && fd.why == silent && f.isOfOrigin(fd.route):
+		f.drop()
 	case fd.trial.repeats.Load():
+		f.refuse(errStrange, strangeFor)
 	case fd.why == silent && (delivers || fd.all):
 		f.drop()
 	case !fd.all:
@@ -220,6 +225,7 @@ func (f *filler) promote(now time.Time) {
 	f.silence, f.silentAt = leastSilence, now.Add(leastSilence)
 	f.mu.Lock()
 	f.feeding = f.current.route
+	f.fed.Tell()
 	f.mu.Unlock()
 }
 
@@ -238,12 +244,18 @@ func (f *filler) drop() {
 	}
 }
 
-// checkSilence tries another route when nothing has come for a while.
-func (f *filler) checkSilence(now time.Time) {
+// checkSilence tries another route when nothing has come for a while. A feed
+// whose publisher was withdrawn ends with that: a lasting session upstream would
+// wait for the publisher to come back.
+func (f *filler) checkSilence(now time.Time) bool {
 	heard := f.heard.Load()
-	if heard != f.heardBefore {
+	switch {
+	case heard != f.heardBefore:
 		f.heardBefore, f.silence = heard, leastSilence
-	} else {
+	case f.current != nil && f.current.route.isWithdrawn():
+		f.current.stop()
+		return f.lost(errGone, now)
+	default:
 		f.silence = min(2*f.silence, mostSilence)
 		f.refused.forgive()
 		routes, _ := f.broadcast.candidates()
@@ -251,6 +263,7 @@ func (f *filler) checkSilence(now time.Time) {
 		f.tryAnother(now)
 	}
 	f.silentAt = now.Add(f.silence)
+	return true
 }
 
 // tryAnother tries a route by which the current feed does not come.
@@ -282,7 +295,7 @@ func (f *filler) lost(err error, now time.Time) bool {
 		f.finish(now)
 		return false
 	}
-	if errors.Is(err, api.ErrRestarted) {
+	if errors.Is(err, api.ErrRestarted) || err == errMistaken {
 		return f.restart()
 	}
 	if code, final := trackCode(err); final {

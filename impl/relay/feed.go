@@ -47,7 +47,7 @@ func (f *filler) feed(rt *route, config api.SubscribeConfig, why reason) *feed {
 // trial subscribes by a route that is to go on with group from, or a later one.
 func (f *filler) trial(rt *route, config api.SubscribeConfig, why reason, from api.GroupSequence) *feed {
 	fd := f.newFeed(rt, config, why)
-	fd.trial.on, fd.trial.from = true, from
+	fd.trial.on, fd.trial.holds, fd.trial.from = true, true, from
 	fd.start()
 	return fd
 }
@@ -62,6 +62,7 @@ func (f *filler) newFeed(rt *route, config api.SubscribeConfig, why reason) *fee
 		heard:  f.heard.Load(),
 		config: config,
 	}
+	fd.trial.holds = f.hasGroups()
 	fd.release = f.count(rt.session)
 	fd.life, fd.stop = context.WithCancel(f.life)
 	fd.accepting, fd.retire = context.WithCancel(fd.life)
@@ -161,10 +162,12 @@ func (fd *feed) retireAfter(d time.Duration) {
 
 // passGroups hands on groups while they arrive, until the end.
 func (fd *feed) passGroups(r api.TrackReader, reading *sync.WaitGroup) error {
-	defer fd.dropHeld()
+	defer fd.trial.drop()
 	for {
 		g, err := fd.accept(r)
-		fd.decide(time.Now(), reading)
+		if mistaken := fd.decide(time.Now(), reading); mistaken != nil {
+			return mistaken
+		}
 		if fd.trial.begun.Happened() { // else what it lacks is of others
 			fd.filler.lose(r.Gaps())
 		}
@@ -176,14 +179,7 @@ func (fd *feed) passGroups(r api.TrackReader, reading *sync.WaitGroup) error {
 		case err != nil:
 			return err
 		}
-		switch v := fd.judge(g.Sequence()); v {
-		case goesOn:
-			fd.pass(g, reading)
-		case isDue, overdue:
-			fd.hold(g, v == isDue)
-		default:
-			g.Cancel(api.StreamCancelled)
-		}
+		fd.receive(g, reading)
 	}
 }
 
@@ -197,7 +193,10 @@ func (fd *feed) pass(g api.GroupReader, reading *sync.WaitGroup) {
 func (fd *feed) passDatagrams(r api.TrackReader) {
 	var d api.Datagram
 	for r.ReceiveDatagram(fd.accepting, &d) == nil {
-		if fd.judge(d.Sequence) == goesOn {
+		if !fd.trial.holds {
+			fd.trial.begun.Happen()
+		}
+		if fd.trial.begun.Happened() {
 			_ = fd.filler.track.SendDatagramAt(d.Sequence, d)
 		}
 	}

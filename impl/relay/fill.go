@@ -50,9 +50,9 @@ const (
 //	no       no     Idle, while nobody has subscribed. Lost, when no route works:
 //	                after lostFor the track ends.
 //	yes      no     Fed.
-//	yes      yes    Changing: by a better route, or since current is silent. The
-//	                first group of next that goes on with the numbers makes it
-//	                current. If it has other numbers alone, it is dropped; and if
+//	yes      yes    Changing: by a better route, or since current is silent. What
+//	                next brings first makes it current, if it goes on with the
+//	                numbers and the route stands (see trial). If it has other numbers alone, it is dropped; and if
 //	                current is silent meanwhile, the publisher has begun anew,
 //	                and the track ends, for its viewers to ask again.
 //	no       yes    Saving: current has failed. As Changing; if next is of
@@ -95,10 +95,11 @@ type filler struct {
 	mu       sync.Mutex
 	groups   map[api.GroupSequence]*group // being written
 	account  account
-	feeding  *route    // of the current feed, or the last one
-	torn     bool      // the newest group broke off, and did not go on
-	newestBy *route    // that has begun the newest group
-	settled  time.Time // groups may come in any order until then
+	feeding  *route        // of the current feed, or the last one
+	fed      signal.Notice // of feeding
+	torn     bool          // the newest group broke off, and did not go on
+	newestBy *route        // that has begun the newest group
+	settled  time.Time     // groups may come in any order until then
 }
 
 // fill feeds a track until its end, and keeps it for a while.
@@ -188,8 +189,8 @@ func (f *filler) due(now time.Time) bool {
 	if isDue(f.missingAt) {
 		f.missingAt = f.giveUp(now)
 	}
-	if isDue(f.silentAt) {
-		f.checkSilence(now)
+	if isDue(f.silentAt) && !f.checkSilence(now) {
+		return false
 	}
 	switch {
 	case isDue(f.idleAt):

@@ -201,7 +201,7 @@ func (f *filler) goOn(g *group, left *route, lost bool) *source {
 	fetched := make(chan *source, 1)
 	go func() {
 		lost := lost || left.isLost(ctx)
-		fetched <- f.fetch(ctx, g.seq, g.frames.Load(), func(rt *route) bool { return sameOrigin(rt, g.first) }, lost)
+		fetched <- f.fetch(ctx, g.seq, g.frames.Load(), g.first, lost)
 	}()
 	select {
 	case src := <-fetched:

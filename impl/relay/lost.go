@@ -3,7 +3,6 @@ package relay
 import (
 	"context"
 	"errors"
-	"slices"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -101,13 +100,9 @@ func (f *filler) recover(gap api.Gap) {
 	}
 }
 
-// again fetches a group, of the publisher whose groups come now: another's may
-// be quite different ones. It reports false if nobody has it.
+// again fetches a group. It reports false if nobody has it.
 func (f *filler) again(ctx context.Context, seq api.GroupSequence) bool {
-	f.mu.Lock()
-	feeding := f.feeding
-	f.mu.Unlock()
-	src := f.fetch(ctx, seq, 0, func(rt *route) bool { return feeding != nil && sameOrigin(rt, feeding) }, false)
+	src := f.fetch(ctx, seq, 0, nil, false)
 	if src == nil {
 		return false
 	}
@@ -115,10 +110,12 @@ func (f *filler) again(ctx context.Context, seq api.GroupSequence) bool {
 	return true
 }
 
-// fetch asks for a group from a frame on, by whichever of the nearest routes
-// that may be asked has it. Where none has, it waits for others if it is told to,
-// while others may come.
-func (f *filler) fetch(ctx context.Context, seq api.GroupSequence, frame uint64, may func(*route) bool, wait bool) *source {
+// fetch asks for a group from a frame on, by the route that feeds the track: the
+// numbers of others may be quite different ones, even of the same origin. If that
+// is lost it waits for the next one, and if it is told to also where the route has
+// not got the group. It is not asked for where the feed is of another origin than
+// the route of; nil is any.
+func (f *filler) fetch(ctx context.Context, seq api.GroupSequence, frame uint64, of *route, wait bool) *source {
 	select {
 	case f.fetching <- struct{}{}:
 		defer func() { <-f.fetching }()
@@ -127,14 +124,17 @@ func (f *filler) fetch(ctx context.Context, seq api.GroupSequence, frame uint64,
 	}
 	req := api.FetchRequest{Path: f.broadcast.path, Name: f.name, Group: seq, StartFrame: frame, Priority: f.priority()}
 	for {
-		routes, changed := f.broadcast.candidates()
-		routes = slices.DeleteFunc(routes, func(rt *route) bool { return !may(rt) })
+		feeding, changed := f.fedBy()
+		var routes []*route
+		if feeding != nil && feeding.stands() && (of == nil || sameOrigin(feeding, of)) {
+			routes = append(routes, feeding)
+		}
 		for _, rt := range nearest(routes) {
 			if g, err := fetchBy(ctx, rt, req); err == nil {
 				return &source{GroupReader: g, route: rt, fetched: true, done: func() {}}
 			}
 		}
-		if !wait {
+		if !wait && feeding != nil && feeding.session.Context().Err() == nil {
 			return nil
 		}
 		select {
@@ -147,9 +147,28 @@ func (f *filler) fetch(ctx context.Context, seq api.GroupSequence, frame uint64,
 	}
 }
 
-// fetchBy fetches by a route. Frames are not asked for where the version has no
-// word for it.
+// fedBy is the route by which the track is fed, or was last; changed is closed when
+// it is another.
+func (f *filler) fedBy() (rt *route, changed <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.feeding, f.fed.Changed()
+}
+
+// fetchBy fetches by a route, and fails where it is not known that this has
+// answered.
 func fetchBy(ctx context.Context, rt *route, req api.FetchRequest) (api.GroupReader, error) {
+	g, err := askBy(ctx, rt, req)
+	if err == nil && !rt.standsFor(ctx, crossing) {
+		g.Cancel(api.StreamCancelled)
+		return nil, errGone
+	}
+	return g, err
+}
+
+// askBy fetches from the peer of a route. Frames are not asked for where the
+// version has no word for it.
+func askBy(ctx context.Context, rt *route, req api.FetchRequest) (api.GroupReader, error) {
 	g, err := rt.session.Fetch(ctx, req)
 	if req.StartFrame > 0 && errors.Is(err, api.ErrNotSupported) {
 		req.StartFrame = 0

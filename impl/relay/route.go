@@ -17,6 +17,53 @@ type route struct {
 	announcement api.Announcement
 	broadcast    *broadcast
 	number       uint64 // in the order in which they came
+	gone         bool   // the session announces it no more
+}
+
+// A peer is asked by path, and answers for whomever it has there at that moment.
+// So what it answers belongs to the route by which it was asked only if it still
+// announces that: an answer may overtake the announcement of another publisher,
+// but not for long.
+
+// crossing is how long an announcement may come after an answer that was given
+// when it had been made.
+const crossing = 100 * time.Millisecond
+
+// errGone is why an answer is not used.
+var errGone = errors.New("its publisher was withdrawn or replaced meanwhile")
+
+// stands tells whether the session still announces the route.
+func (rt *route) stands() bool {
+	r := rt.broadcast.relay
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return !rt.gone
+}
+
+// isWithdrawn tells whether the session announces nothing at the path any more.
+func (rt *route) isWithdrawn() bool {
+	r := rt.broadcast.relay
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return rt.gone && rt.session.routes[rt.broadcast.announced] == nil
+}
+
+// isReplaced tells whether the session announces another publisher instead.
+func (rt *route) isReplaced() bool {
+	r := rt.broadcast.relay
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return rt.gone && rt.session.routes[rt.broadcast.announced] != nil
+}
+
+// standsFor tells whether the route still stands after a while.
+func (rt *route) standsFor(ctx context.Context, d time.Duration) bool {
+	select {
+	case <-time.After(d):
+		return rt.stands()
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // compareRoutes is below 0 when a is preferred to b: first of all, one whose

@@ -12,28 +12,40 @@ import (
 	"github.com/moqlite/moqlite/internal/signal"
 )
 
-// A trial is where a feed shows that it goes on with the numbers before. Numbers
-// go on within one origin: its groups are let in, and begun happens, with the
-// first that does; strange happens at one that does not.
+// A trial is where a feed shows that its groups belong to the track. A
+// subscription belongs to the route that brought it, and numbers go on only
+// within one origin: the route must still be announced a moment after the first
+// group has come, and the first that come must go on with the numbers before.
+// Until then they are held. A feed begins when they are let in; it is strange when
+// one has come that does not go on. The first feed of a track has nothing to go
+// on with: what it brings is let in at once, and the track restarted if its route
+// is replaced in the moment after.
 //
-// Another publisher is a standby if it writes the same groups at the same time.
-// It repeats the number of the newest group, which tells nothing yet. What comes
-// of it after that is held until a group has come that is due about now, and none
-// has for a moment that should come later.
+// Another publisher is a standby if it writes the same groups at the same time:
+// one must come that is due about now, and none that should come later. That it
+// repeats the number of the newest group tells nothing yet, nor does it where the
+// current feed is silent.
 type trial struct {
-	on             bool
+	on             bool              // the numbers are compared with those before
+	holds          bool              // there are others in the track
 	from           api.GroupSequence // where its groups are to begin
 	begun, strange signal.Event
 	repeats        atomic.Bool
-	lags           atomic.Bool // nothing has come that is due
+	lags           atomic.Bool // what has come should have come before
+	deciding       atomic.Bool // decideAt is set
 
 	// Of passGroups.
 	held     []api.GroupReader
-	decideAt time.Time // whether it is a standby; zero until a group has come that is due
+	seen     bool      // a group has come
+	decideAt time.Time // whether the feed begins; zero until it may
 }
 
-// errUndecided is why accept returns when it is to be decided.
-var errUndecided = errors.New("it is to be decided whether the feed goes on")
+// errUndecided is why accept returns when it is to be decided, and errMistaken why
+// a feed ends that may have brought the groups of another publisher.
+var (
+	errUndecided = errors.New("it is to be decided whether the feed begins")
+	errMistaken  = errors.New("its groups may be of another publisher")
+)
 
 // accept returns the next group, or errUndecided when that is due.
 func (fd *feed) accept(r api.TrackReader) (api.GroupReader, error) {
@@ -44,41 +56,53 @@ func (fd *feed) accept(r api.TrackReader) (api.GroupReader, error) {
 	ctx, cancel := context.WithDeadline(fd.accepting, at)
 	defer cancel()
 	g, err := r.AcceptGroup(ctx)
-	if err != nil && errors.Is(err, context.DeadlineExceeded) && fd.accepting.Err() == nil {
+	if errors.Is(err, context.DeadlineExceeded) && fd.accepting.Err() == nil {
 		err = errUndecided
 	}
 	return g, err
 }
 
-// decide lets the feed of a standby begin when nothing has spoken against it for
-// a moment.
-func (fd *feed) decide(now time.Time, reading *sync.WaitGroup) {
+// decideIn has it be decided in a while whether the feed begins.
+func (t *trial) decideIn(d time.Duration) {
+	if t.decideAt.IsZero() {
+		t.decideAt = time.Now().Add(d)
+		t.deciding.Store(true)
+		t.lags.Store(false)
+	}
+}
+
+// decide lets the feed begin when it is time, unless something has spoken against
+// it. Its error ends the feed.
+func (fd *feed) decide(now time.Time, reading *sync.WaitGroup) error {
 	t := &fd.trial
 	if t.decideAt.IsZero() || now.Before(t.decideAt) {
-		return
+		return nil
 	}
 	t.decideAt = time.Time{}
-	if t.strange.Happened() {
-		return
+	t.deciding.Store(false)
+	switch {
+	case !t.holds && fd.route.isReplaced():
+		return errMistaken
+	case !t.holds, t.strange.Happened():
+		return nil
+	case !fd.route.stands():
+		return errGone
+	case t.on:
+		fd.filler.goesOn()
 	}
-	fd.filler.goesOn()
 	t.begun.Happen()
 	for _, g := range t.held {
 		fd.pass(g, reading)
 	}
 	t.held = nil
+	return nil
 }
 
 // maxHeld is how many groups a feed on trial holds at most: the newest.
 const maxHeld = 64
 
-// hold keeps a group until it is decided whether the feed goes on.
-func (fd *feed) hold(g api.GroupReader, due bool) {
-	t := &fd.trial
-	if due && t.decideAt.IsZero() {
-		t.decideAt = time.Now().Add(aside)
-	}
-	t.lags.Store(t.decideAt.IsZero())
+// hold keeps a group until it is decided whether the feed begins.
+func (t *trial) hold(g api.GroupReader) {
 	if len(t.held) == maxHeld {
 		t.held[0].Cancel(api.StreamCancelled)
 		t.held = slices.Delete(t.held, 0, 1)
@@ -86,9 +110,9 @@ func (fd *feed) hold(g api.GroupReader, due bool) {
 	t.held = append(t.held, g)
 }
 
-// dropHeld gives up what is held.
-func (fd *feed) dropHeld() {
-	for _, g := range fd.trial.held {
+// drop gives up what is held.
+func (t *trial) drop() {
+	for _, g := range t.held {
 		g.Cancel(api.StreamCancelled)
 	}
 }
@@ -97,35 +121,49 @@ func (fd *feed) dropHeld() {
 type verdict uint8
 
 const (
-	repeats verdict = iota // nothing yet: it is the newest, of another publisher
+	repeats verdict = iota // nothing yet: it is the newest, which is here
 	differs                // its numbers do not go on with those before
 	overdue                // a standby should have had it before
 	isDue                  // a standby has it about now
 	goesOn                 // they do go on
 )
 
-// judge tells what a group shows.
-func (fd *feed) judge(seq api.GroupSequence) verdict {
+// receive takes in a group that has come.
+func (fd *feed) receive(g api.GroupReader, reading *sync.WaitGroup) {
 	t := &fd.trial
+	if !t.holds && !t.seen {
+		t.seen = true
+		t.begun.Happen()
+		t.decideIn(crossing)
+	}
 	if t.begun.Happened() {
-		return goesOn
+		fd.pass(g, reading)
+		return
 	}
 	v := goesOn
-	if t.on {
-		v = fd.filler.verdict(fd, seq, time.Now())
+	switch {
+	case t.strange.Happened():
+		v = differs
+	case t.on:
+		v = fd.filler.verdict(fd, g.Sequence(), time.Now())
 	}
 	switch v {
 	case repeats:
 		t.repeats.Store(true)
 	case differs:
 		t.strange.Happen()
+	case overdue:
+		t.lags.Store(!t.deciding.Load())
+	case isDue:
+		t.decideIn(aside)
 	case goesOn:
-		if t.on {
-			fd.filler.goesOn()
-		}
-		t.begun.Happen()
+		t.decideIn(crossing)
 	}
-	return v
+	if v >= overdue {
+		t.hold(g)
+	} else {
+		g.Cancel(api.StreamCancelled)
+	}
 }
 
 // verdict tells whether a group of a feed on trial goes on with those before.
@@ -136,9 +174,9 @@ func (f *filler) verdict(fd *feed, seq api.GroupSequence, now time.Time) verdict
 	early, within, known := f.account.early(seq, now)
 	from := fd.trial.from
 	switch {
-	case standby && seq == from:
+	case seq == from && (standby || fd.why == silent):
 		return repeats
-	case seq < from, seq == from && fd.why == silent:
+	case seq < from:
 		return differs
 	case standby && !known, known && early > within && (standby || fd.why == better):
 		return differs
@@ -150,6 +188,13 @@ func (f *filler) verdict(fd *feed, seq api.GroupSequence, now time.Time) verdict
 		return differs
 	}
 	return goesOn
+}
+
+// hasGroups tells whether any group of the track has come.
+func (f *filler) hasGroups() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.account.some
 }
 
 // goesOn gives what is missing a moment to come: a feed on trial goes on with

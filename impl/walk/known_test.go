@@ -7,9 +7,16 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// link05 and link06 are links of a name to a relay.
+// link04, link05 and link06 are links of a name to a relay.
+func link04(name, to string) linkSpec { return linkSpec{name: name, to: to, version: api.Lite04} }
 func link05(name, to string) linkSpec { return linkSpec{name: name, to: to, version: api.Lite05} }
 func link06(name, to string) linkSpec { return linkSpec{name: name, to: to, version: api.Lite06} }
+
+// far has a link take long.
+func far(l linkSpec) linkSpec {
+	l.delay = 150 * time.Millisecond
+	return l
+}
 
 var (
 	// video has many groups, dense groups that overlap, slow few, torn some that
@@ -72,6 +79,26 @@ var known = []struct {
 		{seconds(2.7), &join{name: "v", link: link06("v", "r0"), track: "t", inTurn: true}},
 		{seconds(3.1), &crash{"p", 7 * time.Second}},
 		{seconds(3.3), &begin{name: "q", link: link05("q", "r0"), hop: 2, numbering: 2, lasting: true}},
+	}},
+	{"a publisher of the same hop has other numbers", one, slow, []event{
+		{seconds(2), &begin{name: "p", link: link06("p", "r0"), hop: 1, numbering: 1, lasting: true, handler: true}},
+		{seconds(20), &leave{"p", false}},
+		{seconds(45), &begin{name: "q", link: link04("q", "r0"), hop: 1, numbering: 2, lasting: true, handler: true}},
+		{seconds(46), &join{name: "v", link: link06("v", "r0"), track: "t", lasting: true}},
+		{seconds(62), &begin{name: "r", link: link05("r", "r0"), hop: 1, numbering: 1, holes: true, lasting: true, handler: true}},
+	}},
+	{"a publisher leaves and its link is cut while a relay below has another", pair, state, []event{
+		{seconds(2), &begin{name: "p", link: link05("p", "r0"), hop: 1, numbering: 1, lasting: true}},
+		{seconds(2.2), &join{name: "v", link: link05("v", "r1"), track: "t"}},
+		{seconds(4.1), &begin{name: "q", link: link06("q", "r1"), hop: 2, numbering: 2, lasting: true}},
+		{seconds(6.939), &leave{"p", false}},
+		{seconds(6.939), &cut{"r1-r0"}},
+	}},
+	{"one asks while another publisher comes", pair, video, []event{
+		{seconds(2), &begin{name: "p", link: far(link05("p", "r1")), hop: 1, numbering: 1, lasting: true}},
+		{seconds(3), &join{name: "v", link: link06("v", "r0"), track: "t", lasting: true}},
+		{seconds(3.2), &begin{name: "q", link: link06("q", "r0"), hop: 2, numbering: 2, lasting: true}},
+		{seconds(19), &leave{"p", false}},
 	}},
 	{"a publisher goes on at another relay with the next group", pair, state, []event{
 		{seconds(2), &begin{name: "p", link: link05("p", "r1"), hop: 1, numbering: 1, lasting: true}},
