@@ -4,7 +4,16 @@
 // A session accepts the peer's streams and hands each to the handler of its
 // type (accept.go); the other files hold one kind of stream each, with both of
 // its directions. Groups are read in group_reader.go and written in
-// group_writer.go, where egress.go decides what goes out next.
+// group_writer.go, where egress.go decides what goes out next. What needs no
+// session is in packages of its own: control streams in control, announcements in
+// announce, the rule of what is too old in age, sets of group numbers in numbers.
+// What these need of a session is in host.go.
+//
+// A Session has three parts with locks of their own: how long it lasts (life), what
+// the peer has said of itself (peer), and the requests of the peer that are being
+// answered (requests). Locks are taken in this order: first that of what nobody
+// reads (unread) or of a publication; then that of an outbox, of the egress, or of a
+// backlog; then that of a group; then Session.mu; and last those of the three parts.
 //
 // No callback of the application runs on an accept loop. A track does not wait
 // for the reader of another, but for two bounded waits: a reader that has just
