@@ -44,7 +44,7 @@ func TestGroupsAreTooOldByTheRule(t *testing.T) {
 		first[seq] = timestamp
 		for range frames {
 			var old, want []api.GroupSequence
-			if !o.GoesOn(g, timestamp) {
+			if !o.GoesOn(&g.entry, timestamp) {
 				old = sequences(o.Stamp(g, timestamp))
 			}
 			for _, g := range open {
@@ -80,7 +80,7 @@ func TestTheNewestGroupIsNeverTooOld(t *testing.T) {
 			t.Fatalf("at %d it is too old", timestamp)
 		}
 	}
-	if !o.GoesOn(g, 1<<60) {
+	if !o.GoesOn(&g.entry, 1<<60) {
 		t.Error("the only group is looked at all the same")
 	}
 }
@@ -97,7 +97,7 @@ func TestFramesAllocateNothing(t *testing.T) {
 	timestamp := uint64(1)
 	if n := testing.AllocsPerRun(100, func() {
 		timestamp++
-		if !o.GoesOn(g, timestamp) {
+		if !o.GoesOn(&g.entry, timestamp) {
 			o.Stamp(g, timestamp)
 		}
 		o.Stamp(g, timestamp)

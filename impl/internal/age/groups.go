@@ -86,11 +86,11 @@ func (o *Groups[M]) Remove(g M) bool {
 	return true
 }
 
-// GoesOn tells whether a frame makes no group too old and is not the first of g:
-// [Groups.Stamp] need not be called for it. It takes no lock, and is for the
-// goroutine that writes g.
-func (o *Groups[M]) GoesOn(g M, timestamp uint64) bool {
-	return g.AgeEntry().stamped && o.horizon.beyond(timestamp)
+// GoesOn tells whether a frame makes no group too old and is not the first of its
+// group, whose entry is e: [Groups.Stamp] need not be called for it. It takes no
+// lock, and is for the goroutine that writes the group.
+func (o *Groups[M]) GoesOn(e *Entry, timestamp uint64) bool {
+	return e.stamped && o.horizon.beyond(timestamp)
 }
 
 // Stamp notes that a frame of g begins, and returns the groups that are too old

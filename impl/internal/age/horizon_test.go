@@ -112,7 +112,7 @@ func (c *comparison) remove(i int) {
 func (c *comparison) frame(g [2]*group, timestamp uint64) error {
 	want := sequences(c.all.Stamp(g[0], timestamp))
 	var got []api.GroupSequence
-	if !c.some.GoesOn(g[1], timestamp) {
+	if !c.some.GoesOn(&g[1].entry, timestamp) {
 		got = sequences(c.some.Stamp(g[1], timestamp))
 	}
 	if !slices.Equal(got, want) {

@@ -357,7 +357,7 @@ func (p *publication) frameBegins(g *groupWriter, timestamp uint64) {
 		g.long = true
 		p.tellLong(g)
 	}
-	if p.open.GoesOn(g, timestamp) {
+	if p.open.GoesOn(&g.age, timestamp) {
 		return
 	}
 	p.mu.Lock()
