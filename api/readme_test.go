@@ -27,7 +27,6 @@ func TestReadme(t *testing.T) {
 		write(t, filepath.Join(dir, name), strings.ReplaceAll(source, address, at))
 	}
 	asConsumer(t, dir)
-	run(t, dir, "go", "vet", "./...")
 	run(t, dir, "go", "test", "./...")
 	run(t, dir, "go", "build", "-o", "bin/", "./...")
 
