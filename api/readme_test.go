@@ -4,12 +4,14 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -150,16 +152,17 @@ func awaitServer(ctx context.Context, t *testing.T, url string) {
 	}
 }
 
-// freePort is an address of the loopback interface that is free for UDP, and for
-// TCP.
+// freePort is an address of the loopback interface that is free for UDP and for
+// TCP. It is not one of those that systems hand out, which others may have taken
+// before it is used.
 func freePort(t *testing.T) string {
 	t.Helper()
-	for range 10 {
-		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
+	for range 100 {
+		at := net.JoinHostPort("127.0.0.1", strconv.Itoa(20_000+rand.IntN(10_000)))
+		udp, err := net.ListenPacket("udp", at)
 		if err != nil {
-			t.Fatal(err)
+			continue
 		}
-		at := udp.LocalAddr().String()
 		tcp, err := net.Listen("tcp", at)
 		_ = udp.Close()
 		if err == nil {
