@@ -10,7 +10,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/moqlite/moqlite/transport/internal/race"
+	"github.com/moqlite/moqlite/internal/race"
 )
 
 // DefaultHeadStart is how long UDP has to get through before TCP is tried as

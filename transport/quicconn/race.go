@@ -5,7 +5,7 @@ import (
 	"net"
 	"time"
 
-	"github.com/moqlite/moqlite/transport/internal/race"
+	"github.com/moqlite/moqlite/internal/race"
 )
 
 // headStart is how long an address has for itself before the next is tried as

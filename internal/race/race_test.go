@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/moqlite/moqlite/transport/internal/race"
+	"github.com/moqlite/moqlite/internal/race"
 )
 
 const headStart = 100 * time.Millisecond
