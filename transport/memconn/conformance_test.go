@@ -37,9 +37,15 @@ func suite(delay time.Duration) transporttest.Options {
 		StreamWindow:  30_000,
 		ConnWindow:    70_001,
 	}
+	abilities := []transporttest.Ability{
+		transporttest.Datagrams, transporttest.Statistics, transporttest.CarriesURL, transporttest.Priorities,
+	}
 	return transporttest.Options{
-		Pair:  func(t *testing.T) (client, server transport.Conn) { return pipe(ordinary) },
-		Small: func(t *testing.T) (client, server transport.Conn) { return pipe(small) },
+		Client: abilities,
+		Server: abilities,
+		Dialer: []transporttest.Ability{transporttest.Targets},
+		Pair:   func(t *testing.T) (client, server transport.Conn) { return pipe(ordinary) },
+		Small:  func(t *testing.T) (client, server transport.Conn) { return pipe(small) },
 		Cut: func(t *testing.T) (client, server transport.Conn, cut func()) {
 			c, s := memconn.Pipe("moq-lite-06", ordinary, ordinary)
 			return c, s, func() { c.Sever(fmt.Errorf("the cable: %w", io.EOF)) }

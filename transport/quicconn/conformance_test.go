@@ -16,7 +16,13 @@ import (
 const protocol = "moq-lite-06"
 
 func TestConformance(t *testing.T) {
+	all := []transporttest.Ability{
+		transporttest.Datagrams, transporttest.Statistics, transporttest.TryWrites, transporttest.Priorities,
+	}
 	transporttest.TestConn(t, transporttest.Options{
+		Client: all,
+		Server: all,
+		Dialer: []transporttest.Ability{transporttest.Targets, transporttest.Closing},
 		Pair:   func(t *testing.T) (client, server transport.Conn) { return pair(t, nil) },
 		Small:  func(t *testing.T) (client, server transport.Conn) { return pair(t, small()) },
 		Cut:    breakable,

@@ -1,22 +1,22 @@
 package transporttest
 
 import (
+	"net"
 	"testing"
 
 	"github.com/moqlite/moqlite/transport"
 )
 
 var abilityCases = []connCase{
-	{name: "SetPriority loses nothing", run: testPriority},
-	{name: "Stats count", run: testStats},
+	{name: "SetPriority loses nothing", a: Priorities, run: testPriority},
+	{name: "TryWrite takes what it can, in order", a: TryWrites, run: testTryWrite},
+	{name: "TryWrite fails as Write does", a: TryWrites, run: testTryWriteFails},
+	{name: "Stats count", a: Statistics, b: Statistics, run: testStats},
 }
 
 func testPriority(t *testing.T, a, b transport.Conn) {
 	w, r := uni(t, a, b)
-	p, ok := w.(transport.Prioritizer)
-	if !ok {
-		t.Skip("no Prioritizer")
-	}
+	p := as[transport.Prioritizer](t, w)
 	data := pattern(8*30_000, 1)
 	sent := async(t, func() (int, error) {
 		for i := range 8 {
@@ -33,12 +33,59 @@ func testPriority(t *testing.T, a, b transport.Conn) {
 	must[int](t)(sent())
 }
 
-func testStats(t *testing.T, a, b transport.Conn) {
-	from, ok := a.(transport.StatsConn)
-	to, ok2 := b.(transport.StatsConn)
-	if !ok || !ok2 {
-		t.Skip("no StatsConn")
+// testTryWrite writes by turns as much as is taken at once, and the rest.
+func testTryWrite(t *testing.T, a, b transport.Conn) {
+	w, r := uni(t, a, b)
+	data := pattern(200_000, 1)
+	tries := as[transport.TryWriter](t, w)
+	sent := async(t, func() (int, error) {
+		for left, size := data, 100; len(left) > 0; size += 300 {
+			chunk := left[:min(size, len(left))]
+			n, err := tries.TryWrite(chunk)
+			if err == nil {
+				_, err = w.Write(chunk[n:])
+			}
+			if err != nil {
+				return 0, err
+			}
+			left = left[len(chunk):]
+		}
+		return 0, w.Close()
+	})
+	do(t, wantBytes(r, data))
+	must[int](t)(sent())
+}
+
+func testTryWriteFails(t *testing.T, a, b transport.Conn) {
+	try := func(w transport.SendStream) error {
+		n, err := as[transport.TryWriter](t, w).TryWrite([]byte("x"))
+		if n != 0 {
+			t.Errorf("took %d bytes", n)
+		}
+		return err
 	}
+	w, r := uni(t, a, b)
+	do(t, w.Close())
+	wantIs(t, try(w), net.ErrClosed)
+	wantEOF(t, r)
+
+	w, _ = uni(t, a, b)
+	w.CancelWrite(7)
+	wantStreamError(t, try(w), 7, false)
+
+	w, r = uni(t, a, b)
+	r.CancelRead(8)
+	wantCause(t, w.Context())
+	wantStreamError(t, try(w), 8, true)
+
+	w, _ = uni(t, a, b)
+	do(t, b.CloseWithError(2, "enough"))
+	wantCause(t, a.Context())
+	wantConnError(t, try(w), 2, "enough", true)
+}
+
+func testStats(t *testing.T, a, b transport.Conn) {
+	from, to := as[transport.StatsConn](t, a), as[transport.StatsConn](t, b)
 	const size = 100_000
 	sentBefore, receivedBefore := from.Stats(), to.Stats()
 	w, r := uni(t, a, b)

@@ -11,24 +11,15 @@ import (
 )
 
 var datagramCases = []connCase{
-	{name: "a datagram arrives whole", run: testDatagram},
-	{name: "a datagram that is too large is refused", run: testLargeDatagram},
-	{name: "ReceiveDatagram gives up when its context ends", run: testDatagramContext},
-	{name: "a close ends datagrams", run: testDatagramClose},
-}
-
-func datagrams(t *testing.T, c transport.Conn) transport.DatagramConn {
-	t.Helper()
-	d, ok := c.(transport.DatagramConn)
-	if !ok {
-		t.Skip("no datagrams")
-	}
-	return d
+	{name: "a datagram arrives whole", a: Datagrams, b: Datagrams, run: testDatagram},
+	{name: "a datagram that is too large is refused", a: Datagrams, b: Datagrams, run: testLargeDatagram},
+	{name: "ReceiveDatagram gives up when its context ends", a: Datagrams, b: Datagrams, run: testDatagramContext},
+	{name: "a close ends datagrams", a: Datagrams, b: Datagrams, run: testDatagramClose},
 }
 
 // A datagram may be lost, so it is sent until one arrives.
 func testDatagram(t *testing.T, a, b transport.Conn) {
-	from, to := datagrams(t, a), datagrams(t, b)
+	from, to := as[transport.DatagramConn](t, a), as[transport.DatagramConn](t, b)
 	want := pattern(500, 1)
 	ctx, cancel := context.WithCancel(within(t))
 	sent := async(t, func() (int, error) {
@@ -59,14 +50,14 @@ func pause(ctx context.Context) {
 }
 
 func testLargeDatagram(t *testing.T, a, b transport.Conn) {
-	if err := datagrams(t, a).SendDatagram(make([]byte, 1<<20)); err == nil {
+	if err := as[transport.DatagramConn](t, a).SendDatagram(make([]byte, 1<<20)); err == nil {
 		t.Error("a datagram of 1 MiB was taken")
 	}
 	testDatagram(t, a, b)
 }
 
 func testDatagramContext(t *testing.T, a, b transport.Conn) {
-	d := datagrams(t, b)
+	d := as[transport.DatagramConn](t, b)
 	_, err := d.ReceiveDatagram(ended(t))
 	wantIs(t, err, context.Canceled)
 
@@ -80,7 +71,7 @@ func testDatagramContext(t *testing.T, a, b transport.Conn) {
 }
 
 func testDatagramClose(t *testing.T, a, b transport.Conn) {
-	from, to := datagrams(t, a), datagrams(t, b)
+	from, to := as[transport.DatagramConn](t, a), as[transport.DatagramConn](t, b)
 	ctx := within(t)
 	wait := blocked(t, func() ([]byte, error) { return to.ReceiveDatagram(ctx) })
 	do(t, a.CloseWithError(2, "enough"))

@@ -18,21 +18,22 @@ const (
 )
 
 var dialCases = []dialCase{
-	{"a dial reaches the listener", testDial},
-	{"a dial negotiates what both speak", testNegotiate},
-	{"a dial fails without a common protocol", testNoCommonProtocol},
-	{"a dial fails where nothing listens", testNothingListens},
-	{"a dial fails on a malformed URL", testMalformedURL},
-	{"a dial ends with its context", testDialContext},
-	{"a dial does not start after its context", testDialEndedContext},
-	{"the end of a dial's context leaves the connection", testDialContextIsOver},
-	{"dials run at once", testDials},
-	{"the listener's Accept gives up when its context ends", testListenerContext},
-	{"closing the listener ends Accept", testListenerCloseEndsAccept},
-	{"closing the listener ends dialling", testListenerCloseEndsDials},
-	{"closing the listener ends what nobody accepted", testListenerCloseUnaccepted},
-	{"closing the listener leaves what was accepted", testListenerCloseAccepted},
-	{"a dialer is closed twice", testDialerClose},
+	{name: "a dial reaches the listener", run: testDial},
+	{name: "a dial negotiates what both speak", run: testNegotiate},
+	{name: "a dial fails without a common protocol", run: testNoCommonProtocol},
+	{name: "a dial fails where nothing listens", run: testNothingListens},
+	{name: "a dial fails on a malformed URL", run: testMalformedURL},
+	{name: "a dial ends with its context", run: testDialContext},
+	{name: "a dial does not start after its context", run: testDialEndedContext},
+	{name: "the end of a dial's context leaves the connection", run: testDialContextIsOver},
+	{name: "dials run at once", run: testDials},
+	{name: "the listener's Accept gives up when its context ends", run: testListenerContext},
+	{name: "closing the listener ends Accept", run: testListenerCloseEndsAccept},
+	{name: "closing the listener ends dialling", run: testListenerCloseEndsDials},
+	{name: "closing the listener ends what nobody accepted", run: testListenerCloseUnaccepted},
+	{name: "closing the listener leaves what was accepted", run: testListenerCloseAccepted},
+	{name: "a dialer is closed twice", needs: Closing, run: testDialerClose},
+	{name: "a dialer takes a parsed URL", needs: Targets, run: testDialTarget},
 }
 
 // connect dials and accepts; both ends are closed with the test.
@@ -206,12 +207,25 @@ func testListenerCloseAccepted(t *testing.T, e Endpoint) {
 }
 
 func testDialerClose(t *testing.T, e Endpoint) {
-	c, ok := e.Dialer.(io.Closer)
-	if !ok {
-		t.Skip("the dialer holds nothing")
-	}
+	c := as[io.Closer](t, e.Dialer)
 	client, _ := connect(t, e, protocolA)
 	client.CloseWithError(0, "")
 	do(t, c.Close())
 	do(t, c.Close())
+}
+
+// testDialTarget dials a parsed URL, which stays as it is and is the state's.
+func testDialTarget(t *testing.T, e Endpoint) {
+	target := must[*transport.Target](t)(transport.ParseURL(e.URL))
+	before := target.URL.String()
+	ctx := within(t)
+	wait := async(t, func() (transport.Conn, error) { return e.Listener.Accept(ctx) })
+	client := must[transport.Conn](t)(as[transport.TargetDialer](t, e.Dialer).DialTarget(ctx, target, []string{protocolA}))
+	t.Cleanup(func() { client.CloseWithError(0, "") })
+	server := must[transport.Conn](t)(wait())
+	t.Cleanup(func() { server.CloseWithError(0, "") })
+	testBidi(t, client, server)
+	if got := client.State().URL; got == nil || got.String() != before || target.URL.String() != before {
+		t.Errorf("dialled %s: the state has %v, the target %v", before, got, target.URL)
+	}
 }

@@ -17,8 +17,9 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// Options tell [TestConn] how to make connections. Cases whose maker is nil are
-// left out, and so are those of optional interfaces that the connections lack.
+// Options tell [TestConn] how to make connections, and what these can do. Cases
+// whose maker is nil are left out, and so are those of abilities that Client,
+// Server and Dialer do not name.
 //
 // What a maker starts, it ends in t.Cleanup. The suite closes the connections
 // themselves first, without waiting for either end to notice.
@@ -38,6 +39,11 @@ type Options struct {
 
 	// Listen makes a listener for protocols, and what reaches it.
 	Listen func(t *testing.T, protocols []string) Endpoint
+
+	// Client and Server are the abilities of both ends of a Pair, and Dialer
+	// those of Listen's dialer. One that is named and missing is a failure, and
+	// so is one that is there and not named: its cases would not run.
+	Client, Server, Dialer []Ability
 
 	// Bubble runs every case in a synctest bubble: the implementation does no
 	// real I/O, and a deadlock fails at once.
@@ -68,17 +74,20 @@ type Endpoint struct {
 }
 
 // A connCase is one promise of a connection. It runs with the client as a and
-// the server as b and, if it is not symmetric, the other way round too.
+// the server as b and, if it is not symmetric, the other way round too; not
+// where one of these has not the ability that the case takes.
 type connCase struct {
 	name      string
 	symmetric bool
+	a, b      Ability
 	run       func(t *testing.T, a, b transport.Conn)
 }
 
 // A dialCase is one promise of a dialer and its listener.
 type dialCase struct {
-	name string
-	run  func(t *testing.T, e Endpoint)
+	name  string
+	needs Ability // of the dialer
+	run   func(t *testing.T, e Endpoint)
 }
 
 // TestConn proves an implementation: each promise is a subtest, and no goroutine
@@ -88,6 +97,7 @@ func TestConn(t *testing.T, o Options) {
 	if o.Parallel {
 		NoLeaks(t)
 	}
+	o.leaf(t, "the ends have the abilities that they are said to have", o.testAbilities)
 	for _, cases := range [][]connCase{
 		streamCases, resetCases, deadlineCases, contextCases, closeCases, stateCases, datagramCases, abilityCases,
 	} {
@@ -108,28 +118,47 @@ func TestConn(t *testing.T, o Options) {
 func (o Options) runAll(t *testing.T, cases []connCase, pair func(*testing.T) (client, server transport.Conn)) {
 	for _, c := range cases {
 		if c.symmetric {
+			if !has(o.Client, c.a) || !has(o.Server, c.b) {
+				continue
+			}
 			o.leaf(t, c.name, func(t *testing.T) {
 				client, server := open(t, pair)
 				c.run(t, client, server)
 			})
 			continue
 		}
+		down, up := has(o.Client, c.a) && has(o.Server, c.b), has(o.Server, c.a) && has(o.Client, c.b)
+		if !down && !up {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
 			o.parallel(t)
-			o.leaf(t, "client to server", func(t *testing.T) {
-				client, server := open(t, pair)
-				c.run(t, client, server)
-			})
-			o.leaf(t, "server to client", func(t *testing.T) {
-				client, server := open(t, pair)
-				c.run(t, server, client)
-			})
+			if down {
+				o.leaf(t, "client to server", func(t *testing.T) {
+					client, server := open(t, pair)
+					c.run(t, client, server)
+				})
+			}
+			if up {
+				o.leaf(t, "server to client", func(t *testing.T) {
+					client, server := open(t, pair)
+					c.run(t, server, client)
+				})
+			}
 		})
 	}
 }
 
 func (o Options) runDials(t *testing.T) {
+	o.leaf(t, "the dialer has the abilities that it is said to have", func(t *testing.T) {
+		e := o.Listen(t, []string{protocolA})
+		t.Cleanup(func() { e.Listener.Close() })
+		report(t, "Dialer", o.Dialer, e.Dialer, Targets, Closing)
+	})
 	for _, c := range dialCases {
+		if !has(o.Dialer, c.needs) {
+			continue
+		}
 		o.leaf(t, c.name, func(t *testing.T) {
 			e := o.Listen(t, []string{protocolA, protocolB})
 			t.Cleanup(func() { e.Listener.Close() })

@@ -27,8 +27,15 @@ func TestConformance(t *testing.T) {
 			if testing.Short() && (scheme == "wss" || scheme == "tls") {
 				t.Skip("short")
 			}
+			abilities := []transporttest.Ability{transporttest.Datagrams, transporttest.Statistics, transporttest.Priorities}
+			if scheme == "ws" || scheme == "wss" {
+				abilities = append(abilities, transporttest.CarriesURL)
+			}
 			transporttest.TestConn(t, transporttest.Options{
 				Parallel: true,
+				Client:   abilities,
+				Server:   abilities,
+				Dialer:   []transporttest.Ability{transporttest.Targets},
 				Pair:     func(t *testing.T) (client, server transport.Conn) { return pair(t, scheme, nil) },
 				Small:    func(t *testing.T) (client, server transport.Conn) { return pair(t, scheme, small) },
 				Cut: func(t *testing.T) (client, server transport.Conn, cut func()) {

@@ -19,8 +19,16 @@ import (
 
 const protocol = "moq-lite-06"
 
+// all are the abilities of either end.
+var all = []transporttest.Ability{
+	transporttest.Datagrams, transporttest.Statistics, transporttest.CarriesURL, transporttest.TryWrites, transporttest.Priorities,
+}
+
 func TestConformance(t *testing.T) {
 	transporttest.TestConn(t, transporttest.Options{
+		Client: all,
+		Server: all,
+		Dialer: []transporttest.Ability{transporttest.Targets, transporttest.Closing},
 		Pair:   func(t *testing.T) (client, server transport.Conn) { return pair(t, nil) },
 		Small:  func(t *testing.T) (client, server transport.Conn) { return pair(t, small()) },
 		Cut:    breakable,

@@ -23,6 +23,8 @@ import (
 // that waits for one of them gets it.
 func TestConformanceOfWrap(t *testing.T) {
 	transporttest.TestConn(t, transporttest.Options{
+		Client: []transporttest.Ability{transporttest.Datagrams, transporttest.CarriesURL},
+		Server: all,
 		Pair: func(t *testing.T) (client, server transport.Conn) {
 			l, d := listen(t, nil, []string{protocol})
 			return stockPair(t, l, d, l.Addr().String(), quicconn.DefaultConfig())

@@ -101,7 +101,12 @@ func TestConformance(t *testing.T) {
 	for _, v := range []Version{Version00, Version01, Version02} {
 		t.Run(v.String(), func(t *testing.T) {
 			small := &Config{MaxStreams: 3, MaxUniStreams: 3, StreamWindow: 30_000, ConnWindow: 70_001}
+			abilities := []transporttest.Ability{transporttest.Statistics, transporttest.Priorities}
+			if v != Version00 {
+				abilities = append(abilities, transporttest.Datagrams)
+			}
 			transporttest.TestConn(t, transporttest.Options{
+				Client: abilities, Server: abilities,
 				Pair:  func(t *testing.T) (client, server transport.Conn) { return pair(t, v, nil) },
 				Small: func(t *testing.T) (client, server transport.Conn) { return pair(t, v, small) },
 				Cut: func(t *testing.T) (client, server transport.Conn, cut func()) {
