@@ -288,14 +288,17 @@ func (e *RestartError) Unwrap() error { return e.Err }
 // Is matches ErrRestarted.
 func (e *RestartError) Is(target error) bool { return target == ErrRestarted }
 
+// A Phase is a step of a dial.
+type Phase string
+
 // The phases of a dial, in order.
 const (
-	PhaseResolve   = "resolve"   // the URL, and its name into an address
-	PhaseConnect   = "connect"   // packets reach the server and come back
-	PhaseTLS       = "tls"       // the certificate and the handshake
-	PhaseUpgrade   = "upgrade"   // the HTTP request of WebTransport or WebSocket
-	PhaseNegotiate = "negotiate" // a moq-lite version in common
-	PhaseSetup     = "setup"     // the peer's SETUP
+	PhaseResolve   Phase = "resolve"   // the URL, and its name into an address
+	PhaseConnect   Phase = "connect"   // packets reach the server and come back
+	PhaseTLS       Phase = "tls"       // the certificate and the handshake
+	PhaseUpgrade   Phase = "upgrade"   // the HTTP request of WebTransport or WebSocket
+	PhaseNegotiate Phase = "negotiate" // a moq-lite version in common
+	PhaseSetup     Phase = "setup"     // the peer's SETUP
 )
 
 // A DialError tells why a dial failed.
@@ -307,8 +310,8 @@ type DialError struct {
 	// not get as far.
 	Transport string
 
-	// Phase is how far the dial got: one of the Phase constants.
-	Phase string
+	// Phase is how far the dial got.
+	Phase Phase
 
 	// Err is the cause. A failed fallback tells both attempts.
 	Err error
@@ -345,8 +348,7 @@ func (e endless) As(target any) bool { return errors.As(e.error, target) }
 // context.Canceled are [StreamCancelled], context.DeadlineExceeded is
 // [StreamDeliveryTimeout], and all others are [StreamInternal].
 func ErrorCode(err error) StreamErrorCode {
-	var reset *StreamError
-	if errors.As(err, &reset) {
+	if reset, ok := errors.AsType[*StreamError](err); ok {
 		return reset.Code
 	}
 	switch {

@@ -140,13 +140,24 @@ type PeerSetup struct {
 	// nil is the default of 1.
 	Cost *uint64
 
-	// Probe is what the peer can tell of its bitrate: 0 nothing, 1 reports, 2
-	// also padding.
-	Probe uint64
+	// Probe is what the peer can tell of the bitrate to here.
+	Probe ProbeLevel
 
 	// Role is what a client means to do.
 	Role Role
 }
+
+// A ProbeLevel is what a peer can tell of the bitrate that it can send at
+// (moq-lite-06, "SETUP parameters"). A higher one includes the lower ones; a
+// peer may say one that is not named here.
+type ProbeLevel uint64
+
+// The levels.
+const (
+	ProbeNone    ProbeLevel = iota // nothing: Session.Probe is not supported
+	ProbeReports                   // what it estimates
+	ProbePadding                   // and it can send padding, to find out more
+)
 
 // SessionStats counts what a session has done. What the transport cannot tell
 // is zero.

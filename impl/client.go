@@ -122,7 +122,7 @@ func (c *Client) dial(ctx context.Context, rawURL string, mux *api.TrackMux, o t
 		if errors.Is(err, transport.ErrUnauthorized) {
 			phase = api.PhaseTLS // a server's refusal of a certificate comes late
 		}
-		return nil, c.failed(ctx, t, &transport.DialError{Transport: conn.State().Transport, Phase: phase, Err: err})
+		return nil, c.failed(ctx, t, &transport.DialError{Transport: conn.State().Transport, Phase: transport.Phase(phase), Err: err})
 	}
 	return s, nil
 }
@@ -152,7 +152,7 @@ func (c *Client) failed(ctx context.Context, t *transport.Target, err error) err
 	case errors.Is(context.Cause(ctx), api.ErrClientClosed), errors.Is(err, api.ErrClientClosed):
 		return api.ErrClientClosed
 	case ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)):
-		err = &transport.DialError{Phase: api.PhaseConnect, Err: fmt.Errorf("%w (%w)", context.Cause(ctx), err)}
+		err = &transport.DialError{Phase: transport.PhaseConnect, Err: fmt.Errorf("%w (%w)", context.Cause(ctx), err)}
 	}
 	return session.DialError(t.String(), err)
 }

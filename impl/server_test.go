@@ -156,11 +156,12 @@ func TestDialErrorsOverSockets(t *testing.T) {
 	_ = closed.Close()
 	for _, scheme := range []string{"moqt", "https"} {
 		for _, test := range []struct {
-			name, addr, phase string
-			tls               *tls.Config
-			config            *api.Config
-			is                error
-			as                any
+			name, addr string
+			phase      api.Phase
+			tls        *tls.Config
+			config     *api.Config
+			is         error
+			as         any
 		}{
 			{"nothing listens", nobody, api.PhaseConnect, ours, nil, nil, nil},
 			{"no answer", silent.LocalAddr().String(), api.PhaseConnect, ours, nil, context.DeadlineExceeded, nil},

@@ -388,9 +388,10 @@ func TestDialErrors(t *testing.T) {
 	older := &api.Config{Versions: []api.Version{api.Lite03}}
 	newer := &api.Config{Versions: []api.Version{api.Lite06}}
 	for _, test := range []struct {
-		name, url, phase string
-		config           *api.Config
-		want             error
+		name, url string
+		phase     api.Phase
+		config    *api.Config
+		want      error
 	}{
 		{"malformed", "moqt://[", api.PhaseResolve, nil, nil},
 		{"no scheme", "example.com/live", api.PhaseResolve, nil, api.ErrUnsupportedScheme},

@@ -21,20 +21,23 @@ var (
 	ErrNotFound = errors.New("not found")
 )
 
+// A Phase is a step of a dial, called as api.Phase is.
+type Phase string
+
 // The phases of a dial, in order.
 const (
-	PhaseResolve   = "resolve"   // the URL, and its name into an address
-	PhaseConnect   = "connect"   // packets reach the peer and come back
-	PhaseTLS       = "tls"       // the certificate and the handshake
-	PhaseUpgrade   = "upgrade"   // the HTTP request of WebTransport or WebSocket
-	PhaseNegotiate = "negotiate" // a moq-lite version in common
+	PhaseResolve   Phase = "resolve"   // the URL, and its name into an address
+	PhaseConnect   Phase = "connect"   // packets reach the peer and come back
+	PhaseTLS       Phase = "tls"       // the certificate and the handshake
+	PhaseUpgrade   Phase = "upgrade"   // the HTTP request of WebTransport or WebSocket
+	PhaseNegotiate Phase = "negotiate" // a moq-lite version in common
 )
 
 // A DialError tells in which phase a dial failed. It names no URL: whoever
 // dialled knows it, and it may hold credentials.
 type DialError struct {
 	Transport string // the binding, as in State; empty where the dial did not get as far
-	Phase     string // one of the Phase constants
+	Phase     Phase  // one of the Phase constants
 	Err       error  // the cause
 }
 

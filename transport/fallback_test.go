@@ -50,7 +50,9 @@ func (d *dialling) Dial(ctx context.Context, url string, _ []string) (transport.
 	return c, nil
 }
 
-func failing(phase string, err error) error { return &transport.DialError{Phase: phase, Err: err} }
+func failing(phase transport.Phase, err error) error {
+	return &transport.DialError{Phase: phase, Err: err}
+}
 
 func TestFallback(t *testing.T) {
 	refused := errors.New("connection refused")

@@ -198,14 +198,14 @@ func (p path) String() string {
 
 // A setup is what the server says of itself, from moq-lite-05 on.
 type setup struct {
-	Hop   api.Hop `json:"hop"`
-	Cost  *uint64 `json:"cost,omitempty"`
-	Probe uint64  `json:"probe"`
+	Hop   api.Hop        `json:"hop"`
+	Cost  *uint64        `json:"cost,omitempty"`
+	Probe api.ProbeLevel `json:"probe"`
 }
 
 func (s setup) String() string {
 	probe := "does not tell its estimates"
-	if s.Probe > 0 {
+	if s.Probe > api.ProbeNone {
 		probe = fmt.Sprintf("tells its estimates (probe level %d)", s.Probe)
 	}
 	cost := ""
@@ -310,12 +310,12 @@ func (o *options) printFailure(d *diagnosis) error {
 	}
 	var failed *api.DialError
 	object := struct {
-		OK        bool     `json:"ok"`
-		Phase     string   `json:"phase"`
-		Transport string   `json:"transport"`
-		Error     string   `json:"error"`
-		Found     []string `json:"found"`
-		Try       string   `json:"try"`
+		OK        bool      `json:"ok"`
+		Phase     api.Phase `json:"phase"`
+		Transport string    `json:"transport"`
+		Error     string    `json:"error"`
+		Found     []string  `json:"found"`
+		Try       string    `json:"try"`
 	}{Error: d.err.Error(), Found: d.found, Try: d.try}
 	if errors.As(d.err, &failed) {
 		object.Phase, object.Transport = failed.Phase, failed.Transport

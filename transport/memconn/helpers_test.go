@@ -87,7 +87,7 @@ func wantStreamError(t *testing.T, err error, code uint64, remote bool) {
 	}
 }
 
-func wantDialError(t *testing.T, err error, phase string, target error) {
+func wantDialError(t *testing.T, err error, phase transport.Phase, target error) {
 	t.Helper()
 	e, ok := errors.AsType[*transport.DialError](err)
 	if !ok || e.Phase != phase || e.Transport != memconn.Name {

@@ -146,6 +146,6 @@ func wait(ctx context.Context, d time.Duration) error {
 	}
 }
 
-func dialError(phase string, err error) error {
+func dialError(phase transport.Phase, err error) error {
 	return &transport.DialError{Transport: Name, Phase: phase, Err: err}
 }

@@ -75,9 +75,10 @@ func TestDialErrors(t *testing.T) {
 	var n memconn.Network
 	listen(t, &n, "host", nil)
 	for _, c := range []struct {
-		url, phase string
-		protocols  []string
-		target     error
+		url       string
+		phase     transport.Phase
+		protocols []string
+		target    error
 	}{
 		{"x://secret\x7f@host", transport.PhaseResolve, []string{version}, nil},
 		{"/only/a/path", transport.PhaseResolve, []string{version}, nil},

@@ -19,7 +19,7 @@ import (
 )
 
 // wantDialError checks phase and text, and that the text tells no secret.
-func wantDialError(t *testing.T, err error, phase, text string) *transport.DialError {
+func wantDialError(t *testing.T, err error, phase transport.Phase, text string) *transport.DialError {
 	t.Helper()
 	d, ok := err.(*transport.DialError)
 	if !ok {

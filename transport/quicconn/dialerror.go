@@ -29,7 +29,7 @@ const (
 	noApplicationProtocol = firstAlert + 120
 )
 
-func dialError(phase string, err error) *transport.DialError {
+func dialError(phase transport.Phase, err error) *transport.DialError {
 	return &transport.DialError{Phase: phase, Err: err}
 }
 
@@ -39,7 +39,7 @@ func phaseOf(err error) int {
 	if !ok {
 		return -1
 	}
-	return slices.Index([]string{
+	return slices.Index([]transport.Phase{
 		transport.PhaseResolve, transport.PhaseConnect, transport.PhaseTLS, transport.PhaseUpgrade, transport.PhaseNegotiate,
 	}, d.Phase)
 }

@@ -83,7 +83,7 @@ func testNoCommonProtocol(t *testing.T, e Endpoint) {
 	connect(t, e, protocolA)
 }
 
-func wantDialError(t *testing.T, err error, phase string) {
+func wantDialError(t *testing.T, err error, phase transport.Phase) {
 	t.Helper()
 	d, ok := errors.AsType[*transport.DialError](err)
 	if !ok {

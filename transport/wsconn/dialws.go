@@ -22,17 +22,17 @@ import (
 // An attempt follows a request on its way.
 type attempt struct {
 	mu    sync.Mutex
-	phase string
+	phase transport.Phase
 	raw   net.Conn
 }
 
-func (a *attempt) reach(phase string) {
+func (a *attempt) reach(phase transport.Phase) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.phase = phase
 }
 
-func (a *attempt) result() (phase string, raw net.Conn) {
+func (a *attempt) result() (phase transport.Phase, raw net.Conn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	return a.phase, a.raw
@@ -105,7 +105,7 @@ func (d *Dialer) dialWebSocket(ctx context.Context, u *url.URL, protocols []stri
 }
 
 // upgradeError is what a request failed with.
-func upgradeError(phase string, response *http.Response, err error) error {
+func upgradeError(phase transport.Phase, response *http.Response, err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // without the URL
 	}

@@ -38,13 +38,13 @@ func offers(protocols []string, versions []qmux.Version) []string {
 }
 
 // failure is an error in a phase of a dial.
-func failure(phase string, err error) *transport.DialError {
+func failure(phase transport.Phase, err error) *transport.DialError {
 	return &transport.DialError{Phase: phase, Err: err}
 }
 
 // named makes of any error a DialError of a binding, in phase unless it says
 // otherwise.
-func named(binding, phase string, err error) *transport.DialError {
+func named(binding string, phase transport.Phase, err error) *transport.DialError {
 	e := transport.DialError{Phase: phase, Err: err}
 	if d, ok := errors.AsType[*transport.DialError](err); ok {
 		e = *d

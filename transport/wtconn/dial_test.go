@@ -24,7 +24,7 @@ import (
 )
 
 // wantDialError checks phase and text, and that the text tells no secret.
-func wantDialError(t *testing.T, err error, phase, text string, matches ...error) {
+func wantDialError(t *testing.T, err error, phase transport.Phase, text string, matches ...error) {
 	t.Helper()
 	d, ok := err.(*transport.DialError)
 	if !ok {
@@ -223,7 +223,7 @@ func TestDevelopmentServer(t *testing.T) {
 	for name, c := range map[string]struct {
 		status int
 		body   func(tlspin.Fingerprint) string
-		phase  string // of the error; empty: none
+		phase  transport.Phase // of the error; empty: none
 		text   string
 	}{
 		"published":      {200, func(f tlspin.Fingerprint) string { return hex.EncodeToString(f[:]) + "\n" }, "", ""},

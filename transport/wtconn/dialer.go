@@ -163,7 +163,7 @@ func (d *Dialer) header(protocols []string) (http.Header, error) {
 	return header, nil
 }
 
-func dialError(phase string, err error) *transport.DialError {
+func dialError(phase transport.Phase, err error) *transport.DialError {
 	return &transport.DialError{Phase: phase, Err: err}
 }
 

@@ -54,7 +54,7 @@ func DialError(cleanURL string, err error) error {
 	out := &api.DialError{URL: cleanURL, Phase: api.PhaseConnect, Err: err}
 	var failed *transport.DialError
 	if errors.As(err, &failed) {
-		out.Transport, out.Phase, out.Err = failed.Transport, failed.Phase, failed.Err
+		out.Transport, out.Phase, out.Err = failed.Transport, api.Phase(failed.Phase), failed.Err
 	}
 	for theirs, ours := range map[error]error{
 		transport.ErrNoCommonProtocol:  api.ErrUnsupportedVersion,

@@ -48,7 +48,7 @@ func (s *Session) offersProbe(ctx context.Context) error {
 	if err := s.WaitForSetup(ctx); err != nil {
 		return err
 	}
-	if s.State().Peer.Probe == 0 {
+	if s.State().Peer.Probe == api.ProbeNone {
 		return fmt.Errorf("the peer reports no bitrate: %w", api.ErrNotSupported)
 	}
 	return nil

@@ -31,7 +31,7 @@ func (s *Session) sendSetup() {
 func (s *Session) setup() *message.Setup {
 	m := &message.Setup{Hop: uint64(s.opts.Hop)}
 	if _, ok := s.conn.(transport.StatsConn); ok {
-		m.Probe = 1
+		m.Probe = uint64(api.ProbeReports)
 	}
 	c := s.opts.Config
 	if c != nil && c.LinkCost != nil && s.version.Cost {
@@ -89,7 +89,7 @@ func (s *Session) takeSetup(in *incoming) {
 
 // learn takes in what the peer says of itself.
 func (s *Session) learn(m *message.Setup) {
-	peer := api.PeerSetup{Hop: api.Hop(m.Hop), Probe: m.Probe}
+	peer := api.PeerSetup{Hop: api.Hop(m.Hop), Probe: api.ProbeLevel(m.Probe)}
 	if m.HasCost {
 		peer.Cost = &m.Cost
 	}

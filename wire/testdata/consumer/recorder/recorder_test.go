@@ -160,7 +160,7 @@ func TestStopsWhatIsWithdrawn(t *testing.T) {
 
 func TestDialErrors(t *testing.T) {
 	for _, test := range []struct {
-		phase string
+		phase api.Phase
 		err   error
 		again bool
 	}{
@@ -172,7 +172,7 @@ func TestDialErrors(t *testing.T) {
 		{api.PhaseSetup, &api.SessionError{Code: api.SessionUnauthorized, Remote: true}, false},
 		{api.PhaseResolve, api.ErrUnsupportedScheme, false},
 	} {
-		t.Run(test.phase+" "+test.err.Error(), func(t *testing.T) {
+		t.Run(string(test.phase)+" "+test.err.Error(), func(t *testing.T) {
 			inBubble(t, func(f *fixture) {
 				failed := &api.DialError{URL: url, Phase: test.phase, Err: test.err}
 				call := f.dials(nil, failed)
