@@ -34,10 +34,10 @@ func New(dialer api.Dialer, policy Policy) api.Dialer {
 }
 
 // An OptionsDialer is an [api.Dialer] whose dials can be asked for something
-// beside a session, as those of impl.Client can: the next session after one that
-// failed is dialled over a socket of its own, and one that has fallen back to
-// WebSocket is left by a dial without a fallback. Beneath a dialer that is none,
-// the first is done without, and a session that has fallen back stays.
+// beside a session, as those of impl.Client can: every session but the first is
+// dialled over a socket of its own, and one that has fallen back to WebSocket is
+// left by a dial without a fallback. Beneath a dialer that is none, the first is
+// done without, and a session that has fallen back stays.
 type OptionsDialer interface {
 	api.Dialer
 
