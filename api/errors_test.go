@@ -60,8 +60,8 @@ func TestLossIsNoEnd(t *testing.T) {
 		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 			t.Errorf("%#v matches an end", err)
 		}
-		var op *net.OpError
-		if !errors.Is(err, net.ErrClosed) || !errors.As(err, &op) || op != cause || !strings.Contains(err.Error(), "EOF") {
+		op, ok := errors.AsType[*net.OpError](err)
+		if !errors.Is(err, net.ErrClosed) || !ok || op != cause || !strings.Contains(err.Error(), "EOF") {
 			t.Errorf("%v has lost its cause", err)
 		}
 	}

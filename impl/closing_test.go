@@ -68,8 +68,8 @@ func expectCloseAlone(t *testing.T, who string, s api.Session, groups int, shut 
 	}
 	shut()
 	expect := func(what string, err error) {
-		var closed *api.SessionError
-		if !errors.As(err, &closed) || closed.Code != api.SessionGoAwayTimeout || !closed.Remote {
+		closed, ok := errors.AsType[*api.SessionError](err)
+		if !ok || closed.Code != api.SessionGoAwayTimeout || !closed.Remote {
 			t.Errorf("the %s closes: %s: %v, want the session's close", who, what, err)
 		}
 	}

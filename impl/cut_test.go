@@ -137,8 +137,9 @@ func TestCutPublisherIsNoEnd(t *testing.T) {
 		expectFrame(t, g)
 		s.cable.Cut()
 
-		var reset *api.StreamError
-		if err := g.ReadFrame(new(api.Frame)); !errors.As(err, &reset) || !reset.Remote {
+		err = g.ReadFrame(new(api.Frame))
+		reset, ok := errors.AsType[*api.StreamError](err)
+		if !ok || !reset.Remote {
 			t.Errorf("ReadFrame: %v, want a reset", err)
 		}
 		if _, err := track.AcceptGroup(ctx); err == nil || errors.Is(err, io.EOF) || ctx.Err() != nil {
@@ -176,8 +177,8 @@ func expectFrame(t *testing.T, g api.GroupReader) {
 // expectLoss expects err to tell that the session was lost.
 func expectLoss(t *testing.T, what string, err error) {
 	t.Helper()
-	var lost *api.SessionError
-	if !errors.As(err, &lost) || lost.Err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	lost, ok := errors.AsType[*api.SessionError](err)
+	if !ok || lost.Err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("%s: %v, want the loss of the session", what, err)
 	}
 }

@@ -93,8 +93,7 @@ func TestDialErrorsAreAlike(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), test.timeout)
 				defer cancel()
 				_, err := client.Dial(ctx, url, api.NewTrackMux())
-				var failed *api.DialError
-				if !errors.Is(err, test.is) || !errors.As(err, &failed) {
+				if _, ok := errors.AsType[*api.DialError](err); !ok || !errors.Is(err, test.is) {
 					t.Errorf("%v, want a DialError that is %v", err, test.is)
 				}
 			})
@@ -150,8 +149,8 @@ func TestSessionErrorsAreAlike(t *testing.T) {
 
 func expectSessionEnd(t *testing.T, what string, err error, code api.SessionErrorCode, reason string, remote bool) {
 	t.Helper()
-	var ended *api.SessionError
-	if !errors.As(err, &ended) || ended.Code != code || ended.Reason != reason || ended.Remote != remote {
+	ended, ok := errors.AsType[*api.SessionError](err)
+	if !ok || ended.Code != code || ended.Reason != reason || ended.Remote != remote {
 		t.Errorf("%s: %v, want %v %q (remote: %v)", what, err, code, reason, remote)
 	}
 }

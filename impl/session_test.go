@@ -125,8 +125,8 @@ func TestSubscribeReadsWhatIsPublished(t *testing.T) {
 func TestSubscribeToWhatIsNotThere(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		_, err := s.Subscribe(t.Context(), "nothing/here", "video", nil)
-		var reset *api.StreamError
-		if !errors.Is(err, api.ErrNotFound) || !errors.As(err, &reset) || !reset.Remote || reset.Code != api.StreamUnroutable {
+		reset, ok := errors.AsType[*api.StreamError](err)
+		if !errors.Is(err, api.ErrNotFound) || !ok || !reset.Remote || reset.Code != api.StreamUnroutable {
 			t.Errorf("no broadcast: %v, want a remote %v", err, api.StreamUnroutable)
 		}
 		refuse := func(context.Context, api.TrackRequest) (api.TrackInfo, error) {
@@ -136,7 +136,8 @@ func TestSubscribeToWhatIsNotThere(t *testing.T) {
 			t.Fatal(err)
 		}
 		_, err = s.Subscribe(t.Context(), "room", "video", nil)
-		if !errors.Is(err, api.ErrNotFound) || !errors.As(err, &reset) || reset.Code != api.StreamNotFound {
+		reset, ok = errors.AsType[*api.StreamError](err)
+		if !errors.Is(err, api.ErrNotFound) || !ok || reset.Code != api.StreamNotFound {
 			t.Errorf("no track: %v, want %v", err, api.StreamNotFound)
 		}
 	})
@@ -339,8 +340,8 @@ func TestShutdownCutsAtItsContext(t *testing.T) {
 		if took := time.Since(began); took > 3*time.Second+50*time.Millisecond {
 			t.Errorf("shutdown took %v of its 3s", took)
 		}
-		var ended *api.SessionError
-		if !errors.As(context.Cause(s.Context()), &ended) || ended.Code != api.SessionGoAwayTimeout {
+		ended, ok := errors.AsType[*api.SessionError](context.Cause(s.Context()))
+		if !ok || ended.Code != api.SessionGoAwayTimeout {
 			t.Errorf("the session ended with %v", context.Cause(s.Context()))
 		}
 	})
@@ -366,8 +367,9 @@ func TestCloseEndsEverything(t *testing.T) {
 		if err := s.Terminate(api.SessionApplication, "enough"); err != nil {
 			t.Fatal(err)
 		}
-		var ended *api.SessionError
-		if err := <-accepted; !errors.As(err, &ended) || ended.Code != api.SessionApplication || ended.Remote {
+		err = <-accepted
+		ended, ok := errors.AsType[*api.SessionError](err)
+		if !ok || ended.Code != api.SessionApplication || ended.Remote {
 			t.Errorf("AcceptGroup: %v", err)
 		}
 		for {
@@ -413,8 +415,8 @@ func TestDialErrors(t *testing.T) {
 					url = server.URL + url
 				}
 				_, err := c.Dial(t.Context(), url, nil)
-				var failed *api.DialError
-				if !errors.As(err, &failed) || failed.Phase != test.phase {
+				failed, ok := errors.AsType[*api.DialError](err)
+				if !ok || failed.Phase != test.phase {
 					t.Fatalf("dial: %v, want a failure in phase %s", err, test.phase)
 				}
 				if test.want != nil && !errors.Is(err, test.want) {

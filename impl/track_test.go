@@ -36,8 +36,8 @@ func accept(t *testing.T, r api.TrackReader) api.GroupReader {
 // expectStreamError checks a code and whose it is.
 func expectStreamError(t *testing.T, what string, err error, code api.StreamErrorCode, remote bool) {
 	t.Helper()
-	var reset *api.StreamError
-	if !errors.As(err, &reset) || reset.Code != code || reset.Remote != remote {
+	reset, ok := errors.AsType[*api.StreamError](err)
+	if !ok || reset.Code != code || reset.Remote != remote {
 		t.Errorf("%s: %v, want %v (remote: %v)", what, err, code, remote)
 	}
 }
@@ -489,8 +489,8 @@ func TestRefusalFromDial(t *testing.T) {
 				c := server.Client()
 				c.Config = &api.Config{Versions: []api.Version{v}, WaitForSetup: true}
 				_, err := c.Dial(t.Context(), server.URL, api.NewTrackMux())
-				var failed *api.DialError
-				if !errors.Is(err, api.ErrUnauthorized) || !errors.As(err, &failed) || failed.Phase != api.PhaseSetup {
+				failed, ok := errors.AsType[*api.DialError](err)
+				if !errors.Is(err, api.ErrUnauthorized) || !ok || failed.Phase != api.PhaseSetup {
 					t.Errorf("%v, want ErrUnauthorized in phase setup", err)
 				}
 			})

@@ -74,8 +74,8 @@ func TestClientOfAMockedTransport(t *testing.T) {
 	client, cleanup := wire.NewClientWith(dialer, wire.Options{})
 	defer cleanup()
 	_, err := client.Dial(t.Context(), "moqt://relay.example.com", nil)
-	var failed *api.DialError
-	if !errors.Is(err, api.ErrUnauthorized) || !errors.As(err, &failed) || failed.Phase != api.PhaseUpgrade || failed.Transport != "mock" {
+	failed, ok := errors.AsType[*api.DialError](err)
+	if !errors.Is(err, api.ErrUnauthorized) || !ok || failed.Phase != api.PhaseUpgrade || failed.Transport != "mock" {
 		t.Errorf("dial: %v", err)
 	}
 }

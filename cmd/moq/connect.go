@@ -149,8 +149,7 @@ type errTimeout struct {
 
 // plainly is err, or the timeout that it is about if nothing else has happened.
 func plainly(err error) error {
-	var late errTimeout
-	if errors.As(err, &late) && !errors.Is(err, api.ErrNotFound) {
+	if late, ok := errors.AsType[errTimeout](err); ok && !errors.Is(err, api.ErrNotFound) {
 		return late
 	}
 	return err

@@ -34,8 +34,7 @@ func (d *diagnosis) Unwrap() error { return d.err }
 // lines are what d says beside the error.
 func (d *diagnosis) lines() string {
 	var b strings.Builder
-	var failed *api.DialError
-	if errors.As(d.err, &failed) {
+	if failed, ok := errors.AsType[*api.DialError](d.err); ok {
 		fmt.Fprintf(&b, "\nphase: %s", failed.Phase)
 	}
 	for _, found := range d.found {
@@ -51,12 +50,12 @@ func (d *diagnosis) lines() string {
 func newDiagnosis(ctx context.Context, o *options, rawURL string, err error) *diagnosis {
 	d := &diagnosis{err: err, found: []string{}, try: hint(err)}
 	t, parseErr := transport.ParseURL(rawURL)
-	var failed *api.DialError
-	if parseErr != nil || !errors.As(err, &failed) || errors.Is(err, api.ErrUnauthorized) {
+	failed, ok := errors.AsType[*api.DialError](err)
+	if parseErr != nil || !ok || errors.Is(err, api.ErrUnauthorized) {
 		return d
 	}
 	switch {
-	case errors.As(err, new(*quicconn.PathError)): // which says it all
+	case isA[*quicconn.PathError](err): // which says it all
 	case failed.Phase == api.PhaseConnect:
 		d.askTCP(ctx, t)
 	case failed.Phase == api.PhaseTLS:
@@ -192,8 +191,11 @@ func askFingerprint(ctx context.Context, host string) (string, error) {
 
 // timedOut says that nothing was heard.
 func timedOut(err error) bool {
-	var timeout interface{ Timeout() bool }
-	return errors.As(err, &timeout) && timeout.Timeout()
+	timeout, ok := errors.AsType[interface {
+		error
+		Timeout() bool
+	}](err)
+	return ok && timeout.Timeout()
 }
 
 func unreachable(err error) bool {

@@ -15,7 +15,7 @@ import (
 
 // sentence says what went wrong, and what to do about it.
 func sentence(err error) string {
-	if d := (*diagnosis)(nil); errors.As(err, &d) {
+	if d, ok := errors.AsType[*diagnosis](err); ok {
 		return d.Error() + d.lines()
 	}
 	if hint := hint(err); hint != "" {
@@ -24,10 +24,15 @@ func sentence(err error) string {
 	return err.Error()
 }
 
+// isA tells whether err is, or wraps, an error of a type.
+func isA[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
 func hint(err error) string {
-	var failed *api.DialError
-	switch {
-	case errors.As(err, new(usageError)):
+	switch failed, ok := errors.AsType[*api.DialError](err); {
+	case isA[usageError](err):
 		return ""
 	case errors.Is(err, api.ErrUnsupportedScheme):
 		return "use https://, moqt://, wss://, tls:// or, for a development server, http://"
@@ -37,7 +42,7 @@ func hint(err error) string {
 		return "does the URL need a token, as in ?jwt=…, or another one?"
 	case errors.Is(err, api.ErrNotSupported):
 		return "that takes a later version of moq-lite"
-	case errors.As(err, &failed):
+	case ok:
 		return dialHint(failed)
 	default:
 		return ""
@@ -45,21 +50,19 @@ func hint(err error) string {
 }
 
 func dialHint(failed *api.DialError) string {
-	var invalid x509.CertificateInvalidError
-	var untrusted *tls.CertificateVerificationError
-	var narrow *quicconn.PathError
-	switch err := failed.Err; {
+	err := failed.Err
+	switch invalid, ok := errors.AsType[x509.CertificateInvalidError](err); {
 	case errors.Is(err, tlspin.ErrMismatch):
 		return "is this the server you mean? If it has a new certificate, pin that with --fingerprint"
-	case errors.As(err, &invalid) && invalid.Reason == x509.Expired:
+	case ok && invalid.Reason == x509.Expired:
 		return "the server needs a new certificate, or this machine the right time"
-	case errors.As(err, new(x509.HostnameError)):
+	case isA[x509.HostnameError](err):
 		return "use a name in the URL that the certificate is for, or pin it with --fingerprint HEX"
-	case errors.As(err, &untrusted):
+	case isA[*tls.CertificateVerificationError](err):
 		return "trust it with --fingerprint HEX (a moq server tells it) or --ca FILE, or skip the check with --insecure"
-	case errors.As(err, &narrow):
+	case isA[*quicconn.PathError](err):
 		return "give the way there (a tunnel, a VPN) a larger MTU, or use wss://, which needs none (https:// tries both)"
-	case errors.As(err, new(*net.DNSError)):
+	case isA[*net.DNSError](err):
 		return "is the host's name spelled right?"
 	case errors.Is(err, api.ErrNotFound):
 		return "is the path in the URL right?"

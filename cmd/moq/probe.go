@@ -308,7 +308,6 @@ func (o *options) printFailure(d *diagnosis) error {
 	if !o.json {
 		return d
 	}
-	var failed *api.DialError
 	object := struct {
 		OK        bool      `json:"ok"`
 		Phase     api.Phase `json:"phase"`
@@ -317,7 +316,7 @@ func (o *options) printFailure(d *diagnosis) error {
 		Found     []string  `json:"found"`
 		Try       string    `json:"try"`
 	}{Error: d.err.Error(), Found: d.found, Try: d.try}
-	if errors.As(d.err, &failed) {
+	if failed, ok := errors.AsType[*api.DialError](d.err); ok {
 		object.Phase, object.Transport = failed.Phase, failed.Transport
 	}
 	return errors.Join(line(o.out, object), d.err)

@@ -267,8 +267,8 @@ func (p *publisher) delivered() (done, pending bool, err error) {
 // leftInOrder tells whether a session has ended since its peer wanted no more
 // of it.
 func leftInOrder(err error) bool {
-	var ended *api.SessionError
-	return errors.As(err, &ended) && ended.Remote && ended.Err == nil && ended.Code == api.SessionNoError
+	ended, ok := errors.AsType[*api.SessionError](err)
+	return ok && ended.Remote && ended.Err == nil && ended.Code == api.SessionNoError
 }
 
 // drain waits until the subscribers have answered the track's end: closing

@@ -79,8 +79,8 @@ func TestRelayDrains(t *testing.T) {
 		t.Errorf("the track ends with %v, want going away", err)
 	}
 	<-viewer.Context().Done()
-	var ended *api.SessionError
-	if err := context.Cause(viewer.Context()); !errors.As(err, &ended) || ended.Code != api.SessionNoError {
+	err = context.Cause(viewer.Context())
+	if ended, ok := errors.AsType[*api.SessionError](err); !ok || ended.Code != api.SessionNoError {
 		t.Errorf("the session ends with %v, want no error", err)
 	}
 	relay.wait(exitDone)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -54,7 +53,7 @@ func run(ctx context.Context, args []string, io stdio) int {
 		return exitDone
 	}
 	fmt.Fprintln(io.err, "moq:", sentence(err))
-	if errors.As(err, new(usageError)) {
+	if isA[usageError](err) {
 		fmt.Fprintln(io.err, "Try 'moq --help', or --help after a command.")
 		return exitUsage
 	}

@@ -73,8 +73,8 @@ func checkBelow(ctx context.Context, t *testing.T, s api.Session, path api.Broad
 	}
 	r, err := api.SubscribeWhenAnnounced(ctx, s, path, track, nil)
 	if err != nil {
-		var refused *api.StreamError
-		t.Fatalf("%v; refused: %v", err, errors.As(err, &refused))
+		_, refused := errors.AsType[*api.StreamError](err)
+		t.Fatalf("%v; refused: %v", err, refused)
 	}
 	defer r.Close()
 	g, err := r.AcceptGroup(ctx)

@@ -240,8 +240,7 @@ func (p *process) wait() int {
 	case <-time.After(limit):
 		p.t.Fatalf("%v did not end within %v", p, limit)
 	}
-	var failed *exec.ExitError
-	if p.err != nil && !errors.As(p.err, &failed) {
+	if _, exited := errors.AsType[*exec.ExitError](p.err); p.err != nil && !exited {
 		p.t.Fatalf("%v: %v", p, p.err)
 	}
 	return p.cmd.ProcessState.ExitCode()

@@ -234,8 +234,8 @@ func (s *subscriber) expectServed(t *testing.T, what string) {
 
 func expectCode(t *testing.T, what string, err error, code api.StreamErrorCode) {
 	t.Helper()
-	var reset *api.StreamError
-	if !errors.As(err, &reset) || reset.Code != code {
+	reset, ok := errors.AsType[*api.StreamError](err)
+	if !ok || reset.Code != code {
 		t.Errorf("%s: %v, want %v", what, err, code)
 	}
 }

@@ -82,12 +82,12 @@ func TestFreeze(t *testing.T) {
 func TestResetStreams(t *testing.T) {
 	subscribed(t, plain, func(t *testing.T, server *moqtest.Server, s api.Session, g api.GroupReader) {
 		server.ResetStreams(77)
-		var reset *api.StreamError
 		var err error
 		for err == nil {
 			err = g.ReadFrame(new(api.Frame))
 		}
-		if !errors.As(err, &reset) || reset.Code != 77 || !reset.Remote {
+		reset, ok := errors.AsType[*api.StreamError](err)
+		if !ok || reset.Code != 77 || !reset.Remote {
 			t.Errorf("the group ended with %v", err)
 		}
 		if s.Context().Err() != nil {
@@ -100,8 +100,9 @@ func TestCloseConnections(t *testing.T) {
 	subscribed(t, plain, func(t *testing.T, server *moqtest.Server, s api.Session, g api.GroupReader) {
 		server.CloseConnections(uint64(api.SessionApplication)+5, "enough")
 		<-s.Context().Done()
-		var ended *api.SessionError
-		if err := context.Cause(s.Context()); !errors.As(err, &ended) || ended.Code != api.SessionApplication+5 || ended.Reason != "enough" || !ended.Remote {
+		err := context.Cause(s.Context())
+		ended, ok := errors.AsType[*api.SessionError](err)
+		if !ok || ended.Code != api.SessionApplication+5 || ended.Reason != "enough" || !ended.Remote {
 			t.Errorf("the session ended with %v", err)
 		}
 	})
@@ -111,8 +112,9 @@ func TestSever(t *testing.T) {
 	subscribed(t, plain, func(t *testing.T, server *moqtest.Server, s api.Session, g api.GroupReader) {
 		server.Sever()
 		<-s.Context().Done()
-		var ended *api.SessionError
-		if err := context.Cause(s.Context()); !errors.As(err, &ended) || ended.Err == nil {
+		err := context.Cause(s.Context())
+		ended, ok := errors.AsType[*api.SessionError](err)
+		if !ok || ended.Err == nil {
 			t.Errorf("the session ended with %v", err)
 		}
 	})

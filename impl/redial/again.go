@@ -29,7 +29,7 @@ func (t *track) finished(g *group, l *link, err error) {
 	case errors.Is(err, api.ErrClosed):
 		g.is = cancelled
 	default:
-		g.is, g.lost = broken, leaving || errors.As(err, new(*api.SessionError))
+		g.is, g.lost = broken, leaving || isA[*api.SessionError](err)
 	}
 	g.over.Happen()
 	t.checkLast(g)

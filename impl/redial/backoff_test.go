@@ -155,8 +155,9 @@ func TestEndIsPermanent(t *testing.T) {
 				s := dial(t, d, "moqt://host", redial.Policy{}, nil)
 				end(&api.SessionError{Code: code, Remote: true})
 				<-s.Context().Done()
-				var ended *api.SessionError
-				if err := context.Cause(s.Context()); !errors.As(err, &ended) || ended.Code != code || !ended.Remote {
+				err := context.Cause(s.Context())
+				ended, ok := errors.AsType[*api.SessionError](err)
+				if !ok || ended.Code != code || !ended.Remote {
 					t.Errorf("the session ended with %v", err)
 				}
 			})
@@ -376,8 +377,9 @@ func TestTerminateWhileDialling(t *testing.T) {
 				if took := time.Since(began); took > 0 {
 					t.Errorf("it took %v", took)
 				}
-				var ended *api.SessionError
-				if err := context.Cause(s.Context()); !errors.As(err, &ended) || ended.Code != api.SessionApplication {
+				err := context.Cause(s.Context())
+				ended, ok := errors.AsType[*api.SessionError](err)
+				if !ok || ended.Code != api.SessionApplication {
 					t.Errorf("the session ended with %v", err)
 				}
 				_ = s.Terminate(api.SessionInternal, "again")

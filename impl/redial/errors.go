@@ -33,8 +33,8 @@ func Permanent(err error) bool {
 
 // closedHere tells whether a session ended because its client was closed.
 func closedHere(err error) bool {
-	var ended *api.SessionError
-	return errors.As(err, &ended) && !ended.Remote && ended.Err == nil && ended.Code == api.SessionNoError
+	ended, ok := errors.AsType[*api.SessionError](err)
+	return ok && !ended.Remote && ended.Err == nil && ended.Code == api.SessionNoError
 }
 
 // alertInternal is what a server in trouble says: it may recover.
@@ -42,22 +42,21 @@ const alertInternal tls.AlertError = 80
 
 // badCertificate tells whether a side does not trust the other's certificate.
 func badCertificate(err error) bool {
-	var (
-		verification *tls.CertificateVerificationError
-		alert        tls.AlertError
-		authority    x509.UnknownAuthorityError
-		hostname     x509.HostnameError
-		invalid      x509.CertificateInvalidError
-	)
-	switch {
-	case errors.As(err, &alert):
+	if alert, ok := errors.AsType[tls.AlertError](err); ok {
 		return alert != alertInternal
-	case errors.As(err, &verification), errors.As(err, &authority), errors.As(err, &hostname), errors.As(err, &invalid):
+	}
+	if isA[*tls.CertificateVerificationError](err) || isA[x509.UnknownAuthorityError](err) ||
+		isA[x509.HostnameError](err) || isA[x509.CertificateInvalidError](err) {
 		return true
 	}
-	var failed *api.DialError
-	var network net.Error
-	return errors.As(err, &failed) && failed.Phase == api.PhaseTLS && !errors.As(err, &network) && !cutOff(failed.Err)
+	failed, ok := errors.AsType[*api.DialError](err)
+	return ok && failed.Phase == api.PhaseTLS && !isA[net.Error](err) && !cutOff(failed.Err)
+}
+
+// isA tells whether err is, or wraps, an error of a type.
+func isA[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
 }
 
 // cutOff tells whether a handshake came to its end too early.
@@ -66,7 +65,6 @@ func cutOff(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io
 // badAddress tells whether the URL itself is wrong. A name that cannot be
 // looked up now may be found later.
 func badAddress(err error) bool {
-	var failed *api.DialError
-	var network net.Error
-	return errors.As(err, &failed) && failed.Phase == api.PhaseResolve && !errors.As(err, &network)
+	failed, ok := errors.AsType[*api.DialError](err)
+	return ok && failed.Phase == api.PhaseResolve && !isA[net.Error](err)
 }

@@ -272,7 +272,7 @@ func (f *feed) release() {
 	delete(t.feeds, f)
 	t.mu.Unlock()
 	f.stopAccepting()
-	if !f.link.ended() && !errors.As(f.err, new(*api.SessionError)) {
+	if !f.link.ended() && !isA[*api.SessionError](f.err) {
 		_ = f.reader.Close()
 	}
 	f.cutOff(nil)

@@ -386,8 +386,9 @@ func TestTerminateWhileItDrains(t *testing.T) {
 			t.Errorf("it took %v", took)
 		}
 		for i := range 2 {
-			var ended *api.SessionError
-			if err := context.Cause(r.network.session(i).Context()); !errors.As(err, &ended) || ended.Code != api.SessionApplication {
+			err := context.Cause(r.network.session(i).Context())
+			ended, ok := errors.AsType[*api.SessionError](err)
+			if !ok || ended.Code != api.SessionApplication {
 				t.Errorf("session %d ended with %v", i, err)
 			}
 		}

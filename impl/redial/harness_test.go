@@ -283,7 +283,7 @@ func readSlowly(t *testing.T, r api.TrackReader, rest time.Duration) *reading {
 		defer close(in.done)
 		for {
 			g, err := r.AcceptGroup(t.Context())
-			if restart := new(redial.RestartError); errors.As(err, &restart) {
+			if restart, ok := errors.AsType[*redial.RestartError](err); ok {
 				in.restarted(restart)
 				continue
 			}

@@ -43,8 +43,9 @@ func TestSilentPeer(t *testing.T) {
 				if took := time.Since(began); took < c.noticed*9/10 || took > c.noticed*3/2 {
 					t.Errorf("noticed after %v, want %v", took, c.noticed)
 				}
-				var ended *api.SessionError
-				if err := context.Cause(first.Context()); !errors.As(err, &ended) || ended.Code != api.SessionControlTimeout || ended.Remote {
+				err := context.Cause(first.Context())
+				ended, ok := errors.AsType[*api.SessionError](err)
+				if !ok || ended.Code != api.SessionControlTimeout || ended.Remote {
 					t.Errorf("the silent session ended with %v", err)
 				}
 				server.Thaw()

@@ -64,7 +64,7 @@ func (l *link) leaving() bool {
 // go, so that the next session may do better. A request that was refused as
 // going away says nothing of that: a relay may pass on what its own peer said.
 func (l *link) over(err error) bool {
-	return l.ended() || l.leaving() || errors.As(err, new(*api.SessionError))
+	return l.ended() || l.leaving() || isA[*api.SessionError](err)
 }
 
 // left tells whether the session is over, or another has replaced it.
@@ -74,8 +74,8 @@ func (l *link) left() bool { return l.ctx.Err() != nil || l.over(nil) }
 // depends on goes away: its own end, which it is about to tell, or a session of
 // its own. It may have another one soon.
 func goingAway(err error) bool {
-	var reset *api.StreamError
-	if !errors.As(err, &reset) || !reset.Remote {
+	reset, ok := errors.AsType[*api.StreamError](err)
+	if !ok || !reset.Remote {
 		return false
 	}
 	return reset.Code == api.StreamGoingAway || reset.Code == api.StreamSessionClosed

@@ -35,8 +35,8 @@ func TestTrackRefusedWithoutAReason(t *testing.T) {
 			defer r.Close()
 			_, err = r.AcceptGroup(ctx)
 		}
-		var reset *api.StreamError
-		if !errors.As(err, &reset) || reset.Code != api.StreamInternal || time.Since(began) > 5*time.Second {
+		reset, ok := errors.AsType[*api.StreamError](err)
+		if !ok || reset.Code != api.StreamInternal || time.Since(began) > 5*time.Second {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
 	})

@@ -509,16 +509,17 @@ func TestTerminateWithoutSession(t *testing.T) {
 		synctest.Wait()
 		const code = api.SessionApplication + 3
 		_ = s.Terminate(code, "enough")
-		var ended *api.SessionError
-		if err := <-asking; !errors.As(err, &ended) || ended.Code != code || ended.Reason != "enough" {
+		err := <-asking
+		ended, ok := errors.AsType[*api.SessionError](err)
+		if !ok || ended.Code != code || ended.Reason != "enough" {
 			t.Errorf("a subscription that waited failed with %v", err)
 		}
 		<-in.done
-		if !errors.As(in.err, &ended) || ended.Code != code {
+		if ended, ok := errors.AsType[*api.SessionError](in.err); !ok || ended.Code != code {
 			t.Errorf("the track ended with %v", in.err)
 		}
-		if err := context.Cause(s.Context()); !errors.As(err, &ended) || ended.Code != code {
-			t.Errorf("the session ended with %v", err)
+		if ended, ok := errors.AsType[*api.SessionError](context.Cause(s.Context())); !ok || ended.Code != code {
+			t.Errorf("the session ended with %v", context.Cause(s.Context()))
 		}
 		n.fail(nil)
 		if _, err := s.Subscribe(t.Context(), "room", "video", nil); !errors.Is(err, api.ErrSessionClosed) {
@@ -680,7 +681,8 @@ func TestPublisherIsBack(t *testing.T) {
 				if !c.back {
 					began := time.Now()
 					<-in.done
-					if took := time.Since(began); took > 35*time.Second || !errors.As(in.err, new(*api.StreamError)) {
+					_, reset := errors.AsType[*api.StreamError](in.err)
+					if took := time.Since(began); took > 35*time.Second || !reset {
 						t.Errorf("after %v: %v", took, in.err)
 					}
 					return
@@ -732,8 +734,8 @@ func TestResetBeforeTheEnd(t *testing.T) {
 					return
 				}
 				<-in.done
-				var reset *api.StreamError
-				if !errors.As(in.err, &reset) || reset.Code != api.StreamNotFound || !reset.Remote {
+				reset, ok := errors.AsType[*api.StreamError](in.err)
+				if !ok || reset.Code != api.StreamNotFound || !reset.Remote {
 					t.Errorf("the track ended with %v", in.err)
 				}
 				for range 2 { // what is there, and that it is all

@@ -333,8 +333,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 
 // asSessionError is err as the cause of a session's end.
 func asSessionError(err error) *api.SessionError {
-	var ended *api.SessionError
-	if errors.As(err, &ended) {
+	if ended, ok := errors.AsType[*api.SessionError](err); ok {
 		return ended
 	}
 	return &api.SessionError{Code: api.SessionInternal, Err: err}

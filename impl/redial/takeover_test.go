@@ -74,7 +74,7 @@ func view(ctx context.Context, r api.TrackReader) (s sequel) {
 		g, err := r.AcceptGroup(ctx)
 		s.silence = max(s.silence, time.Since(last))
 		last = time.Now()
-		if restart := new(api.RestartError); errors.As(err, &restart) {
+		if restart, ok := errors.AsType[*api.RestartError](err); ok {
 			s.restarts = append(s.restarts, restart)
 			continue
 		}

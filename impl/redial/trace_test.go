@@ -231,8 +231,9 @@ func TestHooksMayCall(t *testing.T) {
 					time.Sleep(5 * time.Second)
 				}
 				<-ended
-				var err *api.SessionError
-				if cause := context.Cause(s.Context()); !errors.As(cause, &err) || err.Reason != name {
+				cause := context.Cause(s.Context())
+				err, ok := errors.AsType[*api.SessionError](cause)
+				if !ok || err.Reason != name {
 					t.Errorf("the session ended with %v", cause)
 				}
 			})

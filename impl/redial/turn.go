@@ -134,13 +134,13 @@ func (f *feed) fate() fate {
 		t.trouble = time.Now()
 		t.rests.Reset()
 	}
-	var reset *api.StreamError
+	reset, ok := errors.AsType[*api.StreamError](f.err)
 	switch {
 	case f.err == io.EOF:
 		return final
 	case f.link.over(f.err):
 		return elsewhere
-	case !errors.As(f.err, &reset) || !reset.Remote || time.Since(t.trouble) > t.session.policy.ResumeTimeout:
+	case !ok || !reset.Remote || time.Since(t.trouble) > t.session.policy.ResumeTimeout:
 		if f.link.fades(t.ctx) {
 			return elsewhere
 		}

@@ -244,7 +244,7 @@ func (b *broadcast) passFetch(w api.GroupWriter, req api.FetchRequest) {
 	code := api.StreamUnroutable
 	for _, rt := range nearest(b.own(w.Context())) {
 		err := rt.passFetch(&c, req)
-		if err == nil || errors.As(err, new(sinkError)) || w.Context().Err() != nil {
+		if err == nil || isA[sinkError](err) || w.Context().Err() != nil {
 			return
 		}
 		final := false

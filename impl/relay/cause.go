@@ -33,13 +33,19 @@ func fetchCode(c *copier, err error) (code api.StreamErrorCode, final bool) {
 	return trackCode(err)
 }
 
+// isA tells whether err is, or wraps, an error of a type.
+func isA[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
 // codeOf is the code of err where that speaks of contents, and else lost.
 func codeOf(err error, lost api.StreamErrorCode) (code api.StreamErrorCode, final bool) {
-	var reset *api.StreamError
+	reset, ok := errors.AsType[*api.StreamError](err)
 	switch {
-	case errors.As(err, new(*api.SessionError)):
+	case isA[*api.SessionError](err):
 		return lost, false
-	case !errors.As(err, &reset):
+	case !ok:
 		if errors.Is(err, api.ErrNotFound) {
 			return api.StreamNotFound, true
 		}

@@ -58,8 +58,8 @@ func TestCodesOfContentsArePassedOn(t *testing.T) {
 	} {
 		t.Run(code.String(), func(t *testing.T) {
 			err := endWith(t, code)
-			var reset *api.StreamError
-			if !errors.As(err, &reset) || reset.Code != code || !reset.Remote {
+			reset, ok := errors.AsType[*api.StreamError](err)
+			if !ok || reset.Code != code || !reset.Remote {
 				t.Errorf("the track ends with %v, want %v", err, code)
 			}
 		})
@@ -112,8 +112,8 @@ func TestFetchCausesAreOfTheRelay(t *testing.T) {
 
 func expectUnroutable(t *testing.T, err error) {
 	t.Helper()
-	var reset *api.StreamError
-	if !errors.As(err, &reset) || reset.Code != api.StreamUnroutable || !reset.Remote {
+	reset, ok := errors.AsType[*api.StreamError](err)
+	if !ok || reset.Code != api.StreamUnroutable || !reset.Remote {
 		t.Errorf("the viewer learns %v, want unroutable", err)
 	}
 }

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -130,7 +129,7 @@ func (f *filler) writeFrom(g *group, src *source) *source {
 	if next := g.next(); next != nil {
 		return next
 	}
-	if err == nil || errors.As(err, new(sinkError)) {
+	if err == nil || isA[sinkError](err) {
 		return nil
 	}
 	code, final := groupCode(err)
@@ -138,7 +137,7 @@ func (f *filler) writeFrom(g *group, src *source) *source {
 	// may be a relay that has to ask here.
 	if frames := g.frames.Load(); !final && frames >= g.due {
 		g.due = frames + 1
-		lost := errors.As(err, new(*api.SessionError))
+		lost := isA[*api.SessionError](err)
 		if next := f.goOn(g, src.route, lost); next != nil {
 			return next
 		}

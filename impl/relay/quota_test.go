@@ -51,8 +51,9 @@ func TestOneViewerCannotUseUpThePublisher(t *testing.T) {
 					}()
 				}
 				for range n {
-					var reset *api.StreamError
-					if err := <-results; errors.As(err, &reset) && reset.Code == api.StreamNoCapacity {
+					err := <-results
+					reset, ok := errors.AsType[*api.StreamError](err)
+					if ok && reset.Code == api.StreamNoCapacity {
 						refused++
 					} else if err != nil {
 						t.Fatal(err)

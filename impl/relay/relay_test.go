@@ -193,8 +193,8 @@ func TestRefusalsPassThrough(t *testing.T) {
 				s := dial(t, server, v, api.NewTrackMux())
 				await(t, announcements(t, s), "room", api.AnnouncementActive)
 				_, err := subscribeAndAccept(t, s)
-				var reset *api.StreamError
-				if !errors.As(err, &reset) || reset.Code != api.StreamApplication+6 || !reset.Remote {
+				reset, ok := errors.AsType[*api.StreamError](err)
+				if !ok || reset.Code != api.StreamApplication+6 || !reset.Remote {
 					t.Errorf("refused with %v, want the publisher's code", err)
 				}
 			})

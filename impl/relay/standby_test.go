@@ -128,9 +128,8 @@ func TestStandbyOfOtherNumbers(t *testing.T) {
 					if err == nil && (g.Sequence() < 100 || g.Sequence() > 130) {
 						t.Errorf("group %d is of another publisher", g.Sequence())
 					}
-					var reset *api.StreamError
 					if err != nil {
-						if !errors.As(err, &reset) || reset.Code != api.StreamUnroutable {
+						if reset, ok := errors.AsType[*api.StreamError](err); !ok || reset.Code != api.StreamUnroutable {
 							t.Errorf("the track ends with %v, want unroutable", err)
 						}
 						break
@@ -202,8 +201,8 @@ func TestSameIdentityRestarted(t *testing.T) {
 		}()
 		began := time.Now()
 		_, err := numbers(t, subscribe(t, s, nil))
-		var reset *api.StreamError
-		if !errors.As(err, &reset) || reset.Code != api.StreamUnroutable || time.Since(began) > 7*time.Second {
+		reset, ok := errors.AsType[*api.StreamError](err)
+		if !ok || reset.Code != api.StreamUnroutable || time.Since(began) > 7*time.Second {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}
 		r := subscribe(t, s, nil)

@@ -16,8 +16,9 @@ func TestSmallBuffers(t *testing.T) {
 	if err := s.UDPConn.SetReadBuffer(64 << 10); err != nil {
 		t.Fatal(err)
 	}
-	var small *BuffersError
-	if err := s.checkBuffers(); !errors.As(err, &small) || small.Receive != 64<<10 || small.Want != bufferSize {
+	err = s.checkBuffers()
+	small, ok := errors.AsType[*BuffersError](err)
+	if !ok || small.Receive != 64<<10 || small.Want != bufferSize {
 		t.Errorf("error is %v", err)
 	}
 	var log strings.Builder

@@ -193,8 +193,8 @@ func TestOffloadEnds(t *testing.T) {
 	s := offloaded(t, "127.0.0.1:0")
 	_ = s.SetReadDeadline(time.Now().Add(10 * time.Millisecond))
 	_, err := s.ReadBatch(messages(8), 0)
-	var timeout net.Error
-	if !errors.As(err, &timeout) || !timeout.Timeout() {
+	timeout, ok := errors.AsType[net.Error](err)
+	if !ok || !timeout.Timeout() {
 		t.Errorf("after the deadline: %v", err)
 	}
 	_ = s.SetReadDeadline(time.Time{})

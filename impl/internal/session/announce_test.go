@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"slices"
 	"strings"
 	"testing"
@@ -62,8 +63,8 @@ func (p *rawPeer) expectSilence(st transport.Stream) {
 	_ = st.SetReadDeadline(time.Now().Add(time.Minute))
 	b := make([]byte, 100)
 	n, err := st.Read(b)
-	var over interface{ Timeout() bool }
-	if n > 0 || !errors.As(err, &over) || !over.Timeout() {
+	over, ok := errors.AsType[net.Error](err)
+	if n > 0 || !ok || !over.Timeout() {
 		p.t.Errorf("read % x, %v; want nothing", b[:n], err)
 	}
 	_ = st.SetReadDeadline(time.Time{})
@@ -206,8 +207,8 @@ func TestSubscribersAreNotAsked(t *testing.T) {
 					t.Errorf("a stream was opened, or %v", err)
 				}
 				_ = s.Terminate(api.SessionInternal, "over")
-				var end *api.SessionError
-				if _, err := r.Receive(p.t.Context()); !errors.As(err, &end) {
+				_, err = r.Receive(p.t.Context())
+				if _, ok := errors.AsType[*api.SessionError](err); !ok {
 					t.Errorf("after the session: %v", err)
 				}
 			})
@@ -332,8 +333,8 @@ func TestAnnouncementsOutOfOrder(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := hear(t, test.version, test.answer)
-			var end *api.SessionError
-			if !errors.As(err, &end) || end.Code != api.SessionProtocolViolation || end.Remote {
+			end, ok := errors.AsType[*api.SessionError](err)
+			if !ok || end.Code != api.SessionProtocolViolation || end.Remote {
 				t.Errorf("ended with %v, want a violation", err)
 			}
 		})
@@ -391,9 +392,9 @@ func TestStreamEnd(t *testing.T) {
 	})
 	t.Run("reset", func(t *testing.T) {
 		heard := ended(t, func(st transport.Stream) { st.CancelWrite(uint64(api.StreamInternal)) })
-		var reset *api.StreamError
+		_, reset := errors.AsType[*api.StreamError](heard.err)
 		want := []api.AnnouncementStatus{api.AnnouncementActive}
-		if !errors.As(heard.err, &reset) || !slices.Equal(heard.statuses, want) {
+		if !reset || !slices.Equal(heard.statuses, want) {
 			t.Errorf("heard %v, %v; want %v", heard.statuses, heard.err, want)
 		}
 	})

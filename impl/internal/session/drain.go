@@ -84,8 +84,8 @@ func (s *Session) afterGoAway(ctx context.Context, asked <-chan struct{}) (Open,
 // leftByPeer tells whether the session has ended since the peer wanted no more
 // of it.
 func (s *Session) leftByPeer() bool {
-	var ended *api.SessionError
-	return errors.As(s.life.err(), &ended) && ended.Remote && ended.Code == api.SessionNoError
+	ended, ok := errors.AsType[*api.SessionError](s.life.err())
+	return ok && ended.Remote && ended.Code == api.SessionNoError
 }
 
 // AwaitServed returns when the peer is served no track and no group any more. Its

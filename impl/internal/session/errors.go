@@ -14,30 +14,28 @@ import (
 // streamError says in the api's words what a stream of the transport failed
 // with.
 func streamError(err error) error {
-	var reset *transport.StreamError
-	var lost *transport.ConnError
-	switch {
-	case err == nil:
+	if err == nil {
 		return nil
-	case errors.As(err, &reset):
-		return &api.StreamError{Code: api.StreamErrorCode(reset.Code), Remote: reset.Remote}
-	case errors.As(err, &lost):
-		return sessionError(lost)
-	case errors.Is(err, net.ErrClosed):
-		return api.ErrClosed
-	default:
-		return err
 	}
+	if reset, ok := errors.AsType[*transport.StreamError](err); ok {
+		return &api.StreamError{Code: api.StreamErrorCode(reset.Code), Remote: reset.Remote}
+	}
+	if lost, ok := errors.AsType[*transport.ConnError](err); ok {
+		return sessionError(lost)
+	}
+	if errors.Is(err, net.ErrClosed) {
+		return api.ErrClosed
+	}
+	return err
 }
 
 // sessionError says in the api's words how a connection ended.
 func sessionError(err error) *api.SessionError {
-	var already *api.SessionError
-	var lost *transport.ConnError
-	switch {
-	case errors.As(err, &already):
+	if already, ok := errors.AsType[*api.SessionError](err); ok {
 		return already
-	case !errors.As(err, &lost):
+	}
+	switch lost, ok := errors.AsType[*transport.ConnError](err); {
+	case !ok:
 		return &api.SessionError{Code: api.SessionInternal, Err: err}
 	case errors.Is(lost.Err, transport.ErrUnauthorized):
 		return &api.SessionError{Code: api.SessionUnauthorized, Remote: lost.Remote, Err: lost.Err}
@@ -52,8 +50,7 @@ func sessionError(err error) *api.SessionError {
 // cleanURL holds no credentials.
 func DialError(cleanURL string, err error) error {
 	out := &api.DialError{URL: cleanURL, Phase: api.PhaseConnect, Err: err}
-	var failed *transport.DialError
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*transport.DialError](err); ok {
 		out.Transport, out.Phase, out.Err = failed.Transport, api.Phase(failed.Phase), failed.Err
 	}
 	for theirs, ours := range map[error]error{

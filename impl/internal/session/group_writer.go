@@ -130,8 +130,8 @@ func (g *groupWriter) watch() {
 	}
 	stream := g.stream
 	context.AfterFunc(stream.Context(), func() {
-		if err := context.Cause(stream.Context()); errors.As(err, new(*transport.StreamError)) {
-			g.fail(streamError(err))
+		if reset, ok := errors.AsType[*transport.StreamError](context.Cause(stream.Context())); ok {
+			g.fail(streamError(reset))
 		}
 	})
 }

@@ -98,8 +98,8 @@ func (p *rawPeer) expect(st io.Reader, text string) {
 func (p *rawPeer) expectReset(st io.Reader, code uint64) {
 	p.t.Helper()
 	_, err := io.ReadAll(st)
-	var reset *transport.StreamError
-	if !errors.As(err, &reset) || !reset.Remote || reset.Code != code {
+	reset, ok := errors.AsType[*transport.StreamError](err)
+	if !ok || !reset.Remote || reset.Code != code {
 		p.t.Fatalf("the stream ended with %v, want a reset with %#x", err, code)
 	}
 }
@@ -139,13 +139,15 @@ func TestWhatEndsTheSession(t *testing.T) {
 				synctest.Wait()
 				test.do(p)
 				<-p.conn.Context().Done()
-				var closed *transport.ConnError
-				if err := context.Cause(p.conn.Context()); !errors.As(err, &closed) || closed.Code != uint64(test.code) {
+				err := context.Cause(p.conn.Context())
+				closed, ok := errors.AsType[*transport.ConnError](err)
+				if !ok || closed.Code != uint64(test.code) {
 					t.Errorf("closed with %v, want %v", err, test.code)
 				}
 				<-s.Context().Done()
-				var ended *api.SessionError
-				if err := context.Cause(s.Context()); !errors.As(err, &ended) || ended.Code != test.code || ended.Remote {
+				err = context.Cause(s.Context())
+				ended, ok := errors.AsType[*api.SessionError](err)
+				if !ok || ended.Code != test.code || ended.Remote {
 					t.Errorf("the session ended with %v", err)
 				}
 			})
@@ -169,8 +171,9 @@ func TestMalformedSetupEndsTheSession(t *testing.T) {
 				}
 				(&rawPeer{t, client}).uni(text)
 				s.Wait()
-				var ended *api.SessionError
-				if err := context.Cause(s.Context()); !errors.As(err, &ended) || ended.Code != api.SessionProtocolViolation {
+				err = context.Cause(s.Context())
+				ended, ok := errors.AsType[*api.SessionError](err)
+				if !ok || ended.Code != api.SessionProtocolViolation {
 					t.Errorf("the session ended with %v, want a violation", err)
 				}
 			})
@@ -191,8 +194,9 @@ func TestMissingSetupEndsTheSession(t *testing.T) {
 			t.Fatal(err)
 		}
 		s.Wait()
-		var ended *api.SessionError
-		if err := context.Cause(s.Context()); !errors.As(err, &ended) || ended.Code != api.SessionControlTimeout {
+		err = context.Cause(s.Context())
+		ended, ok := errors.AsType[*api.SessionError](err)
+		if !ok || ended.Code != api.SessionControlTimeout {
 			t.Errorf("the session ended with %v", err)
 		}
 		if took := time.Since(began); took != 3*time.Second {
@@ -210,8 +214,9 @@ func TestUnknownProtocolIsRefused(t *testing.T) {
 				t.Errorf("%q: %v", name, err)
 			}
 			<-client.Context().Done()
-			var closed *transport.ConnError
-			if err := context.Cause(client.Context()); !errors.As(err, &closed) || closed.Code != uint64(api.SessionVersionNegotiationFailed) {
+			err = context.Cause(client.Context())
+			closed, ok := errors.AsType[*transport.ConnError](err)
+			if !ok || closed.Code != uint64(api.SessionVersionNegotiationFailed) {
 				t.Errorf("%q: the peer saw %v", name, err)
 			}
 		})
@@ -337,8 +342,8 @@ func TestUnsubscribingEndsTheHandler(t *testing.T) {
 					t.Errorf("the publisher's half ended with %v, want a FIN", err)
 				}
 				synctest.Wait()
-				var reset *api.StreamError
-				if !errors.As(left, &reset) || !reset.Remote || reset.Code != api.StreamCancelled {
+				reset, ok := errors.AsType[*api.StreamError](left)
+				if !ok || !reset.Remote || reset.Code != api.StreamCancelled {
 					t.Errorf("the handler was told %v", left)
 				}
 			})

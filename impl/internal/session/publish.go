@@ -177,10 +177,10 @@ func (p *publication) follow() error {
 	for {
 		var m message.SubscribeUpdate
 		if err := p.stream.Receive(&m); err != nil {
-			switch {
+			switch _, lost := errors.AsType[*transport.ConnError](err); {
 			case errors.Is(err, message.ErrMalformed), errors.Is(err, message.ErrTooLarge):
 				_ = p.CloseWithError(api.StreamCancelled)
-			case errors.As(err, new(*transport.ConnError)):
+			case lost:
 				return err
 			case err != io.EOF:
 				p.stream.CancelRead(uint64(api.StreamCancelled))
@@ -387,6 +387,6 @@ func (p *publication) groupDone(g *groupWriter, end ending) {
 // refused tells whether a group has ended because the subscriber wants no more
 // of it.
 func refused(err error) bool {
-	var reset *api.StreamError
-	return errors.As(err, &reset) && reset.Remote
+	reset, ok := errors.AsType[*api.StreamError](err)
+	return ok && reset.Remote
 }

@@ -231,7 +231,7 @@ func (sub *subscription) terminate(err error) {
 	err = sub.over
 	sub.cancel(err) // with the lock: who is told the end finds the context ended
 	u.mu.Unlock()
-	if errors.As(err, new(*api.SessionError)) {
+	if _, lost := errors.AsType[*api.SessionError](err); lost {
 		sub.session.mu.Lock()
 		sub.session.broken.Subscriptions++
 		sub.session.mu.Unlock()

@@ -70,8 +70,8 @@ func permanent(err error) bool {
 			return true
 		}
 	}
-	var failed *api.DialError
-	return errors.As(err, &failed) && failed.Phase == api.PhaseTLS
+	failed, ok := errors.AsType[*api.DialError](err)
+	return ok && failed.Phase == api.PhaseTLS
 }
 
 // follow records what a session announces, until the session ends.
