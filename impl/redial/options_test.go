@@ -5,6 +5,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -38,6 +39,7 @@ func TestDialsAgainOverASocketOfItsOwn(t *testing.T) {
 		s := dial(t, client, server.URL, quick(), nil)
 		defer s.Terminate(api.SessionNoError, "")
 		for range 2 {
+			synctest.Wait() // the server has accepted what it severs
 			server.Sever()
 			time.Sleep(5 * time.Second)
 		}
