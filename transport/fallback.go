@@ -9,8 +9,6 @@ import (
 	"maps"
 	"sync"
 	"time"
-
-	"github.com/moqlite/moqlite/internal/race"
 )
 
 // DefaultHeadStart is how long UDP has to get through before TCP is tried as
@@ -109,8 +107,8 @@ func (f *Fallback) other(t *Target) *Target {
 }
 
 // race is how the two are dialled with.
-func (f *Fallback) race() race.Race[Conn] {
-	return race.Race[Conn]{
+func (f *Fallback) race() Race[Conn] {
+	return Race[Conn]{
 		HeadStart: cmp.Or(f.HeadStart, DefaultHeadStart),
 		Discard:   func(c Conn) { _ = c.CloseWithError(0, "") },
 		Final:     final,
@@ -127,7 +125,7 @@ func final(attempt int, err error) bool {
 // lost is the error of a race that nobody has won: that of whoever ended it or,
 // where both have failed, First's with Second's, or the other way round where
 // Second has had an answer.
-func lost(ctx context.Context, entrants []entrant, failed []race.Failure) error {
+func lost(ctx context.Context, entrants []entrant, failed []FailedAttempt) error {
 	last := failed[len(failed)-1]
 	if ctx.Err() != nil || final(last.Attempt, last.Err) || len(failed) < len(entrants) {
 		return last.Err

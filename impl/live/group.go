@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
-	"github.com/moqlite/moqlite/internal/signal"
 )
 
 // What a group and a frame count for beside their payloads, so that many empty
@@ -37,11 +36,12 @@ type group struct {
 	skipped   uint64    // frames before the first that is here
 	frames    []frame
 	chunks    [][]byte
-	lacks     uint64 // bytes of the last frame that are to come
-	closed    bool   // no more frames
-	err       error  // why it was reset, for readers
-	writerErr error  // why no more may be written
-	life      signal.Life
+	lacks     uint64          // bytes of the last frame that are to come
+	closed    bool            // no more frames
+	err       error           // why it was reset, for readers
+	writerErr error           // why no more may be written
+	ctx       context.Context // made when asked for
+	cancel    context.CancelCauseFunc
 }
 
 // A frame is where a payload begins; it goes on in the chunks that follow.
@@ -148,7 +148,9 @@ func (g *group) failure() error {
 func (g *group) over(err error) {
 	if g.writerErr == nil {
 		g.writerErr = err
-		g.life.End(err)
+		if g.cancel != nil {
+			g.cancel(err)
+		}
 	}
 	g.more.Broadcast()
 }
@@ -164,5 +166,11 @@ func (g *group) isOpen() bool {
 func (g *group) context() context.Context {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.life.Context(g.writerErr)
+	if g.ctx == nil {
+		g.ctx, g.cancel = context.WithCancelCause(context.Background())
+		if g.writerErr != nil {
+			g.cancel(g.writerErr)
+		}
+	}
+	return g.ctx
 }

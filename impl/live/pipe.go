@@ -9,7 +9,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/numbers"
-	"github.com/moqlite/moqlite/internal/signal"
+	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
 // maxDatagrams is how many datagrams wait for a reader in this process.

@@ -8,7 +8,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/age"
 	"github.com/moqlite/moqlite/impl/internal/numbers"
-	"github.com/moqlite/moqlite/internal/signal"
+	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
 // How many groups of one subscription are served at the same time. The newest

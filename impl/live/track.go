@@ -8,7 +8,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/numbers"
-	"github.com/moqlite/moqlite/internal/signal"
+	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
 // A Track is a track that is written once and read by any number. It

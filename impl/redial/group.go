@@ -6,7 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/moqlite/moqlite/api"
-	"github.com/moqlite/moqlite/internal/signal"
+	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
 // A group is one of a session beneath, which is not closed in good order before

@@ -9,7 +9,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/moqlite/moqlite/api"
-	"github.com/moqlite/moqlite/internal/signal"
+	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
 // A link is one session beneath a [Session].

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
-	"github.com/moqlite/moqlite/internal/signal"
+	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
 // A numbering is a run of group numbers that belong together: those of one

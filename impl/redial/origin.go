@@ -9,7 +9,7 @@ import (
 	"github.com/cenkalti/backoff/v5"
 
 	"github.com/moqlite/moqlite/api"
-	"github.com/moqlite/moqlite/internal/signal"
+	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
 // An origin follows who publishes the broadcast of a path, as one session

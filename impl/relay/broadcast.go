@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/signal"
 	"github.com/moqlite/moqlite/impl/live"
-	"github.com/moqlite/moqlite/internal/signal"
 )
 
 const (

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
-	"github.com/moqlite/moqlite/internal/signal"
+	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
 // A trial is where a feed shows that its groups belong to the track. A

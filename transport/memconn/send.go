@@ -8,7 +8,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/moqlite/moqlite/internal/signal"
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
@@ -28,7 +27,7 @@ type sendStream struct {
 	over    bool                   // Context has ended, because of cause
 	settled bool                   // in knows of the end
 	cause   error
-	life    signal.Life
+	life    transport.Life
 
 	urgency     int8
 	incremental bool

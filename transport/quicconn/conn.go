@@ -11,7 +11,6 @@ import (
 
 	"github.com/quic-go/quic-go"
 
-	"github.com/moqlite/moqlite/internal/signal"
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/internal/h3code"
 	"github.com/moqlite/moqlite/transport/internal/quicstream"
@@ -32,7 +31,7 @@ type conn struct {
 
 	mu   sync.Mutex
 	over *transport.ConnError // how it ended
-	life signal.Life
+	life transport.Life
 }
 
 var (

@@ -5,7 +5,7 @@ import (
 	"net"
 	"time"
 
-	"github.com/moqlite/moqlite/internal/race"
+	"github.com/moqlite/moqlite/transport"
 )
 
 // headStart is how long an address has for itself before the next is tried as
@@ -17,7 +17,7 @@ const headStart = 250 * time.Millisecond
 // tryAddrs returns when all other attempts are over and what they made is closed.
 // If all fail, the error is that of the one that came furthest.
 func tryAddrs(ctx context.Context, addrs []*net.UDPAddr, attempt func(context.Context, *net.UDPAddr) (*dialled, error)) (*dialled, error) {
-	r := race.Race[*dialled]{
+	r := transport.Race[*dialled]{
 		HeadStart: headStart,
 		Discard:   func(c *dialled) { _ = c.CloseWithError(0, "") },
 	}

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
-	"github.com/moqlite/moqlite/internal/signal"
+	"github.com/moqlite/moqlite/impl/internal/signal"
 	"github.com/moqlite/moqlite/transport"
 )
 

@@ -10,7 +10,6 @@ import (
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/age"
 	"github.com/moqlite/moqlite/impl/internal/message"
-	"github.com/moqlite/moqlite/internal/signal"
 	"github.com/moqlite/moqlite/transport"
 )
 
@@ -52,7 +51,7 @@ type groupWriter struct {
 	stream  transport.SendStream // opened at the first flush, by who flushes
 	room    *sync.Cond           // pending was taken, or the group is over; made for who waits
 	err     error                // the group is over, and why
-	life    signal.Life
+	life    transport.Life
 	queued  bool // with egress: pending will be taken
 	closed  bool // no more frames
 	done    bool // off the books

@@ -5,7 +5,7 @@ import (
 	"sync"
 
 	"github.com/moqlite/moqlite/api"
-	"github.com/moqlite/moqlite/internal/signal"
+	"github.com/moqlite/moqlite/transport"
 )
 
 // A life is how long a session lasts. The first end wins, and no goroutine of the
@@ -17,7 +17,7 @@ type life struct {
 	here  bool              // ended at this end, which closes the connection
 	cause *api.SessionError // with over: code that finds the session over finds why
 	fate  *api.SessionError // why it is about to end, where this end has decided so
-	ctx   signal.Life
+	ctx   transport.Life
 	gone  func() // to be called when nothing is left
 }
 

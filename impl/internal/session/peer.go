@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
-	"github.com/moqlite/moqlite/internal/signal"
+	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
 // A peer is what the other end has said of itself, each thing once.

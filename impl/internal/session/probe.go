@@ -10,7 +10,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
-	"github.com/moqlite/moqlite/internal/signal"
+	"github.com/moqlite/moqlite/impl/internal/signal"
 	"github.com/moqlite/moqlite/transport"
 )
 

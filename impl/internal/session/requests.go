@@ -4,7 +4,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/moqlite/moqlite/internal/signal"
+	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
 // requests counts what the peer asks for. A request is counted once, from when its

@@ -11,7 +11,7 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
 	"github.com/moqlite/moqlite/impl/internal/numbers"
-	"github.com/moqlite/moqlite/internal/signal"
+	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
 // Subscribe implements [api.Subscriber].

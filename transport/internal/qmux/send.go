@@ -7,7 +7,6 @@ import (
 	"sync"
 	"time"
 
-	"github.com/moqlite/moqlite/internal/signal"
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
@@ -37,7 +36,7 @@ type sendStream struct {
 	told    bool                   // the peer has been sent it
 	ended   bool                   // both
 	cause   error
-	life    signal.Life
+	life    transport.Life
 
 	urgency     int8
 	incremental bool

@@ -9,7 +9,7 @@ import (
 
 	"github.com/quic-go/quic-go"
 
-	"github.com/moqlite/moqlite/internal/signal"
+	"github.com/moqlite/moqlite/transport"
 )
 
 // A PlainSend is a sending half. There is one for each group that is sent, so
@@ -21,7 +21,7 @@ type PlainSend struct {
 
 	mu        sync.Mutex
 	deadline  *time.Time // nil for none
-	life      signal.Life
+	life      transport.Life
 	writing   bool // a Write is under way
 	closed    bool // Close was called
 	cancelled bool // CancelWrite was called

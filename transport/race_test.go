@@ -1,4 +1,4 @@
-package race_test
+package transport_test
 
 import (
 	"context"
@@ -9,7 +9,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/moqlite/moqlite/internal/race"
+	"github.com/moqlite/moqlite/transport"
 )
 
 const headStart = 100 * time.Millisecond
@@ -37,9 +37,9 @@ type field struct {
 	discarded []int
 }
 
-func (f *field) run(ctx context.Context) (value, won int, failed []race.Failure) {
+func (f *field) run(ctx context.Context) (value, won int, failed []transport.FailedAttempt) {
 	began := time.Now()
-	r := race.Race[int]{
+	r := transport.Race[int]{
 		HeadStart: headStart,
 		Discard:   func(v int) { f.discarded = append(f.discarded, v) },
 		Final:     func(attempt int, err error) bool { return attempt == 0 && err == errFinal },
@@ -68,16 +68,16 @@ func (f *field) run(ctx context.Context) (value, won int, failed []race.Failure)
 
 func TestRun(t *testing.T) {
 	const ms = time.Millisecond
-	refused := func(attempts ...int) (failed []race.Failure) {
+	refused := func(attempts ...int) (failed []transport.FailedAttempt) {
 		for _, a := range attempts {
-			failed = append(failed, race.Failure{Attempt: a, Err: errRefused})
+			failed = append(failed, transport.FailedAttempt{Attempt: a, Err: errRefused})
 		}
 		return failed
 	}
 	for name, c := range map[string]struct {
 		runners   []runner
 		won       int
-		failed    []race.Failure
+		failed    []transport.FailedAttempt
 		took      time.Duration
 		started   []time.Duration
 		discarded []int
@@ -98,7 +98,7 @@ func TestRun(t *testing.T) {
 			[]runner{{takes: 300 * ms, err: errRefused}, {takes: 10 * ms, err: errRefused}},
 			-1, refused(1, 0), 300 * ms, []time.Duration{0, headStart}, nil,
 		},
-		"the first fails for good":     {[]runner{{err: errFinal}, {}}, -1, []race.Failure{{Err: errFinal}}, 0, []time.Duration{0}, nil},
+		"the first fails for good":     {[]runner{{err: errFinal}, {}}, -1, []transport.FailedAttempt{{Err: errFinal}}, 0, []time.Duration{0}, nil},
 		"the second fails for good":    {[]runner{{takes: 200 * ms}, {err: errFinal}}, 0, nil, 200 * ms, []time.Duration{0, headStart}, nil},
 		"there is one, and it is slow": {[]runner{{takes: time.Second}}, 0, nil, time.Second, []time.Duration{0}, nil},
 	} {

@@ -1,13 +1,10 @@
 package signal
 
 import (
-	"context"
-	"errors"
 	"runtime"
 	"sync"
 	"testing"
 	"testing/synctest"
-	"time"
 )
 
 // follow counts changes as a waiting goroutine sees them, until it has seen the
@@ -126,37 +123,5 @@ func TestWakesCountAsOne(t *testing.T) {
 	case <-w:
 		t.Error("three calls woke twice")
 	default:
-	}
-}
-
-// A context ends with its owner and the owner's cause, whether it is asked for
-// before or after.
-func TestLifeEndsWithItsOwner(t *testing.T) {
-	cause := errors.New("over")
-	var early Life
-	early.End(cause) // of which nobody asks
-	if early.Made() {
-		t.Error("End has made a context")
-	}
-	if ctx := early.Context(cause); context.Cause(ctx) != cause {
-		t.Errorf("asked for afterwards it has ended with %v, want %v", context.Cause(ctx), cause)
-	}
-	var l Life
-	ctx := l.Context(nil)
-	if !l.Made() || l.Context(nil) != ctx {
-		t.Error("the context was not made once")
-	}
-	if ctx.Err() != nil {
-		t.Error("it has ended with its owner alive")
-	}
-	l.End(cause)
-	l.End(errors.New("later"))
-	select {
-	case <-ctx.Done():
-	case <-time.After(time.Minute):
-		t.Fatal("it has not ended")
-	}
-	if context.Cause(ctx) != cause {
-		t.Errorf("it has ended with %v, want %v", context.Cause(ctx), cause)
 	}
 }

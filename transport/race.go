@@ -1,14 +1,13 @@
-// Package race tries several ways to one end, as happy eyeballs do (RFC 8305):
-// each has a head start before the next is tried beside it, the first to succeed
-// wins, and nothing is left of the others.
-package race
+package transport
 
 import (
 	"context"
 	"time"
 )
 
-// A Race is how attempts at a T are made.
+// A Race tries several ways to one end, for those who write transports, as Happy
+// Eyeballs do (RFC 8305): each has a head start before the next is tried beside
+// it, the first to succeed wins, and nothing is left of the others.
 type Race[T any] struct {
 	// HeadStart is how long the newest attempt is alone before the next one
 	// begins. One that fails is followed at once.
@@ -22,14 +21,14 @@ type Race[T any] struct {
 	Final func(attempt int, err error) bool
 }
 
-// A Failure is an attempt that failed.
-type Failure struct {
-	Attempt int // from 0
-	Err     error
+// A FailedAttempt is one of a [Race].
+type FailedAttempt struct {
+	Attempt int   // its number, from 0
+	Err     error // why it failed
 }
 
-// A result is how one attempt has ended.
-type result[T any] struct {
+// A raced attempt has ended.
+type raced[T any] struct {
 	attempt int
 	value   T
 	err     error
@@ -41,9 +40,9 @@ type result[T any] struct {
 // came: all n, or fewer where one was final or ctx has ended.
 //
 // The context of try ends with the race. Run returns when every attempt is over.
-func (r Race[T]) Run(ctx context.Context, n int, try func(ctx context.Context, attempt int) (T, error)) (value T, won int, failed []Failure) {
+func (r Race[T]) Run(ctx context.Context, n int, try func(ctx context.Context, attempt int) (T, error)) (value T, won int, failed []FailedAttempt) {
 	ctx, cancel := context.WithCancel(ctx)
-	results := make(chan result[T], n)
+	results := make(chan raced[T], n)
 	next, running := 0, 0
 	start := func() {
 		attempt := next
@@ -51,7 +50,7 @@ func (r Race[T]) Run(ctx context.Context, n int, try func(ctx context.Context, a
 		running++
 		go func() {
 			v, err := try(ctx, attempt)
-			results <- result[T]{attempt, v, err}
+			results <- raced[T]{attempt, v, err}
 		}()
 	}
 	defer func() {
@@ -71,7 +70,7 @@ func (r Race[T]) Run(ctx context.Context, n int, try func(ctx context.Context, a
 			if end.err == nil {
 				return end.value, end.attempt, nil
 			}
-			failed = append(failed, Failure{end.attempt, end.err})
+			failed = append(failed, FailedAttempt{end.attempt, end.err})
 			if r.Final != nil && r.Final(end.attempt, end.err) || ctx.Err() != nil || next == n && running == 0 {
 				return value, -1, failed
 			}

@@ -7,10 +7,7 @@
 // owns the state, blocks, or starts a goroutine.
 package signal
 
-import (
-	"context"
-	"sync"
-)
+import "sync"
 
 // An Event happens once, if at all. The channel for it is made for the first
 // goroutine that waits, and given up when the event happens, so that an event
@@ -98,39 +95,5 @@ func (w Wake) Wake() {
 	select {
 	case w <- struct{}{}:
 	default:
-	}
-}
-
-// A Life is a context that is made when it is first asked for, and that ends
-// with its owner. Like a [Notice] it is guarded by its owner's lock; it is one
-// pointer in size. The zero value is ready.
-type Life struct{ made *life }
-
-type life struct {
-	ctx    context.Context
-	cancel context.CancelCauseFunc
-}
-
-// Context returns the context. over is why the owner is over, and nil while it
-// is not: a context that is made later has ended already.
-func (l *Life) Context(over error) context.Context {
-	if l.made == nil {
-		l.made = new(life)
-		l.made.ctx, l.made.cancel = context.WithCancelCause(context.Background())
-		if over != nil {
-			l.made.cancel(over)
-		}
-	}
-	return l.made.ctx
-}
-
-// Made tells whether the context has been asked for.
-func (l *Life) Made() bool { return l.made != nil }
-
-// End ends the context with a cause, if it has been asked for. The first cause
-// stays.
-func (l *Life) End(cause error) {
-	if l.made != nil {
-		l.made.cancel(cause)
 	}
 }
