@@ -7,35 +7,36 @@ import (
 )
 
 const (
-	// usualBacklog is how much a flow's groups gather until their writers wait
-	// for all of it to be on its way, for a short time: what stays in the
-	// processor's cache is sent at the least cost, and a link that keeps up takes
-	// it in less.
+	// usualBacklog is the first limit of a backlog. Writers that reach it block
+	// until the backlog is empty, for at most shortWait: bytes that stay in the
+	// processor's cache are sent at the least cost, and a link that keeps up
+	// takes them in less time than that.
 	usualBacklog = 256 << 10
 	shortWait    = 10 * time.Millisecond
 
-	// maxBacklog is how much they may gather where that was too short, until all
-	// is on its way: the writers then wait again, however many groups there are.
-	// They do for longWait, so that what goes out last does go out. From then on
-	// some room is enough: what is still there waits for the peer, or for a slow
-	// link.
+	// maxBacklog is the limit after a wait has timed out, until the backlog is
+	// empty once. Writers that reach it block until the backlog is empty, for at
+	// most longWait, so that the lowest in rank are sent too. After longWait they
+	// block only until the backlog is below maxBacklog: the link is slow, or the
+	// peer withholds credit.
 	maxBacklog = 1 << 20
 	longWait   = 100 * time.Millisecond
 )
 
-// A backlog counts what the groups of a flow have gathered and not written yet,
-// and has their writers wait when it is too much.
+// A backlog counts the bytes that the groups of one flow have gathered and not
+// passed to the transport, plus groupOverhead for each queued group. It blocks the
+// writers of the flow while there are too many.
 type backlog struct {
 	bytes atomic.Int64
-	limit atomic.Int64 // at which it is full
-	full  atomic.Bool  // writers wait
-	late  atomic.Bool  // and have, for long
+	limit atomic.Int64 // the backlog is full from here on
+	full  atomic.Bool  // writers have to wait
+	late  atomic.Bool  // the wait has timed out: being below maxBacklog ends it
 
 	mu      sync.Mutex
-	less    sync.Cond // full no more, or a group is over
-	waiting int
-	timer   *time.Timer // makes it late; made at first
-	timed   bool        // the timer is set
+	less    sync.Cond   // signals that full was cleared or a group is over
+	waiting int         // writers that wait
+	timer   *time.Timer // calls tire; lazily made
+	timed   bool        // the timer is running
 }
 
 func (b *backlog) init() {
@@ -49,7 +50,8 @@ func (b *backlog) add(n int) {
 	}
 }
 
-// remove is called without the lock of any group.
+// remove subtracts n bytes, and lets the writers go on if that is enough. No
+// group's lock is held, since a waiting writer takes that of its group.
 func (b *backlog) remove(n int) {
 	if n == 0 {
 		return
@@ -64,12 +66,13 @@ func (b *backlog) remove(n int) {
 	}
 }
 
+// isLess reports whether waiting writers may go on.
 func (b *backlog) isLess() bool {
 	bytes := b.bytes.Load()
 	return bytes <= 0 || bytes < maxBacklog && b.late.Load()
 }
 
-// relieve lets writers go on if the backlog is small enough. The lock is held.
+// relieve lets the writers go on if isLess says so. The lock is held.
 func (b *backlog) relieve() {
 	if b.isLess() {
 		b.full.Store(false)
@@ -78,7 +81,9 @@ func (b *backlog) relieve() {
 	}
 }
 
-// tire has those who wait be content with some room, and lets them use it.
+// tire is called when the writers have waited for the time that the current limit
+// allows. It raises the limit to maxBacklog and lets them go on as soon as the
+// backlog is below that.
 func (b *backlog) tire() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -90,7 +95,7 @@ func (b *backlog) tire() {
 	}
 }
 
-// wait returns when g may gather more, or is over.
+// wait blocks the writer of g until g may gather more or is over.
 func (b *backlog) wait(g *groupWriter) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -106,7 +111,8 @@ func (b *backlog) wait(g *groupWriter) {
 	}
 }
 
-// setTimer has who waits longest get tired in time. The lock is held.
+// setTimer starts the timer that ends the wait of the first writer to block. The
+// lock is held.
 func (b *backlog) setTimer() {
 	if b.timed || b.late.Load() {
 		return
@@ -123,7 +129,8 @@ func (b *backlog) setTimer() {
 	}
 }
 
-// groupOver has the writers of a group that is over wait no more.
+// groupOver wakes all waiting writers, so that the writer of a group that has just
+// ended returns.
 func (b *backlog) groupOver() {
 	if b.full.Load() {
 		b.mu.Lock()

@@ -8,35 +8,35 @@ import (
 )
 
 const (
-	// directAfter is how long nothing was written before more of a group is
-	// written by who brings it. A publisher that is faster than that has its
-	// frames gathered.
+	// directAfter separates a burst from a pause: mayWrite compares it with the
+	// time since something was last written.
 	directAfter = time.Millisecond
 
-	// patience is how long who brings a group waits for the peer to allow a
-	// stream for it, before that is left to a goroutine and what comes next is
-	// gathered. A peer that keeps up takes less; a publisher that is faster is
-	// then held to its pace at no cost.
+	// patience is how long a writer waits for the peer to allow a stream for a
+	// group that begins. After that a goroutine waits instead, and the group's
+	// next frames are gathered. A peer that keeps up takes less time than this,
+	// and a faster publisher is slowed to the peer's pace without a goroutine.
 	patience = 10 * time.Millisecond
 
-	// directTurn is how many writes those who bring them make until others run:
-	// what is written then leaves and is read, rather than thousands of groups
-	// being with the transport, which none that are better can overtake and no
-	// cache holds.
+	// directTurn is after how many direct writes a writer yields the processor,
+	// so that the transport sends what it was given. Otherwise thousands of groups
+	// could pile up in the transport, where groups of higher rank cannot overtake
+	// them and the processor's cache does not hold them.
 	directTurn = 128
 )
 
-// A submission is what a group has to send.
+// A submission is what a group has to send when it is enqueued.
 type submission uint8
 
 const (
 	nothing     submission = iota
-	firstFrames            // and its stream is not open
-	moreFrames
+	firstFrames            // its stream is not open yet
+	moreFrames             // its stream is open
 )
 
-// submit queues a group that has something to send, or has it written here, as
-// far as that needs no waiting.
+// submit is called by the writer when its group has something to send. It either
+// writes that to the transport itself, as far as possible without blocking, or
+// enqueues the group.
 func (e *egress) submit(g *groupWriter, what submission) {
 	e.mu.Lock()
 	if !g.active || e.stopped {
@@ -53,10 +53,12 @@ func (e *egress) submit(g *groupWriter, what submission) {
 	e.mu.Unlock()
 }
 
-// mayWrite tells whether what a group has to send is written by who brings it,
-// which saves a goroutine. Who brings much has it gathered meanwhile by another
-// one; so has who begins a group after a while, since its end often comes with
-// its first frame. The lock is held.
+// mayWrite reports whether the writer writes to the transport itself, which saves a
+// switch of goroutines. It does only while the queue is empty and no write is under
+// way. A group that is already open also needs a pause of directAfter before: in a
+// burst it is better that frames are gathered while another goroutine writes. A
+// group that begins needs the opposite: after a pause its end often follows its
+// first frame at once, and both then leave in one write. The lock is held.
 func (e *egress) mayWrite(what submission) (now time.Duration, may bool) {
 	if e.serving || len(e.writing) > 0 || !e.ready.empty() {
 		return 0, false
@@ -65,15 +67,16 @@ func (e *egress) mayWrite(what submission) (now time.Duration, may bool) {
 	return now, (what == firstFrames) == (now-e.servedAt < directAfter)
 }
 
-// writeHere writes what a group has to send, as far as that needs no waiting, and
-// leaves the rest to a goroutine. It unlocks.
+// writeHere writes the pending bytes of g without blocking, in the writer's
+// goroutine, and leaves the rest to another one. If the peer allows no stream it
+// blocks, see waitHere. The lock is held, and released on return.
 func (e *egress) writeHere(g *groupWriter, what submission, now time.Duration) {
 	e.serving = true
 	s := e.giveSlot(g)
 	switch {
 	case g.urgency != 0:
 	case what == firstFrames:
-		g.urgency = e.usual // which its stream is opened with
+		g.urgency = e.usual // its stream will be opened with that
 	default:
 		g.setUrgency(e.usual)
 	}
@@ -117,8 +120,9 @@ func (e *egress) writeHere(g *groupWriter, what submission, now time.Duration) {
 	}
 }
 
-// waitHere is serveWaiting for g alone, and no longer than patience: what takes
-// longer is left to a goroutine.
+// waitHere waits for the peer to allow a stream for g, in the writer's goroutine and
+// no longer than patience. What then cannot be written without blocking is left to
+// another goroutine.
 func (e *egress) waitHere(g *groupWriter) {
 	e.waits(g)
 	ctx, cancel := context.WithTimeout(g.lifetime(), patience)

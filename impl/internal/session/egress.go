@@ -8,86 +8,87 @@ import (
 )
 
 const (
-	// slots is how many groups are written to the transport at a time. Few, so
-	// that what comes up the ranking goes out next; more than one, so that a
-	// group which waits for its own credit does not hold up the rest.
+	// slots is how many slots may be held at a time. It is small, so that a group
+	// of high rank is sent soon, and above one, so that a group whose own stream
+	// lacks credit does not block the others.
 	slots = 6
 
-	// maxPreempted is how many more may be in a write that they began before
-	// better ones came, not counting the first one of each track.
+	// maxPreempted is how many preempted writes may be under way besides. A group
+	// may preempt beyond this limit while no group of its lane holds a slot.
 	maxPreempted = slots
 
-	// stuckAfter is how long a write may take before its slot goes to another
-	// group: it then waits for credit, of its stream or for one, that the
-	// peer withholds; or the link is slow, and nothing is lost.
+	// stuckAfter is how long a write may wait for the transport before its slot
+	// goes to another group. By then the peer withholds credit, for the stream or
+	// for opening it; or the link is slow, and nothing is lost by one more write.
 	stuckAfter = 100 * time.Millisecond
 
-	// plainChunk is how much is written at a time where the transport cannot
-	// rank streams: a group that comes up the ranking then waits for no more
-	// than that.
+	// plainChunk is the largest write where the transport cannot prioritize
+	// streams. A group of higher rank waits for no more than that.
 	plainChunk = 16 << 10
 
-	// rankedChunk is how much is written at a time elsewhere: all that a group
-	// has gathered, or a shared frame, headers included.
+	// rankedChunk is the largest write elsewhere: enough for all that a group may
+	// have pending, or for a shared frame, headers included.
 	rankedChunk = 68 << 10
 )
 
-// farAhead is how many groups are queued before who brings more waits for them to
-// be written, unless they wait for the transport.
+// farAhead is the length of the queue from which a writer that enqueues another
+// group waits until the queue was served, unless the queue waits for the transport.
 const farAhead = 64
 
-// egress decides which of the session's groups goes out next. Groups with
-// something to send queue in order of rank (rank.go) for a slot to write in; a
-// group gets its stream with its first slot, so that those which wait hold none
-// of the peer's limit. What is being written is ranked by the transport, as
-// urgency.go tells it.
+// egress decides in which order the session's groups are sent. Groups that have
+// pending bytes queue in order of rank (rank.go) for a slot, which allows one write.
+// A group's stream is opened in its first slot, so queued groups use up none of the
+// streams that the peer allows. Among the writes under way the transport follows the
+// urgencies that it is given (urgency.go).
 //
-// One goroutine at a time serves the queue, and only while there is one. When
-// the transport makes it wait with a group, another one serves on. What comes
-// when there is no queue is written by who brings it (direct.go, share.go).
+// At most one goroutine serves the queue, and only while the queue is not empty.
+// When a write makes it wait for the transport, another goroutine takes over. If
+// the queue is empty and no write is under way, the writer may write to the
+// transport itself (direct.go, share.go).
 type egress struct {
 	session *Session
 	first   int8        // the first urgency that groups may have (urgency.go)
-	usual   int8        // their urgency while none goes before others
-	plain   atomic.Bool // the transport cannot rank streams
+	usual   int8        // the urgency of groups while none has to go before others
+	plain   atomic.Bool // the transport cannot prioritize streams
 
 	mu        sync.Mutex
-	stopped   bool
-	groups    *groupWriter  // not yet finished, a list
-	count     int           // of these
-	ready     ranking       // something to send
-	serving   bool          // by a goroutine that does not wait
-	caughtUp  *sync.Cond    // serving has ended; made for who waits for that
-	servedAt  time.Duration // when one last ended, or began to write one frame
-	direct    uint          // writes by who brings what is written (direct.go)
-	writing   []*slot       // in order of rank
-	reserved  *slot         // of these, that of who waits with what it brings (share.go)
-	held      int           // of these, those that hold a slot
-	preempted int           // and those whose slot a better one took
-	idle      []*slot       // to be used again
-	lend      *time.Timer   // runs lendSlots; made at first
+	stopped   bool          // the session has ended
+	groups    *groupWriter  // all groups that are not over, a list
+	count     int           // its length
+	ready     ranking       // the queue: groups that have pending bytes
+	serving   bool          // a goroutine serves the queue or runs writeHere, and does not block
+	caughtUp  *sync.Cond    // signals that serving was cleared; lazily made
+	servedAt  time.Duration // when serving last ended, or the last direct write began
+	direct    uint          // number of writes by writers themselves (direct.go)
+	writing   []*slot       // the writes under way, in order of rank
+	reserved  *slot         // the one of these in which a writer writes a shared frame (share.go)
+	held      int           // how many of these hold their slot
+	preempted int           // how many of these were preempted
+	idle      []*slot       // for reuse
+	lend      *time.Timer   // calls lendSlots; lazily made
 }
 
-// A slot is a write under way.
+// A slot is one write under way.
 type slot struct {
 	group *groupWriter
 	state slotState
-	waits bool          // for the transport,
-	since time.Duration // by the session's clock
+	waits bool          // the write waits for the transport
+	since time.Duration // when that began, by the session's clock
 	out   delivery
 
-	hurried bool // who brings what is written is to wait no longer
+	hurried bool // a write deadline was set to interrupt the writer (share.go)
 }
 
+// A slotState tells whether a write counts against the slots.
 type slotState uint8
 
 const (
-	slotHeld      slotState = iota
-	slotStuck               // lent, since the write takes too long
-	slotPreempted           // taken by a better group
+	slotHeld      slotState = iota // it counts
+	slotStuck                      // it does not: it has waited for stuckAfter
+	slotPreempted                  // it does not: a group of higher rank took the slot
 )
 
-// add takes a group on the books. It reports false when the session has ended.
+// add registers a group. It reports false when the session has ended.
 func (e *egress) add(g *groupWriter) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -103,7 +104,7 @@ func (e *egress) add(g *groupWriter) bool {
 	return true
 }
 
-// remove takes a group off the books.
+// remove removes a group that is over, from the queue too.
 func (e *egress) remove(g *groupWriter) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -128,7 +129,7 @@ func (e *egress) remove(g *groupWriter) {
 	}
 }
 
-// stop fails all groups: the session has ended.
+// stop fails all groups, because the session has ended.
 func (e *egress) stop() {
 	e.mu.Lock()
 	e.stopped = true
@@ -146,8 +147,8 @@ func (e *egress) stop() {
 	}
 }
 
-// rerank gives a track another priority, which what is queued and what is
-// being written follow.
+// rerank changes the subscriber's priority of a lane. Groups in the queue and
+// writes under way follow.
 func (e *egress) rerank(l *lane, subscriber uint8) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -160,7 +161,7 @@ func (e *egress) rerank(l *lane, subscriber uint8) {
 	e.dispatch()
 }
 
-// chunk is how much is written at a time.
+// chunk is the largest write to the transport, in bytes.
 func (e *egress) chunk() int {
 	if e.plain.Load() {
 		return plainChunk
@@ -168,7 +169,7 @@ func (e *egress) chunk() int {
 	return rankedChunk
 }
 
-// closed notes that a group is closed.
+// closed is called when the writer has closed a group that has its stream.
 func (e *egress) closed(g *groupWriter) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -177,11 +178,11 @@ func (e *egress) closed(g *groupWriter) {
 	}
 }
 
-// leaves notes that a group is closed and in part written: little is left of it,
-// what it has gathered and what is being written. The first such group of a
-// track is not outranked by newer ones, which would otherwise cut each other's
-// last bit off on a link that is too slow, and leave readers with groups that
-// have begun and do not end. The lock is held.
+// leaves adds a group that is closed and partly written to the leaving groups of
+// its lane. Little is left of it: its pending bytes and the write under way. The
+// first leaving group of a lane ranks as high as the newest one. Otherwise, on a
+// link that is too slow, each group would be overtaken just before its end, and
+// readers would get many beginnings and no ends. The lock is held.
 func (e *egress) leaves(g *groupWriter) {
 	l := &g.flow.lane
 	if slices.Contains(l.leaving, g) {
@@ -193,8 +194,8 @@ func (e *egress) leaves(g *groupWriter) {
 	}
 }
 
-// left notes that a group is over: the next one that leaves is not outranked.
-// The lock is held.
+// left removes a group that is over from the leaving groups of its lane, and
+// promotes the next of them if it was the first. The lock is held.
 func (e *egress) left(g *groupWriter) {
 	l := &g.flow.lane
 	i := slices.Index(l.leaving, g)
@@ -207,7 +208,8 @@ func (e *egress) left(g *groupWriter) {
 	}
 }
 
-// promoted has a group rank as high as it is now. The lock is held.
+// promoted updates the queue and the urgencies after a group's rank has risen. The
+// lock is held.
 func (e *egress) promoted(g *groupWriter) {
 	e.ready.fix(g)
 	if len(e.writing) > 1 {
@@ -215,8 +217,9 @@ func (e *egress) promoted(g *groupWriter) {
 	}
 }
 
-// keepPace has who brings a group wait for those that are queued to be written, if
-// they are many and only take their time. The lock is held, but not meanwhile.
+// keepPace blocks a writer that has enqueued a group while farAhead groups or more
+// are queued, until the queue was served or its goroutine waits for the transport.
+// The lock is held, and released during the wait.
 func (e *egress) keepPace() {
 	if !e.serving || e.ready.groups < farAhead {
 		return
@@ -229,8 +232,8 @@ func (e *egress) keepPace() {
 	}
 }
 
-// servesNot notes that no goroutine serves the queue: it is empty, or what is in
-// it has to wait for the transport. The lock is held.
+// servesNot clears serving: the queue is empty, no group in it may have a slot, or
+// the goroutine that served has to wait for the transport. The lock is held.
 func (e *egress) servesNot() {
 	e.serving = false
 	if e.caughtUp != nil {
@@ -238,7 +241,7 @@ func (e *egress) servesNot() {
 	}
 }
 
-// giveSlot gives a group what a write needs. The lock is held.
+// giveSlot gives a group a slot, without counting it (see occupy). The lock is held.
 func (e *egress) giveSlot(g *groupWriter) *slot {
 	var s *slot
 	if n := len(e.idle); n > 0 {
@@ -250,8 +253,8 @@ func (e *egress) giveSlot(g *groupWriter) *slot {
 	return s
 }
 
-// takeSlot takes it back, when the write is over: the group may have the next one
-// already. The lock is held.
+// takeSlot takes a slot back after its write. Its group may have got another one
+// since. The lock is held.
 func (e *egress) takeSlot(s *slot) {
 	if s.group.slot == s {
 		s.group.slot = nil
@@ -262,8 +265,8 @@ func (e *egress) takeSlot(s *slot) {
 	}
 }
 
-// dispatch has what is queued served, if nobody does and there is a slot. The
-// lock is held.
+// dispatch starts a goroutine that serves the queue, if there is none, the queue is
+// not empty, and its first group may have a slot. The lock is held.
 func (e *egress) dispatch() {
 	if e.ready.empty() {
 		return
@@ -278,8 +281,8 @@ func (e *egress) dispatch() {
 	e.arm()
 }
 
-// serve writes what a group has to send, and goes on with the best that is
-// queued while there is one, or until another goroutine does.
+// serve writes the pending bytes of g, then those of the groups in the queue, best
+// rank first, until the queue is empty or another goroutine serves it.
 func (e *egress) serve(g *groupWriter) {
 	for g != nil {
 		if !g.tryFlush(e.chunk()) {
@@ -290,14 +293,15 @@ func (e *egress) serve(g *groupWriter) {
 	}
 }
 
-// serveWaiting is serve for a group that has to wait.
+// serveWaiting is serve for a group whose tryFlush returned false already.
 func (e *egress) serveWaiting(g *groupWriter) {
 	e.waits(g)
 	g.flush()
 	e.serve(e.next(g))
 }
 
-// waits has another goroutine serve: this one will wait for the transport.
+// waits is called before this goroutine waits for the transport with g. It lets
+// another goroutine serve the queue.
 func (e *egress) waits(g *groupWriter) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -306,10 +310,10 @@ func (e *egress) waits(g *groupWriter) {
 	e.dispatch()
 }
 
-// next ends the write of a group, and returns the one that this goroutine
-// writes next; nil for none.
+// next ends the write of g, and the group if it is closed and nothing is pending.
+// It returns the group that this goroutine has to write next, nil for none.
 func (e *egress) next(g *groupWriter) *groupWriter {
-	s := g.slot // which is no more the group's when it is settled
+	s := g.slot // once settled, the group may be queued again and get another slot
 	more, closed := g.settle()
 	next, waited := e.pass(s, more, closed)
 	if closed && !more {
@@ -318,8 +322,8 @@ func (e *egress) next(g *groupWriter) *groupWriter {
 	return next
 }
 
-// wrotePart takes in how a write of a group has left it, if it is not over. The
-// lock is held.
+// wrotePart notes that a part of a group is written. If more is pending it queues
+// the group again. The lock is held.
 func (e *egress) wrotePart(g *groupWriter, more, closed bool) {
 	g.part = true
 	if !more {
@@ -331,7 +335,9 @@ func (e *egress) wrotePart(g *groupWriter, more, closed bool) {
 	}
 }
 
-// pass passes a slot on, and tells whether its group has waited.
+// pass frees a slot and returns the group that this goroutine has to write next,
+// nil for none. more and closed are what settle returned. waited tells whether the
+// write had to wait for the transport.
 func (e *egress) pass(s *slot, more, closed bool) (next *groupWriter, waited bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -357,8 +363,8 @@ func (e *egress) pass(s *slot, more, closed bool) (next *groupWriter, waited boo
 	return next, waited
 }
 
-// arm has the slot of the write that has waited longest lent in time, while
-// others wait for one. The lock is held.
+// arm sets the timer for lendSlots to when the first of the waiting writes will
+// have waited for stuckAfter, if groups are queued. The lock is held.
 func (e *egress) arm() {
 	if e.ready.empty() || e.held == 0 {
 		return
@@ -380,19 +386,19 @@ func (e *egress) arm() {
 	}
 }
 
-// take gives the best group a slot; nil when none may have one. The lock is
-// held.
+// take removes the group of the best rank from the queue and gives it a slot. It
+// returns nil when there is none or it may not have a slot. The lock is held.
 func (e *egress) take() *groupWriter {
 	g := e.ready.peek()
 	if g == nil || !e.vacate(g) {
 		return nil
 	}
-	g = e.ready.pop() // which making room may have changed
+	g = e.ready.pop() // vacate may have changed which group is first
 	e.occupy(e.giveSlot(g))
 	return g
 }
 
-// occupy counts a slot. The lock is held.
+// occupy counts a slot as held by its group. The lock is held.
 func (e *egress) occupy(s *slot) {
 	e.writing = append(e.writing, s)
 	e.held++
@@ -402,8 +408,8 @@ func (e *egress) occupy(s *slot) {
 	e.tellUrgencies()
 }
 
-// vacate tells whether there is a slot for g, which may be that of the last
-// group in rank. The lock is held.
+// vacate reports whether g may have a slot. If none is free it preempts the write
+// of the lowest rank, provided that g ranks higher. The lock is held.
 func (e *egress) vacate(g *groupWriter) bool {
 	most := slots
 	if e.plain.Load() {
@@ -428,7 +434,7 @@ func (e *egress) vacate(g *groupWriter) bool {
 	return true
 }
 
-// release has a write go on without a slot. The lock is held.
+// release frees the slot of a write that goes on without it. The lock is held.
 func (e *egress) release(s *slot, why slotState) {
 	s.state = why
 	e.held--
@@ -442,7 +448,7 @@ func (e *egress) release(s *slot, why slotState) {
 	e.ready.reconsider(l)
 }
 
-// wrote ends a write. The lock is held.
+// wrote removes a write that has ended. The lock is held.
 func (e *egress) wrote(s *slot) {
 	e.waitsNot(s)
 	i := slices.Index(e.writing, s)
@@ -460,11 +466,12 @@ func (e *egress) wrote(s *slot) {
 	e.takeSlot(s)
 	e.ready.reconsider(l)
 	if len(e.writing) >= lastUrgency {
-		e.tellUrgencies() // some may have been among the rest
+		e.tellUrgencies() // some may have had restUrgency
 	}
 }
 
-// lendSlots stops counting the writes that take too long.
+// lendSlots frees the slots of the writes that have waited for stuckAfter, and
+// serves the queue with them.
 func (e *egress) lendSlots() {
 	e.mu.Lock()
 	defer e.mu.Unlock()

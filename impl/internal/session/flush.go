@@ -9,20 +9,21 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// A delivery is what is being written of a group. It is of the goroutine that
-// has the group's slot, which is also the one to open the group's stream.
+// A delivery is the state of one write. It belongs to the slot's holder, the
+// goroutine that writes, which is also the one that opens the group's stream.
 type delivery struct {
-	most    int    // to take
-	taken   []byte // from the group,
-	shared  bool   // with others, or else a buffer
-	written int    // of it, to the stream
-	counted int    // of it, in the backlog
-	late    bool   // the stream would have to be waited for
+	most    int    // limit of taken
+	taken   []byte // the bytes to be written, taken from the group
+	shared  bool   // taken is a shared frame's memory rather than a pooled buffer
+	written int    // how much of taken is written
+	counted int    // how much of it the backlog counts
+	late    bool   // opening the stream would block
 }
 
-// tryFlush writes what is pending, up to most bytes, as far as the transport
-// takes it at once. It reports false when that is not all: flush has to follow.
-// settle ends the write either way.
+// tryFlush takes the group's pending bytes, at most most, and writes them without
+// blocking. It reports false if something is left to be written, or the stream
+// could not be opened: the caller then calls flush. The caller ends the write with
+// settle in either case.
 func (g *groupWriter) tryFlush(most int) bool {
 	out := &g.slot.out
 	*out = delivery{most: most}
@@ -37,8 +38,8 @@ func (g *groupWriter) tryFlush(most int) bool {
 	return g.tryWrite()
 }
 
-// tryWrite writes what was taken, as far as the transport takes it at once, and
-// tells whether that is all.
+// tryWrite writes the taken bytes without blocking, and reports whether nothing is
+// left to do: all are written, or the group has failed.
 func (g *groupWriter) tryWrite() bool {
 	if len(g.slot.out.taken) == 0 {
 		return true
@@ -47,8 +48,8 @@ func (g *groupWriter) tryWrite() bool {
 	return ok && g.wrote(stream.TryWrite(g.slot.out.taken))
 }
 
-// flush goes on with what tryFlush has begun, waiting for the transport, but
-// no longer than for the group.
+// flush completes what tryFlush began. It blocks until the transport has taken the
+// bytes or the group is over.
 func (g *groupWriter) flush() {
 	out := &g.slot.out
 	if out.late {
@@ -62,9 +63,9 @@ func (g *groupWriter) flush() {
 	}
 }
 
-// take takes what is to be written out of the group, nothing if it is over, and
-// opens its stream before that, for which the peer's limit may have to be
-// waited for.
+// take opens the group's stream if it has none, which blocks until ctx ends while
+// the peer allows no more streams, and then takes the group's pending bytes. It
+// takes nothing from a group that is over.
 func (g *groupWriter) take(ctx context.Context) error {
 	out := &g.slot.out
 	if g.stream != nil {
@@ -94,8 +95,8 @@ func (g *groupWriter) take(ctx context.Context) error {
 	return nil
 }
 
-// takePending takes out what is pending, up to out.most bytes, and how much of
-// it counts in the backlog. The lock is held.
+// takePending moves the pending bytes, at most out.most, from the group to out,
+// along with how many of them the backlog counts. The lock is held.
 func (g *groupWriter) takePending(out *delivery) {
 	if g.done {
 		return
@@ -112,7 +113,8 @@ func (g *groupWriter) takePending(out *delivery) {
 	g.roomMade()
 }
 
-// wrote takes in how a write went, and tells whether nothing is left to do.
+// wrote takes the result of a write to the stream, and reports whether nothing is
+// left to do.
 func (g *groupWriter) wrote(n int, err error) bool {
 	out := &g.slot.out
 	out.written += n
@@ -123,8 +125,9 @@ func (g *groupWriter) wrote(n int, err error) bool {
 	return out.written == len(out.taken)
 }
 
-// settle ends a write. It tells whether there is more to be written, and whether
-// the group is closed: if there is no more then, end has to follow.
+// settle ends a write. more reports whether bytes are pending again, and closed
+// whether the writer has closed the group. If it is closed and there is no more, the
+// caller calls end.
 func (g *groupWriter) settle() (more, closed bool) {
 	out := &g.slot.out
 	if !out.shared {
@@ -146,9 +149,10 @@ func (g *groupWriter) settle() (more, closed bool) {
 	}
 }
 
-// end ends the stream in order. Of one that had to wait, the transport holds the
-// last packet yet: that goes first, since nobody else asks for it any more, and
-// newer groups would outrank it for as long as there are some.
+// end closes the stream and finishes the group. If the last write had to wait, the
+// transport still holds the stream's last packet. The stream is then given the first
+// urgency: the group no longer has a rank, and newer groups could overtake the
+// packet for as long as there are any.
 func (g *groupWriter) end(waited bool) {
 	if waited {
 		prioritize(g.stream, g.flow.egress.first)
@@ -160,8 +164,8 @@ func (g *groupWriter) end(waited bool) {
 	g.finish(ending{err: api.ErrClosed})
 }
 
-// lifeOf is the life of a group, for calls that mostly do not wait: it is made
-// a context when it is waited for.
+// lifeOf is a context that ends with the group, for calls that rarely block: the
+// real context is only made when Done is called.
 type lifeOf groupWriter
 
 func (l *lifeOf) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
@@ -182,8 +186,8 @@ func (l *lifeOf) Err() error {
 	return nil
 }
 
-// momentOf is the life of a delivery for calls that must not wait: it ends when
-// it is waited for.
+// momentOf is a context for calls that must not block: it ends as soon as Done is
+// called, and notes that in late.
 type momentOf delivery
 
 func (m *momentOf) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }

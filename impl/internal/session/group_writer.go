@@ -14,76 +14,78 @@ import (
 )
 
 const (
-	// maxPending is how much of a group is gathered before its writer waits. As
-	// much is being written meanwhile; more would leave the processor's cache
-	// before it is sent, which costs more than fewer writes save.
+	// maxPending is how many bytes a group may have pending before its writer
+	// blocks. As much again can be in the write under way. With more, the bytes
+	// would leave the processor's cache before they are sent, which costs more
+	// than the saved writes gain.
 	maxPending = 48 << 10
 
-	// headerRoom is enough for the header of a frame, and of most groups.
+	// headerRoom is enough for a frame header and the header of most groups.
 	headerRoom = 48
 )
 
-// groupWriter writes a group. It implements [api.GroupWriter].
+// groupWriter implements [api.GroupWriter].
 //
-// What is written gathers in a buffer, which egress empties in one write as
-// soon as it is the group's turn; so a frame costs no goroutine and no wait
-// while the link keeps up. A small group costs little more than this struct:
-// what is needed during a write is the slot's, and the buffers are shared.
+// Frames are appended to a buffer of pending bytes. When the group's turn comes,
+// egress passes the whole buffer to the transport in one write, so while the link
+// keeps up a frame costs neither a goroutine nor a wait. To keep small groups
+// cheap, the state needed only during a write lives in the slot, and buffers come
+// from shared pools.
 type groupWriter struct {
 	flow   *flow
 	owner  groupOwner
 	seq    api.GroupSequence
-	bounds bounds // what of it the subscriber wants
+	bounds bounds // the frames that the subscriber wants
 
-	// Of the writing goroutine.
-	frames    uint64    // begun, or skipped
-	timestamp uint64    // of the last frame that is sent
-	left      uint64    // to be written of a frame that was started
-	long      bool      // it was told to be
-	unwanted  bool      // the frame is not sent
-	begun     bool      // the header is written
+	// Used by the writer alone, but for age, which package age shares out.
+	frames    uint64    // frames begun or skipped so far
+	timestamp uint64    // of the last frame sent
+	left      uint64    // bytes still missing from the frame that StartFrame began
+	long      bool      // it has more than longGroup frames, as the owner has noticed
+	unwanted  bool      // the current frame is not sent
+	begun     bool      // the group's header is in pending, or sent
 	silent    bool      // the subscriber does not want the group: nothing is sent
-	age       age.Entry // of the owner, which finds out when the group is too old
+	age       age.Entry // used by the owner to find out when the group is too old
 
 	mu      sync.Mutex
-	pending []byte
-	counted int                  // of pending, in the track's backlog
-	stream  transport.SendStream // opened at the first flush, by who flushes
-	room    *sync.Cond           // pending was taken, or the group is over; made for who waits
-	err     error                // the group is over, and why
+	pending []byte               // gathered, not yet taken for a write
+	counted int                  // how much of pending the backlog counts, overhead included
+	stream  transport.SendStream // nil until the first write opens it
+	room    *sync.Cond           // signals that pending was taken or the group is over; lazily made
+	err     error                // why the group is over; nil while it is not
 	life    transport.Life
-	queued  bool // with egress: pending will be taken
-	closed  bool // no more frames
-	done    bool // off the books
-	watched bool // by a caller of Context
+	queued  bool // egress has the group queued or in a slot, and will take pending
+	closed  bool // Close was called: no more frames
+	done    bool // the group is over and was removed from egress
+	watched bool // Context was called
 	waited  bool // the last write had to wait for the transport
-	urgency int8 // of the stream; written with the lock of the egress too
+	urgency int8 // of the stream; changed only while egress.mu is held as well
 
 	// Guarded by egress.mu.
-	active       bool // on the books,
-	part         bool // of it is written
-	newer, older *groupWriter
-	place        int   // in the ranking of its track, from 1; 0 when not there
-	slot         *slot // of the write under way, whose goroutine's it is
+	active       bool         // in the list of egress
+	part         bool         // a part of the group has been written
+	newer, older *groupWriter // neighbours in that list
+	place        int          // index+1 in the heap of its lane; 0 when it is not in there
+	slot         *slot        // of the write under way; its contents belong to the goroutine that writes
 }
 
 var _ api.SharedWriter = (*groupWriter)(nil)
 
-// A groupOwner is whose answer a group is part of.
+// A groupOwner is the served subscription or fetch that a group belongs to.
 type groupOwner interface {
-	// appendHeader appends what goes before the frames, the first of which is
-	// number first.
+	// appendHeader appends the bytes that precede the frames on the stream.
+	// first is the index of the first frame that follows.
 	appendHeader(b []byte, g *groupWriter, first uint64) []byte
 
-	// frameBegins hears of each frame that is sent, before it is.
+	// frameBegins is called for each frame that is sent, before it is queued.
 	frameBegins(g *groupWriter, timestamp uint64)
 
-	// groupDone hears of the group's end, once.
+	// groupDone is called once, when the group is over.
 	groupDone(g *groupWriter, end ending)
 }
 
 // bounds are the frames of a group that are wanted: [first, end), where an end
-// of 0 is none.
+// of 0 means that there is no upper bound.
 type bounds struct{ first, end uint64 }
 
 func (b bounds) contain(frame uint64) bool {
@@ -109,20 +111,22 @@ func (g *groupWriter) Context() context.Context {
 	return g.context()
 }
 
-// lifetime is what Context returns, for uses within.
+// lifetime returns the same context as Context, without watching the stream for
+// a refusal by the subscriber.
 func (g *groupWriter) lifetime() context.Context {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.context()
 }
 
-// context ends with the group. The lock is held.
+// context returns a context that ends with the group. The lock is held.
 func (g *groupWriter) context() context.Context {
 	return g.life.Context(g.err)
 }
 
-// watch has the subscriber's refusal end the group, even while nothing is
-// written, if somebody looks at its context. The lock is held.
+// watch ends the group when the subscriber refuses its stream, even while nothing
+// is written. It does so only once Context was called; otherwise the next write
+// finds out. The lock is held.
 func (g *groupWriter) watch() {
 	if !g.watched || g.stream == nil || g.err != nil {
 		return
@@ -135,8 +139,8 @@ func (g *groupWriter) watch() {
 	})
 }
 
-// check is why no frame may begin with a header, as far as the writing goroutine
-// knows, or nil.
+// check returns an error if the writer may not begin a frame with this header: the
+// frame before is incomplete (the group is then reset), or the header is invalid.
 func (g *groupWriter) check(h *message.FrameHeader) error {
 	if g.left > 0 {
 		left := g.left
@@ -149,8 +153,8 @@ func (g *groupWriter) check(h *message.FrameHeader) error {
 	return nil
 }
 
-// begin appends the header of a frame, if one may begin. A frame that is not
-// wanted is taken, and left out. The lock is held.
+// begin begins a frame and appends its header to the pending bytes. A frame that
+// the subscriber does not want is counted, but not sent. The lock is held.
 func (g *groupWriter) begin(h *message.FrameHeader) error {
 	if err := g.usable(); err != nil {
 		return err
@@ -167,8 +171,8 @@ func (g *groupWriter) begin(h *message.FrameHeader) error {
 	return nil
 }
 
-// opening puts what goes before the frames in front, if it is not there. The
-// lock is held.
+// opening appends the group's header to the pending bytes, unless it was done
+// before. The lock is held.
 func (g *groupWriter) opening() {
 	if !g.begun {
 		g.begun = true
@@ -176,7 +180,7 @@ func (g *groupWriter) opening() {
 	}
 }
 
-// usable is why nothing more may be written, or nil. The lock is held.
+// usable returns an error when the group is over or closed. The lock is held.
 func (g *groupWriter) usable() error {
 	if g.err != nil {
 		return fmt.Errorf("group %d: %w", g.seq, g.err)
@@ -213,14 +217,15 @@ func (g *groupWriter) WriteFrame(f api.Frame) error {
 	return nil
 }
 
-// announce tells the owner of the frame that has begun.
+// announce tells the owner that a frame has begun, unless the frame is not sent.
 func (g *groupWriter) announce(timestamp uint64) {
 	if !g.unwanted {
 		g.owner.frameBegins(g, timestamp)
 	}
 }
 
-// write gathers p, waiting for room.
+// write appends p to the pending bytes, and blocks while the group or its flow has
+// too many of them.
 func (g *groupWriter) write(p []byte) (written int, err error) {
 	for {
 		if g.flow.backlog.full.Load() {
@@ -247,8 +252,8 @@ func (g *groupWriter) write(p []byte) (written int, err error) {
 	}
 }
 
-// awaitRoom waits until something more may be gathered, or the group is over.
-// The lock is held, but not meanwhile.
+// awaitRoom blocks until fewer than maxPending bytes are pending, or the group is
+// over. The lock is held, and released during the wait.
 func (g *groupWriter) awaitRoom() {
 	for len(g.pending) >= maxPending && g.usable() == nil {
 		if g.room == nil {
@@ -258,7 +263,7 @@ func (g *groupWriter) awaitRoom() {
 	}
 }
 
-// gather takes in p, for which there is room. The lock is held.
+// gather appends p to the pending bytes without waiting. The lock is held.
 func (g *groupWriter) gather(p []byte) {
 	if g.unwanted {
 		return
@@ -268,15 +273,15 @@ func (g *groupWriter) gather(p []byte) {
 	g.flow.backlog.add(len(p))
 }
 
-// roomMade wakes who waits for room. The lock is held.
+// roomMade wakes the writer if it waits in awaitRoom. The lock is held.
 func (g *groupWriter) roomMade() {
 	if g.room != nil {
 		g.room.Broadcast()
 	}
 }
 
-// submission is what egress has to be given, which the caller sees to after
-// unlocking. The lock is held.
+// submission returns what the caller has to pass to submit after unlocking, and
+// marks the group as queued if that is not nothing. The lock is held.
 func (g *groupWriter) submission() submission {
 	if g.queued || g.err != nil || len(g.pending) == 0 && !g.closed {
 		return nothing
@@ -290,7 +295,7 @@ func (g *groupWriter) submission() submission {
 	return moreFrames
 }
 
-// submit gives egress what the group has to send.
+// submit enqueues the group with egress. No lock is held.
 func (g *groupWriter) submit(what submission) {
 	if what != nothing {
 		g.flow.egress.submit(g, what)
@@ -316,7 +321,7 @@ func (g *groupWriter) StartFrame(h api.FrameHeader) (io.Writer, error) {
 	return (*bodyWriter)(g), nil
 }
 
-// bodyWriter writes the payload of a frame whose size is told.
+// bodyWriter writes the payload of a frame that StartFrame began.
 type bodyWriter groupWriter
 
 // Write implements [io.Writer].
@@ -394,25 +399,27 @@ func (g *groupWriter) Close() error {
 // Cancel implements [api.GroupWriter].
 func (g *groupWriter) Cancel(code api.StreamErrorCode) { g.reset(api.ErrClosed, code) }
 
-// reset ends the group here: err is what its writer gets from now on.
+// reset ends the group and resets its stream with code. The writer's calls fail
+// with err from now on.
 func (g *groupWriter) reset(err error, code api.StreamErrorCode) {
 	if stream := g.finish(ending{err: err, reset: true, code: code}); stream != nil {
 		stream.CancelWrite(uint64(code))
 	}
 }
 
-// fail ends the group because of what happened to its stream or session.
+// fail ends the group because its stream or session has failed with err.
 func (g *groupWriter) fail(err error) { g.reset(err, api.StreamCancelled) }
 
 // An ending is how a group has ended.
 type ending struct {
-	err   error // for its writer
-	reset bool  // not in order, but
-	code  api.StreamErrorCode
+	err   error               // what later calls of the writer return
+	reset bool                // the stream was reset rather than closed
+	code  api.StreamErrorCode // of the reset
 }
 
-// finish ends the group and returns its stream. The first end wins; a later
-// one returns nil.
+// finish marks the group as over, removes it from egress, wakes its writer and
+// tells its owner. It returns the group's stream, nil if it has none. Only the
+// first call has an effect; later ones return nil.
 func (g *groupWriter) finish(end ending) transport.SendStream {
 	g.mu.Lock()
 	if g.done {
@@ -441,7 +448,7 @@ func (g *groupWriter) over() bool {
 	return g.done
 }
 
-// isOpen tells whether frames may still be written.
+// isOpen reports whether frames may still be written.
 func (g *groupWriter) isOpen() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -9,11 +9,12 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
-// WriteSharedFrame implements [api.SharedWriter]. While nothing else is being
-// written, and has not been for a moment, a frame of a group that is in part
-// written goes to the transport from where it is, by who brings it; otherwise it
-// is gathered as any other. As soon as something else is to be written, who
-// brings it waits no longer, and the rest is left to a goroutine.
+// WriteSharedFrame implements [api.SharedWriter]. If no write is under way, the queue
+// is empty, nothing was written for directAfter, and a part of the group is written
+// already, the writer passes the frame's memory to the transport without copying it
+// into a buffer. It then blocks until the transport has taken all of it, or until
+// another group has something to send; in that case another goroutine writes the
+// rest. Otherwise the call does what WriteFrame does.
 func (g *groupWriter) WriteSharedFrame(f *api.SharedFrame) error {
 	h := message.FrameHeader{Timestamp: f.Timestamp, Size: uint64(len(f.Payload))}
 	if err := g.check(&h); err != nil {
@@ -38,7 +39,8 @@ func (g *groupWriter) WriteSharedFrame(f *api.SharedFrame) error {
 	return nil
 }
 
-// share has a frame be what is written next.
+// share makes the frame, with its header in front, the bytes that the group's slot
+// writes.
 func (g *groupWriter) share(f *api.SharedFrame, h *message.FrameHeader) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -56,9 +58,9 @@ func (g *groupWriter) share(f *api.SharedFrame, h *message.FrameHeader) error {
 	return nil
 }
 
-// reserve gives a group of which a part is written a slot for n bytes more, if it
-// is the only one. Its writer waits for the transport then, until something else
-// is to be written.
+// reserve gives g a slot for a direct write of n payload bytes. It reports false
+// unless a part of g is written already, mayWrite allows it, and the frame fits in
+// one write.
 func (e *egress) reserve(g *groupWriter, n int) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -75,7 +77,7 @@ func (e *egress) reserve(g *groupWriter, n int) bool {
 	return may
 }
 
-// unreserve gives the slot back of which no use was made.
+// unreserve gives the slot back unused.
 func (e *egress) unreserve(g *groupWriter) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -83,8 +85,8 @@ func (e *egress) unreserve(g *groupWriter) {
 	e.dispatch()
 }
 
-// writeReserved writes what was reserved for, until something else is to be
-// written, and tells whether that was all of it.
+// writeReserved writes the shared frame, and reports whether nothing is left to do.
+// It blocks until all is written or hurry interrupts it.
 func (e *egress) writeReserved(g *groupWriter) (all bool) {
 	n, err := g.stream.Write(g.slot.out.taken)
 	if errors.Is(err, os.ErrDeadlineExceeded) && e.stopsWaiting(g.slot) {
@@ -93,8 +95,8 @@ func (e *egress) writeReserved(g *groupWriter) (all bool) {
 	return g.wrote(n, err)
 }
 
-// stopsWaiting notes that who brings what is written does not wait any more, and
-// tells whether that is for it was not to.
+// stopsWaiting is called when a writer's blocking write has timed out. It clears the
+// deadline, and reports whether hurry had set it.
 func (e *egress) stopsWaiting(s *slot) (hurried bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -103,7 +105,8 @@ func (e *egress) stopsWaiting(s *slot) (hurried bool) {
 	return hurried
 }
 
-// waitsNot is stopsWaiting where the lock is held.
+// waitsNot ends the reservation of a slot, if it has one, and clears the write
+// deadline that hurry has set. The lock is held.
 func (e *egress) waitsNot(s *slot) {
 	if e.reserved == s {
 		e.reserved = nil
@@ -114,7 +117,8 @@ func (e *egress) waitsNot(s *slot) {
 	}
 }
 
-// hurry has who waits with what it brings wait no longer. The lock is held.
+// hurry interrupts the writer that blocks in writeReserved, if there is one: other
+// groups have something to send. The lock is held.
 func (e *egress) hurry() {
 	if s := e.reserved; s != nil && !s.hurried {
 		s.hurried = true
