@@ -12,31 +12,31 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// groupReader reads a group. It implements [api.GroupReader].
+// groupReader implements [api.GroupReader].
 type groupReader struct {
 	session *Session
 	of      holder
 	seq     api.GroupSequence
-	first   uint64
+	first   uint64 // index of the first frame
 	in      incoming
-	ended   func() // at the end, if set
+	ended   func() // called when the group is finished, if not nil
 
-	// Of the reading goroutine.
-	timestamp uint64
-	left      uint64 // of the frame's payload
-	err       error  // sticky
+	// Used by the reader alone.
+	timestamp uint64 // of the last frame
+	left      uint64 // bytes of the current payload that are not read
+	err       error  // what all later calls return
 
-	aborted atomic.Pointer[error] // why reading was given up here
+	aborted atomic.Pointer[error] // why this end has cancelled the group; nil unless it has
 
 	// Guarded by session.unread.mu.
-	newer    *groupReader // in a list of all that are not finished
+	newer    *groupReader // neighbours in the list of unread
 	older    *groupReader
-	weight   uint64        // while it is parked
-	wide     bool          // and its stream can hold more
-	parked   bool          // nobody waits for it,
-	parkedAt time.Duration // since then
-	handed   bool          // to the application
-	finished bool
+	weight   uint64        // bytes of the budget that it counts for; 0 unless parked
+	wide     bool          // its stream can hold more than weight
+	parked   bool          // no reader waits for it
+	parkedAt time.Duration // when it was parked, by the session's clock
+	handed   bool          // the application has it
+	finished bool          // read to its end, cancelled or dropped
 }
 
 var _ api.GroupReader = (*groupReader)(nil)
@@ -45,7 +45,8 @@ func newGroupReader(s *Session, raw transport.ReceiveStream) *groupReader {
 	return &groupReader{session: s, in: incoming{stream: raw}}
 }
 
-// identify says which group this is, of which the first bytes are in.
+// identify sets what the GROUP message says, or for a fetch the request. A group that
+// has arrived whole need not be unparked and parked for its reader.
 func (g *groupReader) identify(of holder, seq api.GroupSequence, first uint64) {
 	g.of, g.seq, g.first = of, seq, first
 	if !g.in.whole() {
@@ -53,7 +54,7 @@ func (g *groupReader) identify(of holder, seq api.GroupSequence, first uint64) {
 	}
 }
 
-// park counts the group as unread, and unpark no more, for its reader.
+// park counts the group in the budget, when its reader stops waiting for the stream.
 func (g *groupReader) park() {
 	u := &g.session.unread
 	u.mu.Lock()
@@ -61,6 +62,7 @@ func (g *groupReader) park() {
 	u.park(g, g.session.clock())
 }
 
+// unpark stops counting the group, when its reader begins to wait for the stream.
 func (g *groupReader) unpark() {
 	u := &g.session.unread
 	u.mu.Lock()
@@ -80,7 +82,7 @@ func (g *groupReader) Cancel(code api.StreamErrorCode) {
 	g.abortWith(api.ErrClosed, code)
 }
 
-// abort ends the group with an error for its reader.
+// abort cancels the group. Its reader's calls return err, whose code the peer gets.
 func (g *groupReader) abort(err error) { g.abortWith(err, api.ErrorCode(err)) }
 
 func (g *groupReader) abortWith(err error, code api.StreamErrorCode) {
@@ -90,7 +92,7 @@ func (g *groupReader) abortWith(err error, code api.StreamErrorCode) {
 	}
 }
 
-// finish takes the group off the books: it is read to its end, or given up.
+// finish removes the group from the budget and tells its holder, once.
 func (g *groupReader) finish() {
 	u := &g.session.unread
 	u.mu.Lock()
@@ -108,7 +110,8 @@ func (g *groupReader) finish() {
 	}
 }
 
-// fail makes err the end of the group for its reader.
+// fail ends the group with err, which its reader's later calls return too, and
+// returns that error in the form of package api.
 func (g *groupReader) fail(err error) error {
 	if reason := g.aborted.Load(); reason != nil {
 		err = *reason
@@ -122,7 +125,7 @@ func (g *groupReader) fail(err error) error {
 	return err
 }
 
-// header waits for the next frame, past what is left of the one before.
+// header skips what is left of the frame before and waits for the next header.
 func (g *groupReader) header() (api.FrameHeader, error) {
 	if g.err != nil {
 		return api.FrameHeader{}, g.err
@@ -147,7 +150,7 @@ func (g *groupReader) header() (api.FrameHeader, error) {
 	return api.FrameHeader{Timestamp: h.Timestamp, Size: h.Size}, nil
 }
 
-// malformedFrame is what breaks the format, in the api's words.
+// malformedFrame translates an error of a frame header to a stream error.
 func malformedFrame(err error) error {
 	switch {
 	case err == io.EOF:
@@ -161,7 +164,8 @@ func malformedFrame(err error) error {
 	}
 }
 
-// growth is how much memory a frame is given before its bytes have arrived.
+// growth is how much memory ReadFrame allocates for a frame before its bytes have
+// arrived.
 const growth = 64 << 10
 
 // ReadFrame implements [api.GroupReader].
@@ -194,7 +198,7 @@ func (g *groupReader) readFrame(f *api.Frame) error {
 		}
 		return (*payloadReader)(g).readFull(f.Payload)
 	}
-	// The size is the peer's word: memory follows what has arrived.
+	// The size is only the peer's claim: allocate as the bytes arrive.
 	f.Payload = f.Payload[:0]
 	for len(f.Payload) < size {
 		have := len(f.Payload)
@@ -221,7 +225,7 @@ func (g *groupReader) NextFrame() (api.FrameHeader, io.Reader, error) {
 	return h, (*payloadReader)(g), nil
 }
 
-// payloadReader reads what is left of a group's frame.
+// payloadReader reads the payload of a group's current frame.
 type payloadReader groupReader
 
 var _ io.WriterTo = (*payloadReader)(nil)
@@ -259,7 +263,7 @@ func (p *payloadReader) readFull(b []byte) error {
 	return nil
 }
 
-// next returns bytes of the payload that are at hand, waiting for some.
+// next waits for some bytes of the payload and returns those that are buffered.
 func (p *payloadReader) next() ([]byte, error) {
 	b, err := p.in.next(p.left)
 	if err != nil {
@@ -269,7 +273,7 @@ func (p *payloadReader) next() ([]byte, error) {
 	return b, nil
 }
 
-// fail ends the group within a frame.
+// fail ends the group within a frame: the end of the stream is an error there.
 func (p *payloadReader) fail(err error) error {
 	if err == io.EOF {
 		err = &api.StreamError{Code: api.StreamWrongSize}

@@ -14,68 +14,71 @@ import (
 )
 
 const (
-	// eager is how long, or up to twice that, the accept loop waits for the first
-	// bytes of a stream, which have arrived with it as a rule.
+	// eager is how long the accept loop waits for the first bytes of a stream; the
+	// wait may take up to twice as long. As a rule they have arrived with it.
 	eager = 100 * time.Microsecond
 
-	// readAhead is how much of a stream is read at a time, and readFar how much
-	// of one that has that much at once.
+	// readAhead is the size of the usual read buffer, and readFar that of the one
+	// for a stream that has filled the usual one.
 	readAhead = 4 << 10
 	readFar   = 16 << 10
 )
 
-// incoming is a buffered reader of a unidirectional stream. What was read
-// ahead when the stream was accepted is held in as many bytes as it has: a
-// whole small group then waits for its reader without holding stream credit.
+// incoming is a buffered reader of a unidirectional stream. What was read when the
+// stream was accepted is kept in a slice of just its length, so a small group that
+// has arrived whole waits for its reader without holding stream credit.
 type incoming struct {
 	stream transport.ReceiveStream
-	buf    []byte // read ahead
-	at     int    // consumed of buf
-	err    error  // after buf
+	buf    []byte // bytes that were read
+	at     int    // how many of buf are consumed
+	err    error  // what the read after buf has returned
 
-	// Whose body this is, if it counts as unread while nobody is reading, and
-	// whether somebody is.
+	// counts is the group to park while its reader does not wait for the stream,
+	// nil if the group need not be counted. reading is whether it is unparked.
 	counts  *groupReader
 	reading bool
 
-	// What was read while nobody was reading, to know how much there is: it comes
-	// before what is left in the stream, and then the error that followed.
+	// stock is what readParked has read from the stream to weigh it. It precedes
+	// what is left in the stream. stockErr is the error that followed it.
 	stock    []byte
-	stockAt  int // consumed of stock
+	stockAt  int // how many bytes of stock are consumed
 	stockErr error
 
-	// The last frame was large and read whole, and so will the next one be: what
-	// goes before it is read ahead, and it itself to where it is wanted.
+	// direct is set when ReadFrame has met a large frame, and the next one is
+	// expected to be large too. Only a small buffer is then read ahead, for the
+	// header, and the payload is read straight into the frame.
 	direct bool
 
-	// The last read has left nothing. At the beginning of a frame the next one,
-	// which will have to wait, is of one byte, so that who waits holds no buffer.
+	// drained is set when the last read did not fill its buffer: nothing more had
+	// arrived. The next frame header will have to be waited for, so that read is
+	// of one byte, into first: a reader that waits then holds no pooled buffer.
 	drained bool
 	first   [1]byte
 }
 
-// The buffers that streams are read into, which those that read share.
+// Pools of read buffers.
 var (
 	aheadBuffers = sync.Pool{New: func() any { return new([readAhead]byte) }}
 	farBuffers   = sync.Pool{New: func() any { return new([readFar]byte) }}
 )
 
-// A shelf keeps little runs of bytes, each in as many bytes as it has, several
-// together: one allocation is for many small groups.
+// A shelf copies short byte slices into shared blocks of memory, so that many small
+// groups cost one allocation.
 type shelf struct {
-	free []byte // of which the length is taken
-	size int    // of the last allocation
+	free []byte // the current block: its length is used up
+	size int    // of that block
 }
 
 const (
-	// maxShelf bounds what a run can hold of memory that is of others.
+	// maxShelf is the largest block. It bounds how much memory a slice that is
+	// still in use keeps from being freed.
 	maxShelf = 1 << 10
 
-	// maxShelved is how large a run is that others may be beside.
+	// maxShelved is the length of the longest slice that goes into a block.
 	maxShelved = maxShelf / 4
 )
 
-// keep returns a copy of p.
+// keep returns a copy of p, in a block if p is short.
 func (s *shelf) keep(p []byte) []byte {
 	if len(p) > maxShelved {
 		return slices.Clone(p)
@@ -89,15 +92,17 @@ func (s *shelf) keep(p []byte) []byte {
 	return slices.Clip(s.free[start:])
 }
 
-// A lookahead is what the reads share that the accept loop makes.
+// A lookahead is the state that the accept loop shares among its first reads of
+// streams.
 type lookahead struct {
 	session *Session
-	now     time.Duration // since when no more than eager has passed
+	now     time.Duration // the session's clock, as read last
 	shelf   shelf
 }
 
-// read reads from st what arrives first. The clock is read when time is up, and not
-// for each of many streams.
+// read reads once from st, and waits for the first bytes for eager to twice that. To
+// save reading the clock for each stream, the deadline is first set by the time read
+// last; only when that has passed is the clock read and the read repeated.
 func (l *lookahead) read(st transport.ReceiveStream, p []byte) (n int, err error) {
 	_ = st.SetReadDeadline(l.session.began.Add(l.now + eager))
 	n, err = st.Read(p)
@@ -110,13 +115,13 @@ func (l *lookahead) read(st transport.ReceiveStream, p []byte) (n int, err error
 	return n + more, err
 }
 
-// late tells whether a deadline has passed.
+// late reports whether err says that a deadline has passed.
 func late(err error) bool {
 	return err != nil && err != io.EOF && errors.Is(err, os.ErrDeadlineExceeded)
 }
 
-// peek reads what arrives first, and tells whether anything did. Little is kept on
-// the shelf.
+// peek reads the first bytes of a stream that was just accepted, and reports whether
+// they, or its end, have arrived.
 func (in *incoming) peek(ahead *lookahead) bool {
 	scratch := aheadBuffers.Get().(*[readAhead]byte)
 	n, err := ahead.read(in.stream, scratch[:])
@@ -128,7 +133,7 @@ func (in *incoming) peek(ahead *lookahead) bool {
 	}
 	in.drained = n < readAhead
 	if n > readAhead/2 {
-		in.buf = scratch[:n] // which release gives back
+		in.buf = scratch[:n] // release returns it to the pool
 		return true
 	}
 	in.buf = ahead.shelf.keep(scratch[:n])
@@ -136,8 +141,8 @@ func (in *incoming) peek(ahead *lookahead) bool {
 	return n > 0 || in.err != nil
 }
 
-// release gives back the buffer, of which nothing is used any more. It is for the
-// reading goroutine.
+// release returns the buffer to its pool. It is called by the reader only, and
+// nothing in the buffer may be in use.
 func (in *incoming) release() {
 	switch b := in.buf; cap(b) {
 	case readAhead:
@@ -150,17 +155,17 @@ func (in *incoming) release() {
 	in.buf, in.at = nil, 0
 }
 
-// whole tells whether nothing is left in the stream.
+// whole reports whether everything was read from the stream.
 func (in *incoming) whole() bool { return in.err != nil || in.stockErr != nil }
 
-// inHand is how much memory holds what was read and not consumed.
+// inHand is how many bytes of memory hold what was read and is not consumed.
 func (in *incoming) inHand() uint64 { return uint64(len(in.buffered()) + cap(in.stock)) }
 
-// buffered is what can be read without waiting for the stream.
+// buffered returns the bytes of the buffer that are not consumed.
 func (in *incoming) buffered() []byte { return in.buf[in.at:] }
 
-// header returns the stream's type, its first message, and the length of both,
-// if they are buffered.
+// header returns the stream type, the body of the first message, and the length of
+// both together. ok is false if they are not buffered whole.
 func (in *incoming) header(v *message.Version) (t message.StreamType, body []byte, length int, ok bool) {
 	b := in.buffered()
 	kind, typeLen, err := v.ParseVarint(b)
@@ -175,7 +180,7 @@ func (in *incoming) header(v *message.Version) (t message.StreamType, body []byt
 	return message.StreamType(kind), body[:size], typeLen + sizeLen + int(size), true
 }
 
-// await waits for the first bytes, or the end, of the stream.
+// await blocks until the stream's first bytes or its end have arrived.
 func (in *incoming) await() error {
 	scratch := aheadBuffers.Get().(*[readAhead]byte)
 	defer aheadBuffers.Put(scratch)
@@ -187,7 +192,8 @@ func (in *incoming) await() error {
 	return err
 }
 
-// fill reads more of the stream, or its next byte; the buffer is empty.
+// fill reads from the stream into the buffer, which is empty; a single byte if
+// byteOnly is set.
 func (in *incoming) fill(byteOnly bool) error {
 	if in.err != nil {
 		return in.err
@@ -203,7 +209,7 @@ func (in *incoming) fill(byteOnly bool) error {
 	case size < readAhead:
 		in.release()
 		in.buf = aheadBuffers.Get().(*[readAhead]byte)[:]
-	case size == readAhead && len(in.buf) == readAhead: // there was more
+	case size == readAhead && len(in.buf) == readAhead: // the last read filled it
 		in.release()
 		in.buf = farBuffers.Get().(*[readFar]byte)[:]
 	}
@@ -218,8 +224,8 @@ func (in *incoming) fill(byteOnly bool) error {
 	return err
 }
 
-// pull reads from the stream itself. Whoever calls it for a reader calls rest when
-// that has what it asked for.
+// pull reads from the stock or the stream into p, and unparks the group first. The
+// methods of the group's reader call rest before they return to the application.
 func (in *incoming) pull(p []byte) (int, error) {
 	if in.counts != nil && !in.reading {
 		in.reading = true
@@ -235,7 +241,7 @@ func (in *incoming) pull(p []byte) (int, error) {
 	}
 }
 
-// pullStock reads what was read while nobody was reading.
+// pullStock reads from the stock.
 func (in *incoming) pullStock(p []byte) (n int, err error) {
 	n = copy(p, in.stock[in.stockAt:])
 	if in.stockAt += n; in.stockAt == len(in.stock) {
@@ -244,8 +250,9 @@ func (in *incoming) pullStock(p []byte) (n int, err error) {
 	return n, err
 }
 
-// stockUp reads what has arrived, while nobody else is reading, but no more than
-// most. It tells whether as much has come.
+// stockUp moves what has arrived from the stream to the stock, at most most bytes,
+// and reports whether there were that many. The group's reader must not read
+// meanwhile.
 func (in *incoming) stockUp(most uint64) (full bool) {
 	scratch := farBuffers.Get().(*[readFar]byte)
 	defer farBuffers.Put(scratch)
@@ -263,7 +270,7 @@ func (in *incoming) stockUp(most uint64) (full bool) {
 	return most == 0
 }
 
-// rest has the group count as unread again.
+// rest parks the group again, if pull has unparked it.
 func (in *incoming) rest() {
 	if in.reading {
 		in.reading = false
@@ -283,7 +290,7 @@ func (in *incoming) ReadByte() (byte, error) {
 	return b, nil
 }
 
-// Read implements [io.Reader]. Large reads go past the buffer.
+// Read implements [io.Reader]. Large reads bypass the buffer.
 func (in *incoming) Read(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
@@ -309,8 +316,8 @@ func (in *incoming) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// next returns up to most buffered bytes, filling the buffer if it is empty.
-// They are valid until the next call of any method.
+// next consumes and returns up to most buffered bytes, and fills the buffer first if
+// it is empty. They are valid until the next call of any method.
 func (in *incoming) next(most uint64) ([]byte, error) {
 	if in.at == len(in.buf) {
 		if err := in.fill(false); err != nil {
@@ -323,7 +330,8 @@ func (in *incoming) next(most uint64) ([]byte, error) {
 	return b, nil
 }
 
-// frameHeader reads the header of a frame, waiting for it.
+// frameHeader waits for the header of a frame and reads it. previous is the
+// timestamp of the frame before.
 func (in *incoming) frameHeader(v *message.Version, previous uint64) (message.FrameHeader, error) {
 	if in.at == len(in.buf) {
 		if err := in.fill(in.drained); err != nil {
@@ -331,7 +339,7 @@ func (in *incoming) frameHeader(v *message.Version, previous uint64) (message.Fr
 		}
 	}
 	h, n, err := message.ParseFrameHeader(in.buffered(), v, previous)
-	if err == io.ErrUnexpectedEOF { // it is cut off there
+	if err == io.ErrUnexpectedEOF { // it is not buffered whole
 		return message.ReadFrameHeader(in, v, previous)
 	}
 	in.at += n
@@ -349,8 +357,8 @@ func (in *incoming) readFull(p []byte) bool {
 	return true
 }
 
-// takeGroup gives a group of the peer, of which body is the first message, to its
-// subscription.
+// takeGroup parses body, the GROUP message of a Group stream, and queues the group
+// with its subscription. A group of an unknown subscription is refused.
 func (s *Session) takeGroup(g *groupReader, body []byte, now time.Duration) {
 	var m message.Group
 	in := &g.in

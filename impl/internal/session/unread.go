@@ -6,41 +6,43 @@ import (
 	"time"
 )
 
-// streamWindow is what a stream can hold that nobody reads: the initial window
-// that the transports are set up with.
+// streamWindow is how many bytes of a stream can arrive unread: the initial flow
+// control window that the transports are set up with.
 const streamWindow = 512 << 10
 
-// unreadGrace is how long a group may go unread before it can be given up: a
-// reader that is busy with a frame, or about to accept a group, is not behind.
+// unreadGrace is how long a group may be parked before it may be dropped: a reader
+// that is busy with a frame, or about to accept a group, is not behind.
 const unreadGrace = 250 * time.Millisecond
 
-// weighAgain is how long after the groups were weighed they are weighed again,
-// while they could hold more than they may.
+// weighAgain is how long after a weighing the parked groups are weighed again, while
+// they could exceed the budget.
 const weighAgain = 100 * time.Millisecond
 
-// groupOverhead is what a group costs in memory beside its bytes.
+// groupOverhead is how many bytes of memory a group is taken to cost beside its data.
 const groupOverhead = 512
 
-// unread bounds what the groups hold that no reader waits for: their bytes in
-// memory, and those in the streams, since the windows of all streams come out of
-// the connection's. What is in a stream is known when it is read alone. As long
-// as all is well even if every stream holds as much as it can, nobody looks;
-// else the groups are weighed (weigh.go). The lock guards the queues of all
-// subscriptions, so that any of them can make room for another.
+// unread is the session's budget for parked groups: received groups that no reader
+// waits for. It covers their bytes in memory and those in their streams, since the
+// windows of all streams are part of the connection's window.
+//
+// How much has arrived on a stream is only known by reading it. As long as the budget
+// would hold even if every stream were full, nothing is done; otherwise the groups are
+// weighed (weigh.go). The lock guards the queues of all subscriptions too, so that a
+// group of one can be dropped to make room for another.
 type unread struct {
 	mu    sync.Mutex
-	limit uint64
-	held  uint64 // what the parked groups weigh
-	wide  uint64 // parked groups whose stream can hold more than they weigh
+	limit uint64 // the budget in bytes
+	held  uint64 // the weights of the parked groups together
+	wide  uint64 // number of parked groups whose streams can hold more than their weight
 
-	open  *groupReader // all that are not finished, the newest first
-	count int          // of these
+	open  *groupReader // list of the groups that are not finished, the newest first
+	count int          // its length
 
-	fetching map[context.Context]*fetching // on behalf of other sessions, by their contexts
+	fetching map[context.Context]*fetching // fetches for other sessions, by the contexts of these
 
-	due      *time.Timer  // weighs the groups; nil unless that is due
-	weighing *groupReader // whose stream is being read to weigh it
-	weighed  sync.Cond    // weighing has changed
+	due      *time.Timer  // calls weighDue; nil while no weighing is due or under way
+	weighing *groupReader // the group that readParked reads; nil for none
+	weighed  sync.Cond    // signals that weighing has changed
 
 	datagramsDropped uint64
 }
@@ -51,20 +53,20 @@ func (u *unread) groups() int {
 	return u.count
 }
 
-// A holder is what a group that is being read came for: a subscription, or a
-// fetch. Its methods are called with unread.mu held.
+// A holder is the subscription or fetch that a received group belongs to. Its methods
+// are called with unread.mu held.
 type holder interface {
-	// holds is what its unread groups hold of the budget.
+	// holds points to the weights of the holder's parked groups together.
 	holds() *uint64
 
-	// lose gives up a group that nobody has read in time.
+	// lose is called when g is dropped because it was not read in time.
 	lose(g *groupReader)
 
-	// finished hears that a group was read to its end, or given up.
+	// finished is called when a group was read to its end, cancelled or dropped.
 	finished()
 }
 
-// add puts g in, which goes unread from now on. The lock is held.
+// add adds g and parks it. The lock is held.
 func (u *unread) add(g *groupReader, now time.Duration) {
 	g.older = u.open
 	if u.open != nil {
@@ -75,10 +77,10 @@ func (u *unread) add(g *groupReader, now time.Duration) {
 	u.park(g, now)
 }
 
-// remove takes g out: it is finished. The lock is held.
+// remove removes g, which is finished. The lock is held.
 func (u *unread) remove(g *groupReader) {
 	if g.parked && u.weighing != g {
-		g.in.stock = nil // its reader asks the stream, which tells why
+		g.in.stock = nil // its reader then gets the stream's error
 	}
 	u.unpark(g)
 	g.finished = true
@@ -94,8 +96,8 @@ func (u *unread) remove(g *groupReader) {
 	u.count--
 }
 
-// park counts g as unread from now on. It is called by g's reader, or before
-// there is one. The lock is held.
+// park counts g in the budget from now on. It is called by g's reader, or before g
+// has one. The lock is held.
 func (u *unread) park(g *groupReader, now time.Duration) {
 	if g.parked || g.finished {
 		return
@@ -107,7 +109,7 @@ func (u *unread) park(g *groupReader, now time.Duration) {
 	}
 }
 
-// unpark stops counting g. The lock is held.
+// unpark stops counting g in the budget. The lock is held.
 func (u *unread) unpark(g *groupReader) {
 	if !g.parked {
 		return
@@ -116,8 +118,8 @@ func (u *unread) unpark(g *groupReader) {
 	g.parked = false
 }
 
-// weigh sets what g weighs, which is parked, and whether its stream can hold
-// more than that. The lock is held.
+// weigh sets the weight of a parked group: how many bytes of the budget it counts
+// for. wide says that its stream can hold more than that. The lock is held.
 func (u *unread) weigh(g *groupReader, weight uint64, wide bool) {
 	u.held += weight - g.weight
 	*g.of.holds() += weight - g.weight
@@ -130,6 +132,6 @@ func (u *unread) weigh(g *groupReader, weight uint64, wide bool) {
 	g.weight, g.wide = weight, wide
 }
 
-// crowded tells whether the parked groups hold more than they may if their
-// streams are full. The lock is held.
+// crowded reports whether the parked groups exceed the budget if their streams are
+// full. The lock is held.
 func (u *unread) crowded() bool { return u.held+u.wide*streamWindow > u.limit }

@@ -6,12 +6,12 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// weighDue is called when the groups are to be weighed.
+// weighDue is called by the timer unread.due.
 func (s *Session) weighDue() { s.life.spawn(s.weighGroups) }
 
-// weighGroups finds out what the parked groups hold, by reading what has arrived
-// of each into memory, and gives up groups while that is more than they may hold.
-// It goes on in a while as long as they could hold too much.
+// weighGroups finds out how much the parked groups hold, by reading what has arrived
+// of each into memory, and drops groups while the budget is exceeded. It sets the
+// timer again as long as the streams of the parked groups could exceed the budget.
 func (s *Session) weighGroups() {
 	u := &s.unread
 	groups, most := u.toWeigh(s.clock())
@@ -30,10 +30,10 @@ func (s *Session) weighGroups() {
 	}
 }
 
-// toWeigh returns the groups that have gone unread for a while and of which it is
-// not known what their streams hold, and how much of each is read: together half
-// of what may be unread. A group of which that much has arrived counts as a full
-// stream, and its publisher has to wait for the reader.
+// toWeigh returns the groups that have been parked for weighAgain and whose streams
+// may hold an unknown amount. most is how much of each to read into memory: all
+// together, half of the budget. A group of which that much has arrived is counted as
+// a full stream; flow control then makes its publisher wait for the reader.
 func (u *unread) toWeigh(now time.Duration) (groups []*groupReader, most uint64) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -45,8 +45,9 @@ func (u *unread) toWeigh(now time.Duration) (groups []*groupReader, most uint64)
 	return groups, max(u.limit/2/max(u.wide, 1), readAhead)
 }
 
-// readParked reads what has arrived of g into memory, until it weighs as much as
-// most, and weighs it. A reader that comes meanwhile waits, no longer than eager.
+// readParked reads what has arrived of g into memory, until its weight is most, and
+// updates its weight. A reader of the group that comes meanwhile waits for about
+// eager, see awaitWeighed.
 func (u *unread) readParked(g *groupReader, most uint64) {
 	u.mu.Lock()
 	if !g.parked {
@@ -61,7 +62,7 @@ func (u *unread) readParked(g *groupReader, most uint64) {
 	defer u.mu.Unlock()
 	u.weighing = nil
 	u.weighed.Broadcast()
-	if !g.parked { // it was given up
+	if !g.parked { // it was dropped or cancelled
 		g.in.stock = nil
 		return
 	}
@@ -72,16 +73,16 @@ func (u *unread) readParked(g *groupReader, most uint64) {
 	u.weigh(g, weight, !full && g.in.stockErr == nil)
 }
 
-// awaitWeighed waits until nobody but its reader reads g. The lock is held, but
-// not meanwhile.
+// awaitWeighed blocks the reader of g while readParked reads g. The lock is held, and
+// released during the wait.
 func (u *unread) awaitWeighed(g *groupReader) {
 	for u.weighing == g {
 		u.weighed.Wait()
 	}
 }
 
-// makeRoom gives up groups until the parked ones hold no more than they may. It
-// reports false while they do and none has gone unread for long enough.
+// makeRoom drops parked groups until the rest are within the budget. It reports
+// false if they still exceed it and no group may be dropped yet.
 func (s *Session) makeRoom() bool {
 	u := &s.unread
 	for {
@@ -101,11 +102,11 @@ func (s *Session) makeRoom() bool {
 	}
 }
 
-// victim returns the group to give up when too much is held: of those that have
-// gone unread for a while, the oldest that was not handed out, or else the
-// oldest, of the holder of most. Who holds no more than an equal share loses
-// none. It returns nil and true when all is well, nil and false while there is
-// none. The lock is held.
+// victim returns the group to drop when the budget is exceeded. It is chosen among
+// the groups that have been parked for unreadGrace and whose holder has more than an
+// equal share of the budget: of the holder that has most, the oldest group that
+// AcceptGroup has not returned yet, or else the oldest. victim returns nil and true
+// within the budget, nil and false while no group qualifies. The lock is held.
 func (u *unread) victim() (g *groupReader, ok bool) {
 	if u.held <= u.limit {
 		return nil, true
@@ -122,7 +123,8 @@ func (u *unread) victim() (g *groupReader, ok bool) {
 	return g, false
 }
 
-// share is what each of those who hold something may hold. The lock is held.
+// share is the budget divided by the number of holders of parked groups. The lock is
+// held.
 func (u *unread) share() uint64 {
 	holders := make(map[holder]struct{})
 	for g := u.open; g != nil; g = g.older {
@@ -133,7 +135,7 @@ func (u *unread) share() uint64 {
 	return u.limit / uint64(max(len(holders), 1))
 }
 
-// goesBefore tells whether g is given up before other.
+// goesBefore reports whether g is dropped rather than other.
 func (g *groupReader) goesBefore(other *groupReader) bool {
 	switch {
 	case g.of != other.of:
