@@ -6,42 +6,44 @@ import (
 	"io"
 )
 
-// What a dial can fail with, beside what the network says.
+// Errors that a dial may return, apart from those of the network.
 var (
-	// ErrNoCommonProtocol: the peer speaks none of the versions offered.
+	// ErrNoCommonProtocol: the peer speaks none of the offered versions.
 	ErrNoCommonProtocol = errors.New("no common moq-lite version")
 
-	// ErrUnsupportedScheme: the dialer has no binding for the URL's scheme.
+	// ErrUnsupportedScheme: the dialer has no binding for the scheme of the
+	// URL.
 	ErrUnsupportedScheme = errors.New("unsupported URL scheme")
 
-	// ErrUnauthorized: the peer refused the request's credentials.
+	// ErrUnauthorized: the peer rejected the credentials of the request, or
+	// there were none.
 	ErrUnauthorized = errors.New("unauthorized")
 
-	// ErrNotFound: the peer has nothing at the URL's path.
+	// ErrNotFound: the peer serves nothing at the path of the URL.
 	ErrNotFound = errors.New("not found")
 )
 
-// A Phase is a step of a dial, called as api.Phase is.
+// A Phase is a step of a dial. The names are those of api.Phase.
 type Phase string
 
 // The phases of a dial, in order.
 const (
-	PhaseResolve   Phase = "resolve"   // the URL, and its name into an address
-	PhaseConnect   Phase = "connect"   // packets reach the peer and come back
-	PhaseTLS       Phase = "tls"       // the certificate and the handshake
+	PhaseResolve   Phase = "resolve"   // parsing the URL and resolving its host
+	PhaseConnect   Phase = "connect"   // getting packets to the peer and back
+	PhaseTLS       Phase = "tls"       // the TLS handshake and the certificate
 	PhaseUpgrade   Phase = "upgrade"   // the HTTP request of WebTransport or WebSocket
-	PhaseNegotiate Phase = "negotiate" // a moq-lite version in common
+	PhaseNegotiate Phase = "negotiate" // agreeing on a moq-lite version
 )
 
-// A DialError tells in which phase a dial failed. It names no URL: whoever
-// dialled knows it, and it may hold credentials.
+// A DialError tells in which phase a dial failed. It does not contain the URL:
+// the caller knows it, and it may hold credentials.
 type DialError struct {
-	Transport string // the binding, as in State; empty where the dial did not get as far
+	Transport string // the binding, as in State; empty when none was chosen yet
 	Phase     Phase  // one of the Phase constants
 	Err       error  // the cause
 }
 
-// Error tells the binding, the phase and the cause.
+// Error names the binding, the phase and the cause.
 func (e *DialError) Error() string {
 	if e.Transport == "" {
 		return fmt.Sprintf("%s: %v", e.Phase, e.Err)
@@ -49,23 +51,23 @@ func (e *DialError) Error() string {
 	return fmt.Sprintf("%s: %s: %v", e.Transport, e.Phase, e.Err)
 }
 
-// Unwrap returns the cause, in which neither io.EOF nor io.ErrUnexpectedEOF is
-// found: see [ConnError.Unwrap].
+// Unwrap returns the cause, but such that it matches neither io.EOF nor
+// io.ErrUnexpectedEOF: see [ConnError.Unwrap].
 func (e *DialError) Unwrap() error { return withoutEnd(e.Err) }
 
 // A ConnError tells how a connection ended.
 type ConnError struct {
-	// Code is that of the close; 0 where no side closed (Err is set).
+	// Code is the code of the close; 0 when neither side closed (Err is set).
 	Code uint64
 
 	// Reason is the text of the close; it may be empty.
 	Reason string
 
-	// Remote says that the peer closed, or broke, the connection.
+	// Remote says that the peer closed the connection or caused its failure.
 	Remote bool
 
-	// Err is the cause of an end that nobody asked for: a timeout, a protocol
-	// failure below the session, a socket that broke. Nil after a close.
+	// Err is the cause when the connection failed without a close: a timeout,
+	// a protocol error below the session, a broken socket. Nil after a close.
 	Err error
 }
 
@@ -85,13 +87,14 @@ func (e *ConnError) Error() string {
 	}
 }
 
-// Unwrap returns Err, in which neither io.EOF nor io.ErrUnexpectedEOF is found:
-// a socket that came to its end has cut off what was read from the connection,
-// and nobody shall take that for the end of a stream.
+// Unwrap returns Err, but such that it matches neither io.EOF nor
+// io.ErrUnexpectedEOF: when a socket reaches its end, the streams of the
+// connection are cut off, and a reader must not mistake that for the end of a
+// stream.
 func (e *ConnError) Unwrap() error { return withoutEnd(e.Err) }
 
-// withoutEnd is err for errors.Is and errors.As, but for the ends of what is
-// read.
+// withoutEnd returns err, wrapped so that errors.Is and errors.As do not find
+// io.EOF or io.ErrUnexpectedEOF in it.
 func withoutEnd(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return endless{err}
@@ -99,7 +102,8 @@ func withoutEnd(err error) error {
 	return err
 }
 
-// An endless error has no Unwrap, which would lead to the end.
+// An endless error has no Unwrap method, so that errors.Is cannot reach the
+// io.EOF inside.
 type endless struct{ error }
 
 func (e endless) Is(target error) bool {
@@ -108,12 +112,12 @@ func (e endless) Is(target error) bool {
 
 func (e endless) As(target any) bool { return errors.As(e.error, target) }
 
-// A StreamError is a reset of one half of a stream: of the sending half by the
-// reader (it refuses more), of the receiving half by the writer (it abandoned
-// the rest).
+// A StreamError tells that one half of a stream was reset: the sending half by
+// the reader, who refuses more, or the receiving half by the writer, who
+// abandoned the rest.
 type StreamError struct {
-	Code   uint64 // moq-lite's, as the side gave it that reset
-	Remote bool   // the peer did it
+	Code   uint64 // the moq-lite code that the resetting side gave
+	Remote bool   // the peer did it // the peer reset it
 }
 
 // Error tells which side reset it, and with which code.

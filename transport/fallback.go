@@ -11,41 +11,47 @@ import (
 	"time"
 )
 
-// DefaultHeadStart is how long UDP has to get through before TCP is tried as
-// well: two round trips around the world, and a third of what a dial may take
-// before somebody notices.
+// DefaultHeadStart is how long a Fallback waits for the first dialer before it
+// starts the second as well: two round trips around the world, and a third of
+// the time after which users notice a slow dial.
 const DefaultHeadStart = 500 * time.Millisecond
 
-// memory is how long a host is known to be reached by Second: networks change.
+// memory is how long a Fallback remembers that Second reached a host. It is
+// limited because clients move between networks.
 const memory = 10 * time.Minute
 
-// maxHosts bounds how many of them are known.
+// maxHosts bounds how many hosts are remembered.
 const maxHosts = 1024
 
-// A Fallback is a [Dialer] for networks that may not let UDP through: it dials
-// with First and, when that has failed or had its head start, with Second as
-// well. The first connection wins, and nothing is left of the other attempt.
-// Where Second has won, it goes first for ten minutes.
+// A Fallback is a [Dialer] for networks that may block UDP. It dials with
+// First and, when First has failed or HeadStart has passed, with Second as
+// well. The first connection wins; the other attempt is cancelled and what it
+// made is closed. When Second wins, it is dialled first for that host for ten
+// minutes.
 //
-// A name that is not found, a certificate that is not trusted, or credentials
-// that the server refuses are final: the other dialer is not asked.
+// Some failures of the dialer that goes first are final, and the other one is
+// not tried: a host that does not resolve, a failed TLS handshake, and
+// credentials that the server refuses.
 type Fallback struct {
-	// First dials, and Second what First does not reach.
+	// First is dialled first, as a rule, and Second where First does not get
+	// through. Both are required.
 	First, Second Dialer
 
-	// Scheme replaces that of a URL for Second; empty: the same.
+	// Scheme replaces the scheme of the URL for Second; empty: the URL is
+	// unchanged.
 	Scheme string
 
-	// HeadStart is that of whoever goes first; zero: DefaultHeadStart.
+	// HeadStart is how long the dialer that goes first is alone. Zero:
+	// DefaultHeadStart.
 	HeadStart time.Duration
 
 	mu    sync.Mutex
-	hosts map[string]time.Time // until when Second goes first
+	hosts map[string]time.Time // per host, until when Second is dialled first
 }
 
-// WithFallback is m with the fallback that each scheme has ([Scheme.Fallback]),
-// as far as m has a dialer for it: https:// falls back to wss://, http:// to
-// ws://.
+// WithFallback returns a copy of m in which each scheme that has a
+// [Scheme.Fallback] in m is served by a [Fallback] of both: https:// falls
+// back to wss://, http:// to ws://.
 func WithFallback(m ByScheme) ByScheme {
 	m = maps.Clone(m)
 	for _, s := range schemes {
@@ -56,15 +62,16 @@ func WithFallback(m ByScheme) ByScheme {
 	return m
 }
 
-// An entrant is one of the two dialers, with its target.
+// An entrant is one of the two dialers, with the target that it dials.
 type entrant struct {
 	dialer Dialer
 	target *Target
 	second bool
 }
 
-// Dial implements [Dialer]. If both fail, the error tells both, and is First's
-// unless Second was refused for want of credentials.
+// Dial implements [Dialer]. If both dialers fail, the error contains both
+// errors and has First's phase and transport, unless Second's matches
+// [ErrUnauthorized]: then it has Second's.
 func (f *Fallback) Dial(ctx context.Context, url string, protocols []string) (Conn, error) {
 	t, err := ParseURL(url)
 	if err != nil {
@@ -98,7 +105,7 @@ func (f *Fallback) DialTarget(ctx context.Context, t *Target, protocols []string
 	return conn, nil
 }
 
-// other is t for Second.
+// other returns the target for Second.
 func (f *Fallback) other(t *Target) *Target {
 	if f.Scheme == "" {
 		return t
@@ -106,7 +113,7 @@ func (f *Fallback) other(t *Target) *Target {
 	return t.WithScheme(f.Scheme)
 }
 
-// race is how the two are dialled with.
+// race returns the rules of the race between the two dialers.
 func (f *Fallback) race() Race[Conn] {
 	return Race[Conn]{
 		HeadStart: cmp.Or(f.HeadStart, DefaultHeadStart),
@@ -115,16 +122,16 @@ func (f *Fallback) race() Race[Conn] {
 	}
 }
 
-// final tells whether the error of an attempt, that of whoever goes first, is one
-// that the other dialer would fail with too.
+// final tells whether an error ends the dial because the other dialer would
+// fail too. Only the error of the dialer that went first can.
 func final(attempt int, err error) bool {
 	e, ok := errors.AsType[*DialError](err)
 	return attempt == 0 && (errors.Is(err, ErrUnauthorized) || ok && (e.Phase == PhaseResolve || e.Phase == PhaseTLS))
 }
 
-// lost is the error of a race that nobody has won: that of whoever ended it or,
-// where both have failed, First's with Second's, or the other way round where
-// Second has had an answer.
+// lost returns the error of a dial without a winner: the one that ended it
+// early or, when both dialers failed, First's joined with Second's (in the
+// other order when the server refused Second's credentials).
 func lost(ctx context.Context, entrants []entrant, failed []FailedAttempt) error {
 	last := failed[len(failed)-1]
 	if ctx.Err() != nil || final(last.Attempt, last.Err) || len(failed) < len(entrants) {
@@ -157,7 +164,7 @@ func (f *Fallback) prefersSecond(host string) bool {
 	return time.Now().Before(f.hosts[host])
 }
 
-// remember what has worked for a host.
+// remember notes which dialer reached a host.
 func (f *Fallback) remember(host string, second bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -173,7 +180,7 @@ func (f *Fallback) remember(host string, second bool) {
 	f.hosts[host] = now.Add(memory)
 }
 
-// Close closes what can be closed of both.
+// Close closes First and Second, as far as they have a Close method.
 func (f *Fallback) Close() error {
 	var errs []error
 	for _, d := range []Dialer{f.First, f.Second} {

@@ -2,10 +2,11 @@ package transport
 
 import "context"
 
-// A Life is the context of a connection or stream, for those who write transports:
-// it is made when it is first asked for, which most never are, and ends with its
-// owner. It has no lock: the owner's lock guards it. It is one pointer in size,
-// and the zero value is ready.
+// A Life is the context of a connection or stream. It is meant for
+// implementations of transports, where most connections and streams are never
+// asked for their context: the context is created by the first call of
+// Context. A Life has no lock; its owner's lock must be held for each call. It
+// is one pointer in size, and the zero value is ready to use.
 type Life struct{ made *madeLife }
 
 type madeLife struct {
@@ -13,8 +14,9 @@ type madeLife struct {
 	cancel context.CancelCauseFunc
 }
 
-// Context returns the context. over is why the owner is over, and nil while it
-// is not: a context that is made later has ended already.
+// Context returns the context, and creates it if needed. over is the cause of
+// the owner's end, or nil while the owner lives: a context that is created
+// after the end is cancelled with that cause.
 func (l *Life) Context(over error) context.Context {
 	if l.made == nil {
 		l.made = new(madeLife)
@@ -26,10 +28,10 @@ func (l *Life) Context(over error) context.Context {
 	return l.made.ctx
 }
 
-// Made tells whether the context has been asked for.
+// Made tells whether the context was created.
 func (l *Life) Made() bool { return l.made != nil }
 
-// End ends the context with a cause, if it has been asked for. The first cause
+// End cancels the context with a cause if it was created. The first cause
 // stays.
 func (l *Life) End(cause error) {
 	if l.made != nil {

@@ -5,19 +5,21 @@ import (
 	"time"
 )
 
-// A Race tries several ways to one end, for those who write transports, as Happy
-// Eyeballs do (RFC 8305): each has a head start before the next is tried beside
-// it, the first to succeed wins, and nothing is left of the others.
+// A Race runs several attempts at the same thing in the way of Happy Eyeballs
+// (RFC 8305): each attempt has a head start before the next one begins beside
+// it, the first success wins, and the others are cancelled and discarded. It
+// is meant for implementations of transports.
 type Race[T any] struct {
 	// HeadStart is how long the newest attempt is alone before the next one
-	// begins. One that fails is followed at once.
+	// begins. When an attempt fails, the next one begins at once.
 	HeadStart time.Duration
 
-	// Discard ends what an attempt has made that did not win.
+	// Discard releases the value of an attempt that succeeded but did not win.
+	// Required.
 	Discard func(T)
 
 	// Final tells whether the error of an attempt, counted from 0, ends the
-	// race: the others would fail too. Nil: no error does.
+	// race because the others would fail too. Nil: no error does.
 	Final func(attempt int, err error) bool
 }
 
@@ -27,19 +29,21 @@ type FailedAttempt struct {
 	Err     error // why it failed
 }
 
-// A raced attempt has ended.
+// A raced is the result of one attempt.
 type raced[T any] struct {
 	attempt int
 	value   T
 	err     error
 }
 
-// Run makes up to n attempts, at least one, by calling try in a goroutine each.
-// It returns the value of the first that succeeds, and its number. When that is
-// none, won is negative and the failures say why, in the order in which they
-// came: all n, or fewer where one was final or ctx has ended.
+// Run makes up to n attempts, at least one, by calling try in one goroutine
+// per attempt. It returns the value and the number of the first attempt that
+// succeeds. If none does, won is negative and failed has the errors in the
+// order in which they occurred: all n, or fewer when Final ended the race or
+// ctx ended.
 //
-// The context of try ends with the race. Run returns when every attempt is over.
+// The context of try is cancelled when the race is over. Run returns after the
+// last attempt has returned.
 func (r Race[T]) Run(ctx context.Context, n int, try func(ctx context.Context, attempt int) (T, error)) (value T, won int, failed []FailedAttempt) {
 	ctx, cancel := context.WithCancel(ctx)
 	results := make(chan raced[T], n)

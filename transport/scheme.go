@@ -9,44 +9,43 @@ import (
 	"strings"
 )
 
-// The bindings that this module has, as [State] names them.
+// The names of this module's bindings, as in [State].
 const (
 	QUIC         = "quic"         // native QUIC, in package quicconn
-	WebTransport = "webtransport" // over HTTP/3, in package wtconn
-	WebSocket    = "websocket"    // in package wsconn, as are the next two
+	WebTransport = "webtransport" // WebTransport over HTTP/3, in package wtconn
+	WebSocket    = "websocket"    // WebSocket, in package wsconn, as are the next two
 	TLS          = "tls"          // Qmux over TLS, without HTTP
 	TCP          = "tcp"          // Qmux over TCP, without HTTP
 )
 
-// A Scheme is what the scheme of a URL says of the connection to make.
+// A Scheme describes a URL scheme: which binding serves it, and how.
 type Scheme struct {
 	// Name is the scheme itself, in lower case.
 	Name string
 
 	// Transport is the binding that serves the scheme, such as [QUIC]. It is
-	// empty for a scheme that is not in the table, which only a Dialer written
-	// elsewhere can serve.
+	// empty for a scheme that this module does not know, which only a Dialer
+	// of somebody else can serve.
 	Transport string
 
-	// Port is that of URLs that name none; empty: they must name one.
+	// Port is the default port; empty if the URL must name one.
 	Port string
 
-	// Secure says that the server proves who it is and that what is sent is
-	// encrypted.
+	// Secure says that the server is authenticated and the traffic encrypted.
 	Secure bool
 
-	// CarriesPath says that the binding takes the URL's path and query to the
-	// server. Over the others only a SETUP does, which moq-lite has from
-	// version 05 on.
+	// CarriesPath says that the binding itself sends the URL's path and query
+	// to the server. With the others only a moq-lite SETUP message does, which
+	// exists from moq-lite-05 on.
 	CarriesPath bool
 
-	// Fallback is the scheme to dial with where the network lets no UDP
-	// through; empty: none.
+	// Fallback is the scheme to dial instead where the network blocks UDP;
+	// empty if there is none.
 	Fallback string
 }
 
-// schemes is the one table of them. http is for development servers: what it
-// pins is fetched without protection.
+// schemes is the only list of schemes. http is for development servers: the
+// client pins the certificate whose fingerprint it fetches without protection.
 var schemes = []Scheme{
 	{Name: "moqt", Transport: QUIC, Port: "443", Secure: true},
 	{Name: "moql", Transport: QUIC, Port: "443", Secure: true},
@@ -58,13 +57,12 @@ var schemes = []Scheme{
 	{Name: "tcp", Transport: TCP},
 }
 
-// Schemes returns what each scheme that the bindings of this module serve
-// means. The caller owns the slice.
+// Schemes returns the schemes that the bindings of this module serve. The
+// caller owns the slice.
 func Schemes() []Scheme { return slices.Clone(schemes) }
 
-// SchemeByName returns what a scheme means, given in lower case. A scheme that
-// is not in the table has its name alone, and is taken for one that carries its
-// path.
+// SchemeByName returns the scheme of a name in lower case. For an unknown name
+// it returns a Scheme with that Name, no Transport, and CarriesPath set.
 func SchemeByName(name string) (s Scheme, known bool) {
 	for _, s := range schemes {
 		if s.Name == name {
@@ -74,11 +72,12 @@ func SchemeByName(name string) (s Scheme, known bool) {
 	return Scheme{Name: name, CarriesPath: true}, false
 }
 
-// ByScheme is a [Dialer] that hands each URL to the dialer of its scheme.
+// ByScheme is a [Dialer] that passes each URL to the dialer registered for its
+// scheme.
 type ByScheme map[string]Dialer
 
-// ByBinding returns the dialers of all schemes whose binding is a key of
-// dialers.
+// ByBinding returns a ByScheme in which each known scheme has the dialer of
+// its binding. The keys of dialers are names of bindings, such as [QUIC].
 func ByBinding(dialers map[string]Dialer) ByScheme {
 	m := make(ByScheme)
 	for _, s := range schemes {
@@ -89,7 +88,8 @@ func ByBinding(dialers map[string]Dialer) ByScheme {
 	return m
 }
 
-// Dial calls the dialer registered for url's scheme.
+// Dial dials with the dialer registered for url's scheme. Without one the
+// error matches [ErrUnsupportedScheme].
 func (m ByScheme) Dial(ctx context.Context, url string, protocols []string) (Conn, error) {
 	t, err := ParseURL(url)
 	if err != nil {
@@ -107,8 +107,8 @@ func (m ByScheme) DialTarget(ctx context.Context, t *Target, protocols []string)
 	return DialTarget(ctx, d, t, protocols)
 }
 
-// Close closes each dialer that can be closed; one that serves several schemes
-// is closed as often.
+// Close closes each dialer that has a Close method. A dialer that is
+// registered for several schemes is closed several times.
 func (m ByScheme) Close() error {
 	var errs []error
 	for _, d := range m {
@@ -119,7 +119,7 @@ func (m ByScheme) Close() error {
 	return errors.Join(errs...)
 }
 
-// schemes are the names of those that m has a dialer for, sorted.
+// schemes returns the schemes that m has a dialer for, sorted.
 func (m ByScheme) schemes() []string {
 	var names []string
 	for name := range m {
@@ -129,7 +129,7 @@ func (m ByScheme) schemes() []string {
 	return names
 }
 
-// unsupported is the error of a dialer that serves other schemes.
+// unsupported is the error for a scheme that a dialer does not serve.
 func unsupported(scheme string, known []string) error {
 	for i := range known {
 		known[i] += "://"

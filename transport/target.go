@@ -10,45 +10,46 @@ import (
 	"strings"
 )
 
-// A Target is where a URL leads to, parsed once for all dialers that it passes,
-// and how it is dialled. It is not changed after it was made. Printed, it tells
-// nothing that may be secret.
+// A Target is a parsed URL with options for the dial. It is parsed once and
+// passed through all dialers, none of which changes it. Its String shows
+// nothing secret.
 type Target struct {
-	// URL is what was asked for. It may hold credentials.
+	// URL is the URL as it was given to Dial. It may hold credentials.
 	URL *url.URL
 
-	// Scheme is what the URL's scheme means.
+	// Scheme describes the URL's scheme.
 	Scheme Scheme
 
 	// Options say how to dial.
 	Options DialOptions
 }
 
-// DialOptions ask for something beside a connection. The zero value asks for
-// nothing.
+// DialOptions change how a target is dialled. The zero value changes nothing.
 type DialOptions struct {
-	// OwnSocket asks for a socket that nothing else uses. What balances load
-	// between servers may go by the client's port: over the socket of a
-	// connection to a server that is about to stop, the next one would lead to
-	// the same server. A dialer that shares no socket need not look at it.
+	// OwnSocket asks for a socket that no other connection uses. A load
+	// balancer may choose the server by the client's port: over the socket of
+	// a connection to a server that is about to stop, the next connection
+	// would reach the same server. A dialer whose connections share no socket
+	// may ignore it.
 	OwnSocket bool
 
 	// NoFallback asks a [Fallback] to dial with First alone.
 	NoFallback bool
 }
 
-// A TargetDialer is a [Dialer] that takes a URL as it was parsed before, with
-// options. One that hands dials on to others should be one: a Dialer that is
-// none does not hear of the options.
+// A TargetDialer is a [Dialer] that takes a parsed URL with options. Every
+// dialer that passes dials on to others should implement it, because a plain
+// Dialer gets no options.
 type TargetDialer interface {
 	Dialer
 
-	// DialTarget is Dial for a target that another dialer, or a client, has
-	// made of the URL with [ParseURL]. It changes nothing of t.
+	// DialTarget is like Dial, for a target that the caller made with
+	// [ParseURL]. It must not change t.
 	DialTarget(ctx context.Context, t *Target, protocols []string) (Conn, error)
 }
 
-// DialTarget dials t with d, which gets the options if it is a [TargetDialer].
+// DialTarget dials t with d. If d is not a [TargetDialer], t's options are
+// lost.
 func DialTarget(ctx context.Context, d Dialer, t *Target, protocols []string) (Conn, error) {
 	if d, ok := d.(TargetDialer); ok {
 		return d.DialTarget(ctx, t, protocols)
@@ -56,9 +57,8 @@ func DialTarget(ctx context.Context, d Dialer, t *Target, protocols []string) (C
 	return d.Dial(ctx, t.URL.String(), protocols)
 }
 
-// ParseURL makes a Target of a URL that names a scheme and a host; the scheme
-// can be any. The error is a [*DialError] of phase resolve, which does not
-// repeat the URL.
+// ParseURL parses a URL, which must have a scheme, known or not, and a host.
+// The error is a [*DialError] of phase resolve and does not repeat the URL.
 func ParseURL(rawURL string) (*Target, error) {
 	u, err := url.Parse(rawURL)
 	switch {
@@ -73,8 +73,8 @@ func ParseURL(rawURL string) (*Target, error) {
 	return &Target{URL: u, Scheme: s}, nil
 }
 
-// Check fails with [ErrUnsupportedScheme] unless t's scheme is one of a
-// binding among those named: what a dialer does first.
+// Check returns an error that matches [ErrUnsupportedScheme] unless t's scheme
+// belongs to one of the named bindings. Dialers call it first.
 func (t *Target) Check(bindings ...string) error {
 	if t.Scheme.Transport != "" && slices.Contains(bindings, t.Scheme.Transport) {
 		return nil
@@ -89,11 +89,12 @@ func (t *Target) Check(bindings ...string) error {
 	return unsupported(t.Scheme.Name, known)
 }
 
-// Addr is the host and port to connect to: the URL's, or else the scheme's
-// port, which can be missing.
+// Addr is the host and port to connect to. The port may be empty, see
+// [Target.Port].
 func (t *Target) Addr() string { return net.JoinHostPort(t.URL.Hostname(), t.Port()) }
 
-// Port is the URL's, or else the scheme's; empty where there is neither.
+// Port is the URL's port, or else the default of its scheme; empty if neither
+// exists.
 func (t *Target) Port() string {
 	if p := t.URL.Port(); p != "" {
 		return p
@@ -101,7 +102,7 @@ func (t *Target) Port() string {
 	return t.Scheme.Port
 }
 
-// WithScheme is t with another scheme, known or not.
+// WithScheme returns a copy of t with another scheme, known or not.
 func (t *Target) WithScheme(name string) *Target {
 	u := *t.URL
 	u.Scheme = name
@@ -109,11 +110,11 @@ func (t *Target) WithScheme(name string) *Target {
 	return &Target{URL: &u, Scheme: s, Options: t.Options}
 }
 
-// String is the URL as [Redacted] shows it.
+// String returns the URL as [Redacted] shows it.
 func (t *Target) String() string { return Redacted(t.URL).String() }
 
-// Redacted is u without what may be secret: userinfo, query and fragment. It
-// is a copy.
+// Redacted returns a copy of u without what may be secret: userinfo, query and
+// fragment.
 func Redacted(u *url.URL) *url.URL {
 	clean := *u
 	clean.User, clean.RawQuery, clean.ForceQuery = nil, "", false
@@ -123,8 +124,8 @@ func Redacted(u *url.URL) *url.URL {
 	return &clean
 }
 
-// RedactURL is a URL's text as [Redacted] shows it, for logs and errors. Where
-// it does not parse nothing of it is shown.
+// RedactURL returns the text of a URL as [Redacted] shows it, for logs and
+// errors, and "(malformed)" for one that does not parse.
 func RedactURL(rawURL string) string {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -133,5 +134,5 @@ func RedactURL(rawURL string) string {
 	return Redacted(u).String()
 }
 
-// resolveError is a failure before anything was sent.
+// resolveError is the error of a dial that failed before anything was sent.
 func resolveError(err error) error { return &DialError{Phase: PhaseResolve, Err: err} }

@@ -1,28 +1,29 @@
-// Package transport is what a moq-lite session needs of the network: a
-// connection of multiplexed streams, dialled or listened for, whatever carries
-// it. It depends on the standard library alone; the implementations live in
-// the packages below it (quicconn, wtconn, wsconn, memconn) and anyone may write
-// another: [Conn] and [Dialer] are the whole contract, and transporttest is
-// the suite that proves one.
+// Package transport defines what a moq-lite session needs of the network: a
+// connection of multiplexed streams, dialled or accepted, whatever protocol
+// carries it. The package depends on the standard library alone. The
+// implementations are in the packages below it (quicconn, wtconn, wsconn,
+// memconn), and anyone may write another: [Conn] and [Dialer] are the whole
+// contract, and package transporttest is the conformance suite for it.
 //
 //	conn, err := dialer.Dial(ctx, "moqt://relay.example.com", []string{"moq-lite-06"})
 //	…
 //	stream, err := conn.OpenStream(ctx)
 //
-// Applications meet it where they choose a transport: a [ByScheme] of dialers, or
-// a dialer of their own, is the Transport of an impl.Client.
+// Applications need this package only to choose a transport: the Transport
+// field of an impl.Client is a [ByScheme] of dialers, or any other Dialer.
 //
 // # Codes
 //
-// Session and stream codes are moq-lite's own numbers. How they travel (raw in
-// a QUIC close, mapped into HTTP/3's range on streams, in a capsule) is the
-// implementation's business; both ends of this package see the same number.
+// Session and stream codes are the numbers that moq-lite defines. How they are
+// encoded (as they are in a QUIC close, mapped into HTTP/3's range on streams,
+// in a capsule) is up to the implementation; the callers on both sides see the
+// same number.
 //
 // # Abilities
 //
 // What only some transports can do is an optional interface, found by a type
-// assertion: [TryWriter], [Prioritizer], [DatagramConn], [StatsConn], and of a
-// Dialer [TargetDialer]. The session does without any of them.
+// assertion: [TryWriter], [Prioritizer], [DatagramConn], [StatsConn], and
+// [TargetDialer] for a Dialer. The session works without any of them.
 package transport
 
 import (
@@ -34,17 +35,17 @@ import (
 	"time"
 )
 
-// A Dialer makes connections. One Dialer may serve many concurrent calls. A
-// Dialer that holds sockets or goroutines between calls also implements
-// [io.Closer]; its owner closes it after the last connection, perhaps twice.
+// A Dialer makes connections. It is safe for concurrent use. A Dialer that
+// holds sockets or goroutines between calls also implements [io.Closer]; its
+// owner closes it after the last connection. A second Close must do no harm.
 type Dialer interface {
-	// Dial connects to url and negotiates one of protocols, moq-lite version
-	// names with the most wanted first. It returns when streams may be opened.
-	// ctx bounds the dial alone, not the life of the connection; when it ends,
-	// nothing of the attempt is left behind. The connection's State().Protocol
-	// is one of protocols: a peer that chose nothing, or something else, is an
-	// error that matches [ErrNoCommonProtocol]. Errors are of type
-	// [*DialError].
+	// Dial connects to url and negotiates one of protocols, which are names of
+	// moq-lite versions in order of preference. It blocks until streams may be
+	// opened. ctx bounds the dial alone, not the life of the connection; when
+	// ctx ends first, Dial releases everything that the attempt has made. The
+	// connection's State().Protocol is one of protocols: when the peer chose
+	// none of them, the error matches [ErrNoCommonProtocol]. Errors are of
+	// type [*DialError].
 	Dial(ctx context.Context, url string, protocols []string) (Conn, error)
 }
 
@@ -56,23 +57,24 @@ func (f DialerFunc) Dial(ctx context.Context, url string, protocols []string) (C
 	return f(ctx, url, protocols)
 }
 
-// A Listener accepts connections whose protocol is negotiated.
+// A Listener accepts connections whose protocol has been negotiated.
 type Listener interface {
-	// Accept waits for the next connection. After Close it returns
-	// [net.ErrClosed]; when ctx ends first, the cause of that.
+	// Accept waits for the next connection. After Close its error matches
+	// [net.ErrClosed]; when ctx ends first, the cause of ctx.
 	Accept(ctx context.Context) (Conn, error)
 
-	// Addr is the address that is listened on.
+	// Addr is the address that the listener is bound to.
 	Addr() net.Addr
 
-	// Close stops listening and closes the connections that nobody has
-	// accepted. Accepted connections live on.
+	// Close stops listening and closes the connections that were not accepted
+	// yet. Accepted connections stay open.
 	Close() error
 }
 
-// A Conn is one connection: bidirectional and unidirectional streams, opened
-// by either side, each flow controlled by itself. All methods may be called
-// concurrently. Each kind of stream has one accepting goroutine at a time.
+// A Conn is a connection of bidirectional and unidirectional streams. Either
+// side opens them, and each has flow control of its own. All methods may be
+// called concurrently, but only one goroutine at a time may accept streams of
+// each kind.
 type Conn interface {
 	// OpenStream opens a bidirectional stream. It blocks while the peer's
 	// stream limit is reached, until ctx ends.
@@ -81,21 +83,22 @@ type Conn interface {
 	// AcceptStream waits for the next bidirectional stream of the peer.
 	AcceptStream(ctx context.Context) (Stream, error)
 
-	// OpenUniStream opens a stream to the peer. It blocks while the peer's
-	// stream limit is reached, until ctx ends.
+	// OpenUniStream opens a unidirectional stream to the peer. It blocks while
+	// the peer's stream limit is reached, until ctx ends.
 	OpenUniStream(ctx context.Context) (SendStream, error)
 
 	// AcceptUniStream waits for the next unidirectional stream of the peer.
 	AcceptUniStream(ctx context.Context) (ReceiveStream, error)
 
-	// CloseWithError ends the connection and everything on it at once: data
+	// CloseWithError ends the connection and all its streams at once: data
 	// that the peer has not read may be lost. The peer sees code and reason.
-	// The first close, of either side, wins. It returns when what the
-	// connection held here is released, within a second whatever the peer
-	// does.
+	// When both sides close, the first close counts. CloseWithError returns
+	// once the connection's resources on this side are released, which takes
+	// at most a second whatever the peer does.
 	CloseWithError(code uint64, reason string) error
 
-	// State describes the connection. It does not change.
+	// State describes the connection. It stays the same, except for TLS where
+	// the connection was returned before its handshake was complete.
 	State() State
 
 	// Context ends with the connection; its cause is a [*ConnError].
@@ -113,124 +116,131 @@ type State struct {
 	// Local and Remote are the addresses of both ends.
 	Local, Remote net.Addr
 
-	// TLS is the state of the handshake; nil where there was none.
+	// TLS is the state of the TLS handshake; nil where there was none.
 	TLS *tls.ConnectionState
 
-	// URL is what the client asked for, path and query included, as far as
-	// this side knows it.
+	// URL is the URL that the client dialled, path and query included, as far
+	// as this side knows it; nil when it does not.
 	URL *url.URL
 
-	// CarriesURL says that the binding itself took the URL's path and query
-	// to the peer, so that the session must not.
+	// CarriesURL says that the binding itself sent the URL's path and query to
+	// the peer, so that the session must not send them again.
 	CarriesURL bool
 }
 
-// A SendStream is the sending half of a stream. One goroutine writes at a
-// time; the other methods may be called at any time and unblock it. Write alone
-// blocks: the others may be called with a lock held.
+// A SendStream is the sending half of a stream. One goroutine may write at a
+// time. The other methods may be called from any goroutine at any time; Close,
+// CancelWrite and a deadline that passes also end a Write that blocks. Only
+// Write may block: callers hold locks while they call the others.
 type SendStream interface {
-	// Write blocks until p is taken by the transport, which keeps nothing of p
-	// after Write has returned. After the peer's refusal it fails with a
-	// [*StreamError] that is remote, after CancelWrite with one that is not,
-	// after the connection's end with its [*ConnError], and after Close with
-	// [net.ErrClosed]. At the deadline the error matches
-	// [os.ErrDeadlineExceeded] and n tells how much was taken.
+	// Write blocks until the transport has taken all of p, and does not keep p
+	// after it has returned. It fails with a [*StreamError] whose Remote is
+	// true after the peer has refused more, with one whose Remote is false
+	// after CancelWrite, with the connection's [*ConnError] after its end, and
+	// with [net.ErrClosed] after Close. At the deadline the error matches
+	// [os.ErrDeadlineExceeded], and n is the number of bytes that were taken.
 	io.Writer
 
-	// Close ends the stream in order; the peer reads io.EOF after the last
+	// Close ends the stream in order: the peer reads io.EOF after the last
 	// byte. It does not wait for delivery. After CancelWrite it does nothing.
 	io.Closer
 
-	// CancelWrite abandons the stream with a code: data that was not delivered
-	// may never be. It also works after Close, and does nothing twice.
+	// CancelWrite resets the stream with a code: data that was not delivered
+	// yet may be lost. It also works after Close; a second call does nothing.
 	CancelWrite(code uint64)
 
-	// SetWriteDeadline bounds pending and later Writes; zero removes it.
+	// SetWriteDeadline bounds pending and later Writes; the zero time removes
+	// the deadline.
 	SetWriteDeadline(t time.Time) error
 
-	// Context ends when the sending half is over: closed, cancelled, refused
-	// by the peer (its cause is then a remote [*StreamError]), or gone with
-	// the connection. It does not tell that anything was delivered.
+	// Context ends when the sending half does: closed, cancelled, refused by
+	// the peer (the cause is then a [*StreamError] whose Remote is true), or
+	// when the connection ends. Its end does not mean that the data was
+	// delivered.
 	Context() context.Context
 }
 
-// A ReceiveStream is the receiving half of a stream. One goroutine reads at a
-// time; the other methods may be called at any time and unblock it. Read alone
-// blocks.
+// A ReceiveStream is the receiving half of a stream. One goroutine may read at
+// a time. The other methods may be called from any goroutine at any time;
+// CancelRead and a deadline that passes also end a Read that blocks. Only Read
+// may block.
 type ReceiveStream interface {
-	// Read returns io.EOF itself at the end of the stream, and at no other. It
-	// fails with a remote [*StreamError] after the peer's reset, with a local
-	// one after CancelRead, and with the connection's [*ConnError] after its
-	// end, which does not match io.EOF.
+	// Read returns io.EOF itself at the end of the stream, and never
+	// otherwise. It fails with a [*StreamError] whose Remote is true after the
+	// peer's reset, with one whose Remote is false after CancelRead, and with
+	// the connection's [*ConnError] after its end, which does not match
+	// io.EOF.
 	io.Reader
 
-	// CancelRead tells the peer that nothing more of the stream is wanted. It
-	// does nothing after the end was read, nor twice.
+	// CancelRead tells the peer that this side wants no more of the stream.
+	// After the end was read, and when called again, it does nothing.
 	CancelRead(code uint64)
 
-	// SetReadDeadline bounds pending and later Reads, whose error then matches
-	// [os.ErrDeadlineExceeded], even where there is something to read; zero
-	// removes it.
+	// SetReadDeadline bounds pending and later Reads. After the deadline a
+	// Read fails with an error that matches [os.ErrDeadlineExceeded], even
+	// when there is data to read. The zero time removes the deadline.
 	SetReadDeadline(t time.Time) error
 }
 
-// A Stream is a bidirectional stream. Close ends the sending half alone.
+// A Stream is a bidirectional stream. Its Close ends the sending half alone.
 type Stream interface {
 	SendStream
 	ReceiveStream
 }
 
-// A TryWriter is a SendStream that can be written to without waiting.
+// A TryWriter is a SendStream that can also be written to without blocking.
 type TryWriter interface {
-	// TryWrite is Write for as much of p as the transport takes at once, which
-	// n tells; that may be none of it.
+	// TryWrite is like Write but takes only as much of p as the transport
+	// accepts at once. n is the number of bytes taken, which may be 0 without
+	// an error.
 	TryWrite(p []byte) (n int, err error)
 }
 
-// A Prioritizer is a SendStream whose data can be ranked among that of the
+// A Prioritizer is a SendStream whose data can be ranked against that of the
 // connection's other streams.
 type Prioritizer interface {
-	// SetPriority sets the urgency, 0 (first) to 7 (last). Streams of one
-	// urgency share the capacity when incremental, and else go one after the
-	// other, the oldest first. A stream begins with DefaultUrgency, incremental.
-	// It does not block.
+	// SetPriority sets the urgency, from 0 (sent first) to 7 (sent last).
+	// Incremental streams of the same urgency share the capacity; the others
+	// are sent one after the other, the oldest first. A new stream is
+	// incremental and has DefaultUrgency. SetPriority does not block.
 	SetPriority(urgency int8, incremental bool)
 }
 
-// DefaultUrgency is what streams have that were not given another urgency, those
-// that are no Prioritizer among them.
+// DefaultUrgency is the urgency of a stream on which SetPriority was not
+// called, and of every stream that is not a Prioritizer.
 const DefaultUrgency = 3
 
 // A DatagramConn is a Conn with unreliable datagrams.
 type DatagramConn interface {
-	// SendDatagram hands one datagram to the transport and keeps nothing of
-	// p. It may block, without bound, while the connection is congested.
+	// SendDatagram passes one datagram to the transport, which does not keep
+	// p. It may block while the connection is congested, without a time limit.
 	SendDatagram(p []byte) error
 
-	// ReceiveDatagram waits for the next datagram. The caller owns it.
+	// ReceiveDatagram waits for the next datagram until ctx ends. The caller
+	// owns the bytes.
 	ReceiveDatagram(ctx context.Context) ([]byte, error)
 }
 
-// A StatsConn is a Conn that counts.
+// A StatsConn is a Conn that keeps counters.
 type StatsConn interface {
-	// Stats returns the counters as they are now. It does not block.
+	// Stats returns the current values. It does not block.
 	Stats() Stats
 }
 
-// Stats are a connection's counters since its beginning.
+// Stats are the counters of a connection since it was made.
 type Stats struct {
-	// MinRTT, RTT and RTTVar are the least, the smoothed and the mean
+	// MinRTT, RTT and RTTVar are the minimum, the smoothed value and the mean
 	// deviation of the round-trip time; zero before the first sample.
 	MinRTT, RTT, RTTVar time.Duration
 
-	// BytesSent and BytesReceived went over the wire; BytesLost of the sent ones
-	// were declared lost.
+	// BytesSent and BytesReceived count what was sent and received on the
+	// wire; BytesLost counts the sent bytes that were declared lost.
 	BytesSent, BytesReceived, BytesLost uint64
 
-	// PacketsSent and PacketsReceived went over the wire; PacketsLost of the
-	// sent ones were declared lost.
+	// PacketsSent and PacketsReceived count what was sent and received on the
+	// wire; PacketsLost counts the sent packets that were declared lost.
 	PacketsSent, PacketsReceived, PacketsLost uint64
 
-	// CongestionWindow is how many bytes may be under way now.
+	// CongestionWindow is how many bytes may be in flight now.
 	CongestionWindow uint64
 }
