@@ -13,28 +13,32 @@ import (
 )
 
 const (
-	// maxEarly is how much a stream sends before the handshake is complete,
-	// since it is kept until the server has taken it.
+	// maxEarly is how many bytes one stream may send before the handshake is
+	// complete. The client keeps a copy of them until the server has accepted
+	// them.
 	maxEarly = 16 << 10
 
-	// repeatTimeout is how long the server may withhold credit for what it does
-	// not take early, and had credit for when it was there last.
+	// repeatTimeout bounds the repetition of rejected early data. The server
+	// granted enough flow control credit for it in the session that is
+	// resumed, so running out of credit for long means that something is
+	// wrong.
 	repeatTimeout = 10 * time.Second
 )
 
-// A flight is what a client sends before its handshake is complete (0-RTT). If
-// the server takes none of that, it is sent once more after the handshake, on
-// other streams, of which those who use the streams see nothing.
+// A flight is the early data (0-RTT) of a client connection: the streams that
+// were opened before the handshake was complete. If the server rejects the
+// early data, all of it is sent again after the handshake on new QUIC streams,
+// while the users keep their earlyStream and notice nothing.
 type flight struct {
 	conn    *conn
-	usual   chan struct{} // closed when the connection opens streams as usual
+	usual   chan struct{} // closed when the handshake is over: streams can be opened on conn directly
 	mu      sync.Mutex
 	streams []*earlyStream
-	landed  bool // no more streams are part of it
+	landed  bool // the handshake is over: streams opened now are not early
 }
 
-// takeOff begins the flight of a connection, which speaks the protocol of the
-// session that it resumes.
+// takeOff starts the early data of a connection. protocol is that of the
+// resumed TLS session.
 func (c *conn) takeOff(protocol string) {
 	c.protocol = protocol
 	f := &flight{conn: c, usual: make(chan struct{})}
@@ -42,7 +46,10 @@ func (c *conn) takeOff(protocol string) {
 	go f.land()
 }
 
-// land waits for the handshake, and sees to what was sent before.
+// land waits for the handshake, and then settles the early streams: they go on
+// as they are if the server accepted the early data, and are repeated if it
+// rejected the data but chose the same protocol. Otherwise the connection
+// ends.
 func (f *flight) land() {
 	q := f.conn.quic
 	defer f.conn.flight.Store(nil)
@@ -66,7 +73,8 @@ func (f *flight) land() {
 	}
 }
 
-// end returns the streams. There are no more from then on.
+// end marks the end of the early data and returns its streams. No stream is
+// added later.
 func (f *flight) end() []*earlyStream {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -74,7 +82,7 @@ func (f *flight) end() []*earlyStream {
 	return f.streams
 }
 
-// repeat sends all of it once more.
+// repeat sends all early streams again.
 func (f *flight) repeat() {
 	ctx, cancel := context.WithTimeout(f.conn.quic.Context(), repeatTimeout)
 	defer cancel()
@@ -90,13 +98,14 @@ func (f *flight) repeat() {
 	work.Wait()
 }
 
-// fail ends the connection.
+// fail closes the connection because of err.
 func (f *flight) fail(err error) {
 	_ = f.conn.end(err)
 	_ = f.conn.CloseWithError(0, "")
 }
 
-// lose ends what waits: the connection has ended.
+// lose settles the early streams of a connection that has ended, and wakes the
+// callers that wait for the handshake.
 func (f *flight) lose() {
 	close(f.usual)
 	for _, s := range f.end() {
@@ -104,13 +113,14 @@ func (f *flight) lose() {
 	}
 }
 
-// halves are those of a stream; there may be no reader.
+// halves are the sending half of a stream and, if it is bidirectional, the
+// receiving half.
 type halves struct {
 	quicstream.Writer
 	reader quicstream.Reader
 }
 
-// An opener opens streams of one kind.
+// An opener opens a stream of one kind, bidirectional or unidirectional.
 type opener func(context.Context) (halves, error)
 
 func (c *conn) openBoth(ctx context.Context) (halves, error) {
@@ -123,7 +133,8 @@ func (c *conn) openUni(ctx context.Context) (halves, error) {
 	return halves{Writer: s}, err
 }
 
-// open opens a stream as part of the flight; nil when that is over.
+// open opens a stream as part of the early data. If the handshake ends
+// meanwhile, the stream is settled at once.
 func (f *flight) open(ctx context.Context, open opener) (*earlyStream, error) {
 	h, err := open(ctx)
 	if err != nil {
@@ -136,7 +147,7 @@ func (f *flight) open(ctx context.Context, open opener) (*earlyStream, error) {
 	switch {
 	case !f.landed:
 		f.streams = append(f.streams, s)
-	case h.Context().Err() != nil: // it was part of it yet
+	case h.Context().Err() != nil: // opened early, and rejected with the early data
 		return nil, context.Cause(h.Context())
 	default:
 		s.settle(h)
@@ -144,8 +155,9 @@ func (f *flight) open(ctx context.Context, open opener) (*earlyStream, error) {
 	return s, nil
 }
 
-// again tells whether a call that has failed is to be made again, since the
-// connection now does as usual. It waits for that.
+// again tells whether a call that failed with err should be made again: it
+// failed because the server rejected the early data, and the connection lives
+// on. It waits until the handshake is over, or ctx ends.
 func (c *conn) again(ctx context.Context, err error) bool {
 	if !errors.Is(err, quic.Err0RTTRejected) {
 		return false

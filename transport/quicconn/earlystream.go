@@ -11,33 +11,35 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/quicstream"
 )
 
-// An earlyStream is a stream that begins in a [flight]: it keeps what is done
-// with it until the server has taken it, or it is done with another one.
+// An earlyStream is a stream that was opened as part of a [flight]. Until the
+// server has accepted the early data it records what is written and which
+// calls are made, so that all of that can be repeated on a new QUIC stream.
 type earlyStream struct {
 	open    opener
-	settled chan struct{} // closed when half is the one that lasts, or lost
+	settled chan struct{} // closed when half is final, or the connection has ended
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
 
 	mu    sync.Mutex
-	half  halves
+	half  halves // the QUIC stream that is used now
 	phase phase
-	sent  []byte
-	asked []func(halves)
+	sent  []byte         // what was written, until the phase is lasting
+	asked []func(halves) // other calls to repeat, until the phase is lasting
 }
 
-// A phase is how far a stream has come.
+// A phase says what the server has done with the early data of a stream.
 type phase uint8
 
 const (
-	flying    phase = iota // half may not last
-	repeating              // half is over, and another one being made
-	lasting
+	flying    phase = iota // the server has not answered: half may be replaced
+	repeating              // rejected: half is void, and its replacement is being opened
+	lasting                // half is final
 )
 
 var _ quicstream.ReadWriter = (*earlyStream)(nil)
 
-// settle has h last.
+// settle makes h the final half. If it replaces a rejected one, the recorded
+// calls are made on it.
 func (s *earlyStream) settle(h halves) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -53,7 +55,8 @@ func (s *earlyStream) settle(h halves) {
 	close(s.settled)
 }
 
-// lose leaves half as it is: the connection has ended.
+// lose ends the stream because the connection has ended with err. half stays:
+// its methods fail with the connection's error.
 func (s *earlyStream) lose(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,7 +65,8 @@ func (s *earlyStream) lose(err error) {
 	close(s.settled)
 }
 
-// repeat does all that was done with another stream.
+// repeat opens a new QUIC stream, writes the recorded bytes to it, and makes
+// it the final half.
 func (s *earlyStream) repeat(ctx context.Context) error {
 	s.mu.Lock()
 	s.phase = repeating
@@ -79,25 +83,27 @@ func (s *earlyStream) repeat(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	_ = h.SetWriteDeadline(time.Time{})
-	s.settle(h) // with the peer's reset, if there was one
+	s.settle(h) // with the peer's reset, if there was one // even if the peer has reset it: later calls report that
 	return nil
 }
 
-// now is the half to use, and whether it may not last.
+// now returns the current half, and whether it may still be replaced.
 func (s *earlyStream) now() (h halves, early bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.half, s.phase != lasting
 }
 
-// final waits for the half that lasts.
+// final waits until the half is final, and returns it.
 func (s *earlyStream) final() halves {
 	<-s.settled
 	h, _ := s.now()
 	return h
 }
 
-// ask does f with the half, and with the one that lasts.
+// ask calls f with the current half and records it, so that it is called again
+// with the half that replaces it. While the half is being replaced, f is
+// called with the new one alone.
 func (s *earlyStream) ask(f func(halves)) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,8 +115,9 @@ func (s *earlyStream) ask(f func(halves)) {
 	}
 }
 
-// keep keeps what is about to be sent early. It reports false when that is not
-// for now.
+// keep records p before it is written early. It reports false when p must not
+// be written early: the phase has passed, or the limit of early data is
+// reached.
 func (s *earlyStream) keep(p []byte) (h halves, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,7 +128,7 @@ func (s *earlyStream) keep(p []byte) (h halves, ok bool) {
 	return s.half, true
 }
 
-// unkeep takes back the last n bytes, which were not sent.
+// unkeep removes the last n recorded bytes, which were not written.
 func (s *earlyStream) unkeep(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -130,7 +137,8 @@ func (s *earlyStream) unkeep(n int) {
 	}
 }
 
-// Write implements [quicstream.Writer].
+// Write implements [quicstream.Writer]. A write that the rejection of the
+// early data interrupts counts as done: repeat sends the recorded bytes.
 func (s *earlyStream) Write(p []byte) (int, error) {
 	h, early := s.now()
 	if !early {
@@ -147,7 +155,7 @@ func (s *earlyStream) Write(p []byte) (int, error) {
 	if s.final() == h {
 		return n, err
 	}
-	return len(p), nil // with what was kept
+	return len(p), nil // repeat has sent the recorded bytes
 }
 
 // TryWriteAll implements [quicstream.Writer].
@@ -162,7 +170,7 @@ func (s *earlyStream) TryWriteAll(p []byte) error {
 	err := h.TryWriteAll(p)
 	switch {
 	case errors.Is(err, quic.Err0RTTRejected):
-		return nil // it goes with what was kept
+		return nil // it goes with what was kept // repeat sends the recorded bytes
 	case err != nil:
 		s.unkeep(len(p))
 	}

@@ -12,10 +12,14 @@ import (
 // moveWithin bounds the validation of a new path.
 const moveWithin = 3 * time.Second
 
-// look has the connections of a client follow the machine to another address
-// (RFC 9000, section 9), and ends those whose path has become too small. Their
-// packets come from the new address as it is, since the socket is bound to
-// none; but a server that hears nothing goes on sending to the old one.
+// look is the watch function of a client's socket. It moves connections to
+// another path when the address of this machine changes (RFC 9000, section 9),
+// examines paths on which large packets seem to get lost, and ends connections
+// whose peer acknowledges nothing.
+//
+// The socket is not bound to an address, so that packets leave from the new
+// one by themselves; but a server that has received none of them yet, because
+// the client sends nothing, goes on sending to the old address.
 func (l *local) look(now time.Time, conns []*watched) {
 	sources := make(map[string]netip.Addr)
 	for _, c := range conns {
@@ -38,8 +42,9 @@ func (l *local) look(now time.Time, conns []*watched) {
 	}
 }
 
-// move validates the new path, and uses it. Where the server wants none of
-// that, it may still go by where packets come from.
+// move validates the new path and switches to it. If the server does not
+// answer, the connection stays on the old path object, and the server may
+// still follow the address that packets come from.
 func (l *local) move(c *quic.Conn) {
 	ctx, cancel := context.WithTimeout(c.Context(), moveWithin)
 	defer cancel()
@@ -54,8 +59,8 @@ func (l *local) move(c *quic.Conn) {
 	_ = path.Switch()
 }
 
-// source is the address from which the system would send to another, which it
-// is not asked to.
+// source returns the local address from which the system would send to an
+// address. It sends nothing.
 func source(to net.Addr) (netip.Addr, error) {
 	c, err := net.Dial("udp", to.String())
 	if err != nil {

@@ -6,21 +6,23 @@ import (
 	"time"
 )
 
-// A passing context is another one until it is left, and holds nothing of that
-// from then on. quic-go keeps the context of a dial for as long as the connection
-// lives, which would keep all that the caller has in it.
+// A passing context behaves like another context until leave is called, and
+// keeps no reference to that one afterwards. quic-go keeps the context of a
+// dial for as long as the connection lives, and with it everything that the
+// caller's context holds.
 type passing struct {
 	mu  sync.Mutex
 	ctx context.Context
 }
 
+// now returns the context that p currently behaves like.
 func (p *passing) now() context.Context {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.ctx
 }
 
-// leave is the end of the call.
+// leave drops the other context. It is called when the dial returns.
 func (p *passing) leave() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -10,35 +10,39 @@ import (
 	"golang.org/x/net/ipv4"
 )
 
-// A server cannot have quic-go make a connection's packets smaller, but RFC
-// 9000, section 9.4, can: when the client's address has changed, the server
-// validates the new path with packets that fit any, and begins anew there, with
-// the least packet size and the first congestion window. So the socket hands
-// out what comes from the client as from another address, which is the true one
-// with a multiple of portSpan added to the port, and sends what goes to that
-// address to the true one. quic-go then retransmits all that was lost.
+// quic-go has no call that makes a connection's packets smaller. But when a
+// client's address changes, RFC 9000, section 9.4, makes the server validate
+// the new path with packets that fit every path, and start on it with the
+// minimum packet size and the initial congestion window. So the socket of a
+// listener pretends that the client's address has changed: packets from the
+// client are handed to quic-go with a substitute address, which is the true
+// one with a multiple of portSpan added to the port, and packets to a
+// substitute address are sent to the true one. quic-go then retransmits all
+// that was lost.
 
-// portSpan is the number of ports.
+// portSpan is the number of UDP ports. The port of a substitute address is at
+// least portSpan.
 const portSpan = 1 << 16
 
-// maxLives is how often an address changes before old ones come again.
+// maxLives is how many substitutes an address has before they are reused.
 const maxLives = 1 << 14
 
-// An address book is as which addresses those of some clients are handed out.
+// An addressBook maps the true address of a client to its current substitute.
 type addressBook map[netip.AddrPort]*net.UDPAddr
 
-// trueAddr is where packets to an address go.
+// trueAddr returns the true address for a true or substitute one.
 func trueAddr(a *net.UDPAddr) netip.AddrPort {
 	at := a.AddrPort()
 	return netip.AddrPortFrom(at.Addr().Unmap(), uint16(a.Port%portSpan))
 }
 
-// RemoteAddr is where the peer of a connection is. The connection's own method
-// may name an address of a Listener's that stands for it, with a port of more
-// than 65,535.
+// RemoteAddr returns the address of a connection's peer. Use it instead of the
+// connection's own method for connections of a [Listener], where that may
+// return an internal substitute with a port of more than 65,535.
 func RemoteAddr(c *quic.Conn) net.Addr { return unnamed(c.RemoteAddr()) }
 
-// unnamed is the true address for one that stands for it.
+// unnamed is like trueAddr for a net.Addr, which it returns unchanged unless
+// it is a substitute.
 func unnamed(a net.Addr) net.Addr {
 	udp, ok := a.(*net.UDPAddr)
 	if !ok || udp.Port < portSpan {
@@ -47,7 +51,8 @@ func unnamed(a net.Addr) net.Addr {
 	return net.UDPAddrFromAddrPort(trueAddr(udp))
 }
 
-// readdress gives the client at an address another one.
+// readdress gives the client at an address, true or substitute, a new
+// substitute.
 func (s *socket) readdress(a *net.UDPAddr) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -64,7 +69,7 @@ func (s *socket) readdress(a *net.UDPAddr) {
 	s.book.Store(&book)
 }
 
-// forget gives clients back their address that have no connections any more.
+// forget removes the substitutes of clients that have no connection any more.
 func (s *socket) forget(conns []*watched) {
 	old := s.book.Load()
 	if old == nil {
@@ -84,7 +89,7 @@ func (s *socket) forget(conns []*watched) {
 	}
 }
 
-// renamed is the address as which that of a packet is handed out.
+// renamed returns the address that quic-go sees for a packet from a.
 func (b addressBook) renamed(a net.Addr) net.Addr {
 	if from, ok := a.(*net.UDPAddr); ok {
 		if to := b[trueAddr(from)]; to != nil {
@@ -94,7 +99,8 @@ func (b addressBook) renamed(a net.Addr) net.Addr {
 	return a
 }
 
-// ReadBatch reads several packets at once.
+// ReadBatch reads several packets with one system call and replaces the
+// addresses that have substitutes.
 func (s *socket) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
 	n, err := s.batch.ReadBatch(ms, flags)
 	if book := s.book.Load(); book != nil {
@@ -105,7 +111,7 @@ func (s *socket) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
 	return n, err
 }
 
-// ReadFrom is ReadBatch where there is no such thing.
+// ReadFrom reads one packet. quic-go uses it on systems without ReadBatch.
 func (s *socket) ReadFrom(b []byte) (int, net.Addr, error) {
 	n, from, err := s.UDPConn.ReadFrom(b)
 	if book := s.book.Load(); book != nil && from != nil {
@@ -114,8 +120,9 @@ func (s *socket) ReadFrom(b []byte) (int, net.Addr, error) {
 	return n, from, err
 }
 
-// look gives clients another address to which large packets seem to get lost,
-// and ends connections whose peer is deaf.
+// look is the watch function of a listener. It gives a new substitute address
+// to clients on whose path large packets seem to get lost, and ends
+// connections whose peer acknowledges nothing.
 func (l *Listener) look(now time.Time, conns []*watched) {
 	s, own := l.socket.(*socket)
 	for _, c := range conns {

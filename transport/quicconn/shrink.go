@@ -10,24 +10,25 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/h3code"
 )
 
-// A path that has become too small for the packets of a connection is left by
-// its two ends in different ways.
+// What happens when a path becomes too small for the packets of a connection
+// differs between the two ends.
 //
-// A server has its connection begin anew on the same path, as after a change of
-// the client's address (see [socket.readdress]): nothing is lost. A client
-// cannot. quic-go would have it validate a new path first, and sends nothing
-// for that while packets that got lost fill its congestion window. So it
-// measures the path, and ends the connection if that is too small: the next
-// one, whose first packets fit, is a redialer's to make.
+// A server's connection starts again on the same path, as after a change of
+// the client's address (see [socket.readdress]), and loses nothing. A client
+// cannot do that: quic-go would validate a new path first, and does not send
+// the packets for it while lost packets fill the congestion window. So the
+// client measures the path and ends the connection if the path is too small.
+// The packets of the next connection fit; a caller that redials makes it.
 
-// packetOverhead is what quic-go reckons a packet has beside a datagram.
+// packetOverhead is the number of bytes that quic-go allows for headers and
+// tag of a packet with a datagram in it.
 const packetOverhead = 1 + 20 + 16
 
-// tooLarge is larger than any datagram, and never sent.
+// tooLarge is larger than any datagram. quic-go refuses it; it is never sent.
 var tooLarge [1 << 16]byte
 
-// packetSize is how large the packets of a connection may be at present. quic-go
-// tells it where a datagram is too large.
+// packetSize returns how large the connection's packets may be now, in bytes.
+// It derives that from the error with which quic-go refuses a datagram.
 func packetSize(c *quic.Conn) int {
 	refused, ok := errors.AsType[*quic.DatagramTooLargeError](c.SendDatagram(tooLarge[:]))
 	if !ok {
@@ -36,7 +37,7 @@ func packetSize(c *quic.Conn) int {
 	return int(refused.MaxDatagramPayloadSize) + packetOverhead
 }
 
-// examine measures the path of a client's connection, on which large packets
+// examine measures the path of a client's connection on which large packets
 // seem to get lost, and ends the connection if they cannot arrive.
 func examine(c *quic.Conn) {
 	size := packetSize(c)
@@ -55,11 +56,12 @@ func endDeaf(c *quic.Conn) {
 	end(c, fmt.Sprintf("the peer has acknowledged nothing for %v", deafAfter))
 }
 
-// end ends a connection that is of no use.
+// end closes a connection with an internal error code, mapped into HTTP/3's
+// range where the connection carries WebTransport.
 func end(c *quic.Conn, why string) {
 	code := uint64(codeInternal)
 	if c.ConnectionState().TLS.NegotiatedProtocol == protocolH3 {
-		code = h3code.Encode(code) // the WebTransport session's
+		code = h3code.Encode(code)
 	}
 	_ = c.CloseWithError(quic.ApplicationErrorCode(code), why)
 }

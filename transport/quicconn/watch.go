@@ -10,31 +10,32 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// lookAround is how often the connections of a socket are looked at.
+// lookAround is how often a watch looks at its connections.
 const lookAround = 500 * time.Millisecond
 
 const (
-	// remedyAfter is how long the watch waits until it acts on the same path once
-	// more; the wait doubles each time, up to remedyAtMost.
+	// remedyAfter is how long a watch waits before it acts on the same path
+	// again. The wait doubles each time, up to remedyAtMost.
 	remedyAfter  = 3 * time.Second
 	remedyAtMost = time.Minute
 )
 
-// A watched connection is one with what a watch knows of it. It is for the
-// watch's own goroutine.
+// A watched is a connection with what its watch knows about it. Only the
+// goroutine of the watch uses it.
 type watched struct {
 	*quic.Conn
-	from     netip.Addr // a client's address towards the server
+	from     netip.Addr // at a client: the local address of the path
 	delivery delivery
 
-	// When the watch may act on the path again, and the wait after that.
+	// ready is when the watch may act on the path again, and wait is how long
+	// it waits after that.
 	ready time.Time
 	wait  time.Duration
 }
 
-// due takes in the connection's counters. It reports true when the watch is to
-// act on the path: large packets seem to get lost on it, and the connection
-// could do with smaller ones.
+// due reads the connection's counters. It reports true when the watch should
+// act on the path: large packets seem to get lost, and the connection uses
+// packets that can be made smaller.
 func (c *watched) due(now time.Time) bool {
 	c.delivery.look(now, c.ConnectionStats())
 	if now.Before(c.ready) || !c.delivery.suspect(now) || packetSize(c.Conn) <= leastPacket {
@@ -49,19 +50,21 @@ func (c *watched) due(now time.Time) bool {
 	return true
 }
 
-// A watch has the connections of a socket looked at while there are any.
+// A watch calls look at regular intervals while a socket has connections.
 type watch struct {
-	// look is called again and again from one goroutine, with all that are open.
+	// look is called from the goroutine of the watch, with the connections
+	// that are open.
 	look func(now time.Time, conns []*watched)
 
 	wg     sync.WaitGroup
 	mu     sync.Mutex
 	conns  []*watched
-	rest   context.CancelFunc // ends run; nil while that does not
+	rest   context.CancelFunc // stops run; nil while run is not running
 	closed bool
 }
 
-// follow has a connection looked at until it ends, which is noticed in a while.
+// follow adds a connection to the watch, which drops it some time after it has
+// ended.
 func (w *watch) follow(c *watched) {
 	c.wait = remedyAfter
 	w.mu.Lock()
@@ -77,8 +80,8 @@ func (w *watch) follow(c *watched) {
 	w.conns = append(w.conns, c)
 }
 
-// close ends it, and waits until nothing is left to do, which is when all
-// connections have ended.
+// close stops the watch and waits for its goroutines. They end when their
+// connections have ended, which the caller must see to.
 func (w *watch) close() {
 	w.mu.Lock()
 	w.closed = true
@@ -89,7 +92,7 @@ func (w *watch) close() {
 	w.wg.Wait()
 }
 
-// run looks while there are connections, until ctx ends.
+// run calls look until ctx ends or no connections are left.
 func (w *watch) run(ctx context.Context) {
 	ticker := time.NewTicker(lookAround)
 	defer ticker.Stop()
@@ -107,8 +110,8 @@ func (w *watch) run(ctx context.Context) {
 	}
 }
 
-// open forgets the connections that have ended and appends the others to conns.
-// Without any, run is about to end.
+// open drops the connections that have ended and appends the others to conns.
+// If none is left, it marks run as stopped.
 func (w *watch) open(conns []*watched) []*watched {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -120,7 +123,8 @@ func (w *watch) open(conns []*watched) []*watched {
 	return append(conns, w.conns...)
 }
 
-// work does something about a connection beside the watch, unless it has ended.
+// work calls do in a goroutine of its own, unless the connection has ended or
+// the watch is closed.
 func (w *watch) work(c *watched, do func(*quic.Conn)) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
