@@ -12,21 +12,22 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// probeDelay is how long a handshake may go without an answer until the address
-// is probed.
+// probeDelay is how long a handshake waits for an answer before the address is
+// probed.
 const probeDelay = time.Second
 
-// A dial is what the attempts at all addresses of a host have in common.
+// A dial holds what the attempts at all addresses of a host share.
 type dial struct {
 	transport *quic.Transport
 	tls       *tls.Config
 	conf      *quic.Config
-	probes    bool // whether probes make sense
-	early     bool // whether data may go before the handshake
+	probes    bool // the socket is the Endpoint's own, so probes take the same path
+	early     bool // early data is allowed
 }
 
-// attempt dials one address. Beside a handshake that takes long it probes the
-// address: quic-go's socket is not told that nothing listens there.
+// attempt dials one address. When the handshake takes long, it also probes the
+// address from a socket of its own: unlike quic-go's socket, that one gets an
+// error when nothing listens there.
 func (d *dial) attempt(ctx context.Context, addr *net.UDPAddr) (*dialled, error) {
 	if d.probes {
 		if err := routed(addr); err != nil {
@@ -53,13 +54,14 @@ func (d *dial) attempt(ctx context.Context, addr *net.UDPAddr) (*dialled, error)
 	return nil, d.explain(ctx, addr, err, p.found)
 }
 
-// A dialled is a connection that was made.
+// A dialled is a connection that a dial has made.
 type dialled struct {
 	*quic.Conn
-	early string // the protocol that it speaks before its handshake is complete; "" when it is
+	early string // the ALPN of the early data; "" when the handshake is complete
 }
 
-// dial returns when the handshake is complete, or need not be.
+// dial returns when the handshake is complete or, with early data, when
+// streams may be opened.
 func (d *dial) dial(ctx context.Context, addr *net.UDPAddr) (*dialled, error) {
 	p := &passing{ctx: ctx}
 	defer p.leave()
@@ -77,22 +79,22 @@ func (d *dial) dial(ctx context.Context, addr *net.UDPAddr) (*dialled, error) {
 	}
 	select {
 	case <-c.HandshakeComplete():
-		_, _ = c.NextConnection(ctx) // even if early data, of which there was none, was refused
+		_, _ = c.NextConnection(ctx) // accepts the rejection of early data, of which none was sent
 		return &dialled{Conn: c}, nil
 	default:
 		return &dialled{Conn: c, early: resumption.resumed}, nil
 	}
 }
 
-// A probing is a probe that waits, runs, or is over.
+// A probing is a probe that waits to start, runs, or is done.
 type probing struct {
-	begun chan struct{} // closed when it begins
-	done  chan struct{} // closed when it is over
-	found findings      // once it is over
+	begun chan struct{} // closed when the probe starts
+	done  chan struct{} // closed when it is done, or will not start
+	found findings      // the result, once done is closed
 }
 
-// probe probes addr after a delay, unless ctx ends. If nothing listens there,
-// it ends the dial.
+// probe probes addr after a delay, unless ctx ends before. If nothing listens
+// there, it cancels the dial with errRefused.
 func (d *dial) probe(ctx context.Context, addr *net.UDPAddr, delay time.Duration, stop context.CancelCauseFunc) *probing {
 	p := &probing{begun: make(chan struct{}), done: make(chan struct{})}
 	if !d.probes {
@@ -117,7 +119,7 @@ func (d *dial) probe(ctx context.Context, addr *net.UDPAddr, delay time.Duration
 	return p
 }
 
-// early says that the probe has not begun.
+// early reports whether the probe has not started.
 func (p *probing) early() bool {
 	select {
 	case <-p.begun:
@@ -127,7 +129,7 @@ func (p *probing) early() bool {
 	}
 }
 
-// isTimeout says that a dial failed since the handshake did not come to an end.
+// isTimeout reports whether a dial failed because the handshake timed out.
 func isTimeout(err error) bool {
 	_, handshake := errors.AsType[*quic.HandshakeTimeoutError](err)
 	_, idle := errors.AsType[*quic.IdleTimeoutError](err)

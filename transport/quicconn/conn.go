@@ -16,21 +16,21 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/quicstream"
 )
 
-// maxCode is the largest number that QUIC can carry.
+// maxCode is the largest number that a QUIC varint can encode.
 const maxCode = 1<<62 - 1
 
-// A conn is a connection of native QUIC.
+// A conn is a native QUIC connection.
 type conn struct {
 	quic     *quic.Conn
 	protocol string
-	url      *url.URL // what was dialled; nil where nobody has told
+	url      *url.URL // the dialled URL; nil if not known
 	local    net.Addr
-	remote   net.Addr // at first
+	remote   net.Addr // when the connection was made
 
-	flight atomic.Pointer[flight] // while the handshake is not complete
+	flight atomic.Pointer[flight] // nil once the handshake is complete
 
 	mu   sync.Mutex
-	over *transport.ConnError // how it ended
+	over *transport.ConnError // why the connection ended; nil while it lives
 	life transport.Life
 }
 
@@ -41,11 +41,12 @@ var (
 	_ quicstream.Owner       = (*conn)(nil)
 )
 
-// Wrap adapts a connection whose handshake is complete, or waits for that. The
-// ALPN is the moq-lite version. The connection is the adaptor's from then on.
+// Wrap adapts a connection of quic-go, whose handshake may still be running.
+// Its ALPN is taken for the moq-lite version. The returned Conn owns c.
 func Wrap(c *quic.Conn) transport.Conn { return wrap(c, nil) }
 
-// wrap adapts a connection that was dialled for u, if that is known.
+// wrap adapts a connection that was dialled for u, or nil if that is not
+// known.
 func wrap(q *quic.Conn, u *url.URL) *conn {
 	return &conn{
 		quic:     q,
@@ -56,7 +57,8 @@ func wrap(q *quic.Conn, u *url.URL) *conn {
 	}
 }
 
-// end notes how the connection ended, unless that is known, and returns it.
+// end records why the connection ended, unless that was recorded before, and
+// returns what is recorded.
 func (c *conn) end(err error) *transport.ConnError {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -67,7 +69,7 @@ func (c *conn) end(err error) *transport.ConnError {
 	return c.over
 }
 
-// connError translates an error that ended a connection.
+// connError translates an error with which quic-go ended a connection.
 func connError(err error) *transport.ConnError {
 	if app, ok := errors.AsType[*quic.ApplicationError](err); ok {
 		return &transport.ConnError{Code: uint64(app.ErrorCode), Reason: app.ErrorMessage, Remote: app.Remote}
@@ -80,8 +82,8 @@ func (c *conn) StreamCode(code uint64) quic.StreamErrorCode {
 	return quic.StreamErrorCode(h3code.Encode(code))
 }
 
-// StreamError implements [quicstream.Owner]. Peers that do not map codes send
-// them as they are.
+// StreamError implements [quicstream.Owner]. Peers that do not map codes are
+// understood as well.
 func (c *conn) StreamError(err error) error {
 	s, ok := errors.AsType[*quic.StreamError](err)
 	if !ok {
@@ -94,11 +96,11 @@ func (c *conn) StreamError(err error) error {
 	return &transport.StreamError{Code: code, Remote: s.Remote}
 }
 
-// Closing implements [quicstream.Owner]: quic-go tells nothing of streams after
-// a close.
+// Closing implements [quicstream.Owner]. It is always false: after a close,
+// quic-go sends nothing more about streams.
 func (c *conn) Closing() bool { return false }
 
-// callError translates the error of a call that ctx bounds.
+// callError translates the error of a call that took ctx.
 func (c *conn) callError(ctx context.Context, what string, err error) error {
 	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
 		return fmt.Errorf("%s: %w", what, context.Cause(ctx))
@@ -190,7 +192,7 @@ func (c *conn) ReceiveDatagram(ctx context.Context) ([]byte, error) {
 }
 
 // CloseWithError implements [transport.Conn]. A reason of more than 1024 bytes
-// is cut.
+// is truncated.
 func (c *conn) CloseWithError(code uint64, reason string) error {
 	_ = c.quic.CloseWithError(quic.ApplicationErrorCode(min(code, maxCode)), quicstream.CutReason(reason))
 	_ = c.end(context.Cause(c.quic.Context()))

@@ -15,31 +15,33 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/stated"
 )
 
-// transportName is the State's name of the binding.
+// transportName is the Transport of the connections' State.
 const transportName = transport.QUIC
 
-// A DialAddrFunc dials native QUIC at addr, host:port. tlsConf has the
-// protocols to offer and the server's name; both configurations are the
-// callee's to keep. ctx bounds the dial alone. [Wrap] makes the connection that
-// it returns of quic-go's.
+// A DialAddrFunc dials native QUIC at addr, which is host:port. tlsConf has
+// the protocols to offer and the server's name; the function owns both
+// configurations. ctx bounds the dial alone. [Wrap] makes a transport.Conn of
+// a connection of quic-go.
 type DialAddrFunc func(ctx context.Context, addr string, tlsConf *tls.Config, conf *quic.Config) (transport.Conn, error)
 
-// A Dialer dials moqt:// and moql:// URLs. The zero value is ready to use. Its
-// fields are never written to and must not change after the first Dial.
+// A Dialer dials moqt:// and moql:// URLs. The zero value is ready to use. It
+// never writes to its fields, which must not change after the first Dial.
 type Dialer struct {
-	// Endpoint is the socket to dial over; nil: one of the Dialer's own.
+	// Endpoint is the socket to dial over. Nil: the Dialer makes one.
 	Endpoint *Endpoint
 
-	// TLSConfig is cloned, and the protocols to negotiate are set; nil: the
-	// system's roots.
+	// TLSConfig is the TLS configuration, of which each dial uses a copy with
+	// its own protocols. Nil: the certificate roots of the system.
 	TLSConfig *tls.Config
 
-	// QUICConfig is cloned, and datagrams are switched on; nil, and its zeros,
-	// are those of [DefaultConfig]; a negative KeepAlivePeriod is none. With Allow0RTT, and a
-	// ClientSessionCache in TLSConfig, early data goes to servers met before.
+	// QUICConfig is the QUIC configuration, of which each dial uses a copy
+	// with datagrams enabled. Nil, and zero fields, mean the values of
+	// [DefaultConfig]; a negative KeepAlivePeriod means no keep-alives. With
+	// Allow0RTT, and a ClientSessionCache in TLSConfig, dials send early data
+	// to servers that the client has connected to before.
 	QUICConfig *quic.Config
 
-	// DialAddr replaces the Endpoint; nil: the Endpoint is dialled with.
+	// DialAddr, if set, is called instead of dialling over the Endpoint.
 	DialAddr DialAddrFunc
 
 	once sync.Once
@@ -48,8 +50,8 @@ type Dialer struct {
 
 var _ transport.TargetDialer = (*Dialer)(nil)
 
-// Dial implements [transport.Dialer]. The URL's path and query are not for this
-// binding to carry; they are in the connection's State.
+// Dial implements [transport.Dialer]. This binding does not send the URL's
+// path and query to the server; they are in the connection's State.
 func (d *Dialer) Dial(ctx context.Context, url string, protocols []string) (transport.Conn, error) {
 	t, err := transport.ParseURL(url)
 	if err != nil {
@@ -93,7 +95,7 @@ func (d *Dialer) dial(ctx context.Context, t *transport.Target, protocols []stri
 	return c, nil
 }
 
-// dialWith dials with the user's function.
+// dialWith dials with DialAddr.
 func (d *Dialer) dialWith(ctx context.Context, t *transport.Target, protocols []string) (transport.Conn, error) {
 	if ctx.Err() != nil {
 		return nil, dialError(transport.PhaseConnect, context.Cause(ctx))
@@ -108,7 +110,8 @@ func (d *Dialer) dialWith(ctx context.Context, t *transport.Target, protocols []
 	return stated.WithURL(c, t.URL), nil
 }
 
-// checkProtocol closes c unless it speaks one of protocols.
+// checkProtocol closes c and returns an error unless it speaks one of
+// protocols.
 func checkProtocol(c transport.Conn, protocols []string) error {
 	p := c.State().Protocol
 	if slices.Contains(protocols, p) {
@@ -119,7 +122,7 @@ func checkProtocol(c transport.Conn, protocols []string) error {
 		transport.ErrNoCommonProtocol, p, strings.Join(protocols, ", ")))
 }
 
-// named makes of any error a DialError with the binding's name.
+// named makes a DialError with the binding's name of any error.
 func named(ctx context.Context, err error) error {
 	d, ok := errors.AsType[*transport.DialError](err)
 	switch {
@@ -146,5 +149,6 @@ func (d *Dialer) endpoint() *Endpoint {
 	return d.own
 }
 
-// Close closes the endpoint, given or own. Connections should be closed before.
+// Close closes the Endpoint, also one that was given, with its sockets. Close
+// connections before: their peers are not told.
 func (d *Dialer) Close() error { return d.endpoint().Close() }

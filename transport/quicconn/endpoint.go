@@ -13,34 +13,35 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// An Endpoint is the UDP socket of a client, with all connections that were
-// dialled over it. The zero value is ready to use: the socket is opened by the
-// first Dial, for both address families where there are both. Fields must not
-// change after that.
+// An Endpoint is the UDP socket of a client and the connections dialled over
+// it. The zero value is ready to use: the first Dial opens the socket, for
+// IPv4 and IPv6 where the system has both. The fields must not change after
+// that. All methods may be called concurrently.
 //
-// A dial with [transport.DialOptions].OwnSocket has another socket to itself,
-// unless Socket is set; that is closed with the connection.
+// A dial with [transport.DialOptions].OwnSocket gets a socket of its own,
+// unless Socket is set. That socket is closed when its connection ends.
 type Endpoint struct {
 	// Socket, if set, is used instead of a UDP socket of the Endpoint's own.
-	// Close closes it. Nobody looks after its connections: they do not follow
-	// the machine to another address, nor notice that their path shrinks.
+	// Close closes it. Its connections are not watched: they do not follow a
+	// change of the machine's address, and do not notice when their path
+	// shrinks.
 	Socket net.PacketConn
 
-	// Logger is told if the system allows sockets too little memory; nil is
-	// not.
+	// Logger gets a warning if the system allows sockets too little buffer
+	// memory. Nil: no warning.
 	Logger *slog.Logger
 
 	mu     sync.Mutex
 	shared *local
-	own    map[*local]struct{} // of dials with a socket of their own
+	own    map[*local]struct{} // those of dials with OwnSocket
 	closed bool
 }
 
-// A local is a socket with the connections over it.
+// A local is a socket and the connections over it.
 type local struct {
 	quic  *quic.Transport
 	conn  net.PacketConn
-	own   bool // for one connection
+	own   bool // for a single connection
 	watch watch
 }
 
@@ -56,21 +57,23 @@ func (l *local) close() error {
 	return err
 }
 
-// Dial connects to addr, host:port, and negotiates one of protocols as ALPN. It
-// returns when the handshake is complete. A host of several addresses is tried
-// at one after the other, without waiting long for any; the first to answer
-// wins. Neither configuration is changed; of tlsConf, the protocols are
-// replaced, and of conf, datagrams and the peer's streams are switched on. nil
-// stands for the system's roots, and for [DefaultConfig].
+// Dial connects to addr, which is host:port, and negotiates one of protocols
+// as ALPN. It blocks until the handshake is complete or ctx ends. If the host
+// has several addresses, Dial tries them in short succession, and the first
+// connection wins. tlsConf and conf are not changed: Dial uses copies, with
+// its own protocols in tlsConf, and with datagrams and the peer's streams
+// enabled in conf. Nil means the certificate roots of the system, and
+// [DefaultConfig].
 //
-// Errors are of type [*transport.DialError], without a Transport. When ctx
-// ends, nothing of the attempt is left behind.
+// Errors are of type [*transport.DialError] with an empty Transport. When ctx
+// ends, Dial releases everything that the attempt has made.
 func (e *Endpoint) Dial(ctx context.Context, addr string, protocols []string, tlsConf *tls.Config, conf *quic.Config) (*quic.Conn, error) {
 	return e.dialQUIC(ctx, addr, request{protocols: protocols, tls: tlsConf, conf: conf})
 }
 
-// DialOwn is Dial over a socket that nothing else uses and that is closed with
-// the connection, unless Socket is set, which is then shared as by Dial.
+// DialOwn is like Dial, but over a socket that no other connection uses and
+// that is closed when the connection ends. If Socket is set, it is the same as
+// Dial.
 func (e *Endpoint) DialOwn(ctx context.Context, addr string, protocols []string, tlsConf *tls.Config, conf *quic.Config) (*quic.Conn, error) {
 	return e.dialQUIC(ctx, addr, request{protocols: protocols, tls: tlsConf, conf: conf, ownSocket: true})
 }
@@ -83,17 +86,17 @@ func (e *Endpoint) dialQUIC(ctx context.Context, addr string, r request) (*quic.
 	return c.Conn, nil
 }
 
-// A request is what a dial asks for.
+// A request holds the parameters of a dial.
 type request struct {
 	protocols []string
 	tls       *tls.Config
 	conf      *quic.Config
-	early     bool // it need not wait for the handshake if early data may go
+	early     bool // return before the handshake is complete if early data may be sent
 	ownSocket bool
 }
 
-// dial is Dial, which need not wait for the handshake if r says so and the server
-// is known.
+// dial is Dial, but returns before the handshake is complete if r.early is set
+// and the TLS session of an earlier connection allows early data.
 func (e *Endpoint) dial(ctx context.Context, addr string, r request) (*dialled, error) {
 	if ctx.Err() != nil {
 		return nil, dialError(transport.PhaseConnect, context.Cause(ctx))
@@ -131,7 +134,8 @@ func (l *local) dial(ctx context.Context, host string, port uint16, d *dial) (*d
 	return tryAddrs(ctx, addrs, d.attempt)
 }
 
-// open opens a socket: a new one, or the shared one unless that is open.
+// open returns the shared socket, which it opens if needed, or opens one for a
+// single connection.
 func (e *Endpoint) open(own bool) (*local, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -161,7 +165,8 @@ func (e *Endpoint) open(own bool) (*local, error) {
 	return l, nil
 }
 
-// closeWith closes a socket when its one connection has ended; nil has.
+// closeWith closes the socket of a single connection when that has ended, or
+// at once if c is nil because the dial failed.
 func (e *Endpoint) closeWith(l *local, c *dialled) {
 	end := func() {
 		e.mu.Lock()
@@ -179,8 +184,8 @@ func (e *Endpoint) closeWith(l *local, c *dialled) {
 	context.AfterFunc(c.Context(), end)
 }
 
-// Close closes the sockets. Dials fail, and connections that are still open are
-// lost without a word to the peer. Close twice does nothing.
+// Close closes the sockets. Later dials fail. Connections that are still open
+// are lost, and their peers are not told. A second Close does nothing.
 func (e *Endpoint) Close() error {
 	e.mu.Lock()
 	if e.closed {
@@ -204,7 +209,7 @@ func (e *Endpoint) Close() error {
 	}
 }
 
-// closeTransport ends a quic.Transport and its socket.
+// closeTransport closes a quic.Transport and its socket.
 func closeTransport(t *quic.Transport, c net.PacketConn) error {
 	err := t.Close()
 	if closeErr := c.Close(); err == nil {

@@ -10,26 +10,27 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// A ticket is what a connection holds of its listener: a place among the
-// handshakes that run at once, and then the socket. Its end gives back both. It
-// is the connection's context, in which it is found.
+// A ticket holds what a connection uses of its listener: one of the
+// MaxHandshakes places while its handshake runs, and the socket until the
+// connection ends. It is the context that quic-go gives the connection, and
+// releases both when that context ends.
 type ticket struct {
 	context.Context
 	listener *Listener
 
 	mu       sync.Mutex
-	shaken   bool // the place was given back
-	user     bool // of the socket
-	released bool
+	shaken   bool // the place among the handshakes was released
+	user     bool // the connection is counted in Listener.users
+	released bool // the connection has ended
 }
 
 type ticketKey struct{}
 
-// ticketOf is the ticket of a connection that the listener has accepted.
+// ticketOf returns the ticket of a connection that the listener has accepted.
 func ticketOf(q *quic.Conn) *ticket { return q.Context().Value(ticketKey{}).(*ticket) }
 
-// count refuses connections while too many are in their handshake, and when the
-// listener is closed.
+// count is quic-go's ConnContext: it makes the ticket of each new connection.
+// It refuses connections while too many handshakes run, and after Close.
 func (l *Listener) count(ctx context.Context, _ *quic.ClientInfo) (context.Context, error) {
 	if l.isClosing() {
 		return nil, net.ErrClosed
@@ -51,7 +52,8 @@ func (t *ticket) Value(key any) any {
 	return t.Context.Value(key)
 }
 
-// use has the connection keep the socket open, until it ends.
+// use counts the connection as a user of the socket, which stays open until
+// the connection has ended.
 func (t *ticket) use() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -61,7 +63,8 @@ func (t *ticket) use() {
 	}
 }
 
-// shake gives back the place: the handshake is over, either way.
+// shake releases the place among the handshakes: the handshake has succeeded
+// or failed.
 func (t *ticket) shake() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -71,7 +74,7 @@ func (t *ticket) shake() {
 	}
 }
 
-// over is the end of the connection.
+// over releases everything: the connection has ended.
 func (t *ticket) over() {
 	t.shake()
 	t.mu.Lock()
@@ -83,13 +86,15 @@ func (t *ticket) over() {
 	}
 }
 
-// verify has clients prove their address while many handshakes run.
+// verify is quic-go's VerifySourceAddress: clients must prove their address
+// while half of the allowed handshakes run.
 func (l *Listener) verify(net.Addr) bool {
 	return l.handshakes.Load() >= int64(l.options.MaxHandshakes)/2
 }
 
-// run accepts connections before their handshake is complete, and never waits
-// for any of them. It ends before the socket does, or because of it.
+// run accepts connections before their handshake is complete, and gives each a
+// goroutine, so that none delays another. It ends when the quic-go listener is
+// closed or the socket fails.
 func (l *Listener) run() {
 	defer close(l.done)
 	for {
@@ -111,11 +116,12 @@ func (l *Listener) run() {
 	}
 }
 
-// earlyAfter is when it is known of any connection whether it has early data.
+// earlyAfter is how long greet waits to see whether a connection has early
+// data.
 const earlyAfter = time.Millisecond
 
-// greet hands a connection to whom it is for: when its handshake is complete,
-// or at once if the client sends before that.
+// greet passes a connection on when its handshake is complete, or at once if
+// the client sends early data.
 func (l *Listener) greet(q *quic.Conn) {
 	if l.allowsEarly {
 		select {
@@ -125,7 +131,7 @@ func (l *Listener) greet(q *quic.Conn) {
 		}
 		if s := q.ConnectionState(); s.Used0RTT && s.TLS.NegotiatedProtocol != protocolH3 {
 			l.handOut(q)
-			go l.confirm(q, nil) // accepted, it outlives Close
+			go l.confirm(q, nil) // no closing: Close leaves accepted connections alone
 			return
 		}
 	}
@@ -134,7 +140,8 @@ func (l *Listener) greet(q *quic.Conn) {
 	}
 }
 
-// begin counts a handshake that Close waits for; false after Close.
+// begin counts a handshake that Close must wait for. It reports false after
+// Close.
 func (l *Listener) begin() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -145,8 +152,9 @@ func (l *Listener) begin() bool {
 	return true
 }
 
-// confirm waits for the end of a handshake, but not for long. When that fails,
-// or closing is closed meanwhile, it ends the connection and reports false.
+// confirm waits until a handshake is complete, for at most HandshakeTimeout.
+// It closes the connection and reports false if the handshake fails or times
+// out, or if closing is closed meanwhile.
 func (l *Listener) confirm(q *quic.Conn, closing <-chan struct{}) bool {
 	timer := time.AfterFunc(l.options.HandshakeTimeout, func() { _ = q.CloseWithError(0, "handshake timeout") })
 	defer timer.Stop()
@@ -162,7 +170,7 @@ func (l *Listener) confirm(q *quic.Conn, closing <-chan struct{}) bool {
 	return true
 }
 
-// handOut hands a connection to whom it is for.
+// handOut passes a connection to H3 or to the queue of Accept, by its ALPN.
 func (l *Listener) handOut(q *quic.Conn) {
 	switch {
 	case l.isClosing():
@@ -178,7 +186,7 @@ func (l *Listener) handOut(q *quic.Conn) {
 	}
 }
 
-// queue has c wait for Accept, if there is room.
+// queue adds c to the queue of Accept, or closes it if the queue is full.
 func (l *Listener) queue(c *conn) {
 	select {
 	case l.accepted <- c:
@@ -187,5 +195,5 @@ func (l *Listener) queue(c *conn) {
 	}
 }
 
-// codeInternal is moq-lite's session code for a failure on this side.
+// codeInternal is moq-lite's session code for an internal error.
 const codeInternal = 1

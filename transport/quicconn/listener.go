@@ -20,36 +20,35 @@ import (
 // protocolH3 is the ALPN of HTTP/3.
 const protocolH3 = "h3"
 
-// ListenOptions say what is listened for.
+// ListenOptions are the settings of a [Listener].
 type ListenOptions struct {
-	// Protocols are the moq-lite versions to speak, the most wanted first: it
-	// is this order that decides. Required, unless H3 is set.
+	// Protocols are the moq-lite versions to accept, in the server's order of
+	// preference, which decides. Required, unless H3 is set.
 	Protocols []string
 
-	// H3 serves connections whose ALPN is h3, each in a goroutine of its own
-	// that the listener does not wait for: such a connection is H3's to close.
-	// Nil: h3 is not offered.
+	// H3 serves connections whose ALPN is h3. It is called in a goroutine per
+	// connection, which the listener does not wait for, and owns the
+	// connection. Nil: h3 is not offered.
 	H3 func(*quic.Conn) error
 
-	// Backlog is how many connections may wait for Accept. More are closed.
-	// Zero: 128.
+	// Backlog is how many connections may wait for Accept; when it is reached,
+	// new ones are closed. Zero: 128.
 	Backlog int
 
-	// MaxHandshakes is how many connections may be in their handshake at once.
-	// More are refused; from half as many on, clients must prove their address
-	// first. Zero: 512.
+	// MaxHandshakes is how many handshakes may run at once; when it is
+	// reached, new connections are refused. When half of it is reached,
+	// clients must prove their address first. Zero: 512.
 	MaxHandshakes int
 
 	// HandshakeTimeout is how long a handshake may take. Zero: 10 seconds.
 	HandshakeTimeout time.Duration
 
-	// Socket, if set, is listened on instead of a UDP socket at the address.
-	// The listener closes it. Its connections do not survive that their path
-	// shrinks.
+	// Socket, if set, is used instead of a UDP socket at the address. The
+	// listener closes it. Its connections do not survive a path that shrinks.
 	Socket net.PacketConn
 
-	// Logger is told if the system allows the socket too little memory; nil is
-	// not.
+	// Logger gets a warning if the system allows the socket too little buffer
+	// memory, and debug messages about failures of H3. Nil: nothing is logged.
 	Logger *slog.Logger
 }
 
@@ -67,19 +66,20 @@ func (o ListenOptions) withDefaults() ListenOptions {
 	return o
 }
 
-// A Listener accepts connections on one UDP port.
+// A Listener accepts connections on one UDP port. All methods may be called
+// concurrently.
 type Listener struct {
 	options ListenOptions
 	socket  net.PacketConn
 	quic    *quic.Transport
 	early   *quic.EarlyListener
 
-	allowsEarly bool // data before the handshake is complete
+	allowsEarly bool // clients may send early data (0-RTT)
 
 	accepted chan *conn
 	closing  chan struct{} // closed by Close
 	done     chan struct{} // closed when run has ended
-	err      error         // why it has, once done is closed
+	err      error         // why run has ended; valid once done is closed
 	once     sync.Once
 
 	mu     sync.Mutex
@@ -88,8 +88,8 @@ type Listener struct {
 
 	handshakes atomic.Int64
 
-	// The socket is closed when the last user of it is gone: the listener
-	// itself, and each connection.
+	// users counts the listener itself and each of its connections. The socket
+	// is closed when it becomes 0.
 	users atomic.Int64
 	over  sync.Once
 
@@ -98,10 +98,11 @@ type Listener struct {
 
 var _ transport.Listener = (*Listener)(nil)
 
-// Listen listens at addr, host:port; without a host, at all addresses. tlsConf
-// has the certificate; it is cloned, and the protocols are set. conf is cloned,
-// and what the protocols need is switched on; nil, and its zeros, are those of
-// [DefaultConfig], and a negative KeepAlivePeriod is none.
+// Listen listens at addr, which is host:port; an empty host means all
+// addresses. tlsConf has the certificate and is required. Listen uses copies
+// of tlsConf, with its own protocols, and of conf, with the features that the
+// protocols need. A nil conf, and zero fields of it, mean the values of
+// [DefaultConfig]; a negative KeepAlivePeriod means no keep-alives.
 func Listen(addr string, tlsConf *tls.Config, conf *quic.Config, o ListenOptions) (*Listener, error) {
 	o = o.withDefaults()
 	protocols := slices.Clone(o.Protocols)
@@ -144,7 +145,8 @@ func Listen(addr string, tlsConf *tls.Config, conf *quic.Config, o ListenOptions
 // Addr implements [transport.Listener].
 func (l *Listener) Addr() net.Addr { return l.socket.LocalAddr() }
 
-// Accept implements [transport.Listener]. It fails when the socket has.
+// Accept implements [transport.Listener]. It also fails when the socket has
+// failed.
 func (l *Listener) Accept(ctx context.Context) (transport.Conn, error) {
 	if l.isClosing() {
 		return nil, l.errClosed()
@@ -177,8 +179,8 @@ func (l *Listener) isClosing() bool {
 	}
 }
 
-// Close implements [transport.Listener]. While accepted connections live on, the
-// socket stays open, and refuses others; the end of the last one closes it.
+// Close implements [transport.Listener]. The socket stays open, but accepts
+// nothing new, until the last accepted connection has ended.
 func (l *Listener) Close() (err error) {
 	l.once.Do(func() {
 		l.mu.Lock()
@@ -194,8 +196,8 @@ func (l *Listener) Close() (err error) {
 	return err
 }
 
-// release gives up one use of the socket. The last one closes it, when run has
-// told those that were on their way in.
+// release removes one user of the socket. After the last, it closes the
+// socket, once run has refused the connections that were about to be accepted.
 func (l *Listener) release() (err error) {
 	if l.users.Add(-1) > 0 {
 		return nil
@@ -206,7 +208,7 @@ func (l *Listener) release() (err error) {
 		err = closeTransport(l.quic, l.socket)
 		l.watch.close()
 	})
-	if errors.Is(err, net.ErrClosed) { // by who has given it
+	if errors.Is(err, net.ErrClosed) { // the owner of ListenOptions.Socket has closed it
 		return nil
 	}
 	return err

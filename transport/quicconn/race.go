@@ -8,14 +8,15 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// headStart is how long an address has for itself before the next is tried as
-// well.
+// headStart is how long an address is dialled alone before the next one is
+// dialled as well.
 const headStart = 250 * time.Millisecond
 
-// tryAddrs tries the addresses one after the other: the next one when the one
-// before has failed, or has had its head start. The first connection wins;
-// tryAddrs returns when all other attempts are over and what they made is closed.
-// If all fail, the error is that of the one that came furthest.
+// tryAddrs dials the addresses one after the other: the next one when the
+// previous has failed or has had its head start. The first connection wins.
+// tryAddrs returns when all other attempts have ended and their connections
+// are closed. If all fail, the error is that of the attempt that reached the
+// latest phase.
 func tryAddrs(ctx context.Context, addrs []*net.UDPAddr, attempt func(context.Context, *net.UDPAddr) (*dialled, error)) (*dialled, error) {
 	r := transport.Race[*dialled]{
 		HeadStart: headStart,

@@ -9,7 +9,7 @@ import (
 	"strconv"
 )
 
-// maxAddrs is how many addresses of a host are tried.
+// maxAddrs is how many addresses of a host are dialled at most.
 const maxAddrs = 8
 
 // splitAddr splits host:port and checks the port.
@@ -28,8 +28,8 @@ func splitAddr(addr string) (host string, port uint16, err error) {
 	return host, uint16(n), nil
 }
 
-// resolve looks up host's addresses, in the order in which to try them: the
-// resolver's, but with the families in turns.
+// resolve looks up host's addresses in the order in which to dial them: that
+// of the resolver, with the address families alternating.
 func resolve(ctx context.Context, host string, port uint16) ([]*net.UDPAddr, error) {
 	if ip, err := netip.ParseAddr(host); err == nil {
 		return []*net.UDPAddr{net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, port))}, nil
@@ -50,7 +50,8 @@ func resolve(ctx context.Context, host string, port uint16) ([]*net.UDPAddr, err
 	return addrs[:min(len(addrs), maxAddrs)], nil
 }
 
-// inTurns has the families of addresses alternate, the first one's first.
+// inTurns reorders addresses so that IPv4 and IPv6 alternate, beginning with
+// the family of the first.
 func inTurns(ips []netip.Addr) []netip.Addr {
 	var first, second, mixed []netip.Addr
 	for i, ip := range ips {

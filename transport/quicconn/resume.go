@@ -8,28 +8,29 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// allows0RTT tells whether a dial may send before its handshake is complete:
-// where the application says so, and keeps what that takes.
+// allows0RTT tells whether a dial may send early data (0-RTT): the application
+// allows it, and has a cache for TLS sessions.
 func allows0RTT(t *tls.Config, c *quic.Config) bool {
 	return t != nil && t.ClientSessionCache != nil && c != nil && c.Allow0RTT
 }
 
-// A resumption is what one dial makes of the application's session cache. What
-// it keeps there is for dials of the same name, at the same address, alone: at
-// another one, early data would be lost, and there might be no answer. With each
-// session it keeps the protocol, which the early data of the next one speaks.
+// A resumption is the TLS session cache of one dial, on top of the
+// application's. It stores sessions under the server's name and address
+// together: another server behind the same name would reject the early data,
+// or might not answer at all. With each session it stores the ALPN, because
+// the early data of the next connection must use the same moq-lite version.
 type resumption struct {
 	cache tls.ClientSessionCache
 	key   string
 
-	// Of the connection's goroutine until its handshake has begun, or is
-	// complete.
-	resumed    string // the protocol of the session that is resumed, if any
-	negotiated string
+	// The goroutine of the QUIC connection writes these fields. The dial may
+	// read resumed once DialEarly has returned.
+	resumed    string // the ALPN of the session that is resumed; empty without one
+	negotiated string // the ALPN of this connection
 }
 
-// resume is c for a dial at addr that may send early data, and what becomes of
-// that.
+// resume returns a copy of c for a dial at addr that may send early data, and
+// the session cache that it uses.
 func resume(c *tls.Config, addr net.Addr) (*tls.Config, *resumption) {
 	r := &resumption{cache: c.ClientSessionCache, key: "moq-lite " + c.ServerName + " " + addr.String()}
 	c = c.Clone()
@@ -38,7 +39,7 @@ func resume(c *tls.Config, addr net.Addr) (*tls.Config, *resumption) {
 	c.VerifyConnection = func(s tls.ConnectionState) error {
 		r.negotiated = s.NegotiatedProtocol
 		if r.resumed != "" && r.resumed != r.negotiated {
-			r.cache.Put(r.key, nil) // early data would be refused again
+			r.cache.Put(r.key, nil) // early data would be rejected again
 		}
 		if verify != nil {
 			return verify(s)
@@ -48,11 +49,11 @@ func resume(c *tls.Config, addr net.Addr) (*tls.Config, *resumption) {
 	return c, r
 }
 
-// protocolMark precedes the protocol in a session's extra data.
+// protocolMark precedes the ALPN in the extra data of a stored session.
 const protocolMark = "moq-lite protocol: "
 
-// Get implements [tls.ClientSessionCache]. It returns a session of its own, to
-// which the handshake writes.
+// Get implements [tls.ClientSessionCache]. It returns a copy, because the
+// handshake writes to the session.
 func (r *resumption) Get(string) (*tls.ClientSessionState, bool) {
 	kept, ok := r.cache.Get(r.key)
 	if !ok || kept == nil {
@@ -79,7 +80,7 @@ func (r *resumption) Get(string) (*tls.ClientSessionState, bool) {
 	return own, err == nil
 }
 
-// Put implements [tls.ClientSessionCache].
+// Put implements [tls.ClientSessionCache]. It adds the ALPN to the session.
 func (r *resumption) Put(_ string, session *tls.ClientSessionState) {
 	if session != nil {
 		ticket, state, err := session.ResumptionState()
