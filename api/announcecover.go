@@ -2,14 +2,15 @@ package api
 
 import "slices"
 
-// What is announced covers what lies below it, see [Announcement]. A reader whose
-// prefix is below hears of that as of a broadcast at its prefix, unless one is
-// announced there: it has a life of its own in which it stands for the longest
-// path above that answers. Over the network that is an announcement whose suffix
-// is empty (moq-lite-06, "ANNOUNCE").
-
-// answering is what answers for path, which is clean: what is announced at the
-// longest path that is not below from; nil where nothing does. The lock is held.
+// An announced path covers the paths below it, see [Announcement]. A reader
+// whose prefix is covered but not announced is told of a broadcast at its
+// prefix. That broadcast has a life of its own, whose field above is the
+// covering announcement: the longest path above the prefix that is active. Over
+// the network it is an ANNOUNCE_START with an empty suffix (moq-lite-06,
+// "ANNOUNCE_START").
+//
+// answering returns the active announcement that covers path, which is clean:
+// that of the longest path which is not below from, or nil. The lock is held.
 func (s *AnnouncementSet) answering(path, from BroadcastPath) *announced {
 	for above, more := from, true; more; above, more = above.parent() {
 		if life := s.current[above]; life != nil && life.answers(path) {
@@ -19,20 +20,23 @@ func (s *AnnouncementSet) answering(path, from BroadcastPath) *announced {
 	return nil
 }
 
-// answers tells whether path, at or below that of the life, is answered for.
-// What a peer announces may always be: the peer alone knows.
+// answers reports whether an announcement covers path, which is its own path or
+// below. A peer's always does: only the peer knows what it serves. A local
+// publication must be alive and, for a path below its own, serve the paths
+// below.
 func (life *announced) answers(path BroadcastPath) bool {
 	p := life.publication
 	return p == nil || p.ctx.Err() == nil && (p.below || life.path == path)
 }
 
-// isCovered tells whether what is announced at path may cover the reader's prefix.
+// isCovered reports whether an announcement of path could cover the reader's
+// prefix.
 func (r *announcementReader) isCovered(path BroadcastPath) bool {
 	return r.prefix != "" && r.prefix.HasPrefix(path)
 }
 
-// cover tells a reader of what covers its prefix now, if that is not what it was.
-// The lock is held.
+// cover tells a reader if its prefix is now covered by another announcement
+// than before, or no longer. The lock is held.
 func (s *AnnouncementSet) cover(r *announcementReader) {
 	var above *announced
 	if higher, below := r.prefix.parent(); below && s.current[r.prefix] == nil {
@@ -53,8 +57,9 @@ func (s *AnnouncementSet) cover(r *announcementReader) {
 	r.note(r.cover)
 }
 
-// uncover ends what covers the reader's prefix, if anything does. If the reader
-// has not been told of it, it never is. The lock is held.
+// uncover ends the broadcast at the reader's prefix that a path above provides,
+// if there is one. A reader that was not told of it yet is told nothing. The
+// lock is held.
 func (s *AnnouncementSet) uncover(r *announcementReader) {
 	cover := r.cover
 	if cover == nil {
@@ -71,8 +76,8 @@ func (s *AnnouncementSet) uncover(r *announcementReader) {
 	r.changes = slices.DeleteFunc(r.changes, func(c change) bool { return c.life == cover })
 }
 
-// updateCover tells a reader that a life has changed which covers its prefix, if
-// it does. The lock is held.
+// updateCover tells a reader that the announcement which covers its prefix has
+// changed, if it is life. The lock is held.
 func (r *announcementReader) updateCover(life *announced) {
 	if r.cover != nil && r.cover.above == life {
 		r.cover.route = life.route

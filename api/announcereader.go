@@ -7,33 +7,34 @@ import (
 	"sync"
 )
 
-// announcementReader is one reader's place in its set, whose lock guards it.
+// An announcementReader is one reader's position in its set. The set's lock
+// guards it.
 type announcementReader struct {
 	set    *AnnouncementSet
 	prefix BroadcastPath
 
-	began   uint64                  // the step before it
-	next    *announced              // the first that was not told of; nil when there is none
-	changes []change                // of those that were told of
-	noted   map[*announced]struct{} // those in changes
-	cover   *announced              // stands at prefix for what covers it; nil for none
+	began   uint64                  // the number of changes when it began
+	next    *announced              // the first life it was not told of; nil for none
+	changes []change                // of lives that it was told of, the oldest first
+	noted   map[*announced]struct{} // the lives in changes
+	cover   *announced              // the broadcast at prefix that a path above provides, or nil
 
-	initial    bool   // the initial set is to be told complete
-	initialEnd uint64 // the last step of it
+	initial    bool   // AnnouncementsComplete is still to be told
+	initialEnd uint64 // after the change of this number
 
 	ready  chan struct{} // buffered 1: something may have changed
 	closed chan struct{}
 	once   sync.Once
 }
 
-// A change is what the reader has to learn of a life that it knows, or of what
-// covers its prefix: its end if it is over, and else its state.
+// A change says that a life which the reader was told of, or its cover, has
+// ended or changed.
 type change struct {
 	life *announced
 	step uint64
 }
 
-// follows tells whether the reader is to hear of a broadcast.
+// follows reports whether a broadcast lies below the prefix and is not hidden.
 func (r *announcementReader) follows(life *announced) bool {
 	if r.prefix == "" {
 		return !life.hidden
@@ -41,19 +42,20 @@ func (r *announcementReader) follows(life *announced) bool {
 	return life.path.HasPrefix(r.prefix) && !hidden(life.path.Rel(r.prefix))
 }
 
-// hidden tells whether a segment of rest, which is below a prefix, begins with
-// a dot.
+// hidden reports whether a segment of rest, a path relative to a prefix, begins
+// with a dot.
 func hidden(rest BroadcastPath) bool {
 	return strings.HasPrefix(string(rest), ".") || strings.Contains(string(rest), "/.")
 }
 
-// knows tells whether the reader was told of a life that is in the set's list.
+// knows reports whether the reader was told of a life that is in the set's
+// list.
 func (r *announcementReader) knows(life *announced) bool {
 	return (r.next == nil || life.born < r.next.born) && r.follows(life)
 }
 
-// note has the reader learn of a life's change. One that waits already will
-// tell the newest.
+// note queues a life's change for the reader. If a change of it is queued
+// already, that one will tell the newest state.
 func (r *announcementReader) note(life *announced) {
 	if _, waits := r.noted[life]; waits {
 		return
@@ -66,7 +68,7 @@ func (r *announcementReader) note(life *announced) {
 	r.wake()
 }
 
-// complete has the reader be told so after what is there now.
+// complete makes the reader tell AnnouncementsComplete after what is there now.
 func (r *announcementReader) complete() {
 	r.initial, r.initialEnd = true, r.set.steps
 	r.wake()
@@ -99,8 +101,8 @@ func (r *announcementReader) Receive(ctx context.Context) (Announcement, error) 
 	}
 }
 
-// take takes what the reader has to learn first, in the order in which it
-// happened.
+// take returns the next announcement for the reader, in the order of the
+// changes; false if there is none.
 func (r *announcementReader) take() (Announcement, bool, error) {
 	r.set.mu.Lock()
 	defer r.set.mu.Unlock()
@@ -123,8 +125,8 @@ func (r *announcementReader) take() (Announcement, bool, error) {
 	}
 }
 
-// takeActive takes what the reader has yet to be told of that was there when it
-// began, as much as there is room for.
+// takeActive fills room with broadcasts that were there when the reader began
+// and that it was not told of yet. It returns how many there were.
 func (r *announcementReader) takeActive(room []Announcement) (n int) {
 	r.set.mu.Lock()
 	defer r.set.mu.Unlock()
@@ -143,7 +145,8 @@ func (r *announcementReader) takeActive(room []Announcement) (n int) {
 	return n
 }
 
-// within tells whether what comes first belongs to the initial set.
+// within reports whether the next announcement, a change if changed is true,
+// belongs to the initial set.
 func (r *announcementReader) within(changed bool) bool {
 	switch {
 	case changed:
@@ -172,7 +175,7 @@ func (r *announcementReader) takeChange() Announcement {
 	}
 }
 
-// tell is what is announced, as it is now.
+// tell returns the announcement of a life in its current state.
 func (life *announced) tell(status AnnouncementStatus) Announcement {
 	return Announcement{
 		Path:        life.path,

@@ -7,52 +7,52 @@ import (
 	"sync"
 )
 
-// An AnnouncementSet holds what is announced now and tells it, and each
-// change, to any number of readers. A reader costs no memory for what it has
-// been told nor for what it has yet to be told: it has a place in the set's
-// list. Only changes of what it knows are noted for it, each broadcast once,
-// so that however far it falls behind it holds no more than there was; what
-// came and went unseen is not told.
+// An AnnouncementSet holds what is announced now and tells it, and each change,
+// to any number of readers. A reader is a position in the set's list, so it
+// takes no memory for what it has been told or has yet to be told. Only changes
+// of broadcasts that it was told of are queued for it, each broadcast once:
+// however far a reader falls behind, its queue is no longer than that. A
+// broadcast that came and went before the reader got to it is not told.
 //
-// It is what a [TrackMux] and a session's announcements are made of, and
-// serves to script an [AnnouncementReader] in a test. The zero value is an
-// empty set, ready to use.
+// A [TrackMux] and the announcements of a session are built on it. A test can
+// use it to script an [AnnouncementReader]. The zero value is an empty set,
+// ready to use.
 type AnnouncementSet struct {
 	mu          sync.Mutex
 	current     map[BroadcastPath]*announced
-	first, last *announced // of current, in the order of their births
-	steps       uint64     // changes until now
-	latest      *route     // of the last that came
+	first, last *announced // current as a list, in the order of birth
+	steps       uint64     // the number of changes so far
+	latest      *route     // of the newest announcement
 	readers     []*announcementReader
 	initial     bool  // Complete was called
 	err         error // End was called
 }
 
-// announced is one life of a path in the set: a new one is a restart. The
-// set's lock guards it.
+// An announced is one life of a path in the set: from when the path is
+// announced until it ends or is replaced. The set's lock guards it.
 type announced struct {
 	path        BroadcastPath
 	route       *route
 	publication *Publication
-	born        uint64 // the step at which it came
+	born        uint64 // the number of the change that announced it
 	over        bool
-	hidden      bool // from who follows all
+	hidden      bool // from readers of the empty prefix
 	prev, next  *announced
 
-	// Of one that stands at a reader's prefix for what covers it.
-	above *announced // what does
+	// Set for a broadcast at a reader's prefix that a path above provides.
+	above *announced // the announcement that covers the prefix
 	told  bool       // the reader was told of it
 }
 
-// A route is how broadcasts are come by. Most of a peer's have the same one,
-// which is then held once; it is never written to.
+// A route is the hops and costs of announcements. Most broadcasts of a peer
+// have the same, so it is shared; it is never written to.
 type route struct {
 	hops       []Hop
 	warm, cold uint64
 }
 
-// Grow makes room for n broadcasts, in a set that has had none yet: filling it is
-// then faster by as much as growing costs.
+// Grow makes room for n broadcasts in a set that has not had any yet, which
+// makes filling it faster.
 func (s *AnnouncementSet) Grow(n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -61,8 +61,8 @@ func (s *AnnouncementSet) Grow(n int) {
 	}
 }
 
-// Put adds the broadcast at a.Path, or replaces it: to readers the old one
-// ends and the new one is active.
+// Put adds the broadcast at a.Path, or replaces it: readers are told that the
+// old one has ended and the new one is active.
 func (s *AnnouncementSet) Put(a Announcement) {
 	a.Path = a.Path.Clean()
 	s.mu.Lock()
@@ -73,8 +73,8 @@ func (s *AnnouncementSet) Put(a Announcement) {
 	s.add(a)
 }
 
-// Add is Put where there is no broadcast at a.Path. It reports false, and does
-// nothing, where there is one.
+// Add adds the broadcast at a.Path and reports true. If there is one already,
+// it does nothing and reports false.
 func (s *AnnouncementSet) Add(a Announcement) bool {
 	a.Path = a.Path.Clean()
 	s.mu.Lock()
@@ -86,8 +86,8 @@ func (s *AnnouncementSet) Add(a Announcement) bool {
 	return true
 }
 
-// Update changes hops and costs of the broadcast at a.Path. It reports false
-// when there is none.
+// Update changes hops and costs of the broadcast at a.Path. It reports false if
+// there is none.
 func (s *AnnouncementSet) Update(a Announcement) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -109,7 +109,7 @@ func (s *AnnouncementSet) Update(a Announcement) bool {
 	return true
 }
 
-// Remove takes the broadcast at path out. It reports false when there is none.
+// Remove removes the broadcast at path. It reports false if there is none.
 func (s *AnnouncementSet) Remove(path BroadcastPath) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -121,7 +121,7 @@ func (s *AnnouncementSet) Remove(path BroadcastPath) bool {
 	return true
 }
 
-// Get returns what is announced at path; false where nothing is.
+// Get returns the announcement of path; false if there is none.
 func (s *AnnouncementSet) Get(path BroadcastPath) (Announcement, bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -132,8 +132,7 @@ func (s *AnnouncementSet) Get(path BroadcastPath) (Announcement, bool) {
 	return life.tell(AnnouncementActive), true
 }
 
-// publication returns what is published at path, which is clean; nil where
-// nothing is.
+// publication returns what is published at path, which is clean, or nil.
 func (s *AnnouncementSet) publication(path BroadcastPath) *Publication {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,8 +142,8 @@ func (s *AnnouncementSet) publication(path BroadcastPath) *Publication {
 	return nil
 }
 
-// covering is the living publication that answers for path, which is clean; nil
-// where none does.
+// covering returns the live publication that serves path, which is clean, or
+// nil.
 func (s *AnnouncementSet) covering(path BroadcastPath) *Publication {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -154,7 +153,7 @@ func (s *AnnouncementSet) covering(path BroadcastPath) *Publication {
 	return nil
 }
 
-// Clear takes all broadcasts out.
+// Clear removes all broadcasts.
 func (s *AnnouncementSet) Clear() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -170,9 +169,9 @@ func (s *AnnouncementSet) Len() int {
 	return len(s.current)
 }
 
-// Complete says that the initial set is in: readers are told
+// Complete says that the initial set is complete: readers are told
 // [AnnouncementsComplete] after what is there now. A reader that begins later
-// is told after what is there then. Called again it does nothing.
+// is told it after what is there then. Further calls do nothing.
 func (s *AnnouncementSet) Complete() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -185,8 +184,8 @@ func (s *AnnouncementSet) Complete() {
 	}
 }
 
-// End ends the set: readers are told what they have not heard yet and then
-// get err, or io.EOF for nil. The first end wins.
+// End ends the set: each reader is told what it has not been told yet and then
+// gets err, or io.EOF if err is nil. Only the first call counts.
 func (s *AnnouncementSet) End(err error) {
 	if err == nil {
 		err = io.EOF
@@ -202,9 +201,9 @@ func (s *AnnouncementSet) End(err error) {
 	}
 }
 
-// Reader follows the broadcasts at or below prefix from now on, beginning with
-// those that are there; hidden ones are left out, and what covers prefix is told
-// of, as [AnnouncementReader] says.
+// Reader returns a reader of the broadcasts at or below prefix, beginning with
+// those that are there now. Hidden broadcasts and a prefix that is covered from
+// above are treated as [AnnouncementReader] says.
 func (s *AnnouncementSet) Reader(prefix string) AnnouncementReader { return s.reader(prefix) }
 
 func (s *AnnouncementSet) reader(prefix string) *announcementReader {
@@ -226,10 +225,10 @@ func (s *AnnouncementSet) reader(prefix string) *announcementReader {
 	return r
 }
 
-// All are the broadcasts at or below prefix that are there when it begins; what
-// changes meanwhile may be seen or not, and what comes is not. Hidden ones are left
-// out, and what covers prefix is one of them, as [AnnouncementReader] says. The set
-// may be changed in the loop.
+// All iterates over the broadcasts at or below prefix that are there when it
+// begins. A broadcast that changes meanwhile may be seen or not, one that is
+// added is not. Hidden broadcasts and a prefix that is covered from above are
+// treated as [AnnouncementReader] says. The loop may change the set.
 func (s *AnnouncementSet) All(prefix string) iter.Seq[Announcement] {
 	return func(yield func(Announcement) bool) {
 		r := s.reader(prefix)
@@ -246,10 +245,11 @@ func (s *AnnouncementSet) All(prefix string) iter.Seq[Announcement] {
 	}
 }
 
-// allAtOnce is how many broadcasts All takes out of the set under one lock.
+// allAtOnce is how many broadcasts All takes out of the set each time it holds
+// the lock.
 const allAtOnce = 32
 
-// add begins a life of a.Path, which has none.
+// add begins a life of a.Path, which has none. The lock is held.
 func (s *AnnouncementSet) add(a Announcement) {
 	for _, r := range s.readers {
 		if r.prefix == a.Path { // first, since it is told at the same path
@@ -288,7 +288,8 @@ func (s *AnnouncementSet) add(a Announcement) {
 	}
 }
 
-// drop ends a life. Readers that have yet to come to it pass over it.
+// drop ends a life. A reader that has not come to it yet skips it. The lock is
+// held.
 func (s *AnnouncementSet) drop(life *announced) {
 	s.steps++
 	life.over = true
@@ -319,8 +320,8 @@ func (s *AnnouncementSet) drop(life *announced) {
 	}
 }
 
-// share returns a's route as it is kept and handed out: appending to its hops
-// copies them.
+// share returns a's route, the stored one if that is the same. Its hops have no
+// spare capacity, so that appending to them copies them.
 func (s *AnnouncementSet) share(a Announcement) *route {
 	if s.latest == nil || !s.latest.is(a) {
 		s.latest = &route{slices.Clip(slices.Clone(a.Hops)), a.Warm, a.Cold}
@@ -328,7 +329,7 @@ func (s *AnnouncementSet) share(a Announcement) *route {
 	return s.latest
 }
 
-// is tells whether a has the route r.
+// is reports whether r has the hops and costs of a.
 func (r *route) is(a Announcement) bool {
 	return slices.Equal(r.hops, a.Hops) && r.warm == a.Warm && r.cold == a.Cold
 }

@@ -10,14 +10,15 @@ import (
 type Dialer interface {
 	// Dial connects to url and serves what is published in mux; nil means
 	// [DefaultTrackMux]. The scheme picks the transport: https for
-	// WebTransport, moqt or moql for native QUIC, http for a development
-	// server over WebTransport whose certificate is fetched first; the port is
-	// optional. Path and query reach the server.
+	// WebTransport, moqt or moql for native QUIC, http for a development server
+	// over WebTransport, whose certificate is fetched first. The port is
+	// optional. Path and query are sent to the server.
 	//
 	// ctx bounds the dial, not the session; a cancelled dial leaves nothing
-	// behind. Dial returns when the transport stands and our SETUP is queued:
-	// a refusal that comes later is the session's error and that of every
-	// call. Errors are of type [*DialError], but for [ErrClientClosed].
+	// behind. Dial returns when the transport is connected and our SETUP is
+	// queued. If the peer refuses after that, the session ends with its error,
+	// which every call then returns; see also [Config].WaitForSetup. Errors are
+	// of type [*DialError], except [ErrClientClosed].
 	Dial(ctx context.Context, url string, mux *TrackMux) (Session, error)
 }
 
@@ -32,25 +33,26 @@ type Dialer interface {
 type Client interface {
 	Dialer
 
-	// Shutdown ends all sessions in good order: no new dials, a GOAWAY to each
-	// peer, new requests refused, what is being served and read goes on until
-	// it is done. What has no end by itself is the application's to end first.
-	// When ctx ends first, the rest is terminated and the error wraps ctx's
-	// cause and counts what was cut; Close during Shutdown wins, with
+	// Shutdown ends all sessions gracefully. It refuses new dials and new
+	// requests and sends each peer a GOAWAY; groups and tracks that are being
+	// served or read go on until they are done. The application must end tracks
+	// that have no end of their own. If ctx ends first, the remaining sessions
+	// are terminated, and the error wraps ctx's cause and tells how many were
+	// cut off. If Close is called meanwhile, Shutdown returns
 	// [ErrClientClosed].
 	Shutdown(ctx context.Context) error
 
-	// Close ends all dials and sessions now. It returns when all goroutines
-	// and sockets of the client, handlers aside, are gone: within a second
-	// whatever the peers do. Its error is that of closing a socket. Calling it
-	// again does nothing, and returns the same.
+	// Close ends all dials and sessions now. It returns when all goroutines and
+	// sockets of the client, except handlers, are gone: within a second,
+	// whatever the peers do. Its error is that of closing a socket. Further
+	// calls do nothing and return the same error.
 	Close() error
 }
 
 // A Server accepts sessions. All methods may be called concurrently. What it
-// serves, and whom, is said where it is made: see impl.Server.
+// serves, and to whom, is set where it is made: see impl.Server.
 //
-//	addr, err := server.Listen() // optional: says where
+//	addr, err := server.Listen() // optional: tells the address
 //	go func() { done <- server.ListenAndServe() }()
 //	…
 //	err = server.Shutdown(ctx)
@@ -60,16 +62,16 @@ type Server interface {
 	Listen() (net.Addr, error)
 
 	// ListenAndServe accepts sessions until Shutdown or Close; it then returns
-	// [ErrServerClosed]. Where something that it listens on fails, it closes the
-	// server and returns why.
+	// [ErrServerClosed]. If one of its listeners fails, it closes the server
+	// and returns the error.
 	ListenAndServe() error
 
-	// Shutdown ends all sessions in good order, as [Client].Shutdown does, and
-	// accepts no more. A handler of sessions that still runs is not waited for.
+	// Shutdown ends all sessions gracefully, as [Client].Shutdown does, and
+	// accepts no more. It does not wait for session handlers that still run.
 	Shutdown(ctx context.Context) error
 
 	// Close ends the server and all its sessions now. It returns when all
-	// goroutines and sockets of the server, handlers aside, are gone: within a
-	// second whatever the peers do. Calling it again does nothing.
+	// goroutines and sockets of the server, except handlers, are gone: within a
+	// second, whatever the peers do. Further calls do nothing.
 	Close() error
 }

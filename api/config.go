@@ -12,23 +12,23 @@ type Version string
 
 // The versions that this module speaks.
 const (
-	// Lite03 has announcements, subscriptions, groups and probes. No timestamps
-	// travel, and the hops of an announcement are only counted.
+	// Lite03 has announcements, subscriptions, groups and probes. Timestamps
+	// are not sent, and the hops of an announcement are only counted.
 	Lite03 Version = "moq-lite-03"
-	// Lite04 adds GOAWAY and names the hops of announcements.
+	// Lite04 adds GOAWAY and the hop ids of announcements.
 	Lite04 Version = "moq-lite-04"
-	// Lite05 adds SETUP, descriptions of tracks (TRACK), fetches, datagrams and
-	// timestamps.
+	// Lite05 adds SETUP, descriptions of tracks (TRACK and TRACK_INFO), FETCH,
+	// datagrams and timestamps.
 	Lite05 Version = "moq-lite-05"
-	// Lite06 adds the costs of routes, updates of announcements, and frame
-	// bounds.
+	// Lite06 adds the costs of routes, ANNOUNCE_UPDATE, and frame bounds.
 	Lite06 Version = "moq-lite-06"
 )
 
 // Versions returns all versions that this module speaks, the newest first.
 func Versions() []Version { return []Version{Lite06, Lite05, Lite04, Lite03} }
 
-// A Role says what a client means to do; peers may spare it the rest.
+// A Role says what a client means to do; the peer may then leave out the rest
+// (moq-lite-06, "SETUP", the parameter Role; from 05 on).
 type Role uint64
 
 // The roles.
@@ -39,31 +39,31 @@ const (
 )
 
 // A Config sets up sessions. The zero value, and a nil *Config, are the
-// defaults. It is not written to, and must not change while in use.
+// defaults. A Config is not written to, and must not change while in use.
 type Config struct {
 	// Versions are those offered (by a client) or accepted (by a server), the
 	// most wanted first; nil is all, newest first.
 	Versions []Version
 
-	// Role is told to servers from moq-lite-05 on. Zero: both.
+	// Role is sent to servers from moq-lite-05 on. Zero: both.
 	Role Role
 
-	// Hop identifies this end in announcements, below 2^53; 0 is a random one
-	// for the life of the client or server. An announcement that has come
-	// through this hop before is dropped as a loop: a relay that also dials
-	// has its server and its client share one.
+	// Hop identifies this end in announcements. It is below 2^53; 0 is a random
+	// one for the life of the client or server. An announcement that has come
+	// through this hop before is dropped as a loop, so the server and the
+	// client of a relay must have the same Hop.
 	Hop Hop
 
-	// LinkCost is the price of subscribing through this end (moq-lite-06);
-	// nil is 1, and *LinkCost 0 is free.
+	// LinkCost is the price of subscribing through this end (moq-lite-06,
+	// "SETUP", the parameter Cost); nil is 1, and *LinkCost 0 is free.
 	LinkCost *uint64
 
-	// SetupTimeout is how long a peer may take for its SETUP, and for the
-	// first message on any stream it opens. Zero: 10 seconds.
+	// SetupTimeout is how long a peer may take for its SETUP, and for the first
+	// message on any stream that it opens. Zero: 10 seconds.
 	SetupTimeout time.Duration
 
-	// WaitForSetup has Dial wait for the peer's SETUP on moq-lite-05 on, so
-	// that a refusal is Dial's error, in phase setup.
+	// WaitForSetup makes Dial wait for the peer's SETUP from moq-lite-05 on: if
+	// the peer refuses instead, Dial returns its error, in phase setup.
 	WaitForSetup bool
 
 	// Limits bound what peers can make a session hold.
@@ -71,39 +71,40 @@ type Config struct {
 }
 
 // Limits bound what the peer of a session can make it hold in memory. Zero
-// fields are the defaults given.
+// fields have the defaults given.
 type Limits struct {
-	// FrameSize is the largest frame that ReadFrame returns, in bytes. Zero:
-	// 32 MiB.
+	// FrameSize is the largest frame that ReadFrame returns, in bytes. Zero: 32
+	// MiB.
 	FrameSize uint64
 
-	// UnreadBytes is how much may have arrived of the groups that no reader
-	// waits for, in bytes, over all subscriptions and fetches of a session.
-	// While more has, the oldest group of the subscription that holds most is
-	// given up, if it has gone unread for 250 ms: AcceptGroup skips it, Gaps
-	// tells, and its reader gets StreamTooFarBehind. A group of which a large
-	// part of this has arrived counts as 512 KiB more, which its stream may
-	// hold; its publisher then waits for the reader. Zero: 8 MiB.
+	// UnreadBytes bounds what has arrived, in bytes, of groups that no reader
+	// is waiting on, over all subscriptions and fetches of a session. Above it,
+	// the session drops the oldest group of the subscription that holds most,
+	// if that group has gone unread for 250 ms: AcceptGroup skips it, Gaps
+	// reports it, and its reader gets StreamTooFarBehind. A group of which a
+	// large part of UnreadBytes has arrived counts as 512 KiB more, which its
+	// stream may still buffer; the publisher then waits for the reader. Zero: 8
+	// MiB.
 	UnreadBytes uint64
 
-	// UnreadGroups is how many groups may wait in one subscription for
+	// UnreadGroups is how many groups of one subscription may wait for
 	// AcceptGroup. Zero: 1024.
 	UnreadGroups int
 
 	// Announcements is how many broadcasts each AnnouncementReader of a session
-	// follows at a time. What the peer announces beyond, which may be others'
-	// doing, is left out: it is counted in [SessionStats], and logged once a
-	// reader. A reader that begins when there is room learns of it. Zero:
-	// 1,000,000.
+	// follows at a time. What the peer announces beyond that is left out, even
+	// if other programs behind the peer caused it; it is counted in
+	// [SessionStats] and logged once for each reader. A reader that begins when
+	// there is room learns of it. Zero: 1,000,000.
 	Announcements int
 
-	// Requests is how many streams with questions of the peer are served at
-	// once; what comes beyond waits. Zero: 4096.
+	// Requests is how many request streams of the peer are served at once; more
+	// than that wait. Zero: 4096.
 	Requests int
 }
 
 // Offered returns the versions that c offers or accepts, the most wanted first.
-// That of a nil c is all.
+// A nil c offers all.
 func (c *Config) Offered() []Version {
 	if c == nil || c.Versions == nil {
 		return Versions()
@@ -111,7 +112,7 @@ func (c *Config) Offered() []Version {
 	return slices.Clone(c.Versions)
 }
 
-// Validate says what in c cannot be used. A nil c is valid.
+// Validate reports which field of c cannot be used. A nil c is valid.
 func (c *Config) Validate() error {
 	if c == nil {
 		return nil

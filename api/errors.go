@@ -43,32 +43,33 @@ var (
 	ErrRestarted = errors.New("the track was restarted")
 )
 
-// A SessionErrorCode says why a session ended.
+// A SessionErrorCode says why a session ended (moq-lite-06, "Session Error
+// Codes").
 type SessionErrorCode uint64
 
-// The session codes. Those from [SessionApplication] on are the
-// application's.
+// The session codes. Those from [SessionApplication] on are for applications to
+// define.
 const (
-	// SessionNoError: the session was closed since it was done.
+	// SessionNoError: the session was closed normally.
 	SessionNoError SessionErrorCode = 0
-	// SessionInternal: the side that closed it cannot go on.
+	// SessionInternal: the side that closed it has failed.
 	SessionInternal SessionErrorCode = 1
-	// SessionUnauthorized: the credentials do not do. It matches
+	// SessionUnauthorized: the credentials were refused. It matches
 	// [ErrUnauthorized].
 	SessionUnauthorized SessionErrorCode = 2
-	// SessionProtocolViolation: the other side has sent what must not be sent.
+	// SessionProtocolViolation: the other side has broken the protocol.
 	SessionProtocolViolation SessionErrorCode = 3
-	// SessionKeyValueFormatting: a parameter of SETUP cannot be read.
+	// SessionKeyValueFormatting: a parameter of SETUP cannot be decoded.
 	SessionKeyValueFormatting SessionErrorCode = 6
-	// SessionGoAwayTimeout: the other side was asked to leave (GOAWAY) and has
-	// not in time. It matches [ErrGoingAway].
+	// SessionGoAwayTimeout: the other side was asked to leave (GOAWAY) and did
+	// not do so in time. It matches [ErrGoingAway].
 	SessionGoAwayTimeout SessionErrorCode = 0x10
 	// SessionControlTimeout: a message was not answered in time.
 	SessionControlTimeout SessionErrorCode = 0x11
 	// SessionVersionNegotiationFailed: no version in common. It matches
 	// [ErrUnsupportedVersion].
 	SessionVersionNegotiationFailed SessionErrorCode = 0x15
-	// SessionApplication is the first of the application's own codes.
+	// SessionApplication is the first of the codes for applications.
 	SessionApplication SessionErrorCode = 64
 )
 
@@ -96,56 +97,58 @@ func (c SessionErrorCode) String() string {
 	}
 }
 
-// A StreamErrorCode says why a request, a group or a track was reset.
+// A StreamErrorCode says why a request, a group or a track was reset
+// (moq-lite-06, "Stream Error Codes").
 type StreamErrorCode uint64
 
-// The stream codes. Those from [StreamApplication] on are the application's.
-// Some peers reset with [StreamInternal] whatever the cause.
+// The stream codes. Those from [StreamApplication] on are for applications to
+// define. Some peers reset with [StreamInternal] whatever the cause.
 const (
-	// StreamInternal: the side that reset it cannot go on, or does not say why.
+	// StreamInternal: the side that reset it has failed, or does not say why.
 	StreamInternal StreamErrorCode = 0
 	// StreamCancelled: nobody wants it any more.
 	StreamCancelled StreamErrorCode = 1
-	// StreamDeliveryTimeout: it has taken longer than it may.
+	// StreamDeliveryTimeout: it took longer than allowed.
 	StreamDeliveryTimeout StreamErrorCode = 2
-	// StreamSessionClosed: the session that it came by has ended. It matches
+	// StreamSessionClosed: the session that it came over has ended. It matches
 	// [ErrSessionClosed].
 	StreamSessionClosed StreamErrorCode = 3
-	// StreamGoingAway: nothing new is begun, since the session is about to end.
-	// It matches [ErrGoingAway].
+	// StreamGoingAway: new requests are refused, since the session is about to
+	// end. It matches [ErrGoingAway].
 	StreamGoingAway StreamErrorCode = 4
-	// StreamTooFarBehind: it was not read in time, and had to make room. It
-	// matches [ErrTooFarBehind].
+	// StreamTooFarBehind: it was not read in time, and was dropped to make
+	// room. It matches [ErrTooFarBehind].
 	StreamTooFarBehind StreamErrorCode = 5
-	// StreamMalformed: a message on it cannot be read.
+	// StreamMalformed: a message on it cannot be decoded.
 	StreamMalformed StreamErrorCode = 0x12
 	// StreamNoCapacity: there are too many already.
 	StreamNoCapacity StreamErrorCode = 0x30
-	// StreamControlTimeout: the message that was to come has not come in time.
+	// StreamControlTimeout: an expected message did not come in time.
 	StreamControlTimeout StreamErrorCode = 0x31
 	// StreamGroupTooLarge: the group has more bytes or frames than the other
-	// side takes. It matches [ErrFrameTooLarge].
+	// side accepts. It matches [ErrFrameTooLarge].
 	StreamGroupTooLarge StreamErrorCode = 0x32
 	// StreamNotFound: no such track or group. It matches [ErrNotFound].
 	StreamNotFound StreamErrorCode = 0x33
 	// StreamOld: the group is behind the newest by more than the max age. It
 	// matches [ErrTooFarBehind].
 	StreamOld StreamErrorCode = 0x34
-	// StreamEvicted: the group is held no more. It matches [ErrTooFarBehind].
+	// StreamEvicted: the group is no longer held. It matches [ErrTooFarBehind].
 	StreamEvicted StreamErrorCode = 0x35
 	// StreamUnroutable: no such broadcast. It matches [ErrNotFound].
 	StreamUnroutable StreamErrorCode = 0x36
-	// StreamWrongSize: a frame has another size than its header says.
+	// StreamWrongSize: a frame's size is not the one in its header.
 	StreamWrongSize StreamErrorCode = 0x37
-	// StreamFrameTooLarge: a frame is larger than the other side takes. It
+	// StreamFrameTooLarge: a frame is larger than the other side accepts. It
 	// matches [ErrFrameTooLarge].
 	StreamFrameTooLarge StreamErrorCode = 0x38
-	// StreamTimestampMismatch: a timestamp is not as the track's description says.
+	// StreamTimestampMismatch: a timestamp does not fit the track's
+	// description.
 	StreamTimestampMismatch StreamErrorCode = 0x39
-	// StreamUnauthorized: the session may not do that. It matches
+	// StreamUnauthorized: the session is not allowed to do that. It matches
 	// [ErrUnauthorized].
 	StreamUnauthorized StreamErrorCode = 0x3a
-	// StreamApplication is the first of the application's own codes.
+	// StreamApplication is the first of the codes for applications.
 	StreamApplication StreamErrorCode = 64
 )
 
@@ -183,11 +186,11 @@ func (c StreamErrorCode) String() string {
 
 // A SessionError tells how a session ended.
 type SessionError struct {
-	// Code is that of the side which closed the session; [SessionNoError] where
-	// nobody did (Err is set).
+	// Code is the code of the side that closed the session; [SessionNoError] if
+	// neither did (then Err is set).
 	Code SessionErrorCode
 
-	// Reason is a text for people, from the side which closed; it may be empty.
+	// Reason is a text for people, from the side that closed; it may be empty.
 	Reason string
 
 	// Remote says that the peer ended the session, or was lost.
@@ -213,12 +216,13 @@ func (e *SessionError) Error() string {
 	}
 }
 
-// Unwrap returns Err, in which neither io.EOF nor io.ErrUnexpectedEOF is found:
-// a lost session has cut off what was read from it, and nobody shall take that
-// for the end of a group, a track or a set of announcements.
+// Unwrap returns Err, but in a form that matches neither io.EOF nor
+// io.ErrUnexpectedEOF: a lost session has cut off what was read from it, which
+// must not be mistaken for the end of a group, a track or a set of
+// announcements.
 func (e *SessionError) Unwrap() error { return withoutEnd(e.Err) }
 
-// Is matches ErrSessionClosed, and the sentinel of the code.
+// Is reports a match for ErrSessionClosed and for the sentinel of the code.
 func (e *SessionError) Is(target error) bool {
 	switch target {
 	case ErrSessionClosed:
@@ -251,7 +255,7 @@ func (e *StreamError) Error() string {
 	return fmt.Sprintf("reset: %v", e.Code)
 }
 
-// Is matches the sentinel of the code.
+// Is reports a match for the sentinel of the code.
 func (e *StreamError) Is(target error) bool {
 	s, ok := streamCodes[e.Code]
 	return ok && s.matches != nil && s.matches == target
@@ -259,11 +263,12 @@ func (e *StreamError) Is(target error) bool {
 
 // A RestartError tells that the groups which follow do not continue those
 // before: another publisher has taken over, or the same one has begun to number
-// them anew. AcceptGroup of a lasting session's track (package redial) returns it
-// once for each restart, and the groups of the new numbering after it. A group of
-// the old numbering that is still being read may end with it.
+// them anew. On a session that reconnects (package redial), AcceptGroup returns
+// it once for each restart, and then the groups with the new numbers. A group
+// with an old number that is still being read may end with it.
 type RestartError struct {
-	// Before and After published the groups before and after; 0 is unknown.
+	// Before and After are the publishers of the groups before and after; 0 is
+	// unknown.
 	Before, After Hop
 
 	// Err is what ended the groups before.
@@ -293,27 +298,27 @@ type Phase string
 
 // The phases of a dial, in order.
 const (
-	PhaseResolve   Phase = "resolve"   // the URL, and its name into an address
+	PhaseResolve   Phase = "resolve"   // the URL is parsed, and its host name resolved
 	PhaseConnect   Phase = "connect"   // packets reach the server and come back
 	PhaseTLS       Phase = "tls"       // the certificate and the handshake
 	PhaseUpgrade   Phase = "upgrade"   // the HTTP request of WebTransport or WebSocket
-	PhaseNegotiate Phase = "negotiate" // a moq-lite version in common
-	PhaseSetup     Phase = "setup"     // the peer's SETUP
+	PhaseNegotiate Phase = "negotiate" // a moq-lite version is agreed on
+	PhaseSetup     Phase = "setup"     // the peer's SETUP comes
 )
 
 // A DialError tells why a dial failed.
 type DialError struct {
-	// URL is what was dialled, without userinfo and query values.
+	// URL is the dialled URL, without userinfo and query values.
 	URL string
 
-	// Transport is the binding, as in [SessionState]; empty where the dial did
-	// not get as far.
+	// Transport is the binding, as in [SessionState]; empty if the dial failed
+	// before one was chosen.
 	Transport string
 
-	// Phase is how far the dial got.
+	// Phase is the step at which the dial failed.
 	Phase Phase
 
-	// Err is the cause. A failed fallback tells both attempts.
+	// Err is the cause. If a fallback failed too, it tells of both attempts.
 	Err error
 }
 
@@ -325,8 +330,8 @@ func (e *DialError) Error() string {
 // Unwrap returns Err, as [SessionError.Unwrap] does.
 func (e *DialError) Unwrap() error { return withoutEnd(e.Err) }
 
-// withoutEnd is err for errors.Is and errors.As, but for the ends of what is
-// read.
+// withoutEnd returns err so that errors.Is and errors.As find all in it except
+// io.EOF and io.ErrUnexpectedEOF.
 func withoutEnd(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return endless{err}
@@ -334,7 +339,7 @@ func withoutEnd(err error) error {
 	return err
 }
 
-// An endless error has no Unwrap, which would lead to the end.
+// An endless error has no Unwrap, which would lead to io.EOF.
 type endless struct{ error }
 
 func (e endless) Is(target error) bool {
@@ -343,7 +348,7 @@ func (e endless) Is(target error) bool {
 
 func (e endless) As(target any) bool { return errors.As(e.error, target) }
 
-// ErrorCode returns the stream code that tells a peer of err: that of a
+// ErrorCode returns the stream code to send to a peer for err: that of a
 // [*StreamError], else that of the sentinel it matches. nil, [ErrClosed] and
 // context.Canceled are [StreamCancelled], context.DeadlineExceeded is
 // [StreamDeliveryTimeout], and all others are [StreamInternal].

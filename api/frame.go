@@ -1,28 +1,29 @@
 package api
 
-// A Frame is a timestamped payload, the unit that applications read and
-// write.
+// A Frame is a timestamped payload, the unit that applications read and write
+// (moq-lite-06, "FRAME").
 type Frame struct {
-	// Timestamp counts the track's timescale ([TrackInfo].Timescale units a
-	// second). Below moq-lite-05 none travels: it is dropped on writing, and
-	// is the arrival in Unix milliseconds on reading.
+	// Timestamp counts in the track's timescale ([TrackInfo].Timescale units a
+	// second). Below moq-lite-05 timestamps are not sent: a writer drops them,
+	// and a reader returns the arrival in Unix milliseconds.
 	Timestamp uint64
 
 	// Payload may be empty.
 	Payload []byte
 }
 
-// A FrameHeader is what precedes a frame's payload: what [GroupWriter].StartFrame
-// is given, and [GroupReader].NextFrame returns.
+// A FrameHeader comes before a frame's payload (moq-lite-06, "FRAME"). It is
+// passed to [GroupWriter].StartFrame and returned by [GroupReader].NextFrame.
 type FrameHeader struct {
 	Timestamp uint64 // as in Frame
 	Size      uint64 // of the payload, in bytes
 }
 
-// A Datagram is a group of one frame, sent unreliably (moq-lite-05 on).
+// A Datagram is a group of one frame, sent unreliably, from moq-lite-05 on
+// (moq-lite-06, "Datagrams").
 type Datagram struct {
-	// Sequence is the group's number. SendDatagram takes 0 for the track's next
-	// number; to send number 0 itself there is SendDatagramAt.
+	// Sequence is the group's number. For SendDatagram, 0 means the track's
+	// next number; SendDatagramAt can send number 0 itself.
 	Sequence GroupSequence
 
 	// Timestamp is as in Frame.

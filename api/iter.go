@@ -7,21 +7,22 @@ import (
 	"iter"
 )
 
-// Announcements iterates over r. It ends quietly at io.EOF and yields any
-// other error once, with the zero value.
+// Announcements iterates over the announcements of r. It ends without an error
+// at io.EOF. It yields any other error once, with the zero Announcement.
 func Announcements(ctx context.Context, r AnnouncementReader) iter.Seq2[Announcement, error] {
 	return sequence(func() (Announcement, error) { return r.Receive(ctx) })
 }
 
-// Groups iterates over the groups of r, in order of arrival. It ends quietly
-// at io.EOF and yields any other error once, with nil: after [ErrRestarted],
-// which a lasting session's track may return any number of times, it goes on,
-// and after all others it ends. Each group is the loop's to read or to cancel.
+// Groups iterates over the groups of r, in order of arrival. It ends without an
+// error at io.EOF. It yields any other error once, with a nil group, and ends,
+// except after [ErrRestarted], which a track of a reconnecting session may
+// return any number of times: then it goes on. The loop reads each group to its
+// end or cancels it.
 func Groups(ctx context.Context, r TrackReader) iter.Seq2[GroupReader, error] {
 	return sequence(func() (GroupReader, error) { return r.AcceptGroup(ctx) })
 }
 
-// sequence iterates over what next returns, until its first error that is not
+// sequence iterates over the results of next, until its first error other than
 // ErrRestarted.
 func sequence[T any](next func() (T, error)) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
@@ -41,9 +42,10 @@ func sequence[T any](next func() (T, error)) iter.Seq2[T, error] {
 	}
 }
 
-// Frames iterates over the frames of g, each read into buf; nil is a buffer of
-// its own. It ends quietly at io.EOF and yields any other error once, with
-// nil. The end of ctx, or leaving the loop, cancels g.
+// Frames iterates over the frames of g. Each is read into buf; if buf is nil,
+// into a buffer of the iterator. It ends without an error at io.EOF, and yields
+// any other error once, with nil. The end of ctx, or leaving the loop, cancels
+// g.
 func Frames(ctx context.Context, g GroupReader, buf *Frame) iter.Seq2[*Frame, error] {
 	return func(yield func(*Frame, error) bool) {
 		if buf == nil {
@@ -71,9 +73,9 @@ func Frames(ctx context.Context, g GroupReader, buf *Frame) iter.Seq2[*Frame, er
 	}
 }
 
-// CopyGroup writes the frames of src to dst while they arrive, and ends both:
-// dst is closed after the last frame; when either fails, the other is
-// cancelled with the code of the error, which is returned.
+// CopyGroup writes the frames of src to dst while they arrive. It closes dst
+// after the last frame. If either fails, it cancels the other with the code of
+// the error and returns the error.
 func CopyGroup(dst GroupWriter, src GroupReader) error {
 	if n := src.FirstFrame(); n > 0 {
 		if err := dst.SkipFrames(n); err != nil {

@@ -23,30 +23,30 @@ func PublishFunc(ctx context.Context, path BroadcastPath, f func(w TrackWriter))
 }
 
 // A TrackMux maps the paths of broadcasts to the handlers of their tracks, and
-// announces them to the sessions that it was given to. One mux may serve any
-// number of sessions; all methods may be called concurrently. The zero value
-// is an empty mux, ready to use.
+// announces the paths in each session that it was passed to (moq-lite-06,
+// "ANNOUNCE_START"). One mux may serve any number of sessions; all methods may
+// be called concurrently. The zero value is an empty mux, ready to use.
 //
 //	mux := api.NewTrackMux()
 //	err := mux.Publish(ctx, "room/camera", camera) // until ctx is done
 //	session, err := client.Dial(ctx, url, mux)     // announces it, and what is published later
 //
-// It may be changed at any time, before and after it is given to sessions.
+// It may be changed at any time, before and after it is passed to sessions.
 type TrackMux struct {
-	mu    sync.Mutex                         // of the order of changes
-	lives map[<-chan struct{}][]*Publication // by the end of their contexts
+	mu    sync.Mutex                         // held for a whole change, which keeps their order
+	lives map[<-chan struct{}][]*Publication // by the Done channel of their contexts
 	set   AnnouncementSet                    // what is published
 }
 
 // NewTrackMux returns an empty mux.
 func NewTrackMux() *TrackMux { return new(TrackMux) }
 
-// Publish announces the broadcast at path and has h serve its tracks, until
-// ctx is done: then the path is free and withdrawn, and the contexts of h's
-// writers end with the same cause; groups that are open may still be finished.
-// Other paths, those below it included, are not h's. It returns at once:
-// [ErrDuplicatePath] where the path is taken, ctx's cause where ctx is done
-// already.
+// Publish announces the broadcast at path and serves its tracks by h, until ctx
+// is done. Then the announcement is withdrawn, the path is free, and the
+// contexts of h's writers end with ctx's cause; groups that are open may still
+// be finished. h does not serve other paths, not even those below path. Publish
+// returns at once: [ErrDuplicatePath] if the path is taken, ctx's cause if ctx
+// is done already.
 func (m *TrackMux) Publish(ctx context.Context, path BroadcastPath, h TrackHandler) error {
 	return m.Announce(ctx, Announcement{Path: path}, h)
 }
@@ -59,19 +59,19 @@ func (m *TrackMux) PublishFunc(ctx context.Context, path BroadcastPath, f func(w
 	return m.Publish(ctx, path, TrackHandlerFunc(f))
 }
 
-// PublishBelow is Publish for a handler that answers for all paths below path
-// too, by whole segments, but for those below a longer path that is published.
-// One announcement covers them all. What is asked for is in the Path of the
-// request, and h refuses what it does not have. The tracks of each path have
+// PublishBelow is Publish for a handler that also serves all paths below path,
+// by whole segments, except those below a longer path that is published. One
+// announcement covers them all. The request's Path tells which one is asked
+// for; h refuses those that it does not have. The tracks of each path have
 // group numbers of their own, which are kept until ctx is done.
 func (m *TrackMux) PublishBelow(ctx context.Context, path BroadcastPath, h TrackHandler) error {
 	return m.announce(ctx, Announcement{Path: path}, h, true)
 }
 
-// Announce is Publish for who passes a broadcast on: a's hops and costs go
-// with the announcement. Sessions add themselves to the hops as their version
-// has it. Where h is a [BelowHandler], the paths below are its too, as of
-// PublishBelow.
+// Announce is Publish for a program that passes a broadcast on: the
+// announcement has a's hops and costs. Sessions add their own hop where their
+// version requires it. If h is a [BelowHandler], it also serves the paths
+// below, as with PublishBelow.
 func (m *TrackMux) Announce(ctx context.Context, a Announcement, h TrackHandler) error {
 	_, below := h.(BelowHandler)
 	return m.announce(ctx, a, h, below)
@@ -97,13 +97,14 @@ func (m *TrackMux) announce(ctx context.Context, a Announcement, h TrackHandler,
 	return err
 }
 
-// add publishes a until done is closed, and tells whether it is the first of
-// those that end so: however many have one context, one goroutine ends them.
+// add publishes a until done is closed. It reports whether a is the first
+// publication with this done: all of those are removed by one call of
+// removeAll.
 func (m *TrackMux) add(a Announcement, done <-chan struct{}) (first bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	// A publication whose context is done is over, though its removal may
-	// still be on its way.
+	// A publication whose context is done has ended, even if it is not removed
+	// yet.
 	if old := m.set.publication(a.Path); old != nil && old.ctx.Err() == nil {
 		return false, fmt.Errorf("publish %q: %w", string(a.Path), ErrDuplicatePath)
 	}
@@ -118,7 +119,7 @@ func (m *TrackMux) add(a Announcement, done <-chan struct{}) (first bool, err er
 	return len(m.lives[done]) == 1, nil
 }
 
-// removeAll takes away what ends with done.
+// removeAll removes the publications that end with done.
 func (m *TrackMux) removeAll(done <-chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -130,10 +131,10 @@ func (m *TrackMux) removeAll(done <-chan struct{}) {
 	delete(m.lives, done)
 }
 
-// Update changes the hops and costs of what is announced at a.Path. Sessions tell
-// it as ANNOUNCE_UPDATE on moq-lite-06, as another announcement of the same path on
-// 05, and as an end and a beginning before. [ErrNotFound] where nothing is
-// announced there.
+// Update changes the hops and costs of the announcement at a.Path. Sessions
+// send it as ANNOUNCE_UPDATE on moq-lite-06, as another announcement of the
+// same path on 05, and as an end and a new announcement before. It returns
+// [ErrNotFound] if nothing is announced there.
 func (m *TrackMux) Update(a Announcement) error {
 	if !m.set.Update(a) {
 		return fmt.Errorf("update %q: %w", string(a.Path), ErrNotFound)
@@ -141,9 +142,9 @@ func (m *TrackMux) Update(a Announcement) error {
 	return nil
 }
 
-// Lookup returns what answers for path: what is published there, or else at the
-// longest path above it of what answers below its own. Where there is none it is
-// [ErrNotFound].
+// Lookup returns the publication that serves path: the one at path, or else the
+// one at the longest path above it that serves the paths below. It returns
+// [ErrNotFound] if there is none.
 func (m *TrackMux) Lookup(path BroadcastPath) (*Publication, error) {
 	path = path.Clean()
 	p := m.set.covering(path)
@@ -153,8 +154,8 @@ func (m *TrackMux) Lookup(path BroadcastPath) (*Publication, error) {
 	return p.at(path), nil
 }
 
-// Handler returns the context and the handler of what answers for path, as
-// Lookup finds it, or [ErrNotFound].
+// Handler returns the context and the handler of the publication that Lookup
+// returns, or [ErrNotFound].
 func (m *TrackMux) Handler(path BroadcastPath) (context.Context, TrackHandler, error) {
 	p, err := m.Lookup(path)
 	if err != nil {
@@ -164,7 +165,8 @@ func (m *TrackMux) Handler(path BroadcastPath) (context.Context, TrackHandler, e
 }
 
 // Announcements follows what is published at or below prefix, by whole
-// segments, and what answers for prefix from above, as [AnnouncementReader] says.
+// segments. A prefix that is covered from above is treated as
+// [AnnouncementReader] says.
 func (m *TrackMux) Announcements(ctx context.Context, prefix string) (AnnouncementReader, error) {
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -176,6 +178,7 @@ func (m *TrackMux) Announcements(ctx context.Context, prefix string) (Announceme
 	return m.set.Reader(prefix), nil
 }
 
-// All is what is published now at or below prefix, by whole segments, and what
-// answers for prefix from above.
+// All iterates over what is published now at or below prefix, by whole
+// segments. A prefix that is covered from above is treated as
+// [AnnouncementReader] says.
 func (m *TrackMux) All(prefix string) iter.Seq[Announcement] { return m.set.All(prefix) }

@@ -7,22 +7,23 @@ import (
 	"unicode/utf8"
 )
 
-// The bounds of a path, beyond which it cannot be sent.
+// The bounds of a path that can be sent.
 const (
 	// MaxPathSegments is the most segments that a path may have.
 	MaxPathSegments = 32
-	// MaxPathBytes is how long a path may be, so that a message of 64 KiB holds
-	// it with all that goes with it.
+	// MaxPathBytes is the most bytes that a path may have: a message of 64 KiB
+	// then has room for the path and its other fields.
 	MaxPathBytes = 63 << 10
 )
 
 // A BroadcastPath names a broadcast: segments joined by slashes, compared byte
-// by byte. "." and ".." are ordinary segments: a valid path is not a safe
-// file name.
+// by byte. "." and ".." are ordinary segments, so a valid path is not a safe
+// file name. It is the Broadcast Path of moq-lite-06, "SUBSCRIBE", "FETCH" and
+// "TRACK"; an announcement has the part of it below the requested prefix.
 type BroadcastPath string
 
-// Clean returns p without outer slashes and with runs of slashes made one,
-// the form in which paths are compared and handed out.
+// Clean returns p without leading and trailing slashes and with each run of
+// slashes replaced by one. Paths are compared and returned in this form.
 func (p BroadcastPath) Clean() BroadcastPath {
 	s := string(p)
 	if s == "" || s[0] != '/' && s[len(s)-1] != '/' && !strings.Contains(s, "//") {
@@ -42,9 +43,9 @@ func (p BroadcastPath) Clean() BroadcastPath {
 	return BroadcastPath(b.String())
 }
 
-// Validate says what keeps p, once clean, from being sent: more than
-// [MaxPathSegments] segments or [MaxPathBytes] bytes, or text that is not UTF-8.
-// The empty path is valid: it is the session's root.
+// Validate reports why p, once clean, cannot be sent: more than
+// [MaxPathSegments] segments or [MaxPathBytes] bytes, or text that is not
+// UTF-8. The empty path is valid: it is the session's root.
 func (p BroadcastPath) Validate() error {
 	p = p.Clean()
 	if len(p) > MaxPathBytes {
@@ -59,14 +60,14 @@ func (p BroadcastPath) Validate() error {
 	return nil
 }
 
-// HasPrefix tells whether p lies at or below prefix, by whole segments: "a/b"
-// has the prefixes "", "a" and "a/b", not "a/". Both are taken as clean.
+// HasPrefix reports whether p is prefix or lies below it, by whole segments:
+// "a/b" has the prefixes "", "a" and "a/b", not "a/". Both must be clean.
 func (p BroadcastPath) HasPrefix(prefix BroadcastPath) bool {
 	rest, ok := strings.CutPrefix(string(p), string(prefix))
 	return ok && (prefix == "" || rest == "" || rest[0] == '/')
 }
 
-// Rel returns what is left of p below prefix; p must have that prefix.
+// Rel returns the part of p below prefix. p must have that prefix.
 func (p BroadcastPath) Rel(prefix BroadcastPath) BroadcastPath {
 	rest := strings.TrimPrefix(string(p), string(prefix))
 	return BroadcastPath(strings.TrimPrefix(rest, "/"))
@@ -84,17 +85,19 @@ func (p BroadcastPath) Join(rest BroadcastPath) BroadcastPath {
 	}
 }
 
-// parent is the path one segment above p; false for the root, which has none.
+// parent returns the path one segment above p; false for the root, which has
+// none.
 func (p BroadcastPath) parent() (BroadcastPath, bool) {
 	return p[:max(strings.LastIndexByte(string(p), '/'), 0)], p != ""
 }
 
-// A TrackName names a track within its broadcast. Any UTF-8 text will do, the
-// empty one included; nothing is normalised. A name and its path fit into 63 KiB
-// together.
+// A TrackName names a track within its broadcast. Any UTF-8 text is valid, the
+// empty one included; nothing is normalised. A name and its path together must
+// fit into 63 KiB. It is the Track Name of moq-lite-06, "SUBSCRIBE", "FETCH"
+// and "TRACK".
 type TrackName string
 
-// Validate says what keeps n from being sent: more than [MaxPathBytes] bytes, or
+// Validate reports why n cannot be sent: more than [MaxPathBytes] bytes, or
 // text that is not UTF-8.
 func (n TrackName) Validate() error {
 	if len(n) > MaxPathBytes {

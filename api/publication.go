@@ -5,29 +5,31 @@ import (
 	"sync"
 )
 
-// A Publication is one life of a path in a [TrackMux], from Publish to the end
-// of its context. It numbers the groups of its tracks across all subscribers.
+// A Publication is one publication of a path in a [TrackMux], from Publish to
+// the end of its context. It numbers the groups of each of its tracks, so that
+// all subscribers get the same numbers.
 type Publication struct {
 	ctx     context.Context
 	path    BroadcastPath
 	handler TrackHandler
-	below   bool // answers for the paths below too
+	below   bool // it also serves the paths below
 
-	// Of a path below: what answers for it, and the path.
+	// Set for a path below: the publication that serves it, and the path from
+	// there.
 	above *Publication
 	rest  BroadcastPath
 
 	mu   sync.Mutex
-	next map[track]*GroupSequence // one above the highest taken
+	next map[track]*GroupSequence // one above the highest number taken
 }
 
-// A track is one of those that a publication numbers.
+// A track is the key of a numbering: tracks of paths below have their own.
 type track struct {
-	rest BroadcastPath // of its path, below the publication's
+	rest BroadcastPath // its path, relative to the publication's
 	name TrackName
 }
 
-// at is the publication as it answers for path, which is its own or below it.
+// at returns the publication for path, which is its own path or one below it.
 func (p *Publication) at(path BroadcastPath) *Publication {
 	if path == p.path {
 		return p
@@ -39,7 +41,8 @@ func (p *Publication) at(path BroadcastPath) *Publication {
 	return &Publication{ctx: p.ctx, path: p.path, handler: h, above: p, rest: path.Rel(p.path)}
 }
 
-// numbered is who keeps the numbers of a track, and as which.
+// numbered returns the publication that keeps the numbers of a track, and the
+// track's key there.
 func (p *Publication) numbered(name TrackName) (*Publication, track) {
 	if p.above != nil {
 		return p.above, track{p.rest, name}
@@ -47,16 +50,18 @@ func (p *Publication) numbered(name TrackName) (*Publication, track) {
 	return p, track{name: name}
 }
 
-// Context is the publication's life.
+// Context ends with the publication.
 func (p *Publication) Context() context.Context { return p.ctx }
 
-// Path is where it is published: the path that was looked up, or one above.
+// Path returns the path that is published: the one that was looked up, or one
+// above it.
 func (p *Publication) Path() BroadcastPath { return p.path }
 
-// Handler serves its tracks.
+// Handler returns the handler of its tracks.
 func (p *Publication) Handler() TrackHandler { return p.handler }
 
-// NextGroup takes the next number of a track: one above the highest taken.
+// NextGroup takes the next group number of a track: one above the highest
+// taken.
 func (p *Publication) NextGroup(name TrackName) GroupSequence {
 	p, t := p.numbered(name)
 	p.mu.Lock()
@@ -67,8 +72,9 @@ func (p *Publication) NextGroup(name TrackName) GroupSequence {
 	return seq
 }
 
-// TakeGroup notes that the number seq of a track is taken. Of what an
-// [OriginHandler] passes on nothing is noted: its origin gives the numbers.
+// TakeGroup records that the number seq of a track is taken. For a handler that
+// is an [OriginHandler] it records nothing, since the origin numbers the
+// groups.
 func (p *Publication) TakeGroup(name TrackName, seq GroupSequence) {
 	if _, passesOn := p.handler.(OriginHandler); passesOn {
 		return
@@ -92,8 +98,8 @@ func (p *Publication) Latest(name TrackName) (GroupSequence, bool) {
 	return *next - 1, true
 }
 
-// nextOf is the next number of a track, of which one will be taken. The lock is
-// held.
+// nextOf returns the next number of a track and creates it if the track has
+// none; the caller takes a number. The lock is held.
 func (p *Publication) nextOf(t track) *GroupSequence {
 	next := p.next[t]
 	if next == nil {

@@ -6,13 +6,13 @@ import (
 )
 
 // CompareRoutes orders announcements of one broadcast that came by different
-// ways, the preferred first: a chain of known hops before one with a hop that
+// routes, the preferred first: a chain of known hops before one with a hop that
 // is 0, then the lowest Warm, the lowest Cold, the fewest hops. It returns 0
-// for routes that are as good as each other, of which the newest is preferred.
+// for routes that are equally good; then the newest is preferred.
 //
-// It is what relays choose by. Routes whose first hops are equal, and not 0,
-// have one origin: a subscription may go from one to the other at the next
-// group. Between others it cannot, since their groups differ.
+// Relays choose by it. Routes whose first hops are equal, and not 0, lead to
+// one origin: a subscription may change between them at the next group. It
+// cannot change between routes of different origins, since their groups differ.
 func CompareRoutes(a, b Announcement) int {
 	return cmp.Or(
 		cmp.Compare(unknownHops(a), unknownHops(b)),
@@ -22,7 +22,7 @@ func CompareRoutes(a, b Announcement) int {
 	)
 }
 
-// unknownHops is 1 if a hop is unknown, and else 0.
+// unknownHops returns 1 if a hop is unknown, and else 0.
 func unknownHops(a Announcement) int {
 	if slices.Contains(a.Hops, 0) {
 		return 1

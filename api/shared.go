@@ -5,21 +5,22 @@ import (
 	"sync"
 )
 
-// A SharedWriter is a [GroupWriter] that takes frames which go to many groups
-// without a copy of its own. Those of sessions are.
+// A SharedWriter is a [GroupWriter] that can send one frame to many groups
+// without copying it for each. The group writers of sessions are SharedWriters.
 type SharedWriter interface {
 	GroupWriter
 
-	// WriteSharedFrame is WriteFrame, but may also wait until the network has
-	// taken the frame, the session has something else to send, or the group is
-	// over: it is for a goroutine that writes to no other group. f may be in
-	// use after it has returned.
+	// WriteSharedFrame is WriteFrame for a goroutine that writes to no other
+	// group: it may also wait until the network has taken the frame, the
+	// session has something else to send, or the group is over. The writer may
+	// still use f after it has returned.
 	WriteSharedFrame(f *SharedFrame) error
 }
 
-// A SharedFrame is a frame that is written to many groups. What goes over the
-// network is made once for all that need the same. Neither it nor its payload
-// may change. It must not be copied; any number of goroutines may use it.
+// A SharedFrame is a frame that is written to many groups. It keeps the bytes
+// that go over the network, so that they are made once for all groups that need
+// the same. Neither it nor its payload may change. It must not be copied; any
+// number of goroutines may use it.
 type SharedFrame struct {
 	Frame
 
@@ -27,12 +28,13 @@ type SharedFrame struct {
 	forms [][]byte
 }
 
-// maxForms bounds what is made of a frame: few headers differ, with the version
-// and with what a group was begun with.
+// maxForms bounds the forms that are kept of a frame. The headers before one
+// payload differ only by version and by the timestamp that the group had
+// before.
 const maxForms = 4
 
-// Form is a header, as some implementation of [SharedWriter] has it, and the
-// payload in one piece. It is for reading.
+// Form returns header, as an implementation of [SharedWriter] encodes it, and
+// the payload in one slice, which must not be changed.
 func (f *SharedFrame) Form(header []byte) []byte {
 	f.mu.Lock()
 	defer f.mu.Unlock()

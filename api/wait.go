@@ -6,13 +6,13 @@ import (
 )
 
 // WaitAnnounced waits until a broadcast is announced, and returns its
-// announcement, at once if it is announced already. One that covers path from
-// above counts, see [Announcement]: whether its publisher has the broadcast shows
-// when it is asked, so that [SubscribeWhenAnnounced] waits better for who means to
-// subscribe.
+// announcement, at once if it is announced already. An announcement of a path
+// above that covers path counts too, see [Announcement]: the publisher then may
+// or may not have the broadcast. To subscribe, use [SubscribeWhenAnnounced],
+// which tries.
 //
-// The error has the cause of ctx, or of the session, in its chain; io.EOF where
-// the peer has ended its announcements.
+// The error wraps the cause of ctx or of the session, or io.EOF if the peer has
+// ended its announcements.
 func WaitAnnounced(ctx context.Context, s Subscriber, path BroadcastPath) (Announcement, error) {
 	path = path.Clean()
 	r, err := s.Announcements(ctx, string(path))
@@ -42,14 +42,15 @@ func nextCovering(ctx context.Context, r AnnouncementReader, path BroadcastPath)
 }
 
 // SubscribeWhenAnnounced is Subscribe for a broadcast that may not be announced
-// yet: it waits until it is. A peer that has no such broadcast although one is
-// announced that covers it, or that has lost it in between ([StreamUnroutable]), is
-// asked again when another announcement comes. Any other refusal is returned, as
-// that of a track which the broadcast does not have. Below moq-lite-05, a relay may
-// accept first and refuse later, in AcceptGroup.
+// yet: it waits until it is. If the peer then has no such broadcast
+// ([StreamUnroutable]), because it has lost it or because only a path above was
+// announced, SubscribeWhenAnnounced tries again at the next announcement. Any
+// other refusal is returned, such as that of a track which the broadcast does
+// not have. Below moq-lite-05, a relay may accept first and refuse later, in
+// AcceptGroup.
 //
 // ctx bounds the whole call. The errors are those of [WaitAnnounced] and of
-// Subscribe; with the end of ctx comes the last refusal.
+// Subscribe. If ctx ends after a refusal, the error wraps that too.
 func SubscribeWhenAnnounced(ctx context.Context, s Subscriber, path BroadcastPath, name TrackName, config *SubscribeConfig) (TrackReader, error) {
 	path = path.Clean()
 	r, err := s.Announcements(ctx, string(path))

@@ -1,7 +1,7 @@
 // Package apitest has ready-made values for the tests of applications: readers
 // with a given content, for mocks to return, and writers that record what a
-// handler puts into them. Nothing in it does any I/O or starts a goroutine, so
-// it works within a testing/synctest bubble.
+// handler writes. Nothing in it does any I/O or starts a goroutine, so it works
+// within a testing/synctest bubble.
 //
 //	group := apitest.Group(7, nil, apitest.Frames("noon")...)
 //	session.EXPECT().Subscribe(gomock.Any(), path, name, nil).

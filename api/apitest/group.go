@@ -8,7 +8,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// Frames makes frames of texts, stamped 0, 1, 2, ….
+// Frames returns a frame for each text, with the timestamps 0, 1, 2, ….
 func Frames(texts ...string) []api.Frame {
 	frames := make([]api.Frame, len(texts))
 	for i, text := range texts {
@@ -17,8 +17,8 @@ func Frames(texts ...string) []api.Frame {
 	return frames
 }
 
-// Group is a group that gives frames and then err; nil is io.EOF, its end in
-// order.
+// Group returns a group with these frames, whose reads then return err; nil is
+// io.EOF, the group's regular end.
 func Group(seq api.GroupSequence, err error, frames ...api.Frame) api.GroupReader {
 	if err == nil {
 		err = io.EOF

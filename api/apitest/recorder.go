@@ -11,8 +11,8 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A TrackRecorder is a [api.TrackWriter] for the test of a handler: it records
-// the groups that are put into it.
+// A TrackRecorder is an [api.TrackWriter] for the test of a handler: it records
+// the groups that the handler writes.
 //
 //	w := apitest.NewTrackRecorder(t.Context(), api.TrackRequest{Path: "room", Name: "video"})
 //	handler.ServeTrack(w)
@@ -37,8 +37,8 @@ var (
 	_ api.GapWriter   = (*TrackRecorder)(nil)
 )
 
-// NewTrackRecorder returns a recorder that serves req; the end of ctx is the
-// subscriber's leaving.
+// NewTrackRecorder returns a recorder for the subscription req. When ctx ends,
+// the subscriber has left.
 func NewTrackRecorder(ctx context.Context, req api.TrackRequest) *TrackRecorder {
 	w := &TrackRecorder{request: req, updated: make(chan struct{}, 1)}
 	w.ctx, w.cancel = context.WithCancelCause(ctx)
@@ -54,21 +54,21 @@ func (w *TrackRecorder) Groups() []*GroupRecorder {
 	return groups
 }
 
-// Datagrams returns what was sent as datagrams.
+// Datagrams returns the datagrams sent so far.
 func (w *TrackRecorder) Datagrams() []api.Datagram {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.sent)
 }
 
-// Gaps returns what was told as lost, in the order in which it was.
+// Gaps returns the gaps written so far, in that order.
 func (w *TrackRecorder) Gaps() []api.Gap {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.Clone(w.gaps)
 }
 
-// Closed tells whether the track was ended, and with which code if it was
+// Closed reports whether the track has ended, and with which code if it was
 // aborted.
 func (w *TrackRecorder) Closed() (closed bool, code *api.StreamErrorCode) {
 	w.mu.Lock()
@@ -172,7 +172,7 @@ func (w *TrackRecorder) end(code *api.StreamErrorCode) {
 	}
 }
 
-// A GroupRecorder is a [api.GroupWriter] that records its frames.
+// A GroupRecorder is an [api.GroupWriter] that records its frames.
 type GroupRecorder struct {
 	seq    api.GroupSequence
 	ctx    context.Context
@@ -181,29 +181,29 @@ type GroupRecorder struct {
 	mu      sync.Mutex
 	frames  []api.Frame
 	skipped uint64
-	left    uint64 // of the frame being streamed
+	left    uint64 // bytes missing of the frame that is being written
 	closed  bool
 	code    *api.StreamErrorCode
 }
 
 var _ api.GroupWriter = (*GroupRecorder)(nil)
 
-// NewGroupRecorder returns a recorder of one group, as for the test of a fetch
-// handler.
+// NewGroupRecorder returns a recorder of one group, for example for the test of
+// a fetch handler.
 func NewGroupRecorder(ctx context.Context, seq api.GroupSequence) *GroupRecorder {
 	g := &GroupRecorder{seq: seq}
 	g.ctx, g.cancel = context.WithCancelCause(ctx)
 	return g
 }
 
-// Frames returns what was written.
+// Frames returns the frames written so far.
 func (g *GroupRecorder) Frames() []api.Frame {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return slices.Clone(g.frames)
 }
 
-// Closed tells whether the group was ended, and with which code if it was
+// Closed reports whether the group has ended, and with which code if it was
 // cancelled.
 func (g *GroupRecorder) Closed() (closed bool, code *api.StreamErrorCode) {
 	g.mu.Lock()

@@ -8,8 +8,8 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// Track is a subscription that gives groups and then err; nil is io.EOF, the
-// track's end.
+// Track returns a subscription with these groups, whose AcceptGroup then
+// returns err; nil is io.EOF, the track's end.
 func Track(info api.TrackInfo, err error, groups ...api.GroupReader) api.TrackReader {
 	if err == nil {
 		err = io.EOF
@@ -52,7 +52,7 @@ func (t *trackReader) Info() api.TrackInfo               { return t.info }
 func (t *trackReader) Update(*api.SubscribeConfig) error { return t.refused() }
 func (t *trackReader) Context() context.Context          { return t.ctx }
 
-// refused is why nothing more can be done, or nil.
+// refused returns ErrClosed after Close, and nil before.
 func (t *trackReader) refused() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -73,14 +73,15 @@ func (t *trackReader) Close() error {
 	return nil
 }
 
-// Announcements is an interest that is told of these and then, for ever, of
-// nothing: Receive waits for its context or Close. For one that ends there is [EndedAnnouncements].
+// Announcements returns a reader of these announcements. After the last one,
+// Receive waits for its context or Close. For a reader that ends see
+// [EndedAnnouncements].
 func Announcements(told ...api.Announcement) api.AnnouncementReader {
 	return &announcements{told: told, closed: make(chan struct{})}
 }
 
-// EndedAnnouncements is an interest that is told of these and then ends with err; nil is
-// io.EOF.
+// EndedAnnouncements returns a reader of these announcements, whose Receive
+// then returns err; nil is io.EOF.
 func EndedAnnouncements(err error, told ...api.Announcement) api.AnnouncementReader {
 	if err == nil {
 		err = io.EOF
@@ -88,17 +89,17 @@ func EndedAnnouncements(err error, told ...api.Announcement) api.AnnouncementRea
 	return &announcements{told: told, err: err, closed: make(chan struct{})}
 }
 
-// Active announces a broadcast.
+// Active returns the announcement of a broadcast.
 func Active(path api.BroadcastPath) api.Announcement {
 	return api.Announcement{Path: path, Status: api.AnnouncementActive}
 }
 
-// Ended withdraws a broadcast.
+// Ended returns the announcement that a broadcast has ended.
 func Ended(path api.BroadcastPath) api.Announcement {
 	return api.Announcement{Path: path, Status: api.AnnouncementEnded}
 }
 
-// Complete says that the initial set is in.
+// Complete returns the announcement that all broadcasts present have been told.
 func Complete() api.Announcement {
 	return api.Announcement{Status: api.AnnouncementsComplete}
 }
