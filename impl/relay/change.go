@@ -148,6 +148,9 @@ func (f *filler) judge(now time.Time) bool {
 	}
 	f.judgeAt = now.Add(trialFor)
 	switch {
+	case fd.trial.deciding.Load() && fd.isNeedless():
+		f.drop()
+		return true
 	case fd.trial.deciding.Load():
 		return true
 	case fd.trial.lags.Load():
@@ -306,8 +309,12 @@ func (f *filler) lost(err error, now time.Time) bool {
 	f.refused.forgive()
 	f.refused.add(failed.route, now, failedFor)
 	f.hasten(now)
-	if f.next != nil && !f.next.trial.on {
+	switch {
+	case f.next == nil:
+	case !f.next.trial.on:
 		f.promote(now)
+	case f.next.isNeedless():
+		f.drop() // what is tried next saves the track
 	}
 	return true
 }

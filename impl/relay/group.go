@@ -32,6 +32,13 @@ type source struct {
 	done    func() // called when it is not read any more
 }
 
+// betters tells whether a source replaces the one that is read: where it comes
+// by another route, or by the feed and the other was fetched. A feed that was
+// refused a group would not bring it again when the fetched one breaks off.
+func (s *source) betters(read *source) bool {
+	return s.route != read.route || read.fetched && !s.fetched
+}
+
 // drop ends a source that is not wanted any more.
 func (s *source) drop(code api.StreamErrorCode) {
 	s.Cancel(code)
@@ -86,10 +93,10 @@ func (f *filler) open(src *source) (*group, error) {
 	return g, nil
 }
 
-// offer has the group go on from src, if that is of the same origin and does
-// not come by the route that is read already. The filler's lock is held.
+// offer has the group go on from src, if that is of the same origin and better
+// than what is read. The filler's lock is held.
 func (g *group) offer(src *source) bool {
-	if !sameOrigin(g.first, src.route) || g.source != nil && g.source.route == src.route {
+	if !sameOrigin(g.first, src.route) || g.source != nil && !src.betters(g.source) {
 		return false
 	}
 	select {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -261,4 +262,63 @@ func publishState(t *testing.T, ctx context.Context, server *moqtest.Server, v a
 	}()
 	time.Sleep(time.Second)
 	return session
+}
+
+// TestOpenGroupGoesOnByTheFeed has a group break off and go on by a fetch. When
+// the feed is renewed, as another viewer wants what was before, it brings the
+// group as well. The feed outlives the fetch, which breaks off too.
+func TestOpenGroupGoesOnByTheFeed(t *testing.T) {
+	for _, v := range []api.Version{api.Lite05, api.Lite06} {
+		t.Run(string(v), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, _ := startRelay()
+				defer server.Close()
+				const group = 7
+				write := func(g api.GroupWriter, first, frames int) {
+					for i := first; i < frames; i++ {
+						_ = g.WriteFrame(api.Frame{Timestamp: uint64(i+1) * 100, Payload: fmt.Appendf(nil, "%04d%04d", i, i)})
+						select {
+						case <-time.After(100 * time.Millisecond):
+						case <-g.Context().Done():
+							return
+						}
+					}
+					g.Cancel(api.StreamDeliveryTimeout)
+				}
+				var served, fetched atomic.Int32
+				mux := api.NewTrackMux()
+				_ = mux.Publish(t.Context(), "room", api.TrackFuncs{
+					Serve: func(w api.TrackWriter) {
+						frames := 10
+						if served.Add(1) > 1 {
+							frames = 100
+						}
+						if g, err := w.OpenGroupAt(w.Context(), group); err == nil {
+							write(g, 0, frames)
+						}
+						<-w.Context().Done()
+					},
+					Fetch: func(w api.GroupWriter, req api.FetchRequest) {
+						if fetched.Add(1) > 1 {
+							w.Cancel(api.StreamNotFound)
+							return
+						}
+						_ = w.SkipFrames(req.StartFrame)
+						write(w, int(req.StartFrame), 40)
+					},
+				})
+				dial(t, server, v, mux)
+				s := dial(t, server, v, api.NewTrackMux())
+				time.Sleep(time.Second)
+				r := subscribe(t, s, &api.SubscribeConfig{StartGroup: group})
+				defer r.Close()
+				time.AfterFunc(2500*time.Millisecond, func() {
+					_ = subscribe(t, s, &api.SubscribeConfig{StartGroup: 1})
+				})
+				if n := follow(t, r, 8*time.Second); n < 50 {
+					t.Errorf("%d frames came in 8 s, of a group that was fetched %d times in %d feeds", n, fetched.Load(), served.Load())
+				}
+			})
+		})
+	}
 }

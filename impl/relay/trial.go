@@ -87,6 +87,8 @@ func (fd *feed) decide(now time.Time, reading *sync.WaitGroup) error {
 		return nil
 	case !fd.route.stands():
 		return errGone
+	case fd.isNeedless():
+		return nil
 	case t.on:
 		fd.filler.goesOn()
 	}
@@ -96,6 +98,13 @@ func (fd *feed) decide(now time.Time, reading *sync.WaitGroup) error {
 	}
 	t.held = nil
 	return nil
+}
+
+// isNeedless tells whether the feed was tried since the current one was silent,
+// which is that no more. Its peer may be a relay that is fed from here: what such
+// a relay has came here before.
+func (fd *feed) isNeedless() bool {
+	return fd.why == silent && fd.filler.heard.Load() != fd.heard
 }
 
 // maxHeld is how many groups a feed on trial holds at most: the newest.

@@ -20,11 +20,12 @@ func far(l linkSpec) linkSpec {
 
 var (
 	// video has many groups, dense groups that overlap, slow few, torn some that
-	// its publisher resets, and state only one.
+	// its publisher resets, rare few and torn, and state only one.
 	video = trackSpec{name: "t", period: 100 * time.Millisecond, frames: 4, size: 100, spread: 0.5}
 	slow  = trackSpec{name: "t", period: 2 * time.Second, frames: 4, size: 100, spread: 0.5}
 	dense = trackSpec{name: "t", period: 100 * time.Millisecond, frames: 4, size: 100, spread: 2.5}
 	torn  = trackSpec{name: "t", period: 100 * time.Millisecond, frames: 4, size: 100, spread: 0.5, breaks: true}
+	rare  = trackSpec{name: "t", period: 2 * time.Second, frames: 4, size: 100, breaks: true}
 	state = trackSpec{name: "t", period: 300 * time.Millisecond, frames: 1, size: 100, endless: true}
 
 	// A pair of relays, and rings of three and four.
@@ -36,6 +37,12 @@ var (
 		{"r1", []linkSpec{link05("r1-r0", "r0")}},
 		{"r2", []linkSpec{link05("r2-r0", "r0")}},
 		{"r3", []linkSpec{link05("r3-r2", "r2"), link05("r3-r1", "r1")}},
+	}
+	loop = []relaySpec{
+		{name: "r0"},
+		{"r1", []linkSpec{link06("r1-r0", "r0")}},
+		{"r2", []linkSpec{link06("r2-r1", "r1"), link05("r2-r0", "r0")}},
+		{"r3", []linkSpec{link06("r3-r2", "r2")}},
 	}
 	chain = append(pair[:2:2], relaySpec{"r2", []linkSpec{link05("r2-r1", "r1")}})
 )
@@ -129,6 +136,11 @@ var known = []struct {
 		{seconds(2), &begin{name: "p", link: link05("p", "r0"), hop: 1, numbering: 1, lasting: true}},
 		{seconds(2.4), &join{name: "v", link: link06("v", "r1"), track: "t", lasting: true}},
 		{seconds(5), &flap{"p", time.Second, 14 * time.Second}},
+	}},
+	{"two relays find slow groups missing, and try each other", loop, rare, []event{
+		{seconds(2), &begin{name: "p", link: link05("p", "r3"), hop: 1, numbering: 1, lasting: true}},
+		{seconds(2.5), &join{name: "v", link: link06("v", "r0"), track: "t", lasting: true, config: api.SubscribeConfig{MaxLatency: -1}}},
+		{seconds(6.8), &roll{"r0", 6900 * time.Millisecond}},
 	}},
 }
 
