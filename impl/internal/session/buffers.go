@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// The sizes of the buffers that groups gather in, and share: one has a buffer
-// only while it has something to be sent.
+// The sizes of the pooled buffers for pending bytes. A group has a buffer only while
+// it has pending bytes.
 const (
 	tinyBuffer   = 512
 	smallBuffer  = 4 << 10
@@ -21,7 +21,8 @@ var (
 	largeBuffers  = sync.Pool{New: func() any { return new([largeBuffer]byte) }}
 )
 
-// grow returns b with room for n more bytes. The caller gives up b.
+// grow returns b with room for n more bytes, in a larger buffer if necessary; b is then
+// returned to its pool. The caller must not use b any more.
 func grow(b []byte, n int) []byte {
 	need := len(b) + n
 	if need <= cap(b) {
@@ -45,7 +46,7 @@ func grow(b []byte, n int) []byte {
 	return larger
 }
 
-// recycle gives b up.
+// recycle returns b to the pool of its size, if there is one.
 func recycle(b []byte) {
 	switch cap(b) {
 	case tinyBuffer:

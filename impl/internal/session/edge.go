@@ -6,23 +6,23 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/numbers"
 )
 
-// moq-lite-06 has no word for the latest group: its group start is a floor, and a
-// publisher sends all that is above and not too old. An edge is how a
-// subscription of that version begins with the newest group all the same. It
-// asks for the newest alone, by a max age of 0, until one has come, and then for
-// what follows it at the age that is wanted. Of what has come by the first
-// AcceptGroup, the reader leaves out what is not the newest.
+// An edge makes a subscription of moq-lite-06 begin with the newest group. That version
+// cannot ask for it (SUBSCRIBE: group start is a lower bound, and the publisher sends
+// all groups from there on that are not too old). So the request has a max age of 0,
+// which asks for the newest group alone. Once a group has come, an update asks for all
+// that follow it, with the max age that is wanted. The first AcceptGroup returns the
+// newest group that has come, and the older ones are refused.
 //
 // It is guarded by the session's unread lock.
 type edge struct {
-	wanted  bool        // begin there
-	narrow  bool        // the newest alone is asked for
-	asked   bool        // the request has left
-	skipped bool        // the newest was handed out
-	left    numbers.Set // older ones that were left out
+	wanted  bool        // the subscription begins with the newest group
+	narrow  bool        // only the newest group is asked for so far
+	asked   bool        // SUBSCRIBE was sent
+	skipped bool        // AcceptGroup has returned the newest group
+	left    numbers.Set // the older groups that were refused
 }
 
-// params is what travels for c, in the request or an update. The unread lock is
+// params returns what a SUBSCRIBE or SUBSCRIBE_UPDATE for c says. The unread lock is
 // held.
 func (sub *subscription) params(c *api.SubscribeConfig) (message.SubscribeParams, error) {
 	p, err := sub.session.params(c)
@@ -38,7 +38,7 @@ func (sub *subscription) params(c *api.SubscribeConfig) (message.SubscribeParams
 	return p, err
 }
 
-// hasAsked notes that the request has left, so that updates may follow it.
+// hasAsked notes that SUBSCRIBE was sent, so that updates may follow it.
 func (sub *subscription) hasAsked() {
 	sub.session.unread.mu.Lock()
 	sub.edge.asked = true
@@ -46,7 +46,8 @@ func (sub *subscription) hasAsked() {
 	sub.widen() // groups may have come already
 }
 
-// widen asks for what follows the newest group, once that has come.
+// widen sends the update that asks for all groups from the newest on, once a group has
+// come.
 func (sub *subscription) widen() {
 	sub.session.unread.mu.Lock()
 	defer sub.session.unread.mu.Unlock()
@@ -59,9 +60,9 @@ func (sub *subscription) widen() {
 	}
 }
 
-// reconfigure makes c what is wanted: the latest group is where the subscription
-// began. A start by number may bring groups back that the edge left out: they are
-// lost. The unread lock is held.
+// reconfigure sets the subscription's config to c and returns it. A start at the latest
+// group stands for where the subscription began. With a start by number, groups that
+// the edge has refused may be wanted again: they become gaps. The unread lock is held.
 func (sub *subscription) reconfigure(c api.SubscribeConfig) api.SubscribeConfig {
 	if c.StartGroup == api.GroupLatest {
 		c.StartGroup = sub.config.StartGroup
@@ -78,10 +79,10 @@ func (sub *subscription) reconfigure(c api.SubscribeConfig) api.SubscribeConfig 
 	return c
 }
 
-// leaveOut gives up a group that is older than where the edge is. The unread lock
-// is held.
+// leaveOut refuses a group that is older than the one that the subscription begins
+// with. The unread lock is held.
 func (sub *subscription) leaveOut(g *groupReader) {
 	sub.edge.left.Add(g.seq)
-	sub.edge.left.Squeeze() // as what has arrived is
+	sub.edge.left.Squeeze() // bounded, like sub.arrived
 	g.in.stream.CancelRead(uint64(api.StreamOld))
 }

@@ -2,7 +2,7 @@ package session
 
 import "github.com/moqlite/moqlite/impl/internal/control"
 
-// A flow is what egress knows of a subscription, or a fetch, that is served.
+// A flow is the sending side's state of one subscription or fetch that is served.
 type flow struct {
 	session *Session
 	egress  *egress
@@ -16,8 +16,8 @@ func (f *flow) init(s *Session, st *control.Stream, subscriber, track uint8) {
 	f.backlog.init()
 }
 
-// sending is what decides on the session's groups, some of which a control stream
-// asks for.
+// sending returns the session's egress, and makes it at the first call. Whether st can
+// be prioritized decides on the urgencies of groups.
 func (s *Session) sending(st *control.Stream) *egress {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -28,7 +28,7 @@ func (s *Session) sending(st *control.Stream) *egress {
 	return s.egress
 }
 
-// groupsWriting counts the groups that are not finished.
+// groupsWriting returns the number of groups being written.
 func (s *Session) groupsWriting() int {
 	s.mu.Lock()
 	e := s.egress

@@ -7,28 +7,28 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A lane is a track's place in the rankings of its session. It is guarded by
-// egress.mu.
+// A lane is a flow's place in the ranking of its session. It is guarded by egress.mu.
 type lane struct {
-	subscriber uint8 // the subscriber's priority
-	track      uint8 // the publisher's
-	newest     api.GroupSequence
-	leaving    []*groupWriter // closed, and in part written; in order of that
-	writing    int            // its writes that have a slot
-	stuck      int            // its writes whose slot was lent
+	subscriber uint8             // the subscriber's priority
+	track      uint8             // the publisher's priority
+	newest     api.GroupSequence // the highest number that was queued or written
+	leaving    []*groupWriter    // closed and partly written, the longest in this state first
+	writing    int               // its writes that hold a slot
+	stuck      int               // its writes in state slotStuck
 
 	waiting newestFirst // its groups in the ranking
-	turn    uint64      // when it last gave one
-	place   int         // in the ranking's order, from 1; 0 when not there
+	turn    uint64      // the value of ranking.turn when it last gave a group
+	place   int         // index+1 in ranking.order; 0 when it is not in there
 }
 
-// eligible tells whether another group of the track may have a slot: a track
-// whose reader lets it wait tries one group at a time.
+// eligible reports whether another group of the lane may have a slot. While a write
+// of it is stuck, it may only have one slot at a time: its subscriber does not read.
 func (l *lane) eligible() bool { return l.stuck == 0 || l.writing == 0 }
 
-// compareRank is below 0 when a goes out before b, and 0 when they take turns:
-// by the subscriber's priority, then the publisher's, then by how far behind the
-// newest of its track each is.
+// compareRank returns a number below 0 when a is sent before b, and 0 when they take
+// turns. It compares the subscriber's priority, then the publisher's, then how far each
+// is behind the newest group of its lane (moq-lite-06, SUBSCRIBE and TRACK_INFO:
+// priority).
 func compareRank(a, b *groupWriter) int {
 	x, y := &a.flow.lane, &b.flow.lane
 	return cmp.Or(
@@ -38,8 +38,8 @@ func compareRank(a, b *groupWriter) int {
 	)
 }
 
-// behind is how far a group is behind the newest of its track. The first that
-// leaves is not.
+// behind is how many numbers a group is behind the newest of its lane. It is 0 for the
+// first of the leaving groups.
 func (g *groupWriter) behind() api.GroupSequence {
 	l := &g.flow.lane
 	if len(l.leaving) > 0 && l.leaving[0] == g {
@@ -48,13 +48,13 @@ func (g *groupWriter) behind() api.GroupSequence {
 	return l.newest - g.seq
 }
 
-// A ranking holds groups in order: by the subscriber's priority, then the
-// publisher's; tracks that are equal in these take turns; of one track, the
-// newest group goes first. The zero value is empty.
+// A ranking is a queue of groups by rank: lanes of a higher subscriber's priority come
+// first, then those of a higher publisher's; lanes that are equal in both take turns;
+// within a lane, the newest group comes first. The zero value is empty.
 type ranking struct {
-	groups int
-	order  order // of the tracks that have groups and are eligible
-	turn   uint64
+	groups int    // number of groups
+	order  order  // the lanes that have groups and are eligible
+	turn   uint64 // counts the groups taken out by pop
 }
 
 func (r *ranking) empty() bool { return r.groups == 0 }
@@ -63,14 +63,14 @@ func (r *ranking) push(g *groupWriter) {
 	l := &g.flow.lane
 	l.newest = max(l.newest, g.seq)
 	if len(l.waiting) == 0 {
-		l.turn = r.turn // behind those that have waited
+		l.turn = r.turn // its turn is after lanes that have waited
 	}
 	heap.Push(&l.waiting, g)
 	r.groups++
 	r.reconsider(l)
 }
 
-// peek is the best group that may go, nil for none.
+// peek returns the group of the best rank whose lane is eligible, nil for none.
 func (r *ranking) peek() *groupWriter {
 	if len(r.order) == 0 {
 		return nil
@@ -78,7 +78,7 @@ func (r *ranking) peek() *groupWriter {
 	return r.order[0].waiting[0]
 }
 
-// pop takes out the group that peek shows.
+// pop removes and returns the group that peek returns.
 func (r *ranking) pop() *groupWriter {
 	l := r.order[0]
 	g := heap.Pop(&l.waiting).(*groupWriter)
@@ -89,7 +89,7 @@ func (r *ranking) pop() *groupWriter {
 	return g
 }
 
-// remove takes g out, if it is in.
+// remove removes g, if it is queued.
 func (r *ranking) remove(g *groupWriter) {
 	if g.place == 0 {
 		return
@@ -100,14 +100,14 @@ func (r *ranking) remove(g *groupWriter) {
 	r.reconsider(l)
 }
 
-// fix puts g, if it is in, where it belongs among those of its track.
+// fix restores the order of the lane after g's rank has changed, if g is queued.
 func (r *ranking) fix(g *groupWriter) {
 	if g.place > 0 {
 		heap.Fix(&g.flow.lane.waiting, g.place-1)
 	}
 }
 
-// reconsider puts a track where it belongs, of which something has changed.
+// reconsider adds, moves or removes a lane after something about it has changed.
 func (r *ranking) reconsider(l *lane) {
 	in := l.place > 0
 	switch should := len(l.waiting) > 0 && l.eligible(); {
@@ -120,7 +120,7 @@ func (r *ranking) reconsider(l *lane) {
 	}
 }
 
-// order is a heap of tracks.
+// order is a heap of lanes.
 type order []*lane
 
 func (o order) Len() int { return len(o) }
@@ -149,12 +149,12 @@ func (o *order) Pop() any {
 	return l
 }
 
-// newestFirst is a heap of the groups of one track.
+// newestFirst is a heap of the groups of one lane.
 type newestFirst []*groupWriter
 
 func (q newestFirst) Len() int { return len(q) }
 func (q newestFirst) Less(i, j int) bool {
-	// The one that leaves is the older of two that are not behind.
+	// Of two that are not behind, the older one is the leaving group.
 	return cmp.Or(cmp.Compare(q[i].behind(), q[j].behind()), cmp.Compare(q[i].seq, q[j].seq)) < 0
 }
 func (q newestFirst) Swap(i, j int) {

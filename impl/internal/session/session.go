@@ -1,26 +1,49 @@
-// Package session is the moq-lite protocol: it makes an [api.Session] of a
-// [transport.Conn], whatever carries it, and knows no QUIC library.
+// Package session implements the moq-lite protocol: it turns a [transport.Conn] into
+// an [api.Session]. It works over any transport and knows no QUIC library.
 //
-// A session accepts the peer's streams and hands each to the handler of its
-// type (accept.go); the other files hold one kind of stream each, with both of
-// its directions. Groups are read in group_reader.go and written in
-// group_writer.go, where egress.go decides what goes out next. What needs no
-// session is in packages of its own: control streams in control, announcements in
-// announce, the rule of what is too old in age, sets of group numbers in numbers.
-// What these need of a session is in host.go.
+// A session accepts the peer's streams and passes each to the handler of its type
+// (accept.go). The other files implement one kind of stream each, for both ends.
+// Groups are read in group_reader.go and written in group_writer.go; egress.go decides
+// which group is sent next. Code that needs no session is in packages of its own:
+// control streams in control, announcements in announce, the maximum age of groups in
+// age, sets of group numbers in numbers. host.go has what these need of a session.
 //
-// A Session has three parts with locks of their own: how long it lasts (life), what
-// the peer has said of itself (peer), and the requests of the peer that are being
-// answered (requests). Locks are taken in this order: first that of what nobody
-// reads (unread) or of a publication; then that of an outbox, of the egress, or of a
-// backlog; then that of a group; then Session.mu; and last those of the three parts.
+// # Terms
 //
-// No callback of the application runs on an accept loop. A track does not wait
-// for the reader of another, but for two bounded waits: a reader that has just
-// fallen behind holds up what arrives for 10 ms (readerGrace), and a writer waits
-// while dozens of groups are queued and only their number is in the way. Every
-// goroutine is the session's, ends with it, and is waited for by Terminate; those
-// in which handlers run are told by their contexts and not waited for.
+//   - writer, reader: the goroutine of the application that writes or reads a group.
+//   - flow: the sending side's state of one subscription or fetch that is served.
+//   - pending: bytes that a group has gathered and that no write has taken yet.
+//   - backlog: the bytes that the groups of one flow have gathered and not passed to
+//     the transport; too large a backlog blocks their writers.
+//   - rank: a group's place in the order of sending (rank.go).
+//   - lane: a flow's place in that order.
+//   - queue: in egress, the groups that have pending bytes, by rank; in a
+//     subscription, the groups that AcceptGroup has not returned.
+//   - slot: one write to the transport under way. Few groups may hold one at a time.
+//   - urgency: the priority that a stream has in the transport, 0 first.
+//   - parked: said of a received group that no reader waits for.
+//   - budget: how many bytes the parked groups of a session may hold.
+//   - holder: the subscription or fetch that a received group belongs to.
+//   - drop: to give up a received group that its reader is too slow for.
+//   - gap: group numbers of a subscription that are known not to come.
+//   - root: the path that a server's session is relative to (root.go).
+//
+// # Locks and goroutines
+//
+// A Session has three parts with locks of their own: its lifetime (life), what the
+// peer has said of itself (peer), and the peer's requests that are being answered
+// (requests). Locks are taken in this order: first that of unread or of a publication;
+// then that of an outbox, of the egress, or of a backlog; then that of a group; then
+// Session.mu; and last those of the three parts.
+//
+// No callback of the application runs on an accept loop. A track does not wait for the
+// reader of another, with two bounded exceptions: a reader that has just fallen behind
+// delays all received groups for up to 10 ms (readerGrace), and a writer waits while
+// dozens of groups are queued and none of them waits for the transport (farAhead).
+//
+// Every goroutine belongs to the session and ends with it, and Terminate waits for it.
+// Only those in which handlers of the application run are not waited for; their
+// contexts end.
 package session
 
 import (
@@ -39,30 +62,31 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// Options set up a session.
+// Options are the settings of a session.
 type Options struct {
-	// Config is the user's; it is valid, or nil.
+	// Config is the application's configuration. It is valid, or nil.
 	Config *api.Config
 
-	// Hop is this end's identity, not 0.
+	// Hop is this end's hop id in routes, not 0.
 	Hop api.Hop
 
-	// Mux is what the peer may subscribe to. A server may leave it to
-	// Authorize.
+	// Mux holds what the peer may subscribe to. A server may have Authorize decide
+	// instead.
 	Mux *api.TrackMux
 
-	// Client says that this end has dialled.
+	// Client is set at the end that has dialled.
 	Client bool
 
-	// URL is what a client has dialled. Its path and query go into the SETUP
-	// where the connection does not carry them. It is not changed.
+	// URL is what a client has dialled. If the connection does not carry its path
+	// and query, SETUP does (moq-lite-05 and 06). It is not modified.
 	URL *url.URL
 
-	// Authorize decides, once the peer's URL is known, what the peer may
-	// subscribe to; nil leaves it at Mux. Its error refuses the session.
+	// Authorize is called once the peer's URL is known, and returns what the peer
+	// may subscribe to; a nil mux stands for Mux. An error refuses the session. If
+	// Authorize is nil, every peer may subscribe to Mux.
 	Authorize func(ctx context.Context, s api.SessionState) (*api.TrackMux, error)
 
-	// Logger gets what no error tells; not nil.
+	// Logger receives what no caller gets as an error. It is not nil.
 	Logger *slog.Logger
 }
 
@@ -79,28 +103,27 @@ type Session struct {
 	life     life
 	peer     peer
 	requests requests
-	ready    signal.Event // mux is decided
-	hearing  sync.Once    // begins with datagrams
+	ready    signal.Event // mux is final, and the peer may be served
+	hearing  sync.Once    // starts receiveDatagrams
 
 	mu       sync.Mutex
-	sentAway bool
-	egress   *egress   // made for the first group,
-	outgoing *outgoing // and for the first datagram
+	sentAway bool      // GOAWAY was sent
+	egress   *egress   // lazily made
+	outgoing *outgoing // lazily made
 	mux      *api.TrackMux
-	nextID   uint64
-	subs     map[uint64]*subscription
-	pubs     map[uint64]*publication
-	broken   Open   // what ended with the connection, not by itself
-	dropped  uint64 // groups
-	unheard  uint64 // announcements that were left out
+	nextID   uint64                   // of the next subscription
+	subs     map[uint64]*subscription // tracks being read, by id
+	pubs     map[uint64]*publication  // tracks being served, by the peer's id
+	broken   Open                     // what was still open when the connection was lost
+	dropped  uint64                   // number of groups dropped for the budget
+	unheard  uint64                   // number of announcements left out for their limit
 }
 
 var _ api.Session = (*Session)(nil)
 
-// New begins a session on conn, which it owns from now on. It sends what the
-// version has each end say first and returns without waiting for the peer. A
-// connection whose negotiated protocol is not a known version is closed and
-// refused: it is never taken for another one.
+// New starts a session on conn and takes ownership of conn. It does not wait for the
+// peer. If the negotiated protocol is not a known version, New closes conn and returns
+// [api.ErrUnsupportedVersion].
 func New(conn transport.Conn, opts Options) (*Session, error) {
 	protocol := conn.State().Protocol
 	version := message.VersionByName(protocol)
@@ -116,7 +139,7 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 	return s, nil
 }
 
-// State is what a connection says of a session on it.
+// State returns what a connection tells about a session on it.
 func State(s transport.State) api.SessionState {
 	return api.SessionState{
 		Version:   api.Version(s.Protocol),
@@ -128,8 +151,8 @@ func State(s transport.State) api.SessionState {
 	}
 }
 
-// knownURL is the connection's URL. Where nothing has told it, that is the host,
-// by its name or its address.
+// knownURL returns the connection's URL. If it has none, the URL is that of the host:
+// its name by TLS, or else the local address.
 func knownURL(s *transport.State) *url.URL {
 	switch {
 	case s.URL != nil:
@@ -143,22 +166,22 @@ func knownURL(s *transport.State) *url.URL {
 	}
 }
 
-// clock is the time since the session began. It costs half of what time.Now does,
-// of which there would be several for each group.
+// clock is the time since the session began. It costs half of what time.Now does, and
+// is called several times for each group.
 func (s *Session) clock() time.Duration { return time.Since(s.began) }
 
-// in is the deadline of what may take so long from now on.
+// in returns the deadline that is d from now.
 func (s *Session) in(d time.Duration) time.Time { return s.began.Add(s.clock() + d) }
 
-// limits are a user's settings; sessions share the usual ones.
+// limits are the limits of a session. Sessions without a Config share usualLimits.
 type limits struct {
 	api.Limits
-	setup time.Duration // what a peer may take for a first message
+	setup time.Duration // how long the peer may take for the first message of a stream
 }
 
 var usualLimits = limitsOf(new(api.Config))
 
-// limitsOf are the settings, or the documented defaults.
+// limitsOf returns the limits of a configuration, with the documented defaults.
 func limitsOf(c *api.Config) *limits {
 	return &limits{
 		Limits: api.Limits{
@@ -172,7 +195,7 @@ func limitsOf(c *api.Config) *limits {
 	}
 }
 
-// setConfig takes the user's settings, or the usual ones.
+// setConfig sets the limits of the session; c may be nil.
 func (s *Session) setConfig(c *api.Config) {
 	s.limits = usualLimits
 	if c != nil {
@@ -206,12 +229,13 @@ func (s *Session) start() {
 }
 
 // call runs f, which calls a handler of the application, in a goroutine that the
-// session does not wait for. A panic is logged and told to the peer by failed.
+// session does not wait for. If f panics, that is logged and failed is called, which
+// tells the peer.
 func (s *Session) call(handler string, f, failed func()) {
 	control.Call(s.opts.Logger, handler, f, failed)
 }
 
-// end ends the session. The first end wins.
+// end ends the session with a cause. Only the first call has an effect.
 func (s *Session) end(cause *api.SessionError) {
 	gone, first := s.life.end(cause)
 	if !first {
@@ -220,7 +244,7 @@ func (s *Session) end(cause *api.SessionError) {
 	s.peer.stopWaiting()
 	s.requests.stop()
 	s.mu.Lock()
-	sending := s.egress // none is made any more that does not find the end
+	sending := s.egress // one that is made later finds the session ended
 	s.mu.Unlock()
 	if sending != nil {
 		sending.stop()
@@ -230,8 +254,9 @@ func (s *Session) end(cause *api.SessionError) {
 	}
 }
 
-// heed says what a write failed with, as streamError does. If that was the end of
-// the connection, it has the session end first, so that contexts tell.
+// heed translates the error of a write, as streamError does. If the connection was
+// lost it ends the session first, so that contexts have ended when a caller gets the
+// error.
 func (s *Session) heed(err error) error {
 	if lost, ok := errors.AsType[*transport.ConnError](err); ok {
 		s.end(sessionError(lost))
@@ -239,12 +264,11 @@ func (s *Session) heed(err error) error {
 	return streamError(err)
 }
 
-// fail ends the session because of what the peer did. It may be called from
-// the session's own goroutines.
+// fail ends the session and closes the connection with code and reason. It may be
+// called from the session's own goroutines.
 //
-// The connection ends first. What the end of the session cuts short would be
-// told otherwise: the peer would see groups that were reset, and tracks that have
-// ended, and the loss of the session that explains it later.
+// The connection is closed before the session ends. Otherwise the peer would first
+// see reset groups and ended tracks, and only then the close that explains them.
 func (s *Session) fail(code api.SessionErrorCode, reason string) {
 	cause := &api.SessionError{Code: code, Reason: reason}
 	s.life.endsHere(cause)
@@ -254,14 +278,14 @@ func (s *Session) fail(code api.SessionErrorCode, reason string) {
 		_ = s.conn.CloseWithError(uint64(code), reason)
 	}()
 	select {
-	case <-s.conn.Context().Done(): // the peer may yet have to be told
+	case <-s.conn.Context().Done(): // CloseWithError may still be telling the peer
 	case <-closed:
 	}
 	s.end(cause)
 	<-closed
 }
 
-// violation ends the session for breaking the protocol.
+// violation ends the session because the peer has broken the protocol.
 func (s *Session) violation(err error) {
 	s.fail(api.SessionProtocolViolation, err.Error())
 }
@@ -279,8 +303,8 @@ func (s *Session) Wait() {
 	s.life.tasks.Wait()
 }
 
-// WhenGone has f called, once, in a goroutine of its own, when Wait would return.
-// It is for the one who began the session.
+// WhenGone calls f once, in a goroutine of its own, when Wait would return. Only the
+// code that started the session calls it, at most once.
 func (s *Session) WhenGone(f func(*Session)) { s.life.whenGone(func() { f(s) }) }
 
 // Context implements [api.Session].
@@ -315,8 +339,8 @@ func (s *Session) Stats() api.SessionStats {
 	return stats
 }
 
-// Ready waits until the session may serve its peer: at once for a client, and
-// for a server when the peer has said where it wants to and was let in.
+// Ready waits until the session may serve its peer. A session without Authorize is
+// ready at once; otherwise it is when Authorize has let the peer in.
 func (s *Session) Ready(ctx context.Context) error { return s.await(ctx, &s.ready) }
 
 // await waits for an event, or for the end of the session or ctx.
@@ -334,11 +358,12 @@ func (s *Session) await(ctx context.Context, e *signal.Event) error {
 	}
 }
 
-// WaitForSetup waits for the peer's SETUP, in versions that have one.
+// WaitForSetup waits for the peer's SETUP (moq-lite-05 and 06). In other versions it
+// returns at once.
 func (s *Session) WaitForSetup(ctx context.Context) error { return s.await(ctx, &s.peer.setupIn) }
 
-// letIn begins to serve the peer. Our SETUP comes no earlier, so that who waits
-// for it learns of a refusal instead.
+// letIn begins to serve the peer and sends our SETUP. SETUP is not sent earlier, so
+// that a peer that waits for it gets the refusal of Authorize instead.
 func (s *Session) letIn() {
 	s.ready.Happen()
 	if s.version.Setup {
@@ -346,8 +371,8 @@ func (s *Session) letIn() {
 	}
 }
 
-// authorize asks the application whether the peer is welcome, once it has said
-// where it wants to.
+// authorize calls Options.Authorize once the peer's URL is known: at once if the
+// connection carries it, or else after the peer's SETUP.
 func (s *Session) authorize() {
 	if !s.conn.State().CarriesURL {
 		if err := s.WaitForSetup(s.Context()); err != nil {
@@ -372,9 +397,9 @@ func (s *Session) authorize() {
 	}
 }
 
-// lookup finds what is published at a path, for a request of the peer. A peer is
-// not served what comes from itself: it was not announced that, and means another
-// publisher.
+// lookup returns what is published at a path, for a request of the peer. It does not
+// return a broadcast that comes from the same peer: that was not announced to it, so
+// the peer must mean another publisher.
 func (s *Session) lookup(st *peerStream, path api.BroadcastPath) (*api.Publication, error) {
 	s.mu.Lock()
 	mux := s.mux
@@ -392,7 +417,7 @@ func (s *Session) lookup(st *peerStream, path api.BroadcastPath) (*api.Publicati
 	return p, nil
 }
 
-// refused is why no new request may be made, or nil.
+// refused returns an error if the application may make no new request.
 func (s *Session) refused() error {
 	switch {
 	case s.life.isOver():

@@ -6,21 +6,23 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// The urgencies of the transport, of which 0 is first.
+// The urgencies of streams. The transport sends the lowest number first.
 const (
-	setupUrgency = 0 // of SETUP, as of control streams
+	setupUrgency = 0 // of SETUP; control streams have the same
 
-	firstUrgency = 1
-	lastUrgency  = 6 // of those that are told apart
-	restUrgency  = 7 // of those beyond
+	firstUrgency = 1 // the first for groups
+	lastUrgency  = 6 // the last that tells ranks apart
+	restUrgency  = 7 // for all ranks beyond
 )
 
-// groupUrgencies are the urgencies that groups may have, first to lastUrgency, and
-// the usual one of groups while none goes before others: it leaves room for what
-// comes later and goes first, which is what mostly comes. Where control streams
-// can be ranked the usual one is that which streams begin with, and costs nothing.
-// Else control streams keep that one, and all groups stay behind it: who writes
-// groups without a pause would hold up the answers to requests for good.
+// groupUrgencies returns the first urgency that groups may have, and the usual one, of
+// groups while all are of equal rank. The usual one leaves room in front, since groups
+// that come later mostly rank higher.
+//
+// If the transport can prioritize control streams, the usual urgency is the one that
+// streams have by default, so setting it costs nothing. Otherwise control streams keep
+// the default, and all groups get a later urgency: a writer that never pauses would
+// otherwise block the answers to requests.
 func groupUrgencies(control transport.Stream) (first, usual int8) {
 	if _, ranked := control.(transport.Prioritizer); ranked {
 		return firstUrgency, transport.DefaultUrgency
@@ -28,10 +30,10 @@ func groupUrgencies(control transport.Stream) (first, usual int8) {
 	return transport.DefaultUrgency + 1, transport.DefaultUrgency + 2
 }
 
-// tellUrgencies tells the transport in which order to send what is being
-// written: groups of equal rank share an urgency, and take turns. An urgency
-// that is in order stays as it is, since each change costs the transport an
-// entry in its queue. The lock of the egress is held.
+// tellUrgencies sets the urgencies of the streams that are being written, by rank.
+// Groups of equal rank share an urgency, and take turns. An urgency that fits is kept,
+// since each change costs the transport an entry in its queue. The lock of the egress
+// is held.
 func (e *egress) tellUrgencies() {
 	if e.plain.Load() || len(e.writing) == 0 {
 		return
@@ -48,13 +50,13 @@ func (e *egress) tellUrgencies() {
 	}
 }
 
-// spread gives urgencies to the writes, from the last class of rank to the
-// first. Without anew, a class that has one keeps it; spread then reports
-// false when that leaves no room.
+// spread sets the urgencies of the writes, from the lowest rank to the highest. A class
+// is the writes of equal rank. Unless anew is set, a class that has an urgency keeps
+// it; spread returns false if that leaves too few for the others.
 func (e *egress) spread(anew bool) bool {
 	class := e.countClasses()
 	levels := int(lastUrgency - e.first + 1)
-	behind := int8(lastUrgency + 1) // the urgency of the class behind
+	behind := int8(lastUrgency + 1) // the urgency of the class of the next lower rank
 	for end := len(e.writing); end > 0; class-- {
 		start := e.classBefore(end)
 		members := e.writing[start:end]
@@ -79,7 +81,7 @@ func (e *egress) spread(anew bool) bool {
 	return true
 }
 
-// classBefore is where the class of rank begins that ends at end.
+// classBefore returns the index at which the class begins that ends at end.
 func (e *egress) classBefore(end int) int {
 	start := end - 1
 	for start > 0 && compareRank(e.writing[start-1].group, e.writing[start].group) == 0 {
@@ -88,7 +90,7 @@ func (e *egress) classBefore(end int) int {
 	return start
 }
 
-// countClasses counts the different ranks among the writes.
+// countClasses returns the number of different ranks among the writes.
 func (e *egress) countClasses() (n int) {
 	for end := len(e.writing); end > 0; n++ {
 		end = e.classBefore(end)
@@ -96,7 +98,7 @@ func (e *egress) countClasses() (n int) {
 	return n
 }
 
-// urgencyOf is the urgency that a class has, 0 for none.
+// urgencyOf returns the urgency that a class has, 0 for none.
 func urgencyOf(class []*slot) int8 {
 	for _, s := range class {
 		if u := s.group.urgency; u != 0 && u != restUrgency {
@@ -112,8 +114,8 @@ func setUrgencies(class []*slot, u int8) {
 	}
 }
 
-// setUrgency has the group's stream sent with an urgency, from its opening on.
-// The lock of the egress is held.
+// setUrgency sets the urgency of the group's stream, or the one that it will be opened
+// with. The lock of the egress is held.
 func (g *groupWriter) setUrgency(u int8) {
 	if g.urgency == u {
 		return
@@ -127,8 +129,8 @@ func (g *groupWriter) setUrgency(u int8) {
 	}
 }
 
-// opened gives a stream that was just opened its urgency. It reports false where
-// the transport cannot rank streams.
+// opened sets the urgency of a stream that was just opened. It reports false if the
+// transport cannot prioritize streams.
 func opened(stream transport.SendStream, u int8) bool {
 	if u == transport.DefaultUrgency {
 		_, ok := stream.(transport.Prioritizer)
@@ -137,7 +139,8 @@ func opened(stream transport.SendStream, u int8) bool {
 	return prioritize(stream, u)
 }
 
-// prioritize reports false where the transport cannot rank streams.
+// prioritize sets the urgency of a stream. It reports false if the transport cannot
+// prioritize streams.
 func prioritize(stream transport.SendStream, u int8) bool {
 	p, ok := stream.(transport.Prioritizer)
 	if ok {
