@@ -12,8 +12,8 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
-// served is what answers the peer's bidirectional streams, by type. A type
-// that is missing, or that the version does not have, is refused.
+// served are the handlers of the peer's bidirectional streams, by type. A stream whose
+// type is missing here, or does not exist in the version, is refused.
 var served = map[message.StreamType]func(*Session, *peerStream){
 	message.StreamAnnounce:  (*Session).serveAnnounce,
 	message.StreamSubscribe: (*Session).serveSubscribe,
@@ -23,11 +23,11 @@ var served = map[message.StreamType]func(*Session, *peerStream){
 	message.StreamGoAway:    (*Session).serveGoAway,
 }
 
-// acceptStreams hands each of the peer's bidirectional streams to a goroutine.
-// When as many are served as may be, the peer's next ones wait.
+// acceptStreams serves each of the peer's bidirectional streams in a goroutine. While
+// Limits.Requests streams are being served it accepts no more.
 func (s *Session) acceptStreams() {
 	for s.requests.admit(s.limits.Requests) {
-		// The end of the session is that of the connection, which ends this too.
+		// The session closes the connection when it ends, which ends this call.
 		raw, err := s.conn.AcceptStream(context.Background())
 		if err != nil {
 			return
@@ -40,8 +40,8 @@ func (s *Session) acceptStreams() {
 	}
 }
 
-// serve reads a stream's type and answers it. What comes to an end, by itself
-// or by the application's doing, is waited for when the session drains.
+// serve reads a stream's type and calls its handler. Drain waits for the handler to
+// return, except for streams that last as long as the session.
 func (s *Session) serve(st *peerStream) {
 	done := sync.OnceFunc(s.requests.answered)
 	defer done()
@@ -63,14 +63,14 @@ func (s *Session) serve(st *peerStream) {
 	handler(s, st)
 }
 
-// A peerStream is a stream that the peer opened.
+// A peerStream is a bidirectional stream that the peer has opened.
 type peerStream struct {
 	*control.Stream
-	late bool // it was opened while the session drains
+	late bool // it was accepted while the session drains
 }
 
-// request reads the first message of a stream that the peer opened; it fails
-// when that takes too long, or is malformed, and has then refused the stream.
+// request reads the first message of a stream that the peer has opened. It refuses the
+// stream and reports false when the message is malformed or comes too late.
 func (s *Session) request(st *peerStream, m control.Parser) bool {
 	if err := st.Receive(m); err != nil {
 		st.Refuse(api.StreamCancelled)
@@ -80,27 +80,26 @@ func (s *Session) request(st *peerStream, m control.Parser) bool {
 	return true
 }
 
-// open opens a stream of a type with its first message, nil for none. ctx bounds
-// the opening alone.
+// open opens a stream of type t and writes its first message, if m is not nil. Once
+// open has returned, the end of ctx does not affect the stream.
 func (s *Session) open(ctx context.Context, t message.StreamType, m control.Appender) (*control.Stream, error) {
 	st, err := control.Open(ctx, s.conn, s.version, t, m)
 	return st, streamError(err)
 }
 
-// acceptUniStreams takes the peer's unidirectional streams: groups, and its
-// SETUP. What says at once what it is costs no goroutine.
+// acceptUniStreams accepts the peer's unidirectional streams: groups, and its SETUP. A
+// group whose header has arrived with the stream costs no goroutine.
 //
-// It is the one to end the session with the connection, since that ends what it
-// waits for.
+// When the connection ends, AcceptUniStream fails, and this loop ends the session.
 func (s *Session) acceptUniStreams() {
 	ahead := lookahead{session: s}
 	for {
-		raw, err := s.conn.AcceptUniStream(context.Background()) // as acceptStreams does
+		raw, err := s.conn.AcceptUniStream(context.Background()) // see acceptStreams
 		if err != nil {
 			s.over()
 			return
 		}
-		g := newGroupReader(s, raw) // as a rule
+		g := newGroupReader(s, raw) // it rarely is something else
 		if g.in.peek(&ahead) && s.takeBuffered(g, ahead.now) {
 			continue
 		}
@@ -108,8 +107,8 @@ func (s *Session) acceptUniStreams() {
 	}
 }
 
-// takeBuffered dispatches a stream whose first message has come with it. It
-// reports false when that is not so.
+// takeBuffered handles a stream whose first message is buffered whole. It reports false
+// when it is not, or is a SETUP.
 func (s *Session) takeBuffered(g *groupReader, now time.Duration) bool {
 	t, body, length, ok := g.in.header(s.version)
 	switch {
@@ -124,9 +123,9 @@ func (s *Session) takeBuffered(g *groupReader, now time.Duration) bool {
 	return true
 }
 
-// over waits for the end of the session or that of the connection, which is the
-// session's too. A connection that was not ended here is then waited for to be
-// gone.
+// over waits for the end of the connection, which it makes the end of the session, or
+// for the end of the session. Unless this end has closed the connection, over closes it
+// and waits until it is gone.
 func (s *Session) over() {
 	if !s.life.isOver() {
 		conn := s.conn.Context()
@@ -141,8 +140,8 @@ func (s *Session) over() {
 	}
 }
 
-// takeUniStream dispatches a stream whose first message is waited for, but no
-// longer than a peer may take.
+// takeUniStream waits for the first message of a stream, for at most limits.setup, and
+// handles the stream.
 func (s *Session) takeUniStream(g *groupReader) {
 	in := &g.in
 	_ = in.stream.SetReadDeadline(s.in(s.limits.setup))

@@ -15,13 +15,13 @@ func (sub *subscription) run() {
 		err = sub.linger()
 	}
 	sub.terminate(err)
-	// The end of our half tells a publisher that all has been received.
+	// The end of our half tells the publisher that everything was received.
 	sub.outbox.Finish()
 	sub.stream.CancelRead(uint64(api.StreamCancelled))
 }
 
-// listen takes in answers until the publisher's end of the stream, which is
-// nil for the end of the track.
+// listen reads the publisher's messages until the end of its half of the stream. It
+// returns nil if that is the end of the track.
 func (sub *subscription) listen() error {
 	s := sub.session
 	for {
@@ -42,8 +42,8 @@ func (sub *subscription) listen() error {
 	}
 }
 
-// endOfTrack says whether the end of the stream is the end of the track: from
-// moq-lite-05 on, only where the last group has been told.
+// endOfTrack returns an error if the end of the stream is not the end of the track: in
+// moq-lite-05 and 06 SUBSCRIBE_END has to come first.
 func (sub *subscription) endOfTrack() error {
 	sub.session.unread.mu.Lock()
 	defer sub.session.unread.mu.Unlock()
@@ -53,7 +53,7 @@ func (sub *subscription) endOfTrack() error {
 	return nil
 }
 
-// take reads one answer.
+// take reads one message of the publisher.
 func (sub *subscription) take(kind message.ResponseKind) error {
 	u := &sub.session.unread
 	switch kind {
@@ -93,8 +93,8 @@ func (sub *subscription) take(kind message.ResponseKind) error {
 	}
 }
 
-// starts notes the least number to come: what was asked for before it will not.
-// The unread lock is held.
+// starts handles SUBSCRIBE_START: seq is the least number that may come. Numbers before
+// it that were asked for become a gap. The unread lock is held.
 func (sub *subscription) starts(seq api.GroupSequence) {
 	if start, known := sub.firstWanted(); known {
 		sub.drop(start, seq, nil)
@@ -102,8 +102,9 @@ func (sub *subscription) starts(seq api.GroupSequence) {
 	sub.start, sub.started = seq, true
 }
 
-// firstWanted is the first number that was asked for; false where that is the
-// oldest or the newest at hand. The unread lock is held.
+// firstWanted returns the first number that was asked for. known is false if the
+// publisher chooses it: the oldest group that it has, or the newest. The unread lock is
+// held.
 func (sub *subscription) firstWanted() (seq api.GroupSequence, known bool) {
 	seq = sub.config.StartGroup
 	if seq == api.GroupLatest {
@@ -112,8 +113,8 @@ func (sub *subscription) firstWanted() (seq api.GroupSequence, known bool) {
 	return seq, seq > 0
 }
 
-// clip is the part of [start, end) in the range that was asked for. The unread
-// lock is held.
+// clip returns the part of [start, end) that is in the range that was asked for. The
+// unread lock is held.
 func (sub *subscription) clip(start, end api.GroupSequence) (api.GroupSequence, api.GroupSequence) {
 	if first, known := sub.firstWanted(); known {
 		start = max(start, first)
@@ -124,8 +125,8 @@ func (sub *subscription) clip(start, end api.GroupSequence) (api.GroupSequence, 
 	return start, end
 }
 
-// drop notes that numbers will not come, of those that were asked for. The
-// unread lock is held.
+// drop makes a gap of the numbers in [start, end) that were asked for and have not
+// arrived. The unread lock is held.
 func (sub *subscription) drop(start, end api.GroupSequence, err error) {
 	start, end = sub.clip(start, end)
 	sub.gaps.Lose(&sub.arrived, api.Gap{Start: start, End: end, Err: err})

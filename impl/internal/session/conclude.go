@@ -9,8 +9,8 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// end is the subscription's end, when the subscriber has left: what is open
-// is reset, and our half of the stream ended.
+// end is called when the subscriber's half of the stream has ended. It resets the groups
+// that are open and ends our half.
 func (p *publication) end(err error) {
 	p.mu.Lock()
 	p.cancel(err)
@@ -23,8 +23,8 @@ func (p *publication) end(err error) {
 	p.outbox.Finish()
 }
 
-// returned is the end of the handler: the track's end, with what is still open
-// reset.
+// returned is called when the handler has returned. It resets the groups that are open
+// and closes the track.
 func (p *publication) returned() {
 	p.mu.Lock()
 	groups := p.open.All()
@@ -42,7 +42,7 @@ func (p *publication) Close() error {
 	p.mu.Lock()
 	again := p.closed
 	p.closed = true
-	p.cancel(api.ErrClosed) // with the lock: who finds it closed finds its context ended
+	p.cancel(api.ErrClosed) // under the lock: a caller that gets ErrClosed finds the context ended
 	p.mu.Unlock()
 	if again {
 		return nil
@@ -70,8 +70,9 @@ func (p *publication) CloseWithError(code api.StreamErrorCode) error {
 	return nil
 }
 
-// conclude tells the track's end, once all groups have been written: which
-// numbers were skipped, what the last one was, and no more.
+// conclude waits until all groups have been written and then sends the track's end:
+// SUBSCRIBE_DROP for the numbers that were skipped, SUBSCRIBE_END (moq-lite-05 and 06),
+// and the end of our half of the stream.
 func (p *publication) conclude() {
 	for {
 		p.mu.Lock()
@@ -110,10 +111,10 @@ func (p *publication) conclude() {
 	p.outbox.Finish()
 }
 
-// quiet waits until nothing is under way to the peer, as far as can be told: a
-// packet that was lost is followed by another after a probe timeout. Some
-// subscribers take a group that is still arriving at the track's end for
-// complete. On a busy connection it gives up after a second.
+// quiet waits until all that was sent has probably arrived: until the connection has
+// sent no packet for longer than a probe timeout, after which a lost one would have been
+// sent again. Some subscribers take a group that is still arriving at the track's end
+// for complete. On a busy connection quiet returns after a second.
 func (s *Session) quiet() {
 	c, ok := s.conn.(transport.StatsConn)
 	if !ok {

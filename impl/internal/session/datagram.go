@@ -11,20 +11,20 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// queuedDatagrams bounds what waits in either direction: to be sent, for a
-// session, and to be received, for a subscription.
+// queuedDatagrams is how many datagrams of a session may wait to be sent, and how many
+// of a subscription may wait for ReceiveDatagram. More replace the oldest.
 const queuedDatagrams = 128
 
-// datagramRing holds the newest datagrams, each in memory that is used again.
+// datagramRing is a bounded queue of encoded datagrams that reuses their memory.
 type datagramRing struct {
 	slots   [][]byte
-	first   int
-	length  int
-	dropped uint64
+	first   int    // index of the oldest
+	length  int    // number of datagrams
+	dropped uint64 // number of those that newer ones have replaced
 }
 
-// push returns memory of no length for one more datagram, that of the oldest
-// when all is taken; the caller gives it back by set.
+// push makes room for one more datagram, replacing the oldest if the ring is full, and
+// returns an empty slice to append it to. The caller passes the result to set.
 func (r *datagramRing) push() []byte {
 	if r.slots == nil {
 		r.slots = make([][]byte, queuedDatagrams)
@@ -40,10 +40,10 @@ func (r *datagramRing) push() []byte {
 
 func (r *datagramRing) last() int { return (r.first + r.length - 1) % len(r.slots) }
 
-// set makes b the newest datagram.
+// set stores b as the newest datagram.
 func (r *datagramRing) set(b []byte) { r.slots[r.last()] = b }
 
-// pop takes the oldest one out, in exchange for memory to use again.
+// pop removes and returns the oldest datagram, and keeps the memory of spare in exchange.
 func (r *datagramRing) pop(spare []byte) (b []byte, ok bool) {
 	if r.length == 0 {
 		return spare, false
@@ -54,13 +54,13 @@ func (r *datagramRing) pop(spare []byte) (b []byte, ok bool) {
 	return b, true
 }
 
-// outgoing are the datagrams that wait for the connection, which may block
-// each. The goroutine that sends them lives while there are any.
+// outgoing is the queue of datagrams to be sent. A goroutine sends them, since the
+// connection may block; it runs only while there are any.
 type outgoing struct {
 	mu      sync.Mutex
 	ring    datagramRing
-	sending bool
-	lost    uint64 // that the transport refused
+	sending bool   // the goroutine runs
+	lost    uint64 // number of datagrams that the transport has refused
 }
 
 // sendDatagram queues a datagram; it never blocks.
@@ -99,7 +99,8 @@ func (s *Session) sendDatagrams(o *outgoing) {
 	}
 }
 
-// datagrams tells whether the session has datagrams.
+// datagrams returns an error if the version or the transport has no datagrams
+// (moq-lite-05 and 06 have).
 func (s *Session) datagrams() error {
 	if _, ok := s.conn.(transport.DatagramConn); !ok || !s.version.Datagrams {
 		return fmt.Errorf("datagrams on %s over %s: %w", s.version.Name, s.conn.State().Transport, api.ErrNotSupported)
@@ -118,7 +119,8 @@ func (p *publication) SendDatagramAt(seq api.GroupSequence, d api.Datagram) erro
 	return p.sendDatagram(&d, false)
 }
 
-// sendDatagram sends d with its number, or with the next one.
+// sendDatagram queues d with its own number, or if next is set, with the track's next
+// one. A datagram outside the subscriber's range is not sent.
 func (p *publication) sendDatagram(d *api.Datagram, next bool) error {
 	if err := p.session.datagrams(); err != nil {
 		return err
@@ -144,9 +146,10 @@ func (p *publication) sendDatagram(d *api.Datagram, next bool) error {
 	return nil
 }
 
-// passes tells whether the subscriber wants a number that it has not got, and
-// counts it as one of the track. At the track's end it is told as dropped like any
-// that was not opened, since nothing else tells the subscriber not to wait for it.
+// passes reports whether the subscriber asks for a number and has not been sent it, and
+// records the number. It is not added to sent: at the track's end SUBSCRIBE_DROP covers
+// it like a number that was skipped, because the datagram may be lost and nothing else
+// tells the subscriber not to wait for it.
 func (p *publication) passes(seq api.GroupSequence) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -160,7 +163,7 @@ func (p *publication) passes(seq api.GroupSequence) bool {
 	return true
 }
 
-// hearDatagrams begins to receive datagrams, which only subscriptions have.
+// hearDatagrams starts to receive datagrams, at the first subscription.
 func (s *Session) hearDatagrams() {
 	s.hearing.Do(func() {
 		if s.datagrams() == nil {
@@ -169,7 +172,7 @@ func (s *Session) hearDatagrams() {
 	})
 }
 
-// receiveDatagrams gives the peer's datagrams to their subscriptions.
+// receiveDatagrams receives the peer's datagrams and queues each with its subscription.
 func (s *Session) receiveDatagrams() {
 	conn := s.conn.(transport.DatagramConn)
 	for {
@@ -177,7 +180,7 @@ func (s *Session) receiveDatagrams() {
 		if err != nil {
 			return
 		}
-		// The payload may move to the front of b, which is ours.
+		// Parse moves the payload to the front of b, which nobody else uses.
 		m := message.Datagram{Payload: b[:0]}
 		if m.Parse(s.version, b) != nil {
 			continue
@@ -191,7 +194,7 @@ func (s *Session) receiveDatagrams() {
 	}
 }
 
-// takeDatagram queues a datagram, unless its number came before.
+// takeDatagram queues a datagram, unless its number has arrived before.
 func (sub *subscription) takeDatagram(m *message.Datagram) {
 	u := &sub.session.unread
 	u.mu.Lock()
@@ -227,7 +230,7 @@ func (sub *subscription) ReceiveDatagram(ctx context.Context, d *api.Datagram) e
 	}
 }
 
-// nextDatagram fills d with the oldest datagram, if there is one.
+// nextDatagram copies the oldest datagram to d. ok is false if there is none.
 func (sub *subscription) nextDatagram(d *api.Datagram) (ok bool, err error) {
 	u := &sub.session.unread
 	u.mu.Lock()
@@ -246,8 +249,8 @@ func (sub *subscription) nextDatagram(d *api.Datagram) (ok bool, err error) {
 	return true, nil
 }
 
-// datagramsDropped counts what the queues of the session have dropped, and what
-// the transport refused.
+// datagramsDropped returns how many datagrams were lost here: replaced in the session's
+// queues, or refused by the transport.
 func (s *Session) datagramsDropped() (dropped uint64) {
 	s.mu.Lock()
 	o := s.outgoing

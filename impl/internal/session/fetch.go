@@ -41,14 +41,15 @@ func (s *Session) fetch(ctx context.Context, req *api.FetchRequest) (*groupReade
 		return nil, streamError(err)
 	}
 	g.identify(s.fetchingFor(req.Session), req.Group, req.StartFrame)
-	// Our half stays open until the answer is in, since peers take its end for
-	// a withdrawal.
+	// Our half stays open until the answer has arrived: peers take its end for a
+	// cancellation.
 	g.ended = func() { _ = st.Close() }
 	s.take(g)
 	return g, nil
 }
 
-// fetchMessage is a request as it travels, or why it cannot.
+// fetchMessage translates a request to FETCH, or returns an error if the version has no
+// way to express it.
 func (s *Session) fetchMessage(ctx context.Context, req *api.FetchRequest) (*message.Fetch, error) {
 	switch {
 	case !s.version.Fetch:
@@ -71,23 +72,24 @@ func (s *Session) fetchMessage(ctx context.Context, req *api.FetchRequest) (*mes
 	return m, m.Validate(s.version)
 }
 
-// fetching holds the groups that are fetched on one account, which has one share
-// of the budget for what nobody reads.
+// fetching is the holder of the groups that are fetched for one other session, which
+// together have one share of the budget; or of a single group that the application
+// fetches for itself.
 type fetching struct {
 	unread *unread
 	held   uint64
-	key    context.Context // of the session on whose behalf; nil for a fetch of our own
-	groups int
+	key    context.Context // that of the other session; nil if there is none
+	groups int             // number of groups fetched for it
 }
 
-// fetchingFor returns what holds a group that is fetched on behalf of a session;
-// nil is ourselves, for whom each fetch has an account of its own.
+// fetchingFor returns the holder for a group that is fetched for another session. If
+// asker is nil, it is a new one.
 func (s *Session) fetchingFor(asker api.Session) *fetching {
 	u := &s.unread
 	if asker == nil {
 		return &fetching{unread: u}
 	}
-	key := asker.Context() // sessions may be wrapped in types that do not compare
+	key := asker.Context() // a session may be of a type that is not comparable
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	f := u.fetching[key]
@@ -115,7 +117,7 @@ func (f *fetching) finished() {
 	}
 }
 
-// take counts a group that the application reads from now on.
+// take adds a group, which the application is about to get, to the budget.
 func (s *Session) take(g *groupReader) {
 	s.unread.mu.Lock()
 	defer s.unread.mu.Unlock()
@@ -123,7 +125,7 @@ func (s *Session) take(g *groupReader) {
 	s.unread.add(g, s.clock())
 }
 
-// serveFetch answers a fetch of the peer.
+// serveFetch answers a FETCH of the peer (moq-lite-06, FETCH).
 func (s *Session) serveFetch(st *peerStream) {
 	var m message.Fetch
 	if !s.request(st, &m) || s.readyToServe() != nil {
@@ -149,13 +151,13 @@ func (s *Session) serveFetch(st *peerStream) {
 			a.group.Cancel(api.StreamCancelled)
 		}
 	}, func() { a.group.Cancel(api.StreamInternal) })
-	// The end of the peer's half is a withdrawal, or follows the answer.
+	// The peer ends its half to cancel, or when it has the answer.
 	_ = st.AwaitEnd()
 	a.group.reset(&api.StreamError{Code: api.StreamCancelled, Remote: true}, api.StreamCancelled)
 	st.CancelRead(0)
 }
 
-// fetched is the answer to a fetch.
+// fetched is the state of a FETCH that is answered.
 type fetched struct {
 	flow
 	request api.FetchRequest
@@ -179,14 +181,14 @@ func (s *Session) newFetched(st *control.Stream, m *message.Fetch) *fetched {
 	return a
 }
 
-// appendHeader implements groupOwner: nothing goes before the frames.
+// appendHeader implements groupOwner: the answer to FETCH has no header.
 func (a *fetched) appendHeader(b []byte, _ *groupWriter, _ uint64) []byte { return b }
 
-// frameBegins implements groupOwner: what was asked for by number is not too
-// old.
+// frameBegins implements groupOwner: a group that was asked for by its number does not
+// become too old.
 func (a *fetched) frameBegins(*groupWriter, uint64) {}
 
-// groupDone implements groupOwner: the peer has some time to end its half.
+// groupDone implements groupOwner. From now on the peer has limits.setup to end its half.
 func (a *fetched) groupDone(_ *groupWriter, end ending) {
 	if end.reset {
 		a.stream.CancelRead(0)

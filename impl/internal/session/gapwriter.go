@@ -27,8 +27,8 @@ func (p *publication) WriteGap(g api.Gap) error {
 	return nil
 }
 
-// dropLocked tells that the groups of g which have not been opened will not be.
-// The lock is held.
+// dropLocked tells the subscriber that the groups of g that were not opened will not
+// come. The lock is held.
 func (p *publication) dropLocked(g api.Gap) {
 	if g.Start >= g.End {
 		return
@@ -41,23 +41,24 @@ func (p *publication) dropLocked(g api.Gap) {
 	p.squeeze()
 }
 
-// lost has the subscriber told that groups will not come. A subscriber that reads
-// nothing while more and more is lost is given up. The lock is held.
+// lost queues a SUBSCRIBE_DROP for g. If too many are queued, because the subscriber
+// reads none, it ends the subscription. The lock is held.
 func (p *publication) lost(g api.Gap) {
 	if !p.outbox.Drop(g) {
 		p.session.life.spawn(func() { _ = p.CloseWithError(api.StreamTooFarBehind) })
 	}
 }
 
-// squeeze bounds what is known of the groups that were opened. The lock is held.
+// squeeze bounds the memory of the set sent: if it has too many holes, the groups of the
+// oldest hole will not come. The lock is held.
 func (p *publication) squeeze() {
 	if hole, ok := p.sent.Squeeze(); ok {
 		p.lost(api.Gap{Start: hole.Start, End: hole.End})
 	}
 }
 
-// clip is the part of g in the range that the subscriber asks for; empty while
-// the subscriber waits for the newest group and there is none.
+// clip returns the part of g that is in the range that the subscriber asks for. It is
+// empty while the subscriber asks for the newest group and there is none.
 func clip(c *api.SubscribeConfig, g api.Gap) api.Gap {
 	g.Start = max(g.Start, c.StartGroup)
 	if c.EndGroup > 0 {

@@ -8,18 +8,18 @@ import (
 )
 
 const (
-	// lateGroup is how long a group that is missing at the track's end is
-	// waited for while nothing comes.
+	// lateGroup is the longest time to wait for a missing group after the track's
+	// end, counted from when something has arrived last.
 	lateGroup = 5 * time.Second
 
-	// lateEnd is the same where the publisher cannot say which its last group
-	// is, and none is known to be missing.
+	// lateEnd is how long to wait when no group is known to be missing, but the
+	// version cannot tell which group is the last (moq-lite-03 and 04).
 	lateEnd = time.Second
 )
 
-// linger waits, after the publisher's last word, for groups that are still
-// under way, and then for the application to have read all. It returns io.EOF,
-// or why the session has ended.
+// linger is called when the publisher has ended its half of the stream. It waits for the
+// groups that are still to arrive, and then until the application has read all groups.
+// It returns io.EOF, or why the session has ended.
 func (sub *subscription) linger() error {
 	timer := time.NewTimer(lateGroup)
 	defer timer.Stop()
@@ -54,7 +54,8 @@ func (sub *subscription) linger() error {
 	}
 }
 
-// missing is what was promised and has not come. The unread lock is held.
+// missing returns the numbers of the track that have neither arrived nor become a gap.
+// The unread lock is held.
 func (sub *subscription) missing() []numbers.Span {
 	spans := sub.arrived.Spans()
 	if len(spans) == 0 && !sub.endKnown {
@@ -75,7 +76,7 @@ func (sub *subscription) missing() []numbers.Span {
 	return sub.arrived.Missing(sub.clip(start, end))
 }
 
-// patience is how long to wait for more while nothing comes.
+// patience is how long linger waits for the next group, given whether one is missing.
 func (sub *subscription) patience(missing bool) time.Duration {
 	age := sub.config.MaxLatency
 	if age == 0 {

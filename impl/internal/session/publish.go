@@ -16,9 +16,9 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// serveSubscribe serves one subscription of the peer: a handler is called with
-// a [publication] to write to, while this goroutine follows what the
-// subscriber says.
+// serveSubscribe serves one subscription of the peer (moq-lite-06, SUBSCRIBE). The
+// application's handler gets a [publication] and writes to it in another goroutine,
+// while this one reads the subscriber's updates.
 func (s *Session) serveSubscribe(st *peerStream) {
 	var m message.Subscribe
 	if !s.request(st, &m) || s.readyToServe() != nil {
@@ -40,7 +40,7 @@ func (s *Session) serveSubscribe(st *peerStream) {
 	delete(s.pubs, p.id)
 }
 
-// accept starts serving a subscription, or says why not.
+// accept starts to serve a subscription, or returns why it is refused.
 func (s *Session) accept(st *peerStream, m *message.Subscribe) (*publication, error) {
 	req := api.TrackRequest{
 		Path:    s.fullPath(m.Path),
@@ -82,7 +82,7 @@ func (s *Session) accept(st *peerStream, m *message.Subscribe) (*publication, er
 	return p, nil
 }
 
-// config is what the wire asks for.
+// config translates the fields of a SUBSCRIBE or SUBSCRIBE_UPDATE.
 func (s *Session) config(m *message.SubscribeParams) api.SubscribeConfig {
 	c := api.SubscribeConfig{
 		Priority:   apiPriority(m.Priority),
@@ -101,8 +101,8 @@ func (s *Session) config(m *message.SubscribeParams) api.SubscribeConfig {
 	return c
 }
 
-// latest is the newest group of a track; while there is none, 0, or GroupLatest
-// for handlers that know of it.
+// latest returns the number of the newest group of a track. While there is none it
+// returns [api.GroupLatest] if the handler is an [api.LatestHandler], and else 0.
 func latest(b *api.Publication, name api.TrackName) api.GroupSequence {
 	h, ok := b.Handler().(api.LatestHandler)
 	if !ok {
@@ -115,7 +115,8 @@ func latest(b *api.Publication, name api.TrackName) api.GroupSequence {
 	return api.GroupLatest
 }
 
-// publication serves one subscription. It implements [api.TrackWriter].
+// publication is the publisher's end of a Subscribe stream. It implements
+// [api.TrackWriter].
 type publication struct {
 	flow
 	stream    *control.Stream
@@ -123,23 +124,23 @@ type publication struct {
 	broadcast *api.Publication
 	info      api.TrackInfo
 	updated   signal.Wake
-	outbox    control.Outbox // of the stream
+	outbox    control.Outbox // writes to stream
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
 	mu      sync.Mutex
 	request api.TrackRequest
-	sent    numbers.Set // numbers that were opened, or told as dropped
-	flown   numbers.Set // numbers of datagrams
-	first   api.GroupSequence
-	next    api.GroupSequence // one above the highest opened
-	started bool              // first is known, and told
-	open    age.Groups[*groupWriter]
-	settled signal.Wake // open has become empty
-	closed  bool        // no more groups
-	over    bool        // nothing more is said
-	long    bool        // a group that was told to be too long
+	sent    numbers.Set              // numbers that were opened as groups, or are in a gap
+	flown   numbers.Set              // numbers that were sent as datagrams
+	first   api.GroupSequence        // the lowest number that may be sent, once started
+	next    api.GroupSequence        // one above the highest number so far
+	started bool                     // first is known, and SUBSCRIBE_START queued
+	open    age.Groups[*groupWriter] // groups that are not over
+	settled signal.Wake              // open has become empty
+	closed  bool                     // no more groups may be opened
+	over    bool                     // no more messages are sent
+	long    bool                     // the warning about long groups was logged
 }
 
 var (
@@ -160,8 +161,9 @@ func newPublication(s *Session, st *control.Stream, id uint64, b *api.Publicatio
 	p.outbox.Init((*host)(s), st)
 	p.open.SetRule(age.NewRule(req.Config.MaxLatency, info.MaxLatency, info.Timescale))
 	p.flow.init(s, st, wirePriority(req.Config.Priority), wirePriority(info.Priority))
-	// A child of the session's, it has ended before any write fails for that:
-	// who finds an error looks here whether the subscriber is gone.
+	// It is a child of the session's context, so it has ended before a write fails
+	// for the end of the session: after an error, handlers look here whether the
+	// subscriber is gone.
 	p.ctx, p.cancel = context.WithCancelCause(s.Context())
 	if _, passesOn := b.Handler().(api.OriginHandler); !passesOn {
 		life := b.Context()
@@ -171,8 +173,8 @@ func newPublication(s *Session, st *control.Stream, id uint64, b *api.Publicatio
 	return p
 }
 
-// follow takes in the subscriber's updates until the end of its half. Its error
-// is that of the connection.
+// follow reads the subscriber's updates until the end of its half of the stream. It
+// returns an error only if the connection was lost.
 func (p *publication) follow() error {
 	for {
 		var m message.SubscribeUpdate
@@ -194,7 +196,7 @@ func (p *publication) follow() error {
 func (p *publication) update(m *message.SubscribeParams) {
 	c := p.session.config(m)
 	p.mu.Lock()
-	if m.Latest { // where it began
+	if m.Latest { // the start stays as it is
 		c.StartGroup = p.request.Config.StartGroup
 	}
 	p.request.Config = c
@@ -236,7 +238,7 @@ func (p *publication) OpenGroupAt(ctx context.Context, seq api.GroupSequence) (a
 	return p.openGroup(seq)
 }
 
-// usable is why no group may be opened, or nil.
+// usable returns an error if no group may be opened.
 func (p *publication) usable(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -252,8 +254,8 @@ func (p *publication) usable(ctx context.Context) error {
 	return nil
 }
 
-// maxGroups bounds the numbers of groups, so that the end after the last one is
-// a number on the wire too.
+// maxGroups is the first number that no group may have, so that the number after the
+// last group can be encoded too.
 const maxGroups = message.MaxVarint
 
 func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) {
@@ -286,9 +288,8 @@ func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) 
 	return g, nil
 }
 
-// rangeFrom is what the subscriber asks for when group seq is opened: to begin
-// with the newest group, when there was none, is to begin with that. The lock is
-// held.
+// rangeFrom returns what the subscriber asks for. If it asked for the newest group while
+// there was none, it starts with seq from now on. The lock is held.
 func (p *publication) rangeFrom(seq api.GroupSequence) api.SubscribeConfig {
 	if c := &p.request.Config; c.StartGroup == api.GroupLatest {
 		c.StartGroup = seq
@@ -296,8 +297,9 @@ func (p *publication) rangeFrom(seq api.GroupSequence) api.SubscribeConfig {
 	return p.request.Config
 }
 
-// startAt tells the least number that may come, once: the one asked for, or else
-// the first that comes. The lock is held.
+// startAt sends SUBSCRIBE_START when the first number is used (moq-lite-05 and 06). It
+// names the number that the subscriber asked to start with, or else seq. The lock is
+// held.
 func (p *publication) startAt(seq api.GroupSequence) {
 	if p.started {
 		p.first = min(p.first, seq)
@@ -312,12 +314,12 @@ func (p *publication) startAt(seq api.GroupSequence) {
 	}
 }
 
-// within tells whether a group is in the range that the subscriber asks for.
+// within reports whether a group is in the range that the subscriber asks for.
 func within(c *api.SubscribeConfig, seq api.GroupSequence) bool {
 	return seq >= c.StartGroup && (c.EndGroup == 0 || seq < c.EndGroup)
 }
 
-// wanted are the frames of a group that the subscriber asks for.
+// wanted returns which frames of a group the subscriber asks for.
 func wanted(c *api.SubscribeConfig, seq api.GroupSequence) (b bounds) {
 	if seq == c.StartGroup {
 		b.first = c.StartFrame
@@ -328,17 +330,19 @@ func wanted(c *api.SubscribeConfig, seq api.GroupSequence) (b bounds) {
 	return b
 }
 
-// appendHeader implements groupOwner.
+// appendHeader implements groupOwner: it appends the type of a Group stream and GROUP.
 func (p *publication) appendHeader(b []byte, g *groupWriter, first uint64) []byte {
 	m := message.Group{Subscribe: p.id, Sequence: uint64(g.seq), StartFrame: first}
 	b = p.session.version.AppendVarint(b, uint64(message.StreamGroup))
 	return m.Append(p.session.version, b)
 }
 
-// longGroup is how many frames of a group all known readers hold: browsers 1,024.
+// longGroup is how many frames of a group all known subscribers can hold; the least is
+// that of browsers.
 const longGroup = 1024
 
-// tellLong logs, once, that the groups are too long for some readers.
+// tellLong logs, once for each publication, that a group is too long for some
+// subscribers.
 func (p *publication) tellLong(g *groupWriter) {
 	p.mu.Lock()
 	again := p.long
@@ -351,7 +355,8 @@ func (p *publication) tellLong(g *groupWriter) {
 	}
 }
 
-// frameBegins implements groupOwner: what has become too old is reset.
+// frameBegins implements groupOwner: it resets the groups that have become too old by
+// this frame.
 func (p *publication) frameBegins(g *groupWriter, timestamp uint64) {
 	if g.frames > longGroup && !g.long {
 		g.long = true
@@ -368,8 +373,8 @@ func (p *publication) frameBegins(g *groupWriter, timestamp uint64) {
 	}
 }
 
-// groupDone implements groupOwner. A group that was reset here is told as
-// dropped, since the subscriber may have seen nothing of its stream.
+// groupDone implements groupOwner. For a group that was reset here it sends
+// SUBSCRIBE_DROP, since the subscriber may have seen nothing of its stream.
 func (p *publication) groupDone(g *groupWriter, end ending) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -384,8 +389,7 @@ func (p *publication) groupDone(g *groupWriter, end ending) {
 	}
 }
 
-// refused tells whether a group has ended because the subscriber wants no more
-// of it.
+// refused reports whether a group has ended because the subscriber has refused it.
 func refused(err error) bool {
 	reset, ok := errors.AsType[*api.StreamError](err)
 	return ok && reset.Remote

@@ -8,12 +8,12 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// handful is how many groups are put into a queue until their reader is let run,
-// while no processor is free for it: it then has them while they are in the cache.
+// handful is how many groups are queued before the accept loop yields the processor, so
+// that a reader for which no processor is free gets them while they are in the cache.
 const handful = 64
 
-// offer takes in a group of the peer: into the queue, or away if it is not
-// wanted.
+// offer queues a group that has arrived, or refuses it if it is not wanted. If the queue
+// is full it first waits for the reader, and then drops the oldest group.
 func (sub *subscription) offer(g *groupReader, now time.Duration) {
 	s := sub.session
 	u := &s.unread
@@ -56,29 +56,30 @@ func (sub *subscription) offer(g *groupReader, now time.Duration) {
 	}
 }
 
-// boundHoles gives up the oldest groups that are missing, when they are in too
-// many places. The unread lock is held.
+// boundHoles makes the oldest missing numbers a gap if there are too many ranges of
+// missing numbers. The unread lock is held.
 func (sub *subscription) boundHoles() {
 	if hole, ok := sub.arrived.Squeeze(); ok {
 		sub.gaps.Add(api.Gap{Start: hole.Start, End: hole.End, Err: &api.StreamError{Code: api.StreamTooFarBehind}})
 	}
 }
 
-// full tells whether as many groups wait as may. The unread lock is held.
+// full reports whether the queue has reached Limits.UnreadGroups. The unread lock is
+// held.
 func (sub *subscription) full() bool { return len(sub.queue) >= sub.session.limits.UnreadGroups }
 
-// readerGrace is how long a reader that has not kept up is waited for, which
-// holds up what else comes on the session; after that its groups are given up
-// until it has made up for half of them. It takes a reader that just was not
-// scheduled much less.
+// readerGrace is how long the accept loop waits for a reader whose queue is full, which
+// delays all other groups of the session. After that, each group that arrives drops
+// another one, without waiting, until the reader has emptied half of the queue. A reader
+// that was only not scheduled needs much less time.
 const readerGrace = 10 * time.Millisecond
 
-// awaitReader waits for the reader to make up for half of the queue. The unread
-// lock is held, but not meanwhile.
+// awaitReader waits until the reader has emptied half of the queue, for at most
+// readerGrace. The unread lock is held, and released during the wait.
 func (sub *subscription) awaitReader() {
 	u := &sub.session.unread
 	select {
-	case <-sub.relieved: // from before
+	case <-sub.relieved: // a signal from earlier
 	default:
 	}
 	u.mu.Unlock()
@@ -103,8 +104,8 @@ func (sub *subscription) oldestQueued() *groupReader {
 	return oldest
 }
 
-// lose implements holder: a group in the queue is taken out and becomes a gap;
-// one that was handed out fails for its reader.
+// lose implements holder: a group in the queue is removed and becomes a gap. If
+// AcceptGroup has returned it already, its reader gets an error instead.
 func (sub *subscription) lose(g *groupReader) {
 	sub.session.unread.unpark(g)
 	for i, queued := range sub.queue {
@@ -143,8 +144,8 @@ func (sub *subscription) AcceptGroup(ctx context.Context) (api.GroupReader, erro
 	}
 }
 
-// dequeue takes the next group out of the queue; nil without an error when there
-// is none yet.
+// dequeue removes and returns the first group of the queue. It returns nil and no error
+// when there is none yet.
 func (sub *subscription) dequeue() (*groupReader, error) {
 	u := &sub.session.unread
 	u.mu.Lock()
@@ -154,7 +155,7 @@ func (sub *subscription) dequeue() (*groupReader, error) {
 	}
 	if len(sub.queue) == 0 {
 		if sub.over != nil {
-			sub.ready.Wake() // for the next call
+			sub.ready.Wake() // for the next call, which has to return too
 		}
 		return nil, sub.over
 	}
@@ -175,9 +176,8 @@ func (sub *subscription) dequeue() (*groupReader, error) {
 	return g, nil
 }
 
-// skipToNewest gives up what is older than the newest group at hand, once, on
-// versions in which the publisher cannot be asked for it. The unread lock is
-// held.
+// skipToNewest refuses all queued groups but the newest, for the first AcceptGroup of a
+// subscription that begins with the newest group (see edge). The unread lock is held.
 func (sub *subscription) skipToNewest() {
 	newest := sub.queue[0]
 	for _, g := range sub.queue {
@@ -196,8 +196,8 @@ func (sub *subscription) skipToNewest() {
 	sub.start, sub.started, sub.edge.skipped = newest.seq, true, true
 }
 
-// finishQueue makes err what follows the groups that are queued. The unread
-// lock is held.
+// finishQueue sets what AcceptGroup returns after the queued groups, unless it is set.
+// The unread lock is held.
 func (sub *subscription) finishQueue(err error) {
 	if sub.over == nil {
 		sub.over = err

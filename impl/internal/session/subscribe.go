@@ -36,7 +36,7 @@ func (s *Session) subscribe(ctx context.Context, path api.BroadcastPath, name ap
 	if err := s.refused(); err != nil {
 		return nil, err
 	}
-	// Groups and datagrams may come as soon as the request has left.
+	// Groups and datagrams may arrive as soon as the request is sent.
 	s.register(sub)
 	s.hearDatagrams()
 	sub.stream, err = s.open(ctx, message.StreamSubscribe, &message.Subscribe{
@@ -59,7 +59,8 @@ func (s *Session) subscribe(ctx context.Context, path api.BroadcastPath, name ap
 	return sub, nil
 }
 
-// params is config as it travels.
+// params translates a config to the fields of a SUBSCRIBE, or returns an error if the
+// version has no way to express it.
 func (s *Session) params(c *api.SubscribeConfig) (message.SubscribeParams, error) {
 	p := message.SubscribeParams{
 		Priority:   wirePriority(c.Priority),
@@ -101,7 +102,7 @@ func (s *Session) register(sub *subscription) {
 	s.subs[sub.id] = sub
 }
 
-// forget takes a subscription off the session's books.
+// forget removes a subscription from the session.
 func (s *Session) forget(sub *subscription) {
 	s.mu.Lock()
 	known := s.subs[sub.id] == sub
@@ -114,39 +115,40 @@ func (s *Session) forget(sub *subscription) {
 	}
 }
 
-// subscription reads a track. It implements [api.TrackReader].
+// subscription is the subscriber's end of a Subscribe stream. It implements
+// [api.TrackReader].
 type subscription struct {
 	session *Session
 	id      uint64
 	stream  *control.Stream
-	outbox  control.Outbox // of the stream
+	outbox  control.Outbox // writes to stream
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	answered      signal.Event // the publisher's first message has come, or its refusal
-	ready         signal.Wake  // AcceptGroup looks again
-	relieved      signal.Wake  // the queue is half as long as may be
-	progress      signal.Wake  // a group came or was finished
-	datagramReady signal.Wake  // ReceiveDatagram looks again
+	answered      signal.Event // the publisher has accepted or refused
+	ready         signal.Wake  // wakes AcceptGroup
+	relieved      signal.Wake  // the queue has become half as long as the limit
+	progress      signal.Wake  // a group has arrived or is finished
+	datagramReady signal.Wake  // wakes ReceiveDatagram
 
 	// Guarded by session.unread.mu.
 	info      api.TrackInfo
 	config    api.SubscribeConfig
-	queue     []*groupReader
-	behind    bool // its reader has not kept up
+	queue     []*groupReader // groups that AcceptGroup has not returned, as they came
+	behind    bool           // the queue was full for longer than readerGrace
 	datagrams []message.Datagram
-	open      int         // groups not read to their end
-	held      uint64      // of the budget for what nobody reads
-	arrived   numbers.Set // numbers that came, or are known to be lost
-	gaps      numbers.Gaps
-	start     api.GroupSequence // the least number to come, once known
+	open      int               // number of groups that are not finished
+	held      uint64            // how much of the budget its parked groups hold
+	arrived   numbers.Set       // numbers that have arrived, or are in a gap
+	gaps      numbers.Gaps      // not yet returned by Gaps
+	start     api.GroupSequence // if started, the least number that may come
 	started   bool
-	end       api.GroupSequence // the first number not to come, once known
+	end       api.GroupSequence // if endKnown, the first number that will not come
 	endKnown  bool
 	edge      edge
-	over      error // nothing more will come
-	closed    bool
+	over      error // what AcceptGroup returns after the queued groups; nil until the end
+	closed    bool  // Close was called
 }
 
 var _ api.TrackReader = (*subscription)(nil)
@@ -169,15 +171,16 @@ func newSubscription(s *Session, config *api.SubscribeConfig) *subscription {
 	return sub
 }
 
-// accepted waits for the publisher to accept: from moq-lite-05 on with the
-// description of the track, which is asked for at the same time.
+// accepted waits until the publisher has accepted the subscription. In moq-lite-05 and
+// 06 that is when it has answered TRACK, which is asked at the same time; before, it is
+// when SUBSCRIBE_OK has arrived.
 func (sub *subscription) accepted(ctx context.Context, path api.BroadcastPath, name api.TrackName) error {
 	s := sub.session
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	if s.version.Track {
-		// A refused subscription need not wait for the description; one that
-		// has come to its end already does.
+		// Stop waiting if the subscription is refused, but not if the track has
+		// ended already.
 		stop := context.AfterFunc(sub.ctx, func() {
 			if err := sub.refusal(); err != nil {
 				cancel(err)
@@ -209,7 +212,7 @@ func (sub *subscription) describe(info api.TrackInfo) {
 	sub.info = info
 }
 
-// refusal is why the subscription is over, but for the track's end.
+// refusal returns why the subscription is over; nil if the track has ended normally.
 func (sub *subscription) refusal() error {
 	sub.session.unread.mu.Lock()
 	defer sub.session.unread.mu.Unlock()
@@ -219,8 +222,8 @@ func (sub *subscription) refusal() error {
 	return sub.over
 }
 
-// terminate ends the subscription: nothing more comes, whatever the reason, and
-// what is missing of it is lost.
+// terminate ends the subscription with err, which AcceptGroup returns after the queued
+// groups. The numbers that are missing become gaps.
 func (sub *subscription) terminate(err error) {
 	u := &sub.session.unread
 	u.mu.Lock()
@@ -229,7 +232,7 @@ func (sub *subscription) terminate(err error) {
 	}
 	sub.finishQueue(err)
 	err = sub.over
-	sub.cancel(err) // with the lock: who is told the end finds the context ended
+	sub.cancel(err) // under the lock: a caller that gets err finds the context ended
 	u.mu.Unlock()
 	if _, lost := errors.AsType[*api.SessionError](err); lost {
 		sub.session.mu.Lock()
@@ -309,7 +312,7 @@ func (sub *subscription) Close() error {
 	}
 	sub.session.forget(sub)
 	sub.progress.Wake()
-	// Unsubscribing is a FIN; the publisher's own ends run.
+	// A FIN unsubscribes; the publisher answers with its own, which ends run.
 	sub.outbox.Finish()
 	_ = sub.stream.SetReadDeadline(sub.session.in(sub.session.limits.setup))
 	return nil
