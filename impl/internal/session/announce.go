@@ -57,8 +57,8 @@ func (s *Session) Announcements(ctx context.Context, prefix string) (api.Announc
 	return hearer, nil
 }
 
-// peerRole waits until it is known what the peer means to do. Only clients say
-// so.
+// peerRole returns whether the peer publishes, subscribes or both. Only clients say so,
+// in SETUP, which it waits for.
 func (s *Session) peerRole(ctx context.Context) (api.Role, error) {
 	if s.opts.Client {
 		return api.RoleBoth, nil
@@ -69,7 +69,8 @@ func (s *Session) peerRole(ctx context.Context) (api.Role, error) {
 	return s.State().Peer.Role, nil
 }
 
-// silence is what a peer announces that only subscribes: it is not even asked.
+// silence returns a reader without announcements that ends with the session, for when
+// the peer need not be asked.
 func (s *Session) silence() api.AnnouncementReader {
 	var set api.AnnouncementSet
 	set.Complete()
@@ -77,14 +78,14 @@ func (s *Session) silence() api.AnnouncementReader {
 	return set.Reader("")
 }
 
-// serveAnnounce tells the peer what is published below a prefix, until the
-// peer loses interest.
+// serveAnnounce tells the peer what is published below a prefix (moq-lite-06,
+// ANNOUNCE_REQUEST), until the peer ends the stream.
 func (s *Session) serveAnnounce(st *peerStream) {
 	var m message.AnnounceRequest
 	if !s.request(st, &m) {
 		return
 	}
-	// The peer's SETUP says what it must not be told.
+	// SETUP has the peer's hop: routes through it are not announced.
 	if s.readyToServe() != nil || s.WaitForSetup(s.Context()) != nil {
 		return
 	}
@@ -94,7 +95,7 @@ func (s *Session) serveAnnounce(st *peerStream) {
 		return
 	}
 	err := s.newTeller(st.Stream, &m).Run(ctx)
-	if ctx.Err() == nil { // the end of the stream would withdraw everything
+	if ctx.Err() == nil { // reset: a FIN would withdraw all announcements
 		s.opts.Logger.Debug("announcements broken off", "prefix", m.Prefix, "error", err)
 		st.CancelWrite(uint64(api.ErrorCode(err)))
 	}
@@ -102,7 +103,8 @@ func (s *Session) serveAnnounce(st *peerStream) {
 	st.CancelRead(0)
 }
 
-// newTeller is what tells the peer, whose SETUP says what it must not be told.
+// newTeller returns the Teller for a request. It excludes the hops of the peer's SETUP
+// and of the request.
 func (s *Session) newTeller(st *control.Stream, m *message.AnnounceRequest) *announce.Teller {
 	peer, root := s.peer.said()
 	s.mu.Lock()

@@ -8,19 +8,21 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// Open counts what a session that ends now would cut short.
+// Open counts what would be cut short if the session ended now.
 type Open struct {
 	Subscriptions int // tracks being read
-	Publications  int // tracks being served, or whose end was not answered
-	Groups        int // in flight, in both directions
+	Publications  int // requests of the peer that are not finished
+	Groups        int // groups being written, and groups not read to their end
 }
 
-// Drain refuses new requests, of the peer and of the application, asks the
-// peer to leave where the version has a word for it, and waits until what is
-// being read and served has ended: what the application reads to its end, what
-// it serves to the peer's answer, since nothing else proves that it has
-// arrived. When ctx ends first, or the session otherwise than by the peer's
-// leaving in good order, it returns what was left. It does not end the session.
+// Drain refuses new requests of the peer and of the application, sends GOAWAY
+// (moq-lite-04 to 06), and waits until everything that is read or served has ended. A
+// track that is served has ended when the peer has ended its half of the stream, since
+// nothing else proves that the groups have arrived. A client is then given some time to
+// leave by itself.
+//
+// When ctx ends first, or the session ends other than by the peer closing it without an
+// error, Drain returns what was open, and why. It does not end the session.
 func (s *Session) Drain(ctx context.Context) (Open, error) {
 	s.requests.drain()
 	asked := make(chan struct{})
@@ -31,7 +33,7 @@ func (s *Session) Drain(ctx context.Context) (Open, error) {
 		open, changed, broken := s.left()
 		switch {
 		case broken:
-			changed = nil // the session is about to end
+			changed = nil // wait for the end of the session
 		case open == (Open{}):
 			return s.afterGoAway(ctx, asked)
 		}
@@ -48,19 +50,20 @@ func (s *Session) Drain(ctx context.Context) (Open, error) {
 	}
 }
 
-// askToLeave sends GOAWAY and waits until it is likely to have arrived.
+// askToLeave sends GOAWAY, if the version has it, and waits until it has probably
+// arrived.
 func (s *Session) askToLeave() {
 	if s.version.GoAway && s.GoAway("") == nil {
 		s.quiet()
 	}
 }
 
-// leaveWithin is how long a client has to leave that was asked to: it dials its
-// next session before it gives up this one.
+// leaveWithin is how long Drain waits for a client to close the session after a GOAWAY:
+// the client dials its next session before it does.
 const leaveWithin = 2 * time.Second
 
-// afterGoAway waits for askToLeave, which the end of the session would
-// overtake, and for a client to have left by itself.
+// afterGoAway waits until askToLeave has returned, since the end of the session could
+// overtake the GOAWAY, and then for the client to close the session.
 func (s *Session) afterGoAway(ctx context.Context, asked <-chan struct{}) (Open, error) {
 	select {
 	case <-asked:
@@ -81,15 +84,14 @@ func (s *Session) afterGoAway(ctx context.Context, asked <-chan struct{}) (Open,
 	return Open{}, nil
 }
 
-// leftByPeer tells whether the session has ended since the peer wanted no more
-// of it.
+// leftByPeer reports whether the peer has closed the session without an error.
 func (s *Session) leftByPeer() bool {
 	ended, ok := errors.AsType[*api.SessionError](s.life.err())
 	return ok && ended.Remote && ended.Code == api.SessionNoError
 }
 
-// AwaitServed returns when the peer is served no track and no group any more. Its
-// error is the end of the session, or of ctx, before that.
+// AwaitServed waits until no track is served to the peer and no group is being written.
+// It returns an error if the session or ctx ends first.
 func (s *Session) AwaitServed(ctx context.Context) error {
 	for {
 		serves, changed := s.serves()
@@ -106,8 +108,8 @@ func (s *Session) AwaitServed(ctx context.Context) error {
 	}
 }
 
-// serves tells whether the peer is served a track or a group, and returns what is
-// closed when there is less.
+// serves reports whether a track is served to the peer or a group is being written, and
+// returns a channel that is closed when one of these has ended.
 func (s *Session) serves() (some bool, changed <-chan struct{}) {
 	_, changed = s.requests.left()
 	s.mu.Lock()
@@ -116,7 +118,7 @@ func (s *Session) serves() (some bool, changed <-chan struct{}) {
 	return some || s.groupsWriting() > 0, changed
 }
 
-// groupFinished tells whoever waits for it that a group is over.
+// groupFinished wakes Drain and AwaitServed after a group has ended.
 func (s *Session) groupFinished() {
 	if !s.requests.watched.Load() {
 		return
@@ -124,8 +126,8 @@ func (s *Session) groupFinished() {
 	s.requests.tellLess()
 }
 
-// left counts what there is, and returns what is closed when that is less.
-// Broken says that the connection has ended with something open.
+// left returns what is open, and a channel that is closed when some of it has ended.
+// broken tells that the connection was lost while something was open.
 func (s *Session) left() (open Open, changed <-chan struct{}, broken bool) {
 	answering, changed := s.requests.left()
 	s.mu.Lock()
@@ -139,7 +141,7 @@ func (s *Session) left() (open Open, changed <-chan struct{}, broken bool) {
 	return open, changed, broken
 }
 
-// Cut ends a session that has not drained in time.
+// Cut ends a session that has not drained in time, with [api.SessionGoAwayTimeout].
 func (s *Session) Cut() {
 	_ = s.Terminate(api.SessionGoAwayTimeout, "goaway timeout")
 }

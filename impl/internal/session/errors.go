@@ -11,8 +11,7 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// streamError says in the api's words what a stream of the transport failed
-// with.
+// streamError translates the error of a transport's stream to one of package api.
 func streamError(err error) error {
 	if err == nil {
 		return nil
@@ -29,7 +28,7 @@ func streamError(err error) error {
 	return err
 }
 
-// sessionError says in the api's words how a connection ended.
+// sessionError translates the error that a connection has ended with.
 func sessionError(err error) *api.SessionError {
 	if already, ok := errors.AsType[*api.SessionError](err); ok {
 		return already
@@ -46,8 +45,8 @@ func sessionError(err error) *api.SessionError {
 	}
 }
 
-// DialError says in the api's words what a transport's dial failed with.
-// cleanURL holds no credentials.
+// DialError translates the error of a transport's dial. cleanURL is shown to users and
+// must hold no credentials.
 func DialError(cleanURL string, err error) error {
 	out := &api.DialError{URL: cleanURL, Phase: api.PhaseConnect, Err: err}
 	if failed, ok := errors.AsType[*transport.DialError](err); ok {
@@ -66,7 +65,7 @@ func DialError(cleanURL string, err error) error {
 	return out
 }
 
-// marked is an error that also matches a sentinel of the api.
+// marked is an error that also matches a sentinel of package api.
 type marked struct {
 	error
 	sentinel error
@@ -74,8 +73,8 @@ type marked struct {
 
 func (m *marked) Unwrap() []error { return []error{m.error, m.sentinel} }
 
-// cause is err, or why ctx ended if it did: an operation that a context cut
-// short fails with the context's cause, not with what was done to cut it.
+// cause adds the operation to err. If ctx has ended, the context's cause takes the place
+// of err, which is only how the operation was interrupted.
 func cause(ctx context.Context, operation string, err error) error {
 	if err == nil {
 		return nil
@@ -86,8 +85,8 @@ func cause(ctx context.Context, operation string, err error) error {
 	return fmt.Errorf("%s: %w", operation, err)
 }
 
-// unfinished is err, but for a stream that ended where more was due: an answer,
-// or the rest of it.
+// unfinished turns io.EOF into io.ErrUnexpectedEOF, for a stream that ended where an
+// answer, or the rest of one, had to come.
 func unfinished(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

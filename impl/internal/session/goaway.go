@@ -8,7 +8,7 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
-// maxGoAwayURI is the longest URI that a GOAWAY carries, in bytes.
+// maxGoAwayURI is the length of the longest URI of a GOAWAY, in bytes.
 const maxGoAwayURI = 8192
 
 // GoAway implements [api.Session].
@@ -32,7 +32,7 @@ func (s *Session) GoAway(uri string) error {
 	if err != nil {
 		return fmt.Errorf("goaway: %w", err)
 	}
-	// The peer's half says nothing; whatever it does is no answer.
+	// There is no answer to GOAWAY.
 	st.CancelRead(0)
 	return st.Close()
 }
@@ -42,7 +42,8 @@ var errAlreadySent = errors.New("already sent on this session")
 // GoneAway implements [api.Session].
 func (s *Session) GoneAway() <-chan struct{} { return s.peer.goneAway.Done() }
 
-// serveGoAway notes that the peer wants us to leave.
+// serveGoAway reads a GOAWAY (moq-lite-04 to 06): the peer asks this end to leave. A
+// second one is a violation.
 func (s *Session) serveGoAway(st *peerStream) {
 	var m message.GoAway
 	if err := st.Receive(&m); err != nil {

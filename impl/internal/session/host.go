@@ -8,8 +8,7 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/control"
 )
 
-// A host is a session as the packages that it is made of see it: what they need
-// of it, and no more.
+// A host is what the packages control and announce see of a session.
 type host Session
 
 var (
@@ -20,8 +19,8 @@ var (
 // Spawn implements [control.Host].
 func (h *host) Spawn(f func()) bool { return h.life.spawn(f) }
 
-// ControlDeadline implements [control.Host]: a peer may take as long as for a
-// first message.
+// ControlDeadline implements [control.Host]: the peer has as long as for the first
+// message of a stream.
 func (h *host) ControlDeadline() time.Time { return (*Session)(h).in(h.limits.setup) }
 
 // StreamError implements [control.Host].

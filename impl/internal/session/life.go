@@ -8,17 +8,17 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// A life is how long a session lasts. The first end wins, and no goroutine of the
-// session begins after it. The zero value has begun.
+// A life is the lifetime of a session. Only the first end counts, and no goroutine of
+// the session starts after it. The zero value is a session that has not ended.
 type life struct {
 	mu    sync.Mutex
-	tasks sync.WaitGroup // with mu: Add only before the end
-	over  bool
-	here  bool              // ended at this end, which closes the connection
-	cause *api.SessionError // with over: code that finds the session over finds why
-	fate  *api.SessionError // why it is about to end, where this end has decided so
+	tasks sync.WaitGroup    // the session's goroutines; added to under mu, and only before the end
+	over  bool              // the session has ended
+	here  bool              // this end has ended it, and closes the connection
+	cause *api.SessionError // why it has ended; set together with over
+	fate  *api.SessionError // why this end is about to end it; nil unless it is
 	ctx   transport.Life
-	gone  func() // to be called when nothing is left
+	gone  func() // called after the last goroutine; nil for none
 }
 
 // spawn runs f in a goroutine of the session. It reports false when the session
@@ -33,8 +33,8 @@ func (l *life) spawn(f func()) bool {
 	return true
 }
 
-// end ends the session, and reports false when it was over before. gone, if not
-// nil, is for afterwards to call.
+// end ends the session. first is false if it had ended before. The caller passes gone,
+// if it is not nil, to afterwards.
 func (l *life) end(cause *api.SessionError) (gone func(), first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -46,15 +46,15 @@ func (l *life) end(cause *api.SessionError) (gone func(), first bool) {
 	return l.gone, true
 }
 
-// endsHere notes that this end is about to end the session, and why: the first
-// such cause is that of the end, whatever comes first then.
+// endsHere notes that this end is about to end the session. The first such cause is the
+// cause of the end, even if the connection is lost before end is called.
 func (l *life) endsHere(cause *api.SessionError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.here, l.fate = true, orDefault(l.fate, cause)
 }
 
-// endedHere tells whether this end has ended the session, and so closes the
+// endedHere reports whether endsHere was called: the caller of that closes the
 // connection.
 func (l *life) endedHere() bool {
 	l.mu.Lock()
@@ -62,14 +62,14 @@ func (l *life) endedHere() bool {
 	return l.here
 }
 
-// isOver tells whether the session has ended.
+// isOver reports whether the session has ended.
 func (l *life) isOver() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.over
 }
 
-// err is why the session has ended, or nil.
+// err returns why the session has ended, nil if it has not.
 func (l *life) err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,7 +79,7 @@ func (l *life) err() error {
 	return l.cause
 }
 
-// context ends with the session.
+// context returns a context that ends with the session.
 func (l *life) context() context.Context {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -89,8 +89,8 @@ func (l *life) context() context.Context {
 	return l.ctx.Context(nil)
 }
 
-// whenGone notes what is to be called when nothing is left of the session. Where
-// that is over already, f is called in a goroutine of its own.
+// whenGone sets the function that is called, in a goroutine of its own, when the session
+// has ended and its last goroutine has returned.
 func (l *life) whenGone(f func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -101,7 +101,7 @@ func (l *life) whenGone(f func()) {
 	l.gone = f
 }
 
-// afterwards calls f when nothing is left of the session, which is over.
+// afterwards waits for the session's goroutines and calls f. The session has ended.
 func (l *life) afterwards(f func()) {
 	l.tasks.Wait()
 	f()

@@ -9,28 +9,30 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
-// A peer is what the other end has said of itself, each thing once.
+// A peer is what the other end has told about itself, by SETUP (moq-lite-05 and 06) and
+// GOAWAY (moq-lite-04 to 06).
 type peer struct {
-	setupIn  signal.Event // its SETUP has come, or it has none to say
-	goneAway signal.Event // its GOAWAY has come
+	setupIn  signal.Event // SETUP has arrived, or the version has none
+	goneAway signal.Event // GOAWAY has arrived
 
 	mu    sync.Mutex
-	begun bool // it has begun to say its SETUP
+	begun bool // the peer has opened its Setup stream
 	setup api.PeerSetup
-	url   *url.URL          // dialled, or as SETUP has it; nil if the connection knows
-	root  api.BroadcastPath // see root.go; empty until it is known
-	away  *api.GoAway
-	due   *time.Timer // ends a session whose peer says no SETUP
+	url   *url.URL          // the URL that was dialled, or that of SETUP; nil for the connection's
+	root  api.BroadcastPath // empty until it is known
+	away  *api.GoAway       // nil until it has arrived
+	due   *time.Timer       // ends the session if no SETUP arrives
 }
 
-// expectSetup calls late when no SETUP has come within d.
+// expectSetup calls late after d, unless SETUP arrives before.
 func (p *peer) expectSetup(d time.Duration, late func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.due = time.AfterFunc(d, late)
 }
 
-// beginsSetup reports false at a second SETUP.
+// beginsSetup is called when a Setup stream has been opened. It reports false for a
+// second one.
 func (p *peer) beginsSetup() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -39,8 +41,7 @@ func (p *peer) beginsSetup() bool {
 	return !again
 }
 
-// says takes in the SETUP. u and root are nil and empty where it does not tell
-// them.
+// says stores the peer's SETUP. If SETUP has no path, u is nil and root is ignored.
 func (p *peer) says(setup api.PeerSetup, u *url.URL, root api.BroadcastPath) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -52,7 +53,7 @@ func (p *peer) says(setup api.PeerSetup, u *url.URL, root api.BroadcastPath) {
 	p.stop()
 }
 
-// leaves takes in a GOAWAY, and reports false at a second one.
+// leaves stores the peer's GOAWAY. It reports false for a second one.
 func (p *peer) leaves(away api.GoAway) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -64,15 +65,15 @@ func (p *peer) leaves(away api.GoAway) bool {
 	return true
 }
 
-// said is what the peer has said in its SETUP, and the session's root.
+// said returns the peer's SETUP and the session's root.
 func (p *peer) said() (setup api.PeerSetup, root api.BroadcastPath) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.setup, p.root
 }
 
-// describe adds what the peer has said to a session's state, whose URL is that of
-// the connection.
+// describe adds what the peer has told to a session's state. The caller has set the URL
+// to the connection's.
 func (p *peer) describe(state *api.SessionState) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -81,7 +82,7 @@ func (p *peer) describe(state *api.SessionState) {
 	state.Root, state.Peer, state.GoAway = p.root, p.setup, p.away
 }
 
-// stopWaiting stops waiting for a SETUP: the session is over.
+// stopWaiting stops the timer of expectSetup, because the session has ended.
 func (p *peer) stopWaiting() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	// probeInterval is how often the estimate is looked at while it is
-	// followed.
+	// probeInterval is how often the estimate is checked while a peer wants reports.
 	probeInterval = 100 * time.Millisecond
 
-	// probeMaxAge is how long a report may stand that has hardly changed.
+	// probeMaxAge is after how long a report is repeated even if the estimate has
+	// hardly changed.
 	probeMaxAge = 10 * time.Second
 )
 
@@ -39,8 +39,8 @@ func (s *Session) Probe(ctx context.Context) (api.BitrateReader, error) {
 	return p, nil
 }
 
-// offersProbe tells whether the peer says what it can send, where that can be
-// known.
+// offersProbe returns an error if the peer's SETUP says that it sends no reports. Before
+// moq-lite-05 that is not known.
 func (s *Session) offersProbe(ctx context.Context) error {
 	if err := s.refused(); err != nil || !s.version.Setup {
 		return err
@@ -54,17 +54,17 @@ func (s *Session) offersProbe(ctx context.Context) error {
 	return nil
 }
 
-// probing follows the peer's reports. It implements [api.BitrateReader].
+// probing reads the peer's PROBE messages. It implements [api.BitrateReader].
 type probing struct {
 	stream *control.Stream
-	ready  signal.Wake // Receive looks again
+	ready  signal.Wake // wakes Receive
 
 	mu     sync.Mutex
-	latest *api.Bitrate // not yet received
-	err    error        // there will be no more
+	latest *api.Bitrate // the newest report; nil once Receive has returned it
+	err    error        // what Receive returns after the last report
 }
 
-// run takes in reports until the stream ends.
+// run reads reports until the stream ends.
 func (p *probing) run(s *Session) {
 	for {
 		var m message.Probe
@@ -82,7 +82,8 @@ func (p *probing) run(s *Session) {
 	}
 }
 
-// end has err follow the last report. The first end wins.
+// end ends the stream. Receive returns err after the last report. Only the first call
+// sets it.
 func (p *probing) end(err error) {
 	p.mu.Lock()
 	if p.err == nil {
@@ -120,8 +121,8 @@ func (p *probing) Close() error {
 	return nil
 }
 
-// estimate is what the path to the peer carries, in bits a second, and its
-// round-trip time; zero is unknown.
+// estimate returns the bitrate that the path to the peer carries, by the congestion
+// window, and its round-trip time. Zeros mean unknown.
 func estimate(t transport.Stats) api.Bitrate {
 	if t.RTT <= 0 {
 		return api.Bitrate{}
@@ -129,7 +130,8 @@ func estimate(t transport.Stats) api.Bitrate {
 	return api.Bitrate{BitsPerSecond: uint64(float64(t.CongestionWindow*8) / t.RTT.Seconds()), RTT: t.RTT}
 }
 
-// serveProbe tells the peer what we can send to it, for as long as it listens.
+// serveProbe sends PROBE reports (moq-lite-06, PROBE) until the peer ends the stream: at
+// once, when the estimate has changed by a quarter, and every probeMaxAge.
 func (s *Session) serveProbe(st *peerStream) {
 	conn, ok := s.conn.(transport.StatsConn)
 	if !ok {
@@ -163,7 +165,7 @@ func (s *Session) serveProbe(st *peerStream) {
 	}
 }
 
-// roundTrip is a round-trip time as it travels, where 0 is unknown.
+// roundTrip is a round-trip time in the milliseconds of PROBE, where 0 means unknown.
 func roundTrip(d time.Duration) uint64 {
 	if d <= 0 {
 		return 0
@@ -171,7 +173,7 @@ func roundTrip(d time.Duration) uint64 {
 	return uint64(max(d.Milliseconds(), 1))
 }
 
-// changed tells whether an estimate is off by a quarter.
+// changed reports whether the bitrate or the round-trip time has changed by a quarter.
 func changed(last, now api.Bitrate) bool {
 	return apart(float64(last.BitsPerSecond), float64(now.BitsPerSecond)) || apart(last.RTT.Seconds(), now.RTT.Seconds())
 }

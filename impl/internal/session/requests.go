@@ -7,23 +7,23 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
-// requests counts what the peer asks for. A request is counted once, from when its
-// stream is accepted until it is answered; a stream until nothing more is done
-// about it. The zero value is ready.
+// requests counts the peer's bidirectional streams: in streams until their goroutine
+// returns, which bounds them, and in answering until they no longer keep Drain waiting.
+// The zero value is ready.
 type requests struct {
-	draining atomic.Bool // set with mu: no new ones are answered
-	watched  atomic.Bool // left was called: somebody waits for less, or has
+	draining atomic.Bool // new requests are refused; set under mu
+	watched  atomic.Bool // left was called, so that endings have to be told
 
 	mu        sync.Mutex
-	over      bool // the session is
-	streams   int
-	answering int           // publications included
-	fewer     *sync.Cond    // streams has shrunk; made for the accept loop when it has to wait
-	less      signal.Notice // there is less of what is waited for
+	over      bool          // the session has ended
+	streams   int           // streams being served, and one being accepted
+	answering int           // requests being answered
+	fewer     *sync.Cond    // signals that streams has shrunk; lazily made
+	less      signal.Notice // something that Drain or AwaitServed waits for has ended
 }
 
-// admit waits until one more stream may be served, of most at a time, and counts
-// it. It reports false when the session is over.
+// admit waits until fewer than most streams are being served, and counts one more. It
+// reports false when the session has ended.
 func (r *requests) admit(most int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -37,7 +37,7 @@ func (r *requests) admit(most int) bool {
 	return !r.over
 }
 
-// served stops counting a stream.
+// served stops counting a stream that admit has counted.
 func (r *requests) served() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -47,7 +47,7 @@ func (r *requests) served() {
 	}
 }
 
-// accepted counts a request, and tells whether it has come after drain.
+// accepted counts a request, and reports whether it has come after drain.
 func (r *requests) accepted() (late bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -55,7 +55,7 @@ func (r *requests) accepted() (late bool) {
 	return r.draining.Load()
 }
 
-// answered stops counting it.
+// answered stops counting a request that accepted has counted.
 func (r *requests) answered() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -63,22 +63,22 @@ func (r *requests) answered() {
 	r.less.Tell()
 }
 
-// drain refuses what comes from now on.
+// drain makes the session refuse new requests.
 func (r *requests) drain() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.draining.Store(true)
 }
 
-// tellLess tells that there is less of what is waited for.
+// tellLess wakes Drain and AwaitServed.
 func (r *requests) tellLess() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.less.Tell()
 }
 
-// left is how many requests are being answered, and what is closed when there is
-// less of that, of subscriptions, or of groups.
+// left returns how many requests are being answered, and a channel that is closed when a
+// request, a subscription or a group has ended.
 func (r *requests) left() (answering int, less <-chan struct{}) {
 	r.watched.Store(true)
 	r.mu.Lock()
@@ -86,7 +86,7 @@ func (r *requests) left() (answering int, less <-chan struct{}) {
 	return r.answering, r.less.Changed()
 }
 
-// stop ends the wait for admission: the session is over.
+// stop makes admit report false, because the session has ended.
 func (r *requests) stop() {
 	r.mu.Lock()
 	defer r.mu.Unlock()

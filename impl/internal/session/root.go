@@ -10,14 +10,13 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A root is where a server's session stands among the broadcasts of the server:
-// at the path that its client has dialled, as it was escaped there ("%2F" is no
-// slash). What travels is relative to it, in both directions; muxes, handlers and
-// callers on the server see full paths. A client's own paths are relative
-// already: its root is empty.
+// The root of a server's session is the path of the URL that its client has dialled, in
+// escaped form ("%2F" does not separate segments). Paths on the wire are relative to the
+// root in both directions; muxes, handlers and callers on the server see full paths. A
+// client's root is empty: its own paths are the relative ones.
 
-// findRoot takes the root from the connection, if that has carried the URL. In
-// versions without a SETUP there is no other way.
+// findRoot sets the root from the connection's URL, if the connection carries one.
+// Versions without SETUP (moq-lite-03 and 04) have no other way.
 func (s *Session) findRoot() {
 	state := s.conn.State()
 	if s.opts.Client || state.URL == nil || !state.CarriesURL && s.version.Setup {
@@ -26,7 +25,7 @@ func (s *Session) findRoot() {
 	s.peer.root = rootOf(state.URL.EscapedPath())
 }
 
-// rootOf is the root of a URL's escaped path.
+// rootOf returns the root for the escaped path of a URL.
 func rootOf(path string) api.BroadcastPath { return api.BroadcastPath(path).Clean() }
 
 // awaitRoot waits until the root is known, and returns it.
@@ -43,7 +42,7 @@ func (s *Session) awaitRoot(ctx context.Context) (api.BroadcastPath, error) {
 	return root, nil
 }
 
-// readyToServe waits until it is known what the peer may ask for, and from where.
+// readyToServe waits until the session's mux and root are known.
 func (s *Session) readyToServe() error {
 	if err := s.Ready(s.Context()); err != nil {
 		return err
@@ -52,7 +51,8 @@ func (s *Session) readyToServe() error {
 	return err
 }
 
-// overlap is what lies both below root and below prefix: the lower of the two.
+// overlap returns the longer of root and prefix if one is below the other: broadcasts
+// below it are below both.
 func overlap(root, prefix api.BroadcastPath) (lower api.BroadcastPath, some bool) {
 	if prefix.HasPrefix(root) {
 		return prefix, true
@@ -60,8 +60,8 @@ func overlap(root, prefix api.BroadcastPath) (lower api.BroadcastPath, some bool
 	return root, root.HasPrefix(prefix)
 }
 
-// wirePath is what a caller's path is to the peer, if it can be sent, and the
-// track's name with it.
+// wirePath returns a caller's path relative to the root, as it is sent to the peer. It
+// returns an error if the path or the track's name cannot be sent.
 func (s *Session) wirePath(ctx context.Context, path api.BroadcastPath, name api.TrackName) (api.BroadcastPath, error) {
 	path = path.Clean()
 	if err := path.Validate(); err != nil {
@@ -80,20 +80,20 @@ func (s *Session) wirePath(ctx context.Context, path api.BroadcastPath, name api
 	return path.Rel(root), nil
 }
 
-// fullPath is what a peer's path is to us.
+// fullPath returns the full path for a path that the peer has sent.
 func (s *Session) fullPath(path string) api.BroadcastPath {
 	_, root := s.peer.said()
 	return root.Join(api.BroadcastPath(path).Clean())
 }
 
-// targetPath is the path of a request target, which may have a query.
+// targetPath returns a request target without its query.
 func targetPath(target string) string {
 	path, _, _ := strings.Cut(target, "?")
 	return path
 }
 
-// withTarget returns base with the path and query of a request target, as a
-// SETUP carries it. A target that does not parse leaves the path as its text.
+// withTarget returns base with the path and query of a request target, as SETUP carries
+// it. A path that cannot be unescaped is taken literally.
 func withTarget(base *url.URL, target string) *url.URL {
 	u := new(url.URL)
 	if base != nil {
@@ -109,7 +109,7 @@ func withTarget(base *url.URL, target string) *url.URL {
 	return u
 }
 
-// quoted is a path or a name for an error, which shows no more than its beginning.
+// quoted returns a path or a name in quotes, for an error; of a long one the beginning.
 func quoted[S ~string](s S) string {
 	const shown = 100
 	if len(s) <= shown {

@@ -12,8 +12,8 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// sendSetup says what this end is, on a stream of its own: the first thing
-// that either end does, since peers hold back their answers until then.
+// sendSetup sends SETUP on a stream of its own (moq-lite-05 and 06). Both ends send it as
+// soon as they can, since peers hold back their answers until it has arrived.
 func (s *Session) sendSetup() {
 	st, err := s.conn.OpenUniStream(context.Background())
 	if err != nil {
@@ -27,7 +27,7 @@ func (s *Session) sendSetup() {
 	_ = st.Close()
 }
 
-// setup is what this end has to say of itself.
+// setup returns this end's SETUP.
 func (s *Session) setup() *message.Setup {
 	m := &message.Setup{Hop: uint64(s.opts.Hop)}
 	if _, ok := s.conn.(transport.StatsConn); ok {
@@ -53,7 +53,7 @@ func (s *Session) setup() *message.Setup {
 	return m
 }
 
-// expectSetup has the session end when the peer's SETUP does not come.
+// expectSetup ends the session if the peer's SETUP does not arrive within limits.setup.
 func (s *Session) expectSetup() {
 	s.peer.expectSetup(s.limits.setup, func() {
 		s.life.spawn(func() {
@@ -64,7 +64,7 @@ func (s *Session) expectSetup() {
 	})
 }
 
-// takeSetup reads the peer's SETUP.
+// takeSetup reads the peer's SETUP. A malformed or second one is a violation.
 func (s *Session) takeSetup(in *incoming) {
 	if !s.peer.beginsSetup() {
 		s.violation(errors.New("a second SETUP"))
@@ -83,11 +83,11 @@ func (s *Session) takeSetup(in *incoming) {
 		return
 	}
 	s.learn(&m)
-	// Nothing follows; reading the end lets the stream be forgotten.
+	// Nothing follows. Reading to the end lets the transport free the stream.
 	_, _ = io.Copy(io.Discard, in)
 }
 
-// learn takes in what the peer says of itself.
+// learn stores what the peer's SETUP says.
 func (s *Session) learn(m *message.Setup) {
 	peer := api.PeerSetup{Hop: api.Hop(m.Hop), Probe: api.ProbeLevel(m.Probe)}
 	if m.HasCost {
@@ -105,8 +105,8 @@ func (s *Session) learn(m *message.Setup) {
 	s.peer.says(peer, u, root)
 }
 
-// CarriesPath tells whether a version's sessions can say where in the server
-// they want to, if their binding cannot.
+// CarriesPath reports whether a version's SETUP can carry the path and query of the URL,
+// for transports that do not (moq-lite-05 and 06).
 func CarriesPath(version string) bool {
 	v := message.VersionByName(version)
 	return v != nil && v.Setup

@@ -30,8 +30,8 @@ func (s *Session) TrackInfo(ctx context.Context, path api.BroadcastPath, name ap
 	return info, nil
 }
 
-// askTrack asks the peer for a track's description. The sending half stays
-// open until the answer is in: peers take its end for a withdrawal.
+// askTrack sends TRACK and waits for TRACK_INFO (moq-lite-05 and 06). The sending half
+// stays open until the answer has arrived: peers take its end for a cancellation.
 func (s *Session) askTrack(ctx context.Context, path api.BroadcastPath, name api.TrackName) (api.TrackInfo, error) {
 	st, err := s.open(ctx, message.StreamTrack, &message.Track{Path: string(path), Name: string(name)})
 	if err != nil {
@@ -48,7 +48,7 @@ func (s *Session) askTrack(ctx context.Context, path api.BroadcastPath, name api
 	return trackInfo(&m), nil
 }
 
-// serveTrack answers a question for a track's description.
+// serveTrack answers TRACK with TRACK_INFO (moq-lite-06, TRACK).
 func (s *Session) serveTrack(st *peerStream) {
 	var m message.Track
 	if !s.request(st, &m) {
@@ -57,8 +57,8 @@ func (s *Session) serveTrack(st *peerStream) {
 	if s.readyToServe() != nil {
 		return
 	}
-	// A description is no new work: it may belong to a subscription that came
-	// before the session began to drain, on another stream.
+	// It is answered while the session drains too: it may belong to a subscription
+	// that came before, on another stream.
 	st.late = false
 	info, err := s.describe(st, api.TrackRequest{
 		Path:    s.fullPath(m.Path),
@@ -72,15 +72,15 @@ func (s *Session) serveTrack(st *peerStream) {
 	if st.Send(infoMessage(info)) == nil {
 		_ = st.Close()
 	}
-	// The asker ends its half once it has the answer.
+	// The peer ends its half once it has the answer.
 	_ = st.SetReadDeadline(s.in(s.limits.setup))
 	if !st.AwaitEnd() {
 		st.CancelRead(0)
 	}
 }
 
-// describe asks the application for a track's description, on behalf of a
-// request that may be given up.
+// describe asks the application for a track's description. It stops waiting when the
+// peer cancels the request.
 func (s *Session) describe(st *peerStream, req api.TrackRequest) (api.TrackInfo, error) {
 	p, err := s.lookup(st, req.Path)
 	if err != nil {
@@ -102,16 +102,16 @@ func (s *Session) describeIn(ctx context.Context, p *api.Publication, req api.Tr
 	info, err := control.Ask(ctx, s.opts.Logger, "TrackInfo", func() (api.TrackInfo, error) {
 		return h.TrackInfo(ctx, req)
 	})
-	if err != nil && ctx.Err() == nil { // of which the peer gets a number
+	if err != nil && ctx.Err() == nil { // the peer only gets a code
 		s.opts.Logger.Debug("track refused", "path", string(req.Path), "track", string(req.Name), "error", err)
 	}
 	return info, err
 }
 
-// The wire's words for what the zero values mean.
+// What is sent for the zero values of package api.
 const (
-	normalPriority   = 127
-	publishersMaxAge = 1 << 40 // ms: beyond any publisher's own, which it is clamped to
+	normalPriority   = 127     // for [api.Priority] 0
+	publishersMaxAge = 1 << 40 // ms; the publisher uses its own max age if that is less
 )
 
 func wirePriority(p api.Priority) uint8 {
@@ -137,7 +137,8 @@ func trackInfo(m *message.TrackInfo) api.TrackInfo {
 	}
 }
 
-// milliseconds is a duration of the wire, as far as it can be held.
+// milliseconds converts the milliseconds of a message to a duration, or to the longest
+// one that there is.
 func milliseconds(ms uint64) time.Duration {
 	const most = uint64(1<<63-1) / uint64(time.Millisecond)
 	return time.Duration(min(ms, most)) * time.Millisecond
