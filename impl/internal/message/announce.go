@@ -1,28 +1,29 @@
 package message
 
-// An AnnounceStatus is what an [Announce] tells.
+// An AnnounceStatus is the status byte of an [Announce].
 type AnnounceStatus uint8
 
 const (
 	AnnounceEnded  AnnounceStatus = 0 // withdrawn
 	AnnounceActive AnnounceStatus = 1 // published
 
-	// announceRestart is AnnounceActive in other words, where an announcement
-	// may replace another.
+	// announceRestart means the same as AnnounceActive, in versions with
+	// [Version.AnnounceReplaces].
 	announceRestart AnnounceStatus = 2
 )
 
-// Announce tells of a broadcast, on the Announce stream of versions without
-// [Version.AnnounceIDs].
+// Announce is ANNOUNCE of moq-lite-03 to 05, on an Announce stream (type 1): the
+// publisher announces or withdraws a broadcast. In moq-lite-06 [AnnounceStart],
+// [AnnounceUpdate] and [AnnounceEnd] take its place.
 type Announce struct {
 	Status AnnounceStatus
 	Suffix string // of the path, below the requested prefix
 
-	// Hops is the route, its originator first, 0 for a hop without an id; it is
-	// sent empty with AnnounceEnded. Only where [Version.HopIDs].
+	// Hops is the route, originator first, 0 for a hop without an id. With
+	// AnnounceEnded it is sent empty. Only with [Version.HopIDs].
 	Hops []uint64
 
-	// HopCount is the length of the route, where the version has no more.
+	// HopCount is the length of the route. Only without [Version.HopIDs].
 	HopCount uint64
 }
 
@@ -40,7 +41,7 @@ func (m *Announce) Length(v *Version) int {
 	return e.length()
 }
 
-// Validate says what keeps m from being sent, or nil.
+// Validate returns an error if m must not be sent.
 func (m *Announce) Validate(v *Version) error {
 	e := check(v, "ANNOUNCE")
 	m.encode(&e)

@@ -1,6 +1,7 @@
 package message
 
-// AnnounceEnd tells that a broadcast is published no more, and retires its id.
+// AnnounceEnd is ANNOUNCE_END of moq-lite-06, on an Announce stream (type 1), with
+// Type 1: a broadcast is no longer published. Its id is not used again.
 type AnnounceEnd struct {
 	ID uint64
 }
@@ -19,7 +20,7 @@ func (m *AnnounceEnd) Length(v *Version) int {
 	return v.VarintLen(uint64(AnnounceTypeEnd)) + e.length()
 }
 
-// Validate says what keeps m from being sent, or nil.
+// Validate returns an error if m must not be sent.
 func (m *AnnounceEnd) Validate(v *Version) error {
 	e := check(v, "ANNOUNCE_END")
 	m.encode(&e)

@@ -1,10 +1,10 @@
 package message
 
-// AnnounceOK is the publisher's first answer on an Announce stream, where
-// [Version.AnnounceOK].
+// AnnounceOK is ANNOUNCE_OK of moq-lite-05 and 06: the publisher's first message on an
+// Announce stream (type 1).
 type AnnounceOK struct {
-	Hop    uint64 // of the publisher, 0 when it has none
-	Active uint64 // a hint: how many announcements follow at once
+	Hop    uint64 // the publisher's hop id, 0 if it has none
+	Active uint64 // a hint: number of announcements that follow at once
 }
 
 // Append appends Len and the body.
@@ -21,7 +21,7 @@ func (m *AnnounceOK) Length(v *Version) int {
 	return e.length()
 }
 
-// Validate says what keeps m from being sent, or nil.
+// Validate returns an error if m must not be sent.
 func (m *AnnounceOK) Validate(v *Version) error {
 	e := check(v, "ANNOUNCE_OK")
 	m.encode(&e)

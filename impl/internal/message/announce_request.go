@@ -1,12 +1,13 @@
 package message
 
-// AnnounceRequest opens an Announce stream (type 1): the subscriber asks what is
-// published at and below a prefix.
+// AnnounceRequest is ANNOUNCE_REQUEST of moq-lite-06, which opens an Announce stream
+// (type 1): the subscriber asks for the broadcasts at and below a prefix. moq-lite-03 and
+// 04 have it under other names.
 type AnnounceRequest struct {
 	Prefix string
 
-	// ExcludeHop is a hop whose routes are not wanted, 0 for none. Only where
-	// [Version.ExcludeHop].
+	// ExcludeHop is the id of a hop: routes through it are not wanted. 0 is none.
+	// Only with [Version.ExcludeHop] (moq-lite-04 and 05).
 	ExcludeHop uint64
 }
 
@@ -24,7 +25,7 @@ func (m *AnnounceRequest) Length(v *Version) int {
 	return e.length()
 }
 
-// Validate says what keeps m from being sent, or nil.
+// Validate returns an error if m must not be sent.
 func (m *AnnounceRequest) Validate(v *Version) error {
 	e := check(v, "ANNOUNCE_REQUEST")
 	m.encode(&e)

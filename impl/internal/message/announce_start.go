@@ -1,7 +1,7 @@
 package message
 
-// An AnnounceType is the Type in front of an announcement, where
-// [Version.AnnounceIDs]. Announcements of other types are to be skipped.
+// An AnnounceType is the Type in front of an announcement of moq-lite-06. Receivers
+// skip announcements of other types.
 type AnnounceType uint64
 
 const (
@@ -10,13 +10,14 @@ const (
 	AnnounceTypeUpdate AnnounceType = 2 // [AnnounceUpdate]
 )
 
-// AnnounceStart tells that a broadcast is published. Its id is not sent: the
-// first of a stream has 0, each next one more.
+// AnnounceStart is ANNOUNCE_START of moq-lite-06, on an Announce stream (type 1), with
+// Type 0: a broadcast is published. It gets an id that is not sent: the number of
+// ANNOUNCE_STARTs before it on the stream.
 type AnnounceStart struct {
 	Suffix string   // of the path, below the requested prefix
 	Hops   []uint64 // the route, originator first, without the sender; 0 for a hop without an id
-	Warm   uint64   // cost of subscribing where the sender carries the broadcast already
-	Cold   uint64   // cost where it does not
+	Warm   uint64   // cost of subscribing if the sender carries the broadcast already
+	Cold   uint64   // cost of subscribing otherwise
 }
 
 // Append appends Type, Len and the body.
@@ -33,7 +34,7 @@ func (m *AnnounceStart) Length(v *Version) int {
 	return v.VarintLen(uint64(AnnounceTypeStart)) + e.length()
 }
 
-// Validate says what keeps m from being sent, or nil.
+// Validate returns an error if m must not be sent.
 func (m *AnnounceStart) Validate(v *Version) error {
 	e := check(v, "ANNOUNCE_START")
 	m.encode(&e)

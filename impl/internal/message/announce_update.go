@@ -1,6 +1,7 @@
 package message
 
-// AnnounceUpdate replaces the route of a broadcast that is announced.
+// AnnounceUpdate is ANNOUNCE_UPDATE of moq-lite-06, on an Announce stream (type 1), with
+// Type 2: it replaces the route of an announced broadcast.
 type AnnounceUpdate struct {
 	ID   uint64
 	Hops []uint64 // as in [AnnounceStart], like the costs
@@ -22,7 +23,7 @@ func (m *AnnounceUpdate) Length(v *Version) int {
 	return v.VarintLen(uint64(AnnounceTypeUpdate)) + e.length()
 }
 
-// Validate says what keeps m from being sent, or nil.
+// Validate returns an error if m must not be sent.
 func (m *AnnounceUpdate) Validate(v *Version) error {
 	e := check(v, "ANNOUNCE_UPDATE")
 	m.encode(&e)

@@ -2,8 +2,8 @@ package message
 
 import "fmt"
 
-// Datagram is a group of one frame in a datagram, where [Version.Datagrams]. It
-// has no Len: the payload goes to the datagram's end.
+// Datagram is a datagram of moq-lite-05 and 06, which holds a group of one frame. It has
+// no Len: the payload ends with the datagram.
 type Datagram struct {
 	Subscribe uint64 // the id of the subscription
 	Sequence  uint64 // of the group
@@ -25,7 +25,7 @@ func (m *Datagram) Length(v *Version) int {
 	return e.n + len(m.Payload)
 }
 
-// Validate says what keeps m from being sent, or nil.
+// Validate returns an error if m must not be sent.
 func (m *Datagram) Validate(v *Version) error {
 	e := check(v, "datagram")
 	m.encode(&e)
@@ -42,8 +42,8 @@ func (m *Datagram) encode(e *encoder) {
 	e.varint("timestamp", m.Timestamp)
 }
 
-// Parse sets m from a whole datagram. The payload is copied, into m's own if
-// that is large enough.
+// Parse sets m from a whole datagram. It copies the payload into the memory of m.Payload
+// if that is large enough.
 func (m *Datagram) Parse(v *Version, b []byte) error {
 	d := decode(v, "datagram", b)
 	d.exists(v.Datagrams)

@@ -5,12 +5,12 @@ import (
 	"unicode/utf8"
 )
 
-// A decoder takes the fields of a message off its body. After the first error
-// every field is zero, and the error is what finish returns.
+// A decoder reads the fields of a message from its body. After the first error every
+// field is zero, and finish returns the error.
 type decoder struct {
 	v    *Version
 	name string // of the message
-	b    []byte // what is left
+	b    []byte // the rest of the body
 	err  error
 }
 
@@ -33,14 +33,14 @@ func (d *decoder) must(ok bool, field, why string) {
 	}
 }
 
-// exists refuses the message unless the version has it.
+// exists makes the message malformed unless ok: the version has it.
 func (d *decoder) exists(ok bool) {
 	if !ok && d.err == nil {
 		d.err = fmt.Errorf("%s: no such message in %s: %w", d.name, d.v.Name, ErrMalformed)
 	}
 }
 
-// finish is the first error, be it of bytes that are left over.
+// finish returns the first error, or one if bytes are left over.
 func (d *decoder) finish() error {
 	if d.err == nil && len(d.b) > 0 {
 		return fmt.Errorf("%s: %d bytes are left over: %w", d.name, len(d.b), ErrMalformed)
@@ -71,8 +71,7 @@ func (d *decoder) varint(field string) uint64 {
 	return x
 }
 
-// bytes takes as many bytes as the number in front of them says. They are part
-// of the body.
+// bytes reads a length and that many bytes. The result shares the body's memory.
 func (d *decoder) bytes(field string) []byte {
 	n := d.varint(field)
 	if d.err != nil || n > uint64(len(d.b)) {

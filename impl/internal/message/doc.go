@@ -1,34 +1,31 @@
-// Package message is the wire format of moq-lite-03, 04, 05 and 06: what each
-// message holds, and how each version writes it.
+// Package message encodes and decodes the messages of moq-lite-03, 04, 05 and 06.
 //
-// A [Version] is a row of a table. It says what exists in a version and holds
-// that version's integer encoding, so no other package of the library compares
-// versions: it asks a field.
+// A [Version] is a row of a table. Its fields tell what exists in that version, so no
+// other package of the library compares versions. It also has the version's encoding of
+// integers.
 //
 // A message is a struct with four methods:
 //
-//   - Append writes it whole, as it travels: its Type where the format has one
-//     (responses to SUBSCRIBE, announcements of moq-lite-06), Len, and the body.
-//     Requests do not include the type of the stream that they open.
-//   - Length is the exact number of bytes that Append adds.
-//   - Parse takes the body that follows Len, as [ReadBody] returns it. It keeps
-//     no part of it, and refuses bytes that are left over.
-//   - Validate says what keeps a message from being sent.
+//   - Append appends the message as it is sent: its Type if the format has one
+//     (responses to SUBSCRIBE, announcements of moq-lite-06), Len, and the body. The
+//     type of the stream that a request opens is not included.
+//   - Length returns the exact number of bytes that Append adds.
+//   - Parse decodes the body that follows Len, as [ReadBody] returns it. It keeps no
+//     reference to the body, and returns an error if bytes are left over.
+//   - Validate returns an error if the message must not be sent.
 //
-// Append writes any message that Validate accepts. It never fails and never
-// panics: of others, numbers that have no encoding are written as the nearest
-// that has one, and the rest as it is, for the peer to refuse. Who writes values
-// without a bound of their own calls Validate first. Fields that a version has
-// no place for are left out; Validate refuses them where that would change what
-// the peer delivers.
+// Append encodes any message that Validate accepts. It never fails and never panics. Of
+// other messages it encodes a number that is out of range as the nearest that is not,
+// and the rest as it is; the peer then refuses them. Code that sends values of unknown
+// range calls Validate first. Append leaves out fields that the version does not have;
+// Validate refuses them if that would change what the peer delivers.
 //
-// Frames have no Len and are many: [FrameHeader] is written to and read from
-// streams directly.
+// A frame has no Len: [FrameHeader] is written to and read from streams directly.
 package message
 
 import "errors"
 
-// The limits on what is sent and accepted.
+// Limits on messages, when sent and when received.
 const (
 	// MaxVarint is the largest number.
 	MaxVarint = 1<<62 - 1
@@ -55,12 +52,12 @@ const (
 
 // Match these with errors.Is.
 var (
-	// ErrMalformed: the peer's bytes are not such a message.
+	// ErrMalformed: the received bytes are not a valid message.
 	ErrMalformed = errors.New("malformed")
 
-	// ErrTooLarge: a message is above the limit on its size.
+	// ErrTooLarge: the message exceeds the limit on its size.
 	ErrTooLarge = errors.New("too large")
 
-	// ErrUnencodable: the version cannot express the message.
+	// ErrUnencodable: the version has no encoding for the message.
 	ErrUnencodable = errors.New("cannot be encoded")
 )

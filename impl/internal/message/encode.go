@@ -6,8 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// An encoder goes through the fields of a message to append, measure or check
-// them: each message names its fields once.
+// An encoder appends, measures or checks the fields of a message, depending on its mode:
+// so each message lists its fields only once.
 type encoder struct {
 	v     *Version
 	mode  encodeMode
@@ -26,10 +26,11 @@ const (
 	checking
 )
 
-// appendBody is for a message without Len.
+// appendBody returns an encoder that appends a message without Len.
 func appendBody(v *Version, b []byte) encoder { return encoder{v: v, b: b, start: len(b)} }
 
-// appendTo leaves room for the Len of most messages, which finish puts there.
+// appendTo returns an encoder that appends a message with Len. It leaves room for the Len
+// of most messages, which finish fills in.
 func appendTo(v *Version, b []byte) encoder {
 	return appendBody(v, append(b, 0))
 }
@@ -38,7 +39,7 @@ func measure(v *Version) encoder { return encoder{v: v, mode: measuring} }
 
 func check(v *Version, name string) encoder { return encoder{v: v, mode: checking, name: name} }
 
-// finish puts Len in front of the body and returns the whole.
+// finish puts Len in front of the body and returns the slice with the message.
 func (e *encoder) finish() []byte {
 	size := len(e.b) - e.start
 	if more := e.v.VarintLen(uint64(size)) - 1; more > 0 {
@@ -49,10 +50,10 @@ func (e *encoder) finish() []byte {
 	return e.b
 }
 
-// length is that of Len and the body.
+// length is the length of Len and the body together.
 func (e *encoder) length() int { return e.v.VarintLen(uint64(e.n)) + e.n }
 
-// verdict is what keeps the message from being sent, or nil.
+// verdict returns why the message must not be sent, or nil.
 func (e *encoder) verdict() error {
 	if e.err == nil && e.n > MaxBody {
 		return fmt.Errorf("%s of %d bytes, the most is %d: %w", e.name, e.n, MaxBody, ErrTooLarge)
@@ -67,7 +68,7 @@ func (e *encoder) must(ok bool, field, why string) {
 	}
 }
 
-// exists refuses the message unless the version has it.
+// exists refuses the message unless ok: the version has it.
 func (e *encoder) exists(ok bool) {
 	if !ok && e.mode == checking && e.err == nil {
 		e.err = fmt.Errorf("%s: no such message in %s: %w", e.name, e.v.Name, ErrUnencodable)
@@ -91,7 +92,7 @@ func (e *encoder) varint(field string, x uint64) {
 	e.n += e.v.VarintLen(x)
 }
 
-// some writes an optional number that is there.
+// some encodes an optional number that is present, as x+1.
 func (e *encoder) some(field string, x uint64) {
 	e.must(x < MaxVarint, field, "above 2^62-2")
 	e.varint(field, min(x, MaxVarint-1)+1)
@@ -105,7 +106,7 @@ func (e *encoder) string(field, s string) {
 	}
 }
 
-// raw writes s without its length.
+// raw encodes s without its length.
 func (e *encoder) raw(s string) {
 	if e.mode == appending {
 		e.b = append(e.b, s...)
@@ -139,7 +140,7 @@ func (e *encoder) hops(hops []uint64) {
 	}
 }
 
-// repeats tells whether a known hop stands in a chain more than once.
+// repeats reports whether a hop id other than 0 occurs more than once.
 func repeats(hops []uint64) bool {
 	for i, hop := range hops {
 		if hop != 0 && slices.Contains(hops[:i], hop) {

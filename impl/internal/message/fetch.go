@@ -1,20 +1,20 @@
 package message
 
-// Fetch opens a Fetch stream (type 3): the subscriber asks for a group, whose
-// frames are the answer. All versions have the message, though it is served only
-// where [Version.Fetch].
+// Fetch is FETCH of moq-lite-03 to 06, which opens a Fetch stream (type 3): the subscriber
+// asks for one group. The answer is its frames, without a header. Publishers serve it
+// only with [Version.Fetch] (moq-lite-05 and 06).
 type Fetch struct {
 	Path     string // of the broadcast
 	Track    string
 	Priority uint8 // higher goes first
 	Group    uint64
 
-	// StartFrame is the first frame wanted. Only where [Version.FrameBounds],
-	// like EndFrame.
+	// StartFrame is the index of the first frame wanted. Like EndFrame, it exists only
+	// with [Version.FrameBounds].
 	StartFrame uint64
 
-	// EndFrame is one above the last frame wanted, 0 for all. It is above
-	// StartFrame.
+	// EndFrame is one above the index of the last frame wanted, 0 for all. If not 0,
+	// it is above StartFrame.
 	EndFrame uint64
 }
 
@@ -32,7 +32,7 @@ func (m *Fetch) Length(v *Version) int {
 	return e.length()
 }
 
-// Validate says what keeps m from being sent, or nil.
+// Validate returns an error if m must not be sent.
 func (m *Fetch) Validate(v *Version) error {
 	e := check(v, "FETCH")
 	m.encode(&e)

@@ -5,19 +5,19 @@ import (
 	"io"
 )
 
-// FrameHeader stands in front of each payload on a Group stream, and in the
-// answer to [Fetch]. It has no Len.
+// FrameHeader is the header of a frame. It precedes each payload on a Group stream
+// (unidirectional, type 0) and in the answer to [Fetch]. It has no Len.
 type FrameHeader struct {
-	// Timestamp is that of the frame, in the track's timescale. Only where
-	// [Version.Timestamps]. It travels as the difference from the frame before
-	// on the stream, or from 0.
+	// Timestamp is in units of the track's timescale. It is sent as the difference
+	// from the frame before on the stream, or from 0. Only with
+	// [Version.Timestamps] (moq-lite-05 and 06).
 	Timestamp uint64
 
 	Size uint64 // of the payload
 }
 
-// delta is the difference that travels. Timestamps above MaxVarint count as
-// that.
+// delta returns the difference of timestamps that is sent. A timestamp above MaxVarint
+// counts as MaxVarint.
 func (h *FrameHeader) delta(previous uint64) int64 {
 	return int64(min(h.Timestamp, MaxVarint)) - int64(min(previous, MaxVarint))
 }
@@ -40,8 +40,8 @@ func (h *FrameHeader) Length(v *Version, previous uint64) int {
 	return n
 }
 
-// Validate says what keeps the header from being sent, or nil. A difference of
-// timestamps has half the range of a timestamp.
+// Validate returns an error if the header must not be sent, for one because the
+// difference of timestamps is too large: it has half the range of a timestamp.
 func (h *FrameHeader) Validate(v *Version, previous uint64) error {
 	switch {
 	case h.Size > MaxVarint:
@@ -77,7 +77,7 @@ func ParseFrameHeader(b []byte, v *Version, previous uint64) (h FrameHeader, n i
 	return h, n + length, err
 }
 
-// after is the timestamp of a frame that follows one by delta.
+// after returns the timestamp that is delta after previous.
 func after(previous uint64, delta int64) (uint64, error) {
 	timestamp := int64(min(previous, MaxVarint)) + delta
 	if timestamp < 0 || timestamp > MaxVarint {

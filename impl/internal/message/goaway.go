@@ -1,9 +1,9 @@
 package message
 
-// GoAway opens a Goaway stream (type 5), where [Version.GoAway]: the sender is
-// about to leave.
+// GoAway is GOAWAY of moq-lite-04 to 06, which opens a Goaway stream (type 5): the sender
+// asks its peer to finish and leave the session.
 type GoAway struct {
-	URI string // where to connect to; empty for the same place
+	URI string // where the peer may connect instead; empty for the same URL
 }
 
 // Append appends Len and the body.
@@ -20,7 +20,7 @@ func (m *GoAway) Length(v *Version) int {
 	return e.length()
 }
 
-// Validate says what keeps m from being sent, or nil.
+// Validate returns an error if m must not be sent.
 func (m *GoAway) Validate(v *Version) error {
 	e := check(v, "GOAWAY")
 	m.encode(&e)

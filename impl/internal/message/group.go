@@ -1,12 +1,12 @@
 package message
 
-// Group opens a Group stream (unidirectional, type 0). Frames follow, to the
-// stream's end.
+// Group is GROUP of moq-lite-03 to 06, which opens a Group stream (unidirectional, type
+// 0). Frames follow it, to the end of the stream.
 type Group struct {
 	Subscribe uint64 // the id of the subscription
 	Sequence  uint64
 
-	// StartFrame is the number of the first frame that follows. Only where
+	// StartFrame is the index of the first frame that follows. Only with
 	// [Version.FrameBounds].
 	StartFrame uint64
 }
@@ -25,7 +25,7 @@ func (m *Group) Length(v *Version) int {
 	return e.length()
 }
 
-// Validate says what keeps m from being sent, or nil.
+// Validate returns an error if m must not be sent.
 func (m *Group) Validate(v *Version) error {
 	e := check(v, "GROUP")
 	m.encode(&e)

@@ -2,9 +2,9 @@ package message
 
 import "strings"
 
-// CleanPath returns p as paths travel and are compared: without slashes at its
-// ends, with runs of slashes made one. Nothing else is changed: case counts, and
-// "." and ".." are names. The empty path is the root.
+// CleanPath returns p in the form in which paths are sent and compared: without slashes
+// at its ends, and with single slashes between segments. Nothing else is changed: case
+// is significant, and "." and ".." are names. The empty path is the root.
 func CleanPath(p string) string {
 	if isClean(p) {
 		return p

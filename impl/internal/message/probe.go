@@ -1,10 +1,10 @@
 package message
 
-// Probe is a report of the publisher on a Probe stream (type 4). 0 means unknown:
-// a measured 0 is sent as 1.
+// Probe is PROBE of moq-lite-03 to 06: a report of the publisher on a Probe stream (type
+// 4). In its fields 0 means unknown: a measured 0 is sent as 1.
 type Probe struct {
 	Bitrate uint64 // in bits per second
-	RTT     uint64 // in milliseconds; only where [Version.ProbeRTT]
+	RTT     uint64 // in milliseconds; only with [Version.ProbeRTT] (moq-lite-04 to 06)
 }
 
 // Append appends Len and the body.
@@ -21,7 +21,7 @@ func (m *Probe) Length(v *Version) int {
 	return e.length()
 }
 
-// Validate says what keeps m from being sent, or nil.
+// Validate returns an error if m must not be sent.
 func (m *Probe) Validate(v *Version) error {
 	e := check(v, "PROBE")
 	m.encode(&e)

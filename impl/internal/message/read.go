@@ -11,16 +11,16 @@ type Reader interface {
 	io.ByteReader
 }
 
-// readStep is how much memory a body is given before any of it has arrived.
+// readStep is how much memory ReadBody allocates before any of the body has arrived.
 const readStep = 512
 
-// ReadBody reads Len and the body that follows, into buf if that is large
-// enough. What it returns is valid until buf is used again. Memory grows with
-// the bytes that arrive, not with what Len says.
+// ReadBody reads Len and the body that follows, into buf if that is large enough. The
+// result is valid until buf is used again. It allocates as bytes arrive, and does not
+// trust Len.
 //
-// A Len above limit is [ErrTooLarge], and no more is read. The error is io.EOF
-// when r ends before Len, io.ErrUnexpectedEOF when it ends within the message,
-// and else r's own.
+// If Len is above limit, ReadBody returns [ErrTooLarge] and reads no more. It returns
+// io.EOF if r ends before Len, io.ErrUnexpectedEOF if it ends within the message, and
+// otherwise r's own errors.
 func ReadBody(r Reader, v *Version, limit int, buf []byte) ([]byte, error) {
 	size, err := v.ReadVarint(r)
 	if err != nil {

@@ -5,28 +5,28 @@ import (
 	"unicode/utf8"
 )
 
-// Setup is the only message on a Setup stream (unidirectional, type 1), where
-// [Version.Setup]: what the sender is.
+// Setup is SETUP of moq-lite-05 and 06, the only message on a Setup stream
+// (unidirectional, type 1). Each end sends one, which describes the sender.
 type Setup struct {
-	// Probe is 1 when the sender reports bitrates, 2 or more when it can pad as
-	// well.
+	// Probe is 1 if the sender can report bitrates, 2 or more if it can also send
+	// padding.
 	Probe uint64
 
-	// Path is the request's path and query. Only clients send it, and only where
-	// the transport carries no URL. HasPath tells an empty one from none.
+	// Path is the path and query of the URL. Only clients send it, if the transport
+	// does not carry the URL. HasPath tells an empty path from none.
 	Path    string
 	HasPath bool
 
-	// Role is 1 for a client that only publishes, 2 for one that only
-	// subscribes; anything else is both.
+	// Role is 1 for a client that only publishes, 2 for one that only subscribes. Any
+	// other value means both.
 	Role uint64
 
-	// Cost is the price of subscribing from the sender, for peers with
-	// [Version.Cost]. HasCost tells 0 from none, which counts as 1.
+	// Cost is the cost of subscribing from the sender. Only with [Version.Cost]
+	// (moq-lite-06). HasCost tells 0 from none, which counts as 1.
 	Cost    uint64
 	HasCost bool
 
-	// Hop is the sender's id in routes, 0 for none.
+	// Hop is the sender's hop id in routes, 0 for none.
 	Hop uint64
 }
 
@@ -53,7 +53,7 @@ func (m *Setup) Length(v *Version) int {
 	return e.length()
 }
 
-// Validate says what keeps m from being sent, or nil.
+// Validate returns an error if m must not be sent.
 func (m *Setup) Validate(v *Version) error {
 	e := check(v, "SETUP")
 	m.encode(&e)
@@ -87,7 +87,7 @@ func (m *Setup) encode(e *encoder) {
 	}
 }
 
-// parameter writes a number with its id and size.
+// parameter encodes a parameter whose value is a number.
 func (e *encoder) parameter(id uint64, field string, x uint64) {
 	e.varint(field, id)
 	e.varint(field, uint64(e.v.VarintLen(x)))
@@ -110,7 +110,7 @@ func (m *Setup) Parse(v *Version, body []byte) error {
 	return d.finish()
 }
 
-// set takes one parameter.
+// set sets the field for one parameter.
 func (m *Setup) set(d *decoder, id uint64, value []byte) {
 	if d.err != nil {
 		return
@@ -130,7 +130,7 @@ func (m *Setup) set(d *decoder, id uint64, value []byte) {
 	}
 }
 
-// number is what a parameter's value holds, which is nothing else.
+// number decodes a parameter's value, which has to be exactly one number.
 func (d *decoder) number(field string, value []byte) uint64 {
 	x, n, err := d.v.ParseVarint(value)
 	d.must(err == nil && n == len(value), field, "not one number")

@@ -1,8 +1,8 @@
 package message
 
-// Subscribe opens a Subscribe stream (type 2).
+// Subscribe is SUBSCRIBE of moq-lite-03 to 06, which opens a Subscribe stream (type 2).
 type Subscribe struct {
-	ID    uint64 // the subscriber's choice, never used twice in a session
+	ID    uint64 // chosen by the subscriber, unique within the session
 	Path  string // of the broadcast
 	Track string
 	SubscribeParams
@@ -22,7 +22,7 @@ func (m *Subscribe) Length(v *Version) int {
 	return e.length()
 }
 
-// Validate says what keeps m from being sent, or nil.
+// Validate returns an error if m must not be sent.
 func (m *Subscribe) Validate(v *Version) error {
 	e := check(v, "SUBSCRIBE")
 	m.encode(&e)

@@ -1,7 +1,8 @@
 package message
 
-// SubscribeDrop tells that the groups from Start to End will not come, both
-// included. A range that ends before it starts is accepted, and is empty.
+// SubscribeDrop is SUBSCRIBE_DROP of moq-lite-03 to 06, on a Subscribe stream (type 2): the
+// groups from Start to End, both included, will not be sent. A range that ends before it
+// starts is accepted, and is empty.
 type SubscribeDrop struct {
 	Start uint64
 	End   uint64
@@ -22,7 +23,7 @@ func (m *SubscribeDrop) Length(v *Version) int {
 	return v.VarintLen(v.responseType(ResponseDrop)) + e.length()
 }
 
-// Validate says what keeps m from being sent, or nil.
+// Validate returns an error if m must not be sent.
 func (m *SubscribeDrop) Validate(v *Version) error {
 	e := check(v, "SUBSCRIBE_DROP")
 	m.encode(&e)

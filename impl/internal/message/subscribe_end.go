@@ -1,7 +1,7 @@
 package message
 
-// SubscribeEnd tells that no group from Group on will come, where
-// [Version.ImplicitOK]. An empty track ends at 0.
+// SubscribeEnd is SUBSCRIBE_END of moq-lite-05 and 06, on a Subscribe stream (type 2): no
+// group with the number Group or above will be sent. An empty track ends at 0.
 type SubscribeEnd struct {
 	Group uint64
 }
@@ -20,7 +20,7 @@ func (m *SubscribeEnd) Length(v *Version) int {
 	return v.VarintLen(v.responseType(ResponseEnd)) + e.length()
 }
 
-// Validate says what keeps m from being sent, or nil.
+// Validate returns an error if m must not be sent.
 func (m *SubscribeEnd) Validate(v *Version) error {
 	e := check(v, "SUBSCRIBE_END")
 	m.encode(&e)

@@ -1,7 +1,8 @@
 package message
 
-// SubscribeOK accepts a subscription, unless [Version.ImplicitOK]: it is then the
-// first answer, and may be repeated. Zero bounds with Latest say nothing.
+// SubscribeOK is SUBSCRIBE_OK of moq-lite-03 and 04, on a Subscribe stream (type 2): the
+// publisher accepts the subscription. It is the first response, and may be repeated.
+// Bounds of zero with Latest mean that the publisher does not tell them.
 type SubscribeOK struct {
 	SubscribeParams
 }
@@ -20,7 +21,7 @@ func (m *SubscribeOK) Length(v *Version) int {
 	return v.VarintLen(v.responseType(ResponseOK)) + e.length()
 }
 
-// Validate says what keeps m from being sent, or nil.
+// Validate returns an error if m must not be sent.
 func (m *SubscribeOK) Validate(v *Version) error {
 	e := check(v, "SUBSCRIBE_OK")
 	m.encode(&e)

@@ -1,29 +1,28 @@
 package message
 
-// SubscribeParams is what a subscriber asks for, and may change. The Ordered
-// byte that some versions have in it is dead: it is written as 0, and any value
-// is accepted.
+// SubscribeParams are the fields that [Subscribe] and [SubscribeUpdate] share. The Ordered
+// byte of moq-lite-03 to 05 is unused: it is sent as 0, and any value is accepted.
 type SubscribeParams struct {
 	Priority uint8  // higher goes first
 	MaxAge   uint64 // in milliseconds
 
-	// StartGroup is the first group, or with [Version.StartFloor] the least
-	// that may be delivered, where 0 means none.
+	// StartGroup is the number of the first group; with [Version.StartFloor]
+	// (moq-lite-06) it is only a lower bound, and 0 is no bound.
 	StartGroup uint64
 
-	// Latest asks for the latest group at first, instead of StartGroup. With
-	// [Version.StartFloor] it travels as a floor of 0, and is never set by Parse.
+	// Latest asks to start with the latest group, in place of StartGroup. With
+	// [Version.StartFloor] it is sent as a bound of 0, and Parse never sets it.
 	Latest bool
 
 	// EndGroup is one above the last group, 0 for no end.
 	EndGroup uint64
 
-	// StartFrame is the first frame, of StartGroup. Only where
-	// [Version.FrameBounds], like EndFrame.
+	// StartFrame is the index of the first frame of StartGroup. Like EndFrame, it
+	// exists only with [Version.FrameBounds] (moq-lite-06).
 	StartFrame uint64
 
-	// EndFrame is one above the last frame, of the last group; 0 for all. It
-	// needs an EndGroup.
+	// EndFrame is one above the index of the last frame of the last group; 0 for all
+	// frames. It requires an EndGroup.
 	EndFrame uint64
 }
 

@@ -1,7 +1,8 @@
 package message
 
-// SubscribeStart tells that no group below Group will come, where
-// [Version.ImplicitOK].
+// SubscribeStart is SUBSCRIBE_START of moq-lite-05 and 06 (the draft calls it
+// SUBSCRIBE_OK), on a Subscribe stream (type 2): no group with a number below Group will be
+// sent.
 type SubscribeStart struct {
 	Group uint64
 }
@@ -20,7 +21,7 @@ func (m *SubscribeStart) Length(v *Version) int {
 	return v.VarintLen(v.responseType(ResponseStart)) + e.length()
 }
 
-// Validate says what keeps m from being sent, or nil.
+// Validate returns an error if m must not be sent.
 func (m *SubscribeStart) Validate(v *Version) error {
 	e := check(v, "SUBSCRIBE_START")
 	m.encode(&e)

@@ -1,7 +1,7 @@
 package message
 
-// SubscribeUpdate follows [Subscribe] on its stream, as often as the subscriber
-// wants, and replaces all parameters.
+// SubscribeUpdate is SUBSCRIBE_UPDATE of moq-lite-03 to 06, on a Subscribe stream (type 2):
+// the subscriber replaces the parameters. It may send any number of them.
 type SubscribeUpdate struct {
 	SubscribeParams
 }
@@ -20,7 +20,7 @@ func (m *SubscribeUpdate) Length(v *Version) int {
 	return e.length()
 }
 
-// Validate says what keeps m from being sent, or nil.
+// Validate returns an error if m must not be sent.
 func (m *SubscribeUpdate) Validate(v *Version) error {
 	e := check(v, "SUBSCRIBE_UPDATE")
 	m.encode(&e)

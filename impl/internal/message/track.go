@@ -1,7 +1,7 @@
 package message
 
-// Track opens a Track stream (type 6), where [Version.Track]: the subscriber asks
-// for the [TrackInfo].
+// Track is TRACK of moq-lite-05 and 06, which opens a Track stream (type 6): the subscriber
+// asks for the [TrackInfo].
 type Track struct {
 	Path string // of the broadcast
 	Name string
@@ -21,7 +21,7 @@ func (m *Track) Length(v *Version) int {
 	return e.length()
 }
 
-// Validate says what keeps m from being sent, or nil.
+// Validate returns an error if m must not be sent.
 func (m *Track) Validate(v *Version) error {
 	e := check(v, "TRACK")
 	m.encode(&e)

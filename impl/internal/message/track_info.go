@@ -1,6 +1,7 @@
 package message
 
-// TrackInfo answers [Track]. It does not change in a track's life.
+// TrackInfo is TRACK_INFO of moq-lite-05 and 06, the answer to [Track]. A track's info does
+// not change.
 type TrackInfo struct {
 	Priority  uint8  // higher goes first, among subscriptions of equal priority
 	MaxAge    uint64 // in milliseconds
@@ -21,7 +22,7 @@ func (m *TrackInfo) Length(v *Version) int {
 	return e.length()
 }
 
-// Validate says what keeps m from being sent, or nil.
+// Validate returns an error if m must not be sent.
 func (m *TrackInfo) Validate(v *Version) error {
 	e := check(v, "TRACK_INFO")
 	m.encode(&e)

@@ -6,8 +6,8 @@ import (
 	"math/bits"
 )
 
-// A varintCodec is how a version writes numbers. The numbers given to append
-// and length are at most [MaxVarint]; those returned must be as well.
+// A varintCodec is a version's encoding of integers. append and length are called with
+// numbers up to [MaxVarint]; parse and read must not return larger ones.
 type varintCodec interface {
 	append(b []byte, x uint64) []byte
 	length(x uint64) int
@@ -19,7 +19,7 @@ type varintCodec interface {
 // bits of the first byte say whether 1, 2, 4 or 8 bytes hold the number.
 type quicVarint struct{}
 
-// exponent is what the two bits hold for x.
+// exponent returns the two highest bits for x.
 func (quicVarint) exponent(x uint64) int {
 	switch n := bits.Len64(x); {
 	case n <= 6:
@@ -84,7 +84,7 @@ func (quicVarint) read(r io.ByteReader) (uint64, error) {
 	return x, nil
 }
 
-// within is the error of a read in the midst of something.
+// within translates io.EOF for a read that is not the first of a number.
 func within(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

@@ -5,72 +5,75 @@ import (
 	"slices"
 )
 
-// A Version is one row of the table of versions. The zero value is none: use
-// [Lite03] to [Lite06].
+// A Version is one row of the table of versions. Use [Lite03] to [Lite06]; the zero value
+// is not a version.
 type Version struct {
-	// Name is what is negotiated, on every binding: "moq-lite-06".
+	// Name is the protocol name that is negotiated on every transport, such as
+	// "moq-lite-06".
 	Name string
 
-	// Setup: each end says what it is on a unidirectional Setup stream, with
-	// the request's path, role, probe level and hop in it.
+	// Setup: each end sends SETUP on a unidirectional Setup stream.
 	Setup bool
 
-	// Cost: routes and links have costs.
+	// Cost: announcements and SETUP have costs.
 	Cost bool
 
 	// AnnounceOK: ANNOUNCE_OK comes before announcements.
 	AnnounceOK bool
 
-	// AnnounceIDs: announcements are START, END and UPDATE; the k-th START of
-	// a stream has the id k, which is not sent. Else they are [Announce].
+	// AnnounceIDs: announcements are ANNOUNCE_START, ANNOUNCE_END and
+	// ANNOUNCE_UPDATE, with ids. Otherwise they are ANNOUNCE.
 	AnnounceIDs bool
 
-	// AnnounceReplaces: a second active [Announce] of a live path replaces the
-	// first. Else active and ended alternate.
+	// AnnounceReplaces: a second active ANNOUNCE for the same path replaces the
+	// first. Otherwise active and ended alternate.
 	AnnounceReplaces bool
 
-	// ExcludeHop: ANNOUNCE_REQUEST names a hop whose routes are not wanted.
+	// ExcludeHop: ANNOUNCE_REQUEST has a hop whose routes are not wanted.
 	ExcludeHop bool
 
-	// HopIDs: announcements list the hops. Else they count them.
+	// HopIDs: announcements list the ids of the hops. Otherwise they have only the
+	// number of hops.
 	HopIDs bool
 
-	// SenderInHops: the sender of an announcement is the last of its hops (or
-	// counted). Else the receiver appends the hop of ANNOUNCE_OK.
+	// SenderInHops: the sender of an announcement is the last of its hops, or
+	// included in their number. Otherwise the receiver appends the hop of
+	// ANNOUNCE_OK.
 	SenderInHops bool
 
-	// ImplicitOK: a subscription is answered by START, END and DROP. Else by
-	// OK, which is required, and DROP.
+	// ImplicitOK: the responses to SUBSCRIBE are SUBSCRIBE_START, SUBSCRIBE_END and
+	// SUBSCRIBE_DROP. Otherwise they are SUBSCRIBE_OK, which is required, and
+	// SUBSCRIBE_DROP.
 	ImplicitOK bool
 
-	// StartFloor: the start of a subscription is a floor, 0 for none. Else it
-	// is a group or the latest.
+	// StartFloor: the start group of a subscription is a lower bound, 0 for none.
+	// Otherwise it is a group's number, or stands for the latest group.
 	StartFloor bool
 
-	// FrameBounds: SUBSCRIBE and FETCH have bounds within groups, and a group
-	// may begin with a later frame than its first.
+	// FrameBounds: SUBSCRIBE and FETCH have frame bounds, and a GROUP may begin with
+	// a frame other than the group's first.
 	FrameBounds bool
 
-	// Track: TRACK asks for a TRACK_INFO.
+	// Track: TRACK and TRACK_INFO exist.
 	Track bool
 
 	// Timestamps: frames have timestamps.
 	Timestamps bool
 
-	// Datagrams: groups of one frame may travel as datagrams.
+	// Datagrams: a group of one frame may be sent as a datagram.
 	Datagrams bool
 
-	// Fetch: FETCH is served.
+	// Fetch: publishers serve FETCH.
 	Fetch bool
 
-	// GoAway: either end may say that it is about to leave.
+	// GoAway: GOAWAY exists.
 	GoAway bool
 
-	// ProbeRTT: PROBE has a round-trip time besides the bitrate.
+	// ProbeRTT: PROBE has a round-trip time beside the bitrate.
 	ProbeRTT bool
 
-	ordered   bool           // the dead Ordered byte follows each priority
-	responses []ResponseKind // by their type on the wire
+	ordered   bool           // an unused Ordered byte follows each priority
+	responses []ResponseKind // by Type
 	varint    varintCodec
 }
 
@@ -157,7 +160,7 @@ func (v *Version) String() string { return v.Name }
 // AppendVarint appends x, or [MaxVarint] if x is above it.
 func (v *Version) AppendVarint(b []byte, x uint64) []byte {
 	x = min(x, MaxVarint)
-	if _, usual := v.varint.(quicVarint); usual { // and need not be looked up
+	if _, usual := v.varint.(quicVarint); usual { // saves a dynamic call
 		return quicVarint{}.append(b, x)
 	}
 	return v.varint.append(b, x)
@@ -168,9 +171,9 @@ func (v *Version) VarintLen(x uint64) int {
 	return v.varint.length(min(x, MaxVarint))
 }
 
-// ParseVarint returns the number that b begins with, and its length. Forms that
-// are longer than need be are accepted. The error is io.ErrUnexpectedEOF when b
-// ends within the number or is empty.
+// ParseVarint decodes the number at the beginning of b, and returns it and its length. It
+// accepts encodings that are longer than necessary. The error is io.ErrUnexpectedEOF if b
+// is empty or ends within the number.
 func (v *Version) ParseVarint(b []byte) (x uint64, n int, err error) {
 	if _, usual := v.varint.(quicVarint); usual {
 		return quicVarint{}.parse(b)
@@ -178,8 +181,8 @@ func (v *Version) ParseVarint(b []byte) (x uint64, n int, err error) {
 	return v.varint.parse(b)
 }
 
-// ReadVarint reads a number. The error is io.EOF when r ends before the number,
-// io.ErrUnexpectedEOF when it ends within, and else r's own.
+// ReadVarint reads a number. The error is io.EOF if r ends before the number,
+// io.ErrUnexpectedEOF if it ends within, and otherwise r's own.
 func (v *Version) ReadVarint(r io.ByteReader) (uint64, error) {
 	return v.varint.read(r)
 }

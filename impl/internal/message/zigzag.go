@@ -2,7 +2,7 @@ package message
 
 import "io"
 
-// The range of numbers with a sign.
+// The range of signed numbers.
 const (
 	MinZigzag = -1 << 61
 	MaxZigzag = 1<<61 - 1
