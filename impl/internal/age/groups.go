@@ -7,40 +7,39 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// An Entry is what [Groups] knows of one group. It is part of the group's writer,
-// so that it costs no memory of its own. The zero value is that of a group
-// without a frame.
+// An Entry is the state that [Groups] keeps for one group. It is embedded in the group's
+// writer, so it costs no allocation. The zero value is that of a group without a frame.
 type Entry struct {
-	stamped  bool   // it has a frame; of the goroutine that writes the group
-	followed bool   // a later group has a frame,
-	next     uint64 // the first timestamp of which this is
+	stamped  bool   // the group has a frame; used only by the goroutine that writes the group
+	followed bool   // a following group has a frame
+	next     uint64 // if followed, the first timestamp of that group
 }
 
 // A Member is the writer of a group.
 type Member interface {
 	comparable
-	Sequence() api.GroupSequence // always the same
-	AgeEntry() *Entry            // always the same
+	Sequence() api.GroupSequence // constant
+	AgeEntry() *Entry            // constant
 }
 
-// Groups are the groups of one subscription that are being written, in order of
-// their numbers. They find out which of these have become too old.
+// Groups are the groups of one subscription that are being written, in order of their
+// numbers. They find out which of them have become too old.
 //
-// The owner's lock guards them, but for [Groups.GoesOn]. Nothing is allocated for
-// a frame. The zero value has no group, and needs [Groups.SetRule] first.
+// The owner's lock guards all methods but [Groups.GoesOn]. A frame costs no allocation. The
+// zero value has no group; call [Groups.SetRule] first.
 type Groups[M Member] struct {
 	list  []M
 	began time.Time
 
 	rule      Rule
-	newest    api.GroupSequence // that has a frame
-	hasNewest bool
-	latest    uint64 // its newest timestamp, when that was needed last
+	newest    api.GroupSequence // the highest number of a group that has a frame
+	hasNewest bool              // there is one
+	latest    uint64            // the newest timestamp of it that Stamp has looked at
 
 	horizon horizon
 }
 
-// SetRule sets how old the groups may become, from the next frame on.
+// SetRule sets the rule that applies from the next frame on.
 func (o *Groups[M]) SetRule(r Rule) {
 	o.rule = r
 	if o.began.IsZero() {
@@ -49,13 +48,13 @@ func (o *Groups[M]) SetRule(r Rule) {
 	o.horizon.forget()
 }
 
-// Len is how many groups there are.
+// Len is the number of groups.
 func (o *Groups[M]) Len() int { return len(o.list) }
 
 // All returns a copy of the list.
 func (o *Groups[M]) All() []M { return slices.Clone(o.list) }
 
-// Add puts a group in.
+// Add adds a group.
 func (o *Groups[M]) Add(g M) {
 	i, seq := len(o.list), g.Sequence()
 	for i > 0 && o.list[i-1].Sequence() > seq {
@@ -64,7 +63,7 @@ func (o *Groups[M]) Add(g M) {
 	o.list = slices.Insert(o.list, i, g)
 }
 
-// Remove takes a group out. It reports false when the group was taken out before.
+// Remove removes a group. It reports false if the group was removed before.
 func (o *Groups[M]) Remove(g M) bool {
 	seq := g.Sequence()
 	i, _ := slices.BinarySearchFunc(o.list, seq, func(g M, seq api.GroupSequence) int {
@@ -81,24 +80,24 @@ func (o *Groups[M]) Remove(g M) bool {
 	}
 	o.list = slices.Delete(o.list, i, i+1)
 	if g.AgeEntry().followed {
-		o.horizon.forget() // the horizon may have been that of the group
+		o.horizon.forget() // it may have depended on the group
 	}
 	return true
 }
 
-// GoesOn tells whether a frame makes no group too old and is not the first of its
-// group, whose entry is e: [Groups.Stamp] need not be called for it. It takes no
-// lock, and is for the goroutine that writes the group.
+// GoesOn reports whether [Groups.Stamp] need not be called for a frame: it is not the first
+// of its group, whose entry is e, and makes no group too old. It is called by the goroutine
+// that writes the group, and needs no lock.
 func (o *Groups[M]) GoesOn(e *Entry, timestamp uint64) bool {
 	return e.stamped && o.horizon.beyond(timestamp)
 }
 
-// Stamp notes that a frame of g begins, and returns the groups that are too old
-// now. It is called by the goroutine that writes g. A timestamp of 0 is none.
+// Stamp records that a frame of g begins, and returns the groups that are too old now. It
+// is called by the goroutine that writes g. A timestamp of 0 means none.
 func (o *Groups[M]) Stamp(g M, timestamp uint64) (old []M) {
 	seq, e := g.Sequence(), g.AgeEntry()
 	if len(o.list) > 0 && o.list[0].Sequence() >= seq {
-		e.stamped = true // and there is no group before it
+		e.stamped = true // no group precedes it, so none can become too old
 		if !o.hasNewest || seq > o.newest {
 			o.newest, o.hasNewest = seq, true
 		}
@@ -129,8 +128,8 @@ func (o *Groups[M]) Stamp(g M, timestamp uint64) (old []M) {
 	return old
 }
 
-// outdated returns the groups that are too old by the newest timestamp, if the
-// oldest group is.
+// outdated returns the groups that are too old by the newest timestamp. It looks from the
+// oldest on, up to the first whose following timestamp is known and not old enough.
 func (o *Groups[M]) outdated() (old []M) {
 	for _, g := range o.list {
 		e := g.AgeEntry()
@@ -144,7 +143,7 @@ func (o *Groups[M]) outdated() (old []M) {
 	return old
 }
 
-// look sets the horizon, when the newest timestamp is known.
+// look sets the horizon: the timestamp by which the first group will be too old.
 func (o *Groups[M]) look(clocked bool) {
 	first, some := o.firstFollowed()
 	if !some {
@@ -160,8 +159,8 @@ func (o *Groups[M]) look(clocked bool) {
 	}
 }
 
-// firstFollowed returns the timestamp that follows the oldest group of which one
-// is known: this group is too old before those after it.
+// firstFollowed returns the following timestamp of the oldest group that has one. This
+// group is the next to become too old.
 func (o *Groups[M]) firstFollowed() (next uint64, some bool) {
 	for _, g := range o.list {
 		if e := g.AgeEntry(); e.followed {
@@ -171,8 +170,8 @@ func (o *Groups[M]) firstFollowed() (next uint64, some bool) {
 	return 0, false
 }
 
-// follow notes the first timestamp of group seq in the groups before it, down to
-// one that has a following group already.
+// follow records the first timestamp of group seq in the groups before it, back to one
+// that has a following group already.
 func (o *Groups[M]) follow(seq api.GroupSequence, timestamp uint64) {
 	for _, g := range slices.Backward(o.list) {
 		if g.Sequence() >= seq {

@@ -6,26 +6,26 @@ import (
 	"time"
 )
 
-// never is a timestamp that none reaches.
+// never is above all timestamps.
 const never = math.MaxUint64
 
-// farthest is how far ahead a horizon is at most for frames without a timestamp,
-// and so how long its timer may outlive its subscription.
+// farthest is the longest time that the timer of a horizon is set for, and so how long it
+// may outlive its subscription.
 const farthest = time.Second
 
-// A horizon is a timestamp before which no group becomes too old. For frames
-// without a timestamp a timer stands in for the clock. The timer fires early,
-// since it need not be exact: from then on each of these frames is looked at.
+// A horizon is a timestamp before which no group becomes too old. Frames without a
+// timestamp would need the clock; a timer takes its place, which fires somewhat early. Once
+// it has fired, each of these frames is checked.
 type horizon struct {
-	due  atomic.Uint64 // from this timestamp on, some group may be too old
-	near atomic.Bool   // so it may be for frames without a timestamp
+	due  atomic.Uint64 // a frame with this timestamp or a later one has to be checked
+	near atomic.Bool   // a frame without a timestamp has to be checked
 
-	// Guarded as the groups are.
-	timer *time.Timer   // sets near; made when it is first needed
-	fires time.Duration // when it does, or did
+	// Guarded like the groups.
+	timer *time.Timer   // sets near; lazily made
+	fires time.Duration // when it fires, or has fired, since began
 }
 
-// beyond tells whether the horizon is beyond a frame. It may run at any time.
+// beyond reports whether a frame need not be checked. It needs no lock.
 func (h *horizon) beyond(timestamp uint64) bool {
 	if timestamp == 0 {
 		return !h.near.Load()
@@ -33,23 +33,23 @@ func (h *horizon) beyond(timestamp uint64) bool {
 	return timestamp < h.due.Load()
 }
 
-// forget makes the next frame be looked at.
+// forget makes the next frame be checked, whatever its timestamp.
 func (h *horizon) forget() {
 	h.due.Store(0)
 	h.near.Store(true)
 }
 
-// clear notes that no group may become too old.
+// clear makes no frame be checked: no group can become too old.
 func (h *horizon) clear() {
 	h.due.Store(never)
 	h.near.Store(false)
 }
 
-// wake has frames without a timestamp looked at in time for what is due, by a
-// clock that began to run at some time.
+// wake sets the timer so that frames without a timestamp are checked in time for due, a
+// duration since began.
 func (h *horizon) wake(began time.Time, due time.Duration) {
 	h.near.Store(false)
-	now := time.Since(began) // a timer that fires later has not fired yet
+	now := time.Since(began) // if fires is later, the timer has not fired yet
 	left := due - now
 	if left <= 0 {
 		h.near.Store(true)

@@ -14,73 +14,73 @@ import (
 )
 
 const (
-	// initialQuiet is how long a peer says nothing before the announcements that
-	// it has made are taken for the complete initial set.
+	// initialQuiet is how long nothing arrives before the announcements so far are
+	// taken for the complete initial set.
 	initialQuiet = 400 * time.Millisecond
 
-	// readSize is how much of a peer's announcements is read at a time.
+	// readSize is the size of the buffer that announcements are read into.
 	readSize = 4 << 10
 )
 
-// A Host is what a [Hearer] needs of the session of its stream.
+// A Host is what a [Hearer] needs of its session.
 type Host interface {
-	// PeerSetup waits for the peer's SETUP, in versions that have one, and
-	// returns what it says.
+	// PeerSetup waits for the peer's SETUP and returns it. In versions without SETUP
+	// it returns at once.
 	PeerSetup() (api.PeerSetup, error)
 
-	// LeftOut is called for each announcement that is left out since the limit
-	// is reached; first tells whether it is the first one of the stream.
+	// LeftOut is called for each announcement that is left out because Limit is
+	// reached. first is set for the first one of the stream.
 	LeftOut(prefix api.BroadcastPath, first bool)
 
-	// Violation ends the session: the peer has broken the protocol.
+	// Violation ends the session because the peer has broken the protocol.
 	Violation(err error)
 
-	// StreamEnd says by an error of package api how a stream has ended, given
-	// the error of reading it: why the session has ended, if it has, and io.EOF
-	// for an end in order.
+	// StreamEnd translates the error of reading the stream to one of package api. It
+	// returns why the session has ended, if it has, and io.EOF if the peer has ended
+	// the stream normally.
 	StreamEnd(err error) error
 }
 
-// Settings are what a [Hearer] follows.
+// Settings are the settings of a [Hearer]. All are required.
 type Settings struct {
 	Version *message.Version
-	Stream  *control.Stream   // on which the request has been written
-	Prefix  api.BroadcastPath // the full path of what was asked for
-	Wanted  api.BroadcastPath // the reader is told of what lies below
-	Own     api.Hop           // this end's
+	Stream  *control.Stream   // ANNOUNCE_REQUEST was written to it
+	Prefix  api.BroadcastPath // the full path of the request's prefix
+	Wanted  api.BroadcastPath // the application gets the broadcasts at and below this path
+	Own     api.Hop           // this end's hop id
 	Limit   int               // how many announcements are kept
 	Host    Host
 }
 
-// A Hearer follows a peer's announcements below a prefix, which the application
-// reads from it. It takes them in as they come, so that a slow reader holds up
-// nothing: what the reader has not received is merged.
+// A Hearer reads a peer's announcements on one Announce stream and is the application's
+// [api.AnnouncementReader] of them. Run reads them as they arrive, so that a slow reader
+// delays nothing: changes that the reader has not received are merged.
 type Hearer struct {
 	api.AnnouncementReader
 	Settings
-	set     api.AnnouncementSet // what is announced, and can be used
+	set     api.AnnouncementSet // the announced broadcasts whose route is usable
 	closing sync.Once
 
-	barred map[api.BroadcastPath]struct{} // what is announced besides
-	excess bool                           // something was left out
+	barred map[api.BroadcastPath]struct{} // the announced broadcasts whose route is not
+	excess bool                           // an announcement was left out
 	ids    startIDs
-	hop    api.Hop // the peer's, from ANNOUNCE_OK
-	link   uint64  // the price of subscribing from the peer
+	hop    api.Hop // the peer's hop id
+	link   uint64  // cost of subscribing from the peer
 
-	// The message that is being read.
+	// Reused for each message.
 	plain  message.Announce
 	start  message.AnnounceStart
 	update message.AnnounceUpdate
 	end    message.AnnounceEnd
 	chain  []api.Hop
 
-	quiet *time.Timer
-	reads func() int // counts reads of the stream
-	seen  int        // how many there were when the timer was set
-	left  uint64     // announcements until the count in ANNOUNCE_OK is reached
+	quiet *time.Timer // completes the initial set
+	reads func() int  // returns the number of reads from the stream
+	seen  int         // what reads returned when the timer was set
+	left  uint64      // announcements still expected by the count in ANNOUNCE_OK
 }
 
-// NewHearer returns a Hearer, for which the caller calls Run.
+// NewHearer returns a Hearer. The caller calls its Run.
 func NewHearer(s Settings) *Hearer {
 	h := &Hearer{Settings: s}
 	h.AnnouncementReader = h.set.Reader(string(s.Wanted))
@@ -97,9 +97,8 @@ func (h *Hearer) Close() error {
 	return nil
 }
 
-// Run reads announcements until the stream ends. Its end in order withdraws them;
-// where the stream is lost, the reader is told of the loss alone, and may ask
-// again.
+// Run reads announcements until the stream ends. If the peer ends it normally, that
+// withdraws all announcements. If it is lost, the reader gets only the error.
 func (h *Hearer) Run() {
 	h.quiet = time.AfterFunc(initialQuiet, h.set.Complete)
 	defer h.quiet.Stop()
@@ -116,7 +115,8 @@ func (h *Hearer) Run() {
 	h.Stream.Refuse(api.StreamCancelled)
 }
 
-// errOrder marks what breaks the order of announcements: fatal for the session.
+// errOrder marks errors that end the session: the announcements are malformed or in an
+// order that is not allowed.
 var errOrder = errors.New("announcement")
 
 func (h *Hearer) readAll() error {
@@ -140,7 +140,7 @@ func (h *Hearer) readAll() error {
 	}
 }
 
-// malformed marks the errors that are the peer's fault.
+// malformed marks the errors of decoding with errOrder.
 func malformed(err error) error {
 	if errors.Is(err, message.ErrMalformed) || errors.Is(err, message.ErrTooLarge) {
 		return fmt.Errorf("%w: %w", errOrder, err)
@@ -148,14 +148,14 @@ func malformed(err error) error {
 	return err
 }
 
-// readOK reads what the peer says first: ANNOUNCE_OK (moq-lite-05 on).
+// readOK reads ANNOUNCE_OK, the first message in moq-lite-05 and 06.
 func (h *Hearer) readOK() error {
 	h.quiet.Stop()
 	var ok message.AnnounceOK
 	if err := h.Stream.Receive(&ok); err != nil {
 		return err
 	}
-	// What subscribing through the peer costs is in its SETUP.
+	// SETUP has the cost of subscribing from the peer.
 	peer, err := h.Host.PeerSetup()
 	if err != nil {
 		return err
@@ -174,9 +174,8 @@ func (h *Hearer) readOK() error {
 	return nil
 }
 
-// peerHop is the peer's hop: that of ANNOUNCE_OK, else that of SETUP. A peer that
-// says neither gets a name for the time of this stream, so that chains through
-// different peers stay apart.
+// peerHop returns the peer's hop id: that of ANNOUNCE_OK, else that of SETUP. If neither
+// has one it returns a random id, so that routes through different peers differ.
 func peerHop(answer, setup api.Hop) api.Hop {
 	switch {
 	case answer != 0:
@@ -188,8 +187,8 @@ func peerHop(answer, setup api.Hop) api.Hop {
 	}
 }
 
-// heard counts an announcement. The peer was not quiet if it came in a read of
-// its own: the timer is not set for each announcement.
+// heard counts an announcement. It restarts the timer only if the stream was read since
+// the timer was set, and not for each of several announcements in one read.
 func (h *Hearer) heard() {
 	last := h.left == 1
 	h.left = max(h.left, 1) - 1
@@ -198,8 +197,8 @@ func (h *Hearer) heard() {
 	}
 }
 
-// wait waits for quiet once more, and for longer while the peer's count, which
-// is a hint, has not been reached.
+// wait restarts the timer that completes the initial set. The time is longer while fewer
+// announcements have arrived than ANNOUNCE_OK has counted; that count is only a hint.
 func (h *Hearer) wait() {
 	h.seen = h.reads()
 	if h.left == 0 {
@@ -223,7 +222,8 @@ func (h *Hearer) readPlain() error {
 	if h.leavesOut(path) {
 		return nil
 	}
-	// Routes learned without costs are usable, but never preferred.
+	// A route without costs gets the highest cold cost: it is usable, but never
+	// preferred.
 	a := api.Announcement{Path: path, Hops: h.hops(m.Hops, m.HopCount), Warm: h.link, Cold: maxCost}
 	if h.Version.AnnounceReplaces {
 		h.replace(a)
@@ -232,8 +232,7 @@ func (h *Hearer) readPlain() error {
 	return h.begin(a)
 }
 
-// readTyped reads an announcement of moq-lite-06. A type that is not known is
-// skipped.
+// readTyped reads an announcement of moq-lite-06. It skips one of an unknown type.
 func (h *Hearer) readTyped() error {
 	t, err := h.Stream.ReadType()
 	if err != nil {
@@ -250,7 +249,7 @@ func (h *Hearer) readTyped() error {
 		err = h.Stream.Skip()
 	}
 	if err == io.EOF {
-		err = io.ErrUnexpectedEOF // a body was due
+		err = io.ErrUnexpectedEOF // the body is missing
 	}
 	return err
 }

@@ -8,9 +8,9 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
-// leavesOut tells whether a broadcast that the peer announces is not kept, since
-// as many are as may be. A peer that passes on what others announce, each within
-// bounds, has done nothing wrong.
+// leavesOut reports whether a newly announced broadcast is left out because Limit is
+// reached. That is no violation: a relay may pass on more announcements than each of its
+// publishers is allowed.
 func (h *Hearer) leavesOut(path api.BroadcastPath) bool {
 	if h.set.Len()+len(h.barred) < h.Limit {
 		return false
@@ -24,16 +24,16 @@ func (h *Hearer) leavesOut(path api.BroadcastPath) bool {
 	return true
 }
 
-// route is what a peer with costs announces, as it reaches this end.
+// route returns an announcement of moq-lite-06 with the peer's hop and the cost of the
+// link added.
 func (h *Hearer) route(path api.BroadcastPath, ids []uint64, warm, cold uint64) api.Announcement {
 	return api.Announcement{Path: path, Hops: h.hops(ids, 0), Warm: addCost(warm, h.link), Cold: addCost(cold, h.link)}
 }
 
 func addCost(a, b uint64) uint64 { return min(min(a, maxCost)+min(b, maxCost), maxCost) }
 
-// hops is the chain of a route as it reaches this end, the peer included: count
-// zeros where the version has no more (moq-lite-03). It is valid until the next
-// call.
+// hops returns the hops of a route, the peer included. In moq-lite-03, which has only
+// their number, it returns count zeros. The result is valid until the next call.
 func (h *Hearer) hops(ids []uint64, count uint64) []api.Hop {
 	if !h.Version.HopIDs {
 		if uint64(len(h.chain)) != count {
@@ -51,13 +51,13 @@ func (h *Hearer) hops(ids []uint64, count uint64) []api.Hop {
 	return h.chain
 }
 
-// usable tells whether a route is not one that has come back in a loop, nor too
-// long to be told to others.
+// usable reports whether a route may be used: this end is not among its hops, it is not
+// too long, and the path is valid.
 func (h *Hearer) usable(a api.Announcement) bool {
 	return !slices.Contains(a.Hops, h.Own) && len(a.Hops) <= message.MaxHops && a.Path.Validate() == nil
 }
 
-// begin takes in a route to what must not be announced already.
+// begin adds an announcement. It returns an error if the path is announced already.
 func (h *Hearer) begin(a api.Announcement) error {
 	_, again := h.barred[a.Path]
 	if h.usable(a) {
@@ -72,8 +72,8 @@ func (h *Hearer) begin(a api.Announcement) error {
 	return nil
 }
 
-// replace takes in a route to what may be announced already: from the same origin
-// it is an update, from another one the broadcast ends and begins again.
+// replace adds an announcement or replaces one. If the path is announced already, from the
+// same origin, that is an update; from another origin the broadcast ends and starts again.
 func (h *Hearer) replace(a api.Announcement) {
 	switch {
 	case !h.usable(a):
@@ -86,13 +86,13 @@ func (h *Hearer) replace(a api.Announcement) {
 	}
 }
 
-// origin is that of what is announced at path; 0 where nothing is.
+// origin returns the origin of the broadcast announced at path, 0 if there is none.
 func (h *Hearer) origin(path api.BroadcastPath) api.Hop {
 	a, _ := h.set.Get(path)
 	return a.Origin()
 }
 
-// bar notes what is announced by a route that is not usable.
+// bar records that path is announced, by a route that is not usable.
 func (h *Hearer) bar(path api.BroadcastPath) {
 	if h.barred == nil {
 		h.barred = make(map[api.BroadcastPath]struct{})

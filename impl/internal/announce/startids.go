@@ -7,25 +7,25 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// startIDs are the paths of the broadcasts announced on a stream by their ids,
-// which are the numbers of their STARTs. The list is in their order and loses
-// what has ended when that is half of it.
+// startIDs maps the ids of the broadcasts announced on a stream to their paths. An id is
+// the number of the ANNOUNCE_START on the stream (moq-lite-06). The list is in the order
+// of the ids; ended broadcasts are removed when they are more than half of it.
 type startIDs struct {
 	list  []startID
-	ended int
-	next  uint64
-	gaps  bool // some were left out
+	ended int    // number of ended broadcasts in list
+	next  uint64 // the id of the next ANNOUNCE_START
+	gaps  bool   // an announcement was left out
 }
 
 type startID struct {
 	id   uint64
-	path api.BroadcastPath // or endedPath
+	path api.BroadcastPath // endedPath once the broadcast has ended
 }
 
-// endedPath is no clean path.
+// endedPath is not a clean path, so no broadcast has it.
 const endedPath = "/"
 
-// grow makes room for n broadcasts more.
+// grow makes room for n more broadcasts.
 func (l *startIDs) grow(n int) { l.list = slices.Grow(l.list, n) }
 
 func (l *startIDs) add(path api.BroadcastPath) {
@@ -36,17 +36,17 @@ func (l *startIDs) add(path api.BroadcastPath) {
 	l.next++
 }
 
-// leaveOut counts a broadcast that is not kept.
+// leaveOut counts an ANNOUNCE_START whose broadcast is left out.
 func (l *startIDs) leaveOut() {
 	l.next++
 	l.gaps = true
 }
 
-// mayBeLeftOut tells whether an id that is not in the list may be of one that was
-// left out.
+// mayBeLeftOut reports whether an id that is not in the list may be that of a broadcast
+// that was left out.
 func (l *startIDs) mayBeLeftOut(id uint64) bool { return l.gaps && id < l.next }
 
-// find returns where the broadcast with an id is in the list.
+// find returns the index of the broadcast with an id, and whether it is announced.
 func (l *startIDs) find(id uint64) (int, bool) {
 	i, ok := slices.BinarySearchFunc(l.list, id, func(s startID, id uint64) int { return cmp.Compare(s.id, id) })
 	return i, ok && l.list[i].path != endedPath
@@ -74,7 +74,7 @@ func (l *startIDs) remove(id uint64) (api.BroadcastPath, bool) {
 	return path, true
 }
 
-// compact takes out what has ended.
+// compact removes ended broadcasts from the list.
 func (l *startIDs) compact() {
 	l.list = slices.DeleteFunc(l.list, func(s startID) bool { return s.path == endedPath })
 	l.ended = 0

@@ -1,13 +1,13 @@
-// Package announce carries announcements over one Announce stream: a [Teller]
-// tells a peer what is published here, a [Hearer] takes in what a peer publishes.
+// Package announce sends and receives announcements on an Announce stream: a [Teller]
+// sends what is published here, a [Hearer] receives what the peer publishes.
 //
-// For each path, either end is told strictly in order: it is active, then it may
-// be updated, then it ended, and then it may be active again. No route is told
-// that the peer is part of, or taken in that this end is part of, so that none
-// comes back in a loop (moq-lite-06, ANNOUNCE_START).
+// The announcements of one path come strictly in order: the broadcast becomes active, may
+// be updated, ends, and may become active again. A route through the peer is not sent, and
+// a received route through this end is not used, so routes form no loops (moq-lite-06,
+// ANNOUNCE_START).
 //
-// The messages are those of the stream's version: ANNOUNCE_START, ANNOUNCE_UPDATE
-// and ANNOUNCE_END of moq-lite-06, and ANNOUNCE of moq-lite-03 to 05.
+// The messages are those of the stream's version: ANNOUNCE_START, ANNOUNCE_UPDATE and
+// ANNOUNCE_END of moq-lite-06, ANNOUNCE of moq-lite-03 to 05.
 package announce
 
 import (
@@ -20,44 +20,44 @@ import (
 )
 
 const (
-	// batch is about how much is told in one Write, if so much waits.
+	// batch is how many bytes are collected for one Write, if as many wait.
 	batch = 4 << 10
 
-	// roomAtFirst is for how many announcements room is made before the peer has
-	// taken any, or sent any: fewer than fit into a stream's window.
+	// roomAtFirst is the most announcements that memory is reserved for in advance:
+	// fewer than fit into a stream's flow control window.
 	roomAtFirst = 6 << 10
 
-	// maxCost is the highest cost that can be told.
+	// maxCost is the highest cost that can be encoded.
 	maxCost = 1<<62 - 1
 )
 
-// A Teller tells a peer of announcements. Nothing that the peer has not taken yet
-// is queued: the mux is asked for more when there is room. Set all exported fields
-// and call Run, once.
+// A Teller sends announcements to a peer. It has no queue: it receives the next changes
+// from the mux only when the peer has taken those before. Set all exported fields and call
+// Run once.
 type Teller struct {
 	Version *message.Version
-	Stream  *control.Stream // on which the request has been read
-	Mux     *api.TrackMux   // what is told of
+	Stream  *control.Stream // ANNOUNCE_REQUEST was read from it
+	Mux     *api.TrackMux   // the broadcasts to announce
 
-	// Prefix is the full path below which the peer wants to know of broadcasts.
+	// Prefix is the full path of the request's prefix.
 	Prefix api.BroadcastPath
 
-	// Own is this end's hop, Exclude those of which the peer wants no routes: its
-	// own as SETUP has it, and that of the request (moq-lite-04 and 05).
+	// Own is this end's hop id. Routes through a hop in Exclude are not sent: the
+	// peer's own by SETUP, and that of the request (moq-lite-04 and 05).
 	Own     api.Hop
 	Exclude []api.Hop
 
-	// Session is the peer's. What it has announced itself is not told back.
+	// Session is the session of the stream. Broadcasts that come from it are not
+	// announced back.
 	Session api.Session
 
-	told   map[api.BroadcastPath]uint64 // by their ids
+	told   map[api.BroadcastPath]uint64 // ids of the announced broadcasts
 	nextID uint64
-	buf    []byte
-	chain  []uint64 // of the announcement that is being told
+	buf    []byte   // encoded messages that are not written
+	chain  []uint64 // reused by hops
 }
 
-// Run tells what is published, and returns why it has stopped: ctx has ended, or
-// the stream.
+// Run sends announcements until ctx or the stream ends, and returns why it has stopped.
 func (t *Teller) Run(ctx context.Context) error {
 	reader, err := t.Mux.Announcements(ctx, string(t.Prefix))
 	if err != nil {
@@ -86,9 +86,9 @@ func (t *Teller) Run(ctx context.Context) error {
 	}
 }
 
-// count returns how many announcements are to come at once, for ANNOUNCE_OK
-// (moq-lite-05 on). They are counted beforehand rather than gathered, since that
-// would hold them all.
+// count returns the number of broadcasts to announce first, for ANNOUNCE_OK (moq-lite-05
+// and 06). They are counted in a pass of its own, so as not to hold all their messages in
+// memory.
 func (t *Teller) count() (n uint64) {
 	for a := range t.Mux.All(string(t.Prefix)) {
 		if t.allowed(a) {
@@ -98,8 +98,8 @@ func (t *Teller) count() (n uint64) {
 	return n
 }
 
-// gather waits until there is something to tell, and takes what waits with it;
-// now is a context that is done.
+// gather waits for a change and encodes it, along with others that are there already, up
+// to a batch. now is a context that has ended, for receiving without waiting.
 func (t *Teller) gather(ctx, now context.Context, reader api.AnnouncementReader) error {
 	a, err := reader.Receive(ctx)
 	if err != nil {
@@ -115,7 +115,7 @@ func (t *Teller) gather(ctx, now context.Context, reader api.AnnouncementReader)
 	return nil
 }
 
-// tell appends what the peer must be told of a change.
+// tell appends the message for a change to buf, if there has to be one.
 func (t *Teller) tell(a api.Announcement) {
 	var wanted bool
 	switch a.Status {
@@ -140,8 +140,8 @@ func (t *Teller) tell(a api.Announcement) {
 	}
 }
 
-// allowed tells whether the peer may be told of a route: not of one that the peer
-// is part of, nor of one that it could not take.
+// allowed reports whether an announcement may be sent: its route does not go through the
+// peer or an excluded hop, the peer can accept it, and the broadcast has not ended.
 func (t *Teller) allowed(a api.Announcement) bool {
 	for _, hop := range t.Exclude {
 		if hop == t.Own || slices.Contains(a.Hops, hop) {
@@ -158,8 +158,8 @@ func (t *Teller) allowed(a api.Announcement) bool {
 	return !ok || h.Origin() != t.Session
 }
 
-// extends tells whether a chain of hops can go on with own: that makes no loop,
-// and the chain does not become too long.
+// extends reports whether own may be appended to hops: no hop then occurs twice, and the
+// route does not become too long.
 func extends(hops []api.Hop, own api.Hop) bool {
 	for i, hop := range hops {
 		if hop == own || hop != 0 && slices.Contains(hops[:i], hop) {
@@ -206,8 +206,8 @@ func (t *Teller) end(path api.BroadcastPath, id uint64) {
 	t.buf = m.Append(t.Version, t.buf)
 }
 
-// hops is the chain as the version tells it, with this end in it or without. It
-// is valid until the next call.
+// hops returns the hops of an announcement as the version sends them, with this end
+// included or not. The result is valid until the next call.
 func (t *Teller) hops(a api.Announcement) []uint64 {
 	t.chain = t.chain[:0]
 	for _, hop := range a.Hops {

@@ -8,14 +8,14 @@ import (
 	"runtime/debug"
 )
 
-// ErrPanicked is the answer of a handler that panicked. To a peer it is told as
-// an internal error.
+// ErrPanicked is returned for a handler that has panicked. The peer gets the code of an
+// internal error.
 var ErrPanicked = errors.New("the application's handler panicked")
 
-// Ask calls f, which is the application's, in a goroutine of its own, and returns
-// its answer, or the cause of ctx when that ends first: f is not waited for then,
-// and its answer is dropped. A panic is logged with the handler's name, and the
-// answer is [ErrPanicked].
+// Ask calls f, a handler of the application, in a goroutine of its own and returns what it
+// returns. If ctx ends first, Ask returns the cause of ctx; it then does not wait for f, and
+// ignores its result. If f panics, that is logged with the handler's name, and Ask returns
+// [ErrPanicked].
 func Ask[T any](ctx context.Context, logger *slog.Logger, name string, f func() (T, error)) (T, error) {
 	type answer struct {
 		value T
@@ -35,9 +35,9 @@ func Ask[T any](ctx context.Context, logger *slog.Logger, name string, f func() 
 	}
 }
 
-// Call calls f, which is the application's, in a goroutine that nobody waits for.
-// A panic is logged with the handler's name. failed, if not nil, is called when f
-// does not return, for whatever reason.
+// Call calls f, a handler of the application, in a goroutine that nobody waits for. A panic
+// is logged with the handler's name. failed, if not nil, is called if f does not return
+// normally, that is, panics or ends its goroutine.
 func Call(logger *slog.Logger, name string, f, failed func()) {
 	go func() {
 		returned := false

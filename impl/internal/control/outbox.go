@@ -12,9 +12,8 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/numbers"
 )
 
-// maxDrops bounds the runs of lost groups of one cause that a subscriber has not
-// been told of. It takes a peer that reads nothing, and a track of which every
-// other group is lost, to reach it.
+// maxDrops is how many gaps may wait in an outbox. Only a peer that reads nothing, and a
+// track that loses every other group, can reach it.
 const maxDrops = 1024
 
 // A Host is what an outbox needs of the session whose stream it writes.
@@ -23,36 +22,36 @@ type Host interface {
 	// and does not run f, when the session has ended.
 	Spawn(f func()) bool
 
-	// ControlDeadline is until when a peer may take its time with what it is
-	// due to read or to say now.
+	// ControlDeadline is the time until which the peer has to read what is written
+	// to it now.
 	ControlDeadline() time.Time
 
 	// StreamError translates an error of the transport to one of package api.
 	StreamError(err error) error
 }
 
-// An Outbox writes the messages of one stream for callers that must not wait for
-// the peer. A goroutine, which lives while there is something to write, writes
-// them. What waits is bounded: lost groups are merged, of updates the newest is
-// kept, and the few other messages of a subscription are put in once each. Its
-// methods may be called from several goroutines.
+// An Outbox is a bounded queue of the messages to be written to one stream, for callers
+// that must not wait for the peer. A goroutine writes them; it runs only while there are
+// any. The queue is bounded because gaps are merged, only the newest update is kept, and
+// each other message of a subscription is queued once. The methods may be called from
+// several goroutines.
 type Outbox struct {
 	host   Host
 	stream *Stream
 
 	mu      sync.Mutex
-	queued  []byte       // messages, in order
-	drops   numbers.Gaps // to be told after them
-	update  Appender     // to be told after these, if not nil
-	fin     bool         // and then the end of our half
+	queued  []byte       // encoded messages, written first
+	drops   numbers.Gaps // written next, as SUBSCRIBE_DROP
+	update  Appender     // written next, if not nil
+	fin     bool         // our half is ended after all of these
 	writing bool         // the goroutine runs
-	err     error        // why nothing is written any more
+	err     error        // why nothing is written any more; nil while it is
 }
 
 // Init sets up an outbox for a stream, before any other call.
 func (o *Outbox) Init(h Host, st *Stream) { o.host, o.stream = h, st }
 
-// Put has m written after all that was put in before.
+// Put queues m, after the messages and gaps that are queued.
 func (o *Outbox) Put(m Appender) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -63,8 +62,8 @@ func (o *Outbox) Put(m Appender) {
 	o.begin()
 }
 
-// Update has m written in place of the update that waits, if one does. Its error
-// is why nothing is written any more.
+// Update queues m in place of a queued update. It returns an error if the outbox no longer
+// writes.
 func (o *Outbox) Update(m Appender) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -76,17 +75,16 @@ func (o *Outbox) Update(m Appender) error {
 	return nil
 }
 
-// Drop has the subscriber told of lost groups, of which it was not told before:
-// SUBSCRIBE_DROP, with the stream code of their cause (moq-lite-03 to 06). Drop
-// reports false, once, when there are too many runs of them to be kept: nothing
-// is written any more then.
+// Drop queues a SUBSCRIBE_DROP for the groups of g, with the stream code of their cause
+// (moq-lite-03 to 06). Each group is passed to it at most once. Drop reports false, once,
+// when too many gaps are queued: the outbox then no longer writes.
 func (o *Outbox) Drop(g api.Gap) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.err != nil || o.fin {
 		return true
 	}
-	g.Err = &api.StreamError{Code: dropCode(g.Err)} // what the peer is told is one cause
+	g.Err = &api.StreamError{Code: dropCode(g.Err)} // gaps with the same code can be merged
 	o.drops.Add(g)
 	if len(o.drops.All()) > maxDrops {
 		o.abandon(api.ErrTooFarBehind)
@@ -96,8 +94,8 @@ func (o *Outbox) Drop(g api.Gap) bool {
 	return true
 }
 
-// Finish ends our half of the stream after all that was put in, for which the
-// peer has until the host's deadline.
+// Finish ends our half of the stream after all that is queued, except a queued update. The
+// peer has to read it by the host's deadline.
 func (o *Outbox) Finish() {
 	o.mu.Lock()
 	if o.err != nil || o.fin {
@@ -111,7 +109,7 @@ func (o *Outbox) Finish() {
 	_ = o.stream.SetWriteDeadline(o.host.ControlDeadline())
 	switch {
 	case mine && empty:
-		o.write() // which only has to end the half, and does not block
+		o.write() // it only ends the half, and does not block
 	case mine:
 		o.host.Spawn(o.write)
 	}
@@ -124,7 +122,7 @@ func (o *Outbox) begin() {
 	}
 }
 
-// write writes until nothing waits.
+// write writes until nothing is queued.
 func (o *Outbox) write() {
 	var buf []byte
 	for {
@@ -140,15 +138,16 @@ func (o *Outbox) write() {
 				o.stream.CancelWrite(uint64(api.StreamControlTimeout))
 			}
 			o.mu.Lock()
-			o.abandon(o.host.StreamError(err)) // the goroutine that reads the stream sees its end
+			o.abandon(o.host.StreamError(err)) // the goroutine that reads the stream gets an error too
 			o.mu.Unlock()
 			return
 		}
 	}
 }
 
-// take takes out what waits; buf is memory to use again. When nothing waits, take
-// tells whether the stream's end is next, and the caller writes no more.
+// take removes and returns all that is queued, and keeps the memory of buf for later
+// messages. If nothing is queued, fin tells whether to end our half, and the caller stops
+// writing.
 func (o *Outbox) take(buf []byte) (b []byte, fin bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -166,7 +165,7 @@ func (o *Outbox) take(buf []byte) (b []byte, fin bool) {
 	return nil, o.fin
 }
 
-// appendDrops moves the drops that wait to b. The lock is held.
+// appendDrops appends the queued gaps to b as messages. The lock is held.
 func (o *Outbox) appendDrops(b []byte) []byte {
 	for _, g := range o.drops.Take() {
 		b = DropMessage(g).Append(o.stream.version, b)
@@ -174,13 +173,13 @@ func (o *Outbox) appendDrops(b []byte) []byte {
 	return b
 }
 
-// DropMessage is the SUBSCRIBE_DROP of a gap that is not empty (moq-lite-03 to 06).
+// DropMessage returns the SUBSCRIBE_DROP for a gap that is not empty (moq-lite-03 to 06).
 func DropMessage(g api.Gap) *message.SubscribeDrop {
 	return &message.SubscribeDrop{Start: uint64(g.Start), End: uint64(g.End - 1), Error: uint64(dropCode(g.Err))}
 }
 
-// dropCode is the code that tells why groups are lost. Where that is not known,
-// they are not there.
+// dropCode returns the stream code for the cause of a gap: for an unknown cause, that of
+// groups that do not exist.
 func dropCode(err error) api.StreamErrorCode {
 	if err == nil {
 		return api.StreamNotFound
@@ -188,7 +187,8 @@ func dropCode(err error) api.StreamErrorCode {
 	return api.ErrorCode(err)
 }
 
-// abandon stops all writing, for a reason. The lock is held.
+// abandon empties the queue, and makes err the reason why nothing is written any more. The
+// lock is held.
 func (o *Outbox) abandon(err error) {
 	if o.err == nil {
 		o.err = err

@@ -1,13 +1,12 @@
-// Package control reads and writes control streams, the bidirectional streams of
-// moq-lite on which requests and their answers travel, and asks the application
-// about them.
+// Package control reads and writes control streams: the bidirectional streams of moq-lite,
+// which carry requests and their answers. It also calls the handlers of the application
+// that decide about them.
 //
-// Of each stream one goroutine reads, and one at a time writes: either the
-// goroutine that serves the stream, by [Stream.Send], or the goroutine of an
-// [Outbox]. Who puts a message into an outbox never waits for the peer, and what
-// waits there is bounded, however long the peer reads nothing. Who asks the
-// application ([Ask]) waits no longer than its context lasts, and outlives a
-// panic.
+// One goroutine reads a stream, and one at a time writes to it: either the goroutine that
+// serves the stream, by [Stream.Send], or that of an [Outbox]. A caller that queues a
+// message in an outbox never waits for the peer, and the queue is bounded even if the peer
+// reads nothing. A caller of [Ask] waits for the application at most until its context
+// ends, and survives a panic of the handler.
 //
 // Errors of reading and writing are those of the transport.
 package control
@@ -22,32 +21,32 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// bufferSize is enough for most control messages in one read.
+// bufferSize is the size of read buffers: most control messages fit.
 const bufferSize = 512
 
-// urgency is that of control streams, where the transport can rank streams.
+// urgency is the urgency of control streams, if the transport can prioritize them.
 const urgency = 0
 
-// A Parser is a message that can be read.
+// A Parser is a message that can be decoded.
 type Parser interface {
 	Parse(v *message.Version, body []byte) error
 }
 
-// An Appender is a message that can be written.
+// An Appender is a message that can be encoded.
 type Appender interface {
 	Append(v *message.Version, b []byte) []byte
 }
 
-// A Stream is a bidirectional stream of control messages. Its methods that read
-// are for one goroutine, and so are those that write; resets are for any.
+// A Stream is a bidirectional stream of control messages. One goroutine at a time may read,
+// and one may write. Resets may come from any goroutine.
 type Stream struct {
 	transport.Stream
 	version *message.Version
 	in      *bufio.Reader
-	body    []byte // of the message being read
+	body    []byte // of the last message, reused
 }
 
-// New returns a stream that has just been opened or accepted.
+// New returns a Stream for a transport's stream that was just opened or accepted.
 func New(raw transport.Stream, v *message.Version) *Stream {
 	if p, ok := raw.(transport.Prioritizer); ok {
 		p.SetPriority(urgency, true)
@@ -55,8 +54,8 @@ func New(raw transport.Stream, v *message.Version) *Stream {
 	return &Stream{Stream: raw, version: v, in: bufio.NewReaderSize(raw, bufferSize)}
 }
 
-// Open opens a stream of a type and writes its first message; m is nil for none.
-// ctx bounds the opening alone.
+// Open opens a stream of type t and writes its first message, if m is not nil. Once Open has
+// returned, the end of ctx does not affect the stream.
 func Open(ctx context.Context, conn transport.Conn, v *message.Version, t message.StreamType, m Appender) (*Stream, error) {
 	raw, err := conn.OpenStream(ctx)
 	if err != nil {
@@ -75,8 +74,9 @@ func Open(ctx context.Context, conn transport.Conn, v *message.Version, t messag
 	return st, nil
 }
 
-// UseBuffer makes reads larger, for a stream on which many messages come at once;
-// nothing may have been read yet. It returns how many reads there were so far.
+// UseBuffer sets the size of the read buffer, for a stream with many messages. It must be
+// called before anything is read. It returns a function that returns the number of reads so
+// far.
 func (st *Stream) UseBuffer(size int) (reads func() int) {
 	counted := &countedReader{Reader: st.Stream}
 	st.in = bufio.NewReaderSize(counted, size)
@@ -96,12 +96,12 @@ func (r *countedReader) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadType reads what precedes a message, or is the first of a stream: its type.
-// At the stream's end before it, it returns io.EOF.
+// ReadType reads the type that a stream begins with, or that precedes a message. It returns
+// io.EOF if the stream ends before it.
 func (st *Stream) ReadType() (uint64, error) { return st.version.ReadVarint(st.in) }
 
-// Receive reads one message into m, which may keep the bytes until the next call.
-// At the stream's end before the message, it returns io.EOF.
+// Receive reads one message into m, which may use the bytes until the next call. It returns
+// io.EOF if the stream ends before the message.
 func (st *Stream) Receive(m Parser) error {
 	if err := st.Skip(); err != nil {
 		return err
@@ -109,7 +109,7 @@ func (st *Stream) Receive(m Parser) error {
 	return m.Parse(st.version, st.body)
 }
 
-// Skip reads one message, and leaves it out.
+// Skip reads one message and ignores it.
 func (st *Stream) Skip() error {
 	body, err := message.ReadBody(st.in, st.version, message.MaxBody, st.body)
 	if err != nil {
@@ -119,14 +119,14 @@ func (st *Stream) Skip() error {
 	return nil
 }
 
-// AwaitEnd waits for the end of the peer's half of a stream on which the peer has
-// nothing more to say, and tells whether that was a FIN.
+// AwaitEnd reads until the peer's half of the stream ends, ignoring what comes, and reports
+// whether it has ended with a FIN.
 func (st *Stream) AwaitEnd() bool {
 	_, err := io.Copy(io.Discard, st.in)
 	return err == nil
 }
 
-// Send writes one message. It waits for the peer's credit.
+// Send writes one message. It blocks while the peer gives no credit.
 func (st *Stream) Send(m Appender) error {
 	_, err := st.Write(m.Append(st.version, nil))
 	return err
@@ -139,9 +139,8 @@ func (st *Stream) Refuse(code api.StreamErrorCode) {
 	st.CancelRead(0)
 }
 
-// AbandonAt resets both halves when ctx ends, which unblocks the goroutines that
-// read or write. Call stop when ctx is not to matter any more: it reports false
-// where the stream has been reset.
+// AbandonAt resets both halves when ctx ends, which unblocks the goroutines that read or
+// write. stop ends that, and reports false if the stream was reset.
 func (st *Stream) AbandonAt(ctx context.Context) (stop func() bool) {
 	return context.AfterFunc(ctx, func() {
 		st.CancelWrite(uint64(api.StreamCancelled))

@@ -7,21 +7,20 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// maxGaps bounds the gaps that nobody has asked for.
+// maxGaps is how many gaps are kept until Take is called.
 const maxGaps = 4096
 
-// Gaps are the losses that a reader has not been told of yet, in order. A gap
-// covers what was lost and nothing else; neighbours of one cause are merged. When
-// there are more than 4,096, the oldest is forgotten, which [Gaps.Take] reports.
-// The zero value is empty.
+// Gaps is an ordered list of gaps that were not reported yet. A gap covers exactly the
+// numbers that were lost; adjacent gaps of one cause are merged. If there are more than
+// 4,096, the oldest is forgotten, which [Gaps.Take] reports. The zero value is empty.
 type Gaps struct {
 	list      []api.Gap
-	first     api.GroupSequence // the lowest number that is forgotten
-	forgotten uint64            // how many are
+	first     api.GroupSequence // the lowest number in a forgotten gap
+	forgotten uint64            // how many numbers the forgotten gaps have
 }
 
-// Lose makes gaps of the numbers of g that are not in known, and puts them into
-// known. The caller's known has all numbers that came, or were lost before.
+// Lose adds gaps for the numbers of g that are not in known, and then adds them to known.
+// In known the caller has all numbers that have arrived or were lost before.
 func (l *Gaps) Lose(known *Set, g api.Gap) {
 	for _, hole := range known.Missing(g.Start, g.End) {
 		l.Add(api.Gap{Start: hole.Start, End: hole.End, Err: g.Err})
@@ -29,7 +28,7 @@ func (l *Gaps) Lose(known *Set, g api.Gap) {
 	known.AddSpan(g.Start, g.End)
 }
 
-// Add puts a gap in. It may not overlap with one that is in.
+// Add adds a gap. It must not overlap with another one.
 func (l *Gaps) Add(g api.Gap) {
 	if g.Start >= g.End {
 		return
@@ -53,7 +52,7 @@ func (l *Gaps) Add(g api.Gap) {
 	}
 }
 
-// forget takes out the oldest gap, and counts it.
+// forget removes the oldest gap, and counts its numbers.
 func (l *Gaps) forget() {
 	oldest := l.list[0]
 	l.list = l.list[1:]
@@ -63,10 +62,10 @@ func (l *Gaps) forget() {
 	l.forgotten += uint64(oldest.End - oldest.Start)
 }
 
-// All are the gaps, in order. They are for reading, until the list changes.
+// All returns the gaps in order. The result is read-only, and valid until the list changes.
 func (l *Gaps) All() []api.Gap { return l.list }
 
-// Has tells whether n is in a gap.
+// Has reports whether n is in a gap.
 func (l *Gaps) Has(n api.GroupSequence) bool {
 	_, in := slices.BinarySearchFunc(l.list, n, func(g api.Gap, n api.GroupSequence) int {
 		switch {
@@ -81,7 +80,7 @@ func (l *Gaps) Has(n api.GroupSequence) bool {
 	return in
 }
 
-// DropBelow takes out the gaps that end at n or below.
+// DropBelow removes the gaps that end at n or below.
 func (l *Gaps) DropBelow(n api.GroupSequence) {
 	i := 0
 	for i < len(l.list) && l.list[i].End <= n {
@@ -90,8 +89,8 @@ func (l *Gaps) DropBelow(n api.GroupSequence) {
 	l.list = l.list[i:]
 }
 
-// Take takes out all gaps. If some were forgotten, one without a group comes
-// first, whose error tells how many; it matches [api.ErrTooFarBehind].
+// Take removes and returns all gaps. If some were forgotten, the first gap of the result is
+// empty and has an error with their number, which matches [api.ErrTooFarBehind].
 func (l *Gaps) Take() []api.Gap {
 	list := l.list
 	if l.forgotten > 0 {
@@ -102,14 +101,14 @@ func (l *Gaps) Take() []api.Gap {
 	return list
 }
 
-// sameCause tells whether two causes are reported alike: they have the same text.
+// sameCause reports whether two causes are the same: both nil, or errors of the same text.
 func sameCause(a, b error) bool {
 	if a == nil || b == nil {
 		return a == nil && b == nil
 	}
 	reset, is := a.(*api.StreamError)
 	if other, too := b.(*api.StreamError); is && too {
-		return *reset == *other // the usual case, without making texts of them
+		return *reset == *other // the usual case, without formatting texts
 	}
 	return a.Error() == b.Error()
 }

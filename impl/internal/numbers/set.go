@@ -1,12 +1,11 @@
-// Package numbers keeps account of the groups of a track: which numbers have
-// come, and which are lost.
+// Package numbers keeps account of a track's groups: which numbers have arrived, and which
+// are lost.
 //
-// A [Set] is spans in ascending order that neither overlap nor touch. [Gaps] are
-// in ascending order and do not overlap, and neighbours have different causes.
-// Every number that is lost is reported, and reported once: by its gap, or, when
-// nobody asks for gaps, in the count of those that were forgotten. What is held
-// is bounded: 4,096 gaps, and 4,096 holes in a set whose owner calls
-// [Set.Squeeze].
+// A [Set] consists of spans in ascending order that neither overlap nor touch. [Gaps] are in
+// ascending order and do not overlap, and adjacent gaps have different causes. Every lost
+// number is reported once: in a gap, or, if gaps were forgotten because nobody has taken
+// them, in the count of those. Memory is bounded: there are at most 4,096 gaps, and a set
+// whose owner calls [Set.Squeeze] has at most 4,096 spans.
 //
 // Nothing here has a lock.
 package numbers
@@ -17,23 +16,21 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// maxHoles bounds what [Set.Squeeze] leaves of a set. The newest group goes
-// first on a link that is too slow, so that it leaves as many holes as it has
-// groups waiting.
+// maxHoles is how many spans [Set.Squeeze] leaves in a set. On a link that is too slow the
+// newest groups come first, so there may be a hole for each group that waits.
 const maxHoles = 4096
 
-// A Span is the numbers [Start, End).
+// A Span is the range of numbers [Start, End).
 type Span struct{ Start, End api.GroupSequence }
 
-// A Set is a set of group numbers, kept as spans in order that do not touch.
-// The zero value is empty.
+// A Set is a set of group numbers. The zero value is empty.
 type Set struct{ spans []Span }
 
-// Spans are the numbers in the set, in order. They are for reading, until the
+// Spans returns the spans of the set in order. The result is read-only, and valid until the
 // set changes.
 func (s *Set) Spans() []Span { return s.spans }
 
-// Add puts n in. It reports false when n was in already.
+// Add adds n. It reports false if the set had n already.
 func (s *Set) Add(n api.GroupSequence) bool {
 	if last := len(s.spans) - 1; last >= 0 && s.spans[last].End == n {
 		s.spans[last].End++ // the usual case: the next number
@@ -46,13 +43,13 @@ func (s *Set) Add(n api.GroupSequence) bool {
 	return true
 }
 
-// Has tells whether n is in.
+// Has reports whether the set has n.
 func (s *Set) Has(n api.GroupSequence) bool {
 	i := s.search(n)
 	return i < len(s.spans) && s.spans[i].Start <= n
 }
 
-// AddSpan puts all of [start, end) in.
+// AddSpan adds all of [start, end).
 func (s *Set) AddSpan(start, end api.GroupSequence) {
 	if start >= end {
 		return
@@ -69,7 +66,7 @@ func (s *Set) AddSpan(start, end api.GroupSequence) {
 	s.spans = slices.Replace(s.spans, first, last, Span{start, end})
 }
 
-// RemoveSpan takes all of [start, end) out.
+// RemoveSpan removes all of [start, end).
 func (s *Set) RemoveSpan(start, end api.GroupSequence) {
 	if start >= end {
 		return
@@ -89,7 +86,7 @@ func (s *Set) RemoveSpan(start, end api.GroupSequence) {
 	s.spans = slices.Replace(s.spans, first, last, rest...)
 }
 
-// search returns the index of the first span that ends beyond n.
+// search returns the index of the first span whose End is above n.
 func (s *Set) search(n api.GroupSequence) int {
 	i, _ := slices.BinarySearchFunc(s.spans, n, func(span Span, n api.GroupSequence) int {
 		if span.End <= n {
@@ -100,7 +97,7 @@ func (s *Set) search(n api.GroupSequence) int {
 	return i
 }
 
-// Missing returns the numbers of [start, end) that are not in.
+// Missing returns the numbers of [start, end) that the set does not have.
 func (s *Set) Missing(start, end api.GroupSequence) (holes []Span) {
 	for _, span := range s.spans[s.search(start):] {
 		if span.Start >= end {
@@ -117,8 +114,8 @@ func (s *Set) Missing(start, end api.GroupSequence) (holes []Span) {
 	return holes
 }
 
-// Squeeze fills the oldest hole when there are more than 4,096, and returns it:
-// these numbers are lost then, and to be told as such.
+// Squeeze fills the lowest hole if the set has more than 4,096 spans, and returns it. The
+// caller reports these numbers as lost.
 func (s *Set) Squeeze() (hole Span, ok bool) {
 	if len(s.spans) <= maxHoles {
 		return Span{}, false
@@ -128,8 +125,8 @@ func (s *Set) Squeeze() (hole Span, ok bool) {
 	return hole, true
 }
 
-// Hole returns the first numbers from n on that are not in but followed by one
-// that is; false when there are none.
+// Hole returns the first range of numbers, from n on, that the set does not have and that is
+// followed by one that it has. ok is false if there is none.
 func (s *Set) Hole(n api.GroupSequence) (hole Span, ok bool) {
 	i := s.search(n)
 	if i < len(s.spans) && s.spans[i].Start <= n {

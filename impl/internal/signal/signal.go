@@ -1,35 +1,32 @@
-// Package signal tells waiting goroutines that something has changed.
+// Package signal wakes goroutines that wait for a change.
 //
-// No change is missed: a goroutine that first gets the channel of a signal, then
-// looks at the state that the signal is for, and then waits on the channel, is
-// woken by every change of that state after its look. In return, the code that
-// changes the state gives the signal after the change. Nothing in this package
-// owns the state, blocks, or starts a goroutine.
+// No change is missed if both sides keep to an order. The code that changes the state gives
+// the signal after the change. The goroutine that waits first gets the channel, then looks
+// at the state, and then waits on the channel. Nothing in this package owns the state,
+// blocks, or starts a goroutine.
 package signal
 
 import "sync"
 
-// An Event happens once, if at all. The channel for it is made for the first
-// goroutine that waits, and given up when the event happens, so that an event
-// nobody waits for costs no channel. The zero value has not happened. Its
-// methods may be called from several goroutines; it must not be copied.
+// An Event happens at most once. Its channel is made when the first goroutine waits, so an
+// event that nobody waits for costs no channel. The zero value has not happened. The methods
+// may be called from several goroutines. An Event must not be copied.
 type Event struct {
 	mu sync.Mutex
-	c  chan struct{} // nil while nobody waits, and closed once it has happened
+	c  chan struct{} // nil if nobody has waited; the channel closed once it has happened
 }
 
-// closed is the channel of every event that has happened.
+// closed is a closed channel. All events that have happened share it.
 var closed = func() chan struct{} {
 	c := make(chan struct{})
 	close(c)
 	return c
 }()
 
-// Past returns the channel of an event that has happened, for contexts that end
-// before they are waited for.
+// Past returns a closed channel, for contexts that have ended from the start.
 func Past() <-chan struct{} { return closed }
 
-// Happen makes the event happen. It reports false when it had happened before.
+// Happen makes the event happen. It reports false if it had happened before.
 func (e *Event) Happen() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -43,7 +40,7 @@ func (e *Event) Happen() bool {
 	return true
 }
 
-// Happened tells whether the event has happened.
+// Happened reports whether the event has happened.
 func (e *Event) Happened() bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -60,10 +57,9 @@ func (e *Event) Done() <-chan struct{} {
 	return e.c
 }
 
-// A Notice tells any number of goroutines of each change of something. It has no
-// lock: the lock that guards what changes guards the notice too, so that the
-// state and the channel that tells of the next one are read together. The zero
-// value is ready.
+// A Notice wakes any number of goroutines at each change of some state. It has no lock: the
+// lock that guards the state guards the notice too, so that a goroutine gets the state and
+// the channel for the next change together. The zero value is ready.
 type Notice struct{ c chan struct{} }
 
 // Changed returns a channel that is closed by the next Tell.
@@ -74,7 +70,7 @@ func (n *Notice) Changed() <-chan struct{} {
 	return n.c
 }
 
-// Tell closes the channel that Changed has returned, if it has.
+// Tell closes the channel that Changed has returned since the last Tell.
 func (n *Notice) Tell() {
 	if n.c != nil {
 		close(n.c)
@@ -82,12 +78,12 @@ func (n *Notice) Tell() {
 	}
 }
 
-// A Wake makes one goroutine look again. That goroutine receives from it and
-// then looks at everything there may be to do: several calls of Wake before it
-// receives count as one. Make one with [NewWake].
+// A Wake wakes one goroutine. That goroutine receives from the channel and then looks at all
+// there may be to do, since several calls of Wake before it receives count as one. Make one
+// with [NewWake].
 type Wake chan struct{}
 
-// NewWake returns a Wake that holds nothing yet.
+// NewWake returns a Wake on which the first receive blocks.
 func NewWake() Wake { return make(Wake, 1) }
 
 // Wake makes the next receive return at once. It never blocks.
