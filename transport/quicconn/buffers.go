@@ -5,24 +5,24 @@ import (
 	"log/slog"
 )
 
-// A BuffersError tells that the system allows a UDP socket less memory than
-// QUIC needs at high rates: packets get lost that nobody has dropped on the
-// way.
+// A BuffersError tells that the system allows a UDP socket less buffer memory
+// than QUIC needs at high rates: the system then drops packets that have
+// arrived.
 type BuffersError struct {
-	Receive, Send int // what a socket has, in bytes
-	Want          int // of each
+	Receive, Send int // the sizes of a socket's buffers, in bytes
+	Want          int // the size that each should have, in bytes
 }
 
-// Error tells the sizes, and how to raise them on Linux.
+// Error names the sizes, and how to raise them on Linux.
 func (e *BuffersError) Error() string {
 	return fmt.Sprintf("the system allows UDP sockets %d KiB to receive and %d KiB to send instead of %d KiB each: "+
 		"at high rates packets are lost (on Linux: sysctl -w net.core.rmem_max=%d net.core.wmem_max=%d)",
 		e.Receive>>10, e.Send>>10, e.Want>>10, e.Want, e.Want)
 }
 
-// CheckBuffers opens a UDP socket as those of this package are, and returns a
-// [*BuffersError] if its buffers are too small. Where that cannot be told, it
-// returns nil.
+// CheckBuffers opens a UDP socket as this package does, and returns a
+// [*BuffersError] if its buffers are too small. It returns nil on systems that
+// do not report the sizes, and closes the socket.
 func CheckBuffers() error {
 	s, err := listenUDP(nil)
 	if err != nil {
@@ -40,7 +40,7 @@ func (s *socket) checkBuffers() error {
 	return &BuffersError{receive, send, bufferSize}
 }
 
-// warn logs that the buffers are too small; a nil logger is silent.
+// warn logs if the buffers are too small; logger may be nil.
 func (s *socket) warn(logger *slog.Logger) {
 	if logger == nil {
 		return

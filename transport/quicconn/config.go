@@ -9,34 +9,35 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// DefaultConfig is what a nil configuration stands for: defaults tuned for live
-// media. They were chosen by measurements, on a loopback interface and two
-// cores if nothing else is said (BenchmarkSettings of impl/bench repeats those
-// of quic-go's settings):
+// DefaultConfig returns the configuration that nil stands for, tuned for live
+// media. The values were chosen by measurements, on a loopback interface with
+// two cores unless stated otherwise (BenchmarkSettings of impl/bench repeats
+// those of quic-go's settings):
 //
-//   - Incoming streams, 10,000 of each kind: a group is a stream, and small ones
-//     are faster by a quarter and more with 1,000 than with 100, up to twice
-//     where the garbage collector runs seldom; 100,000 are slower again.
-//   - A stream's window, 512 KiB, which grows to 4 MiB: in bulk, groups of
-//     480 KiB are a fifth faster than with 256 KiB, and as fast as with 2 MiB. A
-//     stream that nobody reads pins as much as the first window.
-//   - The connection's window, 16 MiB, which grows to 64 MiB: within the noise
-//     too, but it is that of all streams together. Session limits keep what is
-//     unread to half of the first.
-//   - A keep-alive after 3 seconds and an idle timeout of 10: network address
-//     translators are kept awake, and who is gone is noticed in a third of the
-//     usual 30 seconds. It costs an idle session some microseconds of CPU a
-//     second.
-//   - First packets of 1,200 bytes, the least that QUIC allows: they fit the
-//     paths of 1,280 bytes that tunnels have, and IPv6 at least. Larger ones
-//     follow as soon as the path has been found to carry them, so that bulk is as
-//     fast as with quic-go's 1,280.
-//   - Datagrams: no cost where none are sent.
-//   - Socket buffers of 7 MiB, which quic-go asks for as well: with 424 KiB, the
-//     most that stock kernels grant, bulk is slower by a fifth, with 106 KiB by
-//     two fifths; so a smaller grant is told ([CheckBuffers]).
-//   - Receive offload, by itself where the kernel has it (Linux): 1.2 times the
-//     goodput in bulk at three quarters of the CPU.
+//   - Incoming streams: 10,000 of each kind. A group is a stream, and small
+//     groups are faster by a quarter or more with 1,000 than with 100, and up
+//     to twice as fast where the garbage collector runs seldom; with 100,000
+//     they are slower again.
+//   - Stream window: 512 KiB, growing to 4 MiB. In bulk, groups of 480 KiB are
+//     a fifth faster than with 256 KiB, and as fast as with 2 MiB. A stream
+//     that nobody reads holds as much memory as the initial window.
+//   - Connection window: 16 MiB, growing to 64 MiB. It makes no measurable
+//     difference, but it is shared by all streams. Session limits keep unread
+//     data below half of the initial window.
+//   - Keep-alive after 3 seconds, idle timeout of 10. This keeps mappings of
+//     network address translators alive, and notices a dead peer in a third of
+//     the usual 30 seconds. It costs an idle session some microseconds of CPU
+//     a second.
+//   - First packets of 1,200 bytes, the minimum of QUIC. They fit tunnels with
+//     an MTU of 1,280 bytes, also over IPv6. Larger packets follow as soon as
+//     the path has been found to carry them, so that bulk is as fast as with
+//     quic-go's 1,280.
+//   - Datagrams: on. They cost nothing where none are sent.
+//   - Socket buffers of 7 MiB, which quic-go asks for as well. With 424 KiB,
+//     the most that stock kernels grant, bulk is slower by a fifth, with 106
+//     KiB by two fifths, so a smaller grant is logged ([CheckBuffers]).
+//   - Receive offload, automatically where the kernel has it (Linux): 1.2
+//     times the goodput in bulk at three quarters of the CPU.
 func DefaultConfig() *quic.Config {
 	return &quic.Config{
 		InitialStreamReceiveWindow:       512 << 10,
@@ -53,13 +54,13 @@ func DefaultConfig() *quic.Config {
 	}
 }
 
-// leastPacket is the size that every path of QUIC carries (RFC 9000, section
-// 14), in bytes of a UDP datagram's payload.
+// leastPacket is the packet size that every QUIC path carries (RFC 9000,
+// section 14), in bytes of UDP payload.
 const leastPacket = 1200
 
-// configure is c with the defaults in place of its zeros, and with what a session
-// cannot do without: the peer's streams, and datagrams. A negative
-// KeepAlivePeriod is none.
+// configure returns a copy of c in which zero fields have their defaults, and
+// with what a session requires: datagrams, and streams of the peer. A negative
+// KeepAlivePeriod becomes zero, which means none.
 func configure(c *quic.Config) *quic.Config {
 	defaults := DefaultConfig()
 	if c == nil {
@@ -83,8 +84,9 @@ func configure(c *quic.Config) *quic.Config {
 	return c
 }
 
-// fillWindows sets the zeros among a window and what it grows to, of which the
-// first is never above the second: the one that is set moves the other.
+// fillWindows sets a window and its maximum where they are zero. If only one
+// of them is set, the other one is adjusted, so that the window is never above
+// its maximum.
 func fillWindows(initial, most *uint64, defaultInitial, defaultMost uint64) {
 	switch {
 	case *initial == 0 && *most == 0:
@@ -97,7 +99,8 @@ func fillWindows(initial, most *uint64, defaultInitial, defaultMost uint64) {
 }
 
 // configureServer is configure for a server, whose configuration may depend on
-// the client. HTTP/3's server insists on partial delivery.
+// the client. It enables partial delivery of reset streams, which the HTTP/3
+// server requires.
 func configureServer(c *quic.Config) *quic.Config {
 	c = configure(c)
 	c.EnableStreamResetPartialDelivery = true
@@ -115,11 +118,12 @@ func configureServer(c *quic.Config) *quic.Config {
 	return c
 }
 
-// configureTLS is c, or the default, to negotiate protocols with host.
+// configureTLS returns a copy of c, which may be nil, that negotiates
+// protocols with host.
 func configureTLS(c *tls.Config, host string, protocols []string) *tls.Config {
 	c = withProtocols(c, protocols)
 	if c.ServerName == "" {
-		c.ServerName = host // for an IP address crypto/tls sends no name, but verifies it
+		c.ServerName = host // an IP address is verified, but not sent as SNI
 	}
 	return c
 }

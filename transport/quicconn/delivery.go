@@ -7,45 +7,49 @@ import (
 )
 
 const (
-	// suspectAfter is how long nothing large arrives until a path is suspected
-	// of being too small, and suspectRounds at how many looks something large was
-	// sent meanwhile. Retransmissions come ever more seldom.
+	// A path is suspected of being too small when no large packet has arrived
+	// for suspectAfter, while large packets were sent at suspectRounds looks
+	// of the watch. The time is needed because retransmissions become rarer
+	// and rarer.
 	suspectAfter  = 1500 * time.Millisecond
 	suspectRounds = 2
 
-	// deafAfter is how long a peer that is heard may acknowledge nothing, and
-	// deafRounds at how many looks something was sent meanwhile. It is the idle
-	// timeout of the way to the peer; quic-go has one for the way back alone.
+	// A peer is taken for deaf when packets of it arrive but it has
+	// acknowledged nothing for deafAfter, while packets were sent at
+	// deafRounds looks of the watch. This is an idle timeout for the direction
+	// to the peer; quic-go has one only for the other.
 	deafAfter  = 10 * time.Second
 	deafRounds = 3
 
-	// smallPackets bounds those that acknowledge and ping, in bytes.
+	// smallPackets is the size up to which packets are taken for
+	// acknowledgements and pings, in bytes.
 	smallPackets = 200
 )
 
-// A delivery judges by the counters of a connection whether its large packets
-// arrive. quic-go never makes packets smaller than they once could be: when a
-// path shrinks, all large ones are lost, again and again, while pings and
-// acknowledgements pass and keep the connection open.
+// A delivery derives from the counters of a connection whether its large
+// packets arrive. quic-go never makes packets smaller: when a path shrinks, it
+// loses all large packets again and again, while pings and acknowledgements
+// pass and keep the connection open.
 //
-// A connection that is idle, waits for credit, or whose peer does not read
-// sends nothing large; what it sent before was acknowledged.
+// A connection that is idle, waits for flow control credit, or has a peer that
+// does not read, is not suspected: it sends nothing large, and what it sent
+// before was acknowledged.
 type delivery struct {
 	last quic.ConnectionStats
 
-	// Since something large was last acknowledged: at how many looks there was
-	// something large that was not, and the time of the first.
+	// Since a large packet was last acknowledged: the number of looks at which
+	// large packets were outstanding, and the time of the first.
 	rounds int
 	since  time.Time
 
-	// Since anything was last acknowledged: the same, and how many packets have
-	// come.
+	// Since anything was last acknowledged: the same, and how many packets of
+	// the peer have arrived.
 	unheard      int
 	unheardSince time.Time
 	heard        uint64
 }
 
-// look takes in what the counters say now.
+// look updates the delivery with the current counters.
 func (d *delivery) look(now time.Time, s quic.ConnectionStats) {
 	was := d.last
 	d.last = s
@@ -76,30 +80,31 @@ func count(rounds *int, since *time.Time, now time.Time) {
 	*rounds++
 }
 
-// isAcknowledged says that the peer has acknowledged something meanwhile: that
-// is a new sample of the round trip, or tells what was lost before.
+// isAcknowledged tells whether the peer has acknowledged something between two
+// looks: that changes the round-trip time, or reveals losses.
 func isAcknowledged(was, is quic.ConnectionStats) bool {
 	return is.LatestRTT != was.LatestRTT || is.MeanDeviation != was.MeanDeviation || is.PacketsLost != was.PacketsLost
 }
 
-// isLossy says that what was lost meanwhile are large packets alone, and more
-// than a quarter of all bytes.
+// isLossy tells whether all packets lost between two looks were large, and
+// were more than a quarter of the bytes sent.
 func isLossy(was, is quic.ConnectionStats) bool {
 	packets, bytes := is.PacketsLost-was.PacketsLost, is.BytesLost-was.BytesLost
 	return packets > 0 && bytes >= leastPacket*packets && 4*bytes >= is.BytesSent-was.BytesSent
 }
 
-// suspect says that large packets seem to get lost on the way.
+// suspect tells whether large packets seem to get lost.
 func (d *delivery) suspect(now time.Time) bool {
 	return d.rounds >= suspectRounds && now.Sub(d.since) >= suspectAfter
 }
 
-// deaf says that a peer that is there acknowledges nothing of what is sent. One
-// that does would be heard whenever something was sent.
+// deaf tells whether the peer is there but acknowledges nothing that is sent.
+// Of a peer that does, at least one packet would arrive for each look at which
+// something was sent.
 func (d *delivery) deaf(now time.Time) bool {
 	return d.unheard >= deafRounds && now.Sub(d.unheardSince) >= deafAfter &&
 		0 < d.heard && d.heard < uint64(d.unheard)
 }
 
-// again begins to judge anew.
+// again starts the judgement of large packets from the beginning.
 func (d *delivery) again() { d.rounds = 0 }

@@ -17,15 +17,18 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/quicstream"
 )
 
-// errRefused ends a dial to where nothing listens.
+// errRefused is the cause with which a dial is cancelled when a probe finds
+// that nothing listens at the address.
 var errRefused = errors.New("connection refused")
 
 const (
-	// A TLS alert is a transport error of QUIC from firstAlert to lastAlert.
+	// The transport errors of QUIC from firstAlert to lastAlert are TLS
+	// alerts.
 	firstAlert quic.TransportErrorCode = 0x100
 	lastAlert  quic.TransportErrorCode = 0x1ff
 
-	// noApplicationProtocol is the alert of a server without a common ALPN.
+	// noApplicationProtocol is the alert of a server that supports none of the
+	// offered ALPNs.
 	noApplicationProtocol = firstAlert + 120
 )
 
@@ -33,7 +36,8 @@ func dialError(phase transport.Phase, err error) *transport.DialError {
 	return &transport.DialError{Phase: phase, Err: err}
 }
 
-// phaseOf ranks dial errors by how far the dial came.
+// phaseOf returns the position of a dial error's phase in the order of the
+// phases.
 func phaseOf(err error) int {
 	d, ok := errors.AsType[*transport.DialError](err)
 	if !ok {
@@ -44,8 +48,8 @@ func phaseOf(err error) int {
 	}, d.Phase)
 }
 
-// explain is the error of an attempt at addr that failed with err, given what a
-// probe found.
+// explain makes the error of an attempt at addr that failed with err, from
+// what a probe found.
 func (d *dial) explain(ctx context.Context, addr *net.UDPAddr, err error, found findings) error {
 	offered := strings.Join(d.tls.NextProtos, ", ")
 	cause := context.Cause(ctx)
@@ -64,14 +68,14 @@ func (d *dial) explain(ctx context.Context, addr *net.UDPAddr, err error, found 
 	return explainHandshake(addr.String(), offered, err)
 }
 
-// need is the size of the packets that have to pass for a handshake: the first
-// ones have the configured size, and those of servers the usual one.
+// need is the packet size that a handshake requires of the path: that of our
+// first packets or of a server's, whichever is larger.
 func (d *dial) need() int {
 	return min(max(usualPacket, int(d.conf.InitialPacketSize)), largestPacket)
 }
 
-// narrow is the error for a path that does not carry the first packets, or that
-// may not carry the server's; nil if that was not found.
+// narrow returns the error for a path that does not carry the first packets,
+// ours or possibly the server's; nil if the probe did not find that.
 func (d *dial) narrow(found findings) error {
 	switch need := d.need(); {
 	case found.verdict == verdictNarrow:
@@ -83,15 +87,16 @@ func (d *dial) narrow(found findings) error {
 	}
 }
 
-// silentServer is the error for a server that speaks QUIC but does not go on
-// with the handshake: some do that where no ALPN is common. What is large may
-// also get lost on the way back, which cannot be measured from here.
+// silentServer is the error for a server that speaks QUIC but does not
+// complete the handshake. Some do not answer when they support none of the
+// ALPNs; or their packets are too large for the way back, which cannot be
+// measured from here.
 func silentServer(addr *net.UDPAddr, offered string, err error) error {
 	return fmt.Errorf("%v speaks QUIC but does not complete the handshake: %w (offered: %s), or the server does not answer, or with packets too large for the path: %w",
 		addr, transport.ErrNoCommonProtocol, offered, err)
 }
 
-// explainHandshake is the error of an attempt that the handshake ended.
+// explainHandshake makes the error of an attempt whose handshake failed.
 func explainHandshake(addr, offered string, err error) error {
 	t, ok := errors.AsType[*quic.TransportError](err)
 	switch {
@@ -108,7 +113,8 @@ func explainHandshake(addr, offered string, err error) error {
 	return dialError(transport.PhaseConnect, err)
 }
 
-// isCertificateError says that a peer's certificate was refused here.
+// isCertificateError tells whether this side has rejected the peer's
+// certificate.
 func isCertificateError(err error) bool {
 	_, verification := errors.AsType[*tls.CertificateVerificationError](err)
 	_, authority := errors.AsType[x509.UnknownAuthorityError](err)

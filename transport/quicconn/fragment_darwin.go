@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dontFragment has nobody on the way split what a socket sends. It is false if
-// that cannot be had.
+// dontFragment forbids that packets of a socket are fragmented. It reports
+// false if that is not possible.
 func dontFragment(c *net.UDPConn) bool {
 	raw, err := c.SyscallConn()
 	if err != nil {

@@ -6,8 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dontFragment has nobody on the way split what a socket sends, whatever the
-// system knows of the path. It is false if that cannot be had.
+// dontFragment forbids that packets of a socket are fragmented, and makes the
+// system ignore what it knows about the path's MTU. It reports false if that
+// is not possible.
 func dontFragment(c *net.UDPConn) bool {
 	raw, err := c.SyscallConn()
 	if err != nil {

@@ -4,5 +4,5 @@ package quicconn
 
 import "net"
 
-// dontFragment is false: paths are not measured here.
+// dontFragment reports false: paths are not measured on this system.
 func dontFragment(*net.UDPConn) bool { return false }

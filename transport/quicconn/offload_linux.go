@@ -15,38 +15,39 @@ import (
 )
 
 const (
-	// busyBatch is how many datagrams one system call reads, and quietBatch how
-	// many while no more than that arrive at once, which takes less memory. Eight
-	// are no faster than four.
+	// busyBatch is how many datagrams one system call reads, and quietBatch
+	// how many while no more than that arrive at once, to use less memory.
+	// Eight were no faster than four.
 	busyBatch  = 4
 	quietBatch = 2
 
-	// maxOffload is how large the kernel makes a datagram of many packets.
+	// maxOffload is the size of the largest datagram into which the kernel
+	// merges packets.
 	maxOffload = 1 << 16
 
-	// oobSize is what quic-go has room for of control messages.
+	// oobSize is the size of quic-go's buffer for control messages.
 	oobSize = 128
 )
 
-// An offload reads packets of which the kernel has put several, that follow
-// each other on the same path, into one datagram (UDP_GRO), and hands them out
-// one by one. It is for one reader at a time.
+// An offload reads from a socket with receive offload (UDP_GRO): the kernel
+// merges consecutive packets of the same path into one datagram, and the
+// offload splits it into packets again. One goroutine at a time may read.
 type offload struct {
 	raw  syscall.RawConn
-	busy bool // the last system call has read as much as a quiet one can
+	busy bool // the last system call read at least quietBatch datagrams
 
-	// Where the datagrams are read to. There are buffers only while they have
-	// packets to hand out.
+	// The memory that datagrams are read into. A buffer is set only while the
+	// datagram in it has packets that were not returned yet.
 	headers [busyBatch]messageHeader
 	vectors [busyBatch]unix.Iovec
 	names   [busyBatch]unix.RawSockaddrInet6
 	oobs    [busyBatch][oobSize]byte
 	buffers [busyBatch]*buffer
 
-	count, next int // datagrams, and the one whose packets are handed out
-	offset      int // in that, of its next packet
-	segment     int // the size of its packets, but for the last
-	from        *net.UDPAddr
+	count, next int          // datagrams, and the index of the one that is being split
+	offset      int          // of its next packet, in bytes
+	segment     int          // the size of its packets; the last may be smaller
+	from        *net.UDPAddr // its sender
 }
 
 // A buffer holds a datagram.
@@ -54,13 +55,14 @@ type buffer [maxOffload]byte
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}
 
-// A messageHeader is the system's struct mmsghdr.
+// A messageHeader is the struct mmsghdr of Linux.
 type messageHeader struct {
 	unix.Msghdr
 	length uint32
 }
 
-// newOffload switches the offload on; it is nil where the kernel has none.
+// newOffload enables receive offload on c. It returns nil where the kernel
+// does not support it.
 func newOffload(c *net.UDPConn) *offload {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -98,7 +100,8 @@ func (o *offload) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
 	return n, nil
 }
 
-// fill waits for datagrams. Memory for them is taken when they are there.
+// fill waits for datagrams and reads them. It takes buffers only once they
+// have arrived.
 func (o *offload) fill(flags int) error {
 	var failed error
 	err := o.raw.Read(func(fd uintptr) bool {
@@ -117,7 +120,7 @@ func (o *offload) fill(flags int) error {
 	return err
 }
 
-// read reads the datagrams that are there, as many as one system call may.
+// read reads the datagrams that have arrived, up to the size of a batch.
 func (o *offload) read(fd uintptr, flags int) syscall.Errno {
 	most := quietBatch
 	if o.busy {
@@ -144,13 +147,13 @@ func (o *offload) read(fd uintptr, flags int) syscall.Errno {
 	return errno
 }
 
-// giveBack gives back the buffer of a datagram.
+// giveBack returns the buffer of datagram i to the pool.
 func (o *offload) giveBack(i int) {
 	buffers.Put(o.buffers[i])
 	o.buffers[i], o.vectors[i].Base = nil, nil
 }
 
-// take hands out a packet. It reports false when there are none left.
+// take copies the next packet to m. It reports false when there is none left.
 func (o *offload) take(m *ipv4.Message) bool {
 	i := o.next
 	if i == o.count {
@@ -174,7 +177,8 @@ func (o *offload) take(m *ipv4.Message) bool {
 	return true
 }
 
-// segmentSize is the size of the packets in a datagram; 0 if it is one.
+// segmentSize returns the size of the packets in a merged datagram; 0 if it
+// was not merged.
 func segmentSize(oob []byte) int {
 	for len(oob) > 0 {
 		h, body, rest, err := unix.ParseOneSocketControlMessage(oob)
@@ -189,7 +193,7 @@ func segmentSize(oob []byte) int {
 	return 0
 }
 
-// address is whom a datagram comes from.
+// address returns the sender of a datagram.
 func address(name *unix.RawSockaddrInet6) *net.UDPAddr {
 	port := func(p uint16) uint16 {
 		return binary.BigEndian.Uint16((*[2]byte)(unsafe.Pointer(&p))[:])
@@ -205,7 +209,8 @@ func address(name *unix.RawSockaddrInet6) *net.UDPAddr {
 	return net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, port(name.Port)))
 }
 
-// zone is the name of a network interface, of which there are few.
+// zone returns the name of a network interface. Names are cached; there are
+// few.
 func zone(index uint32) string {
 	if known, ok := zones.Load(index); ok {
 		return known.(string)

@@ -16,45 +16,47 @@ import (
 type verdict int
 
 const (
-	verdictNone    verdict = iota // no probe was made to the end
-	verdictSilence                // nothing came back
-	verdictAlive                  // QUIC is spoken there
+	verdictNone    verdict = iota // the probe was cancelled or failed
+	verdictSilence                // no answer
+	verdictAlive                  // a QUIC server answered
 	verdictRefused                // nothing listens there
 	verdictNarrow                 // packets of leastPacket bytes do not fit the path
 )
 
 const (
-	// probeTimeout bounds a probe.
+	// probeTimeout bounds the search for a QUIC server at the address.
 	probeTimeout = 300 * time.Millisecond
 
-	// probeInterval is the time from one packet of a probe to the next.
+	// probeInterval is the time between the packets of that search.
 	probeInterval = 100 * time.Millisecond
 
-	// measureInterval is the time from one packet of each size to the next,
-	// measureRounds how many there are, and measureEnough how many of the least
-	// must be answered: then hardly any size is missed for another reason than
-	// that the path does not carry it.
+	// measureInterval is the time between two rounds of a measurement, in each
+	// of which one packet of each size is sent. There are measureRounds
+	// rounds. The smallest packets of at least measureEnough rounds must be
+	// answered: then a size that was never answered hardly has another reason
+	// than that the path does not carry it.
 	measureInterval = 60 * time.Millisecond
 	measureRounds   = 6
 	measureEnough   = 4
 
-	// probeIDLen is the length of the connection IDs in a probe.
+	// probeIDLen is the length of the connection IDs in a probe, in bytes.
 	probeIDLen = 8
 )
 
-// largestPacket is the largest packet that quic-go sends.
+// largestPacket is the size of the largest packet that quic-go sends.
 const largestPacket = 1452
 
-// usualPacket is the size that servers, without a better knowledge, may begin
-// with: the first packets of some are larger than leastPacket.
+// usualPacket is the largest size of the first packets that servers usually
+// send: some begin with more than leastPacket.
 const usualPacket = 1280
 
-// sizes are those of the packets that measure a path, the largest first: what
-// Ethernet carries, tunnels of 1,420 and 1,400 bytes over IPv4 and IPv6, what
-// servers begin with, and paths of 1,280 bytes over IPv4 and IPv6.
+// sizes are the packet sizes with which a path is measured, in descending
+// order: Ethernet, tunnels with an MTU of 1,420 and 1,400 bytes over IPv4 and
+// IPv6, the usual first packets of servers, and an MTU of 1,280 bytes over
+// IPv4 and IPv6.
 var sizes = []int{largestPacket, 1392, 1372, 1352, usualPacket, 1252, 1232, leastPacket}
 
-// sizesWith are the usual sizes and another one.
+// sizesWith returns sizes with another size inserted.
 func sizesWith(size int) []int {
 	all := append(slices.Clip(sizes), size)
 	slices.SortFunc(all, func(a, b int) int { return b - a })
@@ -64,15 +66,15 @@ func sizesWith(size int) []int {
 // A PathError tells that the path to a server does not carry packets of the
 // size that a connection needs.
 type PathError struct {
-	// Most is the size of the largest UDP payload that is known to pass, in
-	// bytes; 0 if not even one of 1,200 does, which is the least for QUIC.
+	// Most is the size of the largest UDP payload that is known to arrive, in
+	// bytes; 0 if not even one of 1,200 bytes does, the minimum of QUIC.
 	Most int
 
-	// Need is the size of those that have to pass.
+	// Need is the size that has to arrive, in bytes.
 	Need int
 }
 
-// Error tells both sizes.
+// Error names both sizes.
 func (e *PathError) Error() string {
 	if e.Most == 0 {
 		return fmt.Sprintf("the path carries no UDP payloads of %d bytes, the least that QUIC needs", e.Need)
@@ -80,16 +82,18 @@ func (e *PathError) Error() string {
 	return fmt.Sprintf("the path carries UDP payloads of %d bytes, but none of %d", e.Most, e.Need)
 }
 
-// findings are what a probe found out.
+// findings are the result of a probe.
 type findings struct {
 	verdict verdict
-	most    int // the largest packet that passes; 0 if that is not known
+	most    int // the largest packet size that arrives; 0 if not known
 }
 
-// probe asks for QUIC at addr with a version that is reserved for being unknown
-// everywhere, so that a server answers at once with those that it knows, and
-// keeps nothing. Where there is QUIC, it asks on with packets of that and other
-// sizes for what the path carries. The socket is connected: it is told of refusals.
+// probe asks for QUIC at addr with a version number that is reserved for being
+// unknown everywhere. A QUIC server answers that at once with the versions
+// that it knows, and keeps no state. If there is one, probe goes on with
+// packets of the given size and others, to measure what the path carries. Its
+// socket is connected, so that the system reports when nothing listens at
+// addr.
 func probe(ctx context.Context, addr *net.UDPAddr, size int) findings {
 	c, err := net.DialUDP("udp", nil, addr)
 	if err != nil {
@@ -107,7 +111,7 @@ func probe(ctx context.Context, addr *net.UDPAddr, size int) findings {
 	return findings{v, measure(ctx, c, sizesWith(size))}
 }
 
-// alive asks for QUIC at the address that c is connected to.
+// alive looks for a QUIC server at the address that c is connected to.
 func alive(ctx context.Context, c *net.UDPConn) verdict {
 	packet := probePacket(leastPacket)
 	v := verdictSilence
@@ -139,19 +143,20 @@ func alive(ctx context.Context, c *net.UDPConn) verdict {
 	return v
 }
 
-// measure returns the largest of sizes, which begin with the largest, of which
-// packets arrive at the address that c is connected to. It is 0 where too much
-// gets lost to tell. What comes back is small: the way back is not measured.
+// measure returns the largest of sizes, which are in descending order, at
+// which packets arrive at the address that c is connected to; 0 if too many
+// packets get lost to tell. The answers are small, so the way back is not
+// measured.
 func measure(ctx context.Context, c *net.UDPConn, sizes []int) (most int) {
 	packets := make([][]byte, len(sizes))
 	for i, size := range sizes {
 		packets[i] = probePacket(size)
 	}
-	answered := 0 // rounds, of the least size
+	answered := 0 // rounds in which the smallest packet was answered
 	for range measureRounds {
 		for i, packet := range packets {
 			if sizes[i] > most || i == len(packets)-1 {
-				_ = send(c, packet) // what is too large may fail at once
+				_ = send(c, packet) // what is too large may fail at once // fails for packets that are larger than the system knows to fit
 			}
 		}
 		least := false
@@ -177,8 +182,8 @@ func measure(ctx context.Context, c *net.UDPConn, sizes []int) (most int) {
 	return most
 }
 
-// send sends a packet. The socket may fail first with what it was told of one
-// before, which was too large.
+// send sends a packet. If the socket reports that an earlier packet was too
+// large, it tries once more.
 func send(c *net.UDPConn, packet []byte) error {
 	_, err := c.Write(packet)
 	if errors.Is(err, syscall.EMSGSIZE) {
@@ -187,9 +192,9 @@ func send(c *net.UDPConn, packet []byte) error {
 	return err
 }
 
-// answers hands what arrives until then to take, which is true to end that. An
-// error of the socket that says that a packet was too large ends nothing, and is
-// returned if there was no other.
+// answers calls take with each packet that arrives, until take returns true or
+// the time has come. Errors that say that a packet was too large do not end
+// it; the last of them is returned if no other error occurs.
 func answers(c *net.UDPConn, until time.Time, take func([]byte) bool) (failed error) {
 	var b [2048]byte
 	for {
@@ -217,8 +222,8 @@ func refused(err error) verdict {
 	return verdictNone
 }
 
-// probePacket is a long header of version 0x1a2a3a4a and connection IDs, padded
-// with random bytes.
+// probePacket is a long header of version 0x1a2a3a4a with connection IDs,
+// padded with random bytes.
 func probePacket(size int) []byte {
 	b := make([]byte, size)
 	_, _ = rand.Read(b)
@@ -227,8 +232,8 @@ func probePacket(size int) []byte {
 	return b
 }
 
-// isAnswer says that b is a version negotiation packet for the probe: version
-// zero, and the connection IDs the other way round.
+// isAnswer tells whether b is a version negotiation packet for the probe:
+// version zero, and the connection IDs swapped.
 func isAnswer(b, probe []byte) bool {
 	destination := probe[5 : 6+probeIDLen]
 	source := probe[6+probeIDLen : 7+2*probeIDLen]

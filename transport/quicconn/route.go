@@ -7,25 +7,26 @@ import (
 	"syscall"
 )
 
-// noWay are the errors of a send that finds no way out at the moment: a network
-// goes and another comes, an address changes, a firewall is in between.
+// noWay are the errors of a send without a usable route at the moment: the
+// machine moves to another network, its address changes, a firewall blocks the
+// packet.
 var noWay = []syscall.Errno{
 	syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.EADDRNOTAVAIL,
 	syscall.ENOBUFS, syscall.EPERM, syscall.EACCES,
-	// What Windows says for the same.
+	// The same on Windows.
 	10050, 10051, 10065, 10049, 10055, 10013,
 }
 
-// findsNoWay tells whether a send failed for one of these.
+// findsNoWay tells whether a send failed with one of these.
 func findsNoWay(err error) bool {
 	errno, ok := errors.AsType[syscall.Errno](err)
 	return ok && slices.Contains(noWay, errno)
 }
 
-// WriteMsgUDP counts a packet that finds no way out as sent, and so as lost on
-// the way: quic-go would end the connection, which may outlive the change of
-// its network. The first packet of a socket is sometimes not permitted on
-// Linux, and the second time it is.
+// WriteMsgUDP reports a packet without a route as sent, so that it counts as
+// lost on the way: given an error, quic-go would end the connection, which may
+// outlive the change of networks. Linux sometimes forbids the first packet of
+// a socket but not the second, so that error is retried once.
 func (s *socket) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
 	n, oobn, err = s.write(b, oob, addr)
 	if errors.Is(err, syscall.EPERM) {
@@ -37,7 +38,7 @@ func (s *socket) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err
 	return n, oobn, err
 }
 
-// write sends to where an address leads.
+// write sends a packet to the true address of addr.
 func (s *socket) write(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
 	if addr.Port < portSpan {
 		return s.UDPConn.WriteMsgUDP(b, oob, addr)
@@ -45,7 +46,7 @@ func (s *socket) write(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error
 	return s.UDPConn.WriteMsgUDPAddrPort(b, oob, trueAddr(addr))
 }
 
-// WriteTo is WriteMsgUDP where there is no such thing.
+// WriteTo is like WriteMsgUDP. quic-go uses it on systems without that.
 func (s *socket) WriteTo(b []byte, addr net.Addr) (int, error) {
 	n, err := s.UDPConn.WriteTo(b, unnamed(addr))
 	if findsNoWay(err) {
@@ -54,8 +55,8 @@ func (s *socket) WriteTo(b []byte, addr net.Addr) (int, error) {
 	return n, err
 }
 
-// routed fails if no network leads to addr: packets to it would be lost without
-// a word.
+// routed returns an error if the system has no route to addr, because the
+// packets of a handshake would then count as lost until it times out.
 func routed(addr *net.UDPAddr) error {
 	c, err := net.DialUDP("udp", nil, addr)
 	if err != nil {

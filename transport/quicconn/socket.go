@@ -10,16 +10,16 @@ import (
 	"golang.org/x/net/ipv4"
 )
 
-// bufferSize is what quic-go wants of the kernel's buffers.
+// bufferSize is the size of the kernel's buffers that quic-go asks for.
 const bufferSize = 7 << 20
 
-// A socket is a UDP socket as quic-go uses it. Its buffers are already as large
-// as they get: quic-go would try again, and complain to the standard logger
-// where the system allows no more.
+// A socket is the UDP socket that quic-go works with. Its buffers already have
+// the largest possible size: quic-go would try to enlarge them again, and
+// complain to the standard logger where the system does not allow that.
 type socket struct {
 	*net.UDPConn
 	batch batchReader
-	book  atomic.Pointer[addressBook] // nil while no client has another address
+	book  atomic.Pointer[addressBook] // nil while no client has a substitute address
 
 	mu          sync.Mutex
 	askedToRead bool
@@ -43,8 +43,8 @@ type batchReader interface {
 	ReadBatch(ms []ipv4.Message, flags int) (int, error)
 }
 
-// listenUDP opens a socket at addr; nil is any address of both families, or of
-// the one that there is.
+// listenUDP opens a socket at addr; nil means all addresses, of IPv4 and IPv6
+// where the system has both.
 func listenUDP(addr *net.UDPAddr) (*socket, error) {
 	c, err := net.ListenUDP("udp", addr)
 	if err != nil && addr == nil {
@@ -56,7 +56,8 @@ func listenUDP(addr *net.UDPAddr) (*socket, error) {
 	return newSocket(c), nil
 }
 
-// SetReadBuffer and SetWriteBuffer leave the buffers as they are.
+// SetReadBuffer only notes that quic-go has called it: the buffer is set
+// already.
 func (s *socket) SetReadBuffer(int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -72,8 +73,9 @@ func (s *socket) SetWriteBuffer(int) error {
 	return nil
 }
 
-// SyscallConn hides the descriptor until quic-go has asked for both buffers: it
-// checks their sizes only if it can, and needs the descriptor later on.
+// SyscallConn fails until quic-go has called SetReadBuffer and SetWriteBuffer,
+// so that it cannot check the sizes and complain. Later it needs the
+// descriptor.
 func (s *socket) SyscallConn() (syscall.RawConn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

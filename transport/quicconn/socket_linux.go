@@ -5,7 +5,8 @@ import (
 	"syscall"
 )
 
-// forceBuffers goes beyond the system's limit, which a privileged process may.
+// forceBuffers sets the buffer sizes beyond the system's limit, which only a
+// privileged process may do. Errors are ignored.
 func forceBuffers(c *net.UDPConn, size int) {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -17,8 +18,8 @@ func forceBuffers(c *net.UDPConn, size int) {
 	})
 }
 
-// bufferSizes are those of a socket's buffers, in bytes. The system counts its
-// own bookkeeping, and doubles what it was asked for.
+// bufferSizes returns the sizes of a socket's buffers, in bytes. Linux reports
+// twice the size that was requested, to account for its bookkeeping.
 func bufferSizes(c *net.UDPConn) (receive, send int, ok bool) {
 	raw, err := c.SyscallConn()
 	if err != nil {

@@ -12,7 +12,7 @@ func forceBuffers(*net.UDPConn, int) {}
 
 func bufferSizes(*net.UDPConn) (receive, send int, ok bool) { return 0, 0, false }
 
-// An offload is what only Linux has.
+// An offload exists on Linux only.
 type offload struct{}
 
 func newOffload(*net.UDPConn) *offload { return nil }
