@@ -156,7 +156,7 @@ func measure(ctx context.Context, c *net.UDPConn, sizes []int) (most int) {
 	for range measureRounds {
 		for i, packet := range packets {
 			if sizes[i] > most || i == len(packets)-1 {
-				_ = send(c, packet) // what is too large may fail at once // fails for packets that are larger than the system knows to fit
+				_ = send(c, packet) // fails if the system knows that it is too large
 			}
 		}
 		least := false

@@ -13,7 +13,7 @@ import (
 	"github.com/moqlite/moqlite/transport/quicconn"
 )
 
-// serveHTTP answers every request on HTTP/3.
+// serveHTTP handles every HTTP/3 request.
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	v, ok := r.Context().Value(visitKey{}).(*visit)
 	switch isSession := r.Proto == tokenOld || r.Proto == tokenNew; {
@@ -32,7 +32,8 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// request makes a session of a request, or tells the status to refuse it with.
+// request turns a WebTransport request into a session, or returns the status
+// with which to refuse it.
 func (s *Server) request(v *visit, w http.ResponseWriter, r *http.Request) (status int) {
 	if !admission.Allows(s.Origins, r.Header.Get("Origin")) {
 		return http.StatusForbidden
@@ -43,7 +44,7 @@ func (s *Server) request(v *visit, w http.ResponseWriter, r *http.Request) (stat
 		return http.StatusBadRequest
 	}
 	if !v.session.CompareAndSwap(false, true) {
-		return http.StatusTooManyRequests // a connection has one session
+		return http.StatusTooManyRequests // one session per connection
 	}
 	tls := v.quic.ConnectionState().TLS
 	state := transport.State{
@@ -60,7 +61,8 @@ func (s *Server) request(v *visit, w http.ResponseWriter, r *http.Request) (stat
 		v.refused()
 		return admission.Refusal(err)
 	}
-	// webtransport-go takes the first of the client's offers that it knows.
+	// webtransport-go chooses the first of the client's offers that it knows,
+	// so it is shown the chosen version alone.
 	r.Header.Set(offerHeader, offer)
 	h, err := newHijacker(w)
 	if err != nil {
@@ -77,7 +79,7 @@ func (s *Server) request(v *visit, w http.ResponseWriter, r *http.Request) (stat
 	return 0
 }
 
-// choose picks the version most wanted of those offered.
+// choose returns the offered version that the server prefers, or "".
 func (s *Server) choose(offered []string) string {
 	for _, p := range s.Protocols {
 		if slices.Contains(offered, p) {
@@ -87,8 +89,8 @@ func (s *Server) choose(offered []string) string {
 	return ""
 }
 
-// A hijacker is the response to a request that becomes a session. It keeps the
-// request's stream.
+// A hijacker is the ResponseWriter of a request that becomes a session. It
+// records the stream of the request.
 type hijacker struct {
 	http.ResponseWriter
 	http3.HTTPStreamer
@@ -97,7 +99,7 @@ type hijacker struct {
 	request *http3.Stream
 }
 
-// HTTPStream takes the stream over.
+// HTTPStream implements [http3.HTTPStreamer].
 func (h *hijacker) HTTPStream() *http3.Stream {
 	h.request = h.HTTPStreamer.HTTPStream()
 	return h.request

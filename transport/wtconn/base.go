@@ -15,38 +15,38 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/quicstream"
 )
 
-// transportName is the State's name of the binding.
+// transportName is the Transport of the connections' State.
 const transportName = transport.WebTransport
 
 const (
-	// Types that streams begin with.
+	// The types with which WebTransport streams begin.
 	bidiType = 0x41
 	uniType  = 0x54
 
-	// codeRejected resets streams that are no session's of ours.
+	// codeRejected resets streams that do not belong to the session.
 	codeRejected quic.StreamErrorCode = 0x3994bd84
 
 	// codeSessionGone resets streams whose session has ended.
 	codeSessionGone quic.StreamErrorCode = 0x170d7b68
 
-	// codeCancelled resets the request of a dial that was given up.
+	// codeCancelled resets the request of a dial that was cancelled.
 	codeCancelled = quic.StreamErrorCode(http3.ErrCodeRequestCanceled)
 
-	// codeNoError closes a connection whose session has ended before.
+	// codeNoError closes a QUIC connection that has no session any more.
 	codeNoError = quic.ApplicationErrorCode(http3.ErrCodeNoError)
 
-	// maxCode is the largest code that WebTransport carries.
+	// maxCode is the largest code of sessions and streams in WebTransport.
 	maxCode = 1<<32 - 1
 
-	// goodbye is how long a close waits for the peer to see it.
+	// goodbye is how long a close waits for the peer to read it.
 	goodbye = 100 * time.Millisecond
 
-	// grace is how long a call that failed waits to learn how the connection
-	// ended.
+	// grace is how long a failed call waits for the reason of the connection's
+	// end.
 	grace = time.Second
 )
 
-// base is the life of a connection, and its description.
+// A base holds the state and the context of a connection.
 type base struct {
 	state  transport.State
 	ctx    context.Context
@@ -60,7 +60,7 @@ func newBase(state transport.State) *base {
 	return b
 }
 
-// setState is called before anyone can ask for the state.
+// setState sets the state. It must be called before anyone can read it.
 func (b *base) setState(state transport.State) {
 	state.Transport, state.CarriesURL = transportName, true
 	b.state = state
@@ -72,14 +72,16 @@ func (b *base) State() transport.State { return b.state }
 // Context implements [transport.Conn].
 func (b *base) Context() context.Context { return b.ctx }
 
-// end notes how the connection ended; it is false if that was known.
+// end records why the connection ended. It reports false if that was recorded
+// before.
 func (b *base) end(e *transport.ConnError) bool {
 	b.cancel(e)
 	return context.Cause(b.ctx) == error(e)
 }
 
-// Closing implements [quicstream.Owner]. The QUIC connection ends a moment after
-// the session, so that the peer learns why.
+// Closing implements [quicstream.Owner]. It is true after a close on this
+// side: the QUIC connection is closed a moment later, once the peer has read
+// the reason.
 func (b *base) Closing() bool {
 	if b.ctx.Err() == nil {
 		return false
@@ -88,8 +90,9 @@ func (b *base) Closing() bool {
 	return ok && !e.Remote && e.Err == nil
 }
 
-// lost is how the connection ended, after err came of that. What it was comes
-// to be known on another way, or does not.
+// lost returns why the connection ended, for a call that failed with err
+// because of that. Another goroutine learns the reason; if it does not in
+// time, err counts as the reason.
 func (b *base) lost(err error) error {
 	timer := time.NewTimer(grace)
 	defer timer.Stop()
@@ -101,7 +104,7 @@ func (b *base) lost(err error) error {
 	return context.Cause(b.ctx)
 }
 
-// callError translates the error of a call that ctx bounds.
+// callError translates the error of a call that took ctx.
 func (b *base) callError(ctx context.Context, what string, err error) error {
 	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
 		return fmt.Errorf("%s: %w", what, context.Cause(ctx))
@@ -118,8 +121,8 @@ func (b *base) datagramError(size int, err error) error {
 }
 
 // connError translates an error that ended the QUIC connection. A close with a
-// mapped code is the session's; one that says that there is no error ends the
-// session like the end of its stream, with code 0.
+// mapped code has the session's code. A close without an error ends the
+// session with code 0, as the end of the request's stream does.
 func connError(err error) *transport.ConnError {
 	app, ok := errors.AsType[*quic.ApplicationError](err)
 	if !ok {
@@ -132,9 +135,9 @@ func connError(err error) *transport.ConnError {
 	return &transport.ConnError{Code: code, Reason: app.ErrorMessage, Remote: app.Remote}
 }
 
-// raw is the part of a connection that goes past any WebTransport library: its
-// streams are opened on the QUIC connection itself, with the prefixes that make
-// them the session's, so that they have all abilities of quic-go's streams.
+// A raw opens the streams of a session directly on the QUIC connection,
+// without a WebTransport library, and writes the prefixes that assign them to
+// the session. So they have all abilities of quic-go's streams.
 type raw struct {
 	*base
 	quic       *quic.Conn
@@ -144,7 +147,8 @@ type raw struct {
 
 var _ quicstream.Owner = (*raw)(nil)
 
-// setSession makes id, that of the request's stream, the session's.
+// setSession sets the prefixes. id is the stream of the request, which
+// identifies the session.
 func (c *raw) setSession(id quic.StreamID) {
 	c.bidiPrefix = string(quicvarint.Append(quicvarint.Append(nil, bidiType), uint64(id)))
 	c.uniPrefix = string(quicvarint.Append(quicvarint.Append(nil, uniType), uint64(id)))
@@ -168,8 +172,8 @@ func (c *raw) StreamError(err error) error {
 	return streamError(s)
 }
 
-// streamError translates a reset. Codes that are not the application's mean
-// that there is none.
+// streamError translates a reset. The code becomes 0 if it is not one that an
+// application has set.
 func streamError(s *quic.StreamError) *transport.StreamError {
 	code, _ := h3code.Decode(uint64(s.ErrorCode))
 	return &transport.StreamError{Code: code, Remote: s.Remote}
@@ -193,8 +197,8 @@ func (c *raw) OpenUniStream(ctx context.Context) (transport.SendStream, error) {
 	return quicstream.NewSend(c, s, c.uniPrefix), nil
 }
 
-// open opens a stream, now or when the peer lets it, unless the session ends
-// before: that may come earlier than the end of the QUIC connection.
+// open opens a stream. It waits while the peer's limit is reached, until ctx
+// or the session ends; the session may end before the QUIC connection.
 func open[S interface{ CancelWrite(quic.StreamErrorCode) }](
 	ctx context.Context, b *base, now func() (S, error), wait func(context.Context) (S, error),
 ) (S, error) {
@@ -228,16 +232,17 @@ func open[S interface{ CancelWrite(quic.StreamErrorCode) }](
 // Stats implements [transport.StatsConn].
 func (c *raw) Stats() transport.Stats { return quicstream.Stats(c.quic) }
 
-// A requester is the stream of the session's request.
+// A requester is the sending half of the stream of the session's request.
 type requester interface {
 	TryWriteAll([]byte) error
 	Close() error
 }
 
-// closeWith ends the session, unless it is over. The peer is told on the
-// request's stream, and once more by the close of the QUIC connection, which
-// overtakes what the peer has not read: it comes when the peer has ended its
-// half of the stream, or has had a moment to.
+// closeWith closes the session, unless it has ended. It sends the close on the
+// request's stream, waits until the peer has ended its half of that stream,
+// but not for long, and then closes the QUIC connection with the same code. It
+// waits because the close of the QUIC connection discards what the peer has
+// not read.
 func (c *raw) closeWith(code uint64, reason string, request requester, peerDone <-chan struct{}) {
 	code, reason = min(code, maxCode), quicstream.CutReason(reason)
 	if !c.end(&transport.ConnError{Code: code, Reason: reason}) {

@@ -15,10 +15,10 @@ import (
 )
 
 const (
-	// closeCapsule ends a session.
+	// closeCapsule is the type of the capsule that ends a session.
 	closeCapsule http3.CapsuleType = 0x2843
 
-	// maxReason is the longest reason of a close.
+	// maxReason is the length of the longest reason in it, in bytes.
 	maxReason = 1024
 )
 
@@ -30,8 +30,8 @@ func appendClose(b []byte, code uint64, reason string) []byte {
 	return append(b, reason...)
 }
 
-// readClose reads the request's stream to the close that ends the session.
-// Other capsules are passed over, however long. The end of the stream is a close
+// readClose reads the request's stream until the session ends. It skips other
+// capsules, whatever their length. The end of the stream counts as a close
 // with code 0.
 func readClose(r io.Reader) *transport.ConnError {
 	parser := http3.NewCapsuleParser(r)
@@ -52,8 +52,8 @@ func readClose(r io.Reader) *transport.ConnError {
 	}
 }
 
-// parseClose reads the capsule's body. What is too long of the reason is left
-// out.
+// parseClose reads the body of the capsule. It ignores the part of the reason
+// that is beyond maxReason.
 func parseClose(r io.Reader) *transport.ConnError {
 	var code [4]byte
 	if _, err := io.ReadFull(r, code[:]); err != nil {
@@ -66,8 +66,8 @@ func parseClose(r io.Reader) *transport.ConnError {
 	return &transport.ConnError{Code: uint64(binary.BigEndian.Uint32(code[:])), Reason: string(reason), Remote: true}
 }
 
-// requestError is the end of a session whose request's stream fails. A reset
-// may carry a code of the session's.
+// requestError makes the error of a session whose request's stream has failed.
+// If the peer reset it with a mapped code, that is the session's code.
 func requestError(err error) *transport.ConnError {
 	s, ok := errors.AsType[*quic.StreamError](err)
 	if !ok {

@@ -12,14 +12,14 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/quicstream"
 )
 
-// A clientConn is the client's end of a session, over a QUIC connection of its
+// A clientConn is the client's side of a session, on a QUIC connection of its
 // own.
 type clientConn struct {
 	raw
 	http    *http3.RawClientConn
 	request *http3.RequestStream
 
-	session   chan struct{} // closed when the session's id is known
+	session   chan struct{} // closed when sessionID is set
 	sessionID quic.StreamID
 
 	bidi         *queue[*quic.Stream]
@@ -27,7 +27,7 @@ type clientConn struct {
 	unidentified atomic.Int64
 
 	wg          sync.WaitGroup // the connection's goroutines
-	requestDone chan struct{}  // closed when the peer has ended its half of the request
+	requestDone chan struct{}  // closed when the peer has ended its half of the request's stream
 }
 
 var (
@@ -36,8 +36,8 @@ var (
 	_ transport.StatsConn    = (*clientConn)(nil)
 )
 
-// newClientConn begins with HTTP/3 on a QUIC connection, and with accepting
-// what the server opens.
+// newClientConn starts HTTP/3 on a QUIC connection, and accepts the server's
+// streams.
 func newClientConn(q *quic.Conn) *clientConn {
 	h := &http3.Transport{
 		EnableDatagrams:        true,
@@ -58,13 +58,13 @@ func newClientConn(q *quic.Conn) *clientConn {
 	return c
 }
 
-// abandon closes a connection that became no session.
+// abandon closes a connection whose session was not established.
 func (c *clientConn) abandon() {
 	_ = c.quic.CloseWithError(codeNoError, "")
 	c.wg.Wait()
 }
 
-// establish makes the session stand: the server has accepted the request.
+// establish starts the session, after the server has accepted the request.
 func (c *clientConn) establish(state transport.State) {
 	tls := c.quic.ConnectionState().TLS
 	state.Local, state.Remote, state.TLS = c.quic.LocalAddr(), c.quic.RemoteAddr(), &tls
@@ -75,14 +75,15 @@ func (c *clientConn) establish(state transport.State) {
 	context.AfterFunc(c.quic.Context(), func() { c.end(connError(context.Cause(c.quic.Context()))) })
 }
 
-// readRequest waits for the peer to end the session.
+// readRequest reads the request's stream until the peer ends the session.
 func (c *clientConn) readRequest() {
 	e := readClose(c.request)
 	close(c.requestDone)
-	// A ReceiveDatagram waits for the stream's end, not for the connection's.
+	// Ends a pending ReceiveDatagram, which does not notice the connection's
+	// end.
 	c.request.CancelRead(codeSessionGone)
 	if c.end(e) {
-		// Nothing more comes on this connection, and the peer waits for its end.
+		// The connection carries nothing else, and the peer waits for its end.
 		_ = c.quic.CloseWithError(codeNoError, "")
 	}
 }
@@ -126,7 +127,7 @@ func (c *clientConn) ReceiveDatagram(ctx context.Context) ([]byte, error) {
 }
 
 // CloseWithError implements [transport.Conn]. A reason of more than 1024 bytes
-// is cut, and so is a code of more than 32 bits.
+// is truncated, and a code of more than 32 bits becomes the largest.
 func (c *clientConn) CloseWithError(code uint64, reason string) error {
 	c.closeWith(code, reason, c.request, c.requestDone)
 	c.wg.Wait()

@@ -20,35 +20,35 @@ import (
 )
 
 // A DialAddrFunc requests a WebTransport session at url, whose scheme is https
-// and whose port is explicit. header has the offer in WT-Available-Protocols;
-// tlsConf has the ALPN h3 and the server's name. All are the callee's to keep.
-// The response may be nil, and is looked at for its status alone. ctx bounds
-// the dial alone. [Wrap] makes the connection that it returns of
-// webtransport-go's session.
+// and which has a port. header has the offered versions in
+// WT-Available-Protocols; tlsConf has the ALPN h3 and the server's name. The
+// function owns all of them. Of the response, which may be nil, only the
+// status is used. ctx bounds the dial alone. [Wrap] makes a transport.Conn of
+// a session of webtransport-go.
 type DialAddrFunc func(ctx context.Context, url string, header http.Header, tlsConf *tls.Config) (*http.Response, transport.Conn, error)
 
-// A Dialer dials https:// URLs, and http:// URLs of development servers: these
-// publish the fingerprint of their certificate on the TCP port of the same
-// number. The zero value is ready to use. Its fields are never written to and
-// must not change after the first Dial.
+// A Dialer dials https:// URLs, and http:// URLs of development servers, which
+// publish the fingerprint of their certificate over HTTP on the TCP port with
+// the same number. The zero value is ready to use. It never writes to its
+// exported fields, which must not change after the first Dial.
 type Dialer struct {
-	// Endpoint is the socket to dial over; nil: one of the Dialer's own.
+	// Endpoint is the socket to dial over. Nil: the Dialer makes one.
 	Endpoint *quicconn.Endpoint
 
-	// TLSConfig is cloned, and the protocol to negotiate is set; nil: the
-	// system's roots. With one that verifies by roots of its own, or does not
-	// verify, http:// pins nothing.
+	// TLSConfig is the TLS configuration, of which each dial uses a copy with
+	// its own protocols. Nil: the certificate roots of the system. If it has
+	// RootCAs or InsecureSkipVerify, http:// URLs pin no certificate.
 	TLSConfig *tls.Config
 
-	// QUICConfig is cloned, and datagrams are switched on; nil, and its zeros,
-	// are those of quicconn.DefaultConfig; a negative KeepAlivePeriod is none.
+	// QUICConfig is the QUIC configuration, of which each dial uses a copy
+	// with datagrams enabled. Nil, and zero fields, mean the values of
+	// quicconn.DefaultConfig; a negative KeepAlivePeriod means no keep-alives.
 	QUICConfig *quic.Config
 
-	// DialAddr replaces the Endpoint, and the client of this package; nil:
-	// these.
+	// DialAddr, if set, is called instead of dialling over the Endpoint.
 	DialAddr DialAddrFunc
 
-	// Header is sent along with each request.
+	// Header is added to each request.
 	Header http.Header
 
 	once sync.Once
@@ -57,7 +57,8 @@ type Dialer struct {
 
 var _ transport.TargetDialer = (*Dialer)(nil)
 
-// Dial implements [transport.Dialer]. Path and query go with the request.
+// Dial implements [transport.Dialer]. The URL's path and query are sent in the
+// request.
 func (d *Dialer) Dial(ctx context.Context, url string, protocols []string) (transport.Conn, error) {
 	t, err := transport.ParseURL(url)
 	if err != nil {
@@ -108,7 +109,7 @@ func (d *Dialer) dial(ctx context.Context, t *transport.Target, protocols []stri
 		return nil, err
 	}
 	if t.URL.Port() == "" && t.Scheme.Name == requestScheme {
-		u.Host = t.URL.Host // as browsers name it
+		u.Host = t.URL.Host // without the default port, as in a browser's request
 	}
 	c, err := upgrade(ctx, q, u, header, protocols)
 	if err != nil {
@@ -118,7 +119,7 @@ func (d *Dialer) dial(ctx context.Context, t *transport.Target, protocols []stri
 	return c, nil
 }
 
-// dialWith dials with the user's function.
+// dialWith dials with DialAddr.
 func (d *Dialer) dialWith(ctx context.Context, u *url.URL, header http.Header, tlsConf *tls.Config, protocols []string) (transport.Conn, error) {
 	tlsConf = tlsConf.Clone()
 	if tlsConf == nil {
@@ -146,7 +147,7 @@ func (d *Dialer) dialWith(ctx context.Context, u *url.URL, header http.Header, t
 	return c, nil
 }
 
-// header is what goes with a request.
+// header returns the header of a request that offers protocols.
 func (d *Dialer) header(protocols []string) (http.Header, error) {
 	if len(protocols) == 0 {
 		return nil, fmt.Errorf("%w: none is offered", transport.ErrNoCommonProtocol)
@@ -167,7 +168,7 @@ func dialError(phase transport.Phase, err error) *transport.DialError {
 	return &transport.DialError{Phase: phase, Err: err}
 }
 
-// named makes of any error a DialError with the binding's name.
+// named makes a DialError with the binding's name of any error.
 func named(ctx context.Context, err error) error {
 	e := transport.DialError{Phase: transport.PhaseConnect, Err: err}
 	if d, ok := errors.AsType[*transport.DialError](err); ok {
@@ -179,11 +180,11 @@ func named(ctx context.Context, err error) error {
 	return &e
 }
 
-// requestScheme is that of all requests.
+// requestScheme is the scheme of the URL in all requests.
 const requestScheme = "https"
 
-// requestURL is t's URL as it is requested: https, with the port that it stands
-// for, and without what is not the server's to know.
+// requestURL returns t's URL as it is requested: with https and an explicit
+// port, and without userinfo and fragment, which are not for the server.
 func requestURL(t *transport.Target) *url.URL {
 	r := *t.URL
 	r.Scheme, r.Host = requestScheme, t.Addr()
@@ -199,5 +200,6 @@ func (d *Dialer) endpoint() *quicconn.Endpoint {
 	return d.own
 }
 
-// Close closes the endpoint, given or own. Connections should be closed before.
+// Close closes the Endpoint, also one that was given, with its sockets. Close
+// connections before: their peers are not told.
 func (d *Dialer) Close() error { return d.endpoint().Close() }

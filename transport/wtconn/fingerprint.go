@@ -23,17 +23,18 @@ const (
 	// fingerprintTimeout bounds the request for it.
 	fingerprintTimeout = 5 * time.Second
 
-	// maxFingerprint bounds the answer.
+	// maxFingerprint bounds the response, in bytes.
 	maxFingerprint = 256
 )
 
-// verifies says that a configuration settles whom to trust.
+// verifies tells whether a configuration already determines which certificates
+// to trust.
 func verifies(c *tls.Config) bool {
 	return c != nil && (c.RootCAs != nil || c.InsecureSkipVerify)
 }
 
-// pin is base such that it trusts the certificate that the server at u says is
-// its own.
+// pin returns a copy of base that trusts only the certificate whose
+// fingerprint the server at u publishes.
 func pin(ctx context.Context, u *url.URL, base *tls.Config) (*tls.Config, error) {
 	ctx, cancel := context.WithTimeout(ctx, fingerprintTimeout)
 	defer cancel()

@@ -11,13 +11,13 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// The headers that negotiate the version.
+// The headers in which the moq-lite version is negotiated.
 const (
 	offerHeader  = "Wt-Available-Protocols"
 	answerHeader = "Wt-Protocol"
 )
 
-// formatOffer is a list of strings, as the header has it.
+// formatOffer encodes protocols as a structured field list of strings.
 func formatOffer(protocols []string) (string, error) {
 	list := make(httpsfv.List, len(protocols))
 	for i, p := range protocols {
@@ -26,8 +26,8 @@ func formatOffer(protocols []string) (string, error) {
 	return httpsfv.Marshal(list)
 }
 
-// parseOffer is what a client offers. What is no string is passed over; what is
-// no list offers nothing.
+// parseOffer returns the versions that a client offers. It skips items that
+// are not strings, and returns none if the header is not a list.
 func parseOffer(h http.Header) []string {
 	list, err := httpsfv.UnmarshalList(h[offerHeader])
 	if err != nil {
@@ -44,7 +44,7 @@ func parseOffer(h http.Header) []string {
 	return protocols
 }
 
-// parseAnswer is the server's choice among protocols.
+// parseAnswer returns the server's choice, which must be one of protocols.
 func parseAnswer(h http.Header, protocols []string) (string, error) {
 	offered := strings.Join(protocols, ", ")
 	if len(h[answerHeader]) == 0 {

@@ -9,35 +9,38 @@ import (
 )
 
 const (
-	// identifyTimeout is how long a stream has to say what it is.
+	// identifyTimeout is how long a stream may take to send its type and
+	// session.
 	identifyTimeout = 5 * time.Second
 
-	// eager is how long it is waited for where the next streams wait, too: as
-	// a rule it has come with the stream.
+	// eager is how long the accepting goroutine itself waits for them, while
+	// the next streams wait too. Usually they have arrived with the stream.
 	eager = 200 * time.Microsecond
 
-	// maxUnidentified is how many streams may be about to say what they are.
+	// maxUnidentified is how many streams may be waited for at once.
 	maxUnidentified = 256
 )
 
-// What a stream is.
+// A streamKind says to whom a stream belongs.
 type streamKind int
 
 const (
-	kindRefused streamKind = iota // nothing that is known here
-	kindHTTP                      // HTTP/3's own
-	kindSession                   // the session's
+	kindRefused streamKind = iota // to nobody
+	kindHTTP                      // to HTTP/3
+	kindSession                   // to the session
 )
 
-// A peeker is a receiving half of which the first bytes can be looked at.
+// A peeker is a receiving half whose first bytes can be read without consuming
+// them.
 type peeker interface {
 	io.Reader
 	Peek([]byte) (int, error)
 	SetReadDeadline(time.Time) error
 }
 
-// acceptUni hands the server's unidirectional streams to whom they belong. One
-// that says at once that it is the session's costs no goroutine.
+// acceptUni accepts the server's unidirectional streams and passes them to the
+// session or to HTTP/3. A stream whose first bytes have arrived with it costs
+// no goroutine.
 func (c *clientConn) acceptUni() {
 	var head [16]byte
 	for {
@@ -67,8 +70,8 @@ func (c *clientConn) acceptUni() {
 	}
 }
 
-// acceptBidi hands the server's bidirectional streams to whom they belong. They
-// are the session's, or HTTP/3 ends the connection.
+// acceptBidi accepts the server's bidirectional streams and passes them to the
+// session, or to HTTP/3, which then ends the connection.
 func (c *clientConn) acceptBidi() {
 	for {
 		s, err := c.quic.AcceptStream(context.Background())
@@ -92,8 +95,8 @@ func (c *clientConn) acceptBidi() {
 	}
 }
 
-// isPlain tells whether a stream is the session's without doubt and delay, and
-// has then read what says so.
+// isPlain tells whether the prefix of the session has arrived with the stream.
+// If so, it consumes the prefix.
 func (c *clientConn) isPlain(s peeker, head []byte) bool {
 	select {
 	case <-c.session:
@@ -110,7 +113,8 @@ func (c *clientConn) isPlain(s peeker, head []byte) bool {
 	return err == nil
 }
 
-// identify reads what a stream begins with, as far as it is not HTTP/3's.
+// identify reads the prefix of a stream, and consumes it if the stream is not
+// for HTTP/3.
 func (c *clientConn) identify(s peeker, sessionType uint64) streamKind {
 	defer c.unidentified.Add(-1)
 	if c.unidentified.Add(1) > maxUnidentified {
@@ -137,7 +141,7 @@ func (c *clientConn) identify(s peeker, sessionType uint64) streamKind {
 	return kindSession
 }
 
-// isSession waits for the session's id and compares.
+// isSession waits until the session's id is known, and compares it with id.
 func (c *clientConn) isSession(id uint64) bool {
 	select {
 	case <-c.session:

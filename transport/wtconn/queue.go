@@ -6,12 +6,12 @@ import (
 	"sync"
 )
 
-// maxParked is how many streams of each kind may come before the answer to the
-// request that they belong to.
+// maxParked is how many streams of each kind are kept before the server has
+// answered the request of their session.
 const maxParked = 64
 
-// A queue holds streams until they are accepted. While it is not open, it holds
-// few; after that, the stream limits of QUIC bound it.
+// A queue holds streams until they are accepted. Before open is called it
+// holds at most maxParked; afterwards the stream limits of QUIC bound it.
 type queue[T any] struct {
 	mu     sync.Mutex
 	items  []T
@@ -21,14 +21,14 @@ type queue[T any] struct {
 
 func newQueue[T any]() *queue[T] { return &queue[T]{ready: make(chan struct{}, 1)} }
 
-// open lifts the limit.
+// open removes the limit.
 func (q *queue[T]) open() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.opened = true
 }
 
-// push is false if there is no room.
+// push adds an item. It reports false if the queue is full.
 func (q *queue[T]) push(item T) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -20,38 +20,42 @@ import (
 )
 
 const (
-	// sessionTimeout is how long a connection may go without a session.
+	// sessionTimeout is how long a QUIC connection may exist without a
+	// session.
 	sessionTimeout = 30 * time.Second
 
-	// closeTimeout bounds how long Close waits for others.
+	// closeTimeout bounds how long Close waits for the calls of serve.
 	closeTimeout = time.Second
 )
 
-// A Server serves WebTransport sessions, one on each connection. Its fields
-// must not change once it serves.
+// A Server serves WebTransport sessions, one per QUIC connection. Its fields
+// must not change after the first ServeQUICConn. All methods may be called
+// concurrently.
 type Server struct {
-	// Protocols are the moq-lite versions to speak, the most wanted first: it
-	// is this order that decides.
+	// Protocols are the moq-lite versions to accept, in the server's order of
+	// preference, which decides.
 	Protocols []string
 
-	// Origins are the web pages that may connect, as scheme://host[:port].
-	// Who sends no Origin is no web page. Nil: any.
+	// Origins are the web origins whose pages may connect, as
+	// scheme://host[:port]. Requests without an Origin header are not from web
+	// pages and are not restricted. Nil: all origins may.
 	Origins []string
 
-	// Accept lets a session in or not, before the client is answered. The
-	// state has the version, and the URL with path and query; ctx ends with
-	// the request. serve is called in a goroutine of its own with the session's
-	// connection, which is serve's to close; not at all if the client has left or
-	// the server was closed meanwhile. Errors that match
-	// transport.ErrUnauthorized or transport.ErrNotFound are answered with 401
-	// and 404, others with 500. Required.
+	// Accept decides whether to accept a session, before the client gets an
+	// answer. state has the moq-lite version, and the URL with path and query;
+	// ctx ends with the request. serve is then called in a goroutine of its
+	// own with the session's connection, which it owns and must close. It is
+	// not called if the client has gone or the server was closed in the
+	// meantime. Errors that match transport.ErrUnauthorized are answered with
+	// status 401, transport.ErrNotFound with 404, and others with 500.
+	// Required.
 	Accept func(ctx context.Context, s transport.State) (serve func(transport.Conn), err error)
 
-	// Handler answers requests that are not for WebTransport; nil: 404.
+	// Handler answers requests that are not for WebTransport. Nil: status 404.
 	Handler http.Handler
 
-	// Logger is told of panics in Accept, serve and Handler, and of what goes
-	// wrong with requests; nil: silence.
+	// Logger gets panics of Accept, serve and Handler, and errors of requests.
+	// Nil: nothing is logged.
 	Logger *slog.Logger
 
 	once         sync.Once
@@ -60,19 +64,19 @@ type Server struct {
 	mu     sync.Mutex
 	conns  map[*serverConn]struct{}
 	closed bool
-	wg     sync.WaitGroup // calls of ServeQUICConn and of serve
+	wg     sync.WaitGroup // running calls of ServeQUICConn and of serve
 }
 
-// A visit is a QUIC connection at the server.
+// A visit is a QUIC connection from which a session is expected.
 type visit struct {
 	quic    *quic.Conn
-	session atomic.Bool // there is one, or was, or is being decided on
+	session atomic.Bool // a session exists or existed, or Accept decides on one
 	timer   *time.Timer
 }
 
 type visitKey struct{}
 
-// newVisit gives q some time to become a session.
+// newVisit closes q after sessionTimeout unless it has a session by then.
 func newVisit(q *quic.Conn) *visit {
 	v := &visit{quic: q}
 	v.timer = time.AfterFunc(sessionTimeout, func() {
@@ -84,13 +88,13 @@ func newVisit(q *quic.Conn) *visit {
 	return v
 }
 
-// refused lets the client ask once more.
+// refused allows the client to send another request.
 func (v *visit) refused() {
 	v.session.Store(false)
 	v.timer.Reset(sessionTimeout)
 }
 
-// init sets up the libraries.
+// init sets up the HTTP/3 and WebTransport servers.
 func (s *Server) init() {
 	logger := s.Logger
 	if logger == nil {
@@ -107,13 +111,15 @@ func (s *Server) init() {
 			},
 		},
 		ApplicationProtocols: s.Protocols,
-		CheckOrigin:          func(*http.Request) bool { return true }, // done before
+		CheckOrigin:          func(*http.Request) bool { return true }, // request has checked it
 	}
 	s.conns = make(map[*serverConn]struct{})
 }
 
-// ServeQUICConn serves a connection whose ALPN is h3, and returns when it has
-// ended. Datagrams and EnableStreamResetPartialDelivery must be on.
+// ServeQUICConn serves a connection whose ALPN is h3. It blocks until the
+// connection has ended. The connection's configuration must have
+// EnableDatagrams and EnableStreamResetPartialDelivery set. After Close it
+// closes q and returns net.ErrClosed.
 func (s *Server) ServeQUICConn(q *quic.Conn) error {
 	s.once.Do(s.init)
 	if !s.enter() {
@@ -132,7 +138,7 @@ func (s *Server) ServeQUICConn(q *quic.Conn) error {
 	return nil
 }
 
-// enter counts a call that Close waits for; false after Close.
+// enter counts a call that Close waits for. It reports false after Close.
 func (s *Server) enter() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -143,7 +149,7 @@ func (s *Server) enter() bool {
 	return true
 }
 
-// serve has f serve c, unless the server is closed.
+// serve calls f with c in a goroutine, or closes c if the server is closed.
 func (s *Server) serve(c *serverConn, f func(transport.Conn)) {
 	s.mu.Lock()
 	closed := s.closed
@@ -173,7 +179,7 @@ func (s *Server) serve(c *serverConn, f func(transport.Conn)) {
 	}()
 }
 
-// codeInternal is moq-lite's session code for a failure on this side.
+// codeInternal is moq-lite's session code for an internal error.
 const codeInternal = 1
 
 func (s *Server) log(what string, detail any) {
@@ -182,8 +188,8 @@ func (s *Server) log(what string, detail any) {
 	}
 }
 
-// Close ends all sessions with code 0 and all connections, and waits for what
-// serves them, but for no longer than a second.
+// Close closes all sessions with code 0, and their connections. It waits until
+// the calls of serve have returned, for at most a second.
 func (s *Server) Close() error {
 	s.once.Do(s.init)
 	s.mu.Lock()

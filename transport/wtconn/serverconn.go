@@ -10,10 +10,11 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// A serverConn is the server's end of a session: webtransport-go accepts the
-// client's streams, and reads the client's close. What this side opens goes past
-// it, and so does the close: webtransport-go would reset the client's streams
-// with a code that some clients take for the end of the session.
+// A serverConn is the server's side of a session. webtransport-go accepts the
+// client's streams and reads the client's close. This side opens its streams,
+// and sends its close, directly on the QUIC connection: webtransport-go would
+// reset the client's streams with a code that some clients take for the end of
+// the session.
 type serverConn struct {
 	sessionConn
 	out     raw
@@ -26,7 +27,7 @@ var (
 	_ transport.StatsConn    = (*serverConn)(nil)
 )
 
-// newServerConn adapts a session of q that was requested on the given stream.
+// newServerConn adapts a session on q that was requested on the given stream.
 func newServerConn(q *quic.Conn, s *webtransport.Session, request *http3.Stream, state transport.State) *serverConn {
 	b := newBase(state)
 	c := &serverConn{
@@ -53,7 +54,7 @@ func (c *serverConn) OpenUniStream(ctx context.Context) (transport.SendStream, e
 func (c *serverConn) Stats() transport.Stats { return c.out.Stats() }
 
 // CloseWithError implements [transport.Conn]. A reason of more than 1024 bytes
-// is cut, and so is a code of more than 32 bits.
+// is truncated, and a code of more than 32 bits becomes the largest.
 func (c *serverConn) CloseWithError(code uint64, reason string) error {
 	c.closing.Lock()
 	defer c.closing.Unlock()

@@ -16,12 +16,12 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/quicstream"
 )
 
-// A sessionConn is a session of webtransport-go.
+// A sessionConn is a connection over a session of webtransport-go.
 type sessionConn struct {
 	*base
 	session *webtransport.Session
-	quic    *quic.Conn // where it is known
-	closing sync.Mutex // held by CloseWithError
+	quic    *quic.Conn // nil where it is not known
+	closing sync.Mutex // held during CloseWithError
 }
 
 var (
@@ -30,9 +30,9 @@ var (
 )
 
 // Wrap adapts a session of webtransport-go, made by its client or its server.
-// The session is the adaptor's from then on. Its streams have no priorities,
-// and there are no statistics. How the peer sees a close is up to
-// webtransport-go, whose client may lose the code.
+// The returned Conn owns the session. Its streams have no priorities, and it
+// has no statistics. How the peer sees a close is up to webtransport-go, whose
+// client may lose the code.
 func Wrap(s *webtransport.Session) transport.Conn {
 	state := s.SessionState()
 	c := &sessionConn{session: s, base: newBase(transport.State{
@@ -45,10 +45,10 @@ func Wrap(s *webtransport.Session) transport.Conn {
 	return c
 }
 
-// over learns how the session ended. If it was the peer's doing, the connection
-// ends with it, where it is known.
+// over records how the session ended. If the peer ended it, over also closes
+// the QUIC connection, where that is known.
 func (c *sessionConn) over() {
-	// A session that is over opens nothing, and says why.
+	// The error of opening a stream says why the session has ended.
 	_, err := c.session.OpenUniStream()
 	e := c.sessionError(err)
 	if c.end(e) && c.quic != nil {
@@ -61,8 +61,8 @@ func (c *sessionConn) sessionError(err error) *transport.ConnError {
 	if s, ok := errors.AsType[*webtransport.SessionError](err); ok {
 		return &transport.ConnError{Code: uint64(s.ErrorCode), Reason: s.Message, Remote: s.Remote}
 	}
-	// Whatever failed on the request's stream is the same error here. If it was
-	// the end of the connection, that tells more.
+	// webtransport-go has one error for all failures of the request's stream.
+	// If the QUIC connection has ended, its error says more.
 	if cause := c.quicCause(); cause != nil {
 		return connError(cause)
 	}
@@ -74,7 +74,8 @@ func (c *sessionConn) sessionError(err error) *transport.ConnError {
 	return e
 }
 
-// quicCause waits a moment for the QUIC connection to end.
+// quicCause returns why the QUIC connection has ended. It waits for that, but
+// not for long, and returns nil if the connection stays open.
 func (c *sessionConn) quicCause() error {
 	if c.quic == nil {
 		return nil
@@ -105,11 +106,11 @@ func (c *sessionConn) StreamError(err error) error {
 	if c.ctx.Err() != nil || isLost(err) {
 		return c.lost(err)
 	}
-	// A reset whose code is not the application's has no type.
+	// webtransport-go returns an untyped error for a reset with another code.
 	return &transport.StreamError{Remote: true}
 }
 
-// isLost says that a stream failed with its session.
+// isLost tells whether a stream failed because its session has ended.
 func isLost(err error) bool {
 	_, gone := errors.AsType[*quic.StreamError](err)
 	_, session := errors.AsType[*webtransport.SessionError](err)
@@ -117,7 +118,8 @@ func isLost(err error) bool {
 	return gone || session || http || errors.Is(err, net.ErrClosed)
 }
 
-// A sessionSend is a sending half with codes of one type.
+// A sessionSend adapts the codes of webtransport-go's sending half to those of
+// quic-go.
 type sessionSend struct {
 	quicSend
 	cancel func(webtransport.StreamErrorCode)
@@ -134,15 +136,16 @@ func (s *sessionSend) CancelWrite(code quic.StreamErrorCode) {
 	s.cancel(webtransport.StreamErrorCode(code))
 }
 
-// A sessionReceive is a receiving half with codes of one type.
+// A sessionReceive adapts the codes of webtransport-go's receiving half to
+// those of quic-go.
 type sessionReceive struct {
 	quicReceive
 	session *webtransport.Session
 	cancel  func(webtransport.StreamErrorCode)
 }
 
-// Read reads. The end of the session stops streams so that they may seem to
-// have come to their own.
+// Read reads from the stream. When the session ends, a stream may report
+// io.EOF as if its data were complete; Read returns net.ErrClosed instead.
 func (s *sessionReceive) Read(p []byte) (int, error) {
 	n, err := s.quicReceive.Read(p)
 	if err == io.EOF && s.session.Context().Err() != nil {
@@ -221,7 +224,7 @@ func (c *sessionConn) ReceiveDatagram(ctx context.Context) ([]byte, error) {
 }
 
 // CloseWithError implements [transport.Conn]. A reason of more than 1024 bytes
-// is cut, and so is a code of more than 32 bits.
+// is truncated, and a code of more than 32 bits becomes the largest.
 func (c *sessionConn) CloseWithError(code uint64, reason string) error {
 	c.closing.Lock()
 	defer c.closing.Unlock()

@@ -16,35 +16,36 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/quicstream"
 )
 
-// Settings by which generations of WebTransport announce themselves.
+// HTTP/3 settings with which the drafts of WebTransport announce support for
+// it.
 const (
 	settingDraft02     = 0x2b603742
-	settingDraft07     = 0xc671706a // the most sessions
+	settingDraft07     = 0xc671706a // the value is the maximum number of sessions
 	settingEnabled     = 0x2c7cf000
 	settingMaxSessions = 0x14e9cd29
 )
 
 const (
-	// The tokens of :protocol, of the older generations and of the newest.
+	// The values of :protocol in the older drafts and in the newest.
 	tokenOld = "webtransport"
 	tokenNew = "webtransport-h3"
 
-	// maxHeaderBytes bounds the headers of a request or an answer.
+	// maxHeaderBytes bounds the header of a request or response.
 	maxHeaderBytes = 16 << 10
 
-	// upgradeTimeout bounds the request where ctx does not.
+	// upgradeTimeout bounds the request if ctx has no earlier deadline.
 	upgradeTimeout = 30 * time.Second
 )
 
 var errNoAnswer = errors.New("the server does not answer the request")
 
-// clientSettings offers all generations. It leaves out flow control of sessions:
-// a connection has but one.
+// clientSettings announces support for all drafts. It does not enable flow
+// control per session, because a connection has one session.
 func clientSettings() map[uint64]uint64 {
 	return map[uint64]uint64{settingDraft02: 1, settingDraft07: 1, settingEnabled: 1, settingMaxSessions: 1}
 }
 
-// upgrade requests a session on q, which it closes on failure.
+// upgrade requests a session on q. If it fails, it closes q.
 func upgrade(ctx context.Context, q *quic.Conn, u *url.URL, header http.Header, protocols []string) (*clientConn, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, upgradeTimeout, errNoAnswer)
 	defer cancel()
@@ -67,8 +68,8 @@ func upgrade(ctx context.Context, q *quic.Conn, u *url.URL, header http.Header, 
 	return c, nil
 }
 
-// ask sends the request in the form that the server's settings ask for, and
-// reads the answer.
+// ask waits for the server's settings, sends the request in the form that they
+// call for, and returns the response.
 func (c *clientConn) ask(ctx context.Context, u *url.URL, header http.Header) (*http.Response, error) {
 	select {
 	case <-c.http.ReceivedSettings():
@@ -104,7 +105,7 @@ func (c *clientConn) ask(ctx context.Context, u *url.URL, header http.Header) (*
 	return response, err
 }
 
-// chooseToken picks the form of the request.
+// chooseToken returns the value of :protocol that the server expects.
 func chooseToken(s *http3.Settings) (string, error) {
 	old := s.Other[settingDraft02] != 0 || s.Other[settingDraft07] != 0
 	switch {
@@ -120,7 +121,7 @@ func chooseToken(s *http3.Settings) (string, error) {
 	return "", errors.New("the server speaks HTTP/3 but not WebTransport")
 }
 
-// upgradeError tells why a request got no answer.
+// upgradeError makes the error of a request that got no response.
 func (c *clientConn) upgradeError(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return dialError(transport.PhaseUpgrade, context.Cause(ctx))
@@ -134,8 +135,8 @@ func (c *clientConn) upgradeError(ctx context.Context, err error) error {
 	return dialError(transport.PhaseUpgrade, err)
 }
 
-// statusError is what an answer's status means; nil is a session. A server
-// that speaks none of the versions says that the request is bad.
+// statusError makes the error for the status of a response; nil for success.
+// Status 400 is how servers refuse a request that offers no version they know.
 func statusError(response *http.Response) error {
 	status := response.StatusCode
 	text := "the server answered with " + httpstatus.Describe(response)
