@@ -1,4 +1,4 @@
-// Package admission decides on requests that ask for a session over HTTP.
+// Package admission decides whether HTTP requests for a session are accepted.
 package admission
 
 import (
@@ -11,10 +11,12 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// An Accept is what a server asks whether, and by whom, a session is served.
+// An Accept decides whether a session is accepted, and returns the function
+// that serves it.
 type Accept func(ctx context.Context, state transport.State) (serve func(transport.Conn), err error)
 
-// Ask calls accept. Its panic, of which panicked hears, is an error.
+// Ask calls accept. If that panics, Ask calls panicked with the value and
+// returns an error. A nil serve without an error is an error too.
 func Ask(ctx context.Context, accept Accept, state transport.State, panicked func(any)) (serve func(transport.Conn), err error) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -29,7 +31,7 @@ func Ask(ctx context.Context, accept Accept, state transport.State, panicked fun
 	return serve, err
 }
 
-// Refusal is the status of an error of an Accept.
+// Refusal returns the HTTP status for an error of an Accept.
 func Refusal(err error) int {
 	switch {
 	case errors.Is(err, transport.ErrUnauthorized):
@@ -40,8 +42,9 @@ func Refusal(err error) int {
 	return http.StatusInternalServerError
 }
 
-// Allows says that pages of an origin may connect, if those of origins may; nil
-// is all, and no origin is no page.
+// Allows tells whether a request with the given Origin header may connect when
+// only pages of origins may. Nil origins allow all; an empty origin is always
+// allowed, since the request is not from a web page.
 func Allows(origins []string, origin string) bool {
 	return origin == "" || origins == nil || slices.ContainsFunc(origins, func(o string) bool {
 		return strings.EqualFold(strings.TrimSuffix(o, "/"), origin)

@@ -1,4 +1,4 @@
-// Package httpstatus says in words how a server has answered a request.
+// Package httpstatus describes the HTTP response of a server in an error.
 package httpstatus
 
 import (
@@ -6,8 +6,9 @@ import (
 	"net/http"
 )
 
-// Describe tells the status, and where a redirect leads, without what may be
-// secret of that. Dialers do not follow one: it may lead anywhere.
+// Describe returns the status and, for a redirect, the location without parts
+// that may be secret. Dialers do not follow redirects, which may lead
+// anywhere.
 func Describe(r *http.Response) string {
 	text := fmt.Sprintf("HTTP status %d %s", r.StatusCode, http.StatusText(r.StatusCode))
 	to, err := r.Location()

@@ -11,11 +11,12 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/tlsalert"
 )
 
-// maxReason is how many bytes of a reason a CONNECTION_CLOSE has room for in
-// the smallest packet, and a WebTransport session's close in any.
+// maxReason is how many bytes of a reason fit into a CONNECTION_CLOSE frame in
+// the smallest packet. The close of a WebTransport session has the same limit.
 const maxReason = 1024
 
-// Lost is the end of a connection by what is no close of either side.
+// Lost makes the error of a connection that ended without a close of either
+// side.
 func Lost(err error) *transport.ConnError {
 	e := &transport.ConnError{Err: MarkAlert(err)}
 	if t, ok := errors.AsType[*quic.TransportError](err); ok {
@@ -30,8 +31,9 @@ func Lost(err error) *transport.ConnError {
 	return e
 }
 
-// MarkAlert returns err, such that it matches [transport.ErrUnauthorized] if it is
-// the TLS alert of a peer that refuses our certificate.
+// MarkAlert returns err, wrapped so that it matches
+// [transport.ErrUnauthorized] if it is the TLS alert of a peer that rejects
+// our certificate.
 func MarkAlert(err error) error {
 	t, ok := errors.AsType[*quic.TransportError](err)
 	if !ok || !t.Remote || !t.ErrorCode.IsCryptoError() {
@@ -40,10 +42,11 @@ func MarkAlert(err error) error {
 	return tlsalert.Mark(tls.AlertError(t.ErrorCode-firstAlert), err)
 }
 
-// firstAlert is QUIC's code for TLS's alert 0 (RFC 9001, section 4.8).
+// firstAlert is the QUIC error code for TLS alert 0 (RFC 9001, section 4.8).
 const firstAlert quic.TransportErrorCode = 0x100
 
-// CutReason shortens the reason of a close to what there is room for.
+// CutReason truncates the reason of a close to the length that can be sent, at
+// the start of a character.
 func CutReason(reason string) string {
 	if len(reason) <= maxReason {
 		return reason
@@ -55,7 +58,7 @@ func CutReason(reason string) string {
 	return reason[:end]
 }
 
-// Stats translates quic-go's counters.
+// Stats returns quic-go's counters as transport.Stats.
 func Stats(q *quic.Conn) transport.Stats {
 	s := q.ConnectionStats()
 	return transport.Stats{

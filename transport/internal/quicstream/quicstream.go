@@ -1,8 +1,9 @@
-// Package quicstream adapts the streams of quic-go, and of libraries with
-// streams like them, to package transport, and has what
-// the adaptors of connections share. Beside the errors, it sees to what
-// those streams do not promise: Close during a Write, contexts whose causes are
-// transport's, and a prefix that goes out with the first bytes.
+// Package quicstream adapts streams of quic-go, and of libraries with similar
+// streams, to the interfaces of package transport, and contains other code
+// that the adaptors of QUIC connections share. It translates errors, and adds
+// what those streams do not offer: Close during a Write, contexts whose causes
+// are errors of package transport, and a prefix that is sent together with the
+// first bytes.
 package quicstream
 
 import (
@@ -20,23 +21,24 @@ import (
 
 // An Owner is the connection that streams belong to.
 type Owner interface {
-	// StreamCode is a code as the library's stream takes it.
+	// StreamCode returns the form of a code that the library's streams take.
 	StreamCode(code uint64) quic.StreamErrorCode
 
-	// StreamError translates the error of a stream: into a
-	// [*transport.StreamError] if it is one stream's, else into the
-	// [*transport.ConnError] of the connection's end. It may wait for the
-	// latter. It is not asked about ends of streams, deadlines, and streams
-	// closed here.
+	// StreamError translates an error of a stream into a
+	// [*transport.StreamError] if the stream was reset, or into the
+	// [*transport.ConnError] with which the connection ended, for which it may
+	// wait. It is not called for the end of a stream, for deadlines, or for
+	// streams that were closed on this side.
 	StreamError(err error) error
 
-	// Closing tells whether this side has closed the connection, and the library
-	// may not have told the peer yet. What it tells of streams until then would
-	// come first, and the peer take it for their own ends: nothing is told.
+	// Closing tells whether this side has closed the connection, which the
+	// library may not have sent yet. The streams then send no end and no
+	// reset: these would arrive first, and the peer would take them for the
+	// stream's own.
 	Closing() bool
 }
 
-// A PlainWriter is a library's sending half that can do no more than it must.
+// A PlainWriter is a sending half without optional abilities.
 type PlainWriter interface {
 	io.WriteCloser
 	CancelWrite(quic.StreamErrorCode)
@@ -49,10 +51,10 @@ type Writer interface {
 	PlainWriter
 	TryWriteAll([]byte) error
 	SetPriority(urgency int8, incremental bool)
-	SetReliableBoundary() // of the prefix
+	SetReliableBoundary() // at the end of the prefix
 }
 
-// A Reader is a library's receiving half, quic-go's or another's.
+// A Reader is a receiving half of quic-go or another library.
 type Reader interface {
 	io.Reader
 	CancelRead(quic.StreamErrorCode)
@@ -71,7 +73,8 @@ var (
 	_ ReadWriter = (*quic.Stream)(nil)
 )
 
-// translate turns a library's error into transport's.
+// translate translates an error of a library's stream into one of package
+// transport's.
 func translate(o Owner, err error) error {
 	switch {
 	case err == nil, err == io.EOF:
@@ -90,8 +93,7 @@ type Stream struct {
 	Receive
 }
 
-// NewStream adapts s. The peer reads prefix, which may be empty, before anything
-// else.
+// NewStream adapts s. The peer reads prefix, which may be empty, first.
 func NewStream(o Owner, s ReadWriter, prefix string) *Stream {
 	stream := new(Stream)
 	stream.Send.init(o, s, prefix)
@@ -105,7 +107,7 @@ type PlainStream struct {
 	Receive
 }
 
-// NewPlainStream adapts the halves of one stream.
+// NewPlainStream adapts the two halves of a stream.
 func NewPlainStream(o Owner, w PlainWriter, r Reader) *PlainStream {
 	stream := new(PlainStream)
 	stream.PlainSend.init(o, w)

@@ -14,8 +14,8 @@ type Receive struct {
 	half  Reader
 
 	mu     sync.Mutex
-	ended  bool                   // the end was read
-	cancel *transport.StreamError // of CancelRead before that
+	ended  bool                   // Read has returned io.EOF
+	cancel *transport.StreamError // set by CancelRead, unless ended
 }
 
 // NewReceive adapts r.
@@ -36,9 +36,9 @@ func (s *Receive) Read(p []byte) (int, error) {
 	return n, translate(s.owner, err)
 }
 
-// end is the error of a Read that came to the end. quic-go takes the peer's
-// answer to a CancelRead for the end, if it comes while a Read is about to
-// return.
+// end returns the error of a Read that got io.EOF from the library. After
+// CancelRead it is not io.EOF: quic-go may take the peer's answer to that for
+// the end of the stream, if it arrives while a Read is about to return.
 func (s *Receive) end() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -12,20 +12,21 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// A PlainSend is a sending half. There is one for each group that is sent, so
-// that what few of them need is held elsewhere.
+// A PlainSend is a sending half without optional abilities. There is one for
+// each group that is sent, so its size matters: what few streams need is kept
+// elsewhere.
 type PlainSend struct {
 	owner Owner
 	half  PlainWriter
-	quick *Send // this half, where the library's can do more than it must
+	quick *Send // the Send that embeds this, or nil if half is only a PlainWriter
 
 	mu        sync.Mutex
 	deadline  *time.Time // nil for none
 	life      transport.Life
-	writing   bool // a Write is under way
+	writing   bool // a Write is running
 	closed    bool // Close was called
 	cancelled bool // CancelWrite was called
-	bounded   bool // the library's half has had a deadline
+	bounded   bool // a deadline was set on half
 }
 
 // NewPlainSend adapts w.
@@ -49,7 +50,8 @@ func (s *PlainSend) Write(p []byte) (int, error) {
 	return n, translate(s.owner, s.end(err, waited))
 }
 
-// begin notes that a Write is under way, and does the quick part of it.
+// begin marks the start of a Write, and does what is possible without
+// blocking.
 func (s *PlainSend) begin(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,7 +59,8 @@ func (s *PlainSend) begin(p []byte) (int, error) {
 	return s.writeQuickly(p)
 }
 
-// writeQuickly writes what it can of p without blocking. The lock is held.
+// writeQuickly writes as much of p as is possible without blocking. The lock
+// is held.
 func (s *PlainSend) writeQuickly(p []byte) (int, error) {
 	switch {
 	case s.closed && !s.cancelled:
@@ -70,14 +73,15 @@ func (s *PlainSend) writeQuickly(p []byte) (int, error) {
 	return s.quick.tryWrite(p)
 }
 
-// precede sends what must precede the end of the stream.
+// precede writes the prefix if nothing was written yet, before the end or
+// reset of the stream.
 func (s *PlainSend) precede() {
 	if s.quick != nil {
 		_, _ = s.quick.tryWrite(nil)
 	}
 }
 
-// end notes that the Write is over. If Close came in between, it ends the
+// end marks the end of a Write. If Close was called meanwhile, it ends the
 // stream.
 func (s *PlainSend) end(err error, waited bool) error {
 	s.mu.Lock()
@@ -96,9 +100,9 @@ func (s *PlainSend) end(err error, waited bool) error {
 	return err
 }
 
-// Close implements [transport.SendStream]. quic-go's Close must not run beside
-// a Write and would let it go on: a Write that is under way is stopped by its
-// deadline, and ends the stream when it has counted what was taken.
+// Close implements [transport.SendStream]. quic-go's Close must not be called
+// during a Write, and does not end one. So Close ends a running Write by a
+// deadline in the past, and the Write closes the stream when it returns.
 func (s *PlainSend) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -114,8 +118,8 @@ func (s *PlainSend) Close() error {
 	return nil
 }
 
-// finish ends the stream. The library's error tells of a reset, which every
-// Write tells as well.
+// finish closes the library's half. Its error is ignored: it means that the
+// stream was reset, which every Write reports as well.
 func (s *PlainSend) finish() {
 	if s.owner.Closing() {
 		return
@@ -177,7 +181,7 @@ func (s *PlainSend) Context() context.Context {
 	return ctx
 }
 
-// endLife ends the context: cause is why quic-go's has ended.
+// endLife ends the context because the library's has ended with cause.
 func (s *PlainSend) endLife(cause error) {
 	cause = s.ending(cause)
 	s.mu.Lock()
@@ -185,7 +189,8 @@ func (s *PlainSend) endLife(cause error) {
 	s.life.End(cause)
 }
 
-// ending is the cause of the context's end. After Close it is the plain one.
+// ending translates the cause with which the library's context has ended.
+// After Close it is context.Canceled.
 func (s *PlainSend) ending(cause error) error {
 	if errors.Is(cause, quic.ErrStreamClosed) || errors.Is(cause, context.Canceled) {
 		return context.Canceled
@@ -194,37 +199,38 @@ func (s *PlainSend) ending(cause error) error {
 }
 
 const (
-	// maxQuick is how many bytes are sent the quick way in a row. They fit
-	// into any packet: quic-go copies them again for each packet if they do
-	// not.
+	// maxQuick is how many bytes are passed to quic-go by TryWriteAll before a
+	// pause. They fit into any packet: if they did not, quic-go would copy
+	// them again for each packet.
 	maxQuick = 1100
 
-	// After quickPause, what was sent the quick way has left, as a rule, and
-	// there may be another row: quickRows of them until a Write waits for what
-	// has not, which costs the one who writes a goroutine; so it is rare.
+	// After quickPause, what TryWriteAll has taken has been sent, as a rule,
+	// and it may be used again: quickRows times until a Write blocks until
+	// everything is sent. That costs the writer a switch of goroutines, so it
+	// is rare.
 	quickPause = time.Millisecond
 	quickRows  = 128
 )
 
-// maxPrefix is how long prefixes are.
+// maxPrefix is the maximum length of a prefix, in bytes.
 const maxPrefix = 16
 
-// firsts are for what is sent first of a stream with a prefix.
+// firsts are buffers for the prefix and the first bytes after it.
 var firsts = sync.Pool{New: func() any { return new([maxPrefix + maxQuick]byte) }}
 
-// A Send is a sending half of quic-go.
+// A Send is a sending half of quic-go, with optional abilities.
 type Send struct {
 	PlainSend
 	full   Writer
-	prefix string // not sent yet
+	prefix string // empty once it is sent
 
-	row  uint16        // bytes sent the quick way in a row,
-	rows uint8         // since another Write,
-	at   time.Duration // and when the last
+	row  uint16        // bytes passed to TryWriteAll since the last pause,
+	rows uint8         // pauses since the last Write that blocked,
+	at   time.Duration // and when TryWriteAll was used last
 }
 
-// NewSend adapts w. The peer reads prefix, which may be empty, before anything
-// else; it goes out with the first bytes, the end, or the reset.
+// NewSend adapts w. The peer reads prefix, which may be empty, first; it is
+// sent together with the first bytes, the end, or the reset.
 func NewSend(o Owner, w Writer, prefix string) *Send {
 	s := new(Send)
 	s.init(o, w, prefix)
@@ -244,14 +250,15 @@ func (s *Send) TryWrite(p []byte) (int, error) {
 	return n, translate(s.owner, err)
 }
 
-// caughtUp hears that all that was written before has been sent, but for the
-// end of the last Write.
+// caughtUp is called when a Write has blocked: everything before its last
+// bytes has been sent.
 func (s *Send) caughtUp() { s.row, s.rows = 0, 0 }
 
-// epoch is when the clock of the quick writes is 0.
+// epoch is the zero of Send.at.
 var epoch = time.Now()
 
-// fits tells whether n bytes more may be sent the quick way.
+// fits tells whether n more bytes may be passed to TryWriteAll, and counts
+// them.
 func (s *Send) fits(n int) bool {
 	if n > maxQuick {
 		return false
@@ -269,9 +276,9 @@ func (s *Send) fits(n int) bool {
 	return true
 }
 
-// tryWrite sends what it can of p without blocking: little writes, and the prefix
-// with the beginning of the first one, if the peer's credit suffices. Without p
-// it sends what must precede the end of the stream. The lock is held.
+// tryWrite writes without blocking, if the peer's credit allows it: p if it is
+// small, and before that the prefix with the first bytes of p. With an empty p
+// it writes the prefix alone. The lock is held.
 func (s *Send) tryWrite(p []byte) (int, error) {
 	if len(s.prefix) > 0 {
 		return s.writePrefix(p)
@@ -292,10 +299,10 @@ func (s *Send) tryWrite(p []byte) (int, error) {
 	}
 }
 
-// writePrefix sends the prefix and the beginning of p. With the peer's credit,
-// the prefix reaches the peer even if the stream is reset: only it tells whose
-// stream that is. Without credit, quic-go takes as little as this without
-// blocking.
+// writePrefix writes the prefix and the beginning of p. If the peer has
+// granted credit for it, the prefix arrives even when the stream is reset,
+// since nothing else says which session the stream belongs to. If not, it uses
+// Write, which does not block for so few bytes: quic-go keeps them.
 func (s *Send) writePrefix(p []byte) (int, error) {
 	part := p[:min(len(p), maxQuick)]
 	first := firsts.Get().(*[maxPrefix + maxQuick]byte)

@@ -1,5 +1,5 @@
-// Package stated gives connections that others made the URL that they were
-// dialled for.
+// Package stated sets the URL in the State of connections that a user's
+// function has dialled.
 package stated
 
 import (
@@ -8,8 +8,8 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// WithURL is c with u as its State's URL. It has datagrams and statistics if c
-// has.
+// WithURL returns c with u as the URL of its State. The result has datagrams
+// and statistics if c has.
 func WithURL(c transport.Conn, u *url.URL) transport.Conn {
 	state := c.State()
 	state.URL = u

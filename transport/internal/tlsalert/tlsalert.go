@@ -1,6 +1,7 @@
-// Package tlsalert tells which alerts of TLS are about the certificate of who
-// gets them (RFC 8446, section 6.2). A client learns of them after its own half
-// of the handshake is done: its dial may have succeeded already.
+// Package tlsalert recognizes the TLS alerts by which a peer rejects our
+// certificate (RFC 8446, section 6.2). A client may get such an alert after
+// its own side of the handshake is complete, when its dial has succeeded
+// already.
 package tlsalert
 
 import (
@@ -13,11 +14,11 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// NoProtocol is the alert of a server without a common protocol.
+// NoProtocol is the alert of a server that supports none of the offered ALPNs.
 const NoProtocol tls.AlertError = 120
 
-// refusals are the alerts by which a peer refuses a certificate, or the lack of
-// one.
+// refusals are the alerts by which a peer rejects a certificate, or the lack
+// of one.
 var refusals = []tls.AlertError{
 	42,  // bad_certificate
 	43,  // unsupported_certificate
@@ -29,8 +30,8 @@ var refusals = []tls.AlertError{
 	116, // certificate_required
 }
 
-// Mark returns err, which came with alert from the peer, such that it matches
-// [transport.ErrUnauthorized] if our certificate is what the peer refuses.
+// Mark returns err, wrapped so that it matches [transport.ErrUnauthorized] if
+// the alert of the peer that caused it rejects our certificate.
 func Mark(alert tls.AlertError, err error) error {
 	if !slices.Contains(refusals, alert) {
 		return err
@@ -38,8 +39,9 @@ func Mark(alert tls.AlertError, err error) error {
 	return fmt.Errorf("%w: the other side refuses our certificate, or wants one: %w", transport.ErrUnauthorized, err)
 }
 
-// OverTCP finds the alert in an error of crypto/tls. Those of a peer have a type
-// that crypto/tls keeps to itself, so they are told by their text.
+// OverTCP returns the alert of the peer in an error of crypto/tls; ok is false
+// if there is none. crypto/tls does not export the type of alerts, so they are
+// recognized by their text. An alert that is not listed here is returned as 0.
 func OverTCP(err error) (alert tls.AlertError, ok bool) {
 	e, ok := errors.AsType[*net.OpError](err)
 	if !ok || e.Op != "remote error" {

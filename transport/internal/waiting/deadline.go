@@ -5,14 +5,15 @@ import (
 	"time"
 )
 
-// A Deadline says whether its time has come, and wakes those who wait on cond
-// when it does. The lock of cond guards it.
+// A Deadline tells whether a time has passed, and wakes the goroutines that
+// wait on a condition variable when it does. The lock of that must be held for
+// each call.
 type Deadline struct {
 	Passed bool
 	timer  *time.Timer
 }
 
-// Set replaces the deadline; zero removes it.
+// Set replaces the deadline; the zero time removes it.
 func (d *Deadline) Set(t time.Time, cond *sync.Cond) {
 	d.Stop()
 	d.Passed = false
@@ -37,7 +38,7 @@ func (d *Deadline) Set(t time.Time, cond *sync.Cond) {
 	d.timer = timer
 }
 
-// Stop lets the deadline never come.
+// Stop cancels the deadline.
 func (d *Deadline) Stop() {
 	if d.timer != nil {
 		d.timer.Stop()

@@ -1,3 +1,3 @@
-// Package waiting has what connections made here are of: bytes and items that
-// wait to be taken, those who wait for their turn, and deadlines.
+// Package waiting has the queues, buffers and deadlines that the connections
+// of memconn and qmux are built from.
 package waiting

@@ -6,13 +6,15 @@ import (
 	"sync"
 )
 
-// A Queue hands on what was pushed, in order, to whoever pops.
+// A Queue is a first-in, first-out queue without a bound. All methods may be
+// called concurrently.
 type Queue[T any] struct {
 	done chan struct{} // closed by Close
 
 	mu    sync.Mutex
 	items []T
-	// ready holds a token while there may be items, for one Pop at a time.
+	// ready holds a token while there may be items. It wakes one Pop at a
+	// time.
 	ready  chan struct{}
 	closed bool
 }
@@ -22,7 +24,7 @@ func NewQueue[T any]() *Queue[T] {
 	return &Queue[T]{done: make(chan struct{}), ready: make(chan struct{}, 1)}
 }
 
-// Push adds v, unless the queue is closed.
+// Push adds v. It reports false if the queue is closed.
 func (q *Queue[T]) Push(v T) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -34,7 +36,7 @@ func (q *Queue[T]) Push(v T) bool {
 	return true
 }
 
-// Pop waits for an item. It fails with the cause of ctx, and with
+// Pop waits for an item. It returns the cause of ctx if ctx ends first, and
 // net.ErrClosed after Close.
 func (q *Queue[T]) Pop(ctx context.Context) (T, error) {
 	var zero T
@@ -83,17 +85,17 @@ func (q *Queue[T]) signal() {
 	}
 }
 
-// Done is closed by Close.
+// Done returns a channel that Close closes.
 func (q *Queue[T]) Done() <-chan struct{} { return q.done }
 
-// Len counts the items.
+// Len returns the number of items.
 func (q *Queue[T]) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return len(q.items)
 }
 
-// Close ends the queue and returns what nobody has popped.
+// Close closes the queue and returns the remaining items.
 func (q *Queue[T]) Close() []T {
 	q.mu.Lock()
 	defer q.mu.Unlock()

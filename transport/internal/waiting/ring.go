@@ -1,8 +1,9 @@
 package waiting
 
-// A Ring is a queue of bytes in an array that grows and shrinks with what is in
-// it: to at most four times as much, but for small ones. So the windows bound
-// what a peer can make grow, also if it fills one stream after the other.
+// A Ring is a queue of bytes in an array that grows and shrinks with its
+// contents: except for small ones, the array is at most four times as large as
+// the contents. So the flow control windows bound the memory that a peer can
+// cause, also when it fills one stream after the other.
 type Ring struct {
 	buf   []byte
 	start int
@@ -12,12 +13,13 @@ type Ring struct {
 const (
 	minRing = 64
 
-	// KeepRing is what is kept even if little or nothing is in it, so that a
-	// stream from message to message needs no other.
+	// KeepRing is the size up to which the array is kept when the ring is
+	// nearly or completely empty, so that a stream does not allocate for each
+	// message.
 	KeepRing = 16 << 10
 )
 
-// Put adds p.
+// Put appends p.
 func (r *Ring) Put(p []byte) {
 	if r.len+len(p) > len(r.buf) {
 		r.resize(r.len + len(p))
@@ -28,7 +30,7 @@ func (r *Ring) Put(p []byte) {
 	r.len += len(p)
 }
 
-// Take takes the first bytes out, into p, and returns how many.
+// Take moves the first bytes to p and returns how many.
 func (r *Ring) Take(p []byte) int {
 	n := r.pull(p)
 	if len(r.buf) > KeepRing && r.len <= len(r.buf)/4 {
@@ -56,8 +58,8 @@ func (r *Ring) pull(p []byte) int {
 	return n
 }
 
-// resize makes room for n bytes, and no more than is needed. The size is a
-// power of two.
+// resize changes the size of the array to the least power of two that is at
+// least n.
 func (r *Ring) resize(n int) {
 	size := minRing
 	for size < n {
@@ -68,13 +70,14 @@ func (r *Ring) resize(n int) {
 	*r = Ring{buf: buf, len: have}
 }
 
-// Len is how much is in it.
+// Len returns the number of bytes in the ring.
 func (r *Ring) Len() int { return r.len }
 
-// Cap is the size of the array.
+// Cap returns the size of the array.
 func (r *Ring) Cap() int { return len(r.buf) }
 
-// Drop forgets everything and returns how much that was.
+// Drop discards the contents and the array, and returns how many bytes were in
+// it.
 func (r *Ring) Drop() int {
 	n := r.len
 	*r = Ring{}

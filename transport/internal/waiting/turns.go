@@ -6,17 +6,18 @@ import (
 	"sync"
 )
 
-// Turns hands what becomes free to whoever has waited longest. Its user's lock
-// guards it.
+// Turns gives turns to waiting goroutines, first come, first served. It has no
+// lock: the caller's lock must be held for each call.
 type Turns struct {
-	waiting []chan struct{} // each closed when its turn has come
+	waiting []chan struct{} // in order; each is closed when its turn has come
 }
 
-// Waiting tells whether anybody waits.
+// Waiting tells whether a goroutine waits.
 func (t *Turns) Waiting() bool { return len(t.waiting) > 0 }
 
-// Await waits for a turn, without the lock meanwhile. It fails with the cause
-// of ctx; when over is closed, it returns without a turn.
+// Await waits for a turn, and releases lock while it waits. It returns the
+// cause of ctx if ctx ends first. When over is closed, it returns nil without
+// a turn.
 func (t *Turns) Await(ctx context.Context, lock sync.Locker, over <-chan struct{}) error {
 	turn := make(chan struct{})
 	t.waiting = append(t.waiting, turn)
@@ -35,8 +36,8 @@ func (t *Turns) Await(ctx context.Context, lock sync.Locker, over <-chan struct{
 	return context.Cause(ctx)
 }
 
-// Next lets the one that has waited longest go. It reports false when nobody
-// waits.
+// Next gives a turn to the goroutine that has waited longest. It reports false
+// if none waits.
 func (t *Turns) Next() bool {
 	if !t.Waiting() {
 		return false
