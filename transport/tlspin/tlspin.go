@@ -1,6 +1,6 @@
 // Package tlspin verifies a server by the fingerprint of its certificate, as
-// browsers do with serverCertificateHashes: for development servers, whose
-// certificates no authority has signed.
+// browsers do with serverCertificateHashes. It is for development servers,
+// whose certificates are not signed by an authority.
 //
 //	fingerprint, err := tlspin.Parse("ee38e053…")
 //	client := &impl.Client{TLSConfig: tlspin.Config(nil, fingerprint)}
@@ -19,18 +19,18 @@ import (
 	"time"
 )
 
-// MaxValidity is how long a certificate may be valid to be pinned. Browsers
-// have the same limit.
+// MaxValidity is the longest validity period of a certificate that can be
+// pinned. Browsers have the same limit.
 const MaxValidity = 14 * 24 * time.Hour
 
-// ErrMismatch: the server's certificate has none of the fingerprints.
+// ErrMismatch: the server's certificate has another fingerprint.
 var ErrMismatch = errors.New("the certificate has another fingerprint")
 
-// A Fingerprint is the SHA-256 of a certificate's DER form.
+// A Fingerprint is the SHA-256 hash of a certificate in DER form.
 type Fingerprint = [sha256.Size]byte
 
-// Parse reads a fingerprint from 64 hexadecimal digits. It ignores white space
-// around them, and colons between.
+// Parse parses a fingerprint of 64 hexadecimal digits. It ignores white space
+// around them, and colons between them.
 func Parse(s string) (Fingerprint, error) {
 	b, err := hex.DecodeString(strings.ReplaceAll(strings.TrimSpace(s), ":", ""))
 	if err != nil || len(b) != sha256.Size {
@@ -39,10 +39,10 @@ func Parse(s string) (Fingerprint, error) {
 	return Fingerprint(b), nil
 }
 
-// Config is base, which may be nil and is not changed, such that a server is
-// trusted if its certificate has one of the fingerprints, an ECDSA key, and a
-// validity that includes now and is no longer than MaxValidity. Neither the
-// name nor the issuer matters. A VerifyConnection of base is called as well.
+// Config returns a copy of base, which may be nil, that trusts a server if its
+// certificate has one of the fingerprints, an ECDSA key, and a validity period
+// that includes the current time and is at most MaxValidity long. Name and
+// issuer are not checked. A VerifyConnection of base is called as well.
 // Failures are of type [*tls.CertificateVerificationError].
 func Config(base *tls.Config, fingerprints ...Fingerprint) *tls.Config {
 	c := base.Clone()
@@ -54,7 +54,7 @@ func Config(base *tls.Config, fingerprints ...Fingerprint) *tls.Config {
 	if now == nil {
 		now = time.Now
 	}
-	c.InsecureSkipVerify = true // VerifyConnection does it
+	c.InsecureSkipVerify = true // VerifyConnection verifies instead
 	c.VerifyConnection = func(cs tls.ConnectionState) error {
 		if len(cs.PeerCertificates) == 0 {
 			return errors.New("the server has no certificate")

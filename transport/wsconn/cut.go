@@ -8,14 +8,14 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/qmux"
 )
 
-// A cuttable connection fails with qmux.ErrCut where it ends, so that nobody
-// who reads from it takes its end for that of a message: the WebSocket library
-// does, of a message in fragments.
+// A cuttable is a connection whose Read returns qmux.ErrCut instead of io.EOF.
+// The WebSocket library would take an io.EOF within a fragmented message for
+// the end of the message.
 type cuttable struct{ net.Conn }
 
 func (c cuttable) Read(p []byte) (int, error) { return cut(c.Conn.Read(p)) }
 
-// cut is the result of a Read whose end is none.
+// cut replaces io.EOF in the result of a Read by qmux.ErrCut.
 func cut(n int, err error) (int, error) {
 	if err == io.EOF {
 		err = qmux.ErrCut
@@ -23,7 +23,7 @@ func cut(n int, err error) (int, error) {
 	return n, err
 }
 
-// cuttableUpgrade makes connections of upgraded requests cuttable.
+// A cuttableUpgrade is a RoundTripper whose upgraded connections are cuttable.
 type cuttableUpgrade struct{ http.RoundTripper }
 
 func (u cuttableUpgrade) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -37,7 +37,8 @@ func (u cuttableUpgrade) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// A cuttableBody is the connection of an upgraded request.
+// A cuttableBody is the response body of an upgraded request, which is its
+// connection.
 type cuttableBody struct{ io.ReadWriteCloser }
 
 func (b cuttableBody) Read(p []byte) (int, error) { return cut(b.ReadWriteCloser.Read(p)) }

@@ -12,28 +12,29 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/qmux"
 )
 
-// A Dialer dials ws://, wss://, tcp:// and tls:// URLs. The zero value is ready
-// to use. Its fields are never written to and must not change after the first
-// Dial. It holds nothing between dials.
+// A Dialer dials ws://, wss://, tcp:// and tls:// URLs. The zero value is
+// ready to use. It never writes to its fields, which must not change after the
+// first Dial. It holds no sockets between dials and needs no Close.
 type Dialer struct {
-	// TLSConfig is cloned, and the protocols to negotiate are set; nil: the
-	// system's roots.
+	// TLSConfig is the TLS configuration, of which each dial uses a copy with
+	// its own protocols. Nil: the certificate roots of the system.
 	TLSConfig *tls.Config
 
-	// Header is sent along with each request of WebSocket.
+	// Header is added to each WebSocket request.
 	Header http.Header
 
-	// Config is what servers are granted; nil: the defaults.
+	// Config has the flow control windows and stream limits granted to
+	// servers. Nil: the defaults.
 	Config *Config
 
-	// DialContext makes the TCP connections; nil: a net.Dialer's.
+	// DialContext makes the TCP connections. Nil: a net.Dialer does.
 	DialContext func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 var _ transport.TargetDialer = (*Dialer)(nil)
 
-// Dial implements [transport.Dialer]. Path and query go with the request of
-// WebSocket; TCP and TLS have no place for them.
+// Dial implements [transport.Dialer]. Over WebSocket the URL's path and query
+// are sent in the request; over TCP and TLS they are not sent.
 func (d *Dialer) Dial(ctx context.Context, url string, protocols []string) (transport.Conn, error) {
 	t, err := transport.ParseURL(url)
 	if err != nil {
@@ -73,7 +74,7 @@ func (d *Dialer) DialTarget(ctx context.Context, t *transport.Target, protocols 
 	return c.Transport(), nil
 }
 
-// inPhaseOf is cause as a failure in the phase that err is of.
+// inPhaseOf returns cause as a failure in the phase of err.
 func inPhaseOf(err, cause error) error {
 	if d, ok := errors.AsType[*transport.DialError](err); ok {
 		return failure(d.Phase, cause)
@@ -81,10 +82,10 @@ func inPhaseOf(err, cause error) error {
 	return cause
 }
 
-// ready waits for the peer to say what it grants.
+// ready waits for the peer's transport parameters.
 func ready(ctx context.Context, c *qmux.Conn) error {
 	if err := c.Ready(ctx); errors.Is(err, transport.ErrUnauthorized) {
-		return failure(transport.PhaseTLS, err) // a server's refusal of a certificate comes late
+		return failure(transport.PhaseTLS, err) // a server rejects a certificate after the handshake
 	} else if err != nil {
 		return fmt.Errorf("no Qmux at the other end: %w", err)
 	}
@@ -103,7 +104,7 @@ func (d *Dialer) connect(ctx context.Context, network, address string) (net.Conn
 	return c, err
 }
 
-// tlsConfig is a copy of the Dialer's for a host and ALPNs.
+// tlsConfig returns a copy of d.TLSConfig for a host, with protocols as ALPNs.
 func (d *Dialer) tlsConfig(host string, protocols []string) *tls.Config {
 	conf := d.TLSConfig.Clone()
 	if conf == nil {

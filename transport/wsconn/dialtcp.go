@@ -13,10 +13,11 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/tlsalert"
 )
 
-// streamDrafts are those whose messages have a size in a byte stream.
+// streamDrafts are the Qmux drafts that can run over TCP and TLS: their
+// messages carry their size.
 var streamDrafts = []qmux.Version{qmux.Version01, qmux.Version02}
 
-// socket connects to u's host.
+// socket connects to u's host over TCP.
 func (d *Dialer) socket(ctx context.Context, u *url.URL) (net.Conn, error) {
 	if u.Port() == "" {
 		return nil, failure(transport.PhaseResolve, errors.New("the URL names no port"))
@@ -31,7 +32,7 @@ func (d *Dialer) socket(ctx context.Context, u *url.URL) (net.Conn, error) {
 	return raw, nil
 }
 
-// dialTCP has the version negotiated by Qmux.
+// dialTCP connects over TCP; Qmux negotiates the moq-lite version.
 func (d *Dialer) dialTCP(ctx context.Context, u *url.URL, protocols []string) (*qmux.Conn, error) {
 	raw, err := d.socket(ctx, u)
 	if err != nil {
@@ -46,7 +47,7 @@ func (d *Dialer) dialTCP(ctx context.Context, u *url.URL, protocols []string) (*
 	}), nil
 }
 
-// dialTLS has the version negotiated by TLS.
+// dialTLS connects over TLS, whose ALPN negotiates the moq-lite version.
 func (d *Dialer) dialTLS(ctx context.Context, u *url.URL, protocols []string) (*qmux.Conn, error) {
 	raw, err := d.socket(ctx, u)
 	if err != nil {
@@ -73,7 +74,7 @@ func (d *Dialer) dialTLS(ctx context.Context, u *url.URL, protocols []string) (*
 	}), nil
 }
 
-// handshakeError is what a TLS handshake failed with.
+// handshakeError makes the error of a failed TLS handshake.
 func handshakeError(err error) error {
 	if alert, ok := tlsalert.OverTCP(err); ok && alert == tlsalert.NoProtocol {
 		return failure(transport.PhaseNegotiate, fmt.Errorf("%w: %w", transport.ErrNoCommonProtocol, err))

@@ -19,7 +19,7 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/tlsalert"
 )
 
-// An attempt follows a request on its way.
+// An attempt records the phase and the TCP connection of a WebSocket request.
 type attempt struct {
 	mu    sync.Mutex
 	phase transport.Phase
@@ -38,7 +38,7 @@ func (a *attempt) result() (phase transport.Phase, raw net.Conn) {
 	return a.phase, a.raw
 }
 
-// trace has a know the phase.
+// trace returns a context with which an HTTP client reports its phase to a.
 func (a *attempt) trace(ctx context.Context) context.Context {
 	a.phase = transport.PhaseResolve
 	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
@@ -48,7 +48,7 @@ func (a *attempt) trace(ctx context.Context) context.Context {
 	})
 }
 
-// client is one for a single request.
+// client returns an HTTP client for a single request.
 func (d *Dialer) client(a *attempt, u *url.URL) *http.Client {
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
@@ -69,7 +69,7 @@ func (d *Dialer) client(a *attempt, u *url.URL) *http.Client {
 	}
 }
 
-// dialWebSocket upgrades a request.
+// dialWebSocket sends the WebSocket request and starts Qmux.
 func (d *Dialer) dialWebSocket(ctx context.Context, u *url.URL, protocols []string) (*qmux.Conn, error) {
 	request := *u
 	request.User, request.Fragment, request.RawFragment = nil, "", ""
@@ -104,7 +104,7 @@ func (d *Dialer) dialWebSocket(ctx context.Context, u *url.URL, protocols []stri
 	}), nil
 }
 
-// upgradeError is what a request failed with.
+// upgradeError makes the error of a WebSocket request that failed in a phase.
 func upgradeError(phase transport.Phase, response *http.Response, err error) error {
 	if e, ok := errors.AsType[*url.Error](err); ok {
 		err = e.Err // without the URL

@@ -1,14 +1,16 @@
-// Package wsconn carries moq-lite where UDP does not get through: over
-// WebSocket (ws://, wss://), and over TCP (tcp://) and TLS (tls://). Streams,
-// flow control and priorities are those of Qmux, QUIC's frames in messages.
+// Package wsconn carries moq-lite where UDP is blocked: over WebSocket (ws://,
+// wss://), TCP (tcp://) and TLS (tls://). Streams, flow control and priorities
+// come from Qmux, which sends QUIC's frames in messages over one ordered
+// connection.
 //
 //	dialer := &wsconn.Dialer{TLSConfig: conf}
 //	conn, err := dialer.Dial(ctx, "wss://relay.example.com/live", []string{"moq-lite-06"})
 //
-// A [Dialer] makes connections, a [Server] serves WebSocket requests as an
-// [http.Handler], and [Listen] listens for TCP and TLS.
+// A [Dialer] makes connections, a [Server] accepts WebSocket requests as an
+// [http.Handler], and [Listen] accepts TCP and TLS connections.
 //
-// The version is negotiated as a WebSocket subprotocol or a TLS ALPN, such as
-// qmux-01.moq-lite-06, and over bare TCP in Qmux itself. Over WebSocket the
-// request takes path and query to the server; over TCP and TLS, nothing does.
+// The moq-lite version is negotiated as a WebSocket subprotocol or a TLS ALPN,
+// such as qmux-01.moq-lite-06, and over plain TCP by Qmux itself. Over
+// WebSocket the request takes the URL's path and query to the server; over TCP
+// and TLS this binding does not send them.
 package wsconn

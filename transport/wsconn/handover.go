@@ -11,7 +11,8 @@ import (
 // protocolHTTP is the ALPN of HTTP/1.1, which WebSocket needs.
 const protocolHTTP = "http/1.1"
 
-// A handover is the listener of an HTTP server that is handed its connections.
+// A handover passes connections that a Listener has accepted to an HTTP
+// server. It is the net.Listener of that server.
 type handover struct {
 	addr   net.Addr
 	server *http.Server
@@ -34,16 +35,17 @@ func newHandover(addr net.Addr, handler http.Handler) *handover {
 	}
 }
 
-// serve answers requests until shut.
+// serve runs the HTTP server until shut is called.
 func (h *handover) serve() { _ = h.server.Serve(h) }
 
-// shut ends serve and its connections, but for those of WebSocket.
+// shut stops the HTTP server and closes its connections, except for those that
+// have become WebSocket connections.
 func (h *handover) shut() {
 	_ = h.Close()
 	_ = h.server.Close()
 }
 
-// take hands a connection over.
+// take passes c to the HTTP server, or closes it after shut.
 func (h *handover) take(c net.Conn) error {
 	select {
 	case h.conns <- c:

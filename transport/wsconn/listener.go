@@ -15,54 +15,56 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/qmux"
 )
 
-// backlog is how many connections are set up, or wait for Accept, at once.
+// backlog is how many connections are being set up or wait for Accept at once.
 // Others wait in the system's queue.
 const backlog = 1024
 
-// ListenOptions are what a [Listener] can do beside the ordinary.
+// ListenOptions are the settings of a [Listener].
 type ListenOptions struct {
-	// Protocols are the moq-lite versions to speak, the most wanted first: it
-	// is this order that decides. Required.
+	// Protocols are the moq-lite versions to accept, in the server's order of
+	// preference, which decides. Required.
 	Protocols []string
 
-	// TLSConfig is cloned, and the protocols to negotiate are set; nil: TCP
-	// without TLS.
+	// TLSConfig has the certificate. Listen uses a copy with its own
+	// protocols. Nil: TCP without TLS.
 	TLSConfig *tls.Config
 
-	// Plain lets clients in without TLS where there is a TLSConfig too.
+	// Plain accepts clients without TLS even if TLSConfig is set.
 	Plain bool
 
-	// HTTP answers clients that speak HTTP/1.1 on the same port: a [Server],
-	// as a rule. Nil: they are turned away.
+	// HTTP handles the requests of clients that speak HTTP/1.1 on the same
+	// port; usually it is a [Server]. Nil: such clients are refused.
 	HTTP http.Handler
 
-	// Socket, if set, is listened on instead of the address. The listener
+	// Socket, if set, is used instead of a listener at the address. Close
 	// closes it.
 	Socket net.Listener
 
-	// TrustedProxies are the networks of proxies that are believed when they say,
-	// by the PROXY protocol, which client they speak for; nil: none.
+	// TrustedProxies are the networks of proxies that may name the client's
+	// address in the PROXY protocol. Nil: none.
 	TrustedProxies []netip.Prefix
 
-	// Config is what clients are granted; nil: the defaults.
+	// Config has the flow control windows and stream limits granted to
+	// clients. Nil: the defaults.
 	Config *Config
 }
 
-// A Listener accepts connections over TCP or TLS, or both on one port.
+// A Listener accepts connections over TCP or TLS, or over both on one port.
+// All methods may be called concurrently.
 type Listener struct {
 	tcp     net.Listener
 	options ListenOptions
-	http    *handover // nil without a handler
+	http    *handover // nil without ListenOptions.HTTP
 	conns   chan transport.Conn
-	places  chan struct{} // a token each that is set up or waits
+	places  chan struct{} // one token per connection that is set up or waits for Accept
 	ctx     context.Context
-	cancel  context.CancelCauseFunc // with why it has ended
+	cancel  context.CancelCauseFunc // its cause is why the listener has ended
 	wg      sync.WaitGroup
 }
 
 var _ transport.Listener = (*Listener)(nil)
 
-// Listen listens at address, for tcp:// or tls:// URLs.
+// Listen listens at address for clients that dial tcp:// or tls:// URLs.
 func Listen(address string, o ListenOptions) (*Listener, error) {
 	if len(o.Protocols) == 0 {
 		return nil, errors.New("listen: no protocols")
@@ -96,11 +98,11 @@ func Listen(address string, o ListenOptions) (*Listener, error) {
 	return l, nil
 }
 
-// retryDelay is how long a failure to accept that may pass is waited for.
+// retryDelay is how long run waits after a temporary error of the socket.
 const retryDelay = 50 * time.Millisecond
 
-// passes tells whether a failure to accept may pass, as that of a process
-// without file descriptors does.
+// passes tells whether an error of the socket's Accept is temporary, such as a
+// lack of file descriptors.
 func passes(err error) bool {
 	e, ok := errors.AsType[interface {
 		error
@@ -109,8 +111,8 @@ func passes(err error) bool {
 	return ok && e.Temporary()
 }
 
-// run sets up each connection in a goroutine of its own, until the socket
-// fails.
+// run accepts connections and sets up each in a goroutine of its own, until
+// the socket fails or is closed.
 func (l *Listener) run() {
 	for {
 		select {
@@ -136,7 +138,7 @@ func (l *Listener) run() {
 	}
 }
 
-// setUp negotiates and queues.
+// setUp sets up a connection and queues it for Accept.
 func (l *Listener) setUp(raw net.Conn) {
 	ctx, cancel := context.WithTimeout(l.ctx, setupTimeout)
 	defer cancel()
@@ -145,12 +147,13 @@ func (l *Listener) setUp(raw net.Conn) {
 		<-l.places
 		return
 	}
-	l.conns <- c // there is a place for it
+	l.conns <- c // does not block: the connection has a place
 }
 
 var errPlain = errors.New("the client does not speak TLS")
 
-// negotiate makes a connection of raw, or nil of one that is HTTP's.
+// negotiate makes a connection of raw. It returns nil without an error if the
+// client speaks HTTP.
 func (l *Listener) negotiate(ctx context.Context, raw net.Conn) (transport.Conn, error) {
 	tune(raw)
 	first, err := peek(ctx, raw, l.options.TrustedProxies)
@@ -174,7 +177,7 @@ func (l *Listener) negotiate(ctx context.Context, raw net.Conn) (transport.Conn,
 	return nil, err
 }
 
-// secure negotiates by TLS.
+// secure makes a connection over TLS.
 func (l *Listener) secure(ctx context.Context, raw net.Conn) (transport.Conn, error) {
 	conn := tls.Server(raw, l.options.TLSConfig)
 	if err := conn.HandshakeContext(ctx); err != nil {
@@ -198,7 +201,7 @@ func (l *Listener) secure(ctx context.Context, raw net.Conn) (transport.Conn, er
 	return nil, transport.ErrNoCommonProtocol
 }
 
-// begin waits for the client to say what it grants.
+// begin starts Qmux and waits for the client's transport parameters.
 func (l *Listener) begin(ctx context.Context, carrier qmux.Carrier, o qmux.Options) (transport.Conn, error) {
 	o.Config = l.options.Config
 	c := qmux.New(carrier, o)
@@ -208,7 +211,8 @@ func (l *Listener) begin(ctx context.Context, carrier qmux.Carrier, o qmux.Optio
 	return c.Transport(), nil
 }
 
-// Accept implements [transport.Listener]. It fails when the socket has.
+// Accept implements [transport.Listener]. It also fails when the socket has
+// failed.
 func (l *Listener) Accept(ctx context.Context) (transport.Conn, error) {
 	if l.ctx.Err() != nil {
 		return nil, l.ended()
@@ -224,7 +228,7 @@ func (l *Listener) Accept(ctx context.Context) (transport.Conn, error) {
 	}
 }
 
-// ended is why nothing more is accepted.
+// ended is the error of Accept after the end.
 func (l *Listener) ended() error {
 	return fmt.Errorf("accept at %v: %w", l.Addr(), context.Cause(l.ctx))
 }
@@ -232,7 +236,8 @@ func (l *Listener) ended() error {
 // Addr implements [transport.Listener].
 func (l *Listener) Addr() net.Addr { return l.tcp.Addr() }
 
-// Close implements [transport.Listener].
+// Close implements [transport.Listener]. WebSocket connections that HTTP has
+// accepted stay open, too.
 func (l *Listener) Close() error {
 	l.cancel(net.ErrClosed)
 	err := l.tcp.Close()

@@ -8,25 +8,26 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/qmux"
 )
 
-// What transport.State calls the bindings.
+// The Transport of the connections' State.
 const (
 	websocketName = transport.WebSocket
 	tcpName       = transport.TCP
 	tlsName       = transport.TLS
 )
 
-// setupTimeout bounds what a server waits for a client to say what it speaks.
+// setupTimeout bounds how long a server waits for a client's handshakes.
 const setupTimeout = 10 * time.Second
 
-// A Config is what a side grants the other: windows and stream limits. Zeros
-// are the defaults.
+// A Config has the flow control windows and stream limits that one side grants
+// the other. Zero fields have defaults.
 type Config = qmux.Config
 
-// drafts are those of Qmux, the most wanted first. Every server has the first;
-// some refuse a request that begins with another.
+// drafts are the Qmux drafts in order of preference. Every server supports the
+// first; some refuse a request whose first offer is another one.
 var drafts = []qmux.Version{qmux.Version01, qmux.Version02, qmux.Version00}
 
-// offers are the names to negotiate protocols by, the most wanted first.
+// offers returns the names under which protocols are negotiated, in order of
+// preference.
 func offers(protocols []string, versions []qmux.Version) []string {
 	names := make([]string, 0, len(protocols)*len(versions))
 	for _, p := range protocols {
@@ -37,13 +38,13 @@ func offers(protocols []string, versions []qmux.Version) []string {
 	return names
 }
 
-// failure is an error in a phase of a dial.
+// failure makes the error of a dial that failed in a phase.
 func failure(phase transport.Phase, err error) *transport.DialError {
 	return &transport.DialError{Phase: phase, Err: err}
 }
 
-// named makes of any error a DialError of a binding, in phase unless it says
-// otherwise.
+// named makes a DialError with the binding's name of any error. phase applies
+// if err is not a DialError.
 func named(binding string, phase transport.Phase, err error) *transport.DialError {
 	e := transport.DialError{Phase: phase, Err: err}
 	if d, ok := errors.AsType[*transport.DialError](err); ok {

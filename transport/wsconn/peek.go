@@ -7,18 +7,19 @@ import (
 	"time"
 )
 
-// A peeked connection is one whose first bytes were looked at.
+// A peeked is a connection whose first bytes have been read ahead.
 type peeked struct {
 	net.Conn
 	in    *bufio.Reader
 	first [3]byte
 
-	// remote is whom a proxy speaks for; nil: nobody else.
+	// remote is the client's address as a trusted proxy names it; nil: that of
+	// Conn.
 	remote net.Addr
 }
 
-// peek waits for a client's first bytes, which tell what it speaks, and for the
-// words of a proxy ahead of them.
+// peek reads the first bytes of a client, which show what it speaks, after the
+// PROXY header of a trusted proxy, if there is one.
 func peek(ctx context.Context, raw net.Conn, trusted proxies) (*peeked, error) {
 	defer context.AfterFunc(ctx, func() { _ = raw.SetReadDeadline(time.Unix(1, 0)) })()
 	p := &peeked{Conn: raw, in: bufio.NewReaderSize(raw, 4096)}
@@ -51,11 +52,12 @@ func (p *peeked) RemoteAddr() net.Addr {
 	return p.Conn.RemoteAddr()
 }
 
-// tls tells a handshake record of any version.
+// tls tells whether the client begins with a TLS handshake record.
 func (p *peeked) tls() bool { return p.first[0] == 0x16 && p.first[1] == 0x03 }
 
-// http tells the name of a method from the size of a record, after which a
-// frame of Qmux begins with 0xff.
+// http tells whether the client begins with the name of an HTTP method.
+// Otherwise it begins with the size of a Qmux record, whose first frame begins
+// with 0xff.
 func (p *peeked) http() bool {
 	return 'A' <= p.first[0] && p.first[0] <= 'Z' && p.first[2] < 0x80
 }

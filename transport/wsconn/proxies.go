@@ -12,22 +12,23 @@ import (
 	"github.com/pires/go-proxyproto"
 )
 
-// proxies are the networks whose hosts are believed when they say for whom they
-// speak. From others such words are those of the client itself.
+// proxies are the networks of the trusted proxies. What other hosts say about
+// the client's address is ignored.
 type proxies []netip.Prefix
 
 func (p proxies) has(a netip.Addr) bool {
 	return slices.ContainsFunc(p, func(network netip.Prefix) bool { return network.Contains(a.Unmap()) })
 }
 
-// trusts tells whether the peer of a connection is one of the proxies.
+// trusts tells whether the peer of a connection is a trusted proxy.
 func (p proxies) trusts(remote net.Addr) bool {
 	a, err := netip.ParseAddrPort(remote.String())
 	return err == nil && p.has(a.Addr())
 }
 
-// readHeader takes what a proxy says by the PROXY protocol, version 1 or 2, ahead
-// of all that the client says. A proxy may leave it out, and speak for itself.
+// readHeader reads the header of the PROXY protocol, version 1 or 2, from a
+// trusted proxy, and records the client's address. The header is optional: a
+// proxy may connect for itself.
 func (p *peeked) readHeader() error {
 	header, err := proxyproto.Read(p.in)
 	switch {
@@ -41,8 +42,9 @@ func (p *peeked) readHeader() error {
 	return nil
 }
 
-// client is who has made a request: what the connection comes from, or, where
-// that is one of the proxies, the last one in X-Forwarded-For that is none.
+// client returns the address of the client of a request: the peer of the
+// connection or, if that is a trusted proxy, the last address in
+// X-Forwarded-For that is not.
 func (p proxies) client(r *http.Request) net.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -55,14 +57,15 @@ func (p proxies) client(r *http.Request) net.Addr {
 		}
 		before, err := parseHost(strings.TrimSpace(text))
 		if err != nil {
-			break // it is not known who is before the proxy
+			break // it is not known who is before the proxy // the client's address is not known
 		}
 		peer = before
 	}
 	return net.TCPAddrFromAddrPort(peer)
 }
 
-// parseHost reads an address with or without a port, which is 0 then.
+// parseHost parses an IP address with or without a port; without one the port
+// is 0.
 func parseHost(text string) (netip.AddrPort, error) {
 	if a, err := netip.ParseAddrPort(text); err == nil {
 		return a, nil

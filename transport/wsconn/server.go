@@ -12,54 +12,58 @@ import (
 )
 
 const (
-	// closeTimeout bounds how long Close waits for others.
+	// closeTimeout bounds how long Close waits for the calls of serve.
 	closeTimeout = time.Second
 
-	// codeInternal is moq-lite's session code for a failure on this side.
+	// codeInternal is moq-lite's session code for an internal error.
 	codeInternal = 1
 )
 
-// A Server serves WebSocket requests, as an [http.Handler] of an HTTP/1.1
-// server. Its fields must not change once it serves.
+// A Server accepts WebSocket requests. It is an [http.Handler] for an HTTP/1.1
+// server. Its fields must not change after the first request. All methods may
+// be called concurrently.
 type Server struct {
-	// Protocols are the moq-lite versions to speak, the most wanted first: it
-	// is this order that decides.
+	// Protocols are the moq-lite versions to accept, in the server's order of
+	// preference, which decides.
 	Protocols []string
 
-	// Origins are the web pages that may connect, as scheme://host[:port].
-	// Who sends no Origin is no web page. Nil: any.
+	// Origins are the web origins whose pages may connect, as
+	// scheme://host[:port]. Requests without an Origin header are not from web
+	// pages and are not restricted. Nil: all origins may.
 	Origins []string
 
-	// Accept lets a connection in or not, before the client is answered. The
-	// state has the version, and the URL with path and query; ctx ends with
-	// the request. serve is called in a goroutine of its own with the
-	// connection, which is serve's to close. Errors that match
-	// transport.ErrUnauthorized or transport.ErrNotFound are answered with 401
-	// and 404, others with 500. Required.
+	// Accept decides whether to accept a connection, before the client gets an
+	// answer. s has the moq-lite version, and the URL with path and query; ctx
+	// ends with the request. serve is then called in a goroutine of its own
+	// with the connection, which it owns and must close. Errors that match
+	// transport.ErrUnauthorized are answered with status 401,
+	// transport.ErrNotFound with 404, and others with 500. Required.
 	Accept func(ctx context.Context, s transport.State) (serve func(transport.Conn), err error)
 
-	// TrustedProxies are the networks of proxies that are believed when they say,
-	// by X-Forwarded-For, which client they speak for; nil: none.
+	// TrustedProxies are the networks of proxies that may name the client's
+	// address in X-Forwarded-For. Nil: none.
 	TrustedProxies []netip.Prefix
 
-	// Handler answers requests that are not for WebSocket; nil: 404.
+	// Handler handles requests that are not for WebSocket. Nil: status 404.
 	Handler http.Handler
 
-	// Config is what clients are granted; nil: the defaults.
+	// Config has the flow control windows and stream limits granted to
+	// clients. Nil: the defaults.
 	Config *Config
 
-	// Logger is told of panics in Accept and serve; nil: silence.
+	// Logger gets panics of Accept and serve. Nil: nothing is logged.
 	Logger *slog.Logger
 
 	mu     sync.Mutex
 	conns  map[transport.Conn]struct{}
 	closed bool
-	wg     sync.WaitGroup // connections that are set up or served
+	wg     sync.WaitGroup // connections that are being set up or served
 }
 
 var _ http.Handler = (*Server)(nil)
 
-// enter counts what Close waits for; false after Close.
+// enter counts a connection that Close waits for. It reports false after
+// Close.
 func (s *Server) enter() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -70,7 +74,7 @@ func (s *Server) enter() bool {
 	return true
 }
 
-// add has Close end c; false after Close.
+// add registers c, so that Close closes it. It reports false after Close.
 func (s *Server) add(c transport.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,7 +93,7 @@ func (s *Server) add(c transport.Conn) bool {
 	return true
 }
 
-// serve has f serve c.
+// serve calls f with c, and closes c if f panics.
 func (s *Server) serve(c transport.Conn, f func(transport.Conn)) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -106,8 +110,8 @@ func (s *Server) log(what string, detail any) {
 	}
 }
 
-// Close ends all connections with code 0, and waits for what serves them, but
-// for no longer than a second or so. Later requests are refused.
+// Close closes all connections with code 0. It waits until the calls of serve
+// have returned, for about a second at most. Later requests are refused.
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true

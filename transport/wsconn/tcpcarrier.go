@@ -9,10 +9,10 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/qmux"
 )
 
-// A tcpCarrier is a byte stream with records in it, each after its size.
+// A tcpCarrier carries messages over a byte stream, each after its size.
 type tcpCarrier struct {
-	conn net.Conn // of TCP or TLS
-	raw  net.Conn // of TCP
+	conn net.Conn // the TCP or TLS connection
+	raw  net.Conn // the TCP connection
 	in   *bufio.Reader
 	buf  []byte
 	out  []byte
@@ -42,7 +42,7 @@ func (c *tcpCarrier) ReadMessage() ([]byte, error) {
 	return c.buf[:size], nil
 }
 
-// readSize reads a varint.
+// readSize reads a size, which is a QUIC varint.
 func (c *tcpCarrier) readSize() (uint64, error) {
 	first, err := c.in.ReadByte()
 	if err != nil {

@@ -8,11 +8,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxUnsent is how much the system may keep that it cannot send yet. What it
-// has, no priority overtakes any more.
+// maxUnsent is how many unsent bytes the kernel may buffer. Bytes in its
+// buffer are sent before anything that becomes more urgent later.
 const maxUnsent = 16 << 10
 
-// tune has the system leave what to send next to us.
+// tune limits the kernel's buffer of unsent bytes, so that priorities decide
+// late what is sent next.
 func tune(c net.Conn) {
 	tcp, ok := c.(*net.TCPConn)
 	if !ok {

@@ -16,7 +16,7 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/qmux"
 )
 
-// ServeHTTP makes a connection of a WebSocket request.
+// ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case isWebSocket(r):
@@ -34,8 +34,8 @@ func isWebSocket(r *http.Request) bool {
 	return slices.ContainsFunc(r.Header.Values("Upgrade"), func(v string) bool { return strings.EqualFold(v, "websocket") })
 }
 
-// request makes a connection of a request, or tells the status to refuse it
-// with.
+// request turns a WebSocket request into a connection, or returns the status
+// with which to refuse it.
 func (s *Server) request(w http.ResponseWriter, r *http.Request) (status int) {
 	if !admission.Allows(s.Origins, r.Header.Get("Origin")) {
 		return http.StatusForbidden
@@ -56,11 +56,11 @@ func (s *Server) request(w http.ResponseWriter, r *http.Request) (status int) {
 	h := &hijacker{ResponseWriter: w}
 	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{version.Subprotocol(protocol)},
-		InsecureSkipVerify: true, // done before
+		InsecureSkipVerify: true, // request has checked the origin
 	})
 	if err != nil {
 		s.wg.Done()
-		return 0 // it is answered
+		return 0 // it is answered // websocket.Accept has answered
 	}
 	c := qmux.New(newWSCarrier(ws, h.raw), qmux.Options{Version: version, Config: s.Config, State: state})
 	go func() {
@@ -70,7 +70,7 @@ func (s *Server) request(w http.ResponseWriter, r *http.Request) (status int) {
 	return 0
 }
 
-// begin has c served once the client says what it grants.
+// begin waits for the client's transport parameters and then serves c.
 func (s *Server) begin(c *qmux.Conn, serve func(transport.Conn)) {
 	if !s.add(c) {
 		_ = c.CloseWithError(0, "")
@@ -84,7 +84,7 @@ func (s *Server) begin(c *qmux.Conn, serve func(transport.Conn)) {
 	}
 }
 
-// stateOf is what a request tells of its connection.
+// stateOf returns the State of the connection that a request asks for.
 func (s *Server) stateOf(r *http.Request, protocol string) transport.State {
 	scheme := "ws"
 	if r.TLS != nil {
@@ -102,7 +102,8 @@ func (s *Server) stateOf(r *http.Request, protocol string) transport.State {
 	}
 }
 
-// choose picks the version most wanted of those offered, and then the draft.
+// choose returns the offered moq-lite version that the server prefers, and the
+// Qmux draft to use with it.
 func (s *Server) choose(headers []string) (version qmux.Version, protocol string, ok bool) {
 	var offered []string
 	for _, h := range headers {
@@ -118,7 +119,7 @@ func (s *Server) choose(headers []string) (version qmux.Version, protocol string
 	return 0, "", false
 }
 
-// A hijacker is a response that keeps the connection that is taken of it.
+// A hijacker is a ResponseWriter that records the connection that is hijacked.
 type hijacker struct {
 	http.ResponseWriter
 	raw net.Conn

@@ -12,20 +12,20 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/qmux"
 )
 
-// farewell bounds the end of a connection below Qmux.
+// farewell bounds how long closing a TLS or WebSocket connection may take.
 const farewell = 100 * time.Millisecond
 
 var errText = errors.New("a text message")
 
-// A wsCarrier is a WebSocket connection.
+// A wsCarrier carries messages over a WebSocket connection.
 type wsCarrier struct {
 	ws  *websocket.Conn
-	raw net.Conn // below it; nil: not known
+	raw net.Conn // the TCP connection; nil: not known
 	buf []byte
 }
 
 func newWSCarrier(ws *websocket.Conn, raw net.Conn) *wsCarrier {
-	ws.SetReadLimit(-1) // the buffer is the limit
+	ws.SetReadLimit(-1) // the size of buf is the limit
 	return &wsCarrier{ws: ws, raw: raw, buf: make([]byte, qmux.MaxMessage+1)}
 }
 
@@ -53,8 +53,8 @@ func (c *wsCarrier) WriteMessage(p []byte) error {
 	return c.ws.Write(context.Background(), websocket.MessageBinary, p)
 }
 
-// Close says goodbye as WebSocket does, and breaks the connection if that takes
-// long.
+// Close performs the WebSocket closing handshake, and closes the TCP
+// connection if that takes too long.
 func (c *wsCarrier) Close() error {
 	if c.raw == nil {
 		return c.ws.CloseNow()

@@ -206,8 +206,8 @@ const (
 
 	// After quickPause, what TryWriteAll has taken has been sent, as a rule,
 	// and it may be used again: quickRows times until a Write blocks until
-	// everything is sent. That costs the writer a switch of goroutines, so it
-	// is rare.
+	// everything is sent. A Write that blocks needs a goroutine, so it is
+	// rare.
 	quickPause = time.Millisecond
 	quickRows  = 128
 )
