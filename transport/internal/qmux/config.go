@@ -6,25 +6,26 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// A Config is what a side grants the other. Zeros are the defaults.
+// A Config has the flow control windows and stream limits that one side grants
+// the other. Zero fields have defaults.
 type Config struct {
-	// StreamWindow is how many bytes the peer may have unread on one stream.
-	// Zero is 1 MiB.
+	// StreamWindow is how many unread bytes one stream may have. Zero: 1 MiB.
 	StreamWindow int
 
-	// ConnWindow is how many bytes the peer may have unread on all streams
-	// together. Zero is 16 MiB.
+	// ConnWindow is how many unread bytes all streams together may have. Zero:
+	// 16 MiB.
 	ConnWindow int
 
 	// MaxStreams is how many bidirectional streams of the peer may be open at
-	// once. Zero is 1024, less than zero is none.
+	// once. Zero: 1024; negative: none.
 	MaxStreams int
 
 	// MaxUniStreams is the same for unidirectional streams.
 	MaxUniStreams int
 
-	// IdleTimeout is how long nothing may come from the peer, which is pinged
-	// meanwhile. Zero is 30 s. Without pings, in qmux-00, there is no such limit.
+	// IdleTimeout is how long the peer may be silent before the connection
+	// ends; it is pinged meanwhile. Zero: 30 seconds. qmux-00 has no pings and
+	// no such limit.
 	IdleTimeout time.Duration
 }
 
@@ -35,7 +36,8 @@ const (
 	defaultIdleTimeout  = 30 * time.Second
 )
 
-// withDefaults is a copy without zeros; c may be nil.
+// withDefaults returns a copy with the defaults in place of zeros; c may be
+// nil.
 func (c *Config) withDefaults() Config {
 	var d Config
 	if c != nil {
@@ -64,21 +66,23 @@ func limit(v *int) {
 	*v = max(0, *v)
 }
 
-// Options make a Conn of a Carrier.
+// Options are the parameters of [New].
 type Options struct {
 	Version Version
 	Client  bool
 	Config  *Config // nil: the defaults
 
-	// State is the connection's. Its Protocol is set here if Protocols is.
+	// State is the State of the connection. If Protocols is set, New fills in
+	// Protocol.
 	State transport.State
 
-	// Protocols are to be negotiated in band, the most wanted first: the
-	// server's order decides. Nil: they are known already.
+	// Protocols are the protocols to negotiate in the transport parameters, in
+	// order of preference; the server's order decides. Nil: the protocol is
+	// known already.
 	Protocols []string
 }
 
-// params are what a side of these options tells the other.
+// params returns the transport parameters of this side.
 func (o *Options) params(c *Config) Params {
 	window := uint64(c.StreamWindow)
 	p := Params{

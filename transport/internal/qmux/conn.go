@@ -13,13 +13,14 @@ import (
 )
 
 const (
-	// linger is how long a close waits for the peer to have read it.
+	// linger is how long a close waits for the peer to read it.
 	linger = 400 * time.Millisecond
 
-	// codeViolation is Qmux's code for a peer that breaks its rules.
+	// codeViolation is Qmux's error code for a protocol violation.
 	codeViolation = 1002
 
-	// maxReason bounds the reason of a close, so that it fits in a message.
+	// maxReason bounds the reason of a close in bytes, so that it fits in a
+	// message.
 	maxReason = 4096
 )
 
@@ -32,33 +33,33 @@ type Conn struct {
 	state   transport.State
 	ctx     context.Context
 	cancel  context.CancelCauseFunc
-	ready   chan struct{} // closed when the peer's parameters are there
-	done    chan struct{} // closed when nothing is left of the connection
+	ready   chan struct{} // closed when the peer's parameters have arrived
+	done    chan struct{} // closed when the goroutines have ended and the carrier is closed
 
 	bidi      *waiting.Queue[*stream]
 	uni       *waiting.Queue[*recvStream]
 	datagrams *waiting.Queue[[]byte]
 
 	mu    sync.Mutex
-	cond  sync.Cond // the writer has something to do
+	cond  sync.Cond // the writer has something to do, or the connection has ended
 	err   *transport.ConnError
-	last  []frame     // what the peer is told of that
-	force *time.Timer // closes the carrier
+	last  []frame     // the frames that tell the peer about err
+	force *time.Timer // closes the carrier when the close lingers too long
 
 	local, peer Params
 	peerKnown   bool
-	offered     []string // protocols, in band
+	offered     []string // protocols to negotiate in the parameters
 
 	openBidi, openUni limiter
 	inBidi, inUni     incomingLimit
-	ages              uint64             // of streams
-	streams           map[uint64]*stream // those that have not retired, by id
-	halves            map[half]struct{}  // whose callers the end wakes
+	ages              uint64             // counts streams, for sendStream.age
+	streams           map[uint64]*stream // streams with at least one open half, by id
+	halves            map[half]struct{}  // open halves, to wake their callers at the end
 
-	sendMax, sent uint64 // of all streams together
+	sendMax, sent uint64 // credit for the data of all streams, and how much was sent
 	recvMax       uint64
 	received      uint64
-	owed          uint64 // bytes read, of which the peer does not know
+	owed          uint64 // bytes read for which the peer has no new credit yet
 	grantData     bool
 
 	out      outbox
@@ -71,7 +72,8 @@ type Conn struct {
 
 // A half is a sendStream or a recvStream.
 type half interface {
-	// connEnded wakes who waits: the connection's err is set.
+	// connEnded wakes the callers that wait, after the connection's err was
+	// set.
 	connEnded()
 }
 
@@ -80,8 +82,8 @@ var _ interface {
 	transport.StatsConn
 } = (*Conn)(nil)
 
-// New begins a connection over carrier, which it owns from then on. Streams
-// can be opened once Ready has returned.
+// New starts a connection over carrier, which it owns. Streams may be opened
+// once Ready has returned.
 func New(carrier Carrier, o Options) *Conn {
 	c := &Conn{
 		carrier:   carrier,
@@ -109,8 +111,9 @@ func New(carrier Carrier, o Options) *Conn {
 	return c
 }
 
-// Ready waits for the peer to say what it grants, and ends the connection if
-// that does not come to be before ctx ends, or has no protocol in common.
+// Ready waits for the peer's transport parameters. It ends the connection and
+// returns an error if ctx ends first or the peer supports none of the
+// protocols.
 func (c *Conn) Ready(ctx context.Context) error {
 	select {
 	case <-c.ready:
@@ -128,7 +131,7 @@ func (c *Conn) Ready(ctx context.Context) error {
 	return context.Cause(c.ctx)
 }
 
-// Transport is c with the abilities that the peer lets it have.
+// Transport returns c, with datagrams if the peer accepts them.
 func (c *Conn) Transport() transport.Conn {
 	if c.version.records() && c.peer.MaxDatagram > 0 {
 		return &datagramConn{c}
@@ -136,8 +139,8 @@ func (c *Conn) Transport() transport.Conn {
 	return c
 }
 
-// OpenStream opens a bidirectional stream, of which the peer learns by what is
-// sent on it.
+// OpenStream opens a bidirectional stream. The peer learns of it when
+// something is sent on it.
 func (c *Conn) OpenStream(ctx context.Context) (transport.Stream, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -147,8 +150,8 @@ func (c *Conn) OpenStream(ctx context.Context) (transport.Stream, error) {
 	return c.newStream(&c.openBidi, c.peer.StreamDataRemote, c.local.StreamDataLocal), nil
 }
 
-// OpenUniStream opens a stream to the peer, which learns of it by what is sent
-// on it.
+// OpenUniStream opens a unidirectional stream. The peer learns of it when
+// something is sent on it.
 func (c *Conn) OpenUniStream(ctx context.Context) (transport.SendStream, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -158,7 +161,7 @@ func (c *Conn) OpenUniStream(ctx context.Context) (transport.SendStream, error) 
 	return &c.newStream(&c.openUni, c.peer.StreamDataUni, 0).sendStream, nil
 }
 
-// acquire waits for the right to open a stream.
+// acquire waits until another stream may be opened.
 func (c *Conn) acquire(ctx context.Context, m *limiter) error {
 	if c.err != nil {
 		return c.err
@@ -191,8 +194,8 @@ func (c *Conn) AcceptUniStream(ctx context.Context) (transport.ReceiveStream, er
 	return r, nil
 }
 
-// popError is what a failed pop means: queues are closed at the connection's
-// end alone.
+// popError translates the error of a Pop. The queues are closed only when the
+// connection ends.
 func (c *Conn) popError(err error) error {
 	if cause := context.Cause(c.ctx); cause != nil {
 		return cause
@@ -200,8 +203,8 @@ func (c *Conn) popError(err error) error {
 	return err
 }
 
-// CloseWithError ends the connection. It waits for the peer to have read that,
-// but not for long.
+// CloseWithError ends the connection. It waits until the peer has read the
+// close, for at most linger.
 func (c *Conn) CloseWithError(code uint64, reason string) error {
 	code = min(code, maxVarint)
 	c.mu.Lock()
@@ -212,14 +215,14 @@ func (c *Conn) CloseWithError(code uint64, reason string) error {
 	return nil
 }
 
-// violation ends the connection because the peer breaks the rules.
+// violation ends the connection because the peer has violated the protocol.
 func (c *Conn) violation(err error) {
 	c.end(&transport.ConnError{Err: fmt.Errorf("qmux: the peer breaks the protocol: %w", err)},
 		&frame{kind: frameConnectionClose, code: codeViolation, data: []byte(err.Error())})
 }
 
-// end is the end of the connection on this side; last tells the peer, unless
-// nil. What counts is the first.
+// end marks the connection as ended with err, unless it has ended before. The
+// writer then sends last, unless that is nil. The lock is held.
 func (c *Conn) end(err *transport.ConnError, last *frame) {
 	if c.err != nil {
 		return
@@ -242,7 +245,7 @@ func (c *Conn) end(err *transport.ConnError, last *frame) {
 	c.cond.Broadcast()
 }
 
-// lost is the end of the connection by a carrier that has failed.
+// lost ends the connection because the carrier has failed.
 func (c *Conn) lost(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -7,14 +7,15 @@ import (
 	"fmt"
 )
 
-// maxDatagrams is how many datagrams are kept for ReceiveDatagram, and how
-// many to be sent.
+// maxDatagrams is how many received datagrams wait for ReceiveDatagram, and
+// how many wait to be sent.
 const maxDatagrams = 128
 
-// A datagramConn is a Conn whose peer takes datagrams.
+// A datagramConn is a Conn whose peer accepts datagrams.
 type datagramConn struct{ *Conn }
 
-// SendDatagram never blocks: where 128 wait already, the oldest is dropped.
+// SendDatagram queues a datagram. It never blocks: when maxDatagrams wait
+// already, the oldest is dropped.
 func (c *datagramConn) SendDatagram(p []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -44,7 +45,8 @@ func (c *datagramConn) ReceiveDatagram(ctx context.Context) ([]byte, error) {
 
 var errDatagramSize = errors.New("DATAGRAM is larger than allowed")
 
-// onDatagram keeps a datagram, unless many are kept already.
+// onDatagram queues a received datagram, or drops it if maxDatagrams wait
+// already.
 func (c *Conn) onDatagram(p []byte) error {
 	if len(p) > MinRecordSize {
 		return errDatagramSize

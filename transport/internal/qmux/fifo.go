@@ -1,6 +1,6 @@
 package qmux
 
-// A fifo is a queue in an array, which is used again.
+// A fifo is a queue in an array that is reused.
 type fifo[T any] struct {
 	items []T
 	head  int
@@ -8,7 +8,8 @@ type fifo[T any] struct {
 
 func (q *fifo[T]) len() int { return len(q.items) - q.head }
 
-// first is the next that pop gives; there must be one.
+// first returns the next item without removing it. The queue must not be
+// empty.
 func (q *fifo[T]) first() *T { return &q.items[q.head] }
 
 func (q *fifo[T]) push(v T) {

@@ -5,7 +5,7 @@ import (
 	"fmt"
 )
 
-// A frameType is the number that begins a frame.
+// A frameType is the type of a frame.
 type frameType uint64
 
 const (
@@ -31,29 +31,29 @@ const (
 	framePingResponse       frameType = 0x348c67529ef8c7be
 )
 
-// The flags of STREAM.
+// The flags in the type of a STREAM frame.
 const (
 	streamFin = 0x01
 	streamLen = 0x02
 	streamOff = 0x04
 )
 
-// A frame is any frame. Which fields it has, its type decides.
+// A frame is a frame of any type, which determines the fields that are used.
 type frame struct {
-	kind   frameType // of STREAM without flags; DATAGRAM is frameDatagramLen
+	kind   frameType // without STREAM flags; both DATAGRAM types are frameDatagramLen
 	id     uint64    // of a stream
-	offset uint64    // of STREAM, if there is one
+	offset uint64    // of STREAM, if hasOffset
 	code   uint64    // of resets, refusals and closes
 	value  uint64    // a limit, a final size, a ping's number
-	// reliable is how much RESET_STREAM_AT promises.
+	// reliable is the reliable size of RESET_STREAM_AT.
 	reliable  uint64
 	hasOffset bool
 	fin       bool
 	data      []byte // of STREAM and DATAGRAM; the parameters; the reason of a close
 }
 
-// append appends f as it is written. STREAM and DATAGRAM have a length always,
-// so that anything may follow.
+// append encodes f. STREAM and DATAGRAM always have a length, so that other
+// frames can follow.
 func (f *frame) append(b []byte) []byte {
 	if f.kind == frameStream {
 		return f.appendStream(b)
@@ -97,10 +97,11 @@ func appendBytes(b, p []byte) []byte {
 	return append(AppendVarint(b, uint64(len(p))), p...)
 }
 
-// errUnknownFrame says that nothing after a frame can be understood.
+// errUnknownFrame is the error for a frame of unknown type: its length is
+// unknown, so the rest of the message cannot be parsed.
 var errUnknownFrame = errors.New("unknown frame")
 
-// next takes the next frame, which aliases the input.
+// next parses the next frame, which aliases the input.
 func (p *parser) next(v Version) (f frame, err error) {
 	kind := frameType(p.varint())
 	switch {
@@ -130,7 +131,8 @@ func (p *parser) stream(f *frame, kind frameType) {
 	}
 }
 
-// recordOnly takes what qmux-00 has not, and the rest.
+// recordOnly parses the frames that qmux-00 does not have, and those of
+// common.
 func (p *parser) recordOnly(f *frame, kind frameType) {
 	f.kind = kind
 	switch kind {
@@ -148,7 +150,7 @@ func (p *parser) recordOnly(f *frame, kind frameType) {
 	}
 }
 
-// common takes what every version has.
+// common parses the frames that every version has, except for STREAM.
 func (p *parser) common(f *frame, kind frameType) {
 	f.kind = kind
 	switch kind {
@@ -163,7 +165,7 @@ func (p *parser) common(f *frame, kind frameType) {
 		f.value = p.varint()
 	case frameConnectionClose:
 		f.code = p.varint()
-		p.varint() // the type of the frame that is to blame
+		p.varint() // the type of the frame that caused the close
 		f.data = p.bytes()
 	case frameApplicationClose:
 		f.code, f.data = p.varint(), p.bytes()

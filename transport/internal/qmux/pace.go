@@ -3,24 +3,25 @@ package qmux
 import "time"
 
 const (
-	// A message should take no longer than this to be written: what has become
-	// urgent meanwhile waits for it, and the peer reads nothing of a message
-	// before it has all.
+	// slowWrite is how long writing a message should take at most: data that
+	// becomes urgent meanwhile has to wait, and the peer reads nothing of a
+	// message before all of it has arrived.
 	slowWrite = 5 * time.Millisecond
 
-	// One that takes less than this may be larger.
+	// fastWrite is the time below which the next message may be larger.
 	fastWrite = time.Millisecond
 
-	// minMessage is the least to which messages shrink.
+	// minMessage is the size below which messages do not shrink, in bytes.
 	minMessage = 1024
 )
 
-// A pace says how large messages may be. The writer alone uses it.
+// A pace adapts the size of messages to the speed of the carrier. Only the
+// writer goroutine uses it.
 type pace struct{ saved int } // of the largest
 
 func (p *pace) limit() int { return MinRecordSize - p.saved }
 
-// wrote notes how long a message has taken.
+// wrote records how long it took to write a message.
 func (p *pace) wrote(size int, took time.Duration) {
 	switch {
 	case took > slowWrite && size > minMessage:

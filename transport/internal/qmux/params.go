@@ -11,8 +11,8 @@ import (
 const (
 	paramIdleTimeout       = 0x01
 	paramMaxData           = 0x04
-	paramStreamDataLocal   = 0x05 // of bidirectional streams that the sender opens
-	paramStreamDataRemote  = 0x06 // of those that the receiver opens
+	paramStreamDataLocal   = 0x05 // for bidirectional streams that the sender of the parameters opens
+	paramStreamDataRemote  = 0x06 // for those that the receiver opens
 	paramStreamDataUni     = 0x07
 	paramStreamsBidi       = 0x08
 	paramStreamsUni        = 0x09
@@ -22,27 +22,27 @@ const (
 	paramApplicationProtos = 0x3d4f9c2a8b1e6075
 )
 
-// MinRecordSize is what every peer takes as a record, and what it is held to
-// take as a frame of qmux-00.
+// MinRecordSize is the size of records that every peer must accept, in bytes.
+// It is also used as the largest frame for qmux-00.
 const MinRecordSize = 16382
 
-// Params are what a side tells the other of itself, first of all. The zero
+// Params are the transport parameters, which each side sends first. The zero
 // value grants nothing.
 type Params struct {
-	IdleTimeout      time.Duration // in milliseconds; zero: none
+	IdleTimeout      time.Duration // sent in milliseconds; zero: none
 	MaxData          uint64
-	StreamDataLocal  uint64 // of bidirectional streams that this side opens
-	StreamDataRemote uint64 // of those that the other side opens
+	StreamDataLocal  uint64 // for bidirectional streams that this side opens
+	StreamDataRemote uint64 // for those that the other side opens
 	StreamDataUni    uint64
 	StreamsBidi      uint64
 	StreamsUni       uint64
-	MaxDatagram      uint64 // the largest frame; zero: no datagrams
+	MaxDatagram      uint64 // the largest DATAGRAM frame; zero: no datagrams
 	MaxRecord        uint64
 	ResetStreamAt    bool
-	Protocols        []string // where nothing else negotiates them
+	Protocols        []string // only if nothing else negotiates them
 }
 
-// append writes p for a peer of version v.
+// append encodes p for a peer of version v.
 func (p *Params) append(b []byte, v Version) []byte {
 	b = appendParam(b, paramIdleTimeout, uint64(p.IdleTimeout.Milliseconds()))
 	b = appendParam(b, paramMaxData, p.MaxData)
@@ -66,7 +66,7 @@ func (p *Params) append(b []byte, v Version) []byte {
 	return b
 }
 
-// appendParam leaves out a zero, which is the default of all.
+// appendParam omits a parameter that is zero, which is the default of all.
 func appendParam(b []byte, id, v uint64) []byte {
 	if v == 0 {
 		return b
@@ -81,7 +81,7 @@ var (
 	errBadParam       = errors.New("malformed transport parameter")
 )
 
-// parseParams reads what the peer tells of itself.
+// parseParams parses the peer's parameters.
 func parseParams(b []byte) (Params, error) {
 	params, seen := Params{MaxRecord: MinRecordSize}, make(map[uint64]bool)
 	for p := (parser{b: b}); len(p.b) > 0; {
@@ -103,7 +103,8 @@ func parseParams(b []byte) (Params, error) {
 	return params, nil
 }
 
-// set takes one parameter; known is false of those that are skipped.
+// set sets one parameter. known is false if it is not one of those above, and
+// ignored.
 func (p *Params) set(id uint64, value []byte) (known bool, err error) {
 	var number uint64
 	to := &number
@@ -145,7 +146,7 @@ func (p *Params) set(id uint64, value []byte) (known bool, err error) {
 	return true, p.check(id, *to)
 }
 
-// check bounds the number that was set.
+// check validates a parameter that was set.
 func (p *Params) check(id, v uint64) error {
 	switch id {
 	case paramIdleTimeout:
@@ -163,7 +164,8 @@ func (p *Params) check(id, v uint64) error {
 	return nil
 }
 
-// maxStreams is the most streams of a kind that have ids.
+// maxStreams is the largest number of streams of one kind that ids can
+// distinguish.
 const maxStreams = 1 << 60
 
 func parseNames(b []byte) (names []string, err error) {

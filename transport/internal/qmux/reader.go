@@ -9,7 +9,7 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// What a peer can do that ends the connection.
+// Protocol violations, which end the connection.
 var (
 	errOffset      = errors.New("STREAM does not continue its stream")
 	errAfterEnd    = errors.New("data after a stream's end")
@@ -28,8 +28,9 @@ var (
 	errManyFrames  = errors.New("more than one frame in a message")
 )
 
-// read acts on what the peer sends until that ends. After an end on this side
-// it discards, until the peer has got it.
+// read handles the peer's messages until the carrier ends or the peer closes
+// the connection. After an end on this side it discards them, so that the
+// peer's close is still noticed.
 func (c *Conn) read() {
 	for {
 		message, err := c.carrier.ReadMessage()
@@ -43,7 +44,8 @@ func (c *Conn) read() {
 	}
 }
 
-// receive acts on a message. It reports that the peer has closed the connection.
+// receive handles a message. It returns true if the peer has closed the
+// connection.
 func (c *Conn) receive(message []byte) (closed bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -73,7 +75,7 @@ func (c *Conn) receive(message []byte) (closed bool) {
 	return false
 }
 
-// onClose is the peer's end of the connection.
+// onClose handles a close of the peer.
 func (c *Conn) onClose(f *frame) {
 	e := &transport.ConnError{Remote: true}
 	if f.kind == frameApplicationClose {
@@ -84,7 +86,7 @@ func (c *Conn) onClose(f *frame) {
 	c.end(e, nil)
 }
 
-// act acts on a frame.
+// act handles any other frame.
 func (c *Conn) act(f *frame) error {
 	if !c.peerKnown && f.kind != frameParams {
 		return errNoParams
@@ -118,7 +120,7 @@ func (c *Conn) act(f *frame) error {
 	return nil
 }
 
-// actOnStream acts on a frame of a stream.
+// actOnStream handles a frame of a stream.
 func (c *Conn) actOnStream(f *frame) error {
 	sending := f.kind == frameStopSending || f.kind == frameMaxStreamData
 	ours := (f.id&idServer == 0) == c.client
@@ -144,7 +146,7 @@ func (c *Conn) actOnStream(f *frame) error {
 	return nil
 }
 
-// onParams takes what the peer grants.
+// onParams handles the peer's transport parameters.
 func (c *Conn) onParams(b []byte) error {
 	if c.peerKnown {
 		return errParamsTwice
@@ -170,7 +172,7 @@ func (c *Conn) onParams(b []byte) error {
 	return nil
 }
 
-// choose finds the protocol in common that the server wants most.
+// choose returns the common protocol that the server prefers, or "".
 func (c *Conn) choose(theirs []string) string {
 	server, client := c.offered, theirs
 	if c.client {

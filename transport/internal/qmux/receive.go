@@ -17,20 +17,20 @@ type recvStream struct {
 	stream *stream
 	id     uint64
 
-	cond     sync.Cond // what Read waits for has changed
+	cond     sync.Cond // signals changes to callers of Read
 	deadline waiting.Deadline
 	unread   waiting.Ring
 	window   uint64
-	offset   uint64 // how much has come
-	max      uint64 // how much may
-	owed     uint64 // bytes read, of which the peer does not know
-	granting bool   // it is about to
+	offset   uint64 // how many bytes have arrived
+	max      uint64 // the limit for offset granted to the peer
+	owed     uint64 // bytes read since the last grant
+	granting bool   // queued in outbox.grants
 
-	fin       bool                   // unread is all that remains
+	fin       bool                   // the end has arrived
 	reset     *transport.StreamError // by the peer
 	cancelled *transport.StreamError // by CancelRead
-	final     bool                   // an end or a reset has come
-	ended     bool                   // and Read has told
+	final     bool                   // the end or a reset has arrived
+	ended     bool                   // Read has returned the end or the reset
 	done      bool                   // the half has ended
 }
 
@@ -40,8 +40,8 @@ func (r *recvStream) initReceive(c *Conn, st *stream, window uint64) {
 	c.halves[r] = struct{}{}
 }
 
-// Read gives what is there, and waits if that is nothing. The last bytes come
-// with io.EOF if the end is known by then.
+// Read returns buffered data, and waits if there is none. It returns io.EOF
+// together with the last bytes if the end has arrived by then.
 func (r *recvStream) Read(p []byte) (int, error) {
 	r.conn.mu.Lock()
 	defer r.conn.mu.Unlock()
@@ -62,7 +62,7 @@ func (r *recvStream) Read(p []byte) (int, error) {
 	}
 }
 
-// readError is why nothing can be read now.
+// readError returns the reason why nothing can be read, or nil.
 func (r *recvStream) readError() error {
 	switch {
 	case r.cancelled != nil:
@@ -81,8 +81,8 @@ func (r *recvStream) readError() error {
 	return nil
 }
 
-// take reads what is there and gives credit for it, in pieces that are worth a
-// frame.
+// take reads from the buffer. It grants the peer new credit once a quarter of
+// the window was read, to save frames.
 func (r *recvStream) take(p []byte) int {
 	n := r.unread.Take(p)
 	if n == 0 {
@@ -97,16 +97,17 @@ func (r *recvStream) take(p []byte) int {
 	return n
 }
 
-// grant is the credit that the peer does not know of.
+// grant raises the peer's limit by what was read, and returns the frame that
+// tells it.
 func (r *recvStream) grant() frame {
 	r.max += r.owed
 	r.owed, r.granting = 0, false
 	return frame{kind: frameMaxStreamData, id: r.id, value: r.max}
 }
 
-// giveBack lets the peer send n more bytes. It hears of it when that is a lot,
-// or when it could not go on without: what others have not read may hold the
-// rest.
+// giveBack grants the peer credit for n more bytes on the connection. The peer
+// is told when a quarter of the window has been read, or when its credit runs
+// low: the unread data of other streams may use up the rest.
 func (c *Conn) giveBack(n int) {
 	if n == 0 || c.err != nil {
 		return
@@ -148,8 +149,8 @@ func (r *recvStream) SetReadDeadline(t time.Time) error {
 	return nil
 }
 
-// onData takes a STREAM frame, whose offset is right if it has one: messages
-// keep their order, so there is nothing to reorder.
+// onData handles a STREAM frame. The carrier keeps the order of frames, so an
+// offset in it must be the expected one.
 func (r *recvStream) onData(f *frame) error {
 	switch {
 	case r.reset != nil:
@@ -177,7 +178,7 @@ func (r *recvStream) onData(f *frame) error {
 	return nil
 }
 
-// count takes n bytes of the credit of stream and connection.
+// count uses up n bytes of the credit of the stream and of the connection.
 func (r *recvStream) count(n uint64) error {
 	c := r.conn
 	if n > r.max-r.offset || n > c.recvMax-c.received {
@@ -188,10 +189,10 @@ func (r *recvStream) count(n uint64) error {
 	return nil
 }
 
-// onReset discards what is unread, even if the end was there; what was read to
-// the end stays so. A final size that is less than what has come is that of a
-// peer that does not count: as the reference implementations do, it is taken
-// for what has come.
+// onReset handles RESET_STREAM. It discards unread data even if the end has
+// arrived; if Read has returned the end, nothing changes. A final size below
+// the number of bytes that have arrived is accepted, as the reference
+// implementations do, since some peers do not count.
 func (r *recvStream) onReset(code, size uint64) error {
 	if r.reset != nil || r.fin {
 		if size > r.offset {
@@ -224,7 +225,8 @@ func (r *recvStream) finalKnown() {
 	r.checkDone()
 }
 
-// checkDone counts the half as ended once both sides know of it.
+// checkDone ends the half once the end or reset has arrived and the
+// application knows of it, or has cancelled.
 func (r *recvStream) checkDone() {
 	if r.done || !r.final || r.cancelled == nil && !r.ended {
 		return

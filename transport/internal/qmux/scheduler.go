@@ -7,20 +7,21 @@ import (
 
 const urgencies = 8
 
-// A scheduler ranks the streams that could send now: those of the first urgency
-// that has any go before the others. Within one, the incremental streams share
-// turns, and every other turn is the oldest of the rest's.
+// A scheduler orders the streams that have data to send. Streams of a lower
+// urgency value go first. Within an urgency, turns alternate between the
+// incremental streams, which take theirs in rotation, and the oldest of the
+// other streams.
 type scheduler struct{ levels [urgencies]level }
 
 type level struct {
-	shared  []*sendStream // incremental, the next first
+	shared  []*sendStream // incremental; the next in turn first
 	ordered []*sendStream // the oldest first
-	turn    bool          // is ordered's
+	turn    bool          // it is the turn of ordered
 }
 
 func byAge(a, b *sendStream) int { return cmp.Compare(a.age, b.age) }
 
-// add ranks s, if it is not ranked yet.
+// add adds s unless it is scheduled already.
 func (q *scheduler) add(s *sendStream) {
 	if s.scheduled {
 		return
@@ -46,7 +47,7 @@ func (q *scheduler) remove(s *sendStream) {
 	l.ordered = slices.DeleteFunc(l.ordered, same)
 }
 
-// next takes the stream whose turn it is; nil: none.
+// next removes and returns the stream whose turn it is; nil if there is none.
 func (q *scheduler) next() *sendStream {
 	for i := range q.levels {
 		l := &q.levels[i]

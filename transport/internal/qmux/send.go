@@ -11,8 +11,8 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
 
-// sendBuffer is how much a stream takes that is not sent yet: a message, so
-// that the writer has something while Write is woken.
+// sendBuffer is how many unsent bytes a stream buffers: one message, so that
+// the writer has something to send while the caller of Write wakes up.
 const sendBuffer = 16 << 10
 
 // A sendStream is the sending half of a stream.
@@ -20,21 +20,21 @@ type sendStream struct {
 	conn     *Conn
 	stream   *stream
 	id       uint64
-	assigned bool // there is an id
+	assigned bool // id is set
 
-	cond     sync.Cond // what Write waits for has changed
+	cond     sync.Cond // signals changes to callers of Write
 	deadline waiting.Deadline
 	buf      []byte
-	head     int    // how much of buf is sent
-	offset   uint64 // how much of the stream
-	max      uint64 // how much of it the peer takes
+	head     int    // how much of buf was sent
+	offset   uint64 // how much of the stream was sent
+	max      uint64 // the peer's limit for offset
 
-	closed  bool                   // by Close
-	reset   *transport.StreamError // by CancelWrite, or refused
-	over    bool                   // Context has ended, because of cause
+	closed  bool                   // Close was called
+	reset   *transport.StreamError // by CancelWrite or by the peer
+	over    bool                   // closed or reset: Context has ended with cause
 	settled bool                   // the application knows of the end
-	told    bool                   // the peer has been sent it
-	ended   bool                   // both
+	told    bool                   // the end or reset was queued for the peer
+	ended   bool                   // settled and told
 	cause   error
 	life    transport.Life
 
@@ -55,7 +55,7 @@ func (s *sendStream) initSend(c *Conn, st *stream, limit uint64) {
 
 func (s *sendStream) pending() []byte { return s.buf[s.head:] }
 
-// Write takes p into the stream's buffer, as that is sent.
+// Write copies p to the stream's buffer, and blocks while the buffer is full.
 func (s *sendStream) Write(p []byte) (int, error) {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
@@ -76,7 +76,7 @@ func (s *sendStream) Write(p []byte) (int, error) {
 	}
 }
 
-// keep buffers p.
+// keep appends p to the buffer.
 func (s *sendStream) keep(p []byte) {
 	if s.head > 0 && len(s.buf)+len(p) > cap(s.buf) {
 		s.buf = s.buf[:copy(s.buf, s.pending())]
@@ -86,7 +86,7 @@ func (s *sendStream) keep(p []byte) {
 	s.offer()
 }
 
-// offer has the writer ask for data, if there is any that may be sent.
+// offer adds the stream to the schedule if it has data that may be sent.
 func (s *sendStream) offer() {
 	if len(s.pending()) > 0 && s.offset < s.max && !s.told {
 		s.conn.schedule.add(s)
@@ -94,7 +94,8 @@ func (s *sendStream) offer() {
 	}
 }
 
-// taken is called when the writer has sent n bytes, and perhaps the end.
+// taken is called when the writer has taken n bytes, and the end if fin is
+// true.
 func (s *sendStream) taken(n int, fin bool) {
 	s.offset += uint64(n)
 	if s.head += n; s.head == len(s.buf) {
@@ -108,7 +109,7 @@ func (s *sendStream) taken(n int, fin bool) {
 	s.offer()
 }
 
-// writeError is why nothing can be written now.
+// writeError returns the reason why nothing can be written, or nil.
 func (s *sendStream) writeError() error {
 	switch {
 	case s.reset != nil:
@@ -124,7 +125,7 @@ func (s *sendStream) writeError() error {
 	return nil
 }
 
-// Close ends the stream in order. It fails never.
+// Close ends the stream in order. It always returns nil.
 func (s *sendStream) Close() error {
 	c := s.conn
 	c.mu.Lock()
@@ -146,7 +147,8 @@ func (s *sendStream) Close() error {
 	return nil
 }
 
-// CancelWrite abandons the stream. Once the end is sent, it comes too late.
+// CancelWrite resets the stream. It has no effect for the peer once the end
+// was sent.
 func (s *sendStream) CancelWrite(code uint64) {
 	c := s.conn
 	c.mu.Lock()
@@ -160,7 +162,7 @@ func (s *sendStream) CancelWrite(code uint64) {
 	s.settle()
 }
 
-// abandon resets the stream because of e.
+// abandon resets the stream with e.
 func (s *sendStream) abandon(e *transport.StreamError) {
 	s.reset = e
 	s.finish(e)
@@ -191,7 +193,7 @@ func (s *sendStream) Context() context.Context {
 	return s.life.Context(s.cause)
 }
 
-// SetPriority ranks the stream among the others from its next chunk on.
+// SetPriority sets the priority, which applies from the next chunk on.
 func (s *sendStream) SetPriority(urgency int8, incremental bool) {
 	c := s.conn
 	c.mu.Lock()
@@ -204,7 +206,7 @@ func (s *sendStream) SetPriority(urgency int8, incremental bool) {
 	}
 }
 
-// finish ends the half on this side and wakes Write.
+// finish ends the context and wakes the callers of Write.
 func (s *sendStream) finish(cause error) {
 	if s.over {
 		return
@@ -216,13 +218,13 @@ func (s *sendStream) finish(cause error) {
 	delete(s.conn.halves, s)
 }
 
-// settle notes that the application knows of the end.
+// settle records that the application knows of the end.
 func (s *sendStream) settle() {
 	s.settled = true
 	s.checkEnded()
 }
 
-// tell notes that the peer is sent the end: nothing comes after it.
+// tell records that the end or reset was queued. Nothing is sent after it.
 func (s *sendStream) tell() {
 	s.told = true
 	s.buf, s.head = nil, 0
@@ -236,13 +238,13 @@ func (s *sendStream) checkEnded() {
 	}
 }
 
-// onStop is the peer's refusal, which is answered by a reset.
+// onStop handles STOP_SENDING, which it answers with RESET_STREAM.
 func (s *sendStream) onStop(code uint64) {
 	if s.over && (s.told || s.reset != nil) {
 		return
 	}
 	if s.over {
-		// Closed, with data that the peer does not want any more.
+		// Closed with unsent data, which the peer does not want any more.
 		s.conn.schedule.remove(s)
 		s.conn.control(frame{kind: frameResetStream, id: s.id, code: code, value: s.offset})
 		s.tell()
@@ -251,7 +253,7 @@ func (s *sendStream) onStop(code uint64) {
 	s.abandon(&transport.StreamError{Code: code, Remote: true})
 }
 
-// onLimit is the peer's word on how far it takes the stream.
+// onLimit handles MAX_STREAM_DATA.
 func (s *sendStream) onLimit(limit uint64) {
 	if limit > s.max {
 		s.max = limit

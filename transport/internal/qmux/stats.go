@@ -6,36 +6,38 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// pingInterval is how often the round-trip time is measured.
+// pingInterval is the longest time between two pings, which measure the
+// round-trip time.
 const pingInterval = 5 * time.Second
 
 var errIdle = timeoutError{}
 
-// A timeoutError says that the peer has been silent for too long.
+// A timeoutError is the cause when the peer has been silent for the idle
+// timeout.
 type timeoutError struct{}
 
 func (timeoutError) Error() string   { return "nothing comes from the peer" }
 func (timeoutError) Timeout() bool   { return true }
 func (timeoutError) Temporary() bool { return false }
 
-// A pinger asks for signs of life, and how long they are under way.
+// A pinger keeps track of the pings in both directions.
 type pinger struct {
 	timer   *time.Timer
-	idle    time.Duration // after which the peer is gone
-	heard   time.Time     // when the last message came
-	asked   time.Time     // when the latest ping was sent; zero: it is answered
+	idle    time.Duration // the peer is considered lost after it
+	heard   time.Time     // when the last message arrived
+	asked   time.Time     // when the last ping was sent; zero if it was answered
 	due     bool          // a ping is to be sent
-	next    uint64        // of the ping to send
-	latest  uint64        // number of the peer's, and whether there was one
+	next    uint64        // number of the next ping
+	latest  uint64        // number of the peer's last ping; valid if pinged
 	pinged  bool
-	answers []uint64 // to be sent
+	answers []uint64 // pings of the peer to be answered
 }
 
-// maxAnswers is how many pings of the peer wait for an answer. More of them are
-// not answered.
+// maxAnswers is how many pings of the peer may wait for an answer. Further
+// ones get none.
 const maxAnswers = 32
 
-// start begins with pings once the peer's parameters are known.
+// startPings starts the pings once the peer's parameters are known.
 func (c *Conn) startPings() {
 	if !c.version.records() {
 		return
@@ -65,7 +67,7 @@ func (c *Conn) tick() {
 	p.timer.Reset(min(pingInterval, max(p.idle/4, time.Millisecond)))
 }
 
-// ping asks.
+// ping returns the frame of the next ping.
 func (c *Conn) ping() frame {
 	p := &c.pings
 	f := frame{kind: framePingRequest, value: p.next}
@@ -80,7 +82,7 @@ func (p *pinger) stop() {
 	}
 }
 
-// onPing answers a ping.
+// onPing handles a ping of the peer.
 func (c *Conn) onPing(number uint64) error {
 	p := &c.pings
 	if c.version >= Version02 && p.pinged && number <= p.latest {
@@ -94,7 +96,7 @@ func (c *Conn) onPing(number uint64) error {
 	return nil
 }
 
-// onPong measures.
+// onPong handles the answer to a ping, and updates the round-trip time.
 func (c *Conn) onPong(number uint64) error {
 	p := &c.pings
 	if number >= p.next {
@@ -116,8 +118,8 @@ func (c *Conn) onPong(number uint64) error {
 	return nil
 }
 
-// Stats counts messages as packets. What the carrier does below, resending and
-// congestion control, is not visible here.
+// Stats returns the counters. Messages count as packets. Retransmissions and
+// congestion control happen in the carrier and are not included.
 func (c *Conn) Stats() transport.Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -4,15 +4,16 @@ import "github.com/moqlite/moqlite/transport"
 
 // The two lowest bits of a stream's id.
 const (
-	idServer = 1 // the server has opened it
-	idUni    = 2
+	idServer = 1 // opened by the server
+	idUni    = 2 // unidirectional
 )
 
-// A stream is one end of a stream; of a unidirectional one, either half.
+// A stream is this side's end of a stream. Of a unidirectional stream only one
+// half is used.
 type stream struct {
 	sendStream
 	recvStream
-	incoming bool // the peer has opened it
+	incoming bool // opened by the peer
 	uni      bool
 	left     int // halves that have not ended
 }
@@ -24,8 +25,8 @@ var (
 	_ transport.Prioritizer   = (*sendStream)(nil)
 )
 
-// newStream makes a stream of this side's. It has no id before it sends, so
-// that streams are known to the peer in the order of their ids.
+// newStream makes a stream that this side opens. It gets its id when it first
+// sends something, so that the peer sees streams in the order of their ids.
 func (c *Conn) newStream(m *limiter, sendMax, window uint64) *stream {
 	s := &stream{uni: m == &c.openUni, left: 1}
 	s.initSend(c, s, sendMax)
@@ -36,7 +37,7 @@ func (c *Conn) newStream(m *limiter, sendMax, window uint64) *stream {
 	return s
 }
 
-// assign gives s its id, and lets the peer's frames find it.
+// assign gives s its id, under which frames of the peer find it.
 func (c *Conn) assign(s *sendStream) {
 	if s.assigned {
 		return
@@ -57,25 +58,26 @@ func (c *Conn) assign(s *sendStream) {
 
 func (s *stream) setID(id uint64) { s.sendStream.id, s.recvStream.id = id, id }
 
-// An incomingLimit is what the peer may open of a kind of streams.
+// An incomingLimit counts the streams of one kind that the peer may open.
 type incomingLimit struct {
-	max     uint64
-	next    uint64              // the first that the peer has not used
-	unseen  map[uint64]struct{} // ids below it of which nothing has come
-	retired uint64              // for which it may open as many, but is not told yet
+	max     uint64              // granted since the start
+	next    uint64              // the lowest sequence number that is above all seen
+	unseen  map[uint64]struct{} // lower sequence numbers that were not seen
+	retired uint64              // streams that have ended since the last grant
 }
 
-// grant lets the peer open streams for those that have retired. It must not
-// before it is told: one that reads nothing could have answers of any number of
-// streams wait for it.
+// grant raises the limit by the streams that have ended, and returns the frame
+// that tells the peer. The limit is not raised before that frame is about to
+// be sent: otherwise a peer that reads nothing could make this side queue
+// replies to any number of streams.
 func (m *incomingLimit) grant(kind frameType) frame {
 	m.max += m.retired
 	m.retired = 0
 	return frame{kind: kind, value: m.max}
 }
 
-// find is the stream that a frame of the peer's is about. It is nil for one
-// that has retired; the frame comes late then.
+// find returns the stream of a frame, which it accepts if it is new. It
+// returns nil for a late frame of a stream that has ended.
 func (c *Conn) find(id uint64) (*stream, error) {
 	if s := c.streams[id]; s != nil {
 		return s, nil
@@ -103,8 +105,8 @@ func (c *Conn) find(id uint64) (*stream, error) {
 	return c.accept(id, uni), nil
 }
 
-// see tells whether it is the first of stream seq. Those before it that have
-// not come yet still may.
+// see tells whether stream seq is new. Streams with lower numbers may arrive
+// later.
 func (m *incomingLimit) see(seq uint64) bool {
 	if seq < m.next {
 		_, ok := m.unseen[seq]
@@ -121,7 +123,8 @@ func (m *incomingLimit) see(seq uint64) bool {
 	return true
 }
 
-// accept makes a stream of the peer's, and queues it.
+// accept makes a stream that the peer has opened, and queues it for the
+// application.
 func (c *Conn) accept(id uint64, uni bool) *stream {
 	s := &stream{incoming: true, uni: uni, left: 1}
 	s.setID(id)
@@ -139,8 +142,8 @@ func (c *Conn) accept(id uint64, uni bool) *stream {
 	return s
 }
 
-// halfEnded forgets the stream once both halves have ended, and lets the peer
-// open another for its own.
+// halfEnded counts an ended half. After both, it forgets the stream, and
+// allows the peer another one if the stream was the peer's.
 func (s *stream) halfEnded(c *Conn) {
 	if s.left--; s.left > 0 || c.err != nil {
 		return

@@ -6,13 +6,13 @@ import (
 	"math/bits"
 )
 
-// maxVarint is the largest number that a varint holds.
+// maxVarint is the largest number that a varint can encode.
 const maxVarint = 1<<62 - 1
 
-// errShort says that an input ends too early.
+// errShort is the error for truncated input.
 var errShort = errors.New("truncated")
 
-// AppendVarint appends v, which is at most 2^62-1, as QUIC writes integers.
+// AppendVarint appends v, which is at most 2^62-1, as a QUIC varint.
 func AppendVarint(b []byte, v uint64) []byte {
 	switch n := bits.Len64(v); {
 	case n <= 6:
@@ -26,7 +26,7 @@ func AppendVarint(b []byte, v uint64) []byte {
 	}
 }
 
-// varintLen is how long AppendVarint makes v.
+// varintLen returns the encoded length of v.
 func varintLen(v uint64) int {
 	switch n := bits.Len64(v); {
 	case n <= 6:
@@ -39,8 +39,8 @@ func varintLen(v uint64) int {
 	return 8
 }
 
-// A parser takes values from the front of b. After the first failure it gives
-// zeros, and err stays.
+// A parser reads values from the front of b. After the first error it returns
+// zeros and keeps err.
 type parser struct {
 	b   []byte
 	err error
@@ -64,7 +64,7 @@ func (p *parser) varint() uint64 {
 	return v
 }
 
-// bytes takes what a length announces. It aliases the input.
+// bytes reads a length and that many bytes, which alias the input.
 func (p *parser) bytes() []byte {
 	n := p.varint()
 	if p.err != nil || n > uint64(len(p.b)) {
@@ -76,7 +76,7 @@ func (p *parser) bytes() []byte {
 	return v
 }
 
-// rest takes everything.
+// rest reads the remaining bytes.
 func (p *parser) rest() []byte {
 	v := p.b
 	p.b = nil

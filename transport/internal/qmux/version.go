@@ -17,7 +17,7 @@ const (
 
 func (v Version) String() string { return fmt.Sprintf("qmux-%02d", uint8(v)) }
 
-// Subprotocol is the name under which a protocol over v is negotiated.
+// Subprotocol returns the name under which a protocol over v is negotiated.
 func (v Version) Subprotocol(protocol string) string { return v.String() + "." + protocol }
 
 // ParseSubprotocol is the inverse of Subprotocol.
@@ -34,5 +34,5 @@ func ParseSubprotocol(name string) (v Version, protocol string, ok bool) {
 	return 0, "", false
 }
 
-// records says that a message holds any number of frames.
+// records tells whether a message is a record of any number of frames.
 func (v Version) records() bool { return v >= Version01 }

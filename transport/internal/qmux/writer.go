@@ -5,29 +5,31 @@ import (
 	"time"
 )
 
-// maxPayload bounds the data of a STREAM frame, so that it fits in a message
-// with the longest of headers.
+// maxPayload bounds the data of a STREAM frame in bytes, so that it fits in a
+// message with the longest header.
 const maxPayload = 16352
 
-// minPayload is what is worth to be added to a message that has something.
+// minPayload is how much room a message with other frames must have for a
+// STREAM frame to be added.
 const minPayload = 256
 
-// maxControl is how many control frames may wait before no more streams are
-// opened.
+// maxControl is how many control frames may be queued before streams can no
+// longer be opened.
 const maxControl = 4096
 
-// An outbox is what waits to be sent beside the data of streams. Control frames
-// are bounded because there are at most two of a stream. The peer can open only
-// so many streams before it gets the frames that grant more, which go last; this
-// side opens none while there are many control frames.
+// An outbox holds what is to be sent, except for the data of streams. The
+// control frames are bounded: there are at most two per stream, the peer can
+// open no streams beyond its limit until the frames that raise the limit are
+// sent, which go last, and this side opens none while maxControl frames are
+// queued.
 type outbox struct {
 	control   fifo[frame]
-	grants    []*recvStream // with credit to tell
+	grants    []*recvStream // streams whose credit is to be raised
 	datagrams [][]byte
 }
 
-// params are this side's, if they are not sent yet: without them, the peer
-// understands nothing.
+// params returns the transport parameters if they are not sent yet. Without
+// them the peer does not understand a close.
 func (o *outbox) params() []frame {
 	if o.control.len() > 0 && o.control.first().kind == frameParams {
 		return []frame{*o.control.first()}
@@ -35,7 +37,7 @@ func (o *outbox) params() []frame {
 	return nil
 }
 
-// control has f sent before any data.
+// control queues a control frame. It is sent before the data of streams.
 func (c *Conn) control(f frame) {
 	if c.err == nil {
 		c.out.control.push(f)
@@ -43,7 +45,8 @@ func (c *Conn) control(f frame) {
 	}
 }
 
-// write sends until the connection ends, and tells the peer that.
+// write is the writer goroutine. It sends messages until the connection ends,
+// and then the close.
 func (c *Conn) write() {
 	defer close(c.done)
 	buf := make([]byte, 0, MaxMessage)
@@ -61,8 +64,8 @@ func (c *Conn) write() {
 	c.finish(buf[:0])
 }
 
-// writeFailed ends the connection, but lets the reader find a better reason:
-// the peer's close is the usual one.
+// writeFailed ends the connection because a write failed. It first waits for
+// the reader to find a better reason, which is usually the peer's close.
 func (c *Conn) writeFailed(err error) {
 	timer := time.NewTimer(linger / 2)
 	defer timer.Stop()
@@ -73,8 +76,9 @@ func (c *Conn) writeFailed(err error) {
 	}
 }
 
-// finish says goodbye and waits for the peer to have read it: a socket that is
-// closed with something unread takes back what was sent.
+// finish sends the close, waits until the peer has ended the connection, and
+// closes the carrier. It waits because a socket that is closed with unread
+// data discards what it has not sent.
 func (c *Conn) finish(buf []byte) {
 	var err error
 	for _, f := range c.last {
@@ -90,7 +94,7 @@ func (c *Conn) finish(buf []byte) {
 	c.readers.Wait()
 }
 
-// message waits for something to send and makes a message of it; false: the
+// message waits for something to send and returns a message, or false when the
 // connection has ended.
 func (c *Conn) message(b []byte) ([]byte, bool) {
 	c.mu.Lock()
@@ -106,7 +110,8 @@ func (c *Conn) message(b []byte) ([]byte, bool) {
 	return nil, false
 }
 
-// fill appends the frames of one message. The first of each kind always fits.
+// fill appends the frames of one message. The first frame is appended whatever
+// its size.
 func (c *Conn) fill(b []byte) []byte {
 	for {
 		f, ok := c.nextFrame(c.pace.limit()-len(b), len(b) == 0)
@@ -123,7 +128,7 @@ func (c *Conn) fill(b []byte) []byte {
 	}
 }
 
-// nextFrame is the next frame that fits in room.
+// nextFrame returns the next frame that fits in room.
 func (c *Conn) nextFrame(room int, first bool) (frame, bool) {
 	o := &c.out
 	if o.control.len() > 0 {
@@ -156,10 +161,10 @@ func (c *Conn) nextFrame(room int, first bool) (frame, bool) {
 	return c.chunk(room)
 }
 
-// maxHeader is the longest of frames but for its data.
+// maxHeader is the length of the longest frame without its data.
 const maxHeader = 8 + 8 + 8 + 4
 
-// grant makes a frame of an answer or of credit that the peer does not know of.
+// grant returns the next frame that answers a ping, pings, or raises a limit.
 func (c *Conn) grant() (frame, bool) {
 	switch {
 	case len(c.pings.answers) > 0:
@@ -185,8 +190,8 @@ func (c *Conn) grant() (frame, bool) {
 	return frame{}, false
 }
 
-// chunk is data of the stream whose turn it is, which aliases its buffer until
-// taken.
+// chunk returns data of the next stream in the schedule. It aliases the
+// stream's buffer until taken is called.
 func (c *Conn) chunk(room int) (frame, bool) {
 	credit := c.sendMax - c.sent
 	if credit == 0 {
