@@ -10,12 +10,12 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
 
-// ErrSevered is the cause of a connection's end by [Conn.Sever].
+// ErrSevered is the cause with which [Conn.Sever] ends a connection.
 var ErrSevered = errors.New("link severed")
 
 // A Conn is one end of a connection.
 type Conn struct {
-	mu     *sync.Mutex // of both ends and of all that is theirs
+	mu     *sync.Mutex // shared by both ends; guards all their state
 	peer   *Conn
 	config Config
 	state  transport.State
@@ -26,20 +26,21 @@ type Conn struct {
 	uni       *waiting.Queue[*recvStream]
 	datagrams *waiting.Queue[[]byte]
 
-	err      *transport.ConnError // how it ended
+	err      *transport.ConnError // why the connection ended; nil while it lives
 	openBidi limiter
 	openUni  limiter
-	credit   int               // what the peer can take yet
-	waiting  []*sendStream     // for credit, the first in turn
-	halves   map[half]struct{} // that have not ended
-	path     path              // what is under way to the peer
-	floating int               // how many datagrams are in path
+	credit   int               // how many more bytes the peer accepts
+	waiting  []*sendStream     // for credit, first come, first served
+	halves   map[half]struct{} // open halves, to wake their callers at the end
+	path     path              // delayed frames to the peer
+	floating int               // datagrams in path
 	stats    transport.Stats
 }
 
 // A half is a sendStream or a recvStream.
 type half interface {
-	// connEnded wakes who waits: the connection's err is set.
+	// connEnded wakes the callers that wait, after the connection's err was
+	// set.
 	connEnded()
 }
 
@@ -49,7 +50,7 @@ var _ interface {
 	transport.StatsConn
 } = (*Conn)(nil)
 
-// ends are what distinguishes the ends of a connection.
+// ends are the parameters of a pair of ends.
 type ends struct {
 	protocol       string
 	url            *url.URL
@@ -57,8 +58,8 @@ type ends struct {
 }
 
 // Pipe makes both ends of a connection that has negotiated protocol. A nil
-// Config is the defaults. The URL, which the client did not ask for, has
-// neither path nor query; who needs them dials a [Network].
+// Config means the defaults. The URL in their State has no path and no query;
+// to set them, dial over a [Network].
 func Pipe(protocol string, client, server *Config) (c, s *Conn) {
 	return newPair(client, server, ends{
 		protocol: protocol,
@@ -99,7 +100,7 @@ func newConn(mu *sync.Mutex, cfg *Config, protocol string, u *url.URL, local, re
 	return c
 }
 
-// meet takes from peer what it grants.
+// meet sets the peer and takes over the limits that it grants.
 func (c *Conn) meet(peer *Conn) {
 	c.peer = peer
 	c.credit = peer.config.ConnWindow
@@ -109,8 +110,8 @@ func (c *Conn) meet(peer *Conn) {
 	c.stats.MinRTT, c.stats.RTT = rtt, rtt
 }
 
-// OpenStream opens a bidirectional stream, of which the peer learns by what is
-// sent on it.
+// OpenStream opens a bidirectional stream. The peer learns of it when
+// something is sent on it.
 func (c *Conn) OpenStream(ctx context.Context) (transport.Stream, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -120,8 +121,8 @@ func (c *Conn) OpenStream(ctx context.Context) (transport.Stream, error) {
 	return newBidi(c), nil
 }
 
-// OpenUniStream opens a stream to the peer, which learns of it by what is sent
-// on it.
+// OpenUniStream opens a unidirectional stream. The peer learns of it when
+// something is sent on it.
 func (c *Conn) OpenUniStream(ctx context.Context) (transport.SendStream, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -131,7 +132,7 @@ func (c *Conn) OpenUniStream(ctx context.Context) (transport.SendStream, error) 
 	return newUni(c), nil
 }
 
-// acquire waits for the right to open a stream.
+// acquire waits until another stream may be opened.
 func (c *Conn) acquire(ctx context.Context, m *limiter) error {
 	if c.err != nil {
 		return c.err
@@ -164,8 +165,8 @@ func (c *Conn) AcceptUniStream(ctx context.Context) (transport.ReceiveStream, er
 	return r, nil
 }
 
-// popError is what a failed pop means: queues are closed at the connection's
-// end alone.
+// popError translates the error of a Pop. The queues are closed only when the
+// connection ends.
 func (c *Conn) popError(err error) error {
 	if cause := context.Cause(c.ctx); cause != nil {
 		return cause
@@ -173,7 +174,8 @@ func (c *Conn) popError(err error) error {
 	return err
 }
 
-// CloseWithError ends the connection here at once, and there after the delay.
+// CloseWithError ends the connection: this end at once, the peer's end after
+// the delay.
 func (c *Conn) CloseWithError(code uint64, reason string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -185,9 +187,9 @@ func (c *Conn) CloseWithError(code uint64, reason string) error {
 	return nil
 }
 
-// Sever breaks the connection as a cut cable does, at both ends at once: they
+// Sever breaks both ends of the connection at once, as a cut cable would: they
 // end with a [*transport.ConnError] whose Err is cause, or [ErrSevered] if
-// that is nil. An end that has closed already stays as it is.
+// cause is nil. An end that has ended before stays as it is.
 func (c *Conn) Sever(cause error) {
 	if cause == nil {
 		cause = ErrSevered
@@ -198,7 +200,7 @@ func (c *Conn) Sever(cause error) {
 	c.peer.end(&transport.ConnError{Err: cause})
 }
 
-// end is the end of the connection on this side.
+// end ends this end of the connection.
 func (c *Conn) end(err *transport.ConnError) {
 	if c.err != nil {
 		return
@@ -221,8 +223,9 @@ func (c *Conn) State() transport.State { return c.state }
 // Context ends with the connection.
 func (c *Conn) Context() context.Context { return c.ctx }
 
-// Stats counts the bytes of streams and datagrams. A packet is what is sent at
-// once: a piece of data, or a message about a stream.
+// Stats returns the counters. Bytes are those of streams and datagrams. A
+// packet is whatever is sent at once: a piece of data, or a message about a
+// stream.
 func (c *Conn) Stats() transport.Stats {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,13 +6,13 @@ import (
 	"fmt"
 )
 
-// maxDatagrams is how many datagrams are kept for ReceiveDatagram, and how
-// many may be under way.
+// maxDatagrams is how many received datagrams wait for ReceiveDatagram, and
+// how many may be delayed on the way.
 const maxDatagrams = 128
 
-// SendDatagram sends one datagram. It does not block, and says nothing of the
-// newest being dropped where 128 wait already: at the receiver, or, with a
-// delay, on the way. What is larger than the peer takes is an error.
+// SendDatagram sends one datagram. It never blocks: when 128 datagrams wait at
+// the receiver or, with a delay, are on the way, it drops this one without an
+// error. A datagram larger than the peer's MaxDatagramSize is an error.
 func (c *Conn) SendDatagram(p []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -10,19 +10,19 @@ import (
 type frameKind uint8
 
 const (
-	frameData       frameKind = iota // data on recv
-	frameFin                         // recv has all there is
-	frameReset                       // recv is abandoned, with code
-	frameStop                        // send is refused, with code
-	frameCredit                      // send may go n bytes further
-	frameConnCredit                  // the connection may
+	frameData       frameKind = iota // data for recv
+	frameFin                         // the end of recv's stream
+	frameReset                       // a reset of recv's stream, with code
+	frameStop                        // a refusal of send's stream, with code
+	frameCredit                      // n more bytes for send's stream
+	frameConnCredit                  // n more bytes for the connection
 	frameUniCredit                   // one more unidirectional stream
 	frameBidiCredit                  // one more bidirectional stream
-	frameDatagram                    // data
-	frameClose                       // the connection is over, as end says
+	frameDatagram                    // a datagram in data
+	frameClose                       // the end of the connection, with end
 )
 
-// A frame is what one end tells the other.
+// A frame is a message from one end to the other.
 type frame struct {
 	kind frameKind
 	recv *recvStream
@@ -33,8 +33,8 @@ type frame struct {
 	end  *transport.ConnError
 }
 
-// send lets f reach the peer after the delay. It keeps nothing of f.data. Of an
-// end that is over, the peer hears that alone.
+// send delivers f to the peer after the delay. It does not keep f.data. After
+// the end of this side only frameClose is sent.
 func (c *Conn) send(f frame) {
 	if c.err != nil && f.kind != frameClose {
 		return
@@ -49,7 +49,7 @@ func (c *Conn) send(f frame) {
 	c.path.push(f, time.Now().Add(c.config.OneWayDelay), c.arrive)
 }
 
-// receive acts on what the peer sent.
+// receive handles a frame of the peer.
 func (c *Conn) receive(f frame) {
 	if c.err != nil {
 		return
@@ -81,7 +81,8 @@ func (c *Conn) receive(f frame) {
 	}
 }
 
-// arrive hands on what has been under way long enough.
+// arrive is called by the timer of path. It delivers the frames whose delay
+// has passed.
 func (c *Conn) arrive() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -95,7 +96,7 @@ func (c *Conn) arrive() {
 	c.path.schedule()
 }
 
-// A path holds frames until they arrive, in order. It needs no goroutine.
+// A path holds delayed frames in order. It uses a timer and no goroutine.
 type path struct {
 	frames []timedFrame
 	timer  *time.Timer
@@ -106,7 +107,7 @@ type timedFrame struct {
 	at time.Time
 }
 
-// push adds f, to arrive at a time, with a call of arrive from then on.
+// push adds a frame that is due at a time. The timer then calls arrive.
 func (p *path) push(f frame, at time.Time, arrive func()) {
 	p.frames = append(p.frames, timedFrame{f, at})
 	if len(p.frames) > 1 {
@@ -137,7 +138,7 @@ func (p *path) schedule() {
 	}
 }
 
-// stop forgets what is under way.
+// stop drops all frames.
 func (p *path) stop() {
 	p.frames = nil
 	if p.timer != nil {

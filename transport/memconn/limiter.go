@@ -6,15 +6,15 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
 
-// A limiter counts how many streams of a kind may be opened now. The
+// A limiter counts how many more streams of one kind may be opened. The
 // connection's lock guards it.
 type limiter struct {
 	free  int
 	turns waiting.Turns
 }
 
-// acquire takes one, waiting for it without the lock of c. The connection may
-// have ended meanwhile.
+// acquire waits until another stream may be opened, and counts it. It releases
+// the lock of c while it waits; the connection may have ended when it returns.
 func (m *limiter) acquire(ctx context.Context, c *Conn) error {
 	if m.free == 0 {
 		return m.turns.Await(ctx, c.mu, c.ctx.Done())
@@ -23,7 +23,7 @@ func (m *limiter) acquire(ctx context.Context, c *Conn) error {
 	return nil
 }
 
-// release gives one back.
+// release allows another stream.
 func (m *limiter) release() {
 	if !m.turns.Next() {
 		m.free++

@@ -10,8 +10,8 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
 
-// A listener queues connections until they are accepted. Each of them holds a
-// slot.
+// A listener queues connections until they are accepted. Each queued
+// connection has a token in slots.
 type listener struct {
 	network   *Network
 	host      string
@@ -43,12 +43,13 @@ func (l *listener) Accept(ctx context.Context) (transport.Conn, error) {
 	return c, nil
 }
 
-// Addr is the host that is listened on.
+// Addr returns the host of the listener.
 func (l *listener) Addr() net.Addr { return l.addr() }
 
 func (l *listener) addr() Addr { return Addr(l.host) }
 
-// Close stops listening and closes, with code 0, what nobody has accepted.
+// Close stops listening and closes the connections that were not accepted,
+// with code 0.
 func (l *listener) Close() error {
 	l.network.remove(l)
 	for _, c := range l.conns.Close() {
@@ -57,7 +58,7 @@ func (l *listener) Close() error {
 	return nil
 }
 
-// negotiate is the protocol wanted most of those offered, or "".
+// negotiate returns the offered protocol that the listener prefers, or "".
 func (l *listener) negotiate(offered []string) string {
 	for _, p := range l.protocols {
 		if slices.Contains(offered, p) {
@@ -67,7 +68,7 @@ func (l *listener) negotiate(offered []string) string {
 	return ""
 }
 
-// offer queues c for Accept, if it may.
+// offer queues c for Accept if Authorize allows it. It waits for a slot.
 func (l *listener) offer(ctx context.Context, c *Conn) error {
 	if authorize := l.options.Authorize; authorize != nil {
 		if err := authorize(ctx, c.State()); err != nil {

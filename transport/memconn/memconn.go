@@ -1,60 +1,61 @@
-// Package memconn connects two ends of one process: streams with real flow
-// control and stream limits, datagrams, and, if asked for, a delay. It does no
-// I/O and sleeps on nothing but timers, channels and condition variables, so
-// that whatever runs over it can run in a [testing/synctest] bubble.
+// Package memconn connects two ends in one process: streams with real flow
+// control and stream limits, datagrams, and, if wanted, a delay. It does no
+// I/O and blocks only on timers, channels and condition variables, so that
+// code over it can run in a [testing/synctest] bubble.
 //
-// A [Network] is a namespace of listeners and the [transport.Dialer] that
-// reaches them. [Pipe] makes both ends of one connection without any.
+// A [Network] is a set of listeners and the [transport.Dialer] that connects
+// to them. [Pipe] makes both ends of one connection without a network.
 //
 //	var network memconn.Network
 //	listener, err := network.Listen("relay.example", []string{"moq-lite-06"}, nil)
 //	conn, err := network.Dial(ctx, "https://relay.example/live", []string{"moq-lite-06"})
 //
-// A connection behaves as QUIC does where a session could tell the difference:
+// A connection behaves like QUIC where a session could tell the difference:
 //
-//   - The peer learns of a stream by the first thing sent on it: data, an end,
-//     or a reset. To open one sends nothing. Streams are accepted in the order
-//     in which the peer learned of them.
-//   - A Write takes what stream and connection have credit for, and blocks for
-//     the rest. Reading gives credit back, and so does abandoning a stream,
-//     for what was unread.
-//   - A stream counts against the limit until both halves have ended and the
-//     accepting side knows it: it has read the end or the reset, or cancelled;
-//     and it has closed or cancelled its own half, or been told by Write that
-//     the peer refuses it.
-//   - A reset discards what the reader has not read, and a close of the
-//     connection discards that of all streams.
+//   - Opening a stream sends nothing: the peer learns of the stream by the
+//     first data, end or reset that is sent on it. Streams are accepted in the
+//     order in which the peer learned of them.
+//   - Write takes as many bytes as the credit of the stream and the connection
+//     allows, and blocks until it has credit for the rest. Reading returns
+//     credit; abandoning a stream returns the credit for its unread bytes.
+//   - A stream counts against the stream limit until both halves have ended
+//     and the accepting side knows it: it has read the end or the reset, or
+//     cancelled; and it has closed or cancelled its own half, or a Write has
+//     reported that the peer refuses it.
+//   - A reset discards what was not read from the stream, and a close of the
+//     connection discards what was not read from any stream.
 package memconn
 
 import "time"
 
-// Name is what [transport.State] calls this binding.
+// Name is the Transport of the connections' [transport.State].
 const Name = "memory"
 
-// A Config is what one end of a connection grants the other, and how long what
-// it sends is under way. It is not changed once in use.
+// A Config has the flow control windows and limits that one end of a
+// connection grants the other, and the delay of what it sends. It must not
+// change once it is in use.
 type Config struct {
-	// StreamWindow is how many bytes the peer may have unread on one stream.
-	// Zero is 256 KiB.
+	// StreamWindow is how many unread bytes one stream may have. Zero: 256
+	// KiB.
 	StreamWindow int
 
-	// ConnWindow is how many bytes the peer may have unread on all streams
-	// together. Zero is 16 MiB.
+	// ConnWindow is how many unread bytes all streams together may have. Zero:
+	// 16 MiB.
 	ConnWindow int
 
 	// MaxStreams is how many bidirectional streams of the peer may be open at
-	// once. Zero is 4096, less than zero is none.
+	// once. Zero: 4096; negative: none.
 	MaxStreams int
 
 	// MaxUniStreams is the same for unidirectional streams.
 	MaxUniStreams int
 
-	// MaxDatagramSize is the largest datagram that the peer may send. Zero is
-	// 1200.
+	// MaxDatagramSize is the size of the largest datagram that the peer may
+	// send, in bytes. Zero: 1200.
 	MaxDatagramSize int
 
-	// OneWayDelay is how long after it was sent anything reaches the peer, in
-	// order. Zero is at once.
+	// OneWayDelay is the delay of everything that this end sends, whose order
+	// is kept. Zero: no delay.
 	OneWayDelay time.Duration
 }
 
@@ -66,8 +67,8 @@ const (
 	defaultDatagramSize = 1200
 )
 
-// withDefaults is a copy without zeros, nor sizes that make no sense; c may be
-// nil.
+// withDefaults returns a copy with the defaults in place of zero or senseless
+// values; c may be nil.
 func (c *Config) withDefaults() Config {
 	var d Config
 	if c != nil {

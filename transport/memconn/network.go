@@ -12,12 +12,12 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// A Network is a namespace of listeners, and the [transport.Dialer] of those
-// who want to reach them. The zero value is ready to use. Nothing of it is
-// tied to a synctest bubble but the listeners and connections made in one.
+// A Network is a set of listeners and the [transport.Dialer] that connects to
+// them. The zero value is ready to use. Only the listeners and connections
+// that are made in a synctest bubble are bound to it, not the Network itself.
 type Network struct {
-	// Config is that of the dialling ends; it is set before the first Dial.
-	// Nil is the defaults.
+	// Config is the configuration of the dialling ends. It must be set before
+	// the first Dial. Nil: the defaults.
 	Config *Config
 
 	mu        sync.Mutex
@@ -27,21 +27,22 @@ type Network struct {
 
 var _ transport.TargetDialer = (*Network)(nil)
 
-// ListenOptions are what a listener can do beside the ordinary.
+// ListenOptions are the settings of a listener.
 type ListenOptions struct {
-	// Config is that of the accepted ends. Nil is the defaults.
+	// Config is the configuration of the accepted ends. Nil: the defaults.
 	Config *Config
 
 	// Authorize decides whether a dial succeeds, before Accept returns its
-	// connection. s is the state that the connection would have here. An error
-	// comes out of Dial, in phase upgrade, and can be any; those that match
-	// [transport.ErrUnauthorized] or [transport.ErrNotFound] say what other
-	// bindings can say. It runs on the dialling goroutine, for many dials at
-	// once; ctx ends with the dial. Nil lets everyone in.
+	// connection. s is the State of the connection on this side. Dial returns
+	// its error, which may be any, in phase upgrade; errors that match
+	// [transport.ErrUnauthorized] or [transport.ErrNotFound] are those that
+	// other transports can convey. Authorize is called on the dialling
+	// goroutines, concurrently; ctx ends with the dial. Nil: every dial is
+	// accepted.
 	Authorize func(ctx context.Context, s transport.State) error
 
-	// Backlog is how many connections may wait for Accept; further dials wait
-	// for their place. Zero is 32.
+	// Backlog is how many connections may wait for Accept; when it is reached,
+	// dials wait for a place. Zero: 32.
 	Backlog int
 }
 
@@ -52,8 +53,8 @@ var (
 	errHostInUse   = errors.New("host is in use")
 )
 
-// Listen listens for protocols, the most wanted first, at host: that of a URL,
-// with its port if it has one. o may be nil.
+// Listen listens for protocols, in order of preference, at host, which is the
+// host of a URL with its port, if it has one. o may be nil.
 func (n *Network) Listen(host string, protocols []string, o *ListenOptions) (transport.Listener, error) {
 	if len(protocols) == 0 {
 		return nil, fmt.Errorf("listen at %q: %w", host, errNoProtocols)
@@ -72,7 +73,7 @@ func (n *Network) Listen(host string, protocols []string, o *ListenOptions) (tra
 	return l, nil
 }
 
-// remove takes l out of the namespace, and nobody who took its place.
+// remove removes l, unless another listener has taken its host.
 func (n *Network) remove(l *listener) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -81,10 +82,11 @@ func (n *Network) remove(l *listener) {
 	}
 }
 
-// Dial connects to the listener at rawURL's host, whatever the scheme, so that
-// an application can go from another transport to this one with its URLs as
-// they are. Of protocols it negotiates the one that the listener wants most.
-// It takes a round trip, and waits while the listener's backlog is full.
+// Dial connects to the listener at the host of url. The scheme does not
+// matter, so that an application can replace another transport by this one and
+// keep its URLs. The protocol is the one that the listener prefers among
+// protocols. Dial takes one round trip, and blocks while the listener's
+// backlog is full, until ctx ends.
 func (n *Network) Dial(ctx context.Context, url string, protocols []string) (transport.Conn, error) {
 	t, err := transport.ParseURL(url)
 	if err != nil {
@@ -117,13 +119,14 @@ func (n *Network) dial(ctx context.Context, u *url.URL, protocols []string) (*Co
 	}
 	client, server := newPair(n.Config, l.options.Config, ends{protocol: protocol, url: u, client: addr, server: l.addr()})
 	if err := l.offer(ctx, server); err != nil {
-		client.Sever(err) // of which nobody hears
+		client.Sever(err) // ends both ends; nobody has seen them yet
 		return nil, err
 	}
 	return client, nil
 }
 
-// find is the listener at host, and an address for whoever dials it.
+// find returns the listener at host, or nil, and an address for the dialling
+// end.
 func (n *Network) find(host string) (*listener, Addr) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -131,7 +134,7 @@ func (n *Network) find(host string) (*listener, Addr) {
 	return n.listeners[strings.ToLower(host)], Addr(fmt.Sprintf("client-%d", n.clients))
 }
 
-// wait lets d pass, and fails with the cause of ctx if that ends first.
+// wait waits for d, and returns the cause of ctx if that ends first.
 func wait(ctx context.Context, d time.Duration) error {
 	if d <= 0 || ctx.Err() != nil {
 		return context.Cause(ctx)

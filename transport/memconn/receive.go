@@ -14,19 +14,19 @@ import (
 type recvStream struct {
 	conn *Conn
 	peer *sendStream
-	in   *incoming // nil where the stream was opened
+	in   *incoming // nil on the opener's side
 
-	cond     sync.Cond // what Read waits for has changed
+	cond     sync.Cond // signals changes to callers of Read
 	deadline waiting.Deadline
 	unread   waiting.Ring
-	owed     int // bytes read, of which the writer does not know
+	owed     int // bytes read since the last grant of credit
 
-	fin       bool                   // unread is all that remains
+	fin       bool                   // the end has arrived
 	reset     *transport.StreamError // by the peer
 	cancelled *transport.StreamError // by CancelRead
-	final     bool                   // an end or a reset has come
-	ended     bool                   // and Read has told
-	done      bool                   // in knows of the end
+	final     bool                   // the end or a reset has arrived
+	ended     bool                   // Read has returned the end or the reset
+	done      bool                   // the half has ended
 }
 
 func (r *recvStream) init(c *Conn, peer *sendStream, in *incoming) {
@@ -34,8 +34,8 @@ func (r *recvStream) init(c *Conn, peer *sendStream, in *incoming) {
 	r.cond.L = c.mu
 }
 
-// Read gives what is there, and waits if that is nothing. The last bytes come
-// with io.EOF if the end is known by then.
+// Read returns buffered data, and waits if there is none. It returns io.EOF
+// together with the last bytes if the end has arrived by then.
 func (r *recvStream) Read(p []byte) (int, error) {
 	r.conn.mu.Lock()
 	defer r.conn.mu.Unlock()
@@ -56,7 +56,7 @@ func (r *recvStream) Read(p []byte) (int, error) {
 	}
 }
 
-// readError is why nothing can be read now.
+// readError returns the reason why nothing can be read, or nil.
 func (r *recvStream) readError() error {
 	switch {
 	case r.cancelled != nil:
@@ -75,9 +75,10 @@ func (r *recvStream) readError() error {
 	return nil
 }
 
-// take reads what is there and gives credit for it: the connection's at once,
-// since others may wait for it, the stream's in pieces that are worth waking
-// the writer for.
+// take reads from the buffer. It returns the connection's credit at once,
+// since other streams may wait for it, and the stream's when the buffer is
+// empty or a quarter of the window was read, so that the writer is not woken
+// for less.
 func (r *recvStream) take(p []byte) int {
 	n := r.unread.Take(p)
 	if n == 0 {
@@ -91,7 +92,7 @@ func (r *recvStream) take(p []byte) int {
 	return n
 }
 
-// giveBack lets the peer send n more bytes.
+// giveBack grants the peer credit for n more bytes on the connection.
 func (c *Conn) giveBack(n int) {
 	if n > 0 {
 		c.send(frame{kind: frameConnCredit, n: n})
@@ -141,8 +142,8 @@ func (r *recvStream) onFin() {
 	r.finalKnown()
 }
 
-// onReset discards what is unread, even if the end was there; what was read to
-// the end stays so.
+// onReset handles the peer's reset. It discards unread data even if the end
+// has arrived; if Read has returned the end, nothing changes.
 func (r *recvStream) onReset(code uint64) {
 	r.in.announce()
 	if r.ended || r.reset != nil {
@@ -159,7 +160,8 @@ func (r *recvStream) finalKnown() {
 	r.checkDone()
 }
 
-// checkDone counts the half as ended once both sides know of it.
+// checkDone ends the half once the end or reset has arrived and the
+// application knows of it, or has cancelled.
 func (r *recvStream) checkDone() {
 	if r.done || !r.final || r.cancelled == nil && !r.ended {
 		return

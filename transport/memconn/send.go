@@ -16,16 +16,16 @@ import (
 type sendStream struct {
 	conn *Conn
 	peer *recvStream
-	in   *incoming // nil where the stream was opened
+	in   *incoming // nil on the opener's side
 
-	cond     sync.Cond // what Write waits for has changed
+	cond     sync.Cond // signals changes to callers of Write
 	deadline waiting.Deadline
-	credit   int // what the peer can take yet
+	credit   int // how many more bytes the peer accepts
 
-	closed  bool                   // by Close
-	reset   *transport.StreamError // by CancelWrite, or refused
-	over    bool                   // Context has ended, because of cause
-	settled bool                   // in knows of the end
+	closed  bool                   // Close was called
+	reset   *transport.StreamError // by CancelWrite or by the peer
+	over    bool                   // closed or reset: Context has ended with cause
+	settled bool                   // the half was counted as ended in in
 	cause   error
 	life    transport.Life
 
@@ -40,7 +40,7 @@ func (s *sendStream) init(c *Conn, peer *recvStream, in *incoming) {
 	s.urgency, s.incremental = transport.DefaultUrgency, true
 }
 
-// Write takes p as credit permits, a piece at a time.
+// Write sends p in pieces, as credit allows.
 func (s *sendStream) Write(p []byte) (int, error) {
 	c := s.conn
 	c.mu.Lock()
@@ -65,7 +65,7 @@ func (s *sendStream) Write(p []byte) (int, error) {
 	}
 }
 
-// writeError is why nothing can be written now.
+// writeError returns the reason why nothing can be written, or nil.
 func (s *sendStream) writeError() error {
 	switch {
 	case s.reset != nil:
@@ -81,8 +81,8 @@ func (s *sendStream) writeError() error {
 	return nil
 }
 
-// reserve takes up to n bytes of the credit of stream and connection. Streams
-// that lack the latter queue for it.
+// reserve uses up to n bytes of the credit of the stream and the connection.
+// If the connection has none, the stream queues for it.
 func (s *sendStream) reserve(n int) int {
 	c := s.conn
 	if n = min(n, s.credit); n == 0 {
@@ -101,7 +101,8 @@ func (s *sendStream) reserve(n int) int {
 	return n
 }
 
-// leaveQueue lets the next stream have its turn.
+// leaveQueue removes the stream from the queue for credit, and wakes the next
+// one.
 func (s *sendStream) leaveQueue() {
 	c := s.conn
 	if i := slices.Index(c.waiting, s); i >= 0 {
@@ -110,14 +111,14 @@ func (s *sendStream) leaveQueue() {
 	}
 }
 
-// wakeFirst wakes the stream whose turn it is to use the connection's credit.
+// wakeFirst wakes the first stream in the queue if the connection has credit.
 func (c *Conn) wakeFirst() {
 	if c.credit > 0 && len(c.waiting) > 0 {
 		c.waiting[0].cond.Broadcast()
 	}
 }
 
-// Close ends the stream in order. It fails never.
+// Close ends the stream in order. It always returns nil.
 func (s *sendStream) Close() error {
 	c := s.conn
 	c.mu.Lock()
@@ -135,7 +136,7 @@ func (s *sendStream) Close() error {
 	return nil
 }
 
-// CancelWrite abandons the stream.
+// CancelWrite resets the stream.
 func (s *sendStream) CancelWrite(code uint64) {
 	c := s.conn
 	c.mu.Lock()
@@ -168,22 +169,22 @@ func (s *sendStream) Context() context.Context {
 	return s.life.Context(s.cause)
 }
 
-// SetPriority remembers the priority for Priority, and does no more: without a
-// limit to the bandwidth there is nothing to rank.
+// SetPriority stores the priority for Priority and has no other effect:
+// bandwidth is unlimited, so there is nothing to rank.
 func (s *sendStream) SetPriority(urgency int8, incremental bool) {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
 	s.urgency, s.incremental = urgency, incremental
 }
 
-// Priority is what SetPriority was last told.
+// Priority returns what was last passed to SetPriority.
 func (s *sendStream) Priority() (urgency int8, incremental bool) {
 	s.conn.mu.Lock()
 	defer s.conn.mu.Unlock()
 	return s.urgency, s.incremental
 }
 
-// finish ends the half on this side and wakes Write.
+// finish ends the context and wakes the callers of Write.
 func (s *sendStream) finish(cause error) {
 	if s.over {
 		return
@@ -195,7 +196,7 @@ func (s *sendStream) finish(cause error) {
 	delete(s.conn.halves, s)
 }
 
-// settle counts the half as ended, which the application knows.
+// settle counts the half as ended, once the application knows of the end.
 func (s *sendStream) settle() {
 	if !s.settled {
 		s.settled = true
@@ -203,7 +204,7 @@ func (s *sendStream) settle() {
 	}
 }
 
-// onStop is the peer's refusal, which is answered by a reset.
+// onStop handles the peer's refusal, which it answers with a reset.
 func (s *sendStream) onStop(code uint64) {
 	s.in.announce()
 	if s.over {

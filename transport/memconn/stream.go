@@ -15,7 +15,7 @@ var (
 	_ transport.Prioritizer   = (*sendStream)(nil)
 )
 
-// newBidi opens a stream at c and makes the peer's end of it.
+// newBidi opens a bidirectional stream at c and makes the peer's end of it.
 func newBidi(c *Conn) *stream {
 	here, there := new(stream), new(stream)
 	in := &incoming{conn: c.peer, bidi: there, left: 2}
@@ -28,7 +28,7 @@ func newBidi(c *Conn) *stream {
 	return here
 }
 
-// newUni opens a stream at c and makes the peer's end of it.
+// newUni opens a unidirectional stream at c and makes the peer's end of it.
 func newUni(c *Conn) *sendStream {
 	here, there := new(sendStream), new(recvStream)
 	here.init(c, there, nil)
@@ -40,15 +40,15 @@ func newUni(c *Conn) *sendStream {
 // incoming is the accepting side's record of a stream.
 type incoming struct {
 	conn *Conn
-	bidi *stream     // this or
-	uni  *recvStream // that
+	bidi *stream     // the stream if it is bidirectional
+	uni  *recvStream // the stream if it is unidirectional
 	left int         // halves that have not ended
-	// announced says that the first frame was there.
+	// announced is true once the first frame has arrived.
 	announced bool
 }
 
-// announce queues the stream to be accepted, at its first frame. It does
-// nothing on the opener's side, where in is nil.
+// announce queues the stream for Accept when its first frame arrives. in is
+// nil on the opener's side, where it does nothing.
 func (in *incoming) announce() {
 	if in == nil || in.announced {
 		return
@@ -64,7 +64,8 @@ func (in *incoming) announce() {
 	in.conn.bidi.Push(in.bidi)
 }
 
-// halfEnded grants the opener another stream once both halves have ended.
+// halfEnded counts an ended half. After both, it allows the opener another
+// stream.
 func (in *incoming) halfEnded() {
 	if in == nil {
 		return
