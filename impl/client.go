@@ -22,43 +22,48 @@ import (
 	"github.com/moqlite/moqlite/transport/wtconn"
 )
 
-// A Client dials sessions and ends them. The zero value is ready to use; its
-// fields are never written to, and must not change after the first Dial. A
-// client is used by reference, from any number of goroutines.
+// A Client dials sessions, and closes them when it is closed. The zero value
+// is ready to use. The client never writes to its exported fields, which must
+// not change after the first Dial. All methods may be called concurrently; a
+// Client must not be copied.
 //
-// The URL's scheme names the transport: https:// is WebTransport, and
-// WebSocket where UDP does not get through (see [transport.Fallback]); moqt://
-// and moql:// are native QUIC; wss:// and ws:// are WebSocket alone; tls:// and
-// tcp:// are without HTTP; http:// is a development server, whose certificate
-// is known by the fingerprint that it publishes.
+// The scheme of the URL selects the transport: https:// is WebTransport, or
+// WebSocket where the network blocks UDP (see [transport.Fallback]); moqt://
+// and moql:// are native QUIC; wss:// and ws:// are WebSocket; tls:// and
+// tcp:// are TLS and TCP without HTTP; http:// is WebTransport to a
+// development server, whose certificate is pinned by the fingerprint that the
+// server publishes.
 type Client struct {
-	// TLSConfig says whom to trust; nil: the system's roots. It is cloned, and
-	// the protocols to negotiate are set.
+	// TLSConfig determines which certificates are trusted. Each dial uses a
+	// copy with its own protocols. Nil: the certificate roots of the system.
 	TLSConfig *tls.Config
 
-	// QUICConfig is for QUIC and WebTransport; nil, and its zeros: defaults
-	// tuned for live media ([quicconn.DefaultConfig]). A DialWebTransportFunc
-	// brings its own. With Allow0RTT, and a ClientSessionCache in TLSConfig,
-	// native QUIC sends early data to servers met before (see the package's
-	// documentation).
+	// QUICConfig is the configuration of QUIC and WebTransport connections.
+	// Nil, and zero fields, mean the values of [quicconn.DefaultConfig], which
+	// are tuned for live media. It does not apply to connections that
+	// DialWebTransportFunc makes. With Allow0RTT, and a ClientSessionCache in
+	// TLSConfig, native QUIC sends early data (0-RTT) to servers that the
+	// client has connected to before (see the package's documentation).
 	QUICConfig *quic.Config
 
-	// Config sets up sessions; nil: the defaults.
+	// Config has the settings of sessions. Nil: the defaults.
 	Config *api.Config
 
-	// DialQUICFunc dials native QUIC; nil: over the client's own socket.
+	// DialQUICFunc dials native QUIC. Nil: the client dials over its own
+	// socket.
 	DialQUICFunc quicconn.DialAddrFunc
 
-	// DialWebTransportFunc dials WebTransport; nil: over the client's own
-	// socket, with every generation of servers. With one, https:// is
-	// WebTransport alone.
+	// DialWebTransportFunc dials WebTransport. Nil: the client dials over its
+	// own socket, and supports servers of every WebTransport draft. If set,
+	// https:// does not fall back to WebSocket.
 	DialWebTransportFunc wtconn.DialAddrFunc
 
-	// Logger gets what no error tells; nil: silence.
+	// Logger gets what no error reports. Nil: nothing is logged.
 	Logger *slog.Logger
 
-	// Transport, if set, replaces TLSConfig, QUICConfig and both funcs: every
-	// URL is dialled with it.
+	// Transport, if set, dials every URL, and the fields TLSConfig,
+	// QUICConfig, DialQUICFunc and DialWebTransportFunc are not used. The
+	// client does not close it.
 	Transport transport.Dialer
 
 	once     sync.Once
@@ -77,8 +82,8 @@ func (c *Client) Dial(ctx context.Context, rawURL string, mux *api.TrackMux) (ap
 	return c.DialWith(ctx, rawURL, mux, transport.DialOptions{})
 }
 
-// DialWith is Dial with options for the transport. A Transport that is no
-// [transport.TargetDialer] does not hear of them.
+// DialWith is like Dial, with options for the transport. A Transport that is
+// not a [transport.TargetDialer] does not get them.
 func (c *Client) DialWith(ctx context.Context, rawURL string, mux *api.TrackMux, o transport.DialOptions) (api.Session, error) {
 	s, err := c.dial(ctx, rawURL, mux, o)
 	if err != nil {
@@ -120,15 +125,15 @@ func (c *Client) dial(ctx context.Context, rawURL string, mux *api.TrackMux, o t
 	if err := c.settle(ctx, s); err != nil {
 		phase := api.PhaseSetup
 		if errors.Is(err, transport.ErrUnauthorized) {
-			phase = api.PhaseTLS // a server's refusal of a certificate comes late
+			phase = api.PhaseTLS // a server rejects a certificate after the handshake
 		}
 		return nil, c.failed(ctx, t, &transport.DialError{Transport: conn.State().Transport, Phase: transport.Phase(phase), Err: err})
 	}
 	return s, nil
 }
 
-// settle makes s the client's, once its peer has said who it is if that is
-// waited for.
+// settle registers s with the client. With Config.WaitForSetup it first waits
+// for the peer's SETUP. If it fails, it terminates s.
 func (c *Client) settle(ctx context.Context, s *session.Session) error {
 	var err error
 	if c.Config != nil && c.Config.WaitForSetup {
@@ -146,7 +151,7 @@ func (c *Client) settle(ctx context.Context, s *session.Session) error {
 	return err
 }
 
-// failed is the error of a dial.
+// failed makes the error of a dial.
 func (c *Client) failed(ctx context.Context, t *transport.Target, err error) error {
 	switch {
 	case errors.Is(context.Cause(ctx), api.ErrClientClosed), errors.Is(err, api.ErrClientClosed):
@@ -157,7 +162,8 @@ func (c *Client) failed(ctx context.Context, t *transport.Target, err error) err
 	return session.DialError(t.String(), err)
 }
 
-// offer picks the versions to offer for a target.
+// offer returns the versions to offer for a target: if the URL has a path that
+// the transport does not carry, only those whose SETUP does.
 func (c *Client) offer(t *transport.Target) ([]string, error) {
 	if err := c.Config.Validate(); err != nil {
 		return nil, err
@@ -176,7 +182,8 @@ func (c *Client) offer(t *transport.Target) ([]string, error) {
 	return names, nil
 }
 
-// transport is what the client dials with.
+// transport returns the dialer of the client, which it makes when first
+// called.
 func (c *Client) transport() transport.Dialer {
 	c.once.Do(func() {
 		switch {
@@ -191,7 +198,7 @@ func (c *Client) transport() transport.Dialer {
 	return c.dialer
 }
 
-// byScheme dials as the client's fields have it.
+// byScheme makes the dialers for the client's fields.
 func (c *Client) byScheme() transport.ByScheme {
 	endpoint := &quicconn.Endpoint{Logger: c.Logger}
 	native := &quicconn.Dialer{Endpoint: endpoint, TLSConfig: c.TLSConfig, QUICConfig: c.QUICConfig, DialAddr: c.DialQUICFunc}
@@ -206,16 +213,16 @@ func (c *Client) byScheme() transport.ByScheme {
 	})
 }
 
-// NewTransport dials by the URL's scheme, as a [Client] without a Transport
-// does, but without a fallback: that is [transport.WithFallback]. QUIC and
-// WebTransport share one socket. Nil configs are the defaults. It is an
-// io.Closer.
+// NewTransport returns the dialers that a [Client] without a Transport uses,
+// by the scheme of the URL, but without a fallback; add that with
+// [transport.WithFallback]. QUIC and WebTransport share one socket. Nil
+// configs mean the defaults. Close releases the sockets.
 func NewTransport(tlsConfig *tls.Config, quicConfig *quic.Config) transport.ByScheme {
 	c := &Client{TLSConfig: tlsConfig, QUICConfig: quicConfig}
 	return c.byScheme()
 }
 
-// release frees the client's sockets.
+// release closes the client's sockets.
 func (c *Client) release() error {
 	closer, ok := c.transport().(io.Closer)
 	if !ok || c.Transport != nil {
@@ -230,18 +237,18 @@ func (c *Client) release() error {
 // Close implements [api.Client].
 func (c *Client) Close() error { return c.sessions.close(c.release) }
 
-// Closed is closed when Close or Shutdown is called: from then on nothing can be
-// dialled.
+// Closed returns a channel that is closed when Close or Shutdown is called.
+// From then on Dial fails.
 func (c *Client) Closed() <-chan struct{} { return c.sessions.stopped() }
 
-// Shutdown implements [api.Client]. nil means that every subscription served
-// was answered by its peer after its end, and that every group handed to the
-// application was read or cancelled.
+// Shutdown implements [api.Client]. It returns nil when the peer of every
+// subscription that the client served has answered the end of it, and the
+// application has read or cancelled every group that it was given.
 func (c *Client) Shutdown(ctx context.Context) error {
 	return c.sessions.shutdown(ctx, api.ErrClientClosed, c.release)
 }
 
-// silent is the logger of who has none.
+// silent is the logger used in place of nil.
 var silent = slog.New(slog.DiscardHandler)
 
 func logger(l *slog.Logger) *slog.Logger { return cmp.Or(l, silent) }

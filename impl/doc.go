@@ -1,5 +1,6 @@
 // Package impl implements the interfaces of package api: a [Client] dials
-// sessions, and a [Server] accepts them. The zero value of each is ready to use.
+// sessions, and a [Server] accepts them. The zero value of each is ready to
+// use.
 //
 //	server := &impl.Server{Addr: ":4443", TLSConfig: conf, Mux: mux}
 //	go server.ListenAndServe()
@@ -7,25 +8,27 @@
 //	client := &impl.Client{}
 //	session, err := client.Dial(ctx, "https://relay.example.com:4443", nil)
 //	…
-//	err = client.Shutdown(ctx) // or Close, which does not wait for anybody
+//	err = client.Shutdown(ctx) // or Close, which waits for nothing
 //
-// Applications name this package where they put things together, in main or in
-// their Wire providers, and the interfaces of api everywhere else. What Dial
-// returns ends with its connection; package redial keeps sessions that do not.
-// Package live has tracks that many read, package relay a node between
-// publishers and subscribers, package moqtest a server for tests.
+// Applications should import this package only where they put their parts
+// together, in main or in their Wire providers, and use the interfaces of api
+// everywhere else. A session that Dial returns ends with its connection;
+// package redial makes sessions that reconnect. Package live has tracks that
+// several subscribers read, package relay a node between publishers and
+// subscribers, and package moqtest a server for tests.
 //
 // # Round trips
 //
-// From Dial to the first frame, over native QUIC, it takes two round trips: the
-// handshake, with which the server's half of the session comes, and the
-// subscription, which does not wait for either side's SETUP. Over WebTransport it
-// takes three to servers that send HTTP/3's settings with their handshake, and
-// four to those that send them after it, as ours does.
+// Over native QUIC the first frame arrives two round trips after Dial: one for
+// the handshake, with which the server also sends its side of the session, and
+// one for the subscription, which waits for neither side's SETUP. Over
+// WebTransport it takes three round trips to servers that send their HTTP/3
+// settings with the handshake, and four to those that send them after it, as
+// this package's Server does.
 //
-// Over native QUIC it takes one round trip to a server met before, if both allow
-// early data (0-RTT): the server's QUICConfig has Allow0RTT, and so has the
-// client's, whose TLSConfig has a ClientSessionCache:
+// Over native QUIC it takes one round trip to a server that the client has
+// connected to before, if both allow early data (0-RTT): the QUICConfig of
+// both has Allow0RTT, and the client's TLSConfig has a ClientSessionCache:
 //
 //	conf := quicconn.DefaultConfig()
 //	conf.Allow0RTT = true
@@ -34,16 +37,18 @@
 //		QUICConfig: conf,
 //	}
 //
-// Dial then returns before the server has answered, and where nobody answers, it
-// is the session that ends. A server that takes no early data gets all of it once
-// more after the handshake. Early data can be replayed by whoever has seen it: a
-// server that allows it may be asked for a track, or for what is announced, by a
-// session that ends when its handshake is not completed in time. Nothing is
-// published that way, since publishing takes an answer. Of other servers,
-// moq-relay 0.17 resumes sessions and takes no early data.
+// Dial then returns before the server has answered; if the server never
+// answers, the session ends. If the server rejects the early data, the client
+// sends it again after the handshake. Early data can be replayed by anyone who
+// has recorded it: the handshake of the replayed session is not completed and
+// the session soon ends, but until then it can make the server send a
+// subscription or announcements. It cannot publish, since publishing takes an
+// answer of the publisher. Among other servers, moq-relay 0.17 resumes TLS
+// sessions but accepts no early data.
 //
 // # Defaults
 //
-// The settings of QUIC, and the measurements that chose them, are told by
-// quicconn.DefaultConfig; the limits of a session by [api.Limits].
+// The documentation of quicconn.DefaultConfig has the QUIC settings and the
+// measurements by which they were chosen, that of [api.Limits] the limits of a
+// session.
 package impl

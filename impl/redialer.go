@@ -5,8 +5,8 @@ import (
 	"github.com/moqlite/moqlite/impl/redial"
 )
 
-// NewRedialer returns a dialer whose sessions survive those of dialer: see
-// package redial. The zero policy is usable.
+// NewRedialer returns a dialer whose sessions reconnect with dialer when their
+// connection is lost: see package redial. The zero policy is usable.
 func NewRedialer(dialer api.Dialer, policy redial.Policy) api.Dialer {
 	return redial.New(dialer, policy)
 }

@@ -24,87 +24,93 @@ import (
 	"github.com/moqlite/moqlite/transport/wtconn"
 )
 
-// A Server accepts sessions: WebTransport and native QUIC on one UDP port, and
-// on the TCP port of the same number WebSocket, TLS, and TCP without either,
-// for clients that UDP does not reach. There it also answers GET
-// /certificate.sha256, by which development clients pin its certificate. The
-// fields must not change once it listens.
+// A Server accepts sessions: over WebTransport and native QUIC on one UDP port
+// and, for clients whose network blocks UDP, over WebSocket, TLS and plain TCP
+// on the TCP port with the same number. On that port it also answers GET
+// /certificate.sha256 with the fingerprint of its certificate, which clients
+// of development servers pin. The exported fields must not change once the
+// server listens. All methods may be called concurrently.
 type Server struct {
-	// Addr is host:port; an empty host is all addresses, and port 0 (or an
-	// empty Addr) any free one.
+	// Addr is host:port. An empty host means all addresses; port 0, or an
+	// empty Addr, means any free port.
 	Addr string
 
-	// Socket, if set, is served on in place of the UDP port at Addr, and is
-	// closed with the server.
+	// Socket, if set, is used instead of a UDP socket at Addr. The server
+	// closes it.
 	Socket net.PacketConn
 
-	// TCP is served on in place of the TCP port at Addr, and is closed with the
-	// server. It needs Socket; with a Socket and without TCP there is no
-	// WebSocket.
+	// TCP, if set, is used instead of a TCP listener at Addr. It requires
+	// Socket. The server closes it. With Socket and without TCP the server
+	// accepts no TCP connections.
 	TCP net.Listener
 
-	// TLSConfig holds the certificate; nil: one for development is made, for
-	// localhost, and renewed ([devcert.Rotation]).
+	// TLSConfig has the certificate. Nil: the server makes a development
+	// certificate for localhost, and renews it ([devcert.Rotation]).
 	TLSConfig *tls.Config
 
-	// QUICConfig; nil, and its zeros: defaults tuned for live media
-	// ([quicconn.DefaultConfig]). With Allow0RTT, early data is taken over native
-	// QUIC (see the package's documentation).
+	// QUICConfig is the configuration of QUIC connections. Nil, and zero
+	// fields, mean the values of [quicconn.DefaultConfig], which are tuned for
+	// live media. With Allow0RTT, native QUIC accepts early data (see the
+	// package's documentation).
 	QUICConfig *quic.Config
 
-	// Config sets up sessions; nil: the defaults.
+	// Config has the settings of sessions. Nil: the defaults.
 	Config *api.Config
 
-	// Logger gets what no error tells; nil: silence.
+	// Logger gets what no error reports. Nil: nothing is logged.
 	Logger *slog.Logger
 
-	// Mux is what peers may subscribe to; nil: [api.DefaultTrackMux].
+	// Mux has the tracks that peers may subscribe to. Nil:
+	// [api.DefaultTrackMux].
 	Mux *api.TrackMux
 
-	// Handler is told of each session that was let in, in a goroutine of its
-	// own; the session lives on when it returns. Nil: none.
+	// Handler is called with each accepted session, in a goroutine of its own.
+	// The session lives on when Handler returns. Nil: no call.
 	Handler func(api.Session)
 
-	// Authorize lets a session in or not: the URL in its state has the path
-	// and the query that the client asked for. The mux that it returns is what
-	// this peer may subscribe to; nil is Mux. Nil: everyone is let in.
+	// Authorize decides whether to accept a session. The URL in its state has
+	// the path and the query that the client asked for. The returned mux has
+	// the tracks that this peer may subscribe to; nil means Mux. An error
+	// refuses the session. Nil: every session is accepted.
 	Authorize func(ctx context.Context, s api.SessionState) (*api.TrackMux, error)
 
-	// Origins are the web pages that may connect, as scheme://host[:port];
-	// nil: any.
+	// Origins are the web origins whose pages may connect, as
+	// scheme://host[:port]. Nil: all may.
 	Origins []string
 
-	// TrustedProxies are the networks of proxies and load balancers that are
-	// believed when they say which client they speak for: over TCP by the PROXY
-	// protocol, versions 1 and 2, over WebSocket by X-Forwarded-For too. The Remote
-	// of a session's state is that client then. From anywhere else a PROXY header
-	// is no connection, and X-Forwarded-For is not looked at. Nil: none.
+	// TrustedProxies are the networks of proxies and load balancers that may
+	// name the client's address: over TCP in the PROXY protocol, versions 1 and
+	// 2, and over WebSocket also in X-Forwarded-For. The Remote in a session's
+	// state is then the client. From all other addresses, connections that
+	// begin with a PROXY header are refused, and X-Forwarded-For is ignored.
+	// Nil: none.
 	TrustedProxies []netip.Prefix
 
-	// ListenFunc, if set, replaces Addr, Socket, TCP, TLSConfig, QUICConfig, Origins
-	// and TrustedProxies: connections come from what it returns, and negotiate one of protocols,
-	// the versions of Config.
+	// ListenFunc, if set, makes the listener, and the fields Addr, Socket,
+	// TCP, TLSConfig, QUICConfig, Origins and TrustedProxies are not used. The
+	// listener must negotiate one of protocols, which are the versions of
+	// Config.
 	ListenFunc func(protocols []string) (transport.Listener, error)
 
 	mu       sync.Mutex
 	bound    *binding
 	sessions sessions
 	identity identity
-	tasks    sync.WaitGroup // of accepting and serving; Add with mu, before released
+	tasks    sync.WaitGroup // goroutines that accept and serve; Add with mu held, before released
 	released bool
 }
 
 var _ api.Server = (*Server)(nil)
 
-// A binding is what a server listens on.
+// A binding holds the listeners of a server.
 type binding struct {
 	listeners []transport.Listener
-	close     []func() error // what serves requests
+	close     []func() error // close the HTTP servers
 }
 
 func (b *binding) addr() net.Addr { return b.listeners[0].Addr() }
 
-// release stops listening.
+// release closes them.
 func (b *binding) release() error {
 	var errs []error
 	for _, f := range b.close {
@@ -157,8 +163,8 @@ func (s *Server) bind() (*binding, error) {
 		}
 		tlsConfig = rotation.Config()
 	}
-	// The TCP port is that of the UDP port: where any will do, one that is
-	// free in both is looked for.
+	// The TCP port has the number of the UDP port. If any port will do, try
+	// until one is free for both.
 	var err error
 	for range 16 {
 		var b *binding
@@ -172,7 +178,7 @@ func (s *Server) bind() (*binding, error) {
 	return nil, err
 }
 
-// listen binds a UDP port, or takes the server's socket, and the TCP port.
+// listen opens a UDP port, or uses s.Socket, and the TCP port.
 func (s *Server) listen(tlsConfig *tls.Config, names []string) (*binding, error) {
 	addr := s.Addr
 	if addr == "" {
@@ -204,7 +210,7 @@ func (s *Server) listen(tlsConfig *tls.Config, names []string) (*binding, error)
 	return b, nil
 }
 
-// certificateHandler tells the fingerprint of the certificate in use.
+// certificateHandler responds with the fingerprint of the current certificate.
 func certificateHandler(c *tls.Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /certificate.sha256", func(w http.ResponseWriter, r *http.Request) {
@@ -221,7 +227,7 @@ func certificateHandler(c *tls.Config) http.Handler {
 	return mux
 }
 
-// leaf is the certificate that a client of host is shown.
+// leaf returns the certificate that a client of host gets.
 func leaf(c *tls.Config, host string) (*tls.Certificate, error) {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
@@ -264,8 +270,8 @@ func (s *Server) ListenAndServe() error {
 	return err
 }
 
-// acceptFrom serves what a listener accepts until the server is closed, or the
-// listener fails.
+// acceptFrom serves the connections of a listener until the server is closed
+// or the listener fails.
 func (s *Server) acceptFrom(l transport.Listener) error {
 	for {
 		conn, err := l.Accept(context.Background())
@@ -284,7 +290,7 @@ func (s *Server) acceptFrom(l transport.Listener) error {
 	}
 }
 
-// spawn runs f in a goroutine that Close waits for; it reports false after
+// spawn calls f in a goroutine that Close waits for. It reports false after
 // Close.
 func (s *Server) spawn(f func()) bool {
 	s.mu.Lock()
@@ -298,10 +304,10 @@ func (s *Server) spawn(f func()) bool {
 
 func (s *Server) mux() *api.TrackMux { return orDefault(s.Mux, api.DefaultTrackMux) }
 
-// admit decides on a session of WebTransport or WebSocket before the request is
-// answered. The
-// application is asked in a goroutine that is not waited for, so that it may
-// close the server.
+// admit decides whether to accept a session over WebTransport or WebSocket,
+// before the request is answered. Authorize runs in a goroutine that admit
+// does not wait for once ctx has ended, so that Authorize may close the
+// server.
 func (s *Server) admit(ctx context.Context, state transport.State) (func(transport.Conn), error) {
 	mux, err := s.mux(), error(nil)
 	if s.Authorize != nil {
@@ -315,7 +321,7 @@ func (s *Server) admit(ctx context.Context, state transport.State) (func(transpo
 	}
 	return func(conn transport.Conn) {
 		if ss := s.serve(conn, session.Options{Mux: mux}); ss != nil {
-			ss.Wait() // the request lasts as long
+			ss.Wait() // the request must last as long as the session
 		}
 	}, nil
 }
@@ -327,8 +333,8 @@ func orDefault(mux, otherwise *api.TrackMux) *api.TrackMux {
 	return mux
 }
 
-// serve makes a session of a connection, and hands it to the application when
-// it is let in. It returns nil if there is none.
+// serve makes a session of a connection, and passes it to Handler once it is
+// accepted. It returns nil if the session was refused.
 func (s *Server) serve(conn transport.Conn, o session.Options) *session.Session {
 	_, end, ok := s.sessions.begin(context.Background(), api.ErrServerClosed)
 	if !ok {
@@ -360,7 +366,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	return s.sessions.shutdown(ctx, api.ErrServerClosed, s.release)
 }
 
-// release frees what the server listens on.
+// release closes the listeners and waits for the goroutines that serve.
 func (s *Server) release() error {
 	s.mu.Lock()
 	b := s.bound

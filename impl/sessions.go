@@ -11,10 +11,10 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/session"
 )
 
-// An identity is what a client or a server is called in announcements: what
-// its config says, or else a random number for its life. Client and server of
-// one process differ, so that each hears of what the other publishes; a relay
-// that also dials gives both the same.
+// An identity is the hop id of a client or server in announcements: that of
+// its config, or a random one for its lifetime. A client and a server in one
+// process have different ids, so that each receives what the other announces;
+// a relay that also dials sets the same id for both.
 type identity struct {
 	once   sync.Once
 	random api.Hop
@@ -24,24 +24,24 @@ func (id *identity) hop(c *api.Config) api.Hop {
 	if c != nil && c.Hop != 0 {
 		return c.Hop
 	}
-	// Below 2^53, which all peers can hold.
+	// Below 2^53, so that every peer can represent it.
 	id.once.Do(func() { id.random = api.Hop(rand.Uint64N(1<<53-1) + 1) })
 	return id.random
 }
 
-// sessions are those of one client or server, with what is being opened. The
-// zero value is ready to use.
+// A sessions value holds the sessions of one client or server, and counts
+// those that are being opened. The zero value is ready to use.
 type sessions struct {
 	mu       sync.Mutex
-	closed   bool          // Close was called
-	ended    bool          // everything has ended, or is about to
-	draining bool          // Shutdown was called, or Close
-	stop     chan struct{} // closed when draining begins
-	opening  sync.WaitGroup
+	closed   bool           // Close was called
+	ended    bool           // everything is closed, or being closed
+	draining bool           // Shutdown or Close was called
+	stop     chan struct{}  // closed when draining begins
+	opening  sync.WaitGroup // sessions between begin and its end
 	live     map[*session.Session]struct{}
-	forget   func(*session.Session) // takes one off live
+	forget   func(*session.Session) // removes a session from live
 	done     chan struct{}          // closed when Close has finished
-	err      error                  // of freeing what they ran on; after done
+	err      error                  // of release; valid once done is closed
 }
 
 func (l *sessions) init() {
@@ -57,9 +57,10 @@ func (l *sessions) init() {
 	}
 }
 
-// begin registers the opening of a session, whose context ends with ctx or
-// with the set. end must be called when it is over. It reports false when no
-// more may be opened.
+// begin counts a session that is being opened. The returned context ends with
+// ctx, or with cause over when no more sessions may be opened. The caller must
+// call end when the session is open or has failed. begin reports false when no
+// more sessions may be opened.
 func (l *sessions) begin(ctx context.Context, over error) (_ context.Context, end func(), ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -80,8 +81,8 @@ func (l *sessions) begin(ctx context.Context, over error) (_ context.Context, en
 	return ctx, func() { close(stopped); cancel(nil); l.opening.Done() }, true
 }
 
-// add registers a session until it is gone. It reports false, and the session
-// must be terminated, when no more may be opened.
+// add registers a session until it has ended. It reports false when no more
+// sessions may be opened; the caller must then terminate the session.
 func (l *sessions) add(s *session.Session) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -94,7 +95,8 @@ func (l *sessions) add(s *session.Session) bool {
 	return true
 }
 
-// stopped is closed when no more may be opened.
+// stopped returns a channel that is closed when no more sessions may be
+// opened.
 func (l *sessions) stopped() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -109,7 +111,7 @@ func (l *sessions) over() bool {
 	return l.draining
 }
 
-// drain stops openings and returns the sessions there are.
+// drain stops the opening of sessions and returns those that are open.
 func (l *sessions) drain() (live []*session.Session, ended bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -124,8 +126,9 @@ func (l *sessions) drain() (live []*session.Session, ended bool) {
 	return live, l.ended
 }
 
-// close ends everything now and returns when it is gone; release frees what
-// the sessions ran on. Every call returns the error of that.
+// close terminates all sessions at once, waits until they have ended, and
+// calls release, which frees what they ran on. Every call returns the error of
+// release.
 func (l *sessions) close(release func() error) error {
 	l.mu.Lock()
 	l.closed = true
@@ -133,7 +136,7 @@ func (l *sessions) close(release func() error) error {
 	return l.end(release)
 }
 
-// end is close, of which a second call waits for the first.
+// end does the work of close. A second call waits for the first.
 func (l *sessions) end(release func() error) error {
 	live, _ := l.drain()
 	l.mu.Lock()
@@ -155,8 +158,8 @@ func (l *sessions) end(release func() error) error {
 	return l.err
 }
 
-// shutdown lets all sessions drain and then closes. over is what it returns
-// when Close came first.
+// shutdown lets all sessions drain and then closes. It returns over if Close
+// was called meanwhile.
 func (l *sessions) shutdown(ctx context.Context, over error, release func() error) error {
 	live, ended := l.drain()
 	if ended {
@@ -202,7 +205,8 @@ func (l *sessions) shutdown(ctx context.Context, over error, release func() erro
 	return err
 }
 
-// protocols are the versions that a config offers, as they are negotiated.
+// protocols returns the names under which the versions of a config are
+// negotiated.
 func protocols(c *api.Config) []string {
 	var names []string
 	for _, v := range c.Offered() {

@@ -1,12 +1,13 @@
-// Package devcert makes certificates for development: self-signed, of the kind
-// that browsers and moq clients accept by fingerprint (ECDSA P-256, valid for
-// less than 14 days).
+// Package devcert makes certificates for development: self-signed, and of the
+// kind that browsers and moq clients accept by fingerprint (ECDSA P-256, valid
+// for less than 14 days).
 //
 //	cert, err := devcert.New("localhost")
 //	server := &impl.Server{TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}}
 //	client := &impl.Client{TLSConfig: tlspin.Config(nil, devcert.Fingerprint(cert))}
 //
-// A server without a TLSConfig makes one by itself, and renews it ([Rotation]).
+// A server without a TLSConfig makes such a certificate by itself, and renews
+// it ([Rotation]).
 package devcert
 
 import (
@@ -24,14 +25,14 @@ import (
 )
 
 const (
-	// skew is how far behind the clocks of clients may be.
+	// skew is how far the clocks of clients may be behind.
 	skew = time.Hour
-	// validity, with the skew, stays below the 14 days that browsers allow.
+	// validity and skew together stay below the 14 days that browsers allow.
 	validity = 13 * 24 * time.Hour
 )
 
-// New makes a certificate for hosts, names or IP addresses; without any, for
-// localhost and the loopback addresses.
+// New makes a certificate for hosts, which are names or IP addresses. Without
+// hosts it is for localhost and the loopback addresses.
 func New(hosts ...string) (tls.Certificate, error) {
 	if len(hosts) == 0 {
 		hosts = []string{"localhost", "127.0.0.1", "::1"}
@@ -60,7 +61,7 @@ func generate(hosts []string) (tls.Certificate, error) {
 		NotAfter:     now.Add(validity),
 		KeyUsage:     x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
-		// Its own issuer, so that it can stand in a pool of roots.
+		// A certificate authority, so that it can be added to a pool of roots.
 		BasicConstraintsValid: true,
 		IsCA:                  true,
 	}
@@ -82,8 +83,8 @@ func generate(hosts []string) (tls.Certificate, error) {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key, Leaf: leaf}, nil
 }
 
-// Fingerprint is the SHA-256 of a certificate's leaf, by which clients may pin
-// it. It is zero for an empty certificate.
+// Fingerprint returns the SHA-256 hash of the leaf certificate, which clients
+// may pin. It is zero for an empty certificate.
 func Fingerprint(cert tls.Certificate) [32]byte {
 	if len(cert.Certificate) == 0 {
 		return [32]byte{}

@@ -9,26 +9,27 @@ import (
 )
 
 const (
-	// overlap is how long before it is used the next certificate is known, and
-	// margin how long before its end the one in use is given up: both are valid
-	// meanwhile, for clients that have the fingerprint of either.
+	// overlap is how long before its use the next certificate is made and
+	// published, and margin how long before its expiry a certificate is
+	// replaced. In both periods a certificate is valid but not used, so
+	// clients that have the fingerprint of either can connect.
 	overlap = 24 * time.Hour
 	margin  = 24 * time.Hour
 )
 
-// A Rotation is a certificate for development that is renewed for as long as it
-// is asked for: a server with one may run for weeks. Each certificate is used for
-// twelve days, and is known a day before it is. All methods may be called
-// concurrently.
+// A Rotation is a development certificate that is renewed when it is needed,
+// so that a server with one may run for weeks. Each certificate is used for
+// twelve days, and its fingerprint is known a day before. All methods may be
+// called concurrently.
 type Rotation struct {
 	hosts []string
 
 	mu   sync.Mutex
 	used tls.Certificate
-	next tls.Certificate // without a leaf while there is none
+	next tls.Certificate // its Leaf is nil until it is made
 }
 
-// NewRotation begins with a new certificate for hosts, as [New] has them.
+// NewRotation makes the first certificate. hosts are those of [New].
 func NewRotation(hosts ...string) (*Rotation, error) {
 	first, err := New(hosts...)
 	if err != nil {
@@ -37,15 +38,15 @@ func NewRotation(hosts ...string) (*Rotation, error) {
 	return &Rotation{hosts: hosts, used: first}, nil
 }
 
-// Config is a server's configuration with the certificate in use.
+// Config returns a server's configuration with the current certificate.
 func (r *Rotation) Config() *tls.Config { return &tls.Config{GetCertificate: r.GetCertificate} }
 
-// Trust is a client's configuration that accepts the certificates of the
-// rotation, as they are at each handshake, and no other: for clients in the
-// process of the server.
+// Trust returns a client's configuration that accepts only the certificates of
+// the rotation, as they are at the time of each handshake. It is for clients
+// in the server's process.
 func (r *Rotation) Trust() *tls.Config {
 	return &tls.Config{
-		InsecureSkipVerify: true, // VerifyConnection does it
+		InsecureSkipVerify: true, // VerifyConnection verifies instead
 		VerifyConnection: func(cs tls.ConnectionState) error {
 			fingerprints, err := r.Fingerprints()
 			if err != nil {
@@ -56,8 +57,8 @@ func (r *Rotation) Trust() *tls.Config {
 	}
 }
 
-// GetCertificate returns the certificate in use, as the field of [tls.Config]
-// wants it.
+// GetCertificate returns the current certificate. It can be the GetCertificate
+// of a [tls.Config].
 func (r *Rotation) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -68,8 +69,9 @@ func (r *Rotation) GetCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error
 	return &cert, nil
 }
 
-// Fingerprints are those of the certificate in use and, in the day before the
-// change, of the next one: what clients should trust now.
+// Fingerprints returns the fingerprints that clients should trust now: that of
+// the current certificate and, in the day before its replacement, that of the
+// next one.
 func (r *Rotation) Fingerprints() ([][32]byte, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -83,20 +85,20 @@ func (r *Rotation) Fingerprints() ([][32]byte, error) {
 	return all, nil
 }
 
-// Change is when the certificate in use will be replaced, and Announced when the
-// next one is known: from then on [Rotation.Fingerprints] has both.
+// Change returns when the next certificate is made, from when on
+// [Rotation.Fingerprints] has both, and when it replaces the current one.
 func (r *Rotation) Change() (announced, change time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	_ = r.renew(time.Now()) // or the times are those of one that should have been
+	_ = r.renew(time.Now()) // otherwise the times may be those of a certificate that is due for replacement
 	change = changeOf(r.used)
 	return change.Add(-overlap), change
 }
 
-// changeOf is when a certificate is replaced.
+// changeOf returns when a certificate is replaced.
 func changeOf(cert tls.Certificate) time.Time { return cert.Leaf.NotAfter.Add(-margin) }
 
-// renew makes the certificates that are due. The lock is held.
+// renew makes and replaces certificates that are due. The lock is held.
 func (r *Rotation) renew(now time.Time) (err error) {
 	change := changeOf(r.used)
 	if r.next.Leaf == nil && !now.Before(change.Add(-overlap)) {
