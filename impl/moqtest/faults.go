@@ -8,12 +8,12 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// faults are what is wrong with a server in memory: the ends of its
-// connections are wrapped so that they can be made to fail at a chosen moment.
+// faults hold what is wrong with a server in memory. Its connections and
+// streams are wrapped, so that they can be made to fail at a chosen moment.
 type faults struct {
 	mu      sync.Mutex
-	thawed  chan struct{} // closed while not frozen
-	lose    int           // datagrams
+	thawed  chan struct{} // closed while the server is not frozen
+	lose    int           // how many of the next datagrams to lose
 	conns   map[*faultyConn]struct{}
 	streams map[resetter]struct{}
 }
@@ -27,8 +27,8 @@ func newFaults() *faults {
 	return &faults{thawed: open, conns: make(map[*faultyConn]struct{}), streams: make(map[resetter]struct{})}
 }
 
-// Freeze stops the server: it neither reads nor writes, and answers nothing,
-// but its connections stand. In memory only.
+// Freeze stops a server in memory: it neither reads nor writes, but its
+// connections stay open.
 func (s *Server) Freeze() {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
@@ -39,7 +39,7 @@ func (s *Server) Freeze() {
 	}
 }
 
-// Thaw has a frozen server go on.
+// Thaw lets a frozen server continue.
 func (s *Server) Thaw() {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
@@ -50,16 +50,16 @@ func (s *Server) Thaw() {
 	}
 }
 
-// ResetStreams resets all streams that are open now, in both directions, from
-// the server's side. In memory only.
+// ResetStreams resets all open streams of a server in memory, in both
+// directions, from the server's side.
 func (s *Server) ResetStreams(code uint64) {
 	s.faults.mu.Lock()
 	streams := s.faults.streams
 	s.faults.streams = make(map[resetter]struct{})
 	s.faults.mu.Unlock()
-	// Neither side is to take the reset of one half for a reason to end the
-	// other one in order: what is written cannot be ended any more, and what
-	// comes is reset before the peer can end it.
+	// The reset of one half must not lead either side to end the other half in
+	// order. So Close has no effect any more on the sending halves, and the
+	// receiving halves are reset before the peer can end them.
 	for half := range streams {
 		if out, ok := half.(*sending); ok {
 			out.broken.Store(true)
@@ -77,16 +77,16 @@ func (s *Server) ResetStreams(code uint64) {
 	}
 }
 
-// CloseConnections closes all connections from the server's side. In memory
-// only.
+// CloseConnections closes all connections of a server in memory from the
+// server's side.
 func (s *Server) CloseConnections(code uint64, reason string) {
 	for _, c := range s.faults.open() {
 		_ = c.Conn.CloseWithError(code, reason)
 	}
 }
 
-// Sever breaks all connections, as a network does: neither side is told by the
-// other. In memory only.
+// Sever breaks all connections of a server in memory at both ends, as a broken
+// network would: neither side sends a close.
 func (s *Server) Sever() {
 	for _, c := range s.faults.open() {
 		if conn, ok := c.Conn.(interface{ Sever(error) }); ok {
@@ -95,8 +95,7 @@ func (s *Server) Sever() {
 	}
 }
 
-// LoseDatagrams loses the next n datagrams that the server sends. In memory
-// only.
+// LoseDatagrams loses the next n datagrams that a server in memory sends.
 func (s *Server) LoseDatagrams(n int) {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
@@ -113,7 +112,7 @@ func (f *faults) open() []*faultyConn {
 	return conns
 }
 
-// wait returns when the server is not frozen, or at one of the ends.
+// wait blocks while the server is frozen, until one of ends is closed.
 func (f *faults) wait(ends ...<-chan struct{}) {
 	for {
 		f.mu.Lock()
@@ -141,7 +140,7 @@ func (f *faults) wait(ends ...<-chan struct{}) {
 	}
 }
 
-// faultyListener wraps what it accepts.
+// faultyListener wraps the connections that it accepts.
 type faultyListener struct {
 	transport.Listener
 	faults *faults
@@ -270,7 +269,7 @@ func (f *faults) remove(r resetter) {
 type sending struct {
 	transport.SendStream
 	faults *faults
-	broken atomic.Bool // about to be reset
+	broken atomic.Bool // ResetStreams is about to reset it
 }
 
 func (s *sending) reset(code uint64) { s.CancelWrite(code) }

@@ -10,38 +10,39 @@ import (
 	"github.com/quic-go/quic-go/testutils/simnet"
 )
 
-// defaultQueue is that of a Link.
+// defaultQueue is the default of Link.Queue.
 const defaultQueue = 64 << 10
 
 // A Link is a simulated network path, the same in both directions, over which
-// a [Server] talks real QUIC, and WebSocket over simulated TCP, to its clients:
-// in a testing/synctest bubble, so that a bad link costs a test no time. The
-// zero value is a perfect one.
+// a [Server] and its clients speak real QUIC, and WebSocket over simulated
+// TCP. It works in a testing/synctest bubble, where a bad link costs a test no
+// time. The zero value is a perfect link.
 //
-// Rate, Queue and Delay are fixed once a server uses it; [Link.SetLoss] may be
-// called at any time.
+// Rate, Queue and Delay must not change once a server uses it; [Link.SetLoss]
+// may be called at any time.
 type Link struct {
-	// Rate is in bits a second; 0 is no limit.
+	// Rate is the bandwidth in bits per second; 0: no limit.
 	Rate int64
 
-	// Queue is how many bytes may wait for the link in one direction; what
-	// comes beyond is lost. Zero: 64 KiB.
+	// Queue is how many bytes may wait for the link in each direction; packets
+	// beyond that are lost. Zero: 64 KiB.
 	Queue int
 
-	// Delay is how long a packet travels, one way.
+	// Delay is the one-way delay of each packet.
 	Delay time.Duration
 
-	// Loss is the share of packets that are lost, from 0 to 1.
+	// Loss is the share of packets that are lost at random, from 0 to 1.
 	Loss float64
 
-	// Seed makes the losses; the same seed loses the same packets.
+	// Seed determines which packets are lost; the same seed loses the same
+	// packets.
 	Seed uint64
 
 	once  sync.Once
 	mu    sync.Mutex
 	rng   *rand.Rand
 	loss  float64
-	ways  map[string]*way // by the address of the receiving end
+	ways  map[string]*way // by the address of the receiver
 	nodes int
 
 	listeners map[string]*streamListener // by address
@@ -57,8 +58,7 @@ func (l *Link) init() {
 	})
 }
 
-// SetLoss changes the share of packets that are lost from now on: 1 is a
-// blackout.
+// SetLoss changes the share of packets that are lost from now on; 1 loses all.
 func (l *Link) SetLoss(share float64) {
 	l.init()
 	l.mu.Lock()
@@ -66,7 +66,8 @@ func (l *Link) SetLoss(share float64) {
 	l.loss = share
 }
 
-// Socket is an end of the link, at an address of its own. The caller closes it.
+// Socket returns a UDP socket on the link, at an address of its own. The
+// caller closes it.
 func (l *Link) Socket() net.PacketConn {
 	l.init()
 	l.mu.Lock()
@@ -98,24 +99,24 @@ func (l *Link) SendPacket(p simnet.Packet) error {
 	return nil
 }
 
-// A way is the direction of the link that leads to one end. The link's lock
-// guards it.
+// A way is the direction of the link to one receiver. The link's lock guards
+// it.
 type way struct {
 	link    *Link
 	to      simnet.PacketReceiver
-	free    time.Time // when the last packet in the queue has left it
+	free    time.Time // when the queue will be empty
 	waiting []arrival // in order
 	timer   *time.Timer
-	busy    bool // handing over what has arrived
+	busy    bool // deliver is running
 }
 
-// An arrival is a packet under way.
+// An arrival is a packet on its way.
 type arrival struct {
 	packet simnet.Packet
 	at     time.Time
 }
 
-// send puts a packet on its way, unless the queue is full.
+// send puts a packet into the queue, or drops it if the queue is full.
 func (w *way) send(p simnet.Packet) {
 	now := time.Now()
 	if w.free.Before(now) {
@@ -131,7 +132,7 @@ func (w *way) send(p simnet.Packet) {
 	}
 }
 
-// schedule has the next packet delivered when it arrives.
+// schedule sets the timer for the next packet.
 func (w *way) schedule() {
 	in := time.Until(w.waiting[0].at)
 	if w.timer == nil {
@@ -141,7 +142,7 @@ func (w *way) schedule() {
 	w.timer.Reset(in)
 }
 
-// deliver hands over what has arrived.
+// deliver passes the packets that have arrived to the receiver.
 func (w *way) deliver() {
 	w.link.mu.Lock()
 	defer w.link.mu.Unlock()

@@ -1,15 +1,16 @@
-// Package moqtest has a server and its clients in one process, for the tests of
-// applications, as net/http/httptest has for HTTP.
+// Package moqtest runs a server and its clients in one process, for the tests
+// of applications, as net/http/httptest does for HTTP.
 //
 //	server := moqtest.NewServer(mux)
 //	defer server.Close()
 //	session, err := server.Client().Dial(ctx, server.URL, nil)
 //
-// By default everything is in memory: nothing opens a socket, so it works in a
-// testing/synctest bubble, and the server can be made to fail at a chosen
-// moment ([Server.Freeze], [Server.Sever], …). With a [Link] it is real QUIC
-// over a simulated network, in a bubble too; with [Server.StartSockets], QUIC
-// and WebTransport over the loopback interface.
+// By default everything is in memory and no socket is opened, so that a test
+// can run in a testing/synctest bubble and make the server fail at a chosen
+// moment ([Server.Freeze], [Server.Sever], …). With a [Link] the server speaks
+// real QUIC over a simulated network, also in a bubble; with
+// [Server.StartSockets] it uses QUIC and WebTransport over the loopback
+// interface.
 package moqtest
 
 import (
@@ -30,69 +31,71 @@ import (
 	"github.com/moqlite/moqlite/transport/wtconn"
 )
 
-// host is what the URL of a server in memory names.
+// host is the host in the URL of a server in memory.
 const host = "moqtest.example"
 
 // A Server is a moq-lite server and the network to it.
 type Server struct {
-	// URL is what clients dial. With StartSockets, another scheme picks another
-	// transport.
+	// URL is what clients dial. With StartSockets, another scheme selects
+	// another transport.
 	URL string
 
-	// Config is the server underneath. Its fields may be set between
+	// Config is the underlying server. Its fields may be set between
 	// NewUnstartedServer and the start.
 	Config *impl.Server
 
-	// Delay is how long everything takes in each direction, in memory. It may
-	// be set before the start.
+	// Delay is the one-way delay in each direction of a server in memory. It
+	// may be set before the start.
 	Delay time.Duration
 
-	// Link, if set before the start, has the server talk QUIC, WebTransport and
-	// WebSocket over it.
+	// Link, if set before the start, is the simulated network over which the
+	// server accepts QUIC, WebTransport and WebSocket.
 	Link *Link
 
 	// Network is where a server in memory listens.
 	Network *memconn.Network
 
-	// Certificate is what a server is known by at its start that is not in
-	// memory. It is renewed after twelve days, which clients of [Server.Client]
-	// follow: they trust the server's certificates alone.
+	// Certificate is the certificate of a server that is not in memory, as of
+	// its start. It is renewed after twelve days; clients of [Server.Client]
+	// trust the renewed one too, and no others.
 	Certificate tls.Certificate
 
-	// Relay is what a server of NewRelay serves; nil of others.
+	// Relay is the relay that a server of NewRelay serves; nil for other
+	// servers.
 	Relay *relay.Relay
 
 	rotation *devcert.Rotation
 	faults   *faults
-	tcp      string // where the link's TCP leads
+	tcp      string // the Link's address for TCP
 	mu       sync.Mutex
 	clients  []*impl.Client
-	sockets  []func() error // the clients' on the link
+	sockets  []func() error // close the clients' sockets on the Link
 	serving  sync.WaitGroup
 }
 
-// NewServer starts a server in memory of what is published in mux; nil means
-// [api.DefaultTrackMux]. The caller closes it.
+// NewServer starts a server in memory whose clients can subscribe to the
+// tracks of mux. Nil means [api.DefaultTrackMux]. The caller must close the
+// server.
 func NewServer(mux *api.TrackMux) *Server {
 	s := NewUnstartedServer(mux)
 	s.Start()
 	return s
 }
 
-// NewUnstartedServer is NewServer without Start.
+// NewUnstartedServer is like NewServer, but does not start the server.
 func NewUnstartedServer(mux *api.TrackMux) *Server {
 	return &Server{Config: &impl.Server{Mux: mux}, Network: new(memconn.Network), faults: newFaults()}
 }
 
-// NewRelay starts a relay in memory: what one session publishes, the others can
-// subscribe to. The caller closes it.
+// NewRelay starts a relay in memory: clients can subscribe to what other
+// clients publish. The caller must close it.
 func NewRelay() *Server {
 	s := NewUnstartedRelay()
 	s.Start()
 	return s
 }
 
-// NewUnstartedRelay is NewRelay without Start.
+// NewUnstartedRelay is like NewRelay, but does not start the relay.
 func NewUnstartedRelay() *Server {
 	r := relay.New()
 	s := NewUnstartedServer(r.Mux())
@@ -100,8 +103,8 @@ func NewUnstartedRelay() *Server {
 	return s
 }
 
-// Start starts the server, in memory or on its Link. As StartSockets, it
-// panics when that fails, which is a mistake in the test.
+// Start starts the server, in memory or on its Link. Like StartSockets, it
+// panics when that fails, which means that the test is wrong.
 func (s *Server) Start() {
 	if s.Link != nil {
 		s.startLink()
@@ -149,7 +152,7 @@ func (s *Server) certify() *tls.Config {
 	return rotation.Config()
 }
 
-// listen starts serving, and returns where.
+// listen starts serving and returns the address.
 func (s *Server) listen() net.Addr {
 	addr, err := s.Config.Listen()
 	if err != nil {
@@ -159,8 +162,8 @@ func (s *Server) listen() net.Addr {
 	return addr
 }
 
-// Client returns a new client that reaches the server, and is closed with it.
-// Its fields may be set before its first Dial.
+// Client returns a new client that can dial the server. Close closes it. Its
+// fields may be set before its first Dial.
 func (s *Server) Client() *impl.Client {
 	c := new(impl.Client)
 	s.mu.Lock()
@@ -184,14 +187,15 @@ func (s *Server) Client() *impl.Client {
 	return c
 }
 
-// WebTransportURL is URL over WebTransport, which servers with sockets or a
-// Link speak.
+// WebTransportURL returns URL with the scheme of WebTransport, which servers
+// with sockets or a Link accept.
 func (s *Server) WebTransportURL() string { return s.with("https", "") }
 
-// WebSocketURL is URL over WebSocket, which the same servers speak.
+// WebSocketURL returns URL with the scheme of WebSocket, which the same
+// servers accept.
 func (s *Server) WebSocketURL() string { return s.with("wss", s.tcp) }
 
-// with is URL with another scheme, and another host if there is one.
+// with returns URL with another scheme and, unless it is empty, another host.
 func (s *Server) with(scheme, host string) string {
 	u, err := url.Parse(s.URL)
 	if err != nil {
@@ -204,8 +208,8 @@ func (s *Server) with(scheme, host string) string {
 	return u.String()
 }
 
-// Close ends the server, its clients, and its relay if it is one, and returns when
-// they are gone.
+// Close closes the clients, the server, and its relay if it has one. It blocks
+// until they have ended.
 func (s *Server) Close() {
 	s.Thaw()
 	s.mu.Lock()

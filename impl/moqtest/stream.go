@@ -11,20 +11,22 @@ import (
 )
 
 const (
-	// segment is what a stream sends at once.
+	// segment is the size of a TCP segment, in bytes.
 	segment = 1460
 
-	// unreadWindow is how much may be under way to a reader, and unread.
+	// unreadWindow is how many bytes may be on the way to a reader and unread.
 	unreadWindow = 256 << 10
 
-	// blackoutPoll is how often a stream tries again in a blackout.
+	// blackoutPoll is how often a reader looks whether the link loses all
+	// packets no longer.
 	blackoutPoll = 200 * time.Millisecond
 )
 
-// Listen is an end of the link that accepts connections like those of TCP: what
-// is lost takes a round trip more, as does all that comes behind it, and a
-// writer's window grows until the queue overflows, and shrinks at each loss. A
-// connection has the link's rate for itself. The caller closes it.
+// Listen returns a listener for simulated TCP connections over the link. A
+// lost segment arrives one round trip later, as does everything behind it. The
+// writer's congestion window grows until the queue overflows, and shrinks at
+// each loss. Each connection has the link's whole rate. The caller closes the
+// listener.
 func (l *Link) Listen() net.Listener {
 	l.init()
 	l.mu.Lock()
@@ -43,7 +45,8 @@ func (l *Link) Listen() net.Listener {
 	return s
 }
 
-// DialContext connects to where the link listens.
+// DialContext connects to an address at which the link listens. It takes one
+// round trip.
 func (l *Link) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
 	l.init()
 	l.mu.Lock()
@@ -128,22 +131,22 @@ func (s *stream) SetWriteDeadline(t time.Time) error {
 	return nil
 }
 
-// A flow is one direction of a connection.
+// A flow is one direction of a simulated TCP connection.
 type flow struct {
 	link *Link
 
 	mu              sync.Mutex
-	changed         chan struct{} // closed at each change
+	changed         chan struct{} // closed and replaced at each change
 	window          window
-	free            time.Time // when the link has sent what is in its queue
-	arrives         time.Time // the last segment
+	free            time.Time // when the queue will be empty
+	arrives         time.Time // when the last segment arrives
 	segments        []piece
 	unread          int
-	ended, unwanted bool // by the writer, and by the reader
+	ended, unwanted bool // closed by the writer, closed by the reader
 	readBy, writeBy time.Time
 }
 
-// A piece is a segment under way, or what is left of it.
+// A piece is what is left unread of a segment.
 type piece struct {
 	data []byte
 	at   time.Time
@@ -153,7 +156,7 @@ func newFlow(l *Link) *flow {
 	return &flow{link: l, changed: make(chan struct{}), window: window{size: 10 * segment}}
 }
 
-// set changes the flow and wakes who waits.
+// set changes the flow and wakes the goroutines that wait for a change.
 func (f *flow) set(change func(*flow)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -166,7 +169,8 @@ func (f *flow) wake() {
 	f.changed = make(chan struct{})
 }
 
-// wait waits for a change, or for a time, without the lock.
+// wait waits for a change, until one of two times; a zero time is no bound. It
+// releases the lock meanwhile.
 func (f *flow) wait(until time.Time, deadline time.Time) {
 	changed := f.changed
 	f.mu.Unlock()
@@ -211,14 +215,14 @@ func (f *flow) write(b []byte) (n int, err error) {
 	return n, nil
 }
 
-// A window is what the writer of a flow may have under way, after the manner of
+// A window is the congestion window of a flow's writer, similar to that of
 // NewReno.
 type window struct {
-	size    float64 // bytes
-	steady  bool    // past the slow start
-	sent    []acknowledgement
-	flight  int       // bytes of them
-	lowered time.Time // no loss counts before
+	size    float64           // bytes
+	steady  bool              // slow start is over
+	sent    []acknowledgement // segments that are not acknowledged
+	flight  int               // their bytes
+	lowered time.Time         // losses before it do not shrink the window again
 }
 
 type acknowledgement struct {
@@ -226,7 +230,7 @@ type acknowledgement struct {
 	size int
 }
 
-// opens is when so many bytes may be sent: zero is now.
+// opens returns when size bytes may be sent; the zero time means now.
 func (w *window) opens(size int) time.Time {
 	for len(w.sent) > 0 && !time.Now().Before(w.sent[0].at) {
 		w.flight -= w.sent[0].size
@@ -243,8 +247,8 @@ func (w *window) opens(size int) time.Time {
 	return w.sent[0].at
 }
 
-// add counts bytes that will be acknowledged; a loss is answered once a round
-// trip.
+// add counts a segment that will be acknowledged at a time. A loss shrinks the
+// window, at most once per round trip.
 func (w *window) add(size int, at time.Time, lost bool) {
 	w.sent = append(w.sent, acknowledgement{at, size})
 	w.flight += size
@@ -254,7 +258,7 @@ func (w *window) add(size int, at time.Time, lost bool) {
 	}
 }
 
-// takes is how long the link takes to send so many bytes.
+// takes returns how long the link needs to send bytes.
 func (l *Link) takes(bytes int) time.Duration {
 	if l.Rate == 0 {
 		return 0
@@ -284,15 +288,15 @@ func (f *flow) send(data []byte) {
 	f.wake()
 }
 
-// loses tells whether the next packet is lost.
+// loses decides whether the next packet is lost.
 func (l *Link) loses() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.rng.Float64() < l.loss
 }
 
-// overflows tells whether a packet finds no room in the queue, which is worked
-// off in the time given.
+// overflows tells whether a packet does not fit into the queue, which will be
+// empty after queued.
 func (l *Link) overflows(queued time.Duration, size int) bool {
 	if l.Rate == 0 {
 		return false
@@ -304,7 +308,7 @@ func (l *Link) overflows(queued time.Duration, size int) bool {
 	return int(queued.Seconds()*float64(l.Rate)/8)+size > limit
 }
 
-// dark tells whether nothing gets through.
+// dark tells whether the link loses all packets.
 func (l *Link) dark() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -336,7 +340,7 @@ func (f *flow) read(b []byte) (int, error) {
 	}
 }
 
-// take reads what has arrived.
+// take reads from the segments that have arrived.
 func (f *flow) take(b []byte) (n int) {
 	for n < len(b) && len(f.segments) > 0 && !time.Now().Before(f.segments[0].at) {
 		p := &f.segments[0]
