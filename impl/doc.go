@@ -41,10 +41,10 @@
 // answers, the session ends. If the server rejects the early data, the client
 // sends it again after the handshake. Early data can be replayed by anyone who
 // has recorded it: the handshake of the replayed session is not completed and
-// the session soon ends, but until then it can make the server send a
-// subscription or announcements. It cannot publish, since publishing takes an
-// answer of the publisher. Among other servers, moq-relay 0.17 resumes TLS
-// sessions but accepts no early data.
+// the session soon ends, but until then it may ask the server for a track or
+// for announcements. It cannot publish, since a publisher has to answer the
+// server. Among other servers, moq-relay 0.17 resumes TLS sessions but accepts
+// no early data.
 //
 // # Defaults
 //
