@@ -33,7 +33,8 @@ func testPriority(t *testing.T, a, b transport.Conn) {
 	must[int](t)(sent())
 }
 
-// testTryWrite writes by turns as much as is taken at once, and the rest.
+// testTryWrite alternates between TryWrite and, for what that did not take,
+// Write.
 func testTryWrite(t *testing.T, a, b transport.Conn) {
 	w, r := uni(t, a, b)
 	data := pattern(200_000, 1)

@@ -9,10 +9,10 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// An Ability is what not every implementation can do.
+// An Ability is something that not every implementation can do.
 type Ability string
 
-// The abilities, by the interface, or the field, that tells of them.
+// The abilities, named after the interface or field that shows them.
 const (
 	Datagrams  Ability = "transport.DatagramConn" // of a connection
 	Statistics Ability = "transport.StatsConn"    // of a connection
@@ -23,7 +23,7 @@ const (
 	Closing    Ability = "io.Closer"              // of a dialer
 )
 
-// shown tells whether a value has an ability.
+// shown has a function for each ability that tells whether a value has it.
 var shown = map[Ability]func(v any) bool{
 	Datagrams:  is[transport.DatagramConn],
 	Statistics: is[transport.StatsConn],
@@ -39,7 +39,8 @@ func is[T any](v any) bool {
 	return ok
 }
 
-// as is v as T, for a case that runs only where Options say that it is one.
+// as returns v as a T. It fails the test if v is not one, although Options
+// list the ability.
 func as[T any](t testing.TB, v any) T {
 	t.Helper()
 	able, ok := v.(T)
@@ -49,11 +50,12 @@ func as[T any](t testing.TB, v any) T {
 	return able
 }
 
-// has tells whether an ability is among those named; none is had by all.
+// has tells whether an ability is listed. The empty ability always is.
 func has(named []Ability, a Ability) bool { return a == "" || slices.Contains(named, a) }
 
-// report fails t where v, of what a field of Options names the abilities, has
-// others of those that could be.
+// report fails t for each of the abilities could that v has although they are
+// not listed, or lacks although they are. field is the field of Options that
+// lists them.
 func report(t testing.TB, field string, named []Ability, v any, could ...Ability) {
 	t.Helper()
 	for _, a := range could {

@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// A Cable lies between clients and a server of this machine: what comes over
-// TCP or UDP to its Addr goes on to the server, until it is cut.
+// A Cable is a proxy between clients and a server on this machine: it forwards
+// TCP connections and UDP packets that reach its Addr, until it is cut.
 type Cable struct {
-	// Addr is the address to dial, of the same port for TCP and UDP.
+	// Addr is the address to dial. The port is the same for TCP and UDP.
 	Addr string
 
 	server string
@@ -23,7 +23,8 @@ type Cable struct {
 	wg    sync.WaitGroup
 }
 
-// NewCable makes a Cable to a server's host:port. It ends with the test.
+// NewCable starts a Cable to a server at host:port. It stops when the test
+// ends.
 func NewCable(t testing.TB, server string) *Cable {
 	t.Helper()
 	c := &Cable{server: server, conns: make(map[net.Conn]struct{}), flows: make(map[string]net.Conn)}
@@ -46,10 +47,9 @@ func NewCable(t testing.TB, server string) *Cable {
 	return c
 }
 
-// Cut ends everything that goes over the Cable now: a connection of TCP is
-// closed at both ends, as by a proxy that is stopped, and of UDP no packet gets
-// through any more, from or to the same client address. What is dialled later
-// gets through.
+// Cut breaks all connections that exist now: those of TCP are closed at both
+// ends, as by a proxy that is stopped, and UDP packets from or to the clients
+// seen so far are dropped. Later connections work.
 func (c *Cable) Cut() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -84,7 +84,7 @@ func (c *Cable) forwardTCP() {
 	}
 }
 
-// pass copies one direction of a connection of TCP, and ends both with it.
+// pass copies one direction of a TCP connection, and then closes both ends.
 func (c *Cable) pass(from, to net.Conn) {
 	io.Copy(to, from)
 	from.Close()
@@ -108,7 +108,8 @@ func (c *Cable) forwardUDP() {
 	}
 }
 
-// flow is the way to the server for a client of UDP; nil where that is cut.
+// flow returns the connection to the server for a UDP client; nil if that was
+// cut.
 func (c *Cable) flow(client net.Addr) net.Conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -10,7 +10,7 @@ import (
 
 var closeCases = closings()
 
-// closings has one case a code, since a connection closes once.
+// closings has one case per code, since a connection can be closed only once.
 func closings() []connCase {
 	cases := []connCase{
 		{name: "a close ends every call, here and there", run: testCloseEndsCalls},
@@ -45,13 +45,13 @@ func testCloseCode(t *testing.T, a, b transport.Conn, code uint64, reason string
 	wantConnError(t, err, code, reason, true)
 }
 
-// A pending is a call that hangs until the connection ends.
+// A pending is a call that blocks until the connection ends.
 type pending struct {
 	name string
 	wait func() (int, error)
 }
 
-// pendings has all calls of one side hang.
+// pendings starts a call of each kind that blocks, on one side.
 func pendings(t *testing.T, c transport.Conn, r transport.ReceiveStream) []pending {
 	t.Helper()
 	ctx := within(t)
@@ -107,9 +107,9 @@ func testCloseAfterPeer(t *testing.T, a, b transport.Conn) {
 	wantConnError(t, wantCause(t, a.Context()), 1, "first", false)
 }
 
-// Who closes has much to end, before the close has returned too. The peer learns
-// of the close alone: a stream that had come to an end of its own would be
-// whole, or not wanted.
+// The closing side has many streams to end, some of them before its close
+// returns. The peer must learn only of the close: a stream that ended by
+// itself would look complete, or refused.
 func testEndsAfterClose(t *testing.T, a, b transport.Conn) {
 	var here []transport.Stream
 	var there []func() (int, error)
@@ -139,7 +139,7 @@ func testEndsAfterClose(t *testing.T, a, b transport.Conn) {
 	must[int](t)(closed())
 }
 
-// Each side reports its own close or the other's, whichever it knew first.
+// Each side reports its own close or the other's, whichever came first there.
 func testCrossingCloses(t *testing.T, a, b transport.Conn) {
 	closeA := async(t, func() (int, error) { return 0, a.CloseWithError(1, "a") })
 	closeB := async(t, func() (int, error) { return 0, b.CloseWithError(2, "b") })

@@ -17,7 +17,7 @@ var datagramCases = []connCase{
 	{name: "a close ends datagrams", a: Datagrams, b: Datagrams, run: testDatagramClose},
 }
 
-// A datagram may be lost, so it is sent until one arrives.
+// Datagrams may be lost, so it is sent again until one arrives.
 func testDatagram(t *testing.T, a, b transport.Conn) {
 	from, to := as[transport.DatagramConn](t, a), as[transport.DatagramConn](t, b)
 	want := pattern(500, 1)

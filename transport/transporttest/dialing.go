@@ -10,7 +10,8 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// The protocols that a listener under test speaks, and one that it does not.
+// Two protocols that the listener under test supports, and one that it does
+// not.
 const (
 	protocolA     = "moq-lite-06"
 	protocolB     = "moq-lite-05"
@@ -36,7 +37,7 @@ var dialCases = []dialCase{
 	{name: "a dialer takes a parsed URL", needs: Targets, run: testDialTarget},
 }
 
-// connect dials and accepts; both ends are closed with the test.
+// connect dials and accepts. Both ends are closed when the test ends.
 func connect(t *testing.T, e Endpoint, protocols ...string) (client, server transport.Conn) {
 	t.Helper()
 	ctx := within(t)
@@ -214,7 +215,8 @@ func testDialerClose(t *testing.T, e Endpoint) {
 	do(t, c.Close())
 }
 
-// testDialTarget dials a parsed URL, which stays as it is and is the state's.
+// testDialTarget dials a parsed URL, which must not be changed and must be in
+// the State.
 func testDialTarget(t *testing.T, e Endpoint) {
 	target := must[*transport.Target](t)(transport.ParseURL(e.URL))
 	before := target.URL.String()

@@ -24,7 +24,8 @@ var flowCases = []connCase{
 	{name: "a stream that is reset unread gives its credit back", run: testResetCredit},
 }
 
-// stuck has a Write that takes more than any window hang on w.
+// stuck starts a Write of more bytes than any window holds, and waits until it
+// blocks.
 func stuck(t *testing.T, w transport.SendStream) (wait func() (int, error)) {
 	t.Helper()
 	data := pattern(plenty, 1)
@@ -112,7 +113,7 @@ func testRemoteCloseReleasesWrite(t *testing.T, a, b transport.Conn) {
 	wantConnError(t, err, 2, "enough", true)
 }
 
-// The contract says a second; the rest is for a busy machine.
+// The contract allows a second; the rest is for slow machines.
 func testCloseIsPrompt(t *testing.T, a, b transport.Conn) {
 	w, _ := uni(t, a, b)
 	wait := stuck(t, w)
@@ -135,7 +136,7 @@ func testUnreadStream(t *testing.T, a, b transport.Conn) {
 	must[int](t)(sent())
 }
 
-// Without the credit of the streams before, a later one could not go on.
+// If the credit of abandoned streams were lost, a later stream would block.
 func testAbandonedCredit(t *testing.T, a, b transport.Conn) {
 	for range 40 {
 		w, r := uni(t, a, b)

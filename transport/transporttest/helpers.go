@@ -15,25 +15,26 @@ import (
 )
 
 const (
-	// patience bounds whatever must happen, on a busy machine too. Nothing
-	// that works comes near it.
+	// patience is how long to wait for something that must happen, also on a
+	// slow machine. It is far longer than anything takes that works.
 	patience = 10 * time.Second
 
-	// limit bounds calls by their own contexts and deadlines, so that a test
-	// ends. It comes later than patience: a call that something else should
-	// have released is caught by who waits for it, in virtual time too.
+	// limit bounds calls by contexts and deadlines, so that a test ends. It is
+	// longer than patience, so that a call which something else should have
+	// released is detected by the goroutine that waits for it, in virtual time
+	// too.
 	limit = 3 * patience
 
-	// moment is how long something is watched that must not happen. A test
-	// cannot fail because a moment was too short.
+	// moment is how long to watch for something that must not happen. If it is
+	// too short a test may miss a failure, but never fails wrongly.
 	moment = 50 * time.Millisecond
 
-	// plenty is more than fits in any window of a Small connection.
+	// plenty is more bytes than any window of a Small connection holds.
 	plenty = 4 << 20
 )
 
-// Codes of streams and of closes as moq-lite uses them, at the edges of how
-// transports carry them.
+// Codes of streams and closes that moq-lite uses, and others at the limits of
+// the encodings that transports use.
 var (
 	streamCodes = []uint64{0, 1, 0x33, 0x3a, 0x40, 0x5a3f, 1<<32 - 1}
 	closeCodes  = []uint64{0, 2, 0x10, 0x40, 0x5a3f, 1<<32 - 1}
@@ -45,14 +46,15 @@ func within(t *testing.T) context.Context {
 	return ctx
 }
 
-// ended is a context that has ended by cancellation.
+// ended returns a context that was cancelled.
 func ended(t *testing.T) context.Context {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	return ctx
 }
 
-// async runs f at once and returns what waits for its result.
+// async starts f in a goroutine and returns a function that waits for its
+// result.
 func async[T any](t *testing.T, f func() (T, error)) (wait func() (T, error)) {
 	type result struct {
 		v   T
@@ -75,7 +77,7 @@ func async[T any](t *testing.T, f func() (T, error)) (wait func() (T, error)) {
 	}
 }
 
-// blocked runs f like async and fails if it returns within a moment.
+// blocked is like async, but fails the test if f returns within a moment.
 func blocked[T any](t *testing.T, f func() (T, error)) (wait func() (T, error)) {
 	t.Helper()
 	done := make(chan struct{})
@@ -92,7 +94,7 @@ func blocked[T any](t *testing.T, f func() (T, error)) (wait func() (T, error)) 
 	return wait
 }
 
-// do fails the test if f does.
+// do fails the test if err is not nil.
 func do(t *testing.T, err error) {
 	t.Helper()
 	if err != nil {
@@ -100,7 +102,8 @@ func do(t *testing.T, err error) {
 	}
 }
 
-// must is the value of a call that cannot fail.
+// must returns a function that returns the value of a call, and fails the test
+// on an error.
 func must[T any](t *testing.T) func(v T, err error) T {
 	return func(v T, err error) T {
 		t.Helper()
@@ -109,7 +112,8 @@ func must[T any](t *testing.T) func(v T, err error) T {
 	}
 }
 
-// uni opens a stream from a to b over which one byte has gone.
+// uni opens a unidirectional stream from a to b and sends one byte on it,
+// which b has read.
 func uni(t *testing.T, a, b transport.Conn) (transport.SendStream, transport.ReceiveStream) {
 	t.Helper()
 	w := must[transport.SendStream](t)(a.OpenUniStream(within(t)))
@@ -121,7 +125,8 @@ func uni(t *testing.T, a, b transport.Conn) (transport.SendStream, transport.Rec
 	return w, r
 }
 
-// bidi opens a stream from a to b over which one byte has gone.
+// bidi opens a bidirectional stream from a to b and sends one byte on it,
+// which b has read.
 func bidi(t *testing.T, a, b transport.Conn) (x, y transport.Stream) {
 	t.Helper()
 	x = must[transport.Stream](t)(a.OpenStream(within(t)))
@@ -133,13 +138,13 @@ func bidi(t *testing.T, a, b transport.Conn) (x, y transport.Stream) {
 	return x, y
 }
 
-// hurry bounds both halves by deadlines, so that what hangs fails.
+// hurry sets deadlines for both halves, so that a blocked call fails.
 func hurry(t *testing.T, s transport.Stream) {
 	t.Helper()
 	do(t, bound(s))
 }
 
-// bound is hurry for goroutines that cannot end the test.
+// bound is hurry for goroutines that must not end the test.
 func bound(s transport.Stream) error {
 	end := time.Now().Add(limit)
 	return errors.Join(s.SetReadDeadline(end), s.SetWriteDeadline(end))
@@ -162,7 +167,7 @@ func write(t *testing.T, w io.Writer, s string) {
 	}
 }
 
-// read expects exactly s, however it is cut.
+// read fails the test unless the next bytes are s, in however many pieces.
 func read(t *testing.T, r io.Reader, s string) {
 	t.Helper()
 	got := make([]byte, len(s))
@@ -181,7 +186,7 @@ func wantEOF(t *testing.T, r io.Reader) {
 	}
 }
 
-// readError reads until the error.
+// readError reads until an error and returns it.
 func readError(r io.Reader) error {
 	b := make([]byte, 4096)
 	for {
@@ -191,7 +196,8 @@ func readError(r io.Reader) error {
 	}
 }
 
-// writeError writes until the error, which a refusal causes after a while.
+// writeError writes until an error and returns it. After a refusal by the peer
+// that takes a while.
 func writeError(w io.Writer) error {
 	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(time.Millisecond) {
 		if _, err := w.Write([]byte("x")); err != nil {
@@ -230,7 +236,7 @@ func wantConnError(t *testing.T, err error, code uint64, reason string, remote b
 	}
 }
 
-// wantCause waits for the context's end.
+// wantCause waits until the context ends and returns its cause.
 func wantCause(t *testing.T, ctx context.Context) error {
 	t.Helper()
 	select {
@@ -242,7 +248,8 @@ func wantCause(t *testing.T, ctx context.Context) error {
 	}
 }
 
-// pattern is n bytes that no shift and no repetition leaves the same.
+// pattern returns n bytes that differ from themselves when shifted or
+// repeated.
 func pattern(n int, seed uint64) []byte {
 	var key [32]byte
 	key[0], key[1] = byte(seed), byte(seed>>8)
@@ -263,7 +270,7 @@ func wantBytes(r io.Reader, want []byte) error {
 	return nil
 }
 
-// send writes b and ends the stream.
+// send writes b and closes the stream.
 func send(w transport.SendStream, b []byte) error {
 	if _, err := w.Write(b); err != nil {
 		return err

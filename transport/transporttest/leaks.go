@@ -7,10 +7,11 @@ import (
 	"go.uber.org/goleak"
 )
 
-// NoLeaks fails the test if goroutines that started after this call are still
-// there a while after the test's later cleanups have run. It is for tests that
-// are not parallel, since it cannot tell whose a goroutine is. Called from
-// outside of a synctest bubble it also covers what runs inside.
+// NoLeaks fails the test if goroutines that were started after this call still
+// run some time after the cleanups that are registered later have run. It is
+// for tests that are not parallel, since it cannot tell which test started a
+// goroutine. Called from outside of a synctest bubble, it also covers
+// goroutines inside.
 func NoLeaks(t testing.TB) {
 	t.Helper()
 	noLeaks(t, leakPatience)
@@ -32,5 +33,5 @@ func noLeaks(t testing.TB, patience time.Duration) {
 }
 
 // leakPatience covers timers of a QUIC library that outlive its connections by
-// a few round trips on a busy machine.
+// a few round trips on a slow machine.
 const leakPatience = 5 * time.Second

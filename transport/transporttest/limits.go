@@ -19,11 +19,12 @@ var limitCases = []connCase{
 	{name: "closing the connection there releases a blocked opener", run: testRemoteCloseReleasesOpen},
 }
 
-// mostStreams is what Options.Small allows.
+// mostStreams is how many streams of each kind a Small connection allows at
+// most.
 const mostStreams = 32
 
-// fillUni opens streams, each with a byte on it, until the limit. A busy
-// machine may make it stop early, which harms no case.
+// fillUni opens streams until the limit is reached, and sends a byte on each.
+// On a slow machine it may stop earlier, which does no harm.
 func fillUni(t *testing.T, c transport.Conn) (open []transport.SendStream) {
 	t.Helper()
 	for {
@@ -59,7 +60,7 @@ func fillBidi(t *testing.T, c transport.Conn) (open []transport.Stream) {
 	}
 }
 
-// waitUni has OpenUniStream hang.
+// waitUni starts an OpenUniStream that blocks.
 func waitUni(t *testing.T, c transport.Conn) (wait func() (transport.SendStream, error)) {
 	t.Helper()
 	ctx := within(t)
@@ -143,8 +144,8 @@ func testLimitsApart(t *testing.T, a, b transport.Conn) {
 	read(t, r, "one direction")
 }
 
-// More streams than the limit go by, one after the other. A half that is reset
-// counts as ended once a call on it has returned the error.
+// More streams than the limit are opened, one after the other. A half that was
+// reset counts as ended once a call on it has returned the error.
 func testLimitAfterResets(t *testing.T, a, b transport.Conn) {
 	for range mostStreams {
 		w, r := uni(t, a, b)

@@ -9,8 +9,8 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// testLoss proves that the loss of a connection is an error of every call, on
-// all that it carries, and can be told from an end.
+// testLoss checks that every call on a connection that is lost, and on its
+// streams, fails, and that the error differs from the end of a stream.
 func (o Options) testLoss(t *testing.T) {
 	a, b, cut := o.Cut(t)
 	closeAfter(t, a, b)
@@ -37,7 +37,7 @@ func (o Options) testLoss(t *testing.T) {
 	late(t, b)
 }
 
-// begun is a stream of which a part is read, and another has come.
+// begun opens a stream with two pieces of data, of which the first was read.
 func begun(t *testing.T, a, b transport.Conn) (transport.SendStream, transport.ReceiveStream) {
 	t.Helper()
 	w, r := uni(t, a, b)
@@ -46,7 +46,8 @@ func begun(t *testing.T, a, b transport.Conn) (transport.SendStream, transport.R
 	return w, r
 }
 
-// hanging is pendings, and datagrams where there are any.
+// hanging is pendings, with ReceiveDatagram where the connection has
+// datagrams.
 func hanging(t *testing.T, c transport.Conn, r transport.ReceiveStream) []pending {
 	t.Helper()
 	calls := pendings(t, c, r)
@@ -60,7 +61,7 @@ func hanging(t *testing.T, c transport.Conn, r transport.ReceiveStream) []pendin
 	return calls
 }
 
-// late has calls begin after the loss.
+// late checks calls that start after the loss.
 func late(t *testing.T, c transport.Conn) {
 	t.Helper()
 	_, err := c.OpenStream(within(t))

@@ -53,7 +53,7 @@ func testCancelWriteTwice(t *testing.T, a, b transport.Conn) {
 	wantStreamError(t, err, 4, false)
 }
 
-// The reader sees the end or the reset, whichever reached it first.
+// The reader gets the end or the reset, whichever arrived first.
 func testCancelWriteAfterClose(t *testing.T, a, b transport.Conn) {
 	w, r := uni(t, a, b)
 	write(t, w, "late")

@@ -116,7 +116,7 @@ func testAcceptorHalfClose(t *testing.T, a, b transport.Conn) {
 	halfClose(t, y, x)
 }
 
-// halfClose ends x's sending half and then uses the other direction.
+// halfClose closes x's sending half and then uses the other direction.
 func halfClose(t *testing.T, x, y transport.Stream) {
 	t.Helper()
 	do(t, x.Close())
@@ -193,7 +193,7 @@ func echoStreams(t *testing.T, wg *sync.WaitGroup, errs chan<- error, c transpor
 	return nil
 }
 
-// echo sends back what it reads, with a bound on both.
+// echo sends back what it reads, with deadlines for both directions.
 func echo(s transport.Stream) error {
 	if err := bound(s); err != nil {
 		return err

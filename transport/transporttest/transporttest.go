@@ -1,7 +1,7 @@
-// Package transporttest is the suite that proves an implementation of
-// [transport.Conn]: [TestConn] runs every promise of the contract as a subtest
-// of its own. [NoLeaks] is of use to any test that starts goroutines, and a
-// [Cable] to any whose connections break.
+// Package transporttest is the conformance suite for implementations of
+// [transport.Conn]: [TestConn] checks each promise of the contract in a
+// subtest of its own. [NoLeaks] is also useful to other tests that start
+// goroutines, and a [Cable] to tests whose connections break.
 //
 // A minimal use:
 //
@@ -17,65 +17,66 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// Options tell [TestConn] how to make connections, and what these can do. Cases
-// whose maker is nil are left out, and so are those of abilities that Client,
-// Server and Dialer do not name.
+// Options tell [TestConn] how to make connections, and what abilities they
+// have. Cases whose function is nil are not run, and neither are those for
+// abilities that Client, Server and Dialer do not list.
 //
-// What a maker starts, it ends in t.Cleanup. The suite closes the connections
-// themselves first, without waiting for either end to notice.
+// The functions must stop what they start in t.Cleanup. The suite closes the
+// connections before that, and does not wait for either end to notice.
 type Options struct {
-	// Pair makes both ends of a new connection, with the implementation's
-	// ordinary limits. Required.
+	// Pair makes both ends of a new connection with the usual limits of the
+	// implementation. Required.
 	Pair func(t *testing.T) (client, server transport.Conn)
 
-	// Small makes a pair on which either end grants the other at most 32
-	// streams of each kind at once (but at least 2), at most 1 MiB unread on a
-	// stream, and on the connection at least twice what it grants on a stream.
+	// Small makes a pair with low limits: each end grants the other from 2 to
+	// 32 streams of each kind at once, at most 1 MiB of unread data on a
+	// stream, and at least twice as much on the connection as on a stream.
 	Small func(t *testing.T) (client, server transport.Conn)
 
-	// Cut makes a pair, and what breaks it as a network or a proxy does: neither
-	// end closes.
+	// Cut makes a pair, and a function that breaks the connection as a network
+	// or a proxy would, without a close by either end.
 	Cut func(t *testing.T) (client, server transport.Conn, cut func())
 
-	// Listen makes a listener for protocols, and what reaches it.
+	// Listen makes a listener for protocols, and a dialer that reaches it.
 	Listen func(t *testing.T, protocols []string) Endpoint
 
-	// Client and Server are the abilities of both ends of a Pair, and Dialer
-	// those of Listen's dialer. One that is named and missing is a failure, and
-	// so is one that is there and not named: its cases would not run.
+	// Client and Server are the abilities of the ends of a Pair, and Dialer
+	// those of Listen's dialer. A listed ability that is missing is a failure.
+	// So is an ability that is not listed, because its cases would not run.
 	Client, Server, Dialer []Ability
 
-	// Bubble runs every case in a synctest bubble: the implementation does no
-	// real I/O, and a deadlock fails at once.
+	// Bubble runs each case in a synctest bubble. The implementation must do
+	// no real I/O; a deadlock then fails the test at once.
 	Bubble bool
 
-	// Parallel runs the cases beside each other, which wait for the most part.
-	// The test that calls TestConn must not be parallel itself. Not with Bubble.
+	// Parallel runs the cases in parallel, since they mostly wait. The test
+	// that calls TestConn must not be parallel itself. It cannot be combined
+	// with Bubble.
 	Parallel bool
 }
 
-// An Endpoint is a listener and the way to it.
+// An Endpoint is a listener and how to reach it.
 type Endpoint struct {
-	// Listener accepts what is dialled; the suite closes it.
+	// Listener is the listener under test. The suite closes it.
 	Listener transport.Listener
 
-	// Dialer reaches Listener.
+	// Dialer can reach Listener.
 	Dialer transport.Dialer
 
-	// URL leads to Listener.
+	// URL is the URL of Listener.
 	URL string
 
-	// DeadURL leads to where nothing listens. Empty: not tried.
+	// DeadURL is a URL at which nothing listens. Empty: not tested.
 	DeadURL string
 
-	// SilentURL leads to where a dial hangs until its context ends. Empty: not
-	// tried.
+	// SilentURL is a URL at which a dial blocks until its context ends. Empty:
+	// not tested.
 	SilentURL string
 }
 
-// A connCase is one promise of a connection. It runs with the client as a and
-// the server as b and, if it is not symmetric, the other way round too; not
-// where one of these has not the ability that the case takes.
+// A connCase checks one promise of a connection. It runs with the client as a
+// and the server as b and, unless it is symmetric, also the other way round.
+// It is skipped where an end does not have the ability that it needs.
 type connCase struct {
 	name      string
 	symmetric bool
@@ -83,15 +84,15 @@ type connCase struct {
 	run       func(t *testing.T, a, b transport.Conn)
 }
 
-// A dialCase is one promise of a dialer and its listener.
+// A dialCase checks one promise of a dialer and its listener.
 type dialCase struct {
 	name  string
 	needs Ability // of the dialer
 	run   func(t *testing.T, e Endpoint)
 }
 
-// TestConn proves an implementation: each promise is a subtest, and no goroutine
-// is left in the end.
+// TestConn checks an implementation, one subtest per promise, and that no
+// goroutine is left in the end.
 func TestConn(t *testing.T, o Options) {
 	t.Helper()
 	if o.Parallel {
@@ -173,8 +174,8 @@ func (o Options) parallel(t *testing.T) {
 	}
 }
 
-// leaf runs one subtest, in a bubble if asked for, and checks for leaks unless
-// those of others are there.
+// leaf runs one subtest, in a bubble if Bubble is set, and checks for leaked
+// goroutines unless other subtests run in parallel.
 func (o Options) leaf(t *testing.T, name string, f func(t *testing.T)) {
 	t.Run(name, func(t *testing.T) {
 		o.parallel(t)
