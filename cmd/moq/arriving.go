@@ -11,25 +11,26 @@ import (
 )
 
 const (
-	// maxGroups is how many groups are read at a time, or wait for an earlier
-	// one, and maxHeld how many bytes these may be. Beyond either, only the group
-	// whose turn it is goes on.
+	// maxGroups is how many groups are read at a time or wait for an earlier
+	// one, and maxHeld how many bytes of them may be buffered. When either
+	// limit is reached, only the next group in order is read on.
 	maxGroups = 1024
 	maxHeld   = 64 << 20
 )
 
-// An arrival is a frame of a group that was read, or the end of reading it.
+// An arrival is a frame of a group that was read, or the end of reading the
+// group.
 type arrival struct {
 	seq   api.GroupSequence
 	index uint64 // of the frame
 	frame api.Frame
-	first bool // reading begins
-	ended bool // there is no frame; err says why, io.EOF is the group's end
+	first bool // the first arrival of this reading
+	ended bool // no frame: err says why, and is io.EOF at the end of the group
 	err   error
 }
 
-// acceptGroups returns the first error of accepting, when all groups before it
-// have been read.
+// acceptGroups accepts groups and reads each in a goroutine. It returns the
+// first error of accepting, once the groups before it have been read.
 func (r *reorder) acceptGroups(ctx context.Context) error {
 	var reading sync.WaitGroup
 	defer reading.Wait()
@@ -46,7 +47,8 @@ func (r *reorder) acceptGroups(ctx context.Context) error {
 	}
 }
 
-// readGroup brings the frames of a group, and how it has ended.
+// readGroup sends the frames of a group, and how it ended, to the goroutine of
+// run.
 func (r *reorder) readGroup(ctx context.Context, g api.GroupReader) {
 	defer context.AfterFunc(ctx, func() { g.Cancel(api.StreamCancelled) })()
 	in := arrival{seq: g.Sequence(), index: g.FirstFrame(), first: true}
@@ -79,20 +81,20 @@ func (r *reorder) bring(ctx context.Context, in arrival) bool {
 	}
 }
 
-// waiting is what has come of a group. One that broke off may be read again, by
-// a lasting session.
+// A waiting is what has arrived of a group. A group that broke off may be read
+// again, by a session that reconnects.
 type waiting struct {
 	since   time.Time
-	frames  []api.Frame // not taken yet
-	taken   uint64      // the index of the first of these
-	reading int         // how often it is being read now
-	over    int         // how often it was
-	atEnd   bool        // the frames are all there are
+	frames  []api.Frame // not written yet
+	taken   uint64      // the index of frames[0]
+	reading int         // readings that are running
+	over    int         // readings that have ended
+	atEnd   bool        // no frames follow
 	err     error       // why the last reading broke off
 }
 
-// keep takes in what was read. It reports false for a frame that is of no use:
-// it has come before, or follows one that has not.
+// keep adds an arrival. It reports false for a frame that is not the next one:
+// a frame that has arrived before, or whose predecessor is missing.
 func (w *waiting) keep(in arrival) bool {
 	if in.first {
 		w.reading++
@@ -111,11 +113,11 @@ func (w *waiting) keep(in arrival) bool {
 	return true
 }
 
-// errHeadless is why a group cannot be written of which earlier frames are
-// missing.
+// errHeadless is the error of a group whose first frames are missing.
 var errHeadless = errors.New("its first frames did not come")
 
-// end notes how a reading ended, after which all frames are there or not.
+// end records how a reading ended. allThere says that no frame before the end
+// is missing.
 func (w *waiting) end(err error, allThere bool) {
 	switch {
 	case err != io.EOF: // the end is this value itself
@@ -127,7 +129,7 @@ func (w *waiting) end(err error, allThere bool) {
 	}
 }
 
-// size is how many bytes wait.
+// size returns the number of bytes in frames.
 func (w *waiting) size() (n int) {
 	for _, f := range w.frames {
 		n += len(f.Payload)
@@ -135,7 +137,7 @@ func (w *waiting) size() (n int) {
 	return n
 }
 
-// take returns the frames that have come, in order, and forgets them.
+// take removes and returns the frames.
 func (w *waiting) take() []api.Frame {
 	frames := w.frames
 	w.taken += uint64(len(frames))
@@ -143,30 +145,30 @@ func (w *waiting) take() []api.Frame {
 	return frames
 }
 
-// whole tells whether all of the group has come and been taken.
+// whole tells whether the whole group has arrived and was taken.
 func (w *waiting) whole() bool { return w != nil && w.atEnd && len(w.frames) == 0 }
 
-// broken tells whether the group broke off, and is not read again now.
+// broken tells whether the group broke off and is not being read again.
 func (w *waiting) broken() bool { return w.reading == 0 && w.over > 0 && !w.atEnd }
 
-// A gate bounds what is read ahead.
+// A gate limits how much is read ahead.
 type gate struct {
 	mu      sync.Mutex
 	groups  int
 	held    int
-	next    api.GroupSequence // whose turn it is: it may always go on
-	changed chan struct{}     // closed and replaced when more may go on
+	next    api.GroupSequence // the group that is written next: it is never blocked
+	changed chan struct{}     // closed and replaced when blocked readers should check again
 }
 
 func newGate() *gate { return &gate{changed: make(chan struct{})} }
 
-// change has those who wait look again. The lock is held.
+// change wakes the goroutines in await. The lock is held.
 func (g *gate) change() {
 	close(g.changed)
 	g.changed = make(chan struct{})
 }
 
-// await waits until may, which is called with the lock held, says true.
+// await waits until may returns true. may is called with the lock held.
 func (g *gate) await(ctx context.Context, may func() bool) error {
 	for {
 		g.mu.Lock()
@@ -183,7 +185,7 @@ func (g *gate) await(ctx context.Context, may func() bool) error {
 	}
 }
 
-// enter waits until one more group may be read.
+// enter waits until another group may be read, and counts it.
 func (g *gate) enter(ctx context.Context) error {
 	return g.await(ctx, func() bool {
 		ok := g.groups < maxGroups && g.held < maxHeld
@@ -194,8 +196,8 @@ func (g *gate) enter(ctx context.Context) error {
 	})
 }
 
-// admit waits until one more frame of a group may be read. It fails when the
-// group was given up.
+// admit waits until another frame of a group may be read. It returns
+// errNotCome if the group was given up.
 func (g *gate) admit(ctx context.Context, seq api.GroupSequence) error {
 	var over bool
 	err := g.await(ctx, func() bool {
@@ -214,7 +216,7 @@ func (g *gate) hold(n int) {
 	g.held += n
 }
 
-// release forgets n bytes.
+// release subtracts n bytes that are no longer buffered.
 func (g *gate) release(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -225,7 +227,7 @@ func (g *gate) release(n int) {
 	}
 }
 
-// leave takes off n groups.
+// leave subtracts n groups that are no longer read or waiting.
 func (g *gate) leave(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -233,7 +235,7 @@ func (g *gate) leave(n int) {
 	g.change()
 }
 
-// turn says whose turn it is.
+// turn sets the group that is written next.
 func (g *gate) turn(next api.GroupSequence) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -241,7 +243,7 @@ func (g *gate) turn(next api.GroupSequence) {
 	g.change()
 }
 
-// full tells whether nothing more may be read ahead.
+// full tells whether a limit is reached.
 func (g *gate) full() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()

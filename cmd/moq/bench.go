@@ -80,7 +80,7 @@ func bench(ctx context.Context, o *options, flags benchFlags, args []string) err
 	if err := flags.validate(); err != nil {
 		return err
 	}
-	// A path of its own keeps a run apart from others on the relay.
+	// A random path, so that several runs on one relay do not mix.
 	prefix := "bench/" + rand.Text()[:8]
 	l := &load{shape: flags.shape, o: o, prefix: prefix, sessions: flags.sessions, tracks: flags.subscriptions}
 	for i := range flags.broadcasts {

@@ -11,8 +11,9 @@ import (
 	"github.com/moqlite/moqlite/impl/devcert"
 )
 
-// certificate is what the server shows: that of the flags, or one for
-// development, which is renewed.
+// certificate returns the configuration with the certificate of the flags or,
+// without one, with a development certificate, and the rotation that renews
+// that.
 func (f relayFlags) certificate(host string) (*tls.Config, *devcert.Rotation, error) {
 	switch {
 	case (f.cert == "") != (f.key == ""):
@@ -35,7 +36,7 @@ func (f relayFlags) certificate(host string) (*tls.Config, *devcert.Rotation, er
 	return rotation.Config(), rotation, nil
 }
 
-// fingerprintOf is that of the certificate which a server shows.
+// fingerprintOf returns the fingerprint of a server's certificate.
 func fingerprintOf(server *tls.Config) (string, error) {
 	get := server.GetCertificate
 	if get == nil {
@@ -49,7 +50,7 @@ func fingerprintOf(server *tls.Config) (string, error) {
 	return hex.EncodeToString(sum[:]), nil
 }
 
-// announceRenewals tells of each certificate for development before it is used,
+// announceRenewals prints each development certificate before it is used,
 // until ctx ends.
 func (o *options) announceRenewals(ctx context.Context, rotation *devcert.Rotation) {
 	for {
@@ -78,7 +79,7 @@ func (o *options) announceRenewal(fingerprint string, from time.Time) {
 	fmt.Fprintf(o.err, "the certificate for development is renewed at %s: pass --fingerprint %s then\n", from.Format(time.RFC3339), fingerprint)
 }
 
-// sleepUntil waits until a time. It reports false when ctx ends first.
+// sleepUntil waits until a time. It reports false if ctx ends first.
 func sleepUntil(ctx context.Context, at time.Time) bool {
 	timer := time.NewTimer(time.Until(at))
 	defer timer.Stop()

@@ -17,7 +17,7 @@ import (
 	"github.com/moqlite/moqlite/transport/tlspin"
 )
 
-// config is what the flags say of sessions.
+// config returns the settings of sessions that the flags ask for.
 func (o *options) config() (*api.Config, error) {
 	if o.version == "" {
 		return new(api.Config), nil
@@ -29,8 +29,8 @@ func (o *options) config() (*api.Config, error) {
 	return &api.Config{Versions: []api.Version{v}}, nil
 }
 
-// tlsConfig is which certificates the flags trust; nil for the system's
-// authorities.
+// tlsConfig returns a configuration that trusts the certificates of the flags;
+// nil for the certificate roots of the system.
 func (o *options) tlsConfig() (*tls.Config, error) {
 	switch {
 	case o.fingerprint != "" && o.insecure:
@@ -65,7 +65,7 @@ func (o *options) logger() *slog.Logger {
 	return slog.New(slog.NewTextHandler(o.err, nil))
 }
 
-// client is a client as the flags have it.
+// client returns a client with the settings of the flags.
 func (o *options) client() (*impl.Client, error) {
 	config, err := o.config()
 	if err != nil {
@@ -78,7 +78,7 @@ func (o *options) client() (*impl.Client, error) {
 	return &impl.Client{TLSConfig: trust, Config: config, Logger: o.logger()}, nil
 }
 
-// dial connects, within the timeout.
+// dial connects within the timeout.
 func (o *options) dial(ctx context.Context, c *impl.Client, url string, mux *api.TrackMux) (api.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
@@ -89,8 +89,9 @@ func (o *options) dial(ctx context.Context, c *impl.Client, url string, mux *api
 	return s, err
 }
 
-// dialLasting connects, within the timeout and at the first try, and then again
-// whenever the connection is lost or the server asks to leave.
+// dialLasting connects within the timeout, without a second try, and returns a
+// session that reconnects whenever the connection is lost or the server asks
+// clients to leave.
 func (o *options) dialLasting(ctx context.Context, c *impl.Client, url string, mux *api.TrackMux) (api.Session, error) {
 	if o.reconnect <= 0 {
 		return o.dial(ctx, c, url, mux)
@@ -110,7 +111,7 @@ func (o *options) dialLasting(ctx context.Context, c *impl.Client, url string, m
 	return s, err
 }
 
-// connectionTrace tells people what becomes of the connection.
+// connectionTrace prints what happens to the connection.
 func (o *options) connectionTrace() *redial.SessionTrace {
 	tell := func(format string, args ...any) { fmt.Fprintf(o.err, format+"\n", args...) }
 	again := false
@@ -128,8 +129,8 @@ func (o *options) connectionTrace() *redial.SessionTrace {
 	}
 }
 
-// reach connects to a server, to ask it for something at path, and waits until it
-// announces that, or what covers it.
+// reach connects to a server and waits until it announces path or a prefix of
+// it.
 func (o *options) reach(ctx context.Context, c *impl.Client, url string, path api.BroadcastPath) (api.Session, error) {
 	session, err := o.dialLasting(ctx, c, url, api.NewTrackMux())
 	if err != nil {
@@ -141,13 +142,14 @@ func (o *options) reach(ctx context.Context, c *impl.Client, url string, path ap
 	return session, plainly(err)
 }
 
-// errTimeout says what has not happened in time.
+// errTimeout is the error for something that did not happen in time.
 type errTimeout struct {
 	o    *options
 	what string
 }
 
-// plainly is err, or the timeout that it is about if nothing else has happened.
+// plainly returns err, or the errTimeout in it unless the error is that
+// something was not found.
 func plainly(err error) error {
 	if late, ok := errors.AsType[errTimeout](err); ok && !errors.Is(err, api.ErrNotFound) {
 		return late

@@ -6,13 +6,14 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A delivery writes groups to one subscriber. A group that the subscriber gives
-// up, or that became too old for it, is counted and left out from there on; the
-// next group is written again. Errors are those that end the whole delivery.
+// A delivery writes groups to one subscriber. When the subscriber cancels a
+// group, or the group becomes too old, it is counted as given up and the rest
+// of it is skipped; the next group is written again. Other errors end the
+// delivery.
 type delivery struct {
 	w       api.TrackWriter
 	counted *counters
-	group   api.GroupWriter // nil: none is open, or it was given up
+	group   api.GroupWriter // nil: no group is open, or it was given up
 }
 
 // begin opens a group.
@@ -21,7 +22,7 @@ func (d *delivery) begin(seq api.GroupSequence) (err error) {
 	return err
 }
 
-// frame writes a frame of the open group.
+// frame writes a frame to the open group, if there is one.
 func (d *delivery) frame(payload []byte) error {
 	if d.group == nil {
 		return nil
@@ -46,8 +47,8 @@ func (d *delivery) end() error {
 	return nil
 }
 
-// piece writes a piece of a stream; one that belongs to a group begun before the
-// subscription is left out.
+// piece writes a piece of a stream. It skips pieces of a group that began
+// before the subscription.
 func (d *delivery) piece(p piece) error {
 	if p.first {
 		if err := d.begin(p.group); err != nil {
@@ -65,8 +66,8 @@ func (d *delivery) piece(p piece) error {
 	return nil
 }
 
-// failed takes the error of the open group's writer, and returns it if it
-// concerns more than that group.
+// failed handles an error of the open group. It returns the error unless only
+// that group is affected.
 func (d *delivery) failed(err error) error {
 	_, reset := errors.AsType[*api.StreamError](err)
 	if !reset || d.w.Context().Err() != nil {

@@ -11,10 +11,10 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// demoPath is what the demo publishes.
+// demoPath is the broadcast that the demo publishes.
 const demoPath = "demo/camera"
 
-// video is a load of a modest kind.
+// video is a load like that of a modest video.
 var video = shape{rate: 50, size: 4000, group: 25, duration: 5 * time.Second, window: 1 << 20}
 
 func demoCommand(o *options) *cobra.Command {

@@ -18,8 +18,8 @@ import (
 	"github.com/moqlite/moqlite/transport/tlspin"
 )
 
-// A diagnosis is an error of a dial, with what else was found out and what to
-// try.
+// A diagnosis is the error of a dial, together with what else was found out
+// and what to try.
 type diagnosis struct {
 	err   error
 	found []string
@@ -31,7 +31,7 @@ func (d *diagnosis) Error() string { return d.err.Error() }
 // Unwrap returns the error of the dial.
 func (d *diagnosis) Unwrap() error { return d.err }
 
-// lines are what d says beside the error.
+// lines returns what d has beside the error, one item per line.
 func (d *diagnosis) lines() string {
 	var b strings.Builder
 	if failed, ok := errors.AsType[*api.DialError](d.err); ok {
@@ -46,7 +46,7 @@ func (d *diagnosis) lines() string {
 	return b.String()
 }
 
-// newDiagnosis finds out more about a dial that failed, within ctx.
+// newDiagnosis investigates a failed dial until ctx ends.
 func newDiagnosis(ctx context.Context, o *options, rawURL string, err error) *diagnosis {
 	d := &diagnosis{err: err, found: []string{}, try: hint(err)}
 	t, parseErr := transport.ParseURL(rawURL)
@@ -55,7 +55,7 @@ func newDiagnosis(ctx context.Context, o *options, rawURL string, err error) *di
 		return d
 	}
 	switch {
-	case isA[*quicconn.PathError](err): // which says it all
+	case isA[*quicconn.PathError](err): // nothing to add
 	case failed.Phase == api.PhaseConnect:
 		d.askTCP(ctx, t)
 	case failed.Phase == api.PhaseTLS:
@@ -66,7 +66,8 @@ func newDiagnosis(ctx context.Context, o *options, rawURL string, err error) *di
 	return d
 }
 
-// askTCP tells by the TCP port of the same number whether the host is there.
+// askTCP finds out whether the host is reachable by connecting to the TCP port
+// with the same number.
 func (d *diagnosis) askTCP(ctx context.Context, t *transport.Target) {
 	host := t.Addr()
 	err := tryTCP(ctx, host)
@@ -95,14 +96,16 @@ func (d *diagnosis) askTCP(ctx context.Context, t *transport.Target) {
 	}
 }
 
-// askFingerprint asks the server for the certificate that it says it has.
+// askFingerprint asks a development server for the fingerprint of its
+// certificate.
 func (d *diagnosis) askFingerprint(ctx context.Context, t *transport.Target) {
 	if fingerprint, err := askFingerprint(ctx, t.Addr()); err == nil {
 		d.found = append(d.found, "the server says, without proof, that its certificate's fingerprint is "+fingerprint)
 	}
 }
 
-// askVersions dials with each version alone, over both transports.
+// askVersions dials with each version alone, over the transport of the URL and
+// over the other QUIC transport.
 func (d *diagnosis) askVersions(ctx context.Context, o *options, t *transport.Target) {
 	other := t.WithScheme("https")
 	if t.Scheme.Transport != transport.QUIC {
@@ -124,7 +127,8 @@ func (d *diagnosis) askVersions(ctx context.Context, o *options, t *transport.Ta
 	}
 }
 
-// spoken are the versions that a server speaks, as far as it says in time.
+// spoken returns the versions with which a dial to the server succeeds before
+// ctx ends.
 func (o *options) spoken(ctx context.Context, u *url.URL) (names []string) {
 	spoken := make([]bool, len(api.Versions()))
 	var dialling sync.WaitGroup
@@ -149,7 +153,7 @@ func (o *options) spoken(ctx context.Context, u *url.URL) (names []string) {
 	return names
 }
 
-// tryTCP connects, for no other purpose.
+// tryTCP connects over TCP and closes the connection.
 func tryTCP(ctx context.Context, host string) error {
 	ctx, cancel := context.WithTimeout(ctx, reportIn)
 	defer cancel()
@@ -161,8 +165,8 @@ func tryTCP(ctx context.Context, host string) error {
 	return err
 }
 
-// askFingerprint asks for a development server's fingerprint, which comes back
-// empty if what answers is something else.
+// askFingerprint asks a development server for its fingerprint. It returns an
+// empty one if the response is something else.
 func askFingerprint(ctx context.Context, host string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, reportIn)
 	defer cancel()
@@ -189,7 +193,7 @@ func askFingerprint(ctx context.Context, host string) (string, error) {
 	return strings.TrimSpace(string(body)), nil
 }
 
-// timedOut says that nothing was heard.
+// timedOut tells whether err is a timeout.
 func timedOut(err error) bool {
 	timeout, ok := errors.AsType[interface {
 		error

@@ -9,7 +9,7 @@ import (
 	"github.com/moqlite/moqlite/impl/relay"
 )
 
-// An embedded relay runs in this process, on the loopback interface.
+// An embedded is a relay in this process, on the loopback interface.
 type embedded struct {
 	o      *options
 	addr   string
@@ -45,7 +45,7 @@ func (o *options) embed() (*embedded, error) {
 	return e, nil
 }
 
-// client is a client that trusts the relay.
+// client returns a client that trusts the relay.
 func (e *embedded) client() (*impl.Client, error) {
 	return &impl.Client{TLSConfig: e.trust, Config: e.server.Config, Logger: e.o.logger()}, nil
 }

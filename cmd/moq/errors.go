@@ -13,7 +13,7 @@ import (
 	"github.com/moqlite/moqlite/transport/tlspin"
 )
 
-// sentence says what went wrong, and what to do about it.
+// sentence returns the message for an error, with a hint what to do about it.
 func sentence(err error) string {
 	if d, ok := errors.AsType[*diagnosis](err); ok {
 		return d.Error() + d.lines()
@@ -24,7 +24,7 @@ func sentence(err error) string {
 	return err.Error()
 }
 
-// isA tells whether err is, or wraps, an error of a type.
+// isA tells whether err is or wraps an E.
 func isA[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok

@@ -15,46 +15,48 @@ const (
 	// subscriptions receive.
 	warmUpPause = 50 * time.Millisecond
 
-	// stampSize is what a frame's sending time takes in its payload.
+	// stampSize is the size of the sending time in a frame's payload, in
+	// bytes.
 	stampSize = 8
 
-	// overtime is how long a feed that has fallen behind goes on.
+	// overtime is how long a feed that is behind its rate continues after its
+	// duration.
 	overtime = time.Second
 
-	// groupsUnderWay is how many groups may be under way in each subscription,
+	// groupsUnderWay is how many groups may be in flight in each subscription
 	// with rate 0.
 	groupsUnderWay = 64
 
-	// stall is how long nothing may come until what is under way is taken for
-	// lost.
+	// stall is how long nothing may arrive before the groups in flight are
+	// counted as lost.
 	stall = 100 * time.Millisecond
 )
 
-// A feed produces the track that load is made of: small groups until all
-// subscriptions receive, and then what is measured. Each frame has its sending
-// time in its payload, so that it is told where versions carry no timestamps.
+// A feed produces a track of a load: small groups until all subscriptions
+// receive, and then the groups that are measured. The payload of each frame
+// has its sending time, because not all moq-lite versions carry timestamps.
 type feed struct {
 	stream
 	shape
-	ctx   context.Context // Ctrl-C
+	ctx   context.Context // cancelled by Ctrl-C
 	epoch time.Time
 	begin <-chan struct{} // closed when all subscriptions receive
 
-	readers int64 // how many subscriptions there are
+	readers int64 // the number of subscriptions
 
-	first    atomic.Uint64 // the first group that is measured; MaxUint64 before
-	frames   atomic.Int64  // produced to be measured
-	received atomic.Int64  // of these, by all readers
-	forgiven int64         // taken for lost
+	first    atomic.Uint64 // the first measured group; MaxUint64 until there is one
+	frames   atomic.Int64  // measured frames that were produced
+	received atomic.Int64  // measured frames that were received, over all subscriptions
+	forgiven int64         // frames counted as lost
 }
 
-// A shape is how much a feed produces.
+// A shape says what a feed produces.
 type shape struct {
-	rate     float64 // frames a second; 0: as many as go through
-	size     int     // bytes a frame
-	group    int     // frames a group
+	rate     float64 // frames per second; 0: as many as possible
+	size     int     // bytes per frame
+	group    int     // frames per group
 	duration time.Duration
-	window   int // bytes that may be under way in each subscription, with rate 0
+	window   int // bytes that may be in flight in each subscription with rate 0
 }
 
 func newFeed(ctx, life context.Context, s shape, readers int, epoch time.Time, begin <-chan struct{}) *feed {
@@ -87,7 +89,7 @@ func (f *feed) feed(send func(piece)) error {
 	return nil
 }
 
-// measured produces at a steady rate from the first group on.
+// measured produces the measured groups, at the rate of the shape.
 func (f *feed) measured(seq api.GroupSequence, send func(piece), pause *time.Timer) {
 	begun := time.Now()
 	for i := 0; ; i++ {
@@ -108,8 +110,9 @@ func (f *feed) measured(seq api.GroupSequence, send func(piece), pause *time.Tim
 	}
 }
 
-// due waits until frame i is to be sent, and returns when that was: now, or
-// earlier if sending is behind, for that delays frames as well.
+// due waits until frame i should be sent, and returns the sending time for its
+// payload. If sending is behind, that is when the frame should have been sent,
+// so that the delay is part of the measured latency.
 func (f *feed) due(begun time.Time, i int, pause *time.Timer) (sent time.Time, more bool) {
 	if f.rate == 0 {
 		f.awaitRoom(pause)
@@ -127,7 +130,7 @@ func (f *feed) due(begun time.Time, i int, pause *time.Timer) (sent time.Time, m
 	return at, true
 }
 
-// awaitRoom waits until no more is under way than may be.
+// awaitRoom waits until another frame may be in flight.
 func (f *feed) awaitRoom(pause *time.Timer) {
 	most := f.readers * int64(min(max(f.window/f.size, 1), groupsUnderWay*f.group))
 	got, since := f.received.Load(), time.Now()
@@ -163,7 +166,7 @@ func (f *feed) payload(sent time.Time) []byte {
 	return p
 }
 
-// sentAt is the sending time in a payload.
+// sentAt returns the sending time in a payload.
 func sentAt(epoch time.Time, payload []byte) (time.Time, bool) {
 	if len(payload) < stampSize {
 		return time.Time{}, false
@@ -171,5 +174,5 @@ func sentAt(epoch time.Time, payload []byte) (time.Time, bool) {
 	return epoch.Add(time.Duration(binary.BigEndian.Uint64(payload))), true
 }
 
-// groups is how many groups have been produced to be measured.
+// groups returns the number of measured groups that were produced.
 func (f *feed) groups() int64 { return (f.frames.Load() + int64(f.group) - 1) / int64(f.group) }

@@ -88,7 +88,7 @@ func (o *options) request(ctx context.Context, session api.Session, req api.Fetc
 	return session.Fetch(ctx, req)
 }
 
-// group writes a group out while it arrives.
+// group writes a group while it arrives.
 func (s *sink) group(ctx context.Context, g api.GroupReader) error {
 	index := g.FirstFrame()
 	for f, err := range api.Frames(ctx, g, nil) {

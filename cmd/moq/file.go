@@ -11,8 +11,8 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A fileSource is a file, in frames of chunk bytes. Each subscriber is served by
-// a copying of its own.
+// A fileSource publishes a file in frames of chunk bytes. It is read anew for
+// each subscriber, from the group at which the subscription starts.
 type fileSource struct {
 	name  string
 	size  int64
@@ -22,7 +22,7 @@ type fileSource struct {
 	copyings map[*copying]bool
 }
 
-// openFile describes a file that is to be published.
+// openFile returns the source for a file.
 func openFile(name string, chunk int) (*fileSource, error) {
 	info, err := os.Stat(name)
 	if err != nil {
@@ -34,11 +34,11 @@ func openFile(name string, chunk int) (*fileSource, error) {
 	return &fileSource{name: name, size: info.Size(), chunk: chunk, copyings: make(map[*copying]bool)}, nil
 }
 
-// A copying is how far a subscriber has been sent the file. The source's lock
+// A copying is the progress of one subscriber. The lock of the fileSource
 // guards it.
 type copying struct {
 	began       time.Time
-	first, next int64 // bytes from the file's beginning
+	first, next int64 // offsets in the file, in bytes
 }
 
 func (s *fileSource) serve(w api.TrackWriter, counted *counters) error {
@@ -71,7 +71,7 @@ func (s *fileSource) note(f func()) {
 	f()
 }
 
-// offset is where a group begins, at most the end of the file.
+// offset returns where a group begins in the file, at most its end.
 func (s *fileSource) offset(seq api.GroupSequence) int64 {
 	group := int64(framesAGroup(s.chunk)) * int64(s.chunk)
 	if uint64(seq) > uint64(s.size/group) {
@@ -80,10 +80,11 @@ func (s *fileSource) offset(seq api.GroupSequence) int64 {
 	return min(int64(seq)*group, s.size)
 }
 
-// framesAGroup is how many frames of chunk bytes are a group.
+// framesAGroup returns how many frames of chunk bytes form a group.
 func framesAGroup(chunk int) int { return min(max(maxGroup/chunk, 1), maxFrames) }
 
-// group writes the next group of the file, if there is more of it.
+// group writes the next group of the file. It reports whether more of the file
+// may follow.
 func (s *fileSource) group(d *delivery, f io.Reader, seq api.GroupSequence, buf []byte) (more bool, err error) {
 	n, err := io.ReadFull(f, buf)
 	if n == 0 {
@@ -104,8 +105,8 @@ func (s *fileSource) group(d *delivery, f io.Reader, seq api.GroupSequence, buf 
 	return err == nil, errors.Join(atEnd(err), d.end())
 }
 
-// left tells of the subscriber who has most of the file to come how much that
-// is, how fast it goes, and how long it will take; "" when nobody is served.
+// left describes the subscriber who has most of the file left: how much, at
+// what rate, and for how long. It returns "" if there is no subscriber.
 func (s *fileSource) left() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,25 +7,25 @@ import (
 )
 
 const (
-	// subBits is how finely each power of two is divided: a percentile is at
-	// most one part in 2^subBits too high.
+	// subBits determines the resolution: a percentile is at most one part in
+	// 2^subBits too high.
 	subBits = 6
 
-	// topBit is the highest bit of the longest time that is told from longer
-	// ones: some 18 minutes.
+	// topBit is the highest bit of the longest time that has a bucket of its
+	// own, about 18 minutes.
 	topBit = 40
 
 	buckets = (topBit - subBits + 2) << subBits
 )
 
-// A histogram counts times, in buckets that widen with the time. The zero value
-// is ready to use, by any number of goroutines.
+// A histogram counts durations in buckets that become wider with the duration.
+// The zero value is ready to use. It is safe for concurrent use.
 type histogram struct {
 	counts [buckets]atomic.Uint64
 	most   atomic.Int64
 }
 
-// add counts d; a negative one is zero.
+// add counts d. Negative durations count as zero.
 func (h *histogram) add(d time.Duration) {
 	d = max(d, 0)
 	h.counts[bucket(d)].Add(1)
@@ -36,27 +36,27 @@ func (h *histogram) add(d time.Duration) {
 	}
 }
 
-// bucket is where d is counted: times below 2^subBits have one each.
+// bucket returns the bucket of d. Durations below 2^subBits have one each.
 func bucket(d time.Duration) int {
 	v := uint64(d)
 	shift := max(bits.Len64(v)-subBits-1, 0)
 	return min(shift<<subBits+int(v>>shift), buckets-1)
 }
 
-// upper is the longest time of a bucket.
+// upper returns the longest duration of a bucket.
 func upper(bucket int) time.Duration {
 	shift := max(bucket>>subBits-1, 0)
 	return time.Duration((uint64(bucket-shift<<subBits)+1)<<shift - 1)
 }
 
-// A distribution is what a histogram has counted.
+// A distribution is the state of a histogram at one moment.
 type distribution struct {
 	counts [buckets]uint64
 	total  uint64
 	most   time.Duration
 }
 
-// snapshot is what has been counted until now.
+// snapshot returns what was counted until now.
 func (h *histogram) snapshot() *distribution {
 	d := &distribution{most: time.Duration(h.most.Load())}
 	for i := range h.counts {
@@ -66,8 +66,8 @@ func (h *histogram) snapshot() *distribution {
 	return d
 }
 
-// since is what has been counted since an earlier snapshot. Its longest time is
-// as fine as the buckets are.
+// since returns what was counted since an earlier snapshot. Its maximum has
+// the resolution of the buckets.
 func (d *distribution) since(earlier *distribution) *distribution {
 	diff := new(distribution)
 	for i := range d.counts {
@@ -81,8 +81,7 @@ func (d *distribution) since(earlier *distribution) *distribution {
 	return diff
 }
 
-// at is the time that so many percent of all do not exceed; 100 is the longest,
-// and 0 without any.
+// at returns a percentile; 100 is the maximum. It is 0 if nothing was counted.
 func (d *distribution) at(percent float64) time.Duration {
 	if percent >= 100 {
 		return d.most

@@ -12,17 +12,17 @@ import (
 )
 
 const (
-	// atOnce is how many sessions are set up at a time.
+	// atOnce is how many sessions are set up in parallel.
 	atOnce = 16
 
-	// silence is how long nothing may come, after all has been sent, until the
-	// rest is given up.
+	// silence is how long nothing may arrive, after all was sent, before the
+	// rest is counted as lost.
 	silence = 5 * time.Second
 )
 
-// A load is tracks that are sent through a server, and what comes out of it.
-// Each broadcast is published over a session of its own, and read in each of
-// the subscribing sessions, all of its tracks.
+// A load sends tracks through a server and measures what arrives. Each
+// broadcast is published over a session of its own. Each subscribing session
+// reads all tracks of all broadcasts.
 type load struct {
 	shape
 	o         *options
@@ -30,14 +30,14 @@ type load struct {
 	newClient func() (*impl.Client, error)
 	prefix    string
 	paths     []api.BroadcastPath
-	sessions  int // that subscribe
-	tracks    int // of each broadcast
+	sessions  int // subscribing sessions
+	tracks    int // per broadcast
 
 	epoch    time.Time
 	begin    chan struct{} // closed when all subscriptions receive
-	awaited  atomic.Int64  // subscriptions that have received nothing
+	awaited  atomic.Int64  // subscriptions that have not received anything
 	feeds    map[place]*feed
-	got      counters // of what is measured; groups are whole ones
+	got      counters // measured frames and whole groups that were received
 	lost     atomic.Int64
 	latency  histogram
 	setUp    sync.Mutex
@@ -46,12 +46,12 @@ type load struct {
 	readers  []*listener
 	failures failures
 
-	begun time.Time     // of what is measured
-	took  time.Duration // until the last of it came
-	last  sample        // as of the last report
+	begun time.Time     // when measuring began
+	took  time.Duration // until the last measured frame arrived
+	last  sample        // at the last report
 }
 
-// A place is where a track is.
+// A place identifies a track.
 type place struct {
 	path api.BroadcastPath
 	name api.TrackName
@@ -83,11 +83,11 @@ func (f *failures) err() error {
 	return f.first
 }
 
-// subscriptions is how many there are.
+// subscriptions returns the number of subscriptions.
 func (l *load) subscriptions() int { return l.sessions * len(l.paths) * l.tracks }
 
-// run sends and reads it all. Ctrl-C ends the sending; what was sent is still
-// read.
+// run sends and reads the whole load. Ctrl-C ends the sending; what was sent
+// is still read.
 func (l *load) run(ctx context.Context, bar *progress) error {
 	l.epoch, l.begin, l.feeds = time.Now(), make(chan struct{}), make(map[place]*feed)
 	l.failures.any = make(chan struct{})
@@ -130,7 +130,7 @@ func (l *load) makeFeeds(ctx, life context.Context) {
 	}
 }
 
-// connect has all that is published, and then all that is subscribed to.
+// connect starts all publishers and then all subscriptions.
 func (l *load) connect(ctx, life context.Context) error {
 	err := parallel(len(l.paths), func(i int) error { return l.publish(ctx, life, l.paths[i]) })
 	if err != nil {
@@ -139,7 +139,7 @@ func (l *load) connect(ctx, life context.Context) error {
 	return parallel(l.sessions, func(int) error { return l.subscribe(ctx) })
 }
 
-// parallel calls f for 0 to n-1, some at a time, until one fails.
+// parallel calls f for 0 to n-1, atOnce at a time, until one call fails.
 func parallel(n int, f func(i int) error) error {
 	var working sync.WaitGroup
 	var failed failures
@@ -222,8 +222,8 @@ func (l *load) subscribe(ctx context.Context) error {
 	return nil
 }
 
-// awaitBroadcasts waits until all that is published is announced, path by path:
-// what else covers it would not do.
+// awaitBroadcasts waits until each broadcast is announced by its own path; an
+// announced prefix of it does not count.
 func (l *load) awaitBroadcasts(ctx context.Context, session api.Session) error {
 	missing := make(map[api.BroadcastPath]bool)
 	for _, path := range l.paths {
@@ -257,7 +257,7 @@ func (l *load) open(ctx context.Context, session api.Session, at place) (api.Tra
 	return session.Subscribe(ctx, at.path, at.name, &api.SubscribeConfig{MaxLatency: askedMaxAge})
 }
 
-// awaitAll waits until each subscription has received something.
+// awaitAll waits until every subscription has received something.
 func (l *load) awaitAll(ctx context.Context) error {
 	timeout := time.NewTimer(l.o.timeout)
 	defer timeout.Stop()
@@ -279,8 +279,8 @@ func (l *load) awaitAll(ctx context.Context) error {
 	return nil
 }
 
-// drain waits until all that was sent is read, every track has ended, or
-// nothing comes any more.
+// drain waits until everything that was sent has been read, every track has
+// ended, or nothing has arrived for a while.
 func (l *load) drain(reading *sync.WaitGroup) {
 	ended := make(chan struct{})
 	go func() { reading.Wait(); close(ended) }()
@@ -301,7 +301,8 @@ func (l *load) drain(reading *sync.WaitGroup) {
 	l.took = since.Sub(l.begun)
 }
 
-// expected is what all subscriptions together are to receive.
+// expected returns how many measured frames and groups all subscriptions
+// together should receive.
 func (l *load) expected() (frames, groups int64) {
 	for _, f := range l.feeds {
 		frames += f.frames.Load() * int64(l.sessions)
@@ -371,8 +372,9 @@ func (r *listener) measured(g api.GroupReader) bool {
 	return uint64(g.Sequence()) >= r.feed.first.Load()
 }
 
-// gaps counts the groups that are known to be lost. Readers tell of many gaps
-// as one: no more can be lost than is missing.
+// gaps returns the number of groups that are known to be lost. It is at most
+// the number of missing groups: a reader that has many gaps reports them as
+// one.
 func (l *load) gaps() int64 {
 	for _, r := range l.readers {
 		first := r.feed.first.Load()

@@ -85,7 +85,7 @@ func list(ctx context.Context, o *options, url, prefix string, watch bool) error
 
 func (o *options) printAnnouncement(a api.Announcement, watch bool) error {
 	if !o.json {
-		path := cmp.Or(string(a.Path), "/") // where the session stands
+		path := cmp.Or(string(a.Path), "/") // / is the root of the session
 		if watch {
 			_, err := fmt.Fprintf(o.out, "%-7s %s\n", a.Status, path)
 			return err

@@ -9,7 +9,7 @@ import (
 )
 
 func main() {
-	// The first signal ends the work in good order; a second one, at once.
+	// The first signal ends the command in order, the second one at once.
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
 	os.Exit(run(ctx, os.Args[1:], stdio{os.Stdin, os.Stdout, os.Stderr}))

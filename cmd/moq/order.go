@@ -11,18 +11,18 @@ import (
 )
 
 const (
-	// headPatience is how long the first group of a track is waited for when
-	// later ones are there already.
+	// headPatience is how long to wait for the first group of a track when
+	// later ones have arrived.
 	headPatience = time.Second
 
-	// hearing is how often the track is asked for what it has lost.
+	// hearing is how often the track is asked for lost groups.
 	hearing = 250 * time.Millisecond
 )
 
-// read writes the groups of a track out in order, each frame as soon as its turn
-// has come. Groups are read in parallel, and those that come early wait, in
-// bounded number, for those before them. Where the track begins anew, with other
-// numbers, so does the order.
+// read writes the groups of a track in order, and each frame as soon as it is
+// next. Groups are read in parallel; a limited number of those that arrive
+// early wait for earlier ones. When the publisher restarts the track with new
+// group numbers, a new order begins.
 func read(ctx context.Context, track api.TrackReader, out *sink, start api.GroupSequence, most uint64) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -43,23 +43,23 @@ func read(ctx context.Context, track api.TrackReader, out *sink, start api.Group
 	return r.run(ctx)
 }
 
-// A reorder puts groups in order. Its goroutine is the one of run; others read
-// groups and bring what they have read.
+// A reorder puts groups in order. Its fields belong to the goroutine of run.
+// Other goroutines read groups and send what they have read over arrived.
 type reorder struct {
 	track     api.TrackReader
 	out       *sink
 	most      uint64
-	next      api.GroupSequence // to be written, if known
-	known     bool              // which group is the first
-	edge      bool              // the first is whichever comes first
-	begun     bool              // something of this numbering has been written
+	next      api.GroupSequence // the group to be written next, if known
+	known     bool              // next is known
+	edge      bool              // the first group that arrives is the first to write
+	begun     bool              // something was written since the start or restart
 	waiting   map[api.GroupSequence]*waiting
 	gate      *gate
 	arrived   chan arrival
-	anew      chan error    // why the numbers that follow are others
-	restarted chan struct{} // buffered 1: these may be read
-	ended     chan error    // of accepting; nil at the track's end
-	lost      []api.Gap     // known to be lost, and not told yet
+	anew      chan error    // tells run that the track has restarted, and why
+	restarted chan struct{} // buffered; tells accept that run is ready for the new groups
+	ended     chan error    // the result of accepting; nil at the end of the track
+	lost      []api.Gap     // known to be lost, not reported yet
 	blocked   time.Time     // since when later groups wait for next
 	done      uint64        // groups written
 }
@@ -97,8 +97,8 @@ func (r *reorder) run(ctx context.Context) error {
 
 func (r *reorder) enough() bool { return r.most > 0 && r.done >= r.most }
 
-// hear asks which groups are lost. A gap without a group tells that more are
-// than was kept account of.
+// hear asks the track for lost groups. A gap without groups means that the
+// track could not record all gaps.
 func (r *reorder) hear() error {
 	for _, g := range r.track.Gaps() {
 		if g.Start < g.End {
@@ -110,7 +110,7 @@ func (r *reorder) hear() error {
 	return nil
 }
 
-// keep takes in what has arrived, unless its group was given up.
+// keep stores an arrival, unless its group was given up.
 func (r *reorder) keep(in arrival) {
 	if !r.known && r.edge {
 		r.begin(in.seq)
@@ -132,8 +132,8 @@ func (r *reorder) keep(in arrival) {
 	}
 }
 
-// settle decides which group is the first where the subscription does not say:
-// the lowest that has come a while after any.
+// settle chooses the first group if the subscription did not: the lowest that
+// has arrived, once a group has waited for headPatience.
 func (r *reorder) settle() {
 	if r.known {
 		return
@@ -148,7 +148,7 @@ func (r *reorder) begin(first api.GroupSequence) {
 	r.gate.turn(first)
 }
 
-// least is the lowest group that waits; nil if none does.
+// least returns the lowest waiting group; w is nil if there is none.
 func (r *reorder) least() (least api.GroupSequence, w *waiting) {
 	for seq, other := range r.waiting {
 		if w == nil || seq < least {
@@ -158,7 +158,7 @@ func (r *reorder) least() (least api.GroupSequence, w *waiting) {
 	return least, w
 }
 
-// finish writes what is left when nothing more will come.
+// finish writes what is left, when nothing more will arrive.
 func (r *reorder) finish() error {
 	if err := r.hear(); err != nil {
 		return err
@@ -179,7 +179,7 @@ func (r *reorder) finish() error {
 	return nil
 }
 
-// restart writes what is left of the numbers before, and begins anew.
+// restart writes what is left from before the restart, and begins a new order.
 func (r *reorder) restart(why error) error {
 	if err := r.finish(); err != nil {
 		return err
@@ -190,8 +190,9 @@ func (r *reorder) restart(why error) error {
 	return r.out.restart(why)
 }
 
-// flush writes the frames whose turn it is, and gives up groups that are lost,
-// or are waited for in vain. With all, nothing more will come.
+// flush writes the frames that are next in order, and gives up groups that are
+// lost or have been waited for too long. all says that nothing more will
+// arrive.
 func (r *reorder) flush(all bool) error {
 	for r.known && !r.enough() {
 		w := r.waiting[r.next]
@@ -215,7 +216,7 @@ func (r *reorder) flush(all bool) error {
 	return nil
 }
 
-// write writes those frames of the next group that have arrived.
+// write writes the frames of the next group that have arrived.
 func (r *reorder) write(w *waiting) error {
 	if w == nil {
 		return nil
@@ -231,14 +232,14 @@ func (r *reorder) write(w *waiting) error {
 	return nil
 }
 
-// giveUp tells which groups, from the next one on, will not come: w is what has
-// come of the next one.
+// giveUp decides whether the next group is given up, and returns the gap that
+// it begins. w is what has arrived of it.
 func (r *reorder) giveUp(w *waiting, all bool) (gap api.Gap, lost bool) {
 	if w != nil && w.broken() && (all || !errors.Is(w.err, api.ErrSessionClosed)) {
 		return api.Gap{Start: r.next, End: r.next + 1, Err: w.err}, true
 	}
 	if w != nil && w.reading > 0 {
-		return api.Gap{}, false // it is on its way
+		return api.Gap{}, false // still being read
 	}
 	if gap, lost := r.lostNext(); lost {
 		return gap, true
@@ -254,7 +255,7 @@ func (r *reorder) giveUp(w *waiting, all bool) (gap api.Gap, lost bool) {
 	return api.Gap{}, false
 }
 
-// lostNext is the gap that the next group is in, if it is known to be lost.
+// lostNext returns the known gap that contains the next group.
 func (r *reorder) lostNext() (gap api.Gap, lost bool) {
 	r.lost = slices.DeleteFunc(r.lost, func(g api.Gap) bool { return g.End <= r.next })
 	for _, g := range r.lost {
@@ -265,7 +266,7 @@ func (r *reorder) lostNext() (gap api.Gap, lost bool) {
 	return api.Gap{}, false
 }
 
-// later is the lowest group after the next one that waits.
+// later returns the lowest waiting group after the next one.
 func (r *reorder) later() (later api.GroupSequence, some bool) {
 	for seq := range r.waiting {
 		if seq > r.next && (!some || seq < later) {
@@ -275,10 +276,12 @@ func (r *reorder) later() (later api.GroupSequence, some bool) {
 	return later, some
 }
 
-// errNotCome is why a group is given up of which nothing was heard.
+// errNotCome is the error for a group that did not arrive while later ones
+// did.
 var errNotCome = errors.New("it did not come, and later ones did")
 
-// whyMissing is why the next group is given up of which w has come.
+// whyMissing returns the error for giving up the next group. w is what has
+// arrived of it.
 func (r *reorder) whyMissing(w *waiting) error {
 	if w != nil && w.err != nil {
 		return w.err
@@ -286,9 +289,11 @@ func (r *reorder) whyMissing(w *waiting) error {
 	return errNotCome
 }
 
-// waitsInVain tells whether too much waits for the next group, or it has been
-// waited for so long that its publisher has given it up as well. What was there
-// before the subscription is not waited for so long, unless a file needs it.
+// waitsInVain tells whether the next group is to be given up: the limits of
+// the gate are reached, or later groups have waited so long that the publisher
+// has given it up as well. Before anything was written the wait is shorter,
+// because the group may be from before the subscription; except for a file,
+// which needs every group.
 func (r *reorder) waitsInVain() bool {
 	if r.blocked.IsZero() {
 		r.blocked = time.Now()
@@ -300,14 +305,14 @@ func (r *reorder) waitsInVain() bool {
 	return r.gate.full() || time.Since(r.blocked) > patience
 }
 
-// skip gives up the groups of g whose turn has not been.
+// skip gives up the groups of g from the next one on.
 func (r *reorder) skip(g api.Gap) error {
 	g.Start = max(g.Start, r.next)
 	r.pass(g.End)
 	return r.out.gap(g)
 }
 
-// pass has next be the one whose turn it is, and forgets those before.
+// pass makes next the next group, and drops those before it.
 func (r *reorder) pass(next api.GroupSequence) {
 	r.next, r.blocked, r.begun = next, time.Time{}, true
 	r.gate.turn(next)
@@ -320,7 +325,9 @@ func (r *reorder) pass(next api.GroupSequence) {
 	}
 }
 
-// awaitRestart returns when no group can be taken for one of the numbers before.
+// awaitRestart tells run that the track has restarted. It waits until run is
+// done with the earlier groups, so that none of the new ones is taken for one
+// of them.
 func (r *reorder) awaitRestart(ctx context.Context, why error) {
 	select {
 	case r.anew <- why:
@@ -333,7 +340,7 @@ func (r *reorder) awaitRestart(ctx context.Context, why error) {
 	}
 }
 
-// accept reads each group in a goroutine of its own.
+// accept accepts groups until the track ends, across restarts.
 func (r *reorder) accept(ctx context.Context) {
 	for {
 		err := r.acceptGroups(ctx)
@@ -342,7 +349,7 @@ func (r *reorder) accept(ctx context.Context) {
 			return
 		case errors.Is(err, api.ErrRestarted):
 			r.awaitRestart(ctx, err)
-		case err == io.EOF: // the end is this value itself
+		case err == io.EOF: // not wrapped
 			r.ended <- nil
 			return
 		default:

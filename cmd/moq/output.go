@@ -11,24 +11,25 @@ import (
 	"golang.org/x/term"
 )
 
-// line prints a JSON object on a line of its own.
+// line prints v as a JSON object on a line of its own.
 func line(w io.Writer, v any) error { return json.NewEncoder(w).Encode(v) }
 
-// A progress tells how far a command is: in place on a terminal, now and then
-// in lines elsewhere, and with --json as objects, if it has any.
+// A progress reports the progress of a command: on a terminal it overwrites
+// one line, elsewhere it prints a line from time to time, and with --json it
+// prints objects if the command has any.
 type progress struct {
 	o      *options
-	often  time.Duration // on a terminal
-	every  time.Duration // elsewhere
+	often  time.Duration // interval on a terminal
+	every  time.Duration // interval elsewhere
 	text   func() string
-	object func() any // nil: nothing
+	object func() any // for --json; nil: nothing is printed
 
 	terminal bool
 	stop     chan struct{}
 	done     sync.WaitGroup
 }
 
-// startProgress tells text until finish.
+// startProgress reports text until finish is called.
 func (o *options) startProgress(text func() string) *progress {
 	p := o.progress(text)
 	p.start()
@@ -77,8 +78,8 @@ func (p *progress) print() {
 	}
 }
 
-// finish tells the last state, on a line of its own. What has objects comes to
-// an end of its own.
+// finish stops the reports and prints the last state on a line of its own.
+// Commands with objects print their own summary instead.
 func (p *progress) finish() {
 	close(p.stop)
 	p.done.Wait()
@@ -93,7 +94,7 @@ func (p *progress) finish() {
 	}
 }
 
-// size is a number of bytes for people.
+// size formats a number of bytes for people.
 func size(n int64) string {
 	const unit = 1024
 	if n < unit {
@@ -106,7 +107,7 @@ func size(n int64) string {
 	return fmt.Sprintf("%.1f %ciB", value, "KMGTP"[prefix])
 }
 
-// bitrate is a number of bits a second for people.
+// bitrate formats a number of bits per second for people.
 func bitrate(n float64) string {
 	const unit = 1000
 	prefix := 0
@@ -116,7 +117,7 @@ func bitrate(n float64) string {
 	return fmt.Sprintf("%.1f %sbit/s", n, []string{"", "k", "M", "G", "T"}[prefix])
 }
 
-// micros are percentiles for programs.
+// micros returns percentiles for JSON, in microseconds.
 func micros(d *distribution) map[string]int64 {
 	return map[string]int64{
 		"p50": d.at(50).Microseconds(), "p90": d.at(90).Microseconds(),
@@ -124,13 +125,13 @@ func micros(d *distribution) map[string]int64 {
 	}
 }
 
-// percentiles are percentiles for people.
+// percentiles formats percentiles for people.
 func percentiles(d *distribution) string {
 	at := func(percent float64) time.Duration { return round(d.at(percent)) }
 	return fmt.Sprintf("p50 %v, p90 %v, p99 %v, max %v", at(50), at(90), at(99), at(100))
 }
 
-// round keeps three digits or so.
+// round keeps about three digits.
 func round(d time.Duration) time.Duration {
 	for unit := time.Microsecond; unit < time.Second; unit *= 10 {
 		if d < 1000*unit {

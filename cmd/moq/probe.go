@@ -16,8 +16,8 @@ import (
 	"github.com/moqlite/moqlite/transport/quicconn"
 )
 
-// reportIn is how long the peer may take to let us in, to tell its estimate,
-// and to take a TCP connection.
+// reportIn is how long to wait for the peer to accept the session, to report
+// its estimated bitrate, and to accept a TCP connection.
 const reportIn = time.Second
 
 type probeFlags struct {
@@ -75,7 +75,8 @@ func probe(ctx context.Context, o *options, flags probeFlags, url string) error 
 	return o.watchProbe(ctx, p, flags.interval)
 }
 
-// prober is a client that learns of a refusal from its dial.
+// prober returns a client whose dials wait for the server's SETUP, so that
+// they fail if the server refuses the session before it.
 func (o *options) prober() (*impl.Client, error) {
 	client, err := o.client()
 	if err != nil {
@@ -85,8 +86,8 @@ func (o *options) prober() (*impl.Client, error) {
 	return client, nil
 }
 
-// probed dials and returns a session that the server has let in. It leaves some
-// of ctx's time.
+// probed dials and returns a session that the server has accepted. It leaves
+// part of ctx's time unused.
 func (o *options) probed(ctx context.Context, c *impl.Client, url string) (*probed, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout*2/3)
 	defer cancel()
@@ -96,8 +97,9 @@ func (o *options) probed(ctx context.Context, c *impl.Client, url string) (*prob
 		return nil, err
 	}
 	p := &probed{Session: session, took: time.Since(begun)}
-	// A server may refuse after its SETUP, and old versions have none: an answer
-	// tells that it lets us in.
+	// A server may refuse the session after its SETUP, and old versions have
+	// no SETUP: only a response to a request shows that the session is
+	// accepted.
 	ctx, cancel = context.WithTimeout(ctx, reportIn)
 	defer cancel()
 	announced, err := session.Announcements(ctx, "")
@@ -106,7 +108,7 @@ func (o *options) probed(ctx context.Context, c *impl.Client, url string) (*prob
 		announced.Close()
 	}
 	if err != nil {
-		// Streams may be refused just before the session is.
+		// The streams may be reset shortly before the session is closed.
 		select {
 		case <-session.Context().Done():
 		case <-ctx.Done():
@@ -120,21 +122,22 @@ func (o *options) probed(ctx context.Context, c *impl.Client, url string) (*prob
 	return p, nil
 }
 
-// A probed session is what probe tells of.
+// A probed is a session with what the probe has measured.
 type probed struct {
 	api.Session
-	took   time.Duration               // to connect
-	report atomic.Pointer[api.Bitrate] // the peer's newest estimate; nil without
+	took   time.Duration               // the duration of the dial
+	report atomic.Pointer[api.Bitrate] // the latest estimate of the peer; nil if there is none
 }
 
-// hasSetup says that the server has said what it is.
+// hasSetup tells whether the session's version has a SETUP, which the server
+// has sent.
 func (p *probed) hasSetup() bool {
 	v := p.State().Version
 	return v != api.Lite03 && v != api.Lite04
 }
 
-// follow keeps the peer's newest estimate, until ctx ends or there are no more.
-// It returns when there is one, or when that takes long.
+// follow records the peer's estimates until ctx ends or there are no more. It
+// returns once there is one, or after reportIn.
 func (p *probed) follow(ctx, bounded context.Context) {
 	bounded, cancel := context.WithTimeout(bounded, reportIn)
 	defer cancel()
@@ -160,12 +163,12 @@ func (p *probed) follow(ctx, bounded context.Context) {
 	}()
 }
 
-// A path is what the path to the server is like.
+// A path has the measurements of the path to the server.
 type path struct {
 	RTT      int64  `json:"rtt_us"`
 	MinRTT   int64  `json:"min_rtt_us"`
-	Bitrate  uint64 `json:"bits_per_second,omitempty"` // 0: not known
-	Estimate string `json:"estimate,omitempty"`        // whose: peer, or own
+	Bitrate  uint64 `json:"bits_per_second,omitempty"` // 0: unknown
+	Estimate string `json:"estimate,omitempty"`        // "peer" or "own"
 	Sent     uint64 `json:"packets_sent"`
 	Lost     uint64 `json:"packets_lost"`
 }
@@ -178,7 +181,7 @@ func (p *probed) path() path {
 	}
 	if report := p.report.Load(); report != nil && report.BitsPerSecond > 0 {
 		is.Bitrate, is.Estimate = report.BitsPerSecond, "peer"
-	} else if stats.EstimatedBitrate > 0 { // over TCP, nobody estimates
+	} else if stats.EstimatedBitrate > 0 { // not available over TCP
 		is.Bitrate, is.Estimate = stats.EstimatedBitrate, "own"
 	}
 	return is
@@ -196,7 +199,7 @@ func (p path) String() string {
 	return fmt.Sprintf("rtt          %v, at least %v\nbitrate      %s\n", micros(p.RTT), micros(p.MinRTT), rate)
 }
 
-// A setup is what the server says of itself, from moq-lite-05 on.
+// A setup is what the server's SETUP contains, from moq-lite-05 on.
 type setup struct {
 	Hop   api.Hop        `json:"hop"`
 	Cost  *uint64        `json:"cost,omitempty"`
@@ -215,7 +218,7 @@ func (s setup) String() string {
 	return fmt.Sprintf("peer         hop %d, %s%s\n", s.Hop, cost, probe)
 }
 
-// printProbe tells of a session.
+// printProbe prints the properties of a session.
 func (o *options) printProbe(p *probed) error {
 	state := p.State()
 	var peer *setup
@@ -255,7 +258,7 @@ func (o *options) printProbe(p *probed) error {
 	return err
 }
 
-// message is an error's; empty for nil.
+// message returns the text of an error, or "" for nil.
 func message(err error) string {
 	if err == nil {
 		return ""
@@ -263,8 +266,8 @@ func message(err error) string {
 	return err.Error()
 }
 
-// udpBuffers is what is wrong with this machine's, if that matters to a
-// transport.
+// udpBuffers returns an error if the UDP buffers of this machine are too small
+// and the transport uses them.
 func udpBuffers(transport string) error {
 	if transport != "quic" && transport != "webtransport" {
 		return nil
@@ -272,7 +275,7 @@ func udpBuffers(transport string) error {
 	return quicconn.CheckBuffers()
 }
 
-// watchProbe goes on telling what the path is like.
+// watchProbe prints the measurements of the path again and again.
 func (o *options) watchProbe(ctx context.Context, p *probed, interval time.Duration) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -303,7 +306,7 @@ func (o *options) printPath(is path) error {
 	return err
 }
 
-// printFailure tells of a dial that failed, and returns its error.
+// printFailure prints a failed dial, and returns its error.
 func (o *options) printFailure(d *diagnosis) error {
 	if !o.json {
 		return d

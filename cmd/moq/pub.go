@@ -14,17 +14,18 @@ import (
 )
 
 const (
-	// declaredMaxAge is how far behind a group may fall before it is given up:
-	// a file is worth waiting for.
+	// declaredMaxAge is how far behind a group may fall before it is given up.
+	// It is long, because a file should arrive completely.
 	declaredMaxAge = 60 * time.Second
 
-	// maxGroup is the size of the largest group that is published, in bytes, and
-	// maxFrames how many frames it has at most: browsers hold 1,024 of a group,
-	// and other relays refuse groups of more than 8,192.
+	// maxGroup is the largest size of a published group in bytes, and
+	// maxFrames the largest number of frames in one: browsers hold 1,024 of a
+	// group, and other relays refuse groups of more than 8,192.
 	maxGroup  = 1 << 20
 	maxFrames = 999
 
-	// drainTimeout is how long subscribers may take to read what was published.
+	// drainTimeout is how long subscribers may take to read what was
+	// published.
 	drainTimeout = time.Minute
 )
 
@@ -86,7 +87,7 @@ func (f pubFlags) validate() error {
 	return nil
 }
 
-// source is what f publishes.
+// open opens the source that f names.
 func (f pubFlags) open(ctx context.Context, o *options) (source, error) {
 	switch f.source {
 	case "-":
@@ -100,16 +101,16 @@ func (f pubFlags) open(ctx context.Context, o *options) (source, error) {
 	return openFile(f.source, f.chunk)
 }
 
-// A source is what is published.
+// A source is where the published track comes from.
 type source interface {
-	// serve writes the source to one subscriber.
+	// serve writes the track to one subscriber.
 	serve(w api.TrackWriter, counted *counters) error
 }
 
-// counters are what has been published to all subscribers.
+// counters count what was published to all subscribers together.
 type counters struct {
 	groups, frames, bytes atomic.Int64
-	givenUp               atomic.Int64 // groups that a subscriber gave up, or that became too old
+	givenUp               atomic.Int64 // groups that a subscriber cancelled or that became too old
 }
 
 func (c *counters) frame(n int) {
@@ -150,7 +151,7 @@ func publish(ctx context.Context, o *options, flags pubFlags, url string, path a
 	bar := o.startProgress(func() string { return p.text(path) })
 	err = p.wait(ctx, session)
 	if ctx.Err() != nil {
-		withdraw() // those who are still served end their groups
+		withdraw() // current subscribers still get the end of their groups
 	}
 	if err == nil {
 		err = p.drain(client)
@@ -162,7 +163,7 @@ func publish(ctx context.Context, o *options, flags pubFlags, url string, path a
 	return err
 }
 
-// A publisher serves the source and keeps count of its subscribers.
+// A publisher serves the source and counts its subscribers.
 type publisher struct {
 	counters
 	track   api.TrackName
@@ -171,8 +172,8 @@ type publisher struct {
 
 	mu     sync.Mutex
 	active int
-	sent   map[api.Session]int // to how many, who have yet to answer the end
-	served int                 // to how many, who have
+	sent   map[api.Session]int // subscribers that were sent everything and have not answered the end
+	served int                 // subscribers that were sent everything and have answered
 	err    error               // of the source
 }
 
@@ -199,7 +200,8 @@ func (p *publisher) serve(w api.TrackWriter) {
 	}
 }
 
-// count notes how many are being served, and over which session all was sent.
+// count changes the number of active subscribers. sent is the session of one
+// that was sent everything.
 func (p *publisher) count(change int, err error, sent api.Session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -214,10 +216,10 @@ func (p *publisher) count(change int, err error, sent api.Session) {
 	}
 }
 
-// wait returns when the source has been delivered to those subscribed, or on
-// Ctrl-C. Those whose session was lost before they have answered may come back.
+// wait returns when all subscribers have received the source, or on Ctrl-C. A
+// subscriber whose session was lost before its answer may subscribe again.
 func (p *publisher) wait(ctx context.Context, session api.Session) error {
-	var waiting time.Time // since when nothing but answers is waited for
+	var waiting time.Time // since when only answers are missing
 	for {
 		done, pending, err := p.delivered()
 		switch {
@@ -230,7 +232,7 @@ func (p *publisher) wait(ctx context.Context, session api.Session) error {
 		case time.Since(waiting) > drainTimeout:
 			return fmt.Errorf("not all that was published is known to have arrived: no answer within %v", drainTimeout)
 		}
-		var again <-chan time.Time // nothing tells of an answer
+		var again <-chan time.Time // polls, since nothing signals an answer
 		if pending {
 			again = time.After(20 * time.Millisecond)
 		}
@@ -245,8 +247,8 @@ func (p *publisher) wait(ctx context.Context, session api.Session) error {
 	}
 }
 
-// delivered tells whether the source has been, to all that have subscribed, and
-// if not, whether all that is missing is an answer.
+// delivered tells whether all subscribers have received the source and, if
+// not, whether only answers are missing.
 func (p *publisher) delivered() (done, pending bool, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -264,15 +266,14 @@ func (p *publisher) delivered() (done, pending bool, err error) {
 	return p.served > 0 && p.active+len(p.sent) == 0, p.active == 0 && len(p.sent) > 0, p.err
 }
 
-// leftInOrder tells whether a session has ended since its peer wanted no more
-// of it.
+// leftInOrder tells whether the peer has closed a session without an error.
 func leftInOrder(err error) bool {
 	ended, ok := errors.AsType[*api.SessionError](err)
 	return ok && ended.Remote && ended.Err == nil && ended.Code == api.SessionNoError
 }
 
-// drain waits until the subscribers have answered the track's end: closing
-// before that would lose what they have not read.
+// drain waits until the subscribers have answered the end of the track: what
+// they have not read would be lost by an earlier close.
 func (p *publisher) drain(client api.Client) error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()

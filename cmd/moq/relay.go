@@ -66,7 +66,7 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 	if err != nil {
 		return err
 	}
-	config.Hop = api.Hop(1 + rand.Uint64N(1<<53-1)) // towards both sides
+	config.Hop = api.Hop(1 + rand.Uint64N(1<<53-1)) // the same id for server and client
 	r := relay.New()
 	defer r.Close()
 	r.Logger = o.logger()
@@ -110,10 +110,11 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 	return drain(server, r, flags.drain, stopped)
 }
 
-// share connects a relay with the one at url, again and again when that is lost
-// or asks to leave, until the returned function is called. The first time has
-// to succeed. What the other relay announces ends with each session, unlike
-// that of a session which lasts: there may be other routes.
+// share connects the relay to the one at url, and reconnects when the
+// connection is lost or that relay asks clients to leave, until leave is
+// called. The first dial has to succeed. When a session ends, its
+// announcements end too, unlike those of a session that package redial keeps:
+// there may be other routes.
 func (o *options) share(ctx context.Context, r *relay.Relay, config *api.Config, url string) (leave func(), err error) {
 	client, err := o.client()
 	if err != nil {
@@ -150,7 +151,7 @@ func (o *options) share(ctx context.Context, r *relay.Relay, config *api.Config,
 	}, nil
 }
 
-// dialAgain connects as often as it takes; nil when ctx ends first.
+// dialAgain dials until it succeeds; it returns nil if ctx ends first.
 func (o *options) dialAgain(ctx context.Context, c *impl.Client, url string, mux *api.TrackMux) api.Session {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = time.Second, 30*time.Second
@@ -168,12 +169,12 @@ func (o *options) dialAgain(ctx context.Context, c *impl.Client, url string, mux
 	}
 }
 
-// leaveWithin is how long a server waits for clients that have nothing left to read
-// to leave by themselves.
+// leaveWithin is how long a server waits for clients that have nothing left to
+// read to close their sessions.
 const leaveWithin = 2 * time.Second
 
-// drain ends a relay and its server in good order, as far as that goes in time. The
-// tracks end so early that the server's sessions can after them.
+// drain ends a relay and its server in order, within timeout. The tracks end
+// early enough for the server's sessions to end after them.
 func drain(server *impl.Server, r *relay.Relay, timeout time.Duration, stopped <-chan error) error {
 	if timeout > 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
@@ -195,7 +196,7 @@ func drain(server *impl.Server, r *relay.Relay, timeout time.Duration, stopped <
 	return nil
 }
 
-// announceReady tells how to reach the server.
+// announceReady prints how to reach the server.
 func (o *options) announceReady(addr net.Addr, host string, trust *tls.Config, rotation *devcert.Rotation) error {
 	_, port, err := net.SplitHostPort(addr.String())
 	if err != nil {

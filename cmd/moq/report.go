@@ -6,9 +6,9 @@ import (
 	"time"
 )
 
-// A sample is what had come until a moment, or from one to the next.
+// A sample is what has arrived until a moment, or between two moments.
 type sample struct {
-	at      time.Duration // since the beginning
+	at      time.Duration // since the start
 	frames  int64
 	bytes   int64
 	latency *distribution
@@ -26,14 +26,14 @@ func (s sample) framesPerSecond() float64 { return float64(s.frames) / s.at.Seco
 
 func (s sample) bitsPerSecond() float64 { return float64(s.bytes) * 8 / s.at.Seconds() }
 
-// next is what has come since the last call.
+// next returns what has arrived since the last call.
 func (l *load) next() sample {
 	now := l.sample()
 	defer func() { l.last = now }()
 	return now.since(l.last)
 }
 
-// live tells for people what came in the last second.
+// live formats what has arrived since the last report for people.
 func (l *load) live() string {
 	s := l.next()
 	var lost string
@@ -44,7 +44,7 @@ func (l *load) live() string {
 		l.last.at.Seconds(), s.framesPerSecond(), bitrate(s.bitsPerSecond()), percentiles(s.latency), lost)
 }
 
-// object is live for programs.
+// object is like live for JSON.
 func (l *load) object() any {
 	s := l.next()
 	return map[string]any{
@@ -54,11 +54,11 @@ func (l *load) object() any {
 	}
 }
 
-// seconds is d to the millisecond.
+// seconds returns d in seconds, rounded down to milliseconds.
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
 
-// A result is what came of a load in the end. A frame that was sent once is
-// expected in every session.
+// A result is the result of a load. Each session is expected to receive every
+// frame that was sent.
 type result struct {
 	sample
 	sent                       int64
@@ -75,7 +75,7 @@ func (l *load) result() result {
 	return r
 }
 
-// summary is the object of --json at the end.
+// summary returns the object that --json prints at the end.
 func (l *load) summary() map[string]any {
 	r := l.result()
 	return map[string]any{
@@ -88,7 +88,7 @@ func (l *load) summary() map[string]any {
 	}
 }
 
-// summaryText is summary for people.
+// summaryText formats the summary for people.
 func (l *load) summaryText() string {
 	r := l.result()
 	percent := 0.0
@@ -104,7 +104,7 @@ latency  %s
 		r.groups, r.expectedGroups, size(r.bytes), round(r.at), r.framesPerSecond(), bitrate(r.bitsPerSecond()), percentiles(r.latency))
 }
 
-// name is what a load is made of.
+// name describes the load.
 func (l *load) name() string {
 	var b strings.Builder
 	for _, part := range []struct {

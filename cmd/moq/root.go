@@ -9,14 +9,14 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// stdio is where a command reads and writes.
+// A stdio has the streams that a command reads from and writes to.
 type stdio struct {
 	in  io.Reader
 	out io.Writer
 	err io.Writer
 }
 
-// options are the flags that every command has.
+// options are the flags that all commands have.
 type options struct {
 	stdio
 	json        bool
@@ -25,7 +25,7 @@ type options struct {
 	fingerprint string
 	ca          string
 	timeout     time.Duration
-	reconnect   time.Duration // of the commands that stay connected
+	reconnect   time.Duration // for commands that stay connected
 	verbose     bool
 }
 
@@ -36,12 +36,12 @@ const (
 	exitUsage  = 2
 )
 
-// usageError is a mistake in how a command was called.
+// A usageError is a mistake in the command line.
 type usageError struct{ error }
 
 func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
-// run runs the command line and returns its exit status.
+// run executes the command line and returns its exit status.
 func run(ctx context.Context, args []string, io stdio) int {
 	root := newRoot(&options{stdio: io})
 	root.SetArgs(args)
@@ -100,12 +100,12 @@ fetched from it first.`,
 	return root
 }
 
-// reconnectFlag is for the commands that stay connected.
+// reconnectFlag adds the flag of commands that stay connected.
 func (o *options) reconnectFlag(cmd *cobra.Command) {
 	cmd.Flags().DurationVar(&o.reconnect, "reconnect", time.Minute, "how long to try to connect again when the connection is lost; 0 ends with it")
 }
 
-// exactly wants n arguments, or says what they are.
+// exactly requires n arguments; what describes them.
 func exactly(n int, what string) cobra.PositionalArgs { return between(n, n, what) }
 
 func between(least, most int, what string) cobra.PositionalArgs {

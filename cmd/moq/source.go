@@ -11,10 +11,10 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// now is the timestamp of a frame that is sent now, in milliseconds.
+// now returns the current time as a timestamp in milliseconds.
 func now() uint64 { return uint64(time.Now().UnixMilli()) }
 
-// patternSource is the test pattern.
+// A patternSource publishes the test pattern.
 type patternSource struct{ pubFlags }
 
 func (s patternSource) serve(w api.TrackWriter, counted *counters) error {
@@ -47,17 +47,17 @@ func (s patternSource) group(d *delivery, req api.TrackRequest, seq uint64) erro
 	return d.end()
 }
 
-// input is standard input, a line a frame, or in frames of chunk bytes.
+// An input reads standard input, in lines or in frames of chunk bytes.
 type input struct {
 	in    *bufio.Reader
 	chunk int
 }
 
-// newInput is the stream of standard input, read from the first subscription
-// on.
+// newInput returns a stream of standard input, which is read from the first
+// subscription on.
 func newInput(ctx context.Context, in io.Reader, chunk int) *stream {
 	s := &stream{ctx: ctx, produce: input{bufio.NewReader(in), chunk}.read}
-	// The reading is not waited for: it may block in a terminal for ever.
+	// Nothing waits for this goroutine: it may block in a terminal forever.
 	s.joined = sync.OnceFunc(func() { go s.run() })
 	return s
 }
@@ -106,7 +106,7 @@ func (s input) chunks(send func(piece)) error {
 	}
 }
 
-// atEnd is a read's error, but for the end of what is read.
+// atEnd returns err, or nil for io.EOF and io.ErrUnexpectedEOF.
 func atEnd(err error) error {
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		return nil

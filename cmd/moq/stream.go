@@ -8,34 +8,34 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A stream is produced once, and given to all who are subscribed at the time. A
-// subscriber that is slow holds up the producing, so that nothing is lost.
+// A stream is produced once, and sent to all current subscribers. A slow
+// subscriber delays the producer, so that nothing is lost.
 type stream struct {
 	ctx     context.Context
 	produce func(send func(piece)) error
-	joined  func() // called after each subscription; may be nil
+	joined  func() // called after each new subscription; may be nil
 
 	mu    sync.Mutex
-	subs  []joint // replaced, never changed
+	subs  []joint // replaced as a whole, never changed
 	ended bool
 	err   error
 }
 
-// A joint is where a stream is handed to the goroutine of a subscriber.
+// A joint connects the stream to the goroutine of one subscriber.
 type joint struct {
 	w      api.TrackWriter
 	pieces chan piece
 }
 
-// A piece is a frame of a stream, and where it belongs.
+// A piece is a frame of a stream, with its group.
 type piece struct {
 	group   api.GroupSequence
-	first   bool // of its group
-	last    bool // of its group
+	first   bool // it begins the group
+	last    bool // it ends the group
 	payload []byte
 }
 
-// run produces the stream to its end.
+// run produces the stream until its end.
 func (s *stream) run() {
 	err := s.produce(s.send)
 	s.mu.Lock()
@@ -73,8 +73,8 @@ func (s *stream) serve(w api.TrackWriter, counted *counters) error {
 	}
 }
 
-// join returns where the pieces of the stream come from now on, or nil at its
-// end.
+// join adds a subscriber and returns its channel, or nil if the stream has
+// ended.
 func (s *stream) join(w api.TrackWriter) (chan piece, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -92,7 +92,7 @@ func (s *stream) leave(pieces chan piece) {
 	s.subs = slices.DeleteFunc(slices.Clone(s.subs), func(sub joint) bool { return sub.pieces == pieces })
 }
 
-// send gives a piece to all subscribers, waiting for each.
+// send sends a piece to all subscribers and waits until each has room for it.
 func (s *stream) send(p piece) {
 	s.mu.Lock()
 	subs := s.subs

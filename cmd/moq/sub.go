@@ -110,7 +110,7 @@ func subscribe(ctx context.Context, o *options, flags subFlags, url string, path
 	if err := out.commit(); err != nil {
 		return err
 	}
-	// The publisher waits for our answer to the track's end.
+	// The publisher waits for an answer to the end of the track.
 	_ = track.Close()
 	wait, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
@@ -118,8 +118,8 @@ func subscribe(ctx context.Context, o *options, flags subFlags, url string, path
 	return nil
 }
 
-// openAnnounced subscribes once the broadcast is announced, and whoever announces
-// it has it.
+// openAnnounced subscribes once the broadcast is announced and a publisher
+// that announces it has the track.
 func (o *options) openAnnounced(ctx context.Context, session api.Session, path api.BroadcastPath, name api.TrackName, c *api.SubscribeConfig) (api.TrackReader, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout{o, fmt.Sprintf("nobody has announced %q or answered for it", string(path))})
 	defer cancel()
@@ -127,18 +127,18 @@ func (o *options) openAnnounced(ctx context.Context, session api.Session, path a
 	return track, plainly(err)
 }
 
-// sink is where a track is written, in order.
+// A sink is where a track is written, in order.
 type sink struct {
 	o    *options
-	w    io.Writer // payloads; nil with --json
-	file *os.File  // what w is to become
+	w    io.Writer // for payloads; nil with --json
+	file *os.File  // a temporary file, renamed at the end; nil for standard output
 	name string
 
 	groups, frames, bytes atomic.Int64
 	lost                  []api.Gap
 }
 
-// sink writes to a file beside the one of that name, or to standard output.
+// sink opens a temporary file beside the named one, or uses standard output.
 func (o *options) sink(name string) (*sink, error) {
 	s := &sink{o: o, name: name}
 	if name == "" {
@@ -180,7 +180,7 @@ func (s *sink) frame(group api.GroupSequence, index uint64, f api.Frame) error {
 	}{group, index, len(f.Payload), hex.EncodeToString(sum[:]), f.Timestamp})
 }
 
-// gap notes that groups were lost.
+// gap records lost groups.
 func (s *sink) gap(g api.Gap) error {
 	s.lost = append(s.lost, g)
 	if s.o.json {
@@ -190,8 +190,8 @@ func (s *sink) gap(g api.Gap) error {
 	return nil
 }
 
-// restart notes that the numbers which follow are others. A file cannot be
-// continued then: what it has is of another origin.
+// restart records that the track has restarted with new group numbers. It
+// fails for a file, which cannot be continued with data of another origin.
 func (s *sink) restart(why error) error {
 	if s.file != nil {
 		return fmt.Errorf("%s was not written: %w", s.name, why)
@@ -213,7 +213,7 @@ func gapText(g api.Gap) string {
 	return fmt.Sprintf("groups %d to %d", g.Start, g.End-1)
 }
 
-// reason is why groups are missing.
+// reason describes why groups are missing.
 func reason(g api.Gap) string {
 	if g.Err == nil {
 		return "nobody has said why"
@@ -221,7 +221,8 @@ func reason(g api.Gap) string {
 	return g.Err.Error()
 }
 
-// commit gives the file its name, if it is whole.
+// commit renames the temporary file if no group was lost, and else returns an
+// error.
 func (s *sink) commit() error {
 	if s.file == nil {
 		return nil
@@ -240,7 +241,7 @@ func (s *sink) commit() error {
 	return nil
 }
 
-// discard removes what was not committed.
+// discard removes a temporary file that was not renamed.
 func (s *sink) discard() {
 	if s.file != nil {
 		_ = s.file.Close()

@@ -11,7 +11,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A build is what this program was made of.
+// A build describes how this program was built.
 type build struct {
 	Version  string        `json:"version"`
 	Revision string        `json:"revision,omitempty"`
@@ -20,7 +20,7 @@ type build struct {
 	MoqLite  []api.Version `json:"moq_lite"`
 }
 
-// thisBuild is what the linker noted.
+// thisBuild reads the build information of this program.
 func thisBuild() build {
 	b := build{Version: "unknown", Go: runtime.Version(), QUIC: "unknown", MoqLite: api.Versions()}
 	info, ok := debug.ReadBuildInfo()

@@ -37,7 +37,7 @@ func (o Options) testLoss(t *testing.T) {
 	late(t, b)
 }
 
-// begun opens a stream with two pieces of data, of which the first was read.
+// begun opens a stream and sends data on it, a part of which is read.
 func begun(t *testing.T, a, b transport.Conn) (transport.SendStream, transport.ReceiveStream) {
 	t.Helper()
 	w, r := uni(t, a, b)
