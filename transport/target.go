@@ -119,7 +119,8 @@ func Redacted(u *url.URL) *url.URL {
 	clean := *u
 	clean.User, clean.RawQuery, clean.ForceQuery = nil, "", false
 	clean.Fragment, clean.RawFragment = "", ""
-	// Of user:password@host, without //, the user is taken for the scheme.
+	// Without //, as in user:password@host, url.Parse takes the user for the
+	// scheme.
 	clean.Opaque = u.Opaque[strings.LastIndexByte(u.Opaque, '@')+1:]
 	return &clean
 }

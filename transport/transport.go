@@ -75,19 +75,25 @@ type Listener interface {
 // side opens them, and each has flow control of its own. All methods may be
 // called concurrently, but only one goroutine at a time may accept streams of
 // each kind.
+//
+// After the end of the connection, the methods that open and accept streams
+// fail with its [*ConnError]. When their ctx ends first, they fail with the
+// cause of ctx.
 type Conn interface {
 	// OpenStream opens a bidirectional stream. It blocks while the peer's
 	// stream limit is reached, until ctx ends.
 	OpenStream(ctx context.Context) (Stream, error)
 
-	// AcceptStream waits for the next bidirectional stream of the peer.
+	// AcceptStream waits for the next bidirectional stream of the peer, until
+	// ctx ends.
 	AcceptStream(ctx context.Context) (Stream, error)
 
 	// OpenUniStream opens a unidirectional stream to the peer. It blocks while
 	// the peer's stream limit is reached, until ctx ends.
 	OpenUniStream(ctx context.Context) (SendStream, error)
 
-	// AcceptUniStream waits for the next unidirectional stream of the peer.
+	// AcceptUniStream waits for the next unidirectional stream of the peer,
+	// until ctx ends.
 	AcceptUniStream(ctx context.Context) (ReceiveStream, error)
 
 	// CloseWithError ends the connection and all its streams at once: data
@@ -97,11 +103,11 @@ type Conn interface {
 	// at most a second whatever the peer does.
 	CloseWithError(code uint64, reason string) error
 
-	// State describes the connection. It stays the same, except for TLS where
-	// the connection was returned before its handshake was complete.
+	// State describes the connection. Only TLS may change, where the dial
+	// returned before the handshake was complete.
 	State() State
 
-	// Context ends with the connection; its cause is a [*ConnError].
+	// Context ends with the connection. Its cause is then a [*ConnError].
 	Context() context.Context
 }
 
@@ -120,7 +126,7 @@ type State struct {
 	TLS *tls.ConnectionState
 
 	// URL is the URL that the client dialled, path and query included, as far
-	// as this side knows it; nil when it does not.
+	// as this side knows it; nil if it does not. It may hold credentials.
 	URL *url.URL
 
 	// CarriesURL says that the binding itself sent the URL's path and query to

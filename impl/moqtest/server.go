@@ -131,7 +131,8 @@ func (s *Server) startLink() {
 	s.URL = "moqt://" + s.listen().String()
 }
 
-// StartSockets starts the server on a port of the loopback interface.
+// StartSockets starts the server on a free port of the loopback interface. It
+// panics when that fails.
 func (s *Server) StartSockets() {
 	s.Config.TLSConfig = s.certify()
 	s.Config.Addr = "127.0.0.1:0"

@@ -54,7 +54,7 @@ func (l *Link) DialContext(ctx context.Context, _, address string) (net.Conn, er
 	l.nodes++
 	from := &net.TCPAddr{IP: net.IPv4(10, 0, byte(l.nodes>>8), byte(l.nodes)), Port: 40000}
 	l.mu.Unlock()
-	// A round trip.
+	// The handshake of TCP.
 	select {
 	case <-time.After(2 * l.Delay):
 	case <-ctx.Done():

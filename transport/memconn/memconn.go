@@ -92,12 +92,12 @@ func orDefault(v *int, d int) {
 	}
 }
 
-// An Addr is the address of an end: the host that was listened on, or the
-// number of a client.
+// An Addr is the address of an end: the host of the listener, or a number for
+// the client.
 type Addr string
 
-// Network is "memory".
+// Network returns "memory".
 func (a Addr) Network() string { return Name }
 
-// String is the address itself.
+// String returns the address.
 func (a Addr) String() string { return string(a) }

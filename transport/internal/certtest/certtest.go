@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// Options say what differs from a certificate that is as it should be.
+// Options change properties of the certificate.
 type Options struct {
 	Key                 crypto.Signer // nil: ECDSA P-256
 	NotBefore, NotAfter time.Time     // zero: an hour ago, and a day from now
@@ -60,24 +60,24 @@ func New(t testing.TB, o Options) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: o.Key, Leaf: leaf}
 }
 
-// Pair is a server's configuration, and a client's that trusts it.
+// Pair returns the configurations of a server and of a client that trusts it.
 func Pair(t testing.TB) (server, client *tls.Config) {
 	t.Helper()
 	cert := New(t, Options{})
 	return Server(cert), Client(cert)
 }
 
-// Server is a server's configuration with cert.
+// Server returns the configuration of a server with cert.
 func Server(cert tls.Certificate) *tls.Config {
 	return &tls.Config{Certificates: []tls.Certificate{cert}}
 }
 
-// Client is a client's configuration that trusts cert alone.
+// Client returns the configuration of a client that trusts cert alone.
 func Client(cert tls.Certificate) *tls.Config {
 	pool := x509.NewCertPool()
 	pool.AddCert(cert.Leaf)
 	return &tls.Config{RootCAs: pool}
 }
 
-// Fingerprint is the SHA-256 of cert.
+// Fingerprint returns the SHA-256 hash of cert.
 func Fingerprint(cert tls.Certificate) [sha256.Size]byte { return sha256.Sum256(cert.Certificate[0]) }

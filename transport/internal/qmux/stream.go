@@ -2,7 +2,7 @@ package qmux
 
 import "github.com/moqlite/moqlite/transport"
 
-// The two lowest bits of a stream's id.
+// The two lowest bits of a stream's id (RFC 9000, section 2.1).
 const (
 	idServer = 1 // opened by the server
 	idUni    = 2 // unidirectional
