@@ -7,12 +7,13 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/numbers"
 )
 
-// A subscription accounts for every number from its first on: the group is
-// served, or told as lost as soon as it cannot come any more. Its first number
-// is the one that it asked for, or else the lowest that it was offered.
-
-// first is where the account begins; false while nothing was offered to a
-// subscriber who named no number. The track's lock is held.
+// A subscription accounts for each group number from its first one on: either
+// it serves the group, or it reports a gap as soon as the group cannot come any
+// more. Its first number is the StartGroup that was asked for, or else the
+// lowest that was offered to it.
+//
+// first returns that number; false while nothing was offered to a subscriber
+// that asked for no number. The track's lock is held.
 func (s *subscription) first() (seq api.GroupSequence, known bool) {
 	if s.numbered {
 		return s.start, true
@@ -23,16 +24,16 @@ func (s *subscription) first() (seq api.GroupSequence, known bool) {
 	return 0, false
 }
 
-// loseKnown notes what the track knows to be lost. The track's lock is held.
+// loseKnown records the gaps of the track as lost. The track's lock is held.
 func (s *subscription) loseKnown() {
 	for _, gap := range s.track.lost.All() {
 		s.lose(gap)
 	}
 }
 
-// lose notes that the groups of a gap will not come, but for those that were
-// offered and those outside the subscriber's range, who may ask for them later.
-// The track's lock is held.
+// lose records that the groups of a gap will not come. It leaves out groups
+// that were offered, and those outside the subscriber's range, which it may ask
+// for later. The track's lock is held.
 func (s *subscription) lose(gap api.Gap) {
 	first, known := s.first()
 	if !known {
@@ -48,9 +49,9 @@ func (s *subscription) lose(gap api.Gap) {
 	s.lost.Lose(&s.done, gap)
 }
 
-// settle finds the groups that were never written and cannot come any more: they
-// are below what was evicted, would be too old, or the track has ended. The
-// track's lock is held.
+// settle finds the groups that were never written and cannot come any more:
+// those below an evicted one, those that would be too old, and all when the
+// track has ended. The track's lock is held.
 func (s *subscription) settle() {
 	first, known := s.first()
 	if !known {
@@ -70,7 +71,8 @@ func (s *subscription) settle() {
 	}
 }
 
-// tell passes on what is lost, to a subscriber who can be told.
+// tell reports the recorded losses to the subscriber if its writer is a
+// GapWriter.
 func (s *subscription) tell() {
 	s.track.mu.Lock()
 	lost := s.lost.Take()
@@ -86,10 +88,10 @@ func (s *subscription) tell() {
 	}
 }
 
-// WriteGap implements [api.GapWriter]: current and later subscribers are told of
-// the groups in the gap that have not been opened. It does not block. Where a
-// track has 4,096 gaps, the oldest is forgotten: later subscribers are told of
-// these groups when they would be too old.
+// WriteGap implements [api.GapWriter]: current and later subscribers are told
+// of the groups in the gap that were not opened. It does not block. When a
+// track has 4,096 gaps, it forgets the oldest: later subscribers are told of
+// those groups when they would be too old.
 func (t *Track) WriteGap(gap api.Gap) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -112,8 +114,8 @@ func (t *Track) WriteGap(gap api.Gap) error {
 	return nil
 }
 
-// unopened are the numbers of [start, end) that are neither held nor known to be
-// lost. The lock is held.
+// unopened returns the numbers of [start, end) that are neither held nor known
+// to be lost. The lock is held.
 func (t *Track) unopened(start, end api.GroupSequence) []numbers.Span {
 	var known numbers.Set
 	for _, g := range t.cache.from(start) {

@@ -7,9 +7,9 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/age"
 )
 
-// What follows applies the rule of package age to the groups that are held.
-
-// stamp notes that a frame of a group begins.
+// The cache applies the rule of package age to the groups it holds.
+//
+// stamp records the timestamp of a frame that begins.
 func (c *cache) stamp(g *group, timestamp uint64) {
 	if g.released {
 		return
@@ -28,25 +28,26 @@ func (c *cache) stamp(g *group, timestamp uint64) {
 	}
 }
 
-// tooOld tells whether a group that is held is too old by a rule.
+// tooOld reports whether a group that is held is too old by a rule.
 func (c *cache) tooOld(g *group, rule age.Rule) bool {
 	i, found := c.find(g.seq)
 	return found && c.past(i+1, rule)
 }
 
-// tooLate tells whether a group that was not opened would be too old.
+// tooLate reports whether a group that was not opened would be too old.
 func (c *cache) tooLate(seq api.GroupSequence, rule age.Rule) bool {
 	i, _ := c.find(seq)
 	return c.past(i, rule)
 }
 
-// firstFresh is where the groups begin that are not too old.
+// firstFresh returns the index of the first group that is not too old.
 func (c *cache) firstFresh(rule age.Rule) int {
 	return sort.Search(len(c.groups), func(i int) bool { return !c.past(i+1, rule) })
 }
 
-// past tells whether the group before the i-th is too old. A group without a frame
-// yet does not tell: the one after it does, which is no older.
+// past reports whether the group before index i is too old: whether the next
+// group's first timestamp is. If that group has no frame yet, the next one that
+// has decides, which is no older.
 func (c *cache) past(i int, rule age.Rule) bool {
 	for ; i < len(c.groups); i++ {
 		if g := c.groups[i]; g.stamped {

@@ -1,4 +1,4 @@
-// Package live keeps tracks that many read while they are written.
+// Package live keeps tracks in memory while they are written, for many readers.
 //
 //	var broadcast live.Broadcast
 //	defer broadcast.Close()
@@ -9,19 +9,21 @@
 //	err = group.WriteFrame(frame)
 //
 // An application appends groups and frames to a [Track], an [api.TrackSink],
-// without regard to who listens. All subscriptions and fetches are served from
-// one bounded store of the newest groups, in which each payload stands once.
-// Each subscription has its own place: a late one starts where it asks to, a
-// slow one leaves out what has become too old for it, and nobody slows the
-// writer or another reader. Frames are passed on while they arrive.
+// whether or not anyone reads it. All subscriptions and fetches are served from
+// one bounded cache of the newest groups, which holds each payload once. Each
+// subscription has a position of its own: a late one starts where it asks to, a
+// slow one skips what has become too old for it, and none slows the writer or
+// another reader. Frames are passed on while they arrive.
 //
-// Where a subscription starts depends on its StartGroup alone, and not on who
-// else is subscribed: 0 is the oldest group that is held and not too old,
-// [api.GroupLatest] is the newest that is held, and a number is that group. A
-// track that holds nothing yet starts with the first group that comes.
+// Where a subscription starts depends only on its StartGroup, not on other
+// subscriptions: 0 is the oldest group that is held and not too old,
+// [api.GroupLatest] is the newest that is held, and a number is that group.
+// While a track holds nothing, 0 and GroupLatest are the first group that
+// comes.
 //
-// What a subscriber does not get it is told as a gap: what was evicted, has
-// become too old, was never written, or is lost by [Track.WriteGap].
+// A subscriber is told as a gap what it does not get: groups that were evicted,
+// have become too old, were never written, or were given up by
+// [Track.WriteGap].
 package live
 
 import (
@@ -33,20 +35,20 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A Broadcast is a set of live tracks, to be published in an [api.TrackMux]. The
-// zero value is ready to use; the fields are set before it is published.
+// A Broadcast is a set of live tracks, to be published in an [api.TrackMux].
+// The zero value is ready to use. Set its fields before it is published.
 type Broadcast struct {
-	// Limits bound each track that Track makes.
+	// Limits bound each track that the method Track makes.
 	Limits Limits
 
-	// OnTrack makes a track that is asked for and not there, or was aborted:
-	// [Broadcast.Track] and [NewTrack] make one. It is called once however many
-	// ask at the same time, in the goroutine of one of them, and the others wait
-	// for it. Its error refuses them all; a nil track is not found. Nil: such
-	// tracks are not found.
+	// OnTrack makes a track that is asked for and does not exist, or was
+	// aborted; it calls [Broadcast.Track] or [NewTrack]. It is called once for
+	// requests that come at the same time, in the goroutine of one of them; the
+	// others wait for it. Its error refuses all of them; a nil track means not
+	// found. Nil: such tracks are not found.
 	OnTrack func(req api.TrackRequest) (*Track, error)
 
-	// OnFetch answers fetches of groups that are not at hand, as an
+	// OnFetch answers fetches of groups that are not held, as an
 	// [api.FetchHandler]. Nil: they are reset, as evicted or not found.
 	OnFetch func(w api.GroupWriter, req api.FetchRequest)
 
@@ -56,7 +58,7 @@ type Broadcast struct {
 	closed bool
 }
 
-// making is a call of OnTrack.
+// A making is a call of OnTrack and its result.
 type making struct {
 	done  chan struct{} // closed when the rest is set
 	track *Track
@@ -71,7 +73,8 @@ var (
 )
 
 // Track returns the track of a name. If there is none, or it has ended, it
-// makes one, which info describes. After Close the track has ended already.
+// makes one with this info. After Close, it returns a track that has ended
+// already.
 func (b *Broadcast) Track(name api.TrackName, info api.TrackInfo) *Track {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -95,8 +98,9 @@ func (b *Broadcast) put(name api.TrackName, t *Track) {
 	b.tracks[name] = t
 }
 
-// forget lets go of a track that was aborted or retired. OnTrack makes another one for who
-// asks again: what is kept of names is for tracks that are there.
+// forget removes a track that was aborted or retired, so that OnTrack makes
+// another at the next request, and names of tracks that are gone take no
+// memory.
 func (b *Broadcast) forget(name api.TrackName, t *Track) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -105,8 +109,8 @@ func (b *Broadcast) forget(name api.TrackName, t *Track) {
 	}
 }
 
-// Close ends all tracks, as [Track.Close] does, and those that OnTrack still
-// makes. It does not wait for their readers, and calls OnTrack no more.
+// Close ends all tracks, as [Track.Close] does, and those that OnTrack is
+// making. It does not wait for their readers, and does not call OnTrack again.
 func (b *Broadcast) Close() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -119,26 +123,28 @@ func (b *Broadcast) Close() error {
 
 // ServeTrack implements [api.TrackHandler].
 //
-// From its start on (see the package comment), a subscription gets all that is
-// held and not too old for it. Groups are too old as moq-lite-06 counts it, by
-// the lesser of the subscriber's MaxLatency and the track's; they are left out,
-// or reset with [api.StreamOld] if they are under way. What is evicted under way
-// is reset with [api.StreamEvicted]. Up to 64 groups are served to one
-// subscriber at the same time; when that many are stuck, each newest one has the
-// oldest reset with [api.StreamTooFarBehind].
+// From its start on (see the package comment), a subscription gets all groups
+// that are held and not too old for it. The age is counted as in moq-lite-06,
+// "SUBSCRIBE", with the lesser of the subscriber's MaxLatency and the track's.
+// Groups that are too old are skipped, or reset with [api.StreamOld] if they
+// are being sent. A group that is evicted while it is being sent is reset with
+// [api.StreamEvicted]. Up to 64 groups are served to one subscriber at the same
+// time; if all of these are stuck, each newer one resets the oldest with
+// [api.StreamTooFarBehind].
 //
-// Each number from the first on is served, or told to a w that is an
+// Each number from the first on is served, or reported to a w that is an
 // [api.GapWriter] as soon as its group cannot come any more: it was evicted, a
 // newer group shows that it is or would be too old, or the track has ended.
 //
 // It returns at the track's end, or when the subscriber has left or the
-// publication is over. In the latter case it finishes groups that have begun
-// and are there whole, and resets the others: a program that wants its last
-// groups read closes the broadcast some time before it ends the publication.
+// publication has ended. If the publication has ended, it finishes groups that
+// are written to their end and resets the others: a program that wants its last
+// groups read should close the broadcast some time before it ends the
+// publication.
 func (b *Broadcast) ServeTrack(w api.TrackWriter) {
 	err := error(&api.StreamError{Code: api.StreamCancelled})
-	// A track may be closed for want of subscribers between the two calls; then
-	// OnTrack makes another.
+	// CloseIdle may abort the track between find and join; then OnTrack makes
+	// another.
 	for range 2 {
 		t, refusal := b.find(w.Context(), w.Request())
 		if refusal != nil {
@@ -162,9 +168,9 @@ func (b *Broadcast) TrackInfo(ctx context.Context, req api.TrackRequest) (api.Tr
 	return t.Info(), nil
 }
 
-// ServeFetch implements [api.FetchHandler]: from what is held, however old,
-// until the group ends. What was evicted is [api.StreamEvicted], what never was
-// [api.StreamNotFound].
+// ServeFetch implements [api.FetchHandler]. It serves a group that is held,
+// however old, until the group ends. A group that was evicted is refused with
+// [api.StreamEvicted], one that was never opened with [api.StreamNotFound].
 func (b *Broadcast) ServeFetch(w api.GroupWriter, req api.FetchRequest) {
 	t, err := b.at(w.Context(), &req)
 	switch {
@@ -178,7 +184,7 @@ func (b *Broadcast) ServeFetch(w api.GroupWriter, req api.FetchRequest) {
 	}
 }
 
-// at is the track to be fetched from. Where OnFetch answers, none is made.
+// at returns the track to fetch from. If there is an OnFetch, it makes none.
 func (b *Broadcast) at(ctx context.Context, req *api.FetchRequest) (*Track, error) {
 	if b.OnFetch == nil {
 		return b.find(ctx, api.TrackRequest{Path: req.Path, Name: req.Name, Session: req.Session})
@@ -199,7 +205,7 @@ func (b *Broadcast) LatestGroup(name api.TrackName) (api.GroupSequence, bool) {
 	return t.Latest()
 }
 
-// find returns the track that is asked for, waiting for OnTrack to make it.
+// find returns the requested track, and waits for OnTrack if that must make it.
 func (b *Broadcast) find(ctx context.Context, req api.TrackRequest) (*Track, error) {
 	b.mu.Lock()
 	t, m := b.tracks[req.Name], b.making[req.Name]
@@ -227,7 +233,7 @@ func (b *Broadcast) find(ctx context.Context, req api.TrackRequest) (*Track, err
 	}
 }
 
-// begin notes that a track is being made. The lock is held.
+// begin records that OnTrack is called for a name. The lock is held.
 func (b *Broadcast) begin(name api.TrackName) *making {
 	m := &making{done: make(chan struct{}), err: errors.New("OnTrack panicked")}
 	if b.making == nil {
@@ -237,7 +243,7 @@ func (b *Broadcast) begin(name api.TrackName) *making {
 	return m
 }
 
-// make has OnTrack make a track, for all who wait.
+// make calls OnTrack and gives its result to all that wait for it.
 func (b *Broadcast) make(m *making, req api.TrackRequest) {
 	defer func() {
 		b.mu.Lock()

@@ -10,17 +10,17 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/age"
 )
 
-// A cache holds the groups of a track, in order of their numbers. It is
-// guarded by the track's lock.
+// A cache holds the groups of a track, in order of their numbers. The track's
+// lock guards it.
 type cache struct {
 	groups []*group
-	open   []*group          // of those, which may be open, in order; see firstOpen
-	bytes  int64             // all that is held
-	floor  api.GroupSequence // one above the highest evicted
+	open   []*group          // those that may be open, in order; see firstOpen
+	bytes  int64             // of all groups
+	floor  api.GroupSequence // one above the highest number evicted
 
-	scale  uint64 // of the timestamps, per second
+	scale  uint64 // timestamp units per second
 	began  time.Time
-	newest *group // of those that have a frame
+	newest *group // the newest that has a frame
 	latest uint64 // its newest timestamp
 }
 
@@ -32,20 +32,21 @@ func (c *cache) init(info *api.TrackInfo) {
 	c.began = time.Now()
 }
 
-// find is where a group of a number is, or would be.
+// find returns the index of the group with a number, or where it would be
+// inserted.
 func (c *cache) find(seq api.GroupSequence) (i int, found bool) {
 	return slices.BinarySearchFunc(c.groups, seq, bySequence)
 }
 
 func bySequence(g *group, seq api.GroupSequence) int { return cmp.Compare(g.seq, seq) }
 
-// from are the groups from a number on.
+// from returns the groups from a number on.
 func (c *cache) from(seq api.GroupSequence) []*group {
 	i, _ := c.find(seq)
 	return c.groups[i:]
 }
 
-// last is the newest group, or nil.
+// last returns the newest group, or nil.
 func (c *cache) last() *group {
 	if len(c.groups) == 0 {
 		return nil
@@ -53,7 +54,7 @@ func (c *cache) last() *group {
 	return c.groups[len(c.groups)-1]
 }
 
-// insert puts a new group in.
+// insert adds a new group.
 func (c *cache) insert(g *group) error {
 	i, found := c.find(g.seq)
 	if found {
@@ -70,8 +71,8 @@ func (c *cache) insert(g *group) error {
 	return nil
 }
 
-// firstOpen is the oldest group that is not written to its end, or nil. It takes
-// each group out of the list once.
+// firstOpen returns the oldest group that is not written to its end, or nil. It
+// removes the closed groups before it from the list open.
 func (c *cache) firstOpen() *group {
 	n := 0
 	for n < len(c.open) && !c.open[n].isOpen() {
@@ -85,8 +86,8 @@ func (c *cache) firstOpen() *group {
 	return c.open[0]
 }
 
-// take counts n bytes more for a group. It reports whether others were evicted
-// for them.
+// take counts n more bytes for a group. It reports whether other groups were
+// evicted to make room.
 func (c *cache) take(g *group, n int64, limits *Limits) (evicted bool) {
 	g.held += n
 	g.touched = time.Now()
@@ -94,14 +95,14 @@ func (c *cache) take(g *group, n int64, limits *Limits) (evicted bool) {
 	return c.evict(limits, g.touched)
 }
 
-// release lets go of what a group holds, for the group to fail.
+// release uncounts the frames of a group that is about to be reset.
 func (c *cache) release(g *group) {
 	g.released = true
 	c.bytes -= g.held - groupCost
 	g.held = groupCost
 }
 
-// evict lets go of the oldest groups that are beyond the limits.
+// evict drops the oldest groups that exceed the limits.
 func (c *cache) evict(limits *Limits, now time.Time) (evicted bool) {
 	for len(c.groups) > 1 {
 		oldest := c.groups[0]
@@ -118,7 +119,7 @@ func (c *cache) evict(limits *Limits, now time.Time) (evicted bool) {
 	return evicted
 }
 
-// clear fails all groups, and lets go of them.
+// clear resets and drops all groups.
 func (c *cache) clear(code api.StreamErrorCode, err error) {
 	for _, g := range c.groups {
 		g.released, g.evicted = true, true

@@ -6,21 +6,22 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A Demand is what the subscribers of a track want, taken together: who fills
-// the track from elsewhere needs no more than one subscription for all.
+// A Demand is what the subscribers of a track want together: a program that
+// fills the track from elsewhere needs only one subscription for all of them.
 type Demand struct {
-	// Subscribers is how many there are.
+	// Subscribers is the number of subscriptions.
 	Subscribers int
 
 	// Config has the highest priority, the largest MaxLatency, the lowest
 	// StartGroup, and the highest EndGroup; frames are not bounded. It is zero
-	// without subscribers. Where some want the newest group and others one of a
-	// number, and no group is held, StartGroup is 0: the newest may be below.
+	// without subscribers. If some subscribers want the newest group and others
+	// a numbered one, and no group is held, StartGroup is 0, since the newest
+	// may be below that number.
 	Config api.SubscribeConfig
 }
 
-// Demand returns what is wanted now, and a channel that is closed when that
-// may have changed:
+// Demand returns what is wanted now, and a channel that is closed when that may
+// have changed:
 //
 //	for {
 //		demand, changed := track.Demand()
@@ -41,7 +42,8 @@ func (t *Track) Demand() (d Demand, changed <-chan struct{}) {
 	return d, t.demand.Changed()
 }
 
-// edgeStart is the newest group, 0 where that is not known. The lock is held.
+// edgeStart returns the number of the newest group, 0 if none is held. The lock
+// is held.
 func (t *Track) edgeStart() api.GroupSequence {
 	if newest := t.cache.last(); newest != nil {
 		return newest.seq
@@ -49,9 +51,10 @@ func (t *Track) edgeStart() api.GroupSequence {
 	return 0
 }
 
-// CloseIdle aborts the track if nobody is subscribed, and reports whether it
-// has ended. A [Broadcast] then makes another by OnTrack for who comes next,
-// who is not turned away however close the two are.
+// CloseIdle aborts the track if it has no subscribers, and reports whether it
+// was aborted, now or before. A [Broadcast] with OnTrack then makes another one
+// at the next request. A subscriber that comes at the same moment is not
+// refused.
 func (t *Track) CloseIdle() bool {
 	tell := func() {}
 	t.mu.Lock()
@@ -65,7 +68,7 @@ func (t *Track) CloseIdle() bool {
 	return over
 }
 
-// add takes in one subscriber more.
+// add adds what one subscriber wants.
 func (d *Demand) add(c api.SubscribeConfig) {
 	c.StartFrame, c.EndFrame = 0, 0
 	d.Subscribers++
@@ -82,8 +85,8 @@ func (d *Demand) add(c api.SubscribeConfig) {
 	}
 }
 
-// largerLatency is the larger of two max latencies: 0 is the publisher's own,
-// which is the largest.
+// largerLatency returns the larger of two max latencies: 0, the publisher's
+// own, is the largest.
 func largerLatency(a, b time.Duration) time.Duration {
 	if a == 0 || b == 0 {
 		return 0

@@ -7,28 +7,29 @@ import (
 )
 
 const (
-	// sharedBy is how many subscribers make it worth while to make what is sent
-	// of a frame once for all of them, which takes memory of its own.
+	// sharedBy is the number of subscribers from which on a frame is encoded
+	// once for all of them. The encoded form takes memory of its own.
 	sharedBy = 4
 
-	// Frames that are smaller cost more to share than it saves, and larger ones
-	// are sent in pieces.
+	// Sharing a smaller frame costs more than it saves; larger ones are sent in
+	// pieces.
 	leastShared = 1 << 10
 	mostShared  = 64 << 10
 )
 
-// An edge is the newest frame of a track, for all who read it there. It is one
-// frame alone, so that it need not be counted: who reads elsewhere makes copies.
+// An edge is the newest frame of a track, shared by all subscriptions that have
+// read up to it. It is a single frame, so the limits need not count it; a
+// subscription that is further behind copies its frames.
 type edge struct {
 	mu      sync.Mutex
-	readers int // subscriptions
+	readers int // number of subscriptions
 	group   api.GroupSequence
 	index   uint64
 	frame   *api.SharedFrame
 }
 
-// share is a frame as all who are at the edge share it; nil if it is small or
-// large, they are few, or there is a newer one.
+// share returns the shared form of a frame; nil if it is small or large, if
+// there are few subscriptions, or if a newer frame is shared.
 func (e *edge) share(seq api.GroupSequence, index uint64, f api.Frame) *api.SharedFrame {
 	if len(f.Payload) < leastShared || len(f.Payload) > mostShared {
 		return nil
@@ -46,7 +47,7 @@ func (e *edge) share(seq api.GroupSequence, index uint64, f api.Frame) *api.Shar
 	return e.frame
 }
 
-// count notes how many subscriptions there are.
+// count records the number of subscriptions.
 func (e *edge) count(n int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -56,7 +57,7 @@ func (e *edge) count(n int) {
 	}
 }
 
-// drop lets go of what is held of a group.
+// drop drops the shared frame if it is of the group.
 func (e *edge) drop(seq api.GroupSequence) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// fetch answers a fetch from what the track holds, while it is being written.
-// It reports false, having done nothing, when the group is not at hand.
+// fetch answers a fetch from what the track holds, while the group is being
+// written. If the group is not held, it reports false and does nothing.
 func (t *Track) fetch(w api.GroupWriter, req *api.FetchRequest) bool {
 	t.mu.Lock()
 	i, found := t.cache.find(req.Group)
@@ -26,7 +26,7 @@ func (t *Track) fetch(w api.GroupWriter, req *api.FetchRequest) bool {
 	return true
 }
 
-// missing is why a group is not at hand.
+// missing returns why a group is not held.
 func (t *Track) missing(seq api.GroupSequence) api.StreamErrorCode {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -9,42 +9,43 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// What a group and a frame count for beside their payloads, so that many empty
-// ones are bounded too.
+// The bytes that a group and a frame count for besides their payloads, so that
+// empty ones are bounded too.
 const (
 	groupCost = 512
 	frameCost = 64
 )
 
-// A group holds its frames once, for all who read it. Payloads stand one after
-// the other in chunks; what of a chunk has been published never changes, so
-// readers write straight from it, without a lock.
+// A group holds its frames once for all readers. Payloads are stored one after
+// the other in chunks. The published bytes of a chunk never change, so readers
+// write straight from them without a lock.
 type group struct {
 	seq  api.GroupSequence
 	edge *edge // of the track
 
 	// Guarded by the track.
 	held     int64     // counted in the track's bytes
-	touched  time.Time // when it was last written to
+	touched  time.Time // the last write
 	stamped  bool      // has a frame,
 	stamp    uint64    // the timestamp of the first
-	released bool      // reset or evicted: holds no frames
-	evicted  bool      // no longer of the track
+	released bool      // it was reset or evicted, and holds no frames
+	evicted  bool      // it is no longer in the track
 
 	mu        sync.Mutex
 	more      sync.Cond // something below has changed
-	skipped   uint64    // frames before the first that is here
+	skipped   uint64    // number of frames before the first that is held
 	frames    []frame
 	chunks    [][]byte
-	lacks     uint64          // bytes of the last frame that are to come
+	lacks     uint64          // bytes missing of the last frame
 	closed    bool            // no more frames
 	err       error           // why it was reset, for readers
 	writerErr error           // why no more may be written
-	ctx       context.Context // made when asked for
+	ctx       context.Context // made by the first call of context
 	cancel    context.CancelCauseFunc
 }
 
-// A frame is where a payload begins; it goes on in the chunks that follow.
+// A frame says where its payload begins; it continues in the chunks that
+// follow.
 type frame struct {
 	timestamp, size uint64
 	chunk, offset   int
@@ -56,7 +57,7 @@ func newGroup(seq api.GroupSequence, e *edge) *group {
 	return g
 }
 
-// An update is what was written to a group.
+// An update is what was written to a group since the last one.
 type update struct {
 	tail  []byte // the last chunk, longer than before
 	fresh []byte // one more chunk
@@ -64,7 +65,7 @@ type update struct {
 	bytes int    // of the last frame
 }
 
-// publish shows readers what was written.
+// publish makes what was written visible to readers.
 func (g *group) publish(u update) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -86,7 +87,7 @@ func (g *group) publish(u update) error {
 	return nil
 }
 
-// usable is why nothing more may be written, or nil. The lock is held.
+// usable returns why nothing more may be written, or nil. The lock is held.
 func (g *group) usable() error {
 	if g.writerErr != nil {
 		return fmt.Errorf("group %d: %w", g.seq, g.writerErr)
@@ -94,7 +95,7 @@ func (g *group) usable() error {
 	return nil
 }
 
-// skip says that the first n frames are not here.
+// skip records that the first n frames are not available.
 func (g *group) skip(n uint64) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -108,8 +109,7 @@ func (g *group) skip(n uint64) error {
 	return nil
 }
 
-// finish ends the group in order. It returns why it was reset before, if it
-// was.
+// finish ends the group regularly. If it was reset before, it returns why.
 func (g *group) finish() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -123,8 +123,8 @@ func (g *group) finish() error {
 	return nil
 }
 
-// fail resets the group: its readers get a code, its writer an error. The
-// frames are let go.
+// fail resets the group and drops its frames: readers get the code, the writer
+// gets writerErr.
 func (g *group) fail(code api.StreamErrorCode, writerErr error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -137,14 +137,14 @@ func (g *group) fail(code api.StreamErrorCode, writerErr error) {
 	g.over(writerErr)
 }
 
-// failure is why the group was reset, nil if it was not.
+// failure returns why the group was reset, nil if it was not.
 func (g *group) failure() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.err
 }
 
-// over ends writing, if that has not ended. The lock is held.
+// over ends writing with err, unless it has ended before. The lock is held.
 func (g *group) over(err error) {
 	if g.writerErr == nil {
 		g.writerErr = err
@@ -155,14 +155,14 @@ func (g *group) over(err error) {
 	g.more.Broadcast()
 }
 
-// isOpen tells whether frames may still be written.
+// isOpen reports whether frames may still be written.
 func (g *group) isOpen() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.writerErr == nil
 }
 
-// context ends when nothing more may be written.
+// context returns a context that ends when nothing more may be written.
 func (g *group) context() context.Context {
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -7,10 +7,10 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// Paced is the track for who can wait, such as one that passes on what comes
-// from elsewhere: while the track is nearly full of what no subscriber has taken
-// yet, those that write its groups wait. The fastest subscriber sets the pace;
-// nobody slows another.
+// Paced returns the track for writers that can wait, such as those of a program
+// that passes on what it receives. While the track is nearly full of groups
+// that no subscriber has taken yet, they wait. The fastest subscriber sets the
+// pace; a slow one slows nobody.
 func (t *Track) Paced() api.TrackSink { return paced{t} }
 
 type paced struct{ *Track }
@@ -32,7 +32,7 @@ func pace(w api.GroupWriter, err error) (api.GroupWriter, error) {
 	return w, err
 }
 
-// awaitRoom returns when there is room for more of g, or g is over.
+// awaitRoom returns when there is room for more of g, or g has ended.
 func (t *Track) awaitRoom(g *group) {
 	for {
 		t.mu.Lock()
@@ -50,15 +50,15 @@ func (t *Track) awaitRoom(g *group) {
 	}
 }
 
-// roomFor tells whether more of g can be held without letting go of what all
-// subscribers have yet to take. The lock is held.
+// roomFor reports whether more of g can be held without evicting a group that
+// all subscribers have yet to take. The lock is held.
 func (t *Track) roomFor(g *group) bool {
 	if g.released || t.cache.bytes < t.limits.Bytes/4*3 {
 		return true
 	}
 	oldest, first := t.cache.groups[0], t.cache.firstOpen() == g
 	for _, s := range t.subs {
-		// A subscriber who waits for the rest of g would wait for ever.
+		// A subscriber that only waits for the rest of g must not hold up g.
 		if !s.wants(oldest) || first && !s.hasToTake() {
 			return true
 		}
@@ -66,16 +66,16 @@ func (t *Track) roomFor(g *group) bool {
 	return len(t.subs) == 0
 }
 
-// wants tells whether a group is yet to be served, in part or in whole. It takes
-// no longer for many groups than for few. The track's lock is held.
+// wants reports whether a group has yet to be served, in part or completely. It
+// takes no longer for many groups than for few. The track's lock is held.
 func (s *subscription) wants(g *group) bool {
 	_, waits := slices.BinarySearchFunc(s.waiting, g.seq, bySequence)
 	return waits || s.opening == g ||
 		slices.ContainsFunc(s.serving, func(r *reader) bool { return r.group == g })
 }
 
-// hasToTake tells whether there is a group that the subscriber has only to
-// take. It looks at no more of those that wait than are being written. The
+// hasToTake reports whether a group that is written to its end waits for the
+// subscriber. It looks at no more waiting groups than there are open ones. The
 // track's lock is held.
 func (s *subscription) hasToTake() bool {
 	return s.opening != nil && s.opening.isWhole() || slices.ContainsFunc(s.waiting, (*group).isWhole) ||

@@ -16,15 +16,15 @@ import (
 const maxDatagrams = 64
 
 // Subscribe reads a track in this process, as [api.Subscriber] does over a
-// session: payloads go from what the broadcast holds to the reader, at the
-// reader's pace. What is evicted or becomes too old before it is accepted is a
-// gap. Start and end frames are not heeded.
+// session: the reader gets the payloads that the broadcast holds, at its own
+// pace. A group that is evicted or becomes too old before it is accepted is a
+// gap. StartFrame and EndFrame are ignored.
 func (b *Broadcast) Subscribe(ctx context.Context, name api.TrackName, config *api.SubscribeConfig) (api.TrackReader, error) {
 	req := api.TrackRequest{Name: name}
 	if config != nil {
 		req.Config = *config
 	}
-	// As in ServeTrack.
+	// Twice, as in ServeTrack.
 	for range 2 {
 		t, err := b.find(ctx, req)
 		if err != nil {
@@ -42,8 +42,8 @@ func (b *Broadcast) Subscribe(ctx context.Context, name api.TrackName, config *a
 	return nil, &api.StreamError{Code: api.StreamCancelled}
 }
 
-// A pipe is both ends of a subscription in this process: the writer that a
-// track is served to, and the reader.
+// A pipe is both ends of a subscription in this process: the TrackWriter that
+// the track writes to, and the TrackReader.
 type pipe struct {
 	track *Track
 
@@ -51,18 +51,18 @@ type pipe struct {
 	ready   signal.Wake // a group, or the end
 	arrived signal.Wake // a datagram, or the end
 
-	// wanted ends when the reader has left, ctx when nothing more comes.
+	// wanted ends when the reader has left, ctx when nothing more will come.
 	wanted, ctx     context.Context
 	unwant, endLife context.CancelCauseFunc
 
 	mu        sync.Mutex
 	request   api.TrackRequest
-	next      api.GroupSequence // above the highest opened
-	open      []*pipeGroup      // of which nobody has seen the end
-	queue     []*pipeGroup      // to be accepted
+	next      api.GroupSequence // one above the highest number opened
+	open      []*pipeGroup      // whose end neither side has seen
+	queue     []*pipeGroup      // waiting for AcceptGroup
 	datagrams []api.Datagram
 	gaps      numbers.Gaps
-	over      error // what follows the queue
+	over      error // what AcceptGroup returns after the queue
 }
 
 var (
@@ -165,7 +165,8 @@ func (p *pipe) CloseWithError(code api.StreamErrorCode) error {
 	return nil
 }
 
-// end makes err what follows the groups that are queued. The first end wins.
+// end sets the error that follows the queued groups. Only the first call
+// counts.
 func (p *pipe) end(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -177,7 +178,7 @@ func (p *pipe) end(err error) {
 	p.arrived.Wake()
 }
 
-// forget takes out a group of which somebody has seen the end.
+// forget removes a group that has ended from open.
 func (p *pipe) forget(g *pipeGroup) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -185,7 +186,7 @@ func (p *pipe) forget(g *pipeGroup) {
 	p.open = slices.DeleteFunc(p.open, same)
 }
 
-// A pipeReader is a pipe for its reader.
+// A pipeReader is the reader's end of a pipe.
 type pipeReader struct{ *pipe }
 
 // AcceptGroup implements [api.TrackReader].
@@ -211,7 +212,8 @@ func (p *pipeReader) AcceptGroup(ctx context.Context) (api.GroupReader, error) {
 	}
 }
 
-// take takes out the next group; nil without an error when there is none yet.
+// take removes and returns the next group; nil without an error if there is
+// none yet.
 func (p *pipeReader) take() (*pipeGroup, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -10,8 +10,8 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A pipeGroup hands the frames of a group from its writer to its reader: what
-// is written waits for the reader, and is copied once. It implements
+// A pipeGroup hands the frames of a group from its writer to its reader: the
+// writer waits until the reader has copied the payload. It implements
 // [api.GroupReader].
 type pipeGroup struct {
 	pipe *pipe
@@ -20,16 +20,16 @@ type pipeGroup struct {
 	mu      sync.Mutex
 	change  sync.Cond // something below has changed
 	skipped uint64
-	framed  bool // there is a frame:
+	framed  bool // a frame is being handed over:
 	header  api.FrameHeader
 	taken   bool   // the reader has its header
-	left    uint64 // of its payload, to be read,
-	data    []byte // of which this is at hand
-	closed  bool   // no more frames
+	left    uint64 // bytes of its payload that are not read
+	data    []byte // the part of these that the writer has passed
+	closed  bool   // the writer has closed the group
 	ended   bool   // the reader has seen that
-	lost    error  // for the reader, why the writer gave up
+	lost    error  // what the reader gets: why the group was given up
 	ctx     context.Context
-	cancel  context.CancelCauseFunc // with what the writer gets
+	cancel  context.CancelCauseFunc // with the writer's error
 }
 
 var (
@@ -54,14 +54,14 @@ func (g *pipeGroup) FirstFrame() uint64 {
 	return g.skipped
 }
 
-// refused is why there is nothing to read of a group.
+// refused returns why the group was given up, or nil.
 func (g *pipeGroup) refused() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.lost
 }
 
-// over ends the group for both.
+// over ends the group, with an error for each side.
 func (g *pipeGroup) over(reader, writer error) {
 	g.mu.Lock()
 	if g.lost == nil {
@@ -78,7 +78,7 @@ func (g *pipeGroup) Cancel(code api.StreamErrorCode) {
 	g.over(api.ErrClosed, &api.StreamError{Code: code, Remote: true})
 }
 
-// next waits for the next frame, past what is left of the one before.
+// next waits for the next frame and skips what was not read of the one before.
 func (g *pipeGroup) next() (api.FrameHeader, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -102,7 +102,7 @@ func (g *pipeGroup) next() (api.FrameHeader, error) {
 	}
 }
 
-// consume takes n bytes off what is at hand. The lock is held.
+// consume marks n bytes of data as read. The lock is held.
 func (g *pipeGroup) consume(n int) {
 	g.data = g.data[n:]
 	g.left -= uint64(n)
@@ -112,7 +112,7 @@ func (g *pipeGroup) consume(n int) {
 	}
 }
 
-// finishFrame makes room for the next frame when this one is read. The lock is
+// finishFrame makes room for the next frame if this one is read. The lock is
 // held.
 func (g *pipeGroup) finishFrame() {
 	if g.left == 0 {
@@ -141,8 +141,8 @@ func (g *pipeGroup) ReadFrame(f *api.Frame) error {
 	return nil
 }
 
-// read waits for some of the payload that has left bytes, and shows what is at
-// hand to use, which tells how much of it it has used.
+// read waits for payload of a frame that has left unread bytes, and passes what
+// is there to use, which returns how many bytes it has used.
 func (g *pipeGroup) read(left uint64, use func([]byte) (int, error)) error {
 	if left == 0 {
 		return io.EOF
@@ -169,7 +169,7 @@ func (g *pipeGroup) NextFrame() (api.FrameHeader, io.Reader, error) {
 	return h, &pipePayload{g, h.Size}, nil
 }
 
-// A pipePayload reads what is left of a frame.
+// A pipePayload reads the rest of a frame.
 type pipePayload struct {
 	group *pipeGroup
 	left  uint64
@@ -190,7 +190,8 @@ func (p *pipePayload) Read(b []byte) (n int, err error) {
 	return n, err
 }
 
-// WriteTo implements [io.WriterTo]: straight from what the track holds.
+// WriteTo implements [io.WriterTo]. It writes the track's own bytes, without a
+// copy.
 func (p *pipePayload) WriteTo(w io.Writer) (written int64, err error) {
 	for p.left > 0 && err == nil {
 		var n int
@@ -204,16 +205,16 @@ func (p *pipePayload) WriteTo(w io.Writer) (written int64, err error) {
 	return written, err
 }
 
-// A pipeWriter is a pipeGroup for its writer.
+// A pipeWriter is the writer's end of a pipeGroup.
 type pipeWriter struct {
 	*pipeGroup
-	lacks uint64 // of the frame being written
+	lacks uint64 // bytes missing of the frame that is being written
 }
 
 // Context implements [api.GroupWriter].
 func (w *pipeWriter) Context() context.Context { return w.ctx }
 
-// WriteFrame implements [api.GroupWriter]. It returns when the frame is read.
+// WriteFrame implements [api.GroupWriter]. It returns when the frame was read.
 func (w *pipeWriter) WriteFrame(f api.Frame) error {
 	body, err := w.StartFrame(api.FrameHeader{Timestamp: f.Timestamp, Size: uint64(len(f.Payload))})
 	if err == nil && len(f.Payload) > 0 {

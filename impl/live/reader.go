@@ -6,25 +6,25 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A reader copies a group to one writer, while it is being written.
+// A reader copies a group to one writer, while the group is being written.
 type reader struct {
 	group *group
 	w     api.GroupWriter
 
-	start, end uint64 // the frames wanted, where an end of 0 is none
-	whole      bool   // the group may not begin after start
+	start, end uint64 // the frames wanted; an end of 0 is no bound
+	whole      bool   // fail if the group begins after start
 
-	// Where it is, of the goroutine that runs it.
-	begun  bool   // skipped is known
+	// The position, used only by the goroutine that runs the reader.
+	begun  bool   // the first frame was found
 	frame  uint64 // index in the group's frames
-	within bool   // the frame's header is written,
-	sent   uint64 // and so much of its payload,
-	chunk  int    // the next of which is here
+	within bool   // the frame's header was written,
+	sent   uint64 // and this much of its payload;
+	chunk  int    // the rest is here
 	offset int
 
 	// Guarded by the group.
-	stopped error // why it is to stop
-	hasty   bool  // it is not to wait
+	stopped error // why to stop
+	hasty   bool  // stop rather than wait for more
 }
 
 // A part is what a reader writes next.
@@ -33,20 +33,20 @@ type part struct {
 	skip    uint64
 	header  api.FrameHeader
 	payload []byte
-	shared  *api.SharedFrame // the frame, when it is at the edge
+	shared  *api.SharedFrame // the frame, if it is the track's newest
 }
 
 type partKind uint8
 
 const (
-	partSkip  partKind = iota // the frames that are left out
+	partSkip  partKind = iota // frames that are left out
 	partFrame                 // a frame in one piece
 	partStart                 // the header of a frame
-	partPiece                 // of its payload
-	partEnd                   // of the group
+	partPiece                 // a piece of its payload
+	partEnd                   // the end of the group
 )
 
-// run copies until the end of the group, which it passes on.
+// run copies the group and ends the writer with it.
 func (r *reader) run() {
 	if err := r.copy(); err != nil {
 		r.w.Cancel(api.ErrorCode(err))
@@ -85,13 +85,13 @@ func (r *reader) writeFrame(p *part) error {
 	return r.w.WriteFrame(api.Frame{Timestamp: p.header.Timestamp, Payload: p.payload})
 }
 
-// giveUp ends the reader with a code, also while its writer blocks.
+// giveUp ends the reader with a code, even if its writer blocks.
 func (r *reader) giveUp(code api.StreamErrorCode) {
 	r.stop(&api.StreamError{Code: code})
 	r.w.Cancel(code)
 }
 
-// stop has the reader end before its next write.
+// stop makes the reader end before its next write.
 func (r *reader) stop(err error) {
 	r.group.mu.Lock()
 	defer r.group.mu.Unlock()
@@ -101,8 +101,9 @@ func (r *reader) stop(err error) {
 	}
 }
 
-// leave ends the reader of a group that is still being written, which cannot be
-// had whole any more; others end when all is passed on.
+// leave ends the reader when the subscription does: at once if its group is
+// still being written, since it cannot be complete then, and else when all is
+// passed on.
 func (r *reader) leave() {
 	if r.group.isOpen() {
 		r.giveUp(api.StreamCancelled)
@@ -111,7 +112,7 @@ func (r *reader) leave() {
 	}
 }
 
-// hasten has the reader end where it would have to wait for the group.
+// hasten makes the reader end instead of waiting for more of the group.
 func (r *reader) hasten() {
 	r.group.mu.Lock()
 	defer r.group.mu.Unlock()
@@ -147,8 +148,8 @@ func (r *reader) next() (part, error) {
 	}
 }
 
-// begin finds the first frame that is wanted, and returns how many are left
-// out before. The group's lock is held.
+// begin finds the first frame that is wanted, and returns how many frames are
+// left out before it. The group's lock is held.
 func (r *reader) begin() (skip uint64, err error) {
 	r.begun = true
 	skipped := r.group.skipped
@@ -160,7 +161,7 @@ func (r *reader) begin() (skip uint64, err error) {
 	return skip, nil
 }
 
-// part is the next one, if it is there. The group's lock is held.
+// part returns the next part, if it has been written. The group's lock is held.
 func (r *reader) part() (p part, ok bool) {
 	g := r.group
 	switch {
@@ -178,8 +179,8 @@ func (r *reader) part() (p part, ok bool) {
 	}
 }
 
-// header begins a frame; one that is there in one piece is the part itself.
-// The group's lock is held.
+// header begins a frame and returns its header, or all of it if it is stored in
+// one piece. The group's lock is held.
 func (r *reader) header() part {
 	f := &r.group.frames[r.frame]
 	p := part{kind: partStart, header: api.FrameHeader{Timestamp: f.timestamp, Size: f.size}}
@@ -203,7 +204,8 @@ func (r *reader) header() part {
 	return p
 }
 
-// arrived is how much there is of the current frame. The group's lock is held.
+// arrived returns how many bytes of the current frame are there. The group's
+// lock is held.
 func (r *reader) arrived() uint64 {
 	g := r.group
 	size := g.frames[r.frame].size
@@ -213,8 +215,8 @@ func (r *reader) arrived() uint64 {
 	return size
 }
 
-// piece is the next piece of the current frame, empty while there is none. The
-// group's lock is held.
+// piece returns the next piece of the current frame, empty if there is none
+// yet. The group's lock is held.
 func (r *reader) piece() []byte {
 	size, arrived := r.group.frames[r.frame].size, r.arrived()
 	if arrived == r.sent {

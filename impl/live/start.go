@@ -9,8 +9,9 @@ import (
 )
 
 // begin finds where to start: StartGroup n is group n, [api.GroupLatest] the
-// newest that is held, and 0 the oldest that is held and not too old. While none
-// is, the latter two are the first that comes. The track's lock is held.
+// newest that is held, and 0 the oldest that is held and not too old. While the
+// track holds nothing, the latter two are the first group that comes. The
+// track's lock is held.
 func (s *subscription) begin(c api.SubscribeConfig) {
 	s.configure(c)
 	newest := s.track.cache.last()
@@ -23,13 +24,13 @@ func (s *subscription) begin(c api.SubscribeConfig) {
 	s.queue()
 }
 
-// configure takes in what the subscriber wants. The track's lock is held.
+// configure sets what the subscriber wants. The track's lock is held.
 func (s *subscription) configure(c api.SubscribeConfig) {
 	s.config = c
 	s.rule = age.NewRule(c.MaxLatency, s.track.info.MaxLatency, s.track.info.Timescale)
 }
 
-// update follows a change of the subscriber's config. [api.GroupLatest] leaves
+// update applies a change of the subscriber's config. [api.GroupLatest] leaves
 // the start where it is.
 func (s *subscription) update(c api.SubscribeConfig) {
 	t := s.track
@@ -44,8 +45,8 @@ func (s *subscription) update(c api.SubscribeConfig) {
 	t.demand.Tell()
 }
 
-// queue has the groups wait that are held and wanted, and have not been offered
-// before. Without a number to start with, those that are too old are not wanted.
+// queue adds to waiting the groups that are held, wanted, and not offered
+// before. Unless the start is a number, groups that are too old are not wanted.
 // The track's lock is held.
 func (s *subscription) queue() {
 	c := &s.track.cache
@@ -61,8 +62,8 @@ func (s *subscription) queue() {
 	s.loseKnown()
 }
 
-// enqueueAll has the groups of a run wait that are held. The track's lock is
-// held.
+// enqueueAll adds the groups of a range that are held to waiting. The track's
+// lock is held.
 func (s *subscription) enqueueAll(run numbers.Span) {
 	for _, g := range s.track.cache.from(run.Start) {
 		if g.seq >= run.End {
@@ -72,8 +73,8 @@ func (s *subscription) enqueueAll(run numbers.Span) {
 	}
 }
 
-// unqueue takes out the groups that are no longer wanted. The track's lock is
-// held.
+// unqueue removes the groups that are no longer wanted from waiting. The
+// track's lock is held.
 func (s *subscription) unqueue() {
 	s.waiting = slices.DeleteFunc(s.waiting, func(g *group) bool {
 		unwanted := g.seq < s.start
@@ -84,7 +85,7 @@ func (s *subscription) unqueue() {
 	})
 }
 
-// offer tells of a new group. The track's lock is held.
+// offer adds a new group to waiting, if it is wanted. The track's lock is held.
 func (s *subscription) offer(g *group) {
 	if g.seq >= s.start {
 		s.trim()
@@ -97,8 +98,8 @@ func (s *subscription) offer(g *group) {
 	s.awake.Wake()
 }
 
-// enqueue has a group wait, unless that was offered or lost before. The track's
-// lock is held.
+// enqueue adds a group to waiting, unless it was offered or lost before. The
+// track's lock is held.
 func (s *subscription) enqueue(g *group) {
 	if !s.done.Add(g.seq) {
 		return
@@ -110,8 +111,8 @@ func (s *subscription) enqueue(g *group) {
 	s.waiting = slices.Insert(s.waiting, i, g)
 }
 
-// trim takes out what waits in vain: it was evicted, or has become too old. The
-// track's lock is held.
+// trim removes the first waiting groups as far as they were evicted or have
+// become too old. The track's lock is held.
 func (s *subscription) trim() {
 	n := 0
 	for n < len(s.waiting) && s.gone(s.waiting[n]) {

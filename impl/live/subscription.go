@@ -11,16 +11,17 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
-// How many groups of one subscription are served at the same time. The newest
-// does not wait for older ones that their subscriber is slow to take: it has
-// slots of its own, and when they are taken too, the oldest is given up.
+// How many groups of one subscription are served at the same time. Groups that
+// are complete take at most maxCatchUp of the slots, so that the newest group
+// need not wait for older ones that the subscriber takes slowly. If all
+// maxServing slots are taken, the newest replaces the oldest.
 const (
 	maxServing = 64
-	maxCatchUp = 32 // of those that have been written to their end
+	maxCatchUp = 32 // groups that have been written to their end
 
-	// catchUpBytes is how much those may hold together, but for one: groups
-	// that are begun at once, and outrank each other, leave who reads in order
-	// with little to go on with.
+	// catchUpBytes bounds what the complete groups being served hold together,
+	// except for the last one started. Many groups at once would compete for
+	// the link, and a subscriber that reads them in order would wait.
 	catchUpBytes = 256 << 10
 )
 
@@ -30,8 +31,8 @@ type subscription struct {
 	w     api.TrackWriter
 	awake signal.Wake // there may be something to do
 
-	// w has one user at a time: groups are opened by the goroutine that runs
-	// the subscription, datagrams come from the track's writer.
+	// writing guards the use of w: the goroutine that runs the subscription
+	// opens groups, the track's writers send datagrams.
 	writing sync.Mutex
 	left    bool // w is not used any more
 
@@ -39,12 +40,12 @@ type subscription struct {
 	config   api.SubscribeConfig
 	rule     age.Rule
 	start    api.GroupSequence // the first wanted
-	numbered bool              // it is wanted by its number
-	done     numbers.Set       // offered, sent as datagrams, or lost
-	lost     numbers.Gaps      // to be told
-	waiting  []*group          // to be served, in order
-	opening  *group            // about to be
-	serving  []*reader         // in order of their begin
+	numbered bool              // start is a number that was asked for
+	done     numbers.Set       // numbers offered, sent as datagrams, or lost
+	lost     numbers.Gaps      // still to be reported
+	waiting  []*group          // to be served, in order of their numbers
+	opening  *group            // whose stream is being opened
+	serving  []*reader         // in the order in which they began
 }
 
 func newSubscription(t *Track, w api.TrackWriter) *subscription {
@@ -52,7 +53,7 @@ func newSubscription(t *Track, w api.TrackWriter) *subscription {
 }
 
 // run serves until the end of the track or of the subscription, and returns
-// when all that it has begun is done.
+// when all readers have ended.
 func (s *subscription) run() {
 	var working sync.WaitGroup
 	defer working.Wait()
@@ -78,14 +79,14 @@ func (s *subscription) run() {
 	s.eachServed((*reader).leave)
 }
 
-// A loss is a reader that is given up, and why.
+// A loss is a reader to be stopped, and the code for its subscriber.
 type loss struct {
 	reader *reader
 	code   api.StreamErrorCode
 }
 
-// step gives up what is too late, and returns the group to be served next, if
-// there is one to be, or the end of the track.
+// step stops the readers of groups that are too old, and returns the group to
+// be served next, or the end of the track.
 func (s *subscription) step() (g *group, end error) {
 	t := s.track
 	t.mu.Lock()
@@ -114,7 +115,7 @@ func (s *subscription) step() (g *group, end error) {
 	return g, end
 }
 
-// losses takes out the readers of groups that have become too old, were evicted,
+// losses removes the readers of groups that have become too old, were evicted,
 // or were reset. The track's lock is held.
 func (s *subscription) losses() (lost []loss) {
 	s.serving = slices.DeleteFunc(s.serving, func(r *reader) bool {
@@ -133,9 +134,10 @@ func (s *subscription) losses() (lost []loss) {
 	return lost
 }
 
-// pick takes out the group to be served next: the lowest, or the newest of the
-// track while the others wait for a slot. For that the oldest group in service
-// may have to make room, which is taken out too. The track's lock is held.
+// pick removes the next group to be served from waiting: the lowest, or, if
+// there is no slot for that, the newest of the track. If all slots are taken
+// then, it also removes the oldest reader, which is to be stopped. The track's
+// lock is held.
 func (s *subscription) pick() (g *group, cut *reader) {
 	n := s.wanted()
 	if n == 0 {
@@ -164,8 +166,8 @@ func (s *subscription) pick() (g *group, cut *reader) {
 	return g, cut
 }
 
-// mayCatchUp tells whether one more of the groups may be served that the
-// subscriber has only to take. The track's lock is held.
+// mayCatchUp reports whether one more of the waiting groups may be served. The
+// track's lock is held.
 func (s *subscription) mayCatchUp() bool {
 	n, held := 0, int64(0)
 	for _, r := range s.serving {
@@ -177,8 +179,8 @@ func (s *subscription) mayCatchUp() bool {
 	return len(s.serving) < maxServing && n < maxCatchUp && held < catchUpBytes
 }
 
-// wanted is how many of the groups that wait are before the end of the range:
-// at the end, a subscription pauses. The track's lock is held.
+// wanted returns how many of the waiting groups are before the end of the
+// range: at the end, a subscription pauses. The track's lock is held.
 func (s *subscription) wanted() int {
 	if s.config.EndGroup == 0 {
 		return len(s.waiting)
@@ -187,8 +189,9 @@ func (s *subscription) wanted() int {
 	return n
 }
 
-// serve begins to copy a group to the subscriber. What cannot be opened is
-// left out: the subscriber is about to leave, or was told of it before.
+// serve begins to copy a group to the subscriber. If the group cannot be
+// opened, it is left out: the subscriber is about to leave, or was told that it
+// is lost.
 func (s *subscription) serve(g *group, working *sync.WaitGroup) {
 	s.writing.Lock()
 	w, err := s.w.OpenGroupAt(s.w.Context(), g.seq)
@@ -211,7 +214,7 @@ func (s *subscription) serve(g *group, working *sync.WaitGroup) {
 	})
 }
 
-// served takes out a reader that is done.
+// served removes a reader that has ended.
 func (s *subscription) served(r *reader) {
 	s.track.mu.Lock()
 	if i := slices.Index(s.serving, r); i >= 0 {
@@ -222,8 +225,8 @@ func (s *subscription) served(r *reader) {
 	s.awake.Wake()
 }
 
-// finish ends the subscription with its track: returning from the handler
-// tells the end, an abort is told here.
+// finish ends the subscription with its track. At a regular end, returning from
+// the handler is enough; an abort is sent here.
 func (s *subscription) finish(end error) {
 	if end == io.EOF {
 		return
@@ -244,7 +247,7 @@ func (s *subscription) eachServed(f func(r *reader)) {
 	}
 }
 
-// leave ends the use of w.
+// leave ends the subscription and the use of w.
 func (s *subscription) leave() {
 	s.track.leave(s)
 	s.writing.Lock()
@@ -252,8 +255,8 @@ func (s *subscription) leave() {
 	s.left = true
 }
 
-// sendDatagram passes a datagram on. A subscriber whose version has none, or
-// whose connection is gone, does without.
+// sendDatagram passes a datagram on. An error is ignored: the subscriber's
+// version has no datagrams, or its connection is gone.
 func (s *subscription) sendDatagram(d api.Datagram) {
 	s.writing.Lock()
 	defer s.writing.Unlock()

@@ -11,12 +11,12 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
-// A Track is a track that is written once and read by any number. It
-// implements [api.TrackSink]: groups and frames are appended whether or not
-// anyone listens, and no reader makes the writer wait. Groups may be opened in
-// any order and written at the same time, each by a goroutine of its own.
+// A Track is written once and read by any number of subscribers. It implements
+// [api.TrackSink]: groups and frames are appended whether or not anyone reads,
+// and no reader makes the writer wait. Groups may be opened in any order and
+// written at the same time, each by a goroutine of its own.
 //
-// A track that is not of a [Broadcast] is made by [NewTrack].
+// [NewTrack] makes a Track that does not belong to a [Broadcast].
 type Track struct {
 	info   api.TrackInfo
 	limits Limits
@@ -27,16 +27,16 @@ type Track struct {
 
 	mu      sync.Mutex
 	cache   cache
-	next    api.GroupSequence // one above the highest taken
-	lost    numbers.Gaps      // by WriteGap
+	next    api.GroupSequence // one above the highest number taken
+	lost    numbers.Gaps      // written by WriteGap
 	subs    []*subscription   // replaced, never changed
-	demand  signal.Notice     // what Demand returns may have changed
+	demand  signal.Notice     // the result of Demand may have changed
 	room    signal.Notice     // there may be room
-	ended   bool              // no more groups
-	aborted error             // everyone is reset
-	idle    bool              // by CloseIdle
+	ended   bool              // no more groups can be opened
+	aborted error             // set when all groups and readers were reset
+	idle    bool              // aborted by CloseIdle
 	retired bool              // by Retire
-	forget  func()            // called when it is aborted or retired, or nil
+	forget  func()            // called when it is aborted or retired; may be nil
 }
 
 var (
@@ -45,7 +45,7 @@ var (
 )
 
 // NewTrack returns an empty track. Zero fields of info are as in
-// [api.InfoHandler], those of limits are defaults.
+// [api.InfoHandler], zero fields of limits are the defaults.
 func NewTrack(info api.TrackInfo, limits Limits) *Track {
 	t := &Track{info: info, limits: limits.withDefaults(&info)}
 	t.ctx, t.cancel = context.WithCancelCause(context.Background())
@@ -53,14 +53,14 @@ func NewTrack(info api.TrackInfo, limits Limits) *Track {
 	return t
 }
 
-// Info describes the track, as it was made.
+// Info returns the description that the track was made with.
 func (t *Track) Info() api.TrackInfo { return t.info }
 
-// Context implements [api.TrackSink]. It ends with Close and CloseWithError; a
-// track without subscribers lives on.
+// Context implements [api.TrackSink]. It ends with Close and CloseWithError,
+// but not when the last subscriber leaves.
 func (t *Track) Context() context.Context { return t.ctx }
 
-// Latest is the newest group that is held; false when none is.
+// Latest returns the newest group that is held; false if none is.
 func (t *Track) Latest() (api.GroupSequence, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -70,7 +70,7 @@ func (t *Track) Latest() (api.GroupSequence, bool) {
 	return 0, false
 }
 
-// Subscribers is how many subscriptions are served now.
+// Subscribers returns the number of subscriptions served now.
 func (t *Track) Subscribers() int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -88,7 +88,7 @@ func (t *Track) OpenGroup(ctx context.Context) (api.GroupWriter, error) {
 }
 
 // OpenGroupAt implements [api.TrackSink]. It does not block. Numbers may come
-// in any order; below what has been evicted it is [api.ErrTooFarBehind].
+// in any order; a number below an evicted group is [api.ErrTooFarBehind].
 func (t *Track) OpenGroupAt(ctx context.Context, seq api.GroupSequence) (api.GroupWriter, error) {
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("open group %d: %w", seq, context.Cause(ctx))
@@ -122,7 +122,7 @@ func (t *Track) open(seq api.GroupSequence) (api.GroupWriter, error) {
 	return &groupWriter{track: t, group: g}, nil
 }
 
-// usable is why no group may be opened, or nil. The lock is held.
+// usable returns why no group may be opened, or nil. The lock is held.
 func (t *Track) usable() error {
 	switch {
 	case t.aborted != nil:
@@ -134,7 +134,7 @@ func (t *Track) usable() error {
 	}
 }
 
-// admit counts a frame that begins, and a chunk of some size for it.
+// admit counts a frame that begins and a chunk of the given size for it.
 func (t *Track) admit(g *group, h *api.FrameHeader, chunk int) error {
 	t.mu.Lock()
 	first := !g.stamped
@@ -149,7 +149,7 @@ func (t *Track) admit(g *group, h *api.FrameHeader, chunk int) error {
 	return t.refuse(g, err)
 }
 
-// reserve counts a chunk of some size.
+// reserve counts a chunk of the given size.
 func (t *Track) reserve(g *group, chunk int) error {
 	t.mu.Lock()
 	err := t.take(g, int64(chunk), 0)
@@ -175,7 +175,7 @@ func (t *Track) take(g *group, n int64, ahead uint64) error {
 
 var errGroupTooLarge = &api.StreamError{Code: api.StreamGroupTooLarge}
 
-// refuse resets a group that has become too large.
+// refuse resets a group that has become too large, if err says so.
 func (t *Track) refuse(g *group, err error) error {
 	if err != nil {
 		t.reset(g, api.StreamGroupTooLarge, errGroupTooLarge)
@@ -183,7 +183,8 @@ func (t *Track) refuse(g *group, err error) error {
 	return err
 }
 
-// reset resets a group for everyone: readers get code, the writer writerErr.
+// reset resets a group for everyone: readers get code, the writer gets
+// writerErr.
 func (t *Track) reset(g *group, code api.StreamErrorCode, writerErr error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -195,21 +196,21 @@ func (t *Track) reset(g *group, code api.StreamErrorCode, writerErr error) {
 	t.room.Tell()
 }
 
-// wakeAll has the subscriptions look at the track. The lock is held.
+// wakeAll wakes the goroutines that serve the subscriptions. The lock is held.
 func (t *Track) wakeAll() {
 	for _, s := range t.subs {
 		s.awake.Wake()
 	}
 }
 
-// SendDatagram implements [api.TrackSink]: it goes to all subscribers, and is
-// not kept for later ones.
+// SendDatagram implements [api.TrackSink]: the datagram goes to the current
+// subscribers, and is not kept for later ones.
 func (t *Track) SendDatagram(d api.Datagram) error {
 	return t.sendDatagram(&d, d.Sequence == 0)
 }
 
-// SendDatagramAt implements [api.TrackSink]. It goes to those subscribers that
-// have got nothing of its number, nor were told that it is lost.
+// SendDatagramAt implements [api.TrackSink]. The datagram goes to those
+// subscribers that have neither got its number nor been told that it is lost.
 func (t *Track) SendDatagramAt(seq api.GroupSequence, d api.Datagram) error {
 	d.Sequence = seq
 	return t.sendDatagram(&d, false)
@@ -247,9 +248,9 @@ func (t *Track) sendDatagram(d *api.Datagram, next bool) error {
 
 const maxDatagram = 1200
 
-// Close implements [api.TrackSink]. Groups that are open may be finished;
-// subscribers read them all, and then io.EOF. What the track holds stays at
-// hand for later subscribers and fetches.
+// Close implements [api.TrackSink]. Open groups may be finished; subscribers
+// read them all, and then io.EOF. What the track holds stays available to later
+// subscribers and fetches.
 func (t *Track) Close() error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -259,8 +260,8 @@ func (t *Track) Close() error {
 	return nil
 }
 
-// CloseWithError implements [api.TrackSink]. Open groups are reset with the
-// code, and what the track holds is let go. It may follow Close.
+// CloseWithError implements [api.TrackSink]. It resets open groups with the
+// code, and drops what the track holds. It may follow Close.
 func (t *Track) CloseWithError(code api.StreamErrorCode) error {
 	t.mu.Lock()
 	tell := t.abort(code)
@@ -269,8 +270,8 @@ func (t *Track) CloseWithError(code api.StreamErrorCode) error {
 	return nil
 }
 
-// Retire makes a [Broadcast] with OnTrack let go of the track: whoever asks
-// next has another one made. Those who read this one read on.
+// Retire makes a [Broadcast] with OnTrack forget the track: the next request
+// makes another one. Current readers go on.
 func (t *Track) Retire() {
 	t.mu.Lock()
 	t.retired = true
@@ -281,8 +282,8 @@ func (t *Track) Retire() {
 	}
 }
 
-// onForget sets what is called, without the track's lock, when the track is
-// aborted or retired. It reports false when it is already.
+// onForget sets a function to be called, without the track's lock, when the
+// track is aborted or retired. It reports false if it is already.
 func (t *Track) onForget(f func()) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -290,7 +291,8 @@ func (t *Track) onForget(f func()) bool {
 	return t.aborted == nil && !t.retired
 }
 
-// abort resets all. The lock is held; what it returns is to be called without.
+// abort resets all groups and readers. The lock is held; the caller calls the
+// returned function without it.
 func (t *Track) abort(code api.StreamErrorCode) (tell func()) {
 	if t.aborted != nil {
 		return func() {}
@@ -313,8 +315,8 @@ func (t *Track) isAborted() bool {
 	return t.aborted != nil
 }
 
-// join begins a subscription. It reports false when the track was closed for
-// want of one.
+// join begins a subscription. It reports false if CloseIdle has aborted the
+// track.
 func (t *Track) join(w api.TrackWriter) (*subscription, bool) {
 	s, config := newSubscription(t, w), w.Request().Config
 	t.mu.Lock()

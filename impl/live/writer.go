@@ -9,28 +9,28 @@ import (
 )
 
 const (
-	// maxChunk is the most that is taken ahead of the bytes that fill it.
+	// maxChunk is the most that is allocated ahead of the bytes to fill it.
 	maxChunk = 64 << 10
 
-	// maxSplit is the size from which a frame may stand in two chunks, rather
-	// than leave the rest of one empty.
+	// maxSplit is the frame size from which on a frame may be split over two
+	// chunks to fill the first one.
 	maxSplit = 4 << 10
 
-	// maxNumber is the highest number and timestamp that can travel.
+	// maxNumber is the highest number and timestamp that can be sent.
 	maxNumber = 1<<62 - 1
 )
 
-// groupWriter writes a group. It implements [api.GroupWriter].
+// A groupWriter writes a group. It implements [api.GroupWriter].
 type groupWriter struct {
 	track *Track
 	group *group
 	paced bool // wait for room
 
-	// Of the writing goroutine.
+	// Used only by the goroutine that writes.
 	tail   []byte // the last chunk
 	chunks int
 	stored int    // the capacity of all chunks
-	left   uint64 // of the frame that is being written
+	left   uint64 // bytes missing of the frame that is being written
 }
 
 var _ api.GroupWriter = (*groupWriter)(nil)
@@ -41,7 +41,8 @@ func (w *groupWriter) Sequence() api.GroupSequence { return w.group.seq }
 // Context implements [api.GroupWriter].
 func (w *groupWriter) Context() context.Context { return w.group.context() }
 
-// WriteFrame implements [api.GroupWriter]. It waits for nobody.
+// WriteFrame implements [api.GroupWriter]. It blocks only if the track is
+// Paced.
 func (w *groupWriter) WriteFrame(f api.Frame) error {
 	n := len(f.Payload)
 	head := min(n, w.free())
@@ -92,8 +93,8 @@ func (w *groupWriter) StartFrame(h api.FrameHeader) (io.Writer, error) {
 	return (*bodyWriter)(w), nil
 }
 
-// begin checks that a frame may begin, and counts it with what is to be grown
-// by for it. The frame is where the last chunk ends.
+// begin checks that a frame may begin, and counts it with a chunk for need more
+// bytes. The frame it returns is stored after the last chunk's bytes.
 func (w *groupWriter) begin(h api.FrameHeader, need int) (frame, error) {
 	if w.left > 0 && w.group.isOpen() {
 		return frame{}, w.short()
@@ -108,7 +109,7 @@ func (w *groupWriter) begin(h api.FrameHeader, need int) (frame, error) {
 	return frame{timestamp: h.Timestamp, size: h.Size, chunk: max(w.chunks-1, 0), offset: len(w.tail)}, nil
 }
 
-// await waits for room, if the writer is one that does.
+// await waits for room if the track is Paced.
 func (w *groupWriter) await() {
 	if w.paced {
 		w.track.awaitRoom(w.group)
@@ -117,8 +118,9 @@ func (w *groupWriter) await() {
 
 func (w *groupWriter) free() int { return cap(w.tail) - len(w.tail) }
 
-// chunkFor is the size of the next chunk when it is to hold need bytes: chunks
-// grow with their group, so that a small one takes little more than it needs.
+// chunkFor returns the size of the next chunk if it is to hold need bytes:
+// chunks grow with their group, so that a small group takes little more than it
+// needs.
 func (w *groupWriter) chunkFor(need int) int {
 	if need == 0 {
 		return 0
@@ -134,7 +136,7 @@ func (w *groupWriter) grow(need int) {
 	w.stored += size
 }
 
-// bodyWriter is a groupWriter that writes the payload of a frame.
+// A bodyWriter is a groupWriter as the io.Writer of a frame's payload.
 type bodyWriter groupWriter
 
 // Write implements [io.Writer].
@@ -154,7 +156,7 @@ func (b *bodyWriter) Write(p []byte) (written int, err error) {
 	return written, nil
 }
 
-// writeSome writes as much of p as one chunk takes.
+// writeSome writes as much of p as fits into one chunk.
 func (w *groupWriter) writeSome(p []byte) (int, error) {
 	fresh := w.free() == 0
 	if fresh {
@@ -177,14 +179,14 @@ func (w *groupWriter) writeSome(p []byte) (int, error) {
 	return n, w.group.publish(u)
 }
 
-// short resets the group since its last frame has less than its size.
+// short resets the group because its last frame is shorter than its size.
 func (w *groupWriter) short() error {
 	w.track.reset(w.group, api.StreamWrongSize, &api.StreamError{Code: api.StreamWrongSize})
 	return fmt.Errorf("group %d: the last frame is short by %d bytes, the group was reset", w.group.seq, w.left)
 }
 
-// SkipFrames implements [api.GroupWriter]. The group is reset as not found for
-// the subscribers who ask for a frame that is not here.
+// SkipFrames implements [api.GroupWriter]. A subscriber that asked for a frame
+// which is not available gets the group reset as not found.
 func (w *groupWriter) SkipFrames(n uint64) error {
 	if n == 0 {
 		return nil
