@@ -8,20 +8,20 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// maxMissing bounds the runs of groups that a track waits for; beyond it, the
-// oldest are given up.
+// maxMissing bounds the ranges of missing groups that a track waits for. If
+// there are more, the oldest are given up.
 const maxMissing = 256
 
-// An account is what is known of the numbers of a track's groups: which came,
-// which are missing, and how fast they go on. The filler's lock guards it.
+// An account records the numbers of a track's groups: which came, which are
+// missing, and how fast they follow each other. The filler's lock guards it.
 type account struct {
-	some         bool              // the rest is set
-	lowest, next api.GroupSequence // of what came, or is missing
-	missing      []missing         // in order
+	some         bool              // the fields below are set
+	lowest, next api.GroupSequence // the range of numbers that came or are missing
+	missing      []missing         // in order of their numbers
 
-	newest   api.GroupSequence // that came
-	arrivals [9]arrival        // of those that were the newest when they came, in a ring
-	arrived  int               // how many they were
+	newest   api.GroupSequence // the highest that came
+	arrivals [9]arrival        // of groups that were the newest when they came, a ring
+	arrived  int               // number of arrivals written to the ring
 }
 
 // An arrival is a group that came, and when.
@@ -30,13 +30,14 @@ type arrival struct {
 	at  time.Time
 }
 
-// missing is a run of groups that have not come.
+// A missing is a range of groups that have not come.
 type missing struct {
 	api.Gap
 	due time.Time // when they are given up
 }
 
-// note takes in a group that came. Those that it leaves out may come until due.
+// note records a group that came. The groups that it leaves out may come until
+// due.
 func (a *account) note(seq api.GroupSequence, now, due time.Time) {
 	if a.newest < seq || a.arrived == 0 {
 		a.newest = seq
@@ -47,8 +48,8 @@ func (a *account) note(seq api.GroupSequence, now, due time.Time) {
 	a.remove(seq)
 }
 
-// extend has all that is between the numbers known and [start, end), and that
-// itself, count as missing.
+// extend extends the range of known numbers by [start, end). These, and all
+// between them and the range before, count as missing.
 func (a *account) extend(start, end api.GroupSequence, err error, due time.Time) {
 	if !a.some {
 		a.some, a.lowest, a.next = true, start, start
@@ -75,7 +76,7 @@ func (a *account) miss(start, end api.GroupSequence, err error, due time.Time) {
 	a.missing = slices.Insert(a.missing, i, m)
 }
 
-// remove takes a group out of what is missing.
+// remove removes a group from the missing ones.
 func (a *account) remove(seq api.GroupSequence) {
 	i := slices.IndexFunc(a.missing, func(m missing) bool { return m.Start <= seq && seq < m.End })
 	if i < 0 {
@@ -87,7 +88,7 @@ func (a *account) remove(seq api.GroupSequence) {
 	a.missing = slices.DeleteFunc(a.missing, func(m missing) bool { return m.Start == m.End })
 }
 
-// lose has what is missing of a gap be due now.
+// lose makes the missing groups of a gap due now.
 func (a *account) lose(g api.Gap, now time.Time) {
 	if g.Start >= g.End {
 		return
@@ -105,7 +106,7 @@ func (a *account) lose(g api.Gap, now time.Time) {
 	a.missing = split
 }
 
-// cut is m in up to three parts: before, within, and after [start, end).
+// cut splits m into up to three parts: before, within, and after [start, end).
 func (m missing) cut(start, end api.GroupSequence) (parts []missing) {
 	for _, bound := range []api.GroupSequence{start, end} {
 		if m.Start < bound && bound < m.End {
@@ -117,7 +118,7 @@ func (m missing) cut(start, end api.GroupSequence) (parts []missing) {
 	return append(parts, m)
 }
 
-// hasten has all that is missing be due by a time.
+// hasten makes all missing groups due by a time.
 func (a *account) hasten(due time.Time) {
 	for i := range a.missing {
 		if m := &a.missing[i]; m.due.After(due) {
@@ -126,8 +127,8 @@ func (a *account) hasten(due time.Time) {
 	}
 }
 
-// take removes and returns what is due, and the time at which the next is; zero
-// for none.
+// take removes and returns the missing groups that are due, and the time at
+// which the next are; zero for none.
 func (a *account) take(now time.Time) (gaps []api.Gap, next time.Time) {
 	excess := len(a.missing) - maxMissing
 	a.missing = slices.DeleteFunc(a.missing, func(m missing) bool {
@@ -141,7 +142,7 @@ func (a *account) take(now time.Time) (gaps []api.Gap, next time.Time) {
 	return gaps, next
 }
 
-// earliest is the earlier of two times, of which zero is none.
+// earliest returns the earlier of two times; a zero time does not count.
 func earliest(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
@@ -149,14 +150,14 @@ func earliest(a, b time.Time) time.Time {
 	return a
 }
 
-// last is when the newest group came.
+// last returns when the newest group came.
 func (a *account) last() time.Time {
 	return a.arrivals[(a.arrived+len(a.arrivals)-1)%len(a.arrivals)].at
 }
 
-// pace is how long a group takes: the median of those that came last, which
-// neither a backlog that came at once nor an interruption changes much. It is
-// false while too few came.
+// pace returns how long a group takes: the median over the last arrivals, so
+// that several groups that came at once, or an interruption, change little. It
+// is false while too few came.
 func (a *account) pace() (time.Duration, bool) {
 	n := min(a.arrived, len(a.arrivals))
 	if n < 3 {
@@ -174,18 +175,18 @@ func (a *account) pace() (time.Duration, bool) {
 }
 
 const (
-	// leap is how many numbers may be left out at a change of route, beside
-	// those of groups that should have come meanwhile.
+	// leap is how many numbers may be left out at a change of route, besides
+	// those of groups that should have come in the meantime.
 	leap = 16
 
-	// aside is how far from the time at which it is due a group may come by
-	// another way, and asideGroups in groups; the greater of the two.
+	// aside and asideGroups are how far from its expected time a group may come
+	// by another route, as a time and in groups; the greater of the two counts.
 	aside       = 250 * time.Millisecond
 	asideGroups = 2
 )
 
-// plausible tells whether a number may be that of a group which goes on after
-// those that came: no publisher is twice as fast as before.
+// plausible reports whether a group of this number may follow those that came:
+// a publisher is at most twice as fast as before.
 func (a *account) plausible(seq api.GroupSequence, now time.Time) bool {
 	if seq <= a.newest {
 		return true
@@ -197,9 +198,9 @@ func (a *account) plausible(seq api.GroupSequence, now time.Time) bool {
 	return seq-a.newest <= most
 }
 
-// early is how long before it is due a group comes, below zero for one that is
-// late, and within how much of that is no deviation. It is false while nobody can
-// tell.
+// early returns how long before its expected time a group comes (negative if it
+// is late), and the deviation that is allowed. It is false while the pace is
+// not known.
 func (a *account) early(seq api.GroupSequence, now time.Time) (by, within time.Duration, ok bool) {
 	pace, ok := a.pace()
 	if !ok || max(seq, a.newest)-min(seq, a.newest) > 1<<20 {

@@ -6,12 +6,12 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// An announcement covers what lies below it: a publisher may answer for paths
-// that it never lists. Whether it does only it can tell, so it is asked, with
-// the whole path. What was asked for has a broadcast of its own while somebody
-// asks, or a track of it is kept.
-
-// A lower answers for a path below that which its publisher announces.
+// An announcement covers the paths below it: a publisher may serve paths that
+// it does not announce. Only the publisher knows which, so a request for such a
+// path is passed to it. The path has a broadcast of its own while a request or
+// a track needs it.
+//
+// A lower is the handler for one path below the one that a publisher announces.
 type lower struct {
 	*publisher
 	path api.BroadcastPath
@@ -56,7 +56,8 @@ func (l lower) LatestGroup(name api.TrackName) (api.GroupSequence, bool) {
 	return b.LatestGroup(name)
 }
 
-// use is the broadcast, made if there is none, until release is called.
+// use returns the path's broadcast, which it makes if there is none. It is kept
+// until release is called.
 func (l lower) use() *broadcast {
 	l.relay.mu.Lock()
 	defer l.relay.mu.Unlock()
@@ -72,14 +73,15 @@ func (l lower) use() *broadcast {
 	return b
 }
 
-// keep keeps a broadcast that is in use for one user more.
+// keep adds a user to a broadcast that has one.
 func (b *broadcast) keep() {
 	b.relay.mu.Lock()
 	defer b.relay.mu.Unlock()
 	b.users++
 }
 
-// release takes a user off. Without one, a broadcast below is forgotten.
+// release removes a user. A broadcast below the announced path is deleted with
+// its last user.
 func (b *broadcast) release() {
 	b.relay.mu.Lock()
 	defer b.relay.mu.Unlock()

@@ -16,23 +16,23 @@ const (
 	// answerIn is how long a publisher may take to describe a track.
 	answerIn = 10 * time.Second
 
-	// unknownMaxAge is how old groups may become where the publisher's version
-	// cannot say: so long that a subscriber which asks for all is not cut short.
+	// unknownMaxAge is the max age of a track whose publisher's version cannot
+	// tell it: long, so that a subscriber which asks for all groups gets them.
 	unknownMaxAge = 30 * time.Second
 )
 
-// A broadcast is what one origin publishes at a path: that which it announces, or
-// one below. Its tracks live on when it is withdrawn, until upstream has told
-// their ends: a publisher may withdraw a broadcast whose last groups are still
-// under way.
+// A broadcast is what one origin publishes at a path: the one that it
+// announces, or one below. When it is withdrawn, its tracks live on until
+// upstream has ended them: a publisher may withdraw a broadcast before its last
+// groups have arrived.
 type broadcast struct {
 	live.Broadcast
 	*publisher
 	path  api.BroadcastPath
-	users int // who keeps it in publisher.below; guarded by Relay.mu
+	users int // requests and tracks that keep it in publisher.below; Relay.mu guards it
 }
 
-// A publisher is one origin with what it announces at a path, by whatever routes.
+// A publisher is one origin at a path that it announces, with all routes to it.
 type publisher struct {
 	relay     *Relay
 	announced api.BroadcastPath
@@ -40,8 +40,8 @@ type publisher struct {
 
 	// Guarded by Relay.mu.
 	routes  []*route      // the preferred first
-	left    *upstream     // by which the last route was lost
-	listed  bool          // in its place: there may be other routes yet
+	left    *upstream     // the session of the route that was lost last
+	listed  bool          // it is in its place, so that other routes may come
 	changed signal.Notice // of routes
 	below   map[api.BroadcastPath]*broadcast
 }
@@ -55,7 +55,8 @@ var (
 	_ api.BelowHandler  = (*broadcast)(nil)
 )
 
-// newBroadcast is what a new publisher has at the path that it announces.
+// newBroadcast returns the broadcast of a new publisher at the path it
+// announces.
 func newBroadcast(r *Relay, path api.BroadcastPath, origin api.Hop) *broadcast {
 	p := &publisher{relay: r, announced: path, origin: origin}
 	return p.newBroadcast(path)
@@ -69,30 +70,31 @@ func (p *publisher) newBroadcast(path api.BroadcastPath) *broadcast {
 	return b
 }
 
-// add takes in a route. Relay.mu is held.
+// add adds a route. Relay.mu is held.
 func (p *publisher) add(rt *route) {
 	p.routes = append(p.routes, rt)
 	p.sort()
 }
 
-// sort puts the preferred route first, after one has come or changed. Relay.mu
+// sort puts the preferred route first after one has come or changed. Relay.mu
 // is held.
 func (p *publisher) sort() {
 	slices.SortFunc(p.routes, compareRoutes)
 	p.changed.Tell()
 }
 
-// remove takes a route out. Relay.mu is held.
+// remove removes a route. Relay.mu is held.
 func (p *publisher) remove(rt *route) {
 	p.routes = slices.DeleteFunc(p.routes, func(other *route) bool { return other == rt })
 	p.left, rt.gone = rt.session, true
 	p.changed.Tell()
 }
 
-// candidates are the routes by which its broadcasts can be had, the preferred
-// first: its own, and then those of other origins at its path, whose groups may
-// have the same numbers, unless they may lead back here. changed is closed when
-// its own may be others.
+// candidates returns the routes that a track may be fed by, the preferred
+// first: the publisher's own, and then those of other origins at its path,
+// whose groups may have the same numbers, except publishers with a route that
+// may lead back here. changed is closed when the publisher's own routes have
+// changed.
 func (p *publisher) candidates() (routes []*route, changed <-chan struct{}) {
 	p.relay.mu.Lock()
 	defer p.relay.mu.Unlock()
@@ -110,7 +112,7 @@ func (p *publisher) candidates() (routes []*route, changed <-chan struct{}) {
 	return routes, p.changed.Changed()
 }
 
-// working are those of routes whose sessions last.
+// working returns those of the routes whose sessions have not ended.
 func working(routes []*route) (those []*route) {
 	for _, rt := range routes {
 		if rt.session.Context().Err() == nil {
@@ -120,16 +122,16 @@ func working(routes []*route) (those []*route) {
 	return those
 }
 
-// routesNow are the routes of the broadcast's own origin; changed is closed when
-// they may be others.
+// routesNow returns the publisher's own routes; changed is closed when they
+// have changed.
 func (p *publisher) routesNow() (routes []*route, changed <-chan struct{}) {
 	p.relay.mu.Lock()
 	defer p.relay.mu.Unlock()
 	return working(p.routes), p.changed.Changed()
 }
 
-// own are the routes of the broadcast's own origin. If there is none it waits
-// for one, for as long as the withdrawal is held and ctx lasts.
+// own returns the publisher's own routes. If there are none, it waits for one
+// while the broadcast is held and ctx lasts.
 func (p *publisher) own(ctx context.Context) []*route {
 	for {
 		p.relay.mu.Lock()
@@ -162,8 +164,8 @@ func (p *publisher) Origin() api.Session {
 
 var errUnroutable = &api.StreamError{Code: api.StreamUnroutable}
 
-// makeTrack makes a track that is asked for, as the publisher describes it by
-// the first route that can tell, and has it filled.
+// makeTrack makes a track that is asked for. The first route that can describes
+// it, and a filler is started for it.
 func (b *broadcast) makeTrack(req api.TrackRequest) (*live.Track, error) {
 	ctx := context.Background()
 	if req.Session != nil {
@@ -196,8 +198,8 @@ func (b *broadcast) makeTrack(req api.TrackRequest) (*live.Track, error) {
 	return nil, failed
 }
 
-// describe asks for a track's description, and keeps a slot for a subscription.
-// A version that has no descriptions accepts every track.
+// describe asks for a track's description and reserves a slot for a
+// subscription. In versions without descriptions, every track is accepted.
 func (b *broadcast) describe(rt *route, req *api.TrackRequest) (api.TrackInfo, slot, error) {
 	release, ok := rt.session.quota.take(req.Session)
 	if !ok {
@@ -221,9 +223,9 @@ func (b *broadcast) describe(rt *route, req *api.TrackRequest) (api.TrackInfo, s
 	return info, slot{rt.session, release}, nil
 }
 
-// nearest are those of the routes with the fewest hops. What a viewer fetches is
-// asked of them alone: by a longer one, two relays that both lack a group would ask
-// each other for it, and each wait for the other.
+// nearest returns those of the routes with the fewest hops. Fetches use only
+// these: by longer ones, two relays that both lack a group could fetch it from
+// each other, and each wait for the other.
 func nearest(routes []*route) (those []*route) {
 	least := math.MaxInt
 	for _, rt := range routes {
@@ -237,8 +239,8 @@ func nearest(routes []*route) (those []*route) {
 	return those
 }
 
-// passFetch answers a fetch of what is not held, by the first route that has it.
-// Where one breaks off, another one goes on.
+// passFetch answers a fetch of a group that is not held, by the first route
+// that has it. If that breaks off, the next one continues.
 func (b *broadcast) passFetch(w api.GroupWriter, req api.FetchRequest) {
 	c := copier{out: w}
 	code := api.StreamUnroutable
@@ -258,7 +260,8 @@ func (b *broadcast) passFetch(w api.GroupWriter, req api.FetchRequest) {
 	w.Cancel(code)
 }
 
-// passFetch fetches by one route, on behalf of who asks, what c has not got.
+// passFetch fetches by one route, for the session that asked, the frames that c
+// has not got.
 func (rt *route) passFetch(c *copier, req api.FetchRequest) error {
 	release, ok := rt.session.quota.take(req.Session)
 	if !ok {

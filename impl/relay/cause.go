@@ -6,15 +6,14 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// What happens to a session upstream is no concern of a viewer, whose own
-// session stands: told as it came, the upstream's leaving would be taken for
-// the leaving of this relay. So only what a publisher says of its contents is
-// passed on. Everything else is the fate of one hop: another route may do
-// better, and where none does, the viewer learns what has become of the track
-// here.
-
-// trackCode is what a viewer is told of a track that has failed upstream with
-// err. It is final where no other route could do better.
+// The end of an upstream session must not be reported to a viewer as it is: the
+// viewer's own session goes on, and it would take the upstream's GOAWAY for one
+// of this relay. So a viewer gets a code from upstream only if it is about the
+// contents. Any other error concerns one hop: another route may work, and if
+// none does, the viewer gets a code for what has become of the track here.
+//
+// trackCode returns the code that viewers get for a track that has failed
+// upstream with err. It is final if no other route would do better.
 func trackCode(err error) (code api.StreamErrorCode, final bool) {
 	return codeOf(err, api.StreamUnroutable)
 }
@@ -24,8 +23,8 @@ func groupCode(err error) (code api.StreamErrorCode, final bool) {
 	return codeOf(err, api.StreamDeliveryTimeout)
 }
 
-// fetchCode is trackCode for a fetch, which is refused, or breaks off when it has
-// begun.
+// fetchCode is trackCode for a fetch that was refused, and groupCode for one
+// that has begun.
 func fetchCode(c *copier, err error) (code api.StreamErrorCode, final bool) {
 	if c.begun {
 		return groupCode(err)
@@ -33,13 +32,13 @@ func fetchCode(c *copier, err error) (code api.StreamErrorCode, final bool) {
 	return trackCode(err)
 }
 
-// isA tells whether err is, or wraps, an error of a type.
+// isA reports whether err is, or wraps, an error of a type.
 func isA[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok
 }
 
-// codeOf is the code of err where that speaks of contents, and else lost.
+// codeOf returns the code of err if that is about the contents, and else lost.
 func codeOf(err error, lost api.StreamErrorCode) (code api.StreamErrorCode, final bool) {
 	reset, ok := errors.AsType[*api.StreamError](err)
 	switch {

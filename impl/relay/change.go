@@ -7,17 +7,17 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A reason is why a feed is on trial.
+// A reason is why a feed was begun beside or after the current one.
 type reason uint8
 
 const (
-	saves  reason = iota // there is no other
+	saves  reason = iota // there is no current feed
 	better               // its route is preferred
-	silent               // the current feed is
+	silent               // the current feed is silent
 )
 
-// follow has the current feed ask for what is wanted, and tries another one if
-// there is a better route, or none.
+// follow asks the current feed for what is wanted, and tries another route if
+// there is a better one, or no feed.
 func (f *filler) follow(routes []*route, config api.SubscribeConfig, now time.Time) {
 	f.usable, f.config = routes, config
 	switch {
@@ -33,11 +33,11 @@ func (f *filler) follow(routes []*route, config api.SubscribeConfig, now time.Ti
 	}
 }
 
-// ask tells the current feed what is wanted. One that began above what is
-// wanted now is replaced by one that asks for all: peers need not heed a start
-// that is lowered later. If it has brought nothing since it took over, nobody
-// knows whether its publisher goes on with the numbers of the groups held, so
-// what replaces it is on trial.
+// ask tells the current feed what is wanted. A feed that began above the start
+// that is wanted now is replaced by one that asks for all groups, since peers
+// may ignore a start that is lowered later. If the feed has brought nothing
+// since it became current, nobody knows whether its publisher continues the
+// numbers of the groups held, so the new feed is on trial.
 func (f *filler) ask(now time.Time) {
 	config := f.config
 	if f.covers(config.StartGroup) {
@@ -60,8 +60,8 @@ func (f *filler) ask(now time.Time) {
 	f.try(old.route, saves, now)
 }
 
-// covers tells whether what is wanted from a number on comes by the current
-// feed, or has come before.
+// covers reports whether the groups wanted from start on come by the current
+// feed, or have come before.
 func (f *filler) covers(start api.GroupSequence) bool {
 	asked := f.current.wanted().StartGroup
 	f.mu.Lock()
@@ -100,9 +100,9 @@ func (f *filler) tryBetter(now time.Time) {
 	}
 }
 
-// try begins a feed by a route. It is on trial where groups are held with which
-// it has to go on; else it is the current one, if there is no other, or it is
-// better than one that has brought nothing, which may even come round from here.
+// try begins a feed by a route. If the track holds groups, the feed is on
+// trial. Else it becomes current if there is no other, or if it is better than
+// one that has brought nothing, which may even lead back to this relay.
 func (f *filler) try(rt *route, why reason, now time.Time) {
 	config := f.config
 	newest, some := f.track.Latest()
@@ -121,14 +121,14 @@ func (f *filler) try(rt *route, why reason, now time.Time) {
 	f.judgeAt = now.Add(trialFor)
 }
 
-// reaches tells whether a subscription is for a group or one that follows it.
+// reaches reports whether a subscription is for a group or one that follows it.
 func reaches(c *api.SubscribeConfig, seq api.GroupSequence) bool {
 	begins := c.StartGroup <= seq || c.StartGroup == api.GroupLatest
 	return begins && (c.EndGroup == 0 || c.EndGroup > seq)
 }
 
-// framesOf is how many frames are here of a group that is being written, and
-// can go on by rt.
+// framesOf returns how many frames are held of a group that is being written,
+// if it can go on by rt; else 0.
 func (f *filler) framesOf(seq api.GroupSequence, rt *route) uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -138,7 +138,7 @@ func (f *filler) framesOf(seq api.GroupSequence, rt *route) uint64 {
 	return 0
 }
 
-// judge decides on a feed that has been on trial for a while. It reports false
+// judge decides on a feed that has been on trial for trialFor. It reports false
 // when the track has ended.
 func (f *filler) judge(now time.Time) bool {
 	fd := f.next
@@ -185,12 +185,13 @@ func (f *filler) judge(now time.Time) bool {
 	return true
 }
 
-// isOfOrigin tells whether a route leads to the publisher of the broadcast.
+// isOfOrigin reports whether a route leads to the publisher of the broadcast.
 func (f *filler) isOfOrigin(rt *route) bool { return rt.broadcast.is(f.broadcast) }
 
 var errStrange = errors.New("its groups have other numbers")
 
-// longSilence is how long the current feed is silent when it is unlike it.
+// longSilence returns how long the current feed must be silent before other
+// numbers from its publisher count as a new beginning.
 func (f *filler) longSilence() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -200,8 +201,9 @@ func (f *filler) longSilence() time.Duration {
 	return unpacedSilence
 }
 
-// nextGroup is how long the group after the newest may take to come. Where too
-// few came to tell, as of a track that has one group alone, nobody waits for it.
+// nextGroup returns how long the group after the newest may take to come. If
+// too few came to tell the pace, as in a track of a single group, nothing is
+// added for it.
 func (f *filler) nextGroup() time.Duration {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -211,8 +213,8 @@ func (f *filler) nextGroup() time.Duration {
 	return trialFor
 }
 
-// changeOver makes next the current feed. The one before may still bring what
-// is under way.
+// changeOver makes next the current feed. The feed before may still bring
+// groups that are on the way.
 func (f *filler) changeOver(now time.Time) {
 	if old := f.current; old != nil {
 		old.retireAfter(settle)
@@ -232,7 +234,7 @@ func (f *filler) promote(now time.Time) {
 	f.mu.Unlock()
 }
 
-// refuse gives up the feed on trial, and its route for a while.
+// refuse gives up the feed on trial, and does not use its route for a while.
 func (f *filler) refuse(err error, d time.Duration) {
 	f.broadcast.relay.log("no change of route", f.next.route.session, err)
 	f.refused.add(f.next.route, time.Now(), d)
@@ -248,8 +250,9 @@ func (f *filler) drop() {
 }
 
 // checkSilence tries another route when nothing has come for a while. A feed
-// whose publisher was withdrawn ends with that: a lasting session upstream would
-// wait for the publisher to come back.
+// whose publisher was withdrawn is ended then: if its session reconnects
+// (package redial), the feed would wait for the publisher to come back. It
+// reports false when the track has ended.
 func (f *filler) checkSilence(now time.Time) bool {
 	heard := f.heard.Load()
 	switch {
@@ -269,7 +272,8 @@ func (f *filler) checkSilence(now time.Time) bool {
 	return true
 }
 
-// tryAnother tries a route by which the current feed does not come.
+// tryAnother tries the first usable route of another session than the current
+// feed's.
 func (f *filler) tryAnother(now time.Time) {
 	if f.current == nil || f.next != nil {
 		return
@@ -289,8 +293,8 @@ func (f *filler) tryAnother(now time.Time) {
 	}
 }
 
-// lost handles the end of the current feed. It reports false when that is the
-// track's.
+// lost handles the end of the current feed. It reports false if the track ends
+// too.
 func (f *filler) lost(err error, now time.Time) bool {
 	failed := f.current
 	f.current = nil
@@ -319,7 +323,7 @@ func (f *filler) lost(err error, now time.Time) bool {
 	return true
 }
 
-// finish ends the track in order, when all that can be had is here.
+// finish ends the track regularly, when all groups that can be had have come.
 func (f *filler) finish(now time.Time) {
 	close(f.over)
 	f.hasten(now)
@@ -338,15 +342,15 @@ func (f *filler) finish(now time.Time) {
 	f.writing.Wait()
 }
 
-// restart ends the track since its publisher has begun anew: who asks again
-// gets the new numbers.
+// restart aborts the track because its publisher has begun anew: viewers that
+// subscribe again get the new numbers.
 func (f *filler) restart() bool {
 	_ = f.track.CloseWithError(api.StreamUnroutable)
 	return false
 }
 
-// fail ends the track since no route is left. It reports false, unless another
-// one has come.
+// fail aborts the track because no route is left. It reports true if one has
+// come.
 func (f *filler) fail(now time.Time) bool {
 	f.lostAt = time.Time{}
 	if routes, _ := f.broadcast.candidates(); len(f.refused.usable(routes, now)) > 0 {

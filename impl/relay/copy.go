@@ -8,31 +8,31 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A copier writes one group from one source after another: where one breaks
-// off, the next goes on at the same byte.
+// A copier writes one group from one source after another: if one breaks off,
+// the next continues at the same byte.
 type copier struct {
 	out    api.GroupWriter
-	frames atomic.Uint64  // written whole, or left out before the first
-	heard  *atomic.Uint64 // counts the frames of all groups of a track; nil for none
-	came   atomic.Uint64  // counts the frames that sources have brought, or gone on with
-	begun  bool           // frames is where out is
-	body   io.Writer      // of the frame that is being written; nil between frames
-	size   uint64         // of that frame
-	sent   uint64         // of its bytes
-	failed error          // of body
+	frames atomic.Uint64  // written completely, or left out before the first
+	heard  *atomic.Uint64 // counts the frames of all groups of a track; may be nil
+	came   atomic.Uint64  // counts the frames that sources have begun or continued
+	begun  bool           // the first frame was determined
+	body   io.Writer      // of the frame being written; nil between frames
+	size   uint64         // of that frame, in bytes
+	sent   uint64         // bytes of it written
+	failed error          // why writing to body failed
 }
 
-// errDiffers is why a source cannot go on with a group.
+// errDiffers is why a source cannot continue a group.
 var errDiffers = errors.New("another source has other frames")
 
-// A sinkError is a failure of what is written to.
+// A sinkError is a failure of the writer, not of the source.
 type sinkError struct{ error }
 
 func (e sinkError) Unwrap() error { return e.error }
 
-// copy writes what src has beyond what was written, and closes the group at the
-// end of src. Where src fails, the group stays open for another source; where
-// out does, the error is a sinkError.
+// copy writes the part of src that was not written yet, and closes the group at
+// the end of src. If src fails, the group stays open for another source; if out
+// fails, the error is a sinkError.
 func (c *copier) copy(src api.GroupReader) error {
 	if err := c.align(src); err != nil {
 		return err
@@ -116,8 +116,8 @@ func (c *copier) sink(err error) error {
 	return nil
 }
 
-// body is a copier that takes the payload of a frame: it keeps count, and the
-// writer's error apart from the reader's.
+// A body is a copier as the io.Writer of a frame's payload: it counts the
+// bytes, and keeps the writer's error apart from the reader's.
 type body copier
 
 // Write implements [io.Writer].

@@ -10,21 +10,22 @@ import (
 )
 
 // doubtFor is how long a route that may lead back to this relay has to stand
-// before it is used: more than a withdrawal takes to go round a ring of relays.
+// before it is used: longer than a withdrawal takes to go round a ring of
+// relays.
 const doubtFor = 5 * time.Second
 
-// doubts tells whether a route may lead back to this relay, by a ring of relays
-// whose version, moq-lite-03, tells how many hops there are but not which. It
-// cannot where the peer is nearer to the publisher than this relay: that is the
-// feasibility condition of distance-vector routing (DUAL). Without it, the relays
-// of a ring would count to infinity: when a publisher has left, they pass its
-// announcement on to each other, with more hops each time.
+// doubts reports whether a route may lead back to this relay through a ring of
+// relays on moq-lite-03, which tells the number of hops but not which. It
+// cannot if the peer is nearer to the publisher than this relay: the
+// feasibility condition of distance-vector routing (DUAL). Without it, the
+// relays of a ring would count to infinity: after a publisher has left, they
+// would pass its announcement on to each other, with more hops each time.
 func (p *place) doubts(rt *route) bool {
 	tells := p.used != nil || p.waiting || p.doubt != nil
 	return tells && unknownHops(&rt.announcement) > max(p.distance, 1)
 }
 
-// unknownHops is how many hops a chain begins with that are unknown.
+// unknownHops returns how many hops at the beginning of a chain are unknown.
 func unknownHops(a *api.Announcement) int {
 	for i, hop := range a.Hops {
 		if hop != 0 {
@@ -34,15 +35,16 @@ func unknownHops(a *api.Announcement) int {
 	return len(a.Hops)
 }
 
-// nameless tells whether what is announced came by other relays, nobody knows of
-// whom. Its withdrawal is not held: nobody could tell that its publisher is back,
-// and the relays of a ring would each hold it in turn.
+// nameless reports whether the broadcast in use came through other relays from
+// an unknown origin. Its withdrawal is not held: nobody could tell that its
+// publisher is back, and the relays of a ring would each hold it in turn.
 func (p *place) nameless() bool {
 	return p.used != nil && p.used.origin == 0 && p.distance > 1
 }
 
-// mayComeRound tells whether this relay would not know what it announces again
-// if others announced it back, or they seem to do so already.
+// mayComeRound reports whether this relay would not recognise its own
+// announcement if others announced it back, or whether they seem to do so
+// already.
 func (p *place) mayComeRound() bool {
 	if p.used == nil || p.used.origin == 0 {
 		return p.used != nil
@@ -53,7 +55,7 @@ func (p *place) mayComeRound() bool {
 }
 
 // withdrawn withdraws what is published at a path. If it may come round, the
-// place is kept for a while for what is to be doubted. The lock is held.
+// place is kept for a while, with its routes in doubt. The lock is held.
 func (r *Relay) withdrawn(path api.BroadcastPath, p *place) {
 	comesRound := p.mayComeRound()
 	p.end()
@@ -63,8 +65,8 @@ func (r *Relay) withdrawn(path api.BroadcastPath, p *place) {
 	r.tidy(path, p)
 }
 
-// beginDoubt has the routes that may lead back to this relay not be used for a
-// while. The lock is held.
+// beginDoubt excludes the routes that may lead back to this relay for doubtFor.
+// The lock is held.
 func (r *Relay) beginDoubt(path api.BroadcastPath, p *place) {
 	p.endDoubt()
 	var timer *time.Timer
@@ -84,8 +86,7 @@ func (r *Relay) beginDoubt(path api.BroadcastPath, p *place) {
 	}
 }
 
-// logDoubt logs that a route is not used yet, where that is so. The lock is
-// held.
+// logDoubt logs that a route is in doubt, if it is. The lock is held.
 func (r *Relay) logDoubt(p *place, rt *route) {
 	if p.doubt != nil && p.doubts(rt) {
 		r.log("route in doubt", rt.session, fmt.Errorf("%q: what was announced here may have come round, by %d hops that the peer's version does not tell; it is used if it stands for %v",
@@ -93,7 +94,7 @@ func (r *Relay) logDoubt(p *place, rt *route) {
 	}
 }
 
-// endDoubt ends what beginDoubt began.
+// endDoubt ends what beginDoubt began. The lock is held.
 func (p *place) endDoubt() {
 	if p.doubt != nil {
 		p.doubt.Stop()
@@ -101,7 +102,7 @@ func (p *place) endDoubt() {
 	}
 }
 
-// tidy forgets a place at which nothing is left. The lock is held.
+// tidy deletes a place at which nothing is left. The lock is held.
 func (r *Relay) tidy(path api.BroadcastPath, p *place) {
 	if p.used == nil && p.doubt == nil && len(p.broadcasts) == 0 {
 		delete(r.places, path)

@@ -15,26 +15,26 @@ import (
 type feed struct {
 	filler *filler
 	route  *route
-	done   chan error // buffered 1: how it has ended; io.EOF is the track's end
+	done   chan error // buffered 1: why it has ended; io.EOF is the track's end
 
 	trial trial
 
-	// Of the filler's goroutine.
+	// Used only by the filler's goroutine.
 	why     reason
-	release func()    // of its slot; nil where it has none
-	all     bool      // all was asked for, to see what numbers it has
-	since   time.Time // when it began to be tried,
-	heard   uint64    // when so many frames had come by others
+	release func()    // of its slot; nil if the quota was used up
+	all     bool      // it asks for all groups, to see their numbers
+	since   time.Time // when it was begun,
+	heard   uint64    // and the value of filler.heard then
 
-	// What is accepted from now on ends with accepting, what is being read with
-	// life.
+	// No group is accepted after the end of accepting, and none is read after
+	// that of life.
 	accepting, life context.Context
 	retire, stop    context.CancelFunc
-	left            atomic.Bool // it is to retire
+	left            atomic.Bool // another feed has replaced it
 
 	mu     sync.Mutex
 	reader api.TrackReader
-	config api.SubscribeConfig // what is to be asked for
+	config api.SubscribeConfig // what to ask for
 }
 
 // feed subscribes by a route.
@@ -44,7 +44,8 @@ func (f *filler) feed(rt *route, config api.SubscribeConfig, why reason) *feed {
 	return fd
 }
 
-// trial subscribes by a route that is to go on with group from, or a later one.
+// trial subscribes by a route that has to go on with group from, or a later
+// one.
 func (f *filler) trial(rt *route, config api.SubscribeConfig, why reason, from api.GroupSequence) *feed {
 	fd := f.newFeed(rt, config, why)
 	fd.trial.on, fd.trial.holds, fd.trial.from = true, true, from
@@ -69,8 +70,8 @@ func (f *filler) newFeed(rt *route, config api.SubscribeConfig, why reason) *fee
 	return fd
 }
 
-// count counts a subscription by a session, and returns what ends that; nil
-// where there are too many.
+// count counts a subscription in a session's quota, and returns what uncounts
+// it; nil if there are too many.
 func (f *filler) count(u *upstream) (release func()) {
 	if f.slot.upstream == u {
 		release, f.slot = f.slot.release, slot{}
@@ -107,8 +108,9 @@ func (fd *feed) run() error {
 	return err
 }
 
-// subscribe asks for what is wanted, and for what has changed meanwhile. Frames
-// are not asked for where the version has no word for it.
+// subscribe subscribes, and then updates the subscription if what is wanted has
+// changed meanwhile. In versions without frame bounds it asks for the whole
+// group.
 func (fd *feed) subscribe() (api.TrackReader, error) {
 	first := fd.wanted()
 	b := fd.filler.broadcast
@@ -138,7 +140,7 @@ func (fd *feed) wanted() api.SubscribeConfig {
 	return fd.config
 }
 
-// update changes what is asked for, but for the start, which is raised only.
+// update changes what is asked for. The start is only ever raised.
 func (fd *feed) update(config api.SubscribeConfig) {
 	fd.mu.Lock()
 	if config.StartGroup <= fd.config.StartGroup || config.StartGroup == api.GroupLatest {
@@ -152,15 +154,15 @@ func (fd *feed) update(config api.SubscribeConfig) {
 	}
 }
 
-// retireAfter has the feed accept nothing new after a while: another has
-// replaced it.
+// retireAfter makes the feed accept nothing new after a while, since another
+// one has replaced it.
 func (fd *feed) retireAfter(d time.Duration) {
 	fd.left.Store(true)
 	stop := time.AfterFunc(d, fd.retire).Stop
 	context.AfterFunc(fd.accepting, func() { stop() })
 }
 
-// passGroups hands on groups while they arrive, until the end.
+// passGroups passes groups on until the end.
 func (fd *feed) passGroups(r api.TrackReader, reading *sync.WaitGroup) error {
 	defer fd.trial.drop()
 	for {
@@ -183,7 +185,7 @@ func (fd *feed) passGroups(r api.TrackReader, reading *sync.WaitGroup) error {
 	}
 }
 
-// pass hands on a group.
+// pass passes a group to the filler.
 func (fd *feed) pass(g api.GroupReader, reading *sync.WaitGroup) {
 	reading.Add(1)
 	fd.filler.take(&source{GroupReader: g, route: fd.route, left: fd.left.Load(), done: reading.Done})
@@ -202,7 +204,7 @@ func (fd *feed) passDatagrams(r api.TrackReader) {
 	}
 }
 
-// started is closed at the feed's first group; nil never is.
+// started is closed when the feed has begun; for a nil feed, never.
 func (fd *feed) started() <-chan struct{} {
 	if fd == nil {
 		return nil
@@ -210,7 +212,8 @@ func (fd *feed) started() <-chan struct{} {
 	return fd.trial.begun.Done()
 }
 
-// ended receives how the feed has ended; nil never does.
+// ended receives the error with which the feed has ended; for a nil feed,
+// never.
 func (fd *feed) ended() <-chan error {
 	if fd == nil {
 		return nil
@@ -218,5 +221,5 @@ func (fd *feed) ended() <-chan error {
 	return fd.done
 }
 
-// ended tells whether err is the end of a track.
+// ended reports whether err is the end of a track.
 func ended(err error) bool { return err == io.EOF }

@@ -12,97 +12,84 @@ import (
 )
 
 const (
-	// idleFor is how long a track that nobody reads is kept: who comes back
-	// soon finds what is held.
+	// idleFor is how long a track without readers is kept, so that a reader who
+	// comes back soon finds the groups held.
 	idleFor = 2 * time.Second
 
 	// lostFor is how long a track without a route is kept: its publisher may
-	// be back by then, or another of the same numbers.
+	// come back in that time, or another with the same numbers.
 	lostFor = 600 * time.Millisecond
 
-	// trialFor is how long a feed on trial may be silent, or bring other
-	// numbers alone, before it is judged.
+	// trialFor is how long a feed on trial may be silent, or bring only other
+	// numbers, before it is judged.
 	trialFor = time.Second
 
-	// Silence of the current feed makes the filler try another route: after
-	// leastSilence first, and twice that each time, up to mostSilence.
+	// If the current feed is silent, the filler tries another route: after
+	// leastSilence first, and then after twice the time before, up to
+	// mostSilence.
 	leastSilence = 3 * time.Second
 	mostSilence  = time.Minute
 
-	// unpacedSilence is how long a track may be silent of which too few groups
-	// came to tell what is long for it.
+	// unpacedSilence is how long a track may be silent if too few groups came
+	// to know its pace.
 	unpacedSilence = 10 * time.Second
 )
 
-// How long a route is not used again for a track: that failed, or was silent, or
-// has other numbers.
+// How long a track does not use a route again that has failed, was silent, or has
+// other numbers.
 const (
 	failedFor  = 10 * time.Second
 	silentFor  = 30 * time.Second
 	strangeFor = time.Hour
 )
 
-// A filler keeps a track fed from upstream while somebody reads it. Of its two
-// feeds, current brings the track's groups, and next is on trial to do so
-// instead:
+// A filler feeds a track from upstream while somebody reads it. Its goroutine
+// runs step until the track's end; see doc.go for the states.
 //
-//	current  next   state
-//	no       no     Idle, while nobody has subscribed. Lost, when no route works:
-//	                after lostFor the track ends.
-//	yes      no     Fed.
-//	yes      yes    Changing: by a better route, or since current is silent. What
-//	                next brings first makes it current, if it goes on with the
-//	                numbers and the route stands (see trial). If it has other numbers alone, it is dropped; and if
-//	                current is silent meanwhile, the publisher has begun anew,
-//	                and the track ends, for its viewers to ask again.
-//	no       yes    Saving: current has failed. As Changing; if next is of
-//	                another origin and has other numbers, another route is
-//	                tried.
-//
-// A next feed asks for the newest group that is held: who goes on has it, or a
-// later one. If nothing comes for trialFor, it is asked for all there is, which
-// shows what numbers it has. A track that was fed ends in order with its
-// publisher's, and at once with a code of the publisher's own.
+// A next feed asks for the newest group that is held: a feed that continues the
+// numbers has it, or a later one. If nothing comes for trialFor, the filler
+// asks for all groups, which shows what numbers the feed has.
 type filler struct {
 	broadcast *broadcast
 	name      api.TrackName
 	track     *live.Track
-	asker     api.Session // who has asked for the track first
-	slot      slot        // for the first feed
+	asker     api.Session // the session that asked for the track first
+	slot      slot        // reserved for the first feed
 
-	life    context.Context // of all that the filler has begun
+	life    context.Context // ends with the filler, and with it all that it began
 	working sync.WaitGroup  // for feeds,
 	writing sync.WaitGroup  // for groups,
-	asking  sync.WaitGroup  // and for gaps that are asked for again
+	asking  sync.WaitGroup  // and for fetches of missing groups
 
 	usable        []*route            // as they are now
-	config        api.SubscribeConfig // what is wanted now
+	config        api.SubscribeConfig // what the viewers want now
 	current, next *feed
 	refused       refusals
 	failed        *route        // of the last feed that has failed,
 	cause         error         // and why
 	silence       time.Duration // after which another route is tried
-	heardBefore   uint64        // what heard was when silence began to be counted
+	heardBefore   uint64        // the value of heard at the last check of silence
 
-	// When something is to be done; zero for never.
+	// When the next check of each kind is due; zero for never.
 	idleAt, lostAt, judgeAt, silentAt, missingAt time.Time
 
-	changed  signal.Wake   // what is missing has changed
-	fetching chan struct{} // holds as many as fetch
-	heard    atomic.Uint64 // counts frames
+	changed  signal.Wake   // the missing groups have changed
+	fetching chan struct{} // a semaphore for fetches
+	heard    atomic.Uint64 // counts the frames of all groups
 	over     chan struct{} // closed when the publisher has ended the track
 
 	mu       sync.Mutex
-	groups   map[api.GroupSequence]*group // being written
+	groups   map[api.GroupSequence]*group // those being written
 	account  account
-	feeding  *route        // of the current feed, or the last one
-	fed      signal.Notice // of feeding
-	torn     bool          // the newest group broke off, and did not go on
-	newestBy *route        // that has begun the newest group
-	settled  time.Time     // groups may come in any order until then
+	feeding  *route        // the route of the current feed, or of the last one
+	fed      signal.Notice // feeding has changed
+	torn     bool          // the newest group broke off and was given up
+	newestBy *route        // the route by which the newest group began
+	settled  time.Time     // until then, groups may come in any order
 }
 
-// fill feeds a track until its end, and keeps it for a while.
+// fill feeds a track until its end. A track that ended regularly is then kept
+// for a while.
 func fill(b *broadcast, req api.TrackRequest, track *live.Track, counted slot) {
 	f := &filler{
 		broadcast: b,
@@ -135,8 +122,8 @@ func fill(b *broadcast, req api.TrackRequest, track *live.Track, counted slot) {
 	}
 }
 
-// step brings the feeds in line with what is wanted, and waits for a change. It
-// reports false when the track has ended.
+// step begins and updates feeds as the demand and the routes require, and then
+// waits for a change. It reports false when the track has ended.
 func (f *filler) step(timer *time.Timer) bool {
 	demand, demandChanged := f.track.Demand()
 	routes, routesChanged := f.broadcast.candidates()
@@ -170,7 +157,7 @@ func (f *filler) step(timer *time.Timer) bool {
 	return true
 }
 
-// nextDue is the earliest of what is to be done.
+// nextDue returns the time of the earliest check that is due.
 func (f *filler) nextDue() time.Time {
 	next := f.idleAt
 	for _, at := range []time.Time{f.lostAt, f.judgeAt, f.silentAt, f.missingAt} {
@@ -182,8 +169,7 @@ func (f *filler) nextDue() time.Time {
 	return next
 }
 
-// due does what is to be done by now. It reports false when the track has
-// ended.
+// due makes the checks that are due. It reports false when the track has ended.
 func (f *filler) due(now time.Time) bool {
 	isDue := func(at time.Time) bool { return !at.IsZero() && !now.Before(at) }
 	if isDue(f.missingAt) {

@@ -7,46 +7,48 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// recoverWithin is how long a relay asks for what was lost above it.
+// recoverWithin is how long a relay tries to fetch groups that were lost
+// upstream.
 const recoverWithin = 5 * time.Second
 
-// A group is one of the track that is being written. Its source may change: a
-// group that broke off goes on where it did, from the next feed or by a fetch.
+// A group is a group of the track that is being written. Its source may change:
+// a group that broke off continues from the next feed, or by a fetch.
 type group struct {
 	copier
 	seq     api.GroupSequence
-	first   *route       // by which it began
-	offered chan *source // buffered 1: goes on instead of the source that is read
-	due     uint64       // one above the frames that were here when it last broke off
+	first   *route       // the route by which it began
+	offered chan *source // buffered 1: replaces the source that is read
+	due     uint64       // one above the number of frames when it last broke off
 
 	// Guarded by the filler.
-	source *source // that is read; nil while there is none
+	source *source // the one that is read; nil for none
 }
 
 // A source is a group as one session brings it.
 type source struct {
 	api.GroupReader
 	route   *route
-	left    bool   // it comes by a feed that another has replaced
-	fetched bool   // it was asked for by itself
+	left    bool   // its feed was replaced by another
+	fetched bool   // it is the answer to a fetch
 	done    func() // called when it is not read any more
 }
 
-// betters tells whether a source replaces the one that is read: where it comes
-// by another route, or by the feed and the other was fetched. A feed that was
-// refused a group would not bring it again when the fetched one breaks off.
+// betters reports whether a source replaces the one that is read: if it comes
+// by another route, or if it comes by a feed and the other was fetched. A feed
+// does not bring a group again that was refused once, even if the fetched one
+// breaks off.
 func (s *source) betters(read *source) bool {
 	return s.route != read.route || read.fetched && !s.fetched
 }
 
-// drop ends a source that is not wanted any more.
+// drop cancels a source that is not wanted any more.
 func (s *source) drop(code api.StreamErrorCode) {
 	s.Cancel(code)
 	s.done()
 }
 
-// take writes what a feed has brought: as a new group, or as the rest of one
-// that broke off, or that is still read from a route which has been left.
+// take writes what a feed or a fetch has brought: as a new group, or as the
+// rest of one that broke off or is still read from another source.
 func (f *filler) take(src *source) {
 	f.mu.Lock()
 	g := f.groups[src.Sequence()]
@@ -64,8 +66,8 @@ func (f *filler) take(src *source) {
 		f.writing.Go(func() { f.write(g, src) })
 		return
 	}
-	// A feed that was left takes nothing over: its peer may be a relay which is
-	// fed from here by now.
+	// A feed that was replaced does not continue a group that is being read:
+	// its peer may be a relay which is fed from here by now.
 	before := g.source
 	taken := (before == nil || !src.left) && g.offer(src)
 	f.mu.Unlock()
@@ -93,8 +95,8 @@ func (f *filler) open(src *source) (*group, error) {
 	return g, nil
 }
 
-// offer has the group go on from src, if that is of the same origin and better
-// than what is read. The filler's lock is held.
+// offer makes src the next source of the group, if it is of the same origin and
+// better than the one that is read. The filler's lock is held.
 func (g *group) offer(src *source) bool {
 	if !sameOrigin(g.first, src.route) || g.source != nil && !src.betters(g.source) {
 		return false
@@ -107,7 +109,7 @@ func (g *group) offer(src *source) bool {
 	}
 }
 
-// write copies a group from src, and from what follows it, to its end.
+// write copies a group to its end, from src and the sources that follow it.
 func (f *filler) write(g *group, src *source) {
 	stop := context.AfterFunc(g.out.Context(), func() { f.cancelSource(g) })
 	defer stop()
@@ -123,8 +125,8 @@ func (f *filler) write(g *group, src *source) {
 	}
 }
 
-// writeFrom copies from one source, and returns the one that is to go on; nil
-// when the group has ended.
+// writeFrom copies from one source, and returns the next one; nil when the
+// group has ended.
 func (f *filler) writeFrom(g *group, src *source) *source {
 	f.setSource(g, src)
 	err := g.copyFrom(src)
@@ -140,8 +142,8 @@ func (f *filler) writeFrom(g *group, src *source) *source {
 		return nil
 	}
 	code, final := groupCode(err)
-	// A source that has brought nothing is not followed by another: the next one
-	// may be a relay that has to ask here.
+	// If no frame has come since the group last broke off, it is given up: the
+	// next source may be a relay that has to fetch from here.
 	if frames := g.frames.Load(); !final && frames >= g.due {
 		g.due = frames + 1
 		lost := isA[*api.SessionError](err)
@@ -156,9 +158,9 @@ func (f *filler) writeFrom(g *group, src *source) *source {
 	return nil
 }
 
-// copyFrom copies from a source. One that was fetched is cancelled where it brings
-// nothing in time: its peer may be a relay which has the group from here, so that
-// each waits for the other.
+// copyFrom copies from a source. A fetch is cancelled if it brings nothing in
+// time: its peer may be a relay which gets the group from here, so that each
+// waits for the other.
 func (g *group) copyFrom(src *source) error {
 	if src.fetched {
 		before := g.came.Load()
@@ -172,7 +174,7 @@ func (g *group) copyFrom(src *source) error {
 	return g.copy(src)
 }
 
-// next is the source that was offered, if one was.
+// next returns the source that was offered, or nil.
 func (g *group) next() *source {
 	select {
 	case src := <-g.offered:
@@ -188,7 +190,7 @@ func (f *filler) setSource(g *group, src *source) {
 	g.source = src
 }
 
-// cancelSource has a group that nobody wants any more not be read.
+// cancelSource stops reading a group that nobody wants any more.
 func (f *filler) cancelSource(g *group) {
 	f.mu.Lock()
 	src := g.source
@@ -198,9 +200,9 @@ func (f *filler) cancelSource(g *group) {
 	}
 }
 
-// goOn finds another source of a group that broke off: it is fetched, or the
-// next feed brings it where the route was lost. It returns nil when there is
-// none in time.
+// goOn finds another source for a group that broke off: the answer to a fetch,
+// or the next feed's if the route was lost. It returns nil if none comes in
+// time.
 func (f *filler) goOn(g *group, left *route, lost bool) *source {
 	ctx, cancel := context.WithTimeout(g.out.Context(), recoverWithin)
 	defer cancel()

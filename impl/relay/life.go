@@ -9,21 +9,21 @@ import (
 	"github.com/moqlite/moqlite/impl/live"
 )
 
-// A life is what runs for a relay until its end: sessions that are listened to,
-// tracks that are filled, and requests that are answered. The zero value has
-// begun.
+// A life is all that runs for a relay until its end: sessions whose
+// announcements are followed, tracks that are filled, and requests that are
+// answered. The zero value is ready to use.
 type life struct {
 	mu      sync.Mutex
-	ctx     context.Context // nil before it is asked for
+	ctx     context.Context // made when it is first needed
 	cancel  context.CancelFunc
 	ended   bool
 	running sync.WaitGroup // Add only before the end
 	tracks  map[*live.Track]struct{}
-	readers int           // subscriptions and fetches that are served
+	readers int           // subscriptions and fetches being served
 	left    chan struct{} // closed when there is no reader; nil while nobody waits
 }
 
-// context ends with the life.
+// context returns a context that ends with the life.
 func (l *life) context() context.Context {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -37,15 +37,16 @@ func (l *life) init() {
 	}
 }
 
-// within is ctx, until the life ends. The returned function frees it.
+// within returns a context that ends with ctx or with the life. The returned
+// function frees it.
 func (l *life) within(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(l.context(), func() { cancel(errGoingAway) })
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// enter notes that something runs until leave is called. It reports false after
-// the end.
+// enter registers something that runs until leave is called. It reports false
+// after the end.
 func (l *life) enter() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -79,7 +80,7 @@ func (l *life) fill(track *live.Track, f func()) bool {
 	return true
 }
 
-// read is enter for a subscription or a fetch, which ends with unread.
+// read is enter for a subscription or a fetch; unread takes the place of leave.
 func (l *life) read() bool {
 	if !l.enter() {
 		return false
@@ -126,7 +127,7 @@ func (l *life) awaitReaders(ctx context.Context) error {
 	}
 }
 
-// end ends the life, with all tracks, and waits for what runs.
+// end ends the life and all tracks, and waits for what runs.
 func (l *life) end() {
 	l.mu.Lock()
 	l.init()
@@ -143,11 +144,11 @@ func (l *life) end() {
 	l.running.Wait()
 }
 
-// Close ends the relay at once. Its tracks are reset as going away, what it has
-// announced is withdrawn, and Handler returns. When Close does, nothing runs any
-// more for the relay: it answers nothing, and no session is asked for anything.
-// The sessions are not the relay's, and stand; what the program has published in
-// Mux stays. Called again, it does nothing more. The error is nil.
+// Close ends the relay at once. It resets its tracks with
+// [api.StreamGoingAway], and withdraws what it has announced; Handler returns.
+// When Close has returned, nothing runs for the relay: it serves nothing and
+// sends no requests. The sessions are not closed, and what the program has
+// published in Mux stays. Further calls do nothing. The error is nil.
 func (r *Relay) Close() error {
 	r.life.end()
 	r.mu.Lock()
@@ -160,19 +161,20 @@ func (r *Relay) Close() error {
 	return nil
 }
 
-// Shutdown waits until nobody reads from the relay any more, and then closes it.
-// When ctx ends first, the readers that are left are cut, and the error has the
-// cause of ctx.
+// Shutdown waits until nobody reads from the relay any more, and then closes
+// it. If ctx ends first, the remaining readers are cut off, and the error wraps
+// the cause of ctx.
 //
-// It is for a server that shuts down at the same time, which takes no new session
-// and asks the peers of all others to leave, by GOAWAY. Viewers that heed it
-// subscribe elsewhere, and the server cannot end before the others are cut: give
-// the relay less time than the server.
+// Use it while a server shuts down, which accepts no new session and asks the
+// peers of all others to leave, by GOAWAY. Viewers that do so subscribe
+// elsewhere. The server cannot end before the others are cut off: give the
+// relay less time than the server.
 //
 //	go server.Shutdown(tenSeconds)
 //	r.Shutdown(eightSeconds)
 //
-// After Close it returns nil at once; when Close comes meanwhile, [api.ErrClosed].
+// After Close it returns nil at once. If Close is called meanwhile, it returns
+// [api.ErrClosed].
 func (r *Relay) Shutdown(ctx context.Context) error {
 	err := r.life.awaitReaders(ctx)
 	_ = r.Close()

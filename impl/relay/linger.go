@@ -2,10 +2,10 @@ package relay
 
 import "time"
 
-// linger keeps a track that has ended in order while somebody reads it. Who
-// asks for it gets what it holds for idleFor, unless its publisher is gone
-// before. After that he is answered from upstream, where the track may have
-// begun anew: however often somebody asks, an end is believed for no longer.
+// linger keeps a track that has ended regularly while somebody reads it. A new
+// request gets the groups held for idleFor, unless the publisher is gone
+// before. After that, a new request goes upstream, where the track may have
+// begun anew: the end is not assumed for longer, however often it is asked for.
 func (f *filler) linger(timer *time.Timer) {
 	f.believe(timer)
 	f.track.Retire()

@@ -10,17 +10,17 @@ import (
 )
 
 const (
-	// settle is how long groups may come after later ones when a route was
-	// changed.
+	// settle is how long after a change of route groups may come in another
+	// order.
 	settle = time.Second
 
-	// maxAsked is how many groups of one gap are asked for again, the newest
-	// first, and maxFetching how many of a track at the same time.
+	// maxAsked is how many groups of one gap are fetched, the newest first, and
+	// maxFetching how many of a track at the same time.
 	maxAsked    = 32
 	maxFetching = 4
 )
 
-// lose takes in what upstream tells to be lost.
+// lose records the gaps that upstream reports.
 func (f *filler) lose(gaps []api.Gap) {
 	if len(gaps) == 0 {
 		return
@@ -34,7 +34,7 @@ func (f *filler) lose(gaps []api.Gap) {
 	f.changed.Wake()
 }
 
-// note takes in the number of a group that came. The lock is held.
+// note records the number of a group that came. The lock is held.
 func (f *filler) note(seq api.GroupSequence) {
 	now := time.Now()
 	due := now.Add(f.patience())
@@ -48,8 +48,8 @@ func (f *filler) note(seq api.GroupSequence) {
 	}
 }
 
-// patience is how long a group may come after later ones: then nobody would
-// have it any more.
+// patience returns how long a group may come after later ones: the max age,
+// after which no relay or publisher holds it.
 func (f *filler) patience() time.Duration {
 	if maxAge := f.track.Info().MaxLatency; maxAge > 0 {
 		return maxAge
@@ -57,7 +57,7 @@ func (f *filler) patience() time.Duration {
 	return age.DefaultMax
 }
 
-// hasten has all that is missing be asked for at a time: no feed brings it.
+// hasten makes all missing groups due at a time, since no feed brings them.
 func (f *filler) hasten(at time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -65,14 +65,14 @@ func (f *filler) hasten(at time.Time) {
 	f.changed.Wake()
 }
 
-// priority is that of the most urgent viewer.
+// priority returns the highest priority of the viewers.
 func (f *filler) priority() api.Priority {
 	demand, _ := f.track.Demand()
 	return demand.Config.Priority
 }
 
-// giveUp asks again for the groups that are due, in the background, and tells
-// which of them do not come. It returns when the next are due.
+// giveUp fetches the missing groups that are due, in the background, and
+// reports those that nobody has. It returns when the next ones are due.
 func (f *filler) giveUp(now time.Time) (next time.Time) {
 	f.mu.Lock()
 	gaps, next := f.account.take(now)
@@ -87,7 +87,7 @@ func (f *filler) giveUp(now time.Time) (next time.Time) {
 	return next
 }
 
-// recover asks again for the groups of a gap, and tells those that do not come.
+// recover fetches the groups of a gap, and reports those that do not come.
 func (f *filler) recover(gap api.Gap) {
 	ctx, cancel := context.WithTimeout(f.life, recoverWithin)
 	defer cancel()
@@ -100,7 +100,7 @@ func (f *filler) recover(gap api.Gap) {
 	}
 }
 
-// again fetches a group. It reports false if nobody has it.
+// again fetches a group. It reports false if that fails.
 func (f *filler) again(ctx context.Context, seq api.GroupSequence) bool {
 	src := f.fetch(ctx, seq, 0, nil, false)
 	if src == nil {
@@ -110,11 +110,11 @@ func (f *filler) again(ctx context.Context, seq api.GroupSequence) bool {
 	return true
 }
 
-// fetch asks for a group from a frame on, by the route that feeds the track: the
-// numbers of others may be quite different ones, even of the same origin. If that
-// is lost it waits for the next one, and if it is told to also where the route has
-// not got the group. It is not asked for where the feed is of another origin than
-// the route of; nil is any.
+// fetch fetches a group from a frame on, by the route that feeds the track:
+// other routes, even of the same origin, may number the groups quite
+// differently. If of is not nil, the route must be of its origin. If the route
+// is lost, fetch waits for the next one; with wait, also if the route has not
+// got the group.
 func (f *filler) fetch(ctx context.Context, seq api.GroupSequence, frame uint64, of *route, wait bool) *source {
 	select {
 	case f.fetching <- struct{}{}:
@@ -147,16 +147,16 @@ func (f *filler) fetch(ctx context.Context, seq api.GroupSequence, frame uint64,
 	}
 }
 
-// fedBy is the route by which the track is fed, or was last; changed is closed when
-// it is another.
+// fedBy returns the route by which the track is fed, or was last; changed is
+// closed when it is another.
 func (f *filler) fedBy() (rt *route, changed <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.feeding, f.fed.Changed()
 }
 
-// fetchBy fetches by a route, and fails where it is not known that this has
-// answered.
+// fetchBy fetches by a route. It fails unless the route still stands a moment
+// after the answer, since else another publisher may have answered.
 func fetchBy(ctx context.Context, rt *route, req api.FetchRequest) (api.GroupReader, error) {
 	g, err := askBy(ctx, rt, req)
 	if err == nil && !rt.standsFor(ctx, crossing) {
@@ -166,8 +166,8 @@ func fetchBy(ctx context.Context, rt *route, req api.FetchRequest) (api.GroupRea
 	return g, err
 }
 
-// askBy fetches from the peer of a route. Frames are not asked for where the
-// version has no word for it.
+// askBy fetches from the peer of a route. In versions without frame bounds it
+// fetches the whole group.
 func askBy(ctx context.Context, rt *route, req api.FetchRequest) (api.GroupReader, error) {
 	g, err := rt.session.Fetch(ctx, req)
 	if req.StartFrame > 0 && errors.Is(err, api.ErrNotSupported) {
@@ -177,8 +177,8 @@ func askBy(ctx context.Context, rt *route, req api.FetchRequest) (api.GroupReade
 	return g, err
 }
 
-// tell tells viewers that the groups [start, end) will not come, unless they
-// have.
+// tell reports to viewers that the groups [start, end) will not come, except
+// those that have come.
 func (f *filler) tell(start, end api.GroupSequence, err error) {
 	sink, ok := api.TrackSink(f.track).(api.GapWriter)
 	if !ok || start >= end {

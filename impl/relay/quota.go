@@ -7,23 +7,23 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// maxRequests is how many subscriptions and fetches a relay has with one session
-// upstream at the same time: what that serves at least, less some for questions
-// that are soon answered.
+// maxRequests is how many subscriptions and fetches a relay makes in one
+// session upstream at the same time: the default of api.Limits.Requests, less
+// some for short requests.
 const maxRequests = 4000
 
-// A quota shares what may be asked of a session upstream among the sessions
-// downstream: each may have as many requests as are left for the others. One
-// alone has half of them, two have a third each, and there is always a place
-// for another one. The zero value is ready to use.
+// A quota shares the requests in a session upstream among the sessions
+// downstream: each may have as many as are left for the others. One alone may
+// have half of them, two a third each, and there is always room for another.
+// The zero value is ready to use.
 type quota struct {
 	mu    sync.Mutex
 	total int
 	by    map[context.Context]int // requests, by the context of the session that asked
 }
 
-// take counts a request on behalf of a session, nil for the program's own, until
-// release is called. It reports false when that session has too many.
+// take counts a request for a session (nil is the program itself) until release
+// is called. It reports false if that session has too many.
 func (q *quota) take(asker api.Session) (release func(), ok bool) {
 	if asker == nil {
 		return func() {}, true
@@ -52,11 +52,11 @@ func (q *quota) release(key context.Context) {
 	}
 }
 
-// A slot is a request that has been counted, for who makes it.
+// A slot is a request that has been counted but not made yet.
 type slot struct {
 	upstream *upstream
 	release  func()
 }
 
-// errNoCapacity refuses a session downstream that has asked for too much.
+// errNoCapacity refuses a session downstream that has made too many requests.
 var errNoCapacity = &api.StreamError{Code: api.StreamNoCapacity}

@@ -2,10 +2,11 @@ package relay
 
 import "time"
 
-// refusals are the routes that a track does not use.
+// refusals are the routes that a track does not use for a while.
 type refusals map[*route]refusal
 
-// A refusal lasts until a time, or until the current feed brings nothing any more.
+// A refusal lasts until a time. That of a rival also ends when the current feed
+// is silent or lost.
 type refusal struct {
 	until time.Time
 	rival bool // of the same publisher as the current feed, but with other numbers
@@ -21,8 +22,8 @@ func (r refusals) add(rt *route, now time.Time, d time.Duration) {
 	r[rt] = refusal{until: now.Add(d)}
 }
 
-// markRival has a refusal last only as long as the current feed brings groups,
-// which is of the same publisher: one of the two is not what it says.
+// markRival marks the refusal of a route of the current feed's publisher, whose
+// numbers differ: it lasts only as long as the current feed brings groups.
 func (r refusals) markRival(rt *route) {
 	is := r[rt]
 	is.rival = true
@@ -30,7 +31,7 @@ func (r refusals) markRival(rt *route) {
 }
 
 // forgive ends the refusals of rivals: if the current feed is silent or lost,
-// theirs may be the numbers that the publisher has begun anew with.
+// theirs may be the numbers with which the publisher has begun anew.
 func (r refusals) forgive() {
 	for rt, is := range r {
 		if is.rival {
@@ -39,7 +40,7 @@ func (r refusals) forgive() {
 	}
 }
 
-// usable are those of routes that are not refused.
+// usable returns those of the routes that are not refused.
 func (r refusals) usable(routes []*route, now time.Time) (usable []*route) {
 	for _, rt := range routes {
 		if !now.Before(r[rt].until) {

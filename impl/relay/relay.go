@@ -5,19 +5,20 @@
 //	defer r.Close()
 //	server := &impl.Server{Addr: ":4443", Mux: r.Mux(), Handler: r.Handler}
 //
-// It subscribes upstream once a track, when somebody subscribes, and serves all
-// from a bounded cache ([live.Track]); frames go on while they arrive. Where
-// several sessions announce one broadcast, it is had by the preferred one, and
-// by the next when that goes or falls silent: from group to group where the
-// numbers of the groups go on, whether it is of the same origin or a standby of
-// another; else the track ends, and who asks again has the broadcast anew.
+// The relay subscribes upstream once for each track, when somebody subscribes,
+// and serves all subscribers from a bounded cache ([live.Track]). Frames are
+// passed on while they arrive. If several sessions announce one broadcast, the
+// relay uses the preferred one, and the next when that ends or falls silent. If
+// the numbers of the groups go on, the track continues at the next group,
+// whether the other session leads to the same origin or to a standby. Else the
+// track ends, and subscribers that ask again get the broadcast anew.
 //
-// What a session announces covers what lies below it, by whole segments: what is
-// asked for and not announced is had by the longest announced path above it,
-// whose publisher has it or refuses.
+// What a session announces also covers the paths below it, by whole segments: a
+// request for a path that is not announced goes to the publisher of the longest
+// announced path above it, which serves or refuses it.
 //
-// Nodes do not cluster. Who outgrows one machine has the node dial a cluster of
-// other relays, and passes that session to Handler too:
+// Nodes do not form clusters. To grow beyond one machine, let the node dial a
+// cluster of other relays, and pass that session to Handler too:
 //
 //	session, err := client.Dial(ctx, url, r.Mux())
 //	go r.Handler(session)
@@ -32,42 +33,43 @@ import (
 )
 
 // A Relay passes broadcasts on between the sessions it is given, until Close or
-// Shutdown. The zero value is ready to use; the fields are set before. All methods
+// Shutdown. The zero value is ready to use; set its fields before. All methods
 // may be called concurrently.
 type Relay struct {
-	// Logger gets what no error tells; nil: silence.
+	// Logger gets events that no error reports; nil: they are not logged.
 	Logger *slog.Logger
 
 	// Limits bound what is held of each track.
 	Limits live.Limits
 
 	// Announcements is how many broadcasts of all sessions together are
-	// announced at a time, of which one session has at most half: those who
-	// follow them are to follow as many, see [api.Limits]. The excess is
-	// dropped, and logged once a session; it is taken in when it is updated, or
-	// announced again, and there is room. Zero: 1,000,000.
+	// announced at a time; one session may have at most half of them. Peers
+	// must follow as many to learn of all, see [api.Limits]. More are left out,
+	// and logged once for each session; they are accepted later if they are
+	// updated or announced again when there is room. Zero: 1,000,000.
 	Announcements int
 
 	mux    api.TrackMux
 	life   life
 	mu     sync.Mutex
 	places map[api.BroadcastPath]*place
-	came   uint64 // routes
+	came   uint64 // number of routes so far
 }
 
 // New returns a relay.
 func New() *Relay { return new(Relay) }
 
-// Mux holds what the sessions have announced, to be served to all of them.
-// Broadcasts of the program's own may be published in it too.
+// Mux returns the mux of the broadcasts that the sessions have announced, to be
+// served to all of them. The program may publish its own broadcasts in it too.
 func (r *Relay) Mux() *api.TrackMux { return &r.mux }
 
-// Handler takes in what s announces, until s ends. It is to be the Handler of
-// a server whose Mux is the relay's; a session that was dialled with that mux
-// may be passed as well. All sessions have one identity in announcements then,
-// by [api.Config].Hop, so that what comes round is known. Among relays on
-// moq-lite-03, which tells no identities, a longer way to a broadcast is used a
-// few seconds after the one before has gone: it may be what has come round.
+// Handler follows what s announces, until s ends. It is the Handler of a server
+// whose Mux is the relay's; a session that was dialled with that mux may be
+// passed as well. All these sessions must have one identity in announcements,
+// the [api.Config].Hop, so that the relay recognises its own announcements.
+// Among relays on moq-lite-03, which does not send identities, a longer route
+// to a broadcast is used only a few seconds after the one before has gone: it
+// may lead back to this relay.
 //
 // After Close it returns at once.
 func (r *Relay) Handler(s api.Session) {

@@ -16,23 +16,23 @@ type route struct {
 	session      *upstream
 	announcement api.Announcement
 	broadcast    *broadcast
-	number       uint64 // in the order in which they came
-	gone         bool   // the session announces it no more
+	number       uint64 // in the order in which routes came
+	gone         bool   // the session does not announce it any more
 }
 
-// A peer is asked by path, and answers for whomever it has there at that moment.
-// So what it answers belongs to the route by which it was asked only if it still
-// announces that: an answer may overtake the announcement of another publisher,
-// but not for long.
-
-// crossing is how long an announcement may come after an answer that was given
-// when it had been made.
+// A request names a path, and the peer answers it for the publisher that it has
+// there at that moment. So an answer belongs to the route by which it was
+// requested only if the peer still announces that route: an answer may arrive
+// before the announcement of another publisher, but not long before.
+//
+// crossing is how long after an answer an announcement may come that was made
+// before it.
 const crossing = 100 * time.Millisecond
 
 // errGone is why an answer is not used.
 var errGone = errors.New("its publisher was withdrawn or replaced meanwhile")
 
-// stands tells whether the session still announces the route.
+// stands reports whether the session still announces the route.
 func (rt *route) stands() bool {
 	r := rt.broadcast.relay
 	r.mu.Lock()
@@ -40,7 +40,8 @@ func (rt *route) stands() bool {
 	return !rt.gone
 }
 
-// isWithdrawn tells whether the session announces nothing at the path any more.
+// isWithdrawn reports whether the session announces nothing at the path any
+// more.
 func (rt *route) isWithdrawn() bool {
 	r := rt.broadcast.relay
 	r.mu.Lock()
@@ -48,7 +49,7 @@ func (rt *route) isWithdrawn() bool {
 	return rt.gone && rt.session.routes[rt.broadcast.announced] == nil
 }
 
-// isReplaced tells whether the session announces another publisher instead.
+// isReplaced reports whether the session announces another publisher instead.
 func (rt *route) isReplaced() bool {
 	r := rt.broadcast.relay
 	r.mu.Lock()
@@ -56,7 +57,7 @@ func (rt *route) isReplaced() bool {
 	return rt.gone && rt.session.routes[rt.broadcast.announced] != nil
 }
 
-// standsFor tells whether the route still stands after a while.
+// standsFor reports whether the route still stands after a while.
 func (rt *route) standsFor(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-time.After(d):
@@ -66,8 +67,8 @@ func (rt *route) standsFor(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// compareRoutes is below 0 when a is preferred to b: first of all, one whose
-// peer has not asked us to leave.
+// compareRoutes is negative if a is preferred to b. A route whose peer has
+// asked us to leave comes after all others.
 func compareRoutes(a, b *route) int {
 	switch {
 	case a.session.leaving == b.session.leaving:
@@ -79,19 +80,20 @@ func compareRoutes(a, b *route) int {
 	}
 }
 
-// sameOrigin tells whether two routes lead to one publisher.
+// sameOrigin reports whether two routes lead to one publisher.
 func sameOrigin(a, b *route) bool { return a.broadcast.is(b.broadcast) }
 
-// is tells whether two broadcasts are of one publisher.
+// is reports whether two broadcasts are of one publisher.
 func (b *broadcast) is(other *broadcast) bool {
 	return b.publisher == other.publisher || b.origin != 0 && b.origin == other.origin
 }
 
-// fading is how long before its end what a session resets is a part of that.
+// fading is how long before the end of its session a reset may be a part of
+// that end.
 const fading = 100 * time.Millisecond
 
-// fades tells whether the route's session has ended, or does in a moment: what
-// it has reset just now says nothing of the contents then.
+// fades reports whether the route's session has ended or does so in a moment:
+// then a reset just before says nothing about the contents.
 func (rt *route) fades(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, fading)
 	defer cancel()
@@ -104,12 +106,13 @@ func (rt *route) fades(ctx context.Context) bool {
 }
 
 // withdrawnWithin is how long after a reset the withdrawal that explains it may
-// come: a session that is dialled again when it is lost tells one half a second
-// late.
+// come: a session that reconnects (package redial) reports a withdrawal half a
+// second late.
 const withdrawnWithin = 600 * time.Millisecond
 
-// isLost tells whether the route is lost, or is in a moment. Until then its peer
-// may answer for another publisher, or for one that is reached through here.
+// isLost reports whether the route is lost, or is so in a moment. Until then
+// its peer may answer for another publisher, or for one that is reached through
+// this relay.
 func (rt *route) isLost(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, withdrawnWithin)
 	defer cancel()
@@ -127,11 +130,11 @@ func (rt *route) isLost(ctx context.Context) bool {
 	}
 }
 
-// defaultAnnouncements is Relay.Announcements where that is not set.
+// defaultAnnouncements is the default of Relay.Announcements.
 const defaultAnnouncements = 1_000_000
 
-// holdFor is how long a withdrawal is held before it is told: a publisher that
-// comes back meanwhile was never gone for those downstream.
+// holdFor is how long a withdrawal is held back: if the publisher returns in
+// that time, it was never gone for those downstream.
 const holdFor = 600 * time.Millisecond
 
 // A place is what is announced at one path: broadcasts of different origins, of
@@ -140,13 +143,13 @@ type place struct {
 	broadcasts []*broadcast
 	used       *broadcast
 	withdraw   context.CancelFunc
-	hold       *time.Timer // until used is withdrawn, which has no route any more
-	waiting    bool        // for the program to give up the path
-	distance   int         // how many hops there were in what was announced last
-	doubt      *time.Timer // until routes that may lead back here are used
+	hold       *time.Timer // set while used has no route; withdraws it
+	waiting    bool        // the program publishes the path itself
+	distance   int         // number of hops in what was announced last
+	doubt      *time.Timer // set while routes that may lead back here are not used
 }
 
-// best is the preferred route of all that are not in doubt, nil for none.
+// best returns the preferred route of all that are not in doubt, or nil.
 func (p *place) best() *route {
 	var best *route
 	for _, b := range p.broadcasts {
@@ -157,7 +160,7 @@ func (p *place) best() *route {
 	return best
 }
 
-// take takes in what a session announces.
+// take applies an announcement of a session.
 func (u *upstream) take(a api.Announcement) {
 	u.relay.mu.Lock()
 	defer u.relay.mu.Unlock()
@@ -179,7 +182,7 @@ func (u *upstream) take(a api.Announcement) {
 	}
 }
 
-// withdraw takes away the routes to some paths.
+// withdraw removes the routes to some paths.
 func (u *upstream) withdraw(paths map[api.BroadcastPath]struct{}) {
 	for path := range paths {
 		u.relay.mu.Lock()
@@ -188,10 +191,10 @@ func (u *upstream) withdraw(paths map[api.BroadcastPath]struct{}) {
 	}
 }
 
-// withdrawAll takes away all routes.
+// withdrawAll removes all routes.
 func (u *upstream) withdrawAll() { u.withdraw(u.known()) }
 
-// known are the paths of all routes.
+// known returns the paths of all routes.
 func (u *upstream) known() map[api.BroadcastPath]struct{} {
 	u.relay.mu.Lock()
 	defer u.relay.mu.Unlock()
@@ -202,8 +205,8 @@ func (u *upstream) known() map[api.BroadcastPath]struct{} {
 	return paths
 }
 
-// leave has other routes be preferred to the session's, which has little time
-// left. What it still serves goes on until another route serves it.
+// leave makes other routes preferred to the session's, whose peer is about to
+// end it. What the session still serves goes on until another route serves it.
 func (u *upstream) leave() {
 	u.relay.mu.Lock()
 	defer u.relay.mu.Unlock()
@@ -214,7 +217,7 @@ func (u *upstream) leave() {
 	}
 }
 
-// add takes in a new route. The lock is held.
+// add adds a new route. The lock is held.
 func (u *upstream) add(a api.Announcement) {
 	r := u.relay
 	p := r.places[a.Path]
@@ -245,10 +248,10 @@ func (p *place) newBroadcast(r *Relay, a *api.Announcement) *broadcast {
 	return b
 }
 
-// beginsAnew notes that the publisher behind a route, of the same identity as
-// before, does not go on with the numbers of its broadcast: from now on the
-// route leads to another one, which is announced in its place. Of one below that
-// says nothing of what is announced: it begins anew alone.
+// beginsAnew handles a publisher of the same identity that does not continue
+// the numbers of its broadcast: from now on the route leads to a new broadcast,
+// which is announced in the place of b. A broadcast below the announced path
+// begins anew by itself, and nothing else changes.
 func (b *broadcast) beginsAnew(rt *route) {
 	u, r, path := rt.session, b.relay, b.announced
 	r.mu.Lock()
@@ -266,7 +269,7 @@ func (b *broadcast) beginsAnew(rt *route) {
 	r.choose(path)
 }
 
-// mayAdd tells whether there is room for another route, to path. The lock is
+// mayAdd reports whether there is room for another route, to path. The lock is
 // held.
 func (u *upstream) mayAdd(path api.BroadcastPath) bool {
 	r := u.relay
@@ -282,7 +285,7 @@ func (u *upstream) drop(path api.BroadcastPath) {
 	}
 }
 
-// remove takes the route to path away, if there is one. The lock is held.
+// remove removes the route to path, if there is one. The lock is held.
 func (u *upstream) remove(path api.BroadcastPath) {
 	rt := u.routes[path]
 	if rt == nil {
@@ -293,9 +296,9 @@ func (u *upstream) remove(path api.BroadcastPath) {
 	u.relay.choose(path)
 }
 
-// broadcastOf is the broadcast that a new route leads to, the latest of its
-// origin, nil where there is none yet. A session that has withdrawn a broadcast and announces it again says
-// that it begins anew, whatever its origin.
+// broadcastOf returns the broadcast that a new route leads to: the latest of
+// its origin, nil if there is none. If a session has withdrawn its broadcast
+// and announces it again, that is a new one, whatever its origin.
 func (p *place) broadcastOf(rt *route) *broadcast {
 	from := rt.announcement.Origin()
 	for _, b := range slices.Backward(p.broadcasts) {
@@ -306,8 +309,8 @@ func (p *place) broadcastOf(rt *route) *broadcast {
 	return nil
 }
 
-// remove takes a route out, and its broadcast if that has no other, unless it is
-// the one in use: that is choose's to withdraw.
+// remove removes a route, and its broadcast if that has no other. The broadcast
+// in use stays: choose withdraws it.
 func (p *place) remove(rt *route) {
 	b := rt.broadcast
 	b.remove(rt)
@@ -316,7 +319,7 @@ func (p *place) remove(rt *route) {
 	}
 }
 
-// forget takes a broadcast out if it has no route.
+// forget removes a broadcast if it has no route.
 func (p *place) forget(b *broadcast) {
 	if len(b.routes) > 0 {
 		return
@@ -326,8 +329,8 @@ func (p *place) forget(b *broadcast) {
 	b.changed.Tell()
 }
 
-// choose has the preferred route of a place be the one that is announced. The
-// lock is held.
+// choose announces the broadcast of a place's preferred route. The lock is
+// held.
 func (r *Relay) choose(path api.BroadcastPath) {
 	p := r.places[path]
 	best := p.best()
@@ -348,8 +351,8 @@ func (r *Relay) choose(path api.BroadcastPath) {
 	}
 }
 
-// hold withdraws the broadcast of a place, unless there is a route again soon.
-// The lock is held.
+// hold withdraws the broadcast of a place after holdFor, unless it has a route
+// again by then. The lock is held.
 func (r *Relay) hold(path api.BroadcastPath, p *place) {
 	if p.hold != nil {
 		return
@@ -399,8 +402,8 @@ func (r *Relay) publish(p *place, rt *route) {
 	p.endDoubt()
 }
 
-// publishLater publishes what is best at the path of a route when the program,
-// which publishes there itself, gives that up. The lock is held.
+// publishLater waits until the program, which publishes at the path itself, has
+// ended that, and then publishes the preferred route. The lock is held.
 func (r *Relay) publishLater(p *place, rt *route) {
 	path := rt.announcement.Path
 	own, err := r.mux.Lookup(path)

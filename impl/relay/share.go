@@ -8,21 +8,21 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A Share lets many readers in this process have one subscription of a session
-// for each track: what they read crosses the wire once. It is for programs that
-// look at the same media in several places, such as a recorder and detectors.
+// A Share lets many readers in this process share one subscription of a session
+// for each track, so that the groups cross the wire once. It is for programs
+// that use the same media in several places, such as a recorder and detectors.
 //
 //	shared := relay.NewShare(session)
 //	r, err := shared.Subscribe(ctx, "room/camera", "video", nil)
 //
 // A reader that joins begins with the oldest group that is held and not too old
-// for it, or with the newest if it asks for [api.GroupLatest]. One that says by
-// number where to begin or to end has a subscription of its own.
-// The session asks for the highest priority and the largest MaxLatency of all
-// that share; what is held for them is bounded, and who is too
-// slow misses groups, which are gaps.
+// for it, or with the newest if it asks for [api.GroupLatest]. A reader that
+// asks for a numbered start or end has a subscription of its own. The session
+// asks for the highest priority and the largest MaxLatency of all that share.
+// What is held for them is bounded: a reader that is too slow misses groups,
+// which are gaps.
 //
-// It lasts as long as the session. All methods may be called concurrently.
+// A Share lasts as long as the session. All methods may be called concurrently.
 type Share struct {
 	relay    Relay
 	upstream *upstream
@@ -44,17 +44,17 @@ func NewShare(s api.Session) *Share {
 	return &Share{upstream: &upstream{Session: s}, joint: make(map[api.BroadcastPath]*joint)}
 }
 
-// Announcements implements [api.Subscriber]: it is the session's.
+// Announcements implements [api.Subscriber] by the session's method.
 func (s *Share) Announcements(ctx context.Context, prefix string) (api.AnnouncementReader, error) {
 	return s.upstream.Announcements(ctx, prefix)
 }
 
-// Fetch implements [api.Subscriber]: it is the session's.
+// Fetch implements [api.Subscriber] by the session's method.
 func (s *Share) Fetch(ctx context.Context, req api.FetchRequest) (api.GroupReader, error) {
 	return s.upstream.Fetch(ctx, req)
 }
 
-// TrackInfo implements [api.Subscriber]: it is the session's.
+// TrackInfo implements [api.Subscriber] by the session's method.
 func (s *Share) TrackInfo(ctx context.Context, path api.BroadcastPath, name api.TrackName) (api.TrackInfo, error) {
 	return s.upstream.TrackInfo(ctx, path, name)
 }
@@ -74,13 +74,13 @@ func (s *Share) Subscribe(ctx context.Context, path api.BroadcastPath, name api.
 	return r, nil
 }
 
-// isBounded tells whether a subscription is for certain groups.
+// isBounded reports whether a subscription has a numbered start or end.
 func isBounded(c *api.SubscribeConfig) bool {
 	numbered := c.StartGroup != 0 && c.StartGroup != api.GroupLatest
 	return numbered || c.EndGroup != 0 || c.StartFrame != 0 || c.EndFrame != 0
 }
 
-// join is the broadcast of a path, with one reader more.
+// join returns the broadcast of a path, with one more reader.
 func (s *Share) join(path api.BroadcastPath) *joint {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -94,8 +94,8 @@ func (s *Share) join(path api.BroadcastPath) *joint {
 	return j
 }
 
-// leave takes a reader off. Without one, a broadcast is forgotten; its tracks
-// are kept a little longer, as a relay does.
+// leave removes a reader. A broadcast is deleted with its last reader; its
+// tracks are kept a little longer, as in a relay.
 func (s *Share) leave(j *joint) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

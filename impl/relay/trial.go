@@ -12,42 +12,42 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
-// A trial is where a feed shows that its groups belong to the track. A
-// subscription belongs to the route that brought it, and numbers go on only
-// within one origin: the route must still be announced a moment after the first
-// group has come, and the first that come must go on with the numbers before.
-// Until then they are held. A feed begins when they are let in; it is strange when
-// one has come that does not go on. The first feed of a track has nothing to go
-// on with: what it brings is let in at once, and the track restarted if its route
-// is replaced in the moment after.
+// A trial is the time in which a feed shows that its groups belong to the
+// track. A subscription belongs to the route by which it was made, and numbers
+// go on only within one origin. So a feed must bring a group that goes on with
+// the numbers before, and its route must still be announced a moment after
+// that. Until then its groups are held. The feed begins when they are passed to
+// the track; it is strange if a group has come that does not go on. The first
+// feed of a track has nothing to go on with: its groups are passed on at once,
+// and the track is restarted if its route is replaced in the moment after.
 //
 // Another publisher is a standby if it writes the same groups at the same time:
-// one must come that is due about now, and none that should come later. That it
-// repeats the number of the newest group tells nothing yet, nor does it where the
-// current feed is silent.
+// a group must come that is due about now, and none that should come later. A
+// group with the number of the newest one proves nothing by itself, for a
+// standby or while the current feed is silent.
 type trial struct {
-	on             bool              // the numbers are compared with those before
-	holds          bool              // there are others in the track
-	from           api.GroupSequence // where its groups are to begin
+	on             bool              // its numbers are compared with those before
+	holds          bool              // the track had groups when the feed was made
+	from           api.GroupSequence // where its groups must begin
 	begun, strange signal.Event
 	repeats        atomic.Bool
-	lags           atomic.Bool // what has come should have come before
+	lags           atomic.Bool // a group came that should have come before
 	deciding       atomic.Bool // decideAt is set
 
-	// Of passGroups.
+	// Used only by passGroups.
 	held     []api.GroupReader
 	seen     bool      // a group has come
-	decideAt time.Time // whether the feed begins; zero until it may
+	decideAt time.Time // when it is decided whether the feed begins; zero: not yet
 }
 
-// errUndecided is why accept returns when it is to be decided, and errMistaken why
-// a feed ends that may have brought the groups of another publisher.
+// errUndecided is returned by accept when the decision is due. errMistaken ends
+// a feed whose groups may be those of another publisher.
 var (
 	errUndecided = errors.New("it is to be decided whether the feed begins")
 	errMistaken  = errors.New("its groups may be of another publisher")
 )
 
-// accept returns the next group, or errUndecided when that is due.
+// accept returns the next group, or errUndecided when the decision is due.
 func (fd *feed) accept(r api.TrackReader) (api.GroupReader, error) {
 	at := fd.trial.decideAt
 	if at.IsZero() {
@@ -62,7 +62,7 @@ func (fd *feed) accept(r api.TrackReader) (api.GroupReader, error) {
 	return g, err
 }
 
-// decideIn has it be decided in a while whether the feed begins.
+// decideIn sets when it is decided whether the feed begins, unless that is set.
 func (t *trial) decideIn(d time.Duration) {
 	if t.decideAt.IsZero() {
 		t.decideAt = time.Now().Add(d)
@@ -71,8 +71,8 @@ func (t *trial) decideIn(d time.Duration) {
 	}
 }
 
-// decide lets the feed begin when it is time, unless something has spoken against
-// it. Its error ends the feed.
+// decide lets the feed begin if the time for it has come and nothing speaks
+// against it. Its error ends the feed.
 func (fd *feed) decide(now time.Time, reading *sync.WaitGroup) error {
 	t := &fd.trial
 	if t.decideAt.IsZero() || now.Before(t.decideAt) {
@@ -100,14 +100,14 @@ func (fd *feed) decide(now time.Time, reading *sync.WaitGroup) error {
 	return nil
 }
 
-// isNeedless tells whether the feed was tried since the current one was silent,
-// which is that no more. Its peer may be a relay that is fed from here: what such
-// a relay has came here before.
+// isNeedless reports whether the feed was tried because the current one was
+// silent, which it is no more. Its peer may be a relay that is fed from here,
+// whose groups came here before.
 func (fd *feed) isNeedless() bool {
 	return fd.why == silent && fd.filler.heard.Load() != fd.heard
 }
 
-// maxHeld is how many groups a feed on trial holds at most: the newest.
+// maxHeld is how many groups a feed on trial holds at most: the newest ones.
 const maxHeld = 64
 
 // hold keeps a group until it is decided whether the feed begins.
@@ -119,25 +119,25 @@ func (t *trial) hold(g api.GroupReader) {
 	t.held = append(t.held, g)
 }
 
-// drop gives up what is held.
+// drop cancels the groups that are held.
 func (t *trial) drop() {
 	for _, g := range t.held {
 		g.Cancel(api.StreamCancelled)
 	}
 }
 
-// A verdict is what a group tells of the feed on trial that brings it.
+// A verdict is what a group says about the feed on trial that brings it.
 type verdict uint8
 
 const (
-	repeats verdict = iota // nothing yet: it is the newest, which is here
-	differs                // its numbers do not go on with those before
-	overdue                // a standby should have had it before
-	isDue                  // a standby has it about now
-	goesOn                 // they do go on
+	repeats verdict = iota // nothing yet: it is the newest group, which is held
+	differs                // its number does not go on with those before
+	overdue                // a standby would have sent it before
+	isDue                  // a standby would send it about now
+	goesOn                 // its number goes on
 )
 
-// receive takes in a group that has come.
+// receive handles a group that has come.
 func (fd *feed) receive(g api.GroupReader, reading *sync.WaitGroup) {
 	t := &fd.trial
 	if !t.holds && !t.seen {
@@ -175,7 +175,7 @@ func (fd *feed) receive(g api.GroupReader, reading *sync.WaitGroup) {
 	}
 }
 
-// verdict tells whether a group of a feed on trial goes on with those before.
+// verdict judges a group of a feed on trial.
 func (f *filler) verdict(fd *feed, seq api.GroupSequence, now time.Time) verdict {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -199,15 +199,15 @@ func (f *filler) verdict(fd *feed, seq api.GroupSequence, now time.Time) verdict
 	return goesOn
 }
 
-// hasGroups tells whether any group of the track has come.
+// hasGroups reports whether any group of the track has come.
 func (f *filler) hasGroups() bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.account.some
 }
 
-// goesOn gives what is missing a moment to come: a feed on trial goes on with
-// the numbers before.
+// goesOn gives the missing groups until settle to come, since a feed on trial
+// goes on with the numbers before.
 func (f *filler) goesOn() {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -12,7 +12,8 @@ import (
 
 const (
 	// askAgainAfter is how long the relay waits before it asks a session for
-	// its announcements again; it doubles with each failure, to askAgainWithin.
+	// its announcements again; it doubles with each failure, up to
+	// askAgainWithin.
 	askAgainAfter  = 100 * time.Millisecond
 	askAgainWithin = 10 * time.Second
 
@@ -21,8 +22,8 @@ const (
 	keepUnconfirmed = 10 * time.Second
 )
 
-// An upstream is a session that announces. Each has one, by which it is told
-// from others.
+// An upstream is a session whose announcements the relay follows. Its pointer
+// identifies the session.
 type upstream struct {
 	api.Session
 	relay *Relay
@@ -31,16 +32,16 @@ type upstream struct {
 	// Guarded by Relay.mu.
 	routes   map[api.BroadcastPath]*route // what it announces now
 	leaving  bool                         // the peer has asked us to leave
-	dropping bool                         // it has announced more than is taken in
+	dropping bool                         // it has announced more than is accepted
 }
 
 func newUpstream(r *Relay, s api.Session) *upstream {
 	return &upstream{Session: s, relay: r, routes: make(map[api.BroadcastPath]*route)}
 }
 
-// listen follows what the session announces, until ctx, which the session ends, or
-// its set of announcements has ended. Where the stream of the announcements alone is lost,
-// they are asked for again, and the routes are kept meanwhile.
+// listen follows what the session announces, until ctx or the set of
+// announcements has ended. If only the stream of the announcements is lost, it
+// asks for them again and keeps the routes meanwhile.
 func (u *upstream) listen(ctx context.Context) {
 	defer u.withdrawAll()
 	watching := u.watch(ctx)
@@ -70,8 +71,8 @@ func (u *upstream) listen(ctx context.Context) {
 	}
 }
 
-// watch waits for the peer to ask us to leave, from when on other routes are
-// preferred. What it returns ends that.
+// watch waits for the peer to ask us to leave; other routes are preferred from
+// then on. The returned function ends that.
 func (u *upstream) watch(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup
@@ -85,14 +86,14 @@ func (u *upstream) watch(ctx context.Context) (stop func()) {
 	return func() { cancel(); watching.Wait() }
 }
 
-// refusedForGood tells whether announcements need not be asked for again.
+// refusedForGood reports whether announcements need not be asked for again.
 func refusedForGood(err error) bool {
 	return errors.Is(err, api.ErrUnauthorized) || errors.Is(err, api.ErrNotSupported)
 }
 
 // hear follows the announcements of one stream until it ends; io.EOF is the end
-// of the set. It tells whether the initial set has come: what was announced
-// before and is not in it is withdrawn.
+// of the set. It reports whether the initial set was complete: routes from
+// before that are not in it are withdrawn then.
 func (u *upstream) hear(ctx context.Context) (complete bool, err error) {
 	r, err := u.Announcements(ctx, "")
 	if err != nil {
