@@ -54,11 +54,14 @@ func (e *egress) submit(g *groupWriter, what submission) {
 }
 
 // mayWrite reports whether the writer writes to the transport itself, which saves a
-// switch of goroutines. It does only while the queue is empty and no write is under
-// way. A group that is already open also needs a pause of directAfter before: in a
-// burst it is better that frames are gathered while another goroutine writes. A
-// group that begins needs the opposite: after a pause its end often follows its
-// first frame at once, and both then leave in one write. The lock is held.
+// switch of goroutines. It never does while the queue is not empty or a write is under
+// way. The lock is held.
+//
+// Otherwise it depends on the time since the last write. More frames of a group are
+// written directly after a pause of directAfter; in a burst they are better gathered
+// while another goroutine writes. The first frames of a group are written directly in a
+// burst; after a pause they are left to another goroutine, because the end of the group
+// often follows at once, and both are then sent in one write.
 func (e *egress) mayWrite(what submission) (now time.Duration, may bool) {
 	if e.serving || len(e.writing) > 0 || !e.ready.empty() {
 		return 0, false
