@@ -28,8 +28,8 @@ func TestRule(t *testing.T) {
 	}
 }
 
-// Each group is too old at the first frame at which the newest timestamp is the
-// max age after the first one of the group that follows it, and not before.
+// Each group is reported at the first frame at which the newest timestamp is the max age
+// above the first one of the following group, and not before.
 func TestGroupsAreTooOldByTheRule(t *testing.T) {
 	const groups, frames, step, maxAge = 12, 10, 7, 210
 	var o Groups[*group]
@@ -69,7 +69,7 @@ func TestGroupsAreTooOldByTheRule(t *testing.T) {
 	}
 }
 
-// A group without a following one stays, however old it is.
+// A group without a following one is never too old.
 func TestTheNewestGroupIsNeverTooOld(t *testing.T) {
 	var o Groups[*group]
 	o.SetRule(NewRule(-1, 0, 0))
@@ -85,7 +85,7 @@ func TestTheNewestGroupIsNeverTooOld(t *testing.T) {
 	}
 }
 
-// Frames allocate nothing.
+// A frame costs no allocation.
 func TestFramesAllocateNothing(t *testing.T) {
 	var o Groups[*group]
 	o.SetRule(NewRule(time.Hour, time.Hour, 0))

@@ -11,7 +11,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A group stands for the writer of one.
+// A group stands for a group's writer.
 type group struct {
 	seq   api.GroupSequence
 	entry Entry
@@ -20,7 +20,7 @@ type group struct {
 func (g *group) Sequence() api.GroupSequence { return g.seq }
 func (g *group) AgeEntry() *Entry            { return &g.entry }
 
-// stamps are how the frames of a test are stamped, given what time it is.
+// stamps are ways to choose the timestamp of a frame, given the time.
 var stamps = map[string]func(rng *rand.Rand, now time.Duration) uint64{
 	"stamped":   func(_ *rand.Rand, now time.Duration) uint64 { return 1 + uint64(now.Milliseconds()) },
 	"unstamped": func(*rand.Rand, time.Duration) uint64 { return 0 },
@@ -30,9 +30,9 @@ var stamps = map[string]func(rng *rand.Rand, now time.Duration) uint64{
 	"running back": func(rng *rand.Rand, _ time.Duration) uint64 { return 1 + rng.Uint64N(300) },
 }
 
-// TestHorizonAgainstStamps compares groups of which every frame is looked at with
-// the same groups of which those frames are that GoesOn does not let pass: the
-// same become too old, at the same frames.
+// TestHorizonAgainstStamps compares groups for whose every frame Stamp is called with the
+// same groups where it is only called if GoesOn returns false: the same groups become too
+// old, at the same frames.
 func TestHorizonAgainstStamps(t *testing.T) {
 	for name, stamp := range stamps {
 		t.Run(name, func(t *testing.T) {
@@ -52,13 +52,12 @@ func TestHorizonAgainstStamps(t *testing.T) {
 	}
 }
 
-// A comparison is of groups every frame of which is looked at, and groups with a
-// horizon.
+// A comparison holds the two sets of groups that TestHorizonAgainstStamps compares.
 type comparison struct {
 	rng       *rand.Rand
 	began     time.Time
 	all, some Groups[*group]
-	open      [][2]*group // of either
+	open      [][2]*group // each group in all and in some
 	next      api.GroupSequence
 }
 
@@ -69,7 +68,7 @@ func (c *comparison) setRule() {
 	c.some.SetRule(rule)
 }
 
-// step does something at random.
+// step performs a random action.
 func (c *comparison) step(stamp func(*rand.Rand, time.Duration) uint64) error {
 	switch n := c.rng.IntN(20); {
 	case n < 3 && len(c.open) < 8 || len(c.open) == 0:
@@ -108,7 +107,7 @@ func (c *comparison) remove(i int) {
 	c.open = slices.Delete(c.open, i, i+1)
 }
 
-// frame writes a frame, and resets what is too old then.
+// frame writes a frame and removes the groups that are too old then.
 func (c *comparison) frame(g [2]*group, timestamp uint64) error {
 	want := sequences(c.all.Stamp(g[0], timestamp))
 	var got []api.GroupSequence

@@ -24,7 +24,7 @@ const (
 	hearer api.Hop = 200
 )
 
-// A host is what a Hearer needs.
+// A host implements announce.Host for a Hearer.
 type host struct {
 	violation error
 	leftOut   int
@@ -35,7 +35,7 @@ func (h *host) LeftOut(_ api.BroadcastPath, _ bool) { h.leftOut++ }
 func (h *host) Violation(err error)                 { h.violation = err }
 func (h *host) StreamEnd(err error) error           { return err }
 
-// A world is a mux, and what is announced on it.
+// A world is a mux and the broadcasts announced on it.
 type world struct {
 	t    *testing.T
 	rng  *rand.Rand
@@ -44,7 +44,7 @@ type world struct {
 	hops map[api.BroadcastPath][]api.Hop
 }
 
-// step announces, updates or withdraws something at random.
+// step announces, updates or withdraws a random broadcast.
 func (w *world) step() {
 	path := api.BroadcastPath(fmt.Sprint("room/", w.rng.IntN(12)))
 	route := api.Announcement{Path: path, Hops: w.chain(), Warm: w.rng.Uint64N(9)}
@@ -69,7 +69,7 @@ func (w *world) step() {
 	}
 }
 
-// chain returns hops, sometimes through either end.
+// chain returns random hops, sometimes with one of the two ends.
 func (w *world) chain() []api.Hop {
 	hops := []api.Hop{api.Hop(1 + w.rng.IntN(3))}
 	for _, hop := range []api.Hop{10, teller, hearer} {
@@ -80,14 +80,14 @@ func (w *world) chain() []api.Hop {
 	return hops
 }
 
-// heard is what a reader was told, and what that amounts to.
+// heard is the announcements that a reader has received, and the resulting state.
 type heard struct {
 	mu      sync.Mutex
 	current map[api.BroadcastPath][]api.Hop
 	events  int
 }
 
-// follow takes in announcements, and checks their order and their routes.
+// follow receives announcements, and checks their order and their routes.
 func (h *heard) follow(t *testing.T, r api.AnnouncementReader, v *message.Version) error {
 	for {
 		a, err := r.Receive(t.Context())
@@ -155,7 +155,7 @@ func talk(t *testing.T, v *message.Version, mux *api.TrackMux, limit int, f func
 	return end
 }
 
-// accepted is the stream that the other end has opened.
+// accepted returns the stream that the other end has opened.
 func accepted(t *testing.T, conn transport.Conn, v *message.Version) *control.Stream {
 	raw, err := conn.AcceptStream(t.Context())
 	if err != nil {
@@ -168,9 +168,8 @@ func accepted(t *testing.T, conn transport.Conn, v *message.Version) *control.St
 	return st
 }
 
-// Whatever is announced, updated and withdrawn, the reader at the other end is
-// told of it in order, of all routes that do not lead through either end, and of
-// no others.
+// Whatever is announced, updated and withdrawn, the reader at the other end receives it in
+// order: all routes that do not go through either end, and no others.
 func TestAnnouncementsInOrder(t *testing.T) {
 	for _, name := range api.Versions() {
 		v := message.VersionByName(string(name))
@@ -201,7 +200,7 @@ func TestAnnouncementsInOrder(t *testing.T) {
 	}
 }
 
-// compare compares what the reader knows with what is announced.
+// compare compares the reader's state with the announced broadcasts.
 func (w *world) compare(told *heard, v *message.Version) {
 	w.t.Helper()
 	told.mu.Lock()
@@ -218,8 +217,7 @@ func (w *world) compare(told *heard, v *message.Version) {
 	}
 }
 
-// Beyond the limit announcements are left out, and their ends and updates are no
-// violation.
+// Announcements above the limit are left out, and their ends and updates are no violation.
 func TestAnnouncementsBeyondTheLimit(t *testing.T) {
 	for _, name := range api.Versions() {
 		v := message.VersionByName(string(name))
@@ -245,7 +243,7 @@ func TestAnnouncementsBeyondTheLimit(t *testing.T) {
 	}
 }
 
-// The list of ids does as a map does.
+// startIDs behaves like a map.
 func TestStartIDsAgainstModel(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	for range 100 {

@@ -20,15 +20,15 @@ import (
 
 var version = message.VersionByName(string(api.Lite06))
 
-// An end of a pipe serves as an outbox's host.
+// host implements control.Host for an outbox.
 type host struct{ tasks sync.WaitGroup }
 
 func (h *host) Spawn(f func()) bool         { h.tasks.Go(f); return true }
 func (h *host) ControlDeadline() time.Time  { return time.Now().Add(10 * time.Second) }
 func (h *host) StreamError(err error) error { return err }
 
-// between runs a test with both ends of a stream on which a Goaway was opened,
-// and of which the peer allows 64 bytes before it reads.
+// between runs a test with both ends of a Goaway stream on which the peer allows 64 bytes
+// until it reads.
 func between(t *testing.T, f func(t *testing.T, h *host, here, there *Stream)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -50,7 +50,7 @@ func between(t *testing.T, f func(t *testing.T, h *host, here, there *Stream)) {
 	})
 }
 
-// Messages arrive as they were sent, and are followed by the end of the half.
+// Messages arrive as they were sent, followed by the end of the half.
 func TestStream(t *testing.T) {
 	between(t, func(t *testing.T, _ *host, here, there *Stream) {
 		kind, err := here.ReadType()
@@ -87,7 +87,7 @@ func TestStream(t *testing.T) {
 	})
 }
 
-// The end of a context unblocks the reader.
+// The end of a context unblocks the goroutine that reads.
 func TestAbandonAt(t *testing.T) {
 	between(t, func(t *testing.T, _ *host, here, there *Stream) {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -105,8 +105,8 @@ func TestAbandonAt(t *testing.T) {
 	})
 }
 
-// Nobody who puts something into an outbox waits for the peer, and what waits is
-// bounded: the peer reads nothing meanwhile.
+// The methods of an outbox do not wait for the peer, and the queue is bounded even if the
+// peer reads nothing.
 func TestOutboxNeverWaits(t *testing.T) {
 	between(t, func(t *testing.T, h *host, here, there *Stream) {
 		var o Outbox
@@ -143,7 +143,7 @@ func TestOutboxNeverWaits(t *testing.T) {
 	})
 }
 
-// A peer that reads nothing while more and more is lost is given up, once.
+// If a peer reads nothing while more and more groups are lost, Drop reports that once.
 func TestOutboxGivesUp(t *testing.T) {
 	between(t, func(t *testing.T, h *host, here, there *Stream) {
 		var o Outbox
@@ -169,7 +169,7 @@ func TestOutboxGivesUp(t *testing.T) {
 	})
 }
 
-// Groups that are lost for causes of one code are told as one run.
+// Adjacent groups that are lost for causes of one code are sent as one SUBSCRIBE_DROP.
 func TestOutboxMergesCauses(t *testing.T) {
 	between(t, func(t *testing.T, h *host, here, there *Stream) {
 		var o Outbox
@@ -192,7 +192,7 @@ func TestOutboxMergesCauses(t *testing.T) {
 	})
 }
 
-// The answer of the application, a panic of it, and its silence.
+// The application answers, panics, or does not answer.
 func TestAsk(t *testing.T) {
 	var text bytes.Buffer
 	log := slog.New(slog.NewTextHandler(&text, nil))

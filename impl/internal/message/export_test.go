@@ -6,8 +6,8 @@ import (
 	"math/bits"
 )
 
-// WithLeadingOnes returns a copy of v that writes numbers in another way, of
-// which no message knows.
+// WithLeadingOnes returns a copy of v with another encoding of integers. No message depends
+// on the encoding.
 func (v *Version) WithLeadingOnes() *Version {
 	c := *v
 	c.Name += "-leading-ones"
@@ -15,8 +15,8 @@ func (v *Version) WithLeadingOnes() *Version {
 	return &c
 }
 
-// leadingOnes says the length of a number by how many ones its first byte
-// begins with: each adds a byte. Seven ones are not written.
+// leadingOnes is an encoding in which each leading one bit of the first byte adds a byte to
+// the length. Seven ones are not written.
 type leadingOnes struct{}
 
 func (leadingOnes) length(x uint64) int {

@@ -7,7 +7,7 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
-// fields are all that the messages of the vectors have.
+// fields are all fields of the messages in the test vectors.
 type fields struct {
 	Active     uint64
 	Bitrate    uint64
@@ -57,7 +57,7 @@ type fields struct {
 	Warm       uint64
 }
 
-// UnmarshalJSON refuses fields that would go untested.
+// UnmarshalJSON returns an error for unknown fields, which would not be tested.
 func (f *fields) UnmarshalJSON(b []byte) error {
 	type plain fields
 	d := json.NewDecoder(bytes.NewReader(b))
@@ -65,7 +65,7 @@ func (f *fields) UnmarshalJSON(b []byte) error {
 	return d.Decode((*plain)(f))
 }
 
-// exclusive is the bound that follows an inclusive one, 0 for none.
+// exclusive converts an inclusive bound to an exclusive one, 0 for none.
 func exclusive(last *uint64) uint64 {
 	if last == nil {
 		return 0
@@ -96,7 +96,7 @@ func (f *fields) params(v *message.Version) message.SubscribeParams {
 	return p
 }
 
-// message is what Parse should make of the vector.
+// message returns the message that Parse has to return for the vector.
 func (f *fields) message(v *message.Version, name string) wire {
 	switch name {
 	case "announce_request":
@@ -131,7 +131,7 @@ func (f *fields) message(v *message.Version, name string) wire {
 	}
 }
 
-// data is message, of what is not about announcements and subscriptions.
+// data is message for messages that are not about announcements and subscriptions.
 func (f *fields) data(name string) wire {
 	switch name {
 	case "track_info":

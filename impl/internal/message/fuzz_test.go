@@ -9,8 +9,8 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
-// fuzz gives the bodies of a kind of message to any version that has it. What
-// is accepted must be fit to be sent, and come out again as it was.
+// fuzz parses bodies of one kind of message in any version that has it. An accepted message
+// must be valid for sending, and be the same after encoding and parsing.
 func fuzz(f *testing.F, name string) {
 	k, ok := kindNamed(name)
 	if !ok {
@@ -67,7 +67,7 @@ func FuzzGoAway(f *testing.F)          { fuzz(f, "goaway") }
 func FuzzDatagram(f *testing.F)        { fuzz(f, "datagram") }
 func FuzzSetup(f *testing.F)           { fuzz(f, "setup") }
 
-// FuzzStream reads messages and frames off a stream of any bytes.
+// FuzzStream reads messages and frames from arbitrary bytes.
 func FuzzStream(f *testing.F) {
 	versions := all()
 	for i, c := range load(f, "vectors.json") {

@@ -11,8 +11,8 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
-// TestInvalidVectors wants the verdict of another implementation on messages
-// that are broken, or look so.
+// TestInvalidVectors checks that invalid messages, and valid ones that look invalid, are
+// judged as another implementation judges them.
 func TestInvalidVectors(t *testing.T) {
 	for i, c := range load(t, "vectors-invalid.json") {
 		for _, v := range c.versions(t) {
@@ -37,7 +37,7 @@ func TestInvalidVectors(t *testing.T) {
 	}
 }
 
-// TestMalformed has what vectors-invalid.json has not. It gives bodies.
+// TestMalformed has bodies of malformed messages that vectors-invalid.json does not have.
 func TestMalformed(t *testing.T) {
 	long := string(message.Lite06.AppendVarint(nil, message.MaxURI+1)) + strings.Repeat("a", message.MaxURI+1)
 	params := string(message.Lite06.AppendVarint(nil, message.MaxSetupParameters+1))
@@ -76,7 +76,7 @@ func TestMalformed(t *testing.T) {
 	}
 }
 
-// TestLegal has what looks broken and is not. It gives bodies.
+// TestLegal has bodies of messages that look malformed and are valid.
 func TestLegal(t *testing.T) {
 	for _, c := range []struct {
 		name, kind, body string
@@ -105,7 +105,7 @@ func TestLegal(t *testing.T) {
 	}
 }
 
-// TestTruncated cuts each message short at each byte, and adds one.
+// TestTruncated truncates each message at each byte, and appends a byte.
 func TestTruncated(t *testing.T) {
 	for i, c := range load(t, "vectors.json") {
 		k, ok := kindNamed(c.Message)
@@ -149,7 +149,7 @@ func TestTruncated(t *testing.T) {
 	}
 }
 
-// TestNotInVersion gives versions the messages that they do not have.
+// TestNotInVersion parses messages in versions that do not have them.
 func TestNotInVersion(t *testing.T) {
 	for _, v := range message.Versions() {
 		for _, k := range kinds {

@@ -10,7 +10,7 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
-// wire is what every message has.
+// wire has the methods of every message.
 type wire interface {
 	Append(v *message.Version, b []byte) []byte
 	Length(v *message.Version) int
@@ -18,13 +18,13 @@ type wire interface {
 	Validate(v *message.Version) error
 }
 
-// A kind of message, under its name in the vectors.
+// A kind is a type of message, by its name in the test vectors.
 type kind struct {
 	name     string
 	make     func() wire
-	exists   func(v *message.Version) bool // nil for in all versions
-	response message.ResponseKind          // if it is one
-	typed    bool                          // whether it is an announcement of typ
+	exists   func(v *message.Version) bool // nil if all versions have it
+	response message.ResponseKind          // for a response to SUBSCRIBE
+	typed    bool                          // it is an announcement of typ
 	typ      message.AnnounceType
 	noLen    bool
 }
@@ -58,7 +58,7 @@ func track(v *message.Version) bool       { return v.Track }
 
 func (k kind) in(v *message.Version) bool { return k.exists == nil || k.exists(v) }
 
-// kindNamed returns the kind of a name, or false.
+// kindNamed returns the kind with a name. It reports false if there is none.
 func kindNamed(name string) (kind, bool) {
 	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == name })
 	if i < 0 {
@@ -67,8 +67,8 @@ func kindNamed(name string) (kind, bool) {
 	return kinds[i], true
 }
 
-// body reads the message from a stream that holds nothing else, as a session
-// does, but for Parse.
+// body reads a message from a stream as a session does, and returns its body. The stream
+// must hold nothing else.
 func (k kind) body(v *message.Version, b []byte) ([]byte, error) {
 	if k.noLen {
 		return b, nil
@@ -99,8 +99,8 @@ func (k kind) read(v *message.Version, b []byte) (wire, error) {
 	return m, m.Parse(v, body)
 }
 
-// all are the versions that messages are tested with: those that are spoken,
-// and one with another encoding of numbers.
+// all are the versions that messages are tested with: the real ones, and one with another
+// encoding of integers.
 func all() []*message.Version { return append(message.Versions(), message.Lite06.WithLeadingOnes()) }
 
 // each runs a test for every message of every version.

@@ -34,7 +34,7 @@ func TestRoundTrip(t *testing.T) {
 	})
 }
 
-// TestLeadingOnes shows that the encoding of numbers is the version's alone.
+// TestLeadingOnes shows that messages use the version's encoding of integers.
 func TestLeadingOnes(t *testing.T) {
 	v := message.Lite06.WithLeadingOnes()
 	for _, c := range []struct {
@@ -66,8 +66,7 @@ func TestAppendAllocs(t *testing.T) {
 	})
 }
 
-// TestHotPathAllocs has what happens for each group and frame, with messages
-// that are not on the heap.
+// TestHotPathAllocs does what is done for each group and frame, and counts allocations.
 func TestHotPathAllocs(t *testing.T) {
 	buf, scratch := make([]byte, 0, 64), make([]byte, 0, 64)
 	r := bytes.NewReader(nil)
@@ -90,7 +89,7 @@ func TestHotPathAllocs(t *testing.T) {
 	}
 }
 
-// TestUncleanPaths are written clean, in place.
+// TestUncleanPaths: paths are encoded in clean form.
 func TestUncleanPaths(t *testing.T) {
 	for _, p := range []string{"/", "//", "a/", "/a", "//a//b/", "a//b", strings.Repeat("//a", 32)} {
 		clean, m := message.Track{Path: message.CleanPath(p)}, message.Track{Path: p}
@@ -104,8 +103,8 @@ func TestUncleanPaths(t *testing.T) {
 	}
 }
 
-// TestUnencodable messages are refused by Validate. Append does not panic, and
-// writes as much as Length says.
+// TestUnencodable: Validate refuses messages that cannot be encoded. Append does not panic,
+// and appends as many bytes as Length says.
 func TestUnencodable(t *testing.T) {
 	const huge = math.MaxUint64
 	for _, c := range []struct {
@@ -150,7 +149,7 @@ func TestUnencodable(t *testing.T) {
 	}
 }
 
-// TestNearest shows what becomes of numbers without an encoding.
+// TestNearest: numbers that are out of range are encoded as the nearest that is not.
 func TestNearest(t *testing.T) {
 	var got message.Subscribe
 	m := message.Subscribe{ID: math.MaxUint64, SubscribeParams: message.SubscribeParams{StartGroup: math.MaxUint64, MaxAge: math.MaxUint64}}
@@ -164,7 +163,7 @@ func TestNearest(t *testing.T) {
 	}
 }
 
-// TestLatest travels as a floor of 0 where there is no such thing.
+// TestLatest: Latest is sent as a bound of 0 in versions that cannot ask for the latest group.
 func TestLatest(t *testing.T) {
 	for _, v := range message.Versions() {
 		m := message.SubscribeUpdate{message.SubscribeParams{Latest: true, StartGroup: 7}}

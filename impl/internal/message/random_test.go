@@ -8,7 +8,7 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
-// A generator makes messages of a version, as Parse would return them.
+// A generator makes random messages of a version, as Parse would return them.
 type generator struct {
 	*rand.Rand
 	v *message.Version
@@ -18,7 +18,7 @@ func generate(v *message.Version, seed uint64) generator {
 	return generator{rand.New(rand.NewPCG(seed, 1)), v}
 }
 
-// number is of any length.
+// number returns a random number whose encoding has any length.
 func (g generator) number() uint64 {
 	if g.IntN(8) == 0 {
 		return message.MaxVarint
@@ -105,7 +105,7 @@ func (g generator) announce() *message.Announce {
 	return m
 }
 
-// where returns x if the version has such a field.
+// where returns x if the version has the field, else 0.
 func where(has bool, x uint64) uint64 {
 	if !has {
 		return 0
@@ -144,7 +144,7 @@ func (g generator) message(name string) wire {
 	}
 }
 
-// data is message, of what is not about announcements and subscriptions.
+// data is message for messages that are not about announcements and subscriptions.
 func (g generator) data(name string) wire {
 	switch name {
 	case "track":

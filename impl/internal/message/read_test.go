@@ -12,7 +12,7 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
-// stepReader fails the test when it is offered more memory than has arrived.
+// stepReader fails the test if a read offers more memory than has arrived so far.
 type stepReader struct {
 	*bytes.Reader
 	t       *testing.T

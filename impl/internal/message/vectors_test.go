@@ -13,7 +13,7 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
-// A vector is a message that another implementation wrote.
+// A vector is a message encoded by another implementation.
 type vector struct {
 	Version string
 	Message string
@@ -47,7 +47,7 @@ func load(t testing.TB, file string) []vector {
 	return vectors
 }
 
-// versions are those that the vector is one of.
+// versions returns the versions that the vector is for.
 func (c vector) versions(t testing.TB) []*message.Version {
 	t.Helper()
 	if c.Version == "any" {
@@ -96,7 +96,7 @@ func testMessage(t *testing.T, k kind, v *message.Version, c vector) {
 			t.Errorf("encode: got %x, which is %+v (%v)", b, again, err)
 		}
 	case c.Fields.Ordered:
-		// The byte is dead: messages have no such field and are written with 0.
+		// The Ordered byte is unused: messages have no such field, and it is sent as 0.
 		if changed(b, c.Hex) != 1 {
 			t.Errorf("encode: got %x, want %x but for one byte", b, c.Hex)
 		}
@@ -105,7 +105,7 @@ func testMessage(t *testing.T, k kind, v *message.Version, c vector) {
 	}
 }
 
-// changed counts bytes that differ, or is -1.
+// changed returns how many bytes differ, -1 if the lengths do.
 func changed(a, b []byte) (n int) {
 	if len(a) != len(b) {
 		return -1
@@ -118,8 +118,7 @@ func changed(a, b []byte) (n int) {
 	return n
 }
 
-// primitives are tested by way of messages where nothing exported stands for
-// them.
+// primitives are encodings that no exported function has: they are tested through messages.
 var primitives = map[string]func(*testing.T, *message.Version, vector){
 	"varint": func(t *testing.T, v *message.Version, c vector) {
 		want := value[uint64](t, c)

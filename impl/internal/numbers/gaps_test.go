@@ -15,7 +15,7 @@ var (
 	errEvicted = &api.StreamError{Code: api.StreamEvicted, Remote: true}
 )
 
-// Whatever is lost, in whatever order, is told once, and nothing else is.
+// All lost numbers, lost in any order, are reported once, and no others are.
 func TestGapsTellWhatWasLost(t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	causes := []error{nil, errOld, errEvicted}
@@ -52,7 +52,7 @@ func TestGapsTellWhatWasLost(t *testing.T) {
 	}
 }
 
-// A loss is reported of what is not known alone, and is known from then on.
+// Lose reports only numbers that are not known, and they are known from then on.
 func TestLose(t *testing.T) {
 	var known Set
 	var l Gaps
@@ -73,7 +73,7 @@ func TestLose(t *testing.T) {
 	}
 }
 
-// Causes that read the same are one, whether they are the same error or not.
+// Causes with the same text are the same, even if they are different errors.
 func TestSameCauseIsMerged(t *testing.T) {
 	var l Gaps
 	for i, err := range []error{
@@ -92,8 +92,8 @@ func TestSameCauseIsMerged(t *testing.T) {
 	}
 }
 
-// When nobody asks, the oldest gaps go, but not in silence, and none of the
-// rest claims a group that came.
+// If nobody takes the gaps, the oldest are forgotten and counted, and none of the rest has a
+// number that has arrived.
 func TestGapsForget(t *testing.T) {
 	var l Gaps
 	for i := range api.GroupSequence(maxGaps + 3) {

@@ -21,11 +21,11 @@ import (
 
 func nothing(api.TrackWriter) {}
 
-// demo is the path "demo" with its length.
+// demo is the path "demo", preceded by its length.
 const demo = "04 64656d6f"
 
-// saying runs a test against a session of a version, as a server, to which the
-// peer has said what its SETUP says: "" for an empty one.
+// saying runs a test against a server's session of a version. The peer has sent a SETUP
+// with the given body, "" for an empty one.
 func saying(t *testing.T, v api.Version, setup string, mux *api.TrackMux, f func(p *rawPeer, s *session.Session)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -47,8 +47,8 @@ func saying(t *testing.T, v api.Version, setup string, mux *api.TrackMux, f func
 	})
 }
 
-// ask opens an announce stream of a version, for all, without the routes
-// through a hop where the version can say so.
+// ask opens an Announce stream for all broadcasts. If the version can say so, routes
+// through a hop are excluded.
 func (p *rawPeer) ask(v api.Version, exclude string) transport.Stream {
 	p.t.Helper()
 	if v == api.Lite04 || v == api.Lite05 {
@@ -57,7 +57,7 @@ func (p *rawPeer) ask(v api.Version, exclude string) transport.Stream {
 	return p.bidi("01 01 00")
 }
 
-// expectSilence waits for nothing more to come.
+// expectSilence checks that nothing more arrives for a while.
 func (p *rawPeer) expectSilence(st transport.Stream) {
 	p.t.Helper()
 	_ = st.SetReadDeadline(time.Now().Add(time.Minute))
@@ -70,8 +70,7 @@ func (p *rawPeer) expectSilence(st transport.Stream) {
 	_ = st.SetReadDeadline(time.Time{})
 }
 
-// TestAnnouncementsOnTheWire publishes a route, gives it another, and takes it
-// away.
+// TestAnnouncementsOnTheWire publishes a broadcast, changes its route, and withdraws it.
 func TestAnnouncementsOnTheWire(t *testing.T) {
 	for v, want := range map[api.Version][3]string{
 		api.Lite03: {
@@ -117,9 +116,9 @@ func TestAnnouncementsOnTheWire(t *testing.T) {
 	}
 }
 
-// TestRoutesThatThePeerMustNotBeTold has routes through the peer, which says
-// who it is in its request or its SETUP, and chains that would be a loop or
-// too long with this end in them.
+// TestRoutesThatThePeerMustNotBeTold publishes routes through the peer, whose hop is in
+// its request or its SETUP, and routes that would be loops or too long with this end
+// appended: none is announced.
 func TestRoutesThatThePeerMustNotBeTold(t *testing.T) {
 	long := make([]api.Hop, 32)
 	mux := api.NewTrackMux()
@@ -167,7 +166,8 @@ func TestLongestChainIsTold(t *testing.T) {
 	})
 }
 
-// TestPublishersAreToldNothing has a peer that only publishes ask, as some do.
+// TestPublishersAreToldNothing: a peer that only publishes may ask, and gets no
+// announcements.
 func TestPublishersAreToldNothing(t *testing.T) {
 	for _, v := range []api.Version{api.Lite05, api.Lite06} {
 		t.Run(string(v), func(t *testing.T) {
@@ -188,8 +188,8 @@ func TestPublishersAreToldNothing(t *testing.T) {
 	}
 }
 
-// TestSubscribersAreNotAsked asks for what a peer announces that only
-// subscribes.
+// TestSubscribersAreNotAsked asks for the announcements of a peer that only subscribes:
+// nothing is sent.
 func TestSubscribersAreNotAsked(t *testing.T) {
 	for _, v := range []api.Version{api.Lite05, api.Lite06} {
 		t.Run(string(v), func(t *testing.T) {
@@ -216,7 +216,7 @@ func TestSubscribersAreNotAsked(t *testing.T) {
 	}
 }
 
-// TestAskingWaitsForTheRole asks a client of which nothing is known yet.
+// TestAskingWaitsForTheRole asks a client whose SETUP has not arrived.
 func TestAskingWaitsForTheRole(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client, server := memconn.Pipe(string(api.Lite06), nil, nil)
@@ -234,8 +234,8 @@ func TestAskingWaitsForTheRole(t *testing.T) {
 	})
 }
 
-// hear has the session ask the peer, which answers with bytes, and returns what
-// it takes for announced after a while: lines of path, status and hops.
+// hear makes the session ask the peer, which answers with the given bytes, and returns
+// the announcements after a while: lines of path, status and hops.
 func hear(t *testing.T, v api.Version, answer string) (lines []string, err error) {
 	t.Helper()
 	saying(t, v, "", api.NewTrackMux(), func(p *rawPeer, s *session.Session) {
@@ -252,7 +252,7 @@ func hear(t *testing.T, v api.Version, answer string) (lines []string, err error
 		} else {
 			p.expect(st, "01 01 00")
 		}
-		// One message at a time: what is read at once is coalesced.
+		// One message at a time: changes that arrive together are merged.
 		for part := range strings.SplitSeq(answer, "|") {
 			if _, err := st.Write(p.bytes(part)); err != nil {
 				break
@@ -312,7 +312,7 @@ func TestWhatIsHeard(t *testing.T) {
 	}
 }
 
-// TestAnnouncementsOutOfOrder end the session.
+// TestAnnouncementsOutOfOrder: announcements out of order end the session.
 func TestAnnouncementsOutOfOrder(t *testing.T) {
 	start := "00 08" + demo + "00 00 00"
 	for name, test := range map[string]struct {
@@ -341,8 +341,8 @@ func TestAnnouncementsOutOfOrder(t *testing.T) {
 	}
 }
 
-// TestStreamEnd ends an announce stream. Its orderly end withdraws what it has
-// told; when it is reset, the reader is told of the loss, and of no ends.
+// TestStreamEnd ends an Announce stream. A FIN withdraws its announcements; after a
+// reset the reader gets an error, and no ends.
 func TestStreamEnd(t *testing.T) {
 	type told struct {
 		statuses []api.AnnouncementStatus
@@ -400,7 +400,7 @@ func TestStreamEnd(t *testing.T) {
 	})
 }
 
-// TestCompleteness has the peer say how many are to come, or not enough, or too many.
+// TestCompleteness: the count in ANNOUNCE_OK is right, too low, or too high.
 func TestCompleteness(t *testing.T) {
 	one, two := "00 05 01 61 00 00 00", "00 05 01 62 00 00 00"
 	ms := time.Millisecond

@@ -11,9 +11,9 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// FuzzSession plays a script of what a peer may do: it opens streams, answers
-// ours, sends datagrams, resets, waits. The session may end, or not; it must not
-// panic, hang, or leave anything behind.
+// FuzzSession runs a script of a peer's actions: it opens streams, answers ours, sends
+// datagrams, resets, waits. The session may end or not; it must not panic, hang, or leave
+// a goroutine behind.
 func FuzzSession(f *testing.F) {
 	for i, request := range requests {
 		script := []byte{byte(i)}
@@ -60,7 +60,7 @@ func serveSome(w api.TrackWriter) {
 	}
 }
 
-// askForAll has the session ask its peer for all that there is.
+// askForAll makes the session send every kind of request.
 func askForAll(s *session.Session) {
 	ctx := s.Context()
 	go func() {
@@ -102,8 +102,8 @@ func readGroup(g api.GroupReader) {
 	}
 }
 
-// The operations of a script. Those that send are followed by a length and so
-// many bytes, the others by a number.
+// The operations of a script. Those that send are followed by a length and that many
+// bytes, the others by a number.
 const (
 	opBidi byte = iota
 	opUni
@@ -116,11 +116,11 @@ const (
 	ops
 )
 
-// A play is a script that is being run.
+// A play is a script being run.
 type play struct {
 	peer *rawPeer
 	rest []byte
-	last io.Writer // the stream that was written last
+	last io.Writer // the stream that was written to last
 }
 
 func (s *play) run() {
@@ -137,7 +137,7 @@ func (s *play) run() {
 }
 
 func (s *play) do(op byte, n int, b []byte) {
-	// Neither the peer's limits nor a session that has ended hold the script up.
+	// The script waits neither for credit nor for a session that has ended.
 	ctx, cancel := context.WithTimeout(s.peer.conn.Context(), time.Second)
 	defer cancel()
 	switch op {

@@ -11,7 +11,7 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/session"
 )
 
-// requests are what streams of a peer may begin with.
+// requests are valid beginnings of a peer's streams.
 var requests = []string{
 	"01 01 00", "01 03 00 4309", // ANNOUNCE_REQUEST
 	"02 13 00 0464656d6f 05766964656f 7f 5388 00 00 00 00", // SUBSCRIBE of 06
@@ -25,9 +25,9 @@ var requests = []string{
 	"00 80ffffff", "02 ffffffffffffffff",
 }
 
-// TestGarbage sends what a peer may send, cut, changed and repeated, and ends
-// its streams in every way. The session may end, or not; it must not panic,
-// hang, or leave anything behind, which the bubble would tell.
+// TestGarbage sends valid beginnings of streams, cut, changed and repeated, and ends the
+// streams in every way. The session may end or not; it must not panic, hang, or leave a
+// goroutine behind, which the bubble would report.
 func TestGarbage(t *testing.T) {
 	for _, v := range api.Versions() {
 		for seed := range uint64(150) {
@@ -42,7 +42,7 @@ func TestGarbage(t *testing.T) {
 					<-w.Context().Done()
 				})
 				inBubble(t, v, mux, func(p *rawPeer, s *session.Session) {
-					// Something to send groups for.
+					// Make a subscription for the peer's groups.
 					go func() {
 						if r, err := s.Subscribe(s.Context(), "demo", "video", nil); err == nil {
 							_, _ = r.AcceptGroup(s.Context())
@@ -62,7 +62,7 @@ func TestGarbage(t *testing.T) {
 	}
 }
 
-// garbage opens a stream with mangled bytes and ends it somehow.
+// garbage opens a stream with mangled bytes and ends it in a random way.
 func (p *rawPeer) garbage(rng *rand.Rand) {
 	b := p.bytes(requests[rng.IntN(len(requests))])
 	for range rng.IntN(3) {

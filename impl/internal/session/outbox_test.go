@@ -18,8 +18,8 @@ import (
 	"github.com/moqlite/moqlite/transport/memconn"
 )
 
-// besideLittleCredit runs a test against a session of moq-lite-06, whose peer takes
-// 64 bytes of a stream until it reads.
+// besideLittleCredit runs a test against a session of moq-lite-06 whose peer allows 64
+// bytes on a stream until it reads.
 func besideLittleCredit(t *testing.T, mux *api.TrackMux, f func(p *rawPeer, s *session.Session)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -39,8 +39,9 @@ func besideLittleCredit(t *testing.T, mux *api.TrackMux, f func(p *rawPeer, s *s
 // subscribeVideo is SUBSCRIBE to the track video of the broadcast demo.
 const subscribeVideo = "02 13 00 0464656d6f 05766964656f 7f 5388 00 00 00 00"
 
-// loseGroups publishes the track, and loses many groups of it with a distance
-// between their numbers. It sends the context of the writer, and ends with it.
+// loseGroups publishes the track. Its handler opens and cancels many groups, with the given
+// distance between their numbers, then sends the writer's context, and returns when that
+// ends.
 func loseGroups(t *testing.T, mux *api.TrackMux, many int, distance api.GroupSequence) <-chan context.Context {
 	t.Helper()
 	written := make(chan context.Context, 1)
@@ -60,8 +61,8 @@ func loseGroups(t *testing.T, mux *api.TrackMux, many int, distance api.GroupSeq
 	return written
 }
 
-// TestLostGroupsAreMerged has a subscriber read nothing while all groups are lost:
-// they are told as one run when it reads.
+// TestLostGroupsAreMerged: a subscriber reads nothing while all groups are lost. When it
+// reads, it gets one SUBSCRIBE_DROP for them.
 func TestLostGroupsAreMerged(t *testing.T) {
 	const many = 100_000
 	mux := api.NewTrackMux()
@@ -96,8 +97,8 @@ func TestLostGroupsAreMerged(t *testing.T) {
 	})
 }
 
-// TestTooManyLossesEndTheSubscription has a subscriber read nothing while every
-// other group is lost. No loss is claimed that was none; the subscription ends.
+// TestTooManyLossesEndTheSubscription: a subscriber reads nothing while every other group is
+// lost. The subscription ends, and no group is reported as lost that was not.
 func TestTooManyLossesEndTheSubscription(t *testing.T) {
 	mux := api.NewTrackMux()
 	written := loseGroups(t, mux, 100_000, 2)
@@ -111,8 +112,8 @@ func TestTooManyLossesEndTheSubscription(t *testing.T) {
 	})
 }
 
-// answeredSubscription is a subscription of s to what the peer p publishes, and its
-// stream, of which p has read the request.
+// answeredSubscription makes s subscribe to the peer p, and returns the subscription and
+// p's end of its stream, from which the request was read.
 func answeredSubscription(p *rawPeer, s *session.Session) (r api.TrackReader, st transport.Stream) {
 	t := p.t
 	t.Helper()
@@ -146,8 +147,8 @@ func answeredSubscription(p *rawPeer, s *session.Session) (r api.TrackReader, st
 	return r, st
 }
 
-// TestUpdatesDoNotWaitForThePublisher has a publisher that does not read: updates
-// and Close return all the same, and it gets the newest update when it reads.
+// TestUpdatesDoNotWaitForThePublisher: while the publisher does not read, Update and Close
+// return all the same. When it reads, it gets the newest update.
 func TestUpdatesDoNotWaitForThePublisher(t *testing.T) {
 	besideLittleCredit(t, api.NewTrackMux(), func(p *rawPeer, s *session.Session) {
 		r, st := answeredSubscription(p, s)

@@ -17,16 +17,16 @@ import (
 	"github.com/moqlite/moqlite/transport/memconn"
 )
 
-// hop is the session's own identity in these tests: 777, which travels as 4309.
+// hop is the session's own hop id in these tests: 777, encoded as 4309.
 const hop = 777
 
-// A rawPeer speaks to a session in bytes.
+// A rawPeer is a session's peer that sends and expects literal bytes.
 type rawPeer struct {
 	t    *testing.T
 	conn transport.Conn
 }
 
-// inBubble runs a test against a session of a version, as a server.
+// inBubble runs a test against a server's session of a version.
 func inBubble(t *testing.T, v api.Version, mux *api.TrackMux, f func(p *rawPeer, s *session.Session)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -47,7 +47,7 @@ func inBubble(t *testing.T, v api.Version, mux *api.TrackMux, f func(p *rawPeer,
 
 func (p *rawPeer) bytes(text string) []byte { return decode(text) }
 
-// decode returns the bytes of a text in hexadecimal, which is the test's own.
+// decode returns the bytes of a hexadecimal text of the test.
 func decode(text string) []byte {
 	b, err := hex.DecodeString(strings.NewReplacer(" ", "", "|", "").Replace(text))
 	if err != nil {
@@ -56,7 +56,7 @@ func decode(text string) []byte {
 	return b
 }
 
-// uni sends a stream of bytes, and its end.
+// uni opens a unidirectional stream, writes bytes and ends it.
 func (p *rawPeer) uni(text string) transport.SendStream {
 	p.t.Helper()
 	st, err := p.conn.OpenUniStream(p.t.Context())
@@ -70,7 +70,7 @@ func (p *rawPeer) uni(text string) transport.SendStream {
 	return st
 }
 
-// bidi opens a stream with bytes and leaves it open.
+// bidi opens a bidirectional stream, writes bytes and leaves it open.
 func (p *rawPeer) bidi(text string) transport.Stream {
 	p.t.Helper()
 	st, err := p.conn.OpenStream(p.t.Context())
@@ -94,7 +94,7 @@ func (p *rawPeer) expect(st io.Reader, text string) {
 	}
 }
 
-// expectReset reads a reset with a code.
+// expectReset checks that the stream is reset with a code.
 func (p *rawPeer) expectReset(st io.Reader, code uint64) {
 	p.t.Helper()
 	_, err := io.ReadAll(st)
@@ -223,8 +223,7 @@ func TestUnknownProtocolIsRefused(t *testing.T) {
 	}
 }
 
-// TestWhatIsRefused sends requests that fail by themselves: the session goes
-// on.
+// TestWhatIsRefused sends requests that are refused without ending the session.
 func TestWhatIsRefused(t *testing.T) {
 	for _, test := range []struct {
 		name    string
@@ -255,8 +254,8 @@ func TestWhatIsRefused(t *testing.T) {
 	}
 }
 
-// TestPublisherOnTheWire compares what a subscriber of lite-06 sees with the
-// walkthrough of the wire format.
+// TestPublisherOnTheWire compares the bytes that a subscriber of moq-lite-06 receives with
+// an example of the wire format.
 func TestPublisherOnTheWire(t *testing.T) {
 	mux := api.NewTrackMux()
 	info := func(context.Context, api.TrackRequest) (api.TrackInfo, error) { return api.TrackInfo{}, nil }
@@ -351,13 +350,13 @@ func TestUnsubscribingEndsTheHandler(t *testing.T) {
 	}
 }
 
-// An acceptingConn hands on the streams that were accepted, and the unidirectional
-// ones that were opened.
+// An acceptingConn passes to the test the streams that were accepted, and the
+// unidirectional ones that were opened.
 type acceptingConn struct {
 	transport.Conn
 	accepted chan transport.Stream
 	opened   chan transport.SendStream
-	plain    bool // streams that were accepted cannot be ranked
+	plain    bool // accepted streams cannot be prioritized
 }
 
 func (c *acceptingConn) AcceptStream(ctx context.Context) (transport.Stream, error) {
@@ -379,14 +378,14 @@ func (c *acceptingConn) OpenUniStream(ctx context.Context) (transport.SendStream
 	return st, err
 }
 
-// urgency is what a stream was last told.
+// urgency is the urgency that was last set on a stream.
 func urgency(st transport.SendStream) int8 {
 	u, _ := st.(interface{ Priority() (int8, bool) }).Priority()
 	return u
 }
 
-// TestGroupsGoAfterControl has a group sent with the urgency that streams begin
-// with where control streams go before that, and else after it.
+// TestGroupsGoAfterControl: groups have the default urgency if control streams can be put
+// before it, and otherwise a later one.
 func TestGroupsGoAfterControl(t *testing.T) {
 	for _, plain := range []bool{false, true} {
 		synctest.Test(t, func(t *testing.T) {
@@ -423,7 +422,7 @@ func TestGroupsGoAfterControl(t *testing.T) {
 	}
 }
 
-// overConns has a session on each of two ends, and returns the client's.
+// overConns starts a session on each of two connected ends, and returns the client's.
 func overConns(t *testing.T, client, server transport.Conn, mux *api.TrackMux) (s *session.Session, end func()) {
 	t.Helper()
 	logger := slog.New(slog.DiscardHandler)
@@ -441,8 +440,8 @@ func overConns(t *testing.T, client, server transport.Conn, mux *api.TrackMux) (
 	}
 }
 
-// TestFetchIsNoControl has what was fetched sent with the urgency of groups, though
-// the request for it came on a stream that goes before them.
+// TestFetchIsNoControl: the answer to FETCH is sent with the urgency of groups, though its
+// stream had that of control streams before.
 func TestFetchIsNoControl(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mux, seen := api.NewTrackMux(), make(chan struct{})
@@ -457,7 +456,7 @@ func TestFetchIsNoControl(t *testing.T) {
 		accepting := &acceptingConn{Conn: server, accepted: make(chan transport.Stream, 1)}
 		s, end := overConns(t, client, accepting, mux)
 		defer end()
-		time.Sleep(time.Second) // so that who writes the frame sends it
+		time.Sleep(time.Second) // so that the writer writes the frame directly
 		g, err := s.Fetch(t.Context(), api.FetchRequest{Path: "a", Name: "track"})
 		if err != nil {
 			t.Fatal(err)

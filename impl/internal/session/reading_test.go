@@ -10,8 +10,8 @@ import (
 	"github.com/moqlite/moqlite/transport/memconn"
 )
 
-// TestWaitingReadersHoldNoBuffers has many groups be waited for in the middle: what
-// that costs is their number times little.
+// TestWaitingReadersHoldNoBuffers: many readers wait for the rest of a group, and each costs
+// little memory.
 func TestWaitingReadersHoldNoBuffers(t *testing.T) {
 	const groups = 500
 	synctest.Test(t, func(t *testing.T) {
@@ -66,7 +66,7 @@ func TestWaitingReadersHoldNoBuffers(t *testing.T) {
 	})
 }
 
-// heap is what is in use of it.
+// heap returns how much of the heap is in use.
 func heap() int {
 	runtime.GC()
 	runtime.GC()

@@ -15,8 +15,8 @@ import (
 	"github.com/moqlite/moqlite/transport/memconn"
 )
 
-// A writeRecorder notes where what is written to unidirectional streams begins,
-// but for little writes.
+// A writeRecorder records the addresses of the slices that are written to unidirectional
+// streams, except small ones.
 type writeRecorder struct {
 	transport.Conn
 	mu     sync.Mutex
@@ -42,7 +42,7 @@ func (s *recordedStream) Write(p []byte) (int, error) {
 	return s.SendStream.Write(p)
 }
 
-// sharedFrames are frames 1, 2, … of a group, stamped like that.
+// sharedFrames returns frames with the timestamps 1, 2, ….
 func sharedFrames(n, size int) []*api.SharedFrame {
 	var all []*api.SharedFrame
 	for i := range n {
@@ -52,8 +52,8 @@ func sharedFrames(n, size int) []*api.SharedFrame {
 	return all
 }
 
-// shares is a handler that writes a group: a little frame, and shared ones after
-// a while each.
+// shares is a handler that writes a group: a small frame, and then shared frames with a
+// pause before each.
 func shares(frames []*api.SharedFrame, written *atomic.Int64) api.TrackFuncs {
 	return api.TrackFuncs{Serve: func(w api.TrackWriter) {
 		g, err := w.OpenGroup(w.Context())
@@ -73,7 +73,7 @@ func shares(frames []*api.SharedFrame, written *atomic.Int64) api.TrackFuncs {
 	}}
 }
 
-// readShared reads such a group.
+// readShared reads the group that shares has written.
 func readShared(t *testing.T, g api.GroupReader, frames []*api.SharedFrame, version api.Version) {
 	t.Helper()
 	for i := range len(frames) + 1 {
@@ -95,8 +95,8 @@ func readShared(t *testing.T, g api.GroupReader, frames []*api.SharedFrame, vers
 	}
 }
 
-// TestSharedFramesAreWrittenFromWhereTheyAre has two sessions of a version write
-// the same frames: both hand the transport the same bytes.
+// TestSharedFramesAreWrittenFromWhereTheyAre: two sessions of a version write the same
+// frames, and both pass the same memory to the transport.
 func TestSharedFramesAreWrittenFromWhereTheyAre(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {
@@ -138,8 +138,8 @@ func TestSharedFramesAreWrittenFromWhereTheyAre(t *testing.T) {
 	}
 }
 
-// TestSharedFrameWaitsForNothingElse has a reader stop, so that who brings the
-// frames waits, until something else is to be sent; all arrives in the end.
+// TestSharedFrameWaitsForNothingElse: a reader stops, so the writer of the shared frames
+// blocks, until another group has something to send. In the end everything arrives.
 func TestSharedFrameWaitsForNothingElse(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {
@@ -197,7 +197,7 @@ func TestSharedFrameWaitsForNothingElse(t *testing.T) {
 	}
 }
 
-// TestSharedFrameIsCutShort resets a group whose writer waits with a frame.
+// TestSharedFrameIsCutShort resets a group whose writer blocks in WriteSharedFrame.
 func TestSharedFrameIsCutShort(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		frames := sharedFrames(9, 60_000)

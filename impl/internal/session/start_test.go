@@ -10,8 +10,8 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/session"
 )
 
-// acceptBidi accepts streams of the session until one begins with a byte, and
-// returns it with what follows in its first message.
+// acceptBidi accepts streams of the session until one begins with the given byte, and
+// returns it with the rest of its first message.
 func (p *rawPeer) acceptBidi(kind byte) (st io.ReadWriter, message []byte) {
 	p.t.Helper()
 	for {
@@ -19,7 +19,7 @@ func (p *rawPeer) acceptBidi(kind byte) (st io.ReadWriter, message []byte) {
 		if err != nil {
 			p.t.Fatal(err)
 		}
-		head := make([]byte, 2) // the kind and a length of one byte
+		head := make([]byte, 2) // the type, and a length of one byte
 		if _, err := io.ReadFull(st, head); err != nil {
 			p.t.Fatal(err)
 		}
@@ -33,8 +33,8 @@ func (p *rawPeer) acceptBidi(kind byte) (st io.ReadWriter, message []byte) {
 	}
 }
 
-// TestStartGroupOnTheWire: 0 is an explicit group 0, where the version's own 0
-// would be the latest.
+// TestStartGroupOnTheWire: a start group of 0 asks for group 0, even in versions where a 0
+// on the wire means the latest.
 func TestStartGroupOnTheWire(t *testing.T) {
 	for _, v := range api.Versions() {
 		for start, wants := range map[api.GroupSequence][2]byte{ // on 03 to 05, and on 06
@@ -59,8 +59,8 @@ func TestStartGroupOnTheWire(t *testing.T) {
 	}
 }
 
-// TestStartTellsTheMissingHead to who asked for it: START is the least group
-// that will come.
+// TestStartTellsTheMissingHead: SUBSCRIBE_START names the least group that will come, and
+// the groups before it that were asked for become a gap.
 func TestStartTellsTheMissingHead(t *testing.T) {
 	for start, want := range map[api.GroupSequence]string{0: "[]", 3: "[{3 10 <nil>}]", 12: "[]"} {
 		t.Run(fmt.Sprint("from ", start), func(t *testing.T) {

@@ -11,9 +11,9 @@ import (
 	"github.com/moqlite/moqlite/transport/memconn"
 )
 
-// TestGroupsOfEqualRankTakeTurns has two tracks write a group each that the peer
-// takes no more of. One of them was begun so soon after another group that who
-// brought it wrote it, and it never was in the queue.
+// TestGroupsOfEqualRankTakeTurns: two tracks write a group each, for which the peer gives no
+// more credit. One group began so soon after another that its writer wrote it directly, and
+// it was never queued.
 func TestGroupsOfEqualRankTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mux, other := api.NewTrackMux(), make(chan struct{})
@@ -50,8 +50,8 @@ func TestGroupsOfEqualRankTakeTurns(t *testing.T) {
 	})
 }
 
-// TestLastPacketOfAGroupThatWaited goes before newer groups, though the group is
-// closed when all of it is with the transport: nobody else asks for it any more.
+// TestLastPacketOfAGroupThatWaited: the last packet of a group that had to wait is sent
+// before newer groups, though the group is over once the transport has all of it.
 func TestLastPacketOfAGroupThatWaited(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mux, read := api.NewTrackMux(), make(chan struct{})
@@ -108,8 +108,8 @@ func openGroup(t *testing.T, w api.TrackWriter) api.GroupWriter {
 	return g
 }
 
-// overNarrow has a session over streams that hold 10,000 bytes, and tells which
-// ones the other end opens.
+// overNarrow returns a session over streams with a window of 10,000 bytes, and the streams
+// that the other end opens.
 func overNarrow(t *testing.T, mux *api.TrackMux) (s api.Session, opened <-chan transport.SendStream, end func()) {
 	t.Helper()
 	narrow := &memconn.Config{StreamWindow: 10_000}

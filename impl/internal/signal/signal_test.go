@@ -7,9 +7,9 @@ import (
 	"testing/synctest"
 )
 
-// follow counts changes as a waiting goroutine sees them, until it has seen the
-// last one: it gets the channel, looks, and waits. A change that it missed would
-// leave it waiting for ever, which the bubble reports.
+// follow counts the changes that a waiting goroutine sees, until the last one: it gets the
+// channel, looks, and waits. If it missed a change it would wait for ever, which the bubble
+// reports.
 func follow(last int, look func() (n int, changed <-chan struct{})) {
 	for {
 		n, changed := look()
@@ -20,8 +20,8 @@ func follow(last int, look func() (n int, changed <-chan struct{})) {
 	}
 }
 
-// pause lets the waiting goroutines run after some changes, and wait again after
-// some of these.
+// pause lets the waiting goroutines run after some of the changes, sometimes until they
+// wait again.
 func pause(change int) {
 	switch {
 	case change%7 == 0:
@@ -31,7 +31,7 @@ func pause(change int) {
 	}
 }
 
-// No change is missed, however changes and looks fall together.
+// No change is missed, whatever the order of changes and looks.
 func TestNoChangeIsMissed(t *testing.T) {
 	const changes, waiters = 2000, 4
 	t.Run("notice", func(t *testing.T) {
@@ -112,7 +112,7 @@ func TestEventHappensOnce(t *testing.T) {
 	<-e.Done()
 }
 
-// Waking a goroutine that does not receive blocks nobody, and counts once.
+// Wake does not block if the goroutine does not receive, and several calls count as one.
 func TestWakesCountAsOne(t *testing.T) {
 	w := NewWake()
 	for range 3 {
