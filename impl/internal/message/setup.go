@@ -30,7 +30,7 @@ type Setup struct {
 	Hop uint64
 }
 
-// The ids of parameters. Others are ignored.
+// The parameter ids of SETUP. Other parameters are ignored.
 const (
 	setupProbe = 1
 	setupPath  = 2

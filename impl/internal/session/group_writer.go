@@ -37,7 +37,7 @@ type groupWriter struct {
 	seq    api.GroupSequence
 	bounds bounds // the frames that the subscriber wants
 
-	// Used by the writer alone, but for age, which package age shares out.
+	// Used by the writer alone; age also by the owner (see package age).
 	frames    uint64    // frames begun or skipped so far
 	timestamp uint64    // of the last frame sent
 	left      uint64    // bytes still missing from the frame that StartFrame began

@@ -24,14 +24,14 @@ const (
 	readFar   = 16 << 10
 )
 
-// incoming is a buffered reader of a unidirectional stream. What was read when the
-// stream was accepted is kept in a slice of just its length, so a small group that
-// has arrived whole waits for its reader without holding stream credit.
+// incoming is a buffered reader of a stream. A small group that has arrived whole when
+// its stream is accepted is read at once, into a slice of just its length, so it waits
+// for its reader without holding stream credit.
 type incoming struct {
 	stream transport.ReceiveStream
 	buf    []byte // bytes that were read
 	at     int    // how many of buf are consumed
-	err    error  // what the read after buf has returned
+	err    error  // the error that follows the bytes of buf
 
 	// counts is the group to park while its reader does not wait for the stream,
 	// nil if the group need not be counted. reading is whether it is unparked.

@@ -337,8 +337,8 @@ func (p *publication) appendHeader(b []byte, g *groupWriter, first uint64) []byt
 	return m.Append(p.session.version, b)
 }
 
-// longGroup is how many frames of a group all known subscribers can hold; the least is
-// that of browsers.
+// longGroup is the number of frames of a group that every known subscriber can hold: the
+// limit of browsers, which is the lowest.
 const longGroup = 1024
 
 // tellLong logs, once for each publication, that a group is too long for some

@@ -129,7 +129,7 @@ type subscription struct {
 	answered      signal.Event // the publisher has accepted or refused
 	ready         signal.Wake  // wakes AcceptGroup
 	relieved      signal.Wake  // the queue has become half as long as the limit
-	progress      signal.Wake  // a group has arrived or is finished
+	progress      signal.Wake  // a group or datagram has arrived, or a group is finished or lost
 	datagramReady signal.Wake  // wakes ReceiveDatagram
 
 	// Guarded by session.unread.mu.

@@ -46,8 +46,8 @@ func (u *unread) toWeigh(now time.Duration) (groups []*groupReader, most uint64)
 }
 
 // readParked reads what has arrived of g into memory, until its weight is most, and
-// updates its weight. A reader of the group that comes meanwhile waits for about
-// eager, see awaitWeighed.
+// updates its weight. A reader of the group that comes meanwhile waits until nothing
+// more arrives for eager, or that much has arrived (see awaitWeighed).
 func (u *unread) readParked(g *groupReader, most uint64) {
 	u.mu.Lock()
 	if !g.parked {
