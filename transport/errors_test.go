@@ -11,7 +11,8 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// A lost connection matches what caused the loss, but for the end of a socket.
+// The error of a lost connection matches the cause of the loss, except for
+// io.EOF of a socket.
 func TestLossIsNoEnd(t *testing.T) {
 	cause := &net.OpError{Op: "read", Net: "tcp", Err: fmt.Errorf("%w after %w", io.EOF, net.ErrClosed)}
 	for _, err := range []error{

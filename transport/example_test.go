@@ -9,8 +9,8 @@ import (
 	"github.com/moqlite/moqlite/transport/memconn"
 )
 
-// Where the first dialer does not get through, the second one does. Package impl
-// puts WebTransport and WebSocket together so.
+// Where the first dialer does not get through, the second one is used. Package
+// impl combines WebTransport and WebSocket in this way.
 func ExampleFallback() {
 	ctx := context.Background()
 	var network memconn.Network

@@ -12,7 +12,8 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// A dialling takes its time, and ends in a connection unless err is set.
+// A dialling is a scripted dial: it takes some time, and makes a connection
+// unless err is set.
 type dialling struct {
 	transport.Dialer
 	name  string
@@ -145,7 +146,8 @@ func TestFallbackTellsBothFailures(t *testing.T) {
 	}
 }
 
-// TestFallbackRemembers what has worked for a host, for a while.
+// TestFallbackRemembers checks that the dialer that reached a host goes first
+// there for a while.
 func TestFallbackRemembers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		udp, tcp := &dialling{name: "udp", takes: time.Hour}, &dialling{name: "tcp", takes: time.Millisecond}
@@ -209,7 +211,7 @@ func TestWithFallbackNeedsBoth(t *testing.T) {
 	}
 }
 
-// TestWithoutFallback dials with the first alone, and remembers where that works.
+// TestWithoutFallback dials with First alone, which is remembered if it works.
 func TestWithoutFallback(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		udp, tcp := &dialling{name: "udp", err: errors.New("no answer")}, &dialling{name: "tcp", takes: time.Millisecond}

@@ -9,8 +9,8 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// A context ends with its owner and the owner's cause, whether it is asked for
-// before or after.
+// The context ends with its owner and the owner's cause, whether it was
+// created before or after.
 func TestLifeEndsWithItsOwner(t *testing.T) {
 	cause := errors.New("over")
 	var early transport.Life

@@ -19,15 +19,15 @@ var (
 	errFinal   = errors.New("final")
 )
 
-// A runner is an attempt: it ends after a time, with err or with its number.
-// One that is stubborn does not look at its context.
+// A runner is a scripted attempt: it ends after a time, with err or with its
+// number. A stubborn one ignores its context.
 type runner struct {
 	takes    time.Duration
 	err      error
 	stubborn bool
 }
 
-// A field is the attempts of a race, with what became of them.
+// A field is the attempts of a race, and what happened to them.
 type field struct {
 	runners []runner
 
@@ -123,7 +123,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// TestRunEndsWithItsContext, and starts nothing after that.
+// TestRunEndsWithItsContext checks that a race ends with its context and then
+// starts nothing.
 func TestRunEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 150*time.Millisecond)

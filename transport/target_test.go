@@ -66,7 +66,8 @@ func TestParseURLFails(t *testing.T) {
 	}
 }
 
-// TestRedacted shows of a URL what can be shown, however a Target is printed.
+// TestRedacted checks that no form of printing a Target shows secret parts of
+// its URL.
 func TestRedacted(t *testing.T) {
 	for url, want := range map[string]string{
 		"https://user:secret@relay.example:1/a%2Fb?jwt=secret#secret": "https://relay.example:1/a%2Fb",
@@ -90,7 +91,7 @@ func TestRedacted(t *testing.T) {
 	}
 }
 
-// A told dialer notes what it is dialled for.
+// A told is a dialer that records what it is asked to dial.
 type told struct {
 	urls    []string
 	targets []*transport.Target
@@ -101,7 +102,7 @@ func (d *told) Dial(_ context.Context, url string, _ []string) (transport.Conn, 
 	return new(connection), nil
 }
 
-// A parsed dialer takes targets.
+// A parsed is a told that implements TargetDialer.
 type parsed struct{ told }
 
 func (d *parsed) DialTarget(_ context.Context, t *transport.Target, _ []string) (transport.Conn, error) {
@@ -109,8 +110,8 @@ func (d *parsed) DialTarget(_ context.Context, t *transport.Target, _ []string) 
 	return new(connection), nil
 }
 
-// TestTargetsAreHandedOn through the dialers that choose, to those that take
-// them, with their options; others get the URL.
+// TestTargetsAreHandedOn checks that the choosing dialers pass targets with
+// their options to dialers that take them, and URLs to the others.
 func TestTargetsAreHandedOn(t *testing.T) {
 	web, tcp, own := new(parsed), new(parsed), new(told)
 	m := transport.ByBinding(map[string]transport.Dialer{transport.WebTransport: web, transport.WebSocket: tcp})
@@ -139,8 +140,8 @@ func TestTargetsAreHandedOn(t *testing.T) {
 	}
 }
 
-// TestSchemesFallBackToWhatTheyAreLike keeps the table consistent: a fallback is
-// a scheme of the table, as secure, at the same port.
+// TestSchemesFallBackToWhatTheyAreLike checks that each fallback is a scheme
+// of the table that is as secure and has the same port.
 func TestSchemesFallBackToWhatTheyAreLike(t *testing.T) {
 	for _, s := range transport.Schemes() {
 		if s.Fallback == "" {

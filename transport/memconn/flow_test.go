@@ -74,7 +74,7 @@ func TestUnreadBytesComeBack(t *testing.T) {
 	}
 }
 
-// What is under way when the reader refuses comes back when it arrives.
+// Credit of delayed bytes for a refused stream is returned when they arrive.
 func TestBytesUnderWayToARefusalComeBack(t *testing.T) {
 	tight := &memconn.Config{StreamWindow: 1000, ConnWindow: 1000, OneWayDelay: 1}
 	bubble(t, tight, tight, func(t *testing.T, c, s *memconn.Conn) {
@@ -116,7 +116,7 @@ func TestBlockedStreamsTakeTurns(t *testing.T) {
 	})
 }
 
-// A writer that leaves the queue for credit lets the next have its turn.
+// A writer that leaves the queue for credit wakes the next one.
 func TestAWriterThatGivesUpWakesTheNext(t *testing.T) {
 	bubble(t, nil, &memconn.Config{ConnWindow: 10}, func(t *testing.T, c, s *memconn.Conn) {
 		openUni(t, c, make([]byte, 10))

@@ -13,7 +13,8 @@ import (
 
 const version = "moq-lite-06"
 
-// bubble runs f over a fresh pair in a bubble, and checks that nothing stays.
+// bubble runs f with a new pair in a synctest bubble, and checks that nothing
+// is left.
 func bubble(t *testing.T, client, server *memconn.Config, f func(t *testing.T, c, s *memconn.Conn)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
@@ -67,7 +68,7 @@ func readN(t *testing.T, r io.Reader, n int) string {
 	return string(b)
 }
 
-// writable is how much of a large Write is taken now.
+// writable returns how many bytes of a large Write are taken now.
 func writable(t *testing.T, w transport.SendStream) int {
 	t.Helper()
 	do(t, w.SetWriteDeadline(time.Now().Add(time.Second)))

@@ -114,7 +114,8 @@ func TestCloseOfTheConnectionDiscardsWhatIsUnread(t *testing.T) {
 	})
 }
 
-// A stream counts until the application of the accepting side knows its end.
+// A stream counts until the application on the accepting side knows of its
+// end.
 func TestWhatCountsAgainstTheLimit(t *testing.T) {
 	one := &memconn.Config{MaxStreams: 1, MaxUniStreams: 1}
 	bubble(t, nil, one, func(t *testing.T, c, s *memconn.Conn) {

@@ -30,7 +30,7 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// small has the limits that the suite wants to reach.
+// small returns a configuration with low limits, which the suite can reach.
 func small() *quic.Config {
 	c := quicconn.DefaultConfig()
 	c.MaxIncomingStreams, c.MaxIncomingUniStreams = 4, 4
@@ -45,7 +45,7 @@ func pair(t *testing.T, conf *quic.Config) (client, server transport.Conn) {
 	return connect(t, l, d, urlOf(l))
 }
 
-// breakable makes a pair, and what breaks it.
+// breakable makes a pair, and a function that breaks the connection.
 func breakable(t *testing.T) (client, server transport.Conn, cut func()) {
 	t.Helper()
 	l, d := listen(t, impatient(), quicconn.ListenOptions{Protocols: []string{protocol}})
@@ -54,7 +54,8 @@ func breakable(t *testing.T) (client, server transport.Conn, cut func()) {
 	return client, server, cable.Cut
 }
 
-// impatient notices soon that a connection is broken.
+// impatient returns a configuration with which a broken connection is noticed
+// soon.
 func impatient() *quic.Config {
 	c := quicconn.DefaultConfig()
 	c.MaxIdleTimeout, c.KeepAlivePeriod = time.Second, 300*time.Millisecond
@@ -107,7 +108,7 @@ func endpoint(t *testing.T, protocols []string) transporttest.Endpoint {
 	}
 }
 
-// unused is an address that nothing listens at.
+// unused returns an address at which nothing listens.
 func unused(t *testing.T) string {
 	t.Helper()
 	c, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -118,7 +119,7 @@ func unused(t *testing.T) string {
 	return c.LocalAddr().String()
 }
 
-// silent is an address from where nothing comes back.
+// silent returns an address from which no packet returns.
 func silent(t *testing.T) string {
 	t.Helper()
 	c, err := net.ListenPacket("udp", "127.0.0.1:0")

@@ -7,11 +7,10 @@ import (
 	"github.com/quic-go/quic-go"
 )
 
-// A scene is what the counters of a connection show at each look, given its
-// number.
+// A scene sets the counters that a connection shows at look i.
 type scene func(i int, s *quic.ConnectionStats)
 
-// sends counts packets of so many bytes.
+// sends counts packets of a size as sent.
 func sends(s *quic.ConnectionStats, packets, bytes uint64) {
 	s.PacketsSent += packets
 	s.BytesSent += packets * bytes
@@ -29,12 +28,12 @@ func lose(s *quic.ConnectionStats, packets, bytes uint64) {
 	s.BytesLost += packets * bytes
 }
 
-// backedOff says that a look is one after which a timeout has let two packets
-// go: those come ever more seldom.
+// backedOff tells whether a retransmission timeout has sent two packets before
+// look i. The intervals between these grow.
 func backedOff(i int) bool { return i == 0 || i == 1 || i == 3 || i == 7 || i == 15 }
 
-// play returns when a delivery is suspected, and when its peer is deaf, after
-// so many looks; 0 is never.
+// play returns after how many looks a delivery is suspected, and after how
+// many its peer counts as deaf; 0 means never.
 func play(looks int, scene scene) (suspected, deaf time.Duration) {
 	var d delivery
 	s := quic.ConnectionStats{LatestRTT: 20 * time.Millisecond, PacketsSent: 100, BytesSent: 100_000, PacketsReceived: 80}
@@ -156,8 +155,8 @@ func TestDeliveryTrusts(t *testing.T) {
 	}
 }
 
-// A network that is silent for 5 s is suspected, since a measurement then tells
-// the truth, but its peer is not deaf.
+// A network that is silent for 5 seconds is suspected, since a measurement
+// finds the truth, but the peer does not count as deaf.
 func TestDeliverySilence(t *testing.T) {
 	_, deaf := play(100, func(i int, s *quic.ConnectionStats) {
 		switch {

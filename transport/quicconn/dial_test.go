@@ -18,7 +18,8 @@ import (
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
 
-// wantDialError checks phase and text, and that the text tells no secret.
+// wantDialError checks the phase and text of an error, and that the text
+// contains no secret.
 func wantDialError(t *testing.T, err error, phase transport.Phase, text string) *transport.DialError {
 	t.Helper()
 	d, ok := err.(*transport.DialError)
@@ -70,8 +71,8 @@ func TestDialSilence(t *testing.T) {
 	}
 }
 
-// Some servers go silent where no ALPN is common. Only a probe tells them from
-// a network that swallows UDP.
+// Some servers do not answer if they support none of the ALPNs. Only a probe
+// can distinguish them from a network that drops UDP.
 func TestDialSilentServer(t *testing.T) {
 	transporttest.NoLeaks(t)
 	d := &quicconn.Dialer{QUICConfig: &quic.Config{HandshakeIdleTimeout: 500 * time.Millisecond}}
@@ -201,7 +202,7 @@ func TestDialCancelled(t *testing.T) {
 	}
 }
 
-// A name that has two addresses leads to a server that listens at only one.
+// The name has two addresses, and the server listens at only one of them.
 func TestDialLocalhost(t *testing.T) {
 	transporttest.NoLeaks(t)
 	serverTLS, clientTLS := certtest.Pair(t)
@@ -261,8 +262,8 @@ func TestCloseEndsDials(t *testing.T) {
 	wantDialError(t, err, transport.PhaseConnect, "closed")
 }
 
-// Dials share a socket, but for those that want one of their own; that goes with
-// its connection.
+// Dials share a socket, except for those with OwnSocket, whose socket is
+// closed with the connection.
 func TestDialOwnSocket(t *testing.T) {
 	transporttest.NoLeaks(t)
 	l, d := listen(t, nil, quicconn.ListenOptions{Protocols: []string{protocol}})
@@ -309,7 +310,7 @@ func TestDialOwnSocket(t *testing.T) {
 	}
 }
 
-// A failed dial leaves no socket of its own.
+// A failed dial closes its own socket.
 func TestDialOwnSocketFails(t *testing.T) {
 	transporttest.NoLeaks(t)
 	d := new(quicconn.Dialer)
@@ -323,7 +324,7 @@ func TestDialOwnSocketFails(t *testing.T) {
 	}
 }
 
-// target is what a URL leads to.
+// target parses a URL.
 func target(t *testing.T, url string) *transport.Target {
 	t.Helper()
 	target, err := transport.ParseURL(url)

@@ -20,10 +20,10 @@ import (
 	"github.com/moqlite/moqlite/transport/quicconn"
 )
 
-// before is the version of a server that has not changed its mind yet.
+// before is the version that the server prefers at first.
 const before = "moq-lite-05"
 
-// oneWay is the delay of the network of an earlyNet.
+// oneWay is the one-way delay in an earlyNet.
 const oneWay = 50 * time.Millisecond
 
 // A slowRouter delivers packets after oneWay, unless it is cut.
@@ -90,7 +90,7 @@ func (n *earlyNet) socket(port int) net.PacketConn {
 	return simnet.NewBlockingSimConn(&net.UDPAddr{IP: net.IPv4(127, 0, 0, 1).To4(), Port: port}, n.router)
 }
 
-// forget has the server take no session from before.
+// forget makes the server reject the TLS sessions of earlier connections.
 func (n *earlyNet) forget() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -98,14 +98,14 @@ func (n *earlyNet) forget() {
 	n.server.SetSessionTicketKeys([][32]byte{{1}})
 }
 
-// close ends all, when the server has heard of what was closed before.
+// close closes everything, after the server has received earlier closes.
 func (n *earlyNet) close() {
 	time.Sleep(10 * oneWay)
 	_ = n.dialer.Close()
 	_ = n.listener.Close()
 }
 
-// dial connects, and tells how long that took.
+// dial connects, and returns how long that took.
 func (n *earlyNet) dial(protocols ...string) (transport.Conn, time.Duration) {
 	n.t.Helper()
 	began := time.Now()
@@ -116,7 +116,8 @@ func (n *earlyNet) dial(protocols ...string) (transport.Conn, time.Duration) {
 	return c, time.Since(began)
 }
 
-// meet makes a connection and ends it when the client has a session to resume.
+// meet makes a connection and closes it once the client has a TLS session to
+// resume.
 func (n *earlyNet) meet(protocol string) {
 	n.t.Helper()
 	c, took := n.dial(protocol)
@@ -133,14 +134,14 @@ func (n *earlyNet) meet(protocol string) {
 	time.Sleep(10 * oneWay)
 }
 
-// early is what a server gets of a client that sends before its handshake is
-// complete: what the streams carry, in any order, and when the first was in.
+// An early is what the server received of a client with early data: the
+// contents of the streams, in any order, and when the first had arrived.
 type early struct {
 	streams []string
 	first   time.Duration
 }
 
-// serve takes n streams, and echoes bidirectional ones.
+// serve accepts a number of streams, and echoes bidirectional ones.
 func (n *earlyNet) serve(streams int) (got early) {
 	began := time.Now()
 	c, err := n.listener.Accept(n.t.Context())
@@ -186,7 +187,7 @@ func (n *earlyNet) serve(streams int) (got early) {
 	return got
 }
 
-// all is what a stream carries, and how it ends.
+// all returns the contents of a stream, and how it ends.
 func all(r io.Reader) string {
 	b, err := io.ReadAll(r)
 	if len(b) > 100 {
@@ -201,9 +202,9 @@ func all(r io.Reader) string {
 	return string(b)
 }
 
-// TestEarlyData sends before the handshake with a server that takes it, that
-// has forgotten the client, and that does not allow it, which nobody who uses
-// the connection can tell.
+// TestEarlyData sends early data to a server that accepts it, to one that has
+// forgotten the client, and to one that does not allow it. The users of the
+// connection cannot tell the difference.
 func TestEarlyData(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -261,7 +262,7 @@ func TestEarlyData(t *testing.T) {
 	}
 }
 
-// uni sends what on a stream, and ends that.
+// uni sends what on a unidirectional stream.
 func uni(t *testing.T, c transport.Conn, what string, end func(transport.SendStream) error) {
 	s, err := c.OpenUniStream(t.Context())
 	if err != nil {
@@ -277,7 +278,8 @@ func uni(t *testing.T, c transport.Conn, what string, end func(transport.SendStr
 	}
 }
 
-// ask sends what in two parts, and returns the answer.
+// ask sends what in two parts on a bidirectional stream, and returns the
+// response.
 func ask(t *testing.T, c transport.Conn, what string) string {
 	s, err := c.OpenStream(t.Context())
 	if err != nil {
@@ -294,8 +296,8 @@ func ask(t *testing.T, c transport.Conn, what string) string {
 	return all(s)
 }
 
-// TestEarlyDataInAnotherVersion: a server that changes its mind ends the
-// connection, and the next one is in the new version.
+// TestEarlyDataInAnotherVersion checks that the connection ends if the server
+// now prefers another version, and that the next connection uses that version.
 func TestEarlyDataInAnotherVersion(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newEarlyNet(t, true)
@@ -319,8 +321,8 @@ func TestEarlyDataInAnotherVersion(t *testing.T) {
 	})
 }
 
-// TestEarlyDataToNobody: a server that is gone is noticed by what is sent, and
-// the next dial waits for an answer.
+// TestEarlyDataToNobody checks that the connection ends if the server is gone,
+// and that the next dial waits for the handshake.
 func TestEarlyDataToNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newEarlyNet(t, true)
@@ -341,8 +343,8 @@ func TestEarlyDataToNobody(t *testing.T) {
 	})
 }
 
-// TestNoEarlyDataUnasked: without the application's word, or a cache, a dial
-// returns after the handshake.
+// TestNoEarlyDataUnasked checks that a dial waits for the handshake without
+// Allow0RTT, or without a session cache.
 func TestNoEarlyDataUnasked(t *testing.T) {
 	for name, change := range map[string]func(*quicconn.Dialer){
 		"not allowed": func(d *quicconn.Dialer) { d.QUICConfig = nil },
@@ -368,7 +370,7 @@ func TestNoEarlyDataUnasked(t *testing.T) {
 }
 
 // TestEarlyConnectionOutlivesItsListener closes a listener while a connection
-// that it has handed out is in its handshake.
+// that was accepted with early data is still in its handshake.
 func TestEarlyConnectionOutlivesItsListener(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newEarlyNet(t, true)

@@ -27,7 +27,7 @@ func addrs(hosts ...string) (list []*net.UDPAddr) {
 	return list
 }
 
-// An attempts says what comes of each address, and when.
+// attempts script the result of each address, and when it comes.
 type attempts map[string]struct {
 	after time.Duration
 	err   error

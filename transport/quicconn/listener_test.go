@@ -95,7 +95,7 @@ func TestTLSConfigForClient(t *testing.T) {
 	}
 }
 
-// More connections than may wait are closed.
+// Connections beyond the backlog are closed.
 func TestBacklog(t *testing.T) {
 	transporttest.NoLeaks(t)
 	l, d := listen(t, nil, quicconn.ListenOptions{Protocols: []string{protocol}, Backlog: 2})
@@ -120,7 +120,7 @@ func TestBacklog(t *testing.T) {
 	}
 }
 
-// Handshakes that go nowhere are bounded in number and in time.
+// Handshakes that do not complete are limited in number and time.
 func TestHandshakeLimits(t *testing.T) {
 	transporttest.NoLeaks(t)
 	l, trusting := listen(t, nil, quicconn.ListenOptions{
@@ -143,8 +143,8 @@ func TestHandshakeLimits(t *testing.T) {
 	}
 }
 
-// stall begins handshakes whose clients hear nothing of what is answered. The
-// result ends them.
+// stall starts handshakes whose clients receive no answers, and returns a
+// function that ends them.
 func stall(t *testing.T, addr net.Addr, n int) (end func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -168,7 +168,8 @@ func stall(t *testing.T, addr net.Addr, n int) (end func()) {
 	return end
 }
 
-// deaf drops answers, but for those that ask for a proof of the address.
+// A deaf socket drops received packets, except for those that ask for a proof
+// of the address.
 type deaf struct{ net.PacketConn }
 
 func (d deaf) ReadFrom(b []byte) (int, net.Addr, error) {

@@ -8,8 +8,9 @@ import (
 	"testing"
 )
 
-// quic-go complains to the standard logger if a socket's buffers are small. It
-// must have nothing to say about ours, whatever the system allows.
+// quic-go complains to the standard logger if the buffers of a socket are
+// small. It must not do so for the sockets of this package, whatever the
+// system allows.
 func TestMain(m *testing.M) {
 	var said bytes.Buffer
 	log.SetOutput(&said)

@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// offloaded is a socket at addr that reads with the offload.
+// offloaded opens a socket at addr that reads with receive offload.
 func offloaded(t *testing.T, addr string) *socket {
 	t.Helper()
 	at, err := net.ResolveUDPAddr("udp", addr)
@@ -33,7 +33,7 @@ func offloaded(t *testing.T, addr string) *socket {
 	return s
 }
 
-// messages are as quic-go reads into them.
+// messages returns buffers like those that quic-go reads into.
 func messages(n int) []ipv4.Message {
 	ms := make([]ipv4.Message, n)
 	for i := range ms {
@@ -42,7 +42,7 @@ func messages(n int) []ipv4.Message {
 	return ms
 }
 
-// read reads so many packets, at most eight at a time.
+// read reads a number of packets, at most eight at a time.
 func read(t *testing.T, s *socket, n int) (packets []ipv4.Message) {
 	t.Helper()
 	if err := s.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
@@ -59,8 +59,8 @@ func read(t *testing.T, s *socket, n int) (packets []ipv4.Message) {
 	return packets
 }
 
-// sendOffloaded sends several packets of a size, the last perhaps smaller, with
-// one call.
+// sendOffloaded sends several packets of a size, the last perhaps smaller,
+// with one system call.
 func sendOffloaded(t *testing.T, from *net.UDPConn, to net.Addr, data []byte, size int, tos byte) {
 	t.Helper()
 	oob := make([]byte, 0, 64)
@@ -81,8 +81,8 @@ func control(oob []byte, level, kind int32, body []byte) []byte {
 	return oob
 }
 
-// Packets of any sizes come one by one, with whom they come from and how they
-// were marked.
+// Packets of all sizes are returned one by one, with their sender and ECN
+// mark.
 func TestOffload(t *testing.T) {
 	s := offloaded(t, "127.0.0.1:0")
 	raw, err := s.UDPConn.SyscallConn()
@@ -144,7 +144,8 @@ func TestOffload(t *testing.T) {
 	}
 }
 
-// What is larger than the reader's buffers is cut, as without the offload.
+// Packets larger than the reader's buffers are truncated, as without the
+// offload.
 func TestOffloadCuts(t *testing.T) {
 	s := offloaded(t, "127.0.0.1:0")
 	c, err := net.DialUDP("udp", nil, s.LocalAddr().(*net.UDPAddr))
@@ -188,7 +189,7 @@ func TestOffloadAddresses(t *testing.T) {
 	}
 }
 
-// A reader that waits is told of the end, and of deadlines.
+// A blocked read returns when the socket is closed or its deadline passes.
 func TestOffloadEnds(t *testing.T) {
 	s := offloaded(t, "127.0.0.1:0")
 	_ = s.SetReadDeadline(time.Now().Add(10 * time.Millisecond))

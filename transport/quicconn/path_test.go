@@ -13,11 +13,12 @@ import (
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
 
-// smallPath is what a path of 1,280 bytes carries of UDP's payload over IPv4.
+// smallPath is the largest UDP payload over IPv4 on a path with an MTU of
+// 1,280 bytes.
 const smallPath = 1280 - 20 - 8
 
-// A configuration of the user's that says nothing of packet sizes is as good as
-// the default one, at either end.
+// A user's configuration without packet sizes works as well as the default
+// one, at both ends.
 func TestDialSmallPath(t *testing.T) {
 	for name, conf := range map[string]*quic.Config{"default": nil, "own": {}} {
 		t.Run(name, func(t *testing.T) {
@@ -34,7 +35,7 @@ func TestDialSmallPath(t *testing.T) {
 	}
 }
 
-// The error for a path that is too small says so, and blames nothing else.
+// The error for a path that is too small says only that.
 func TestDialTooSmallPath(t *testing.T) {
 	transporttest.NoLeaks(t)
 	l, d := listen(t, nil, quicconn.ListenOptions{Protocols: []string{protocol}})

@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// What comes from a client is handed out as from its newest address, and what
-// goes to any of its addresses is sent to the true one.
+// Packets from a client are returned with its newest substitute address, and
+// packets to any of its addresses are sent to the true one.
 func TestReaddress(t *testing.T) {
 	v4, v6 := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)}, &net.UDPAddr{IP: net.IPv6loopback}
 	t.Run("IPv4", func(t *testing.T) { readdressed(t, v4, v4) })

@@ -14,8 +14,8 @@ import (
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
 
-// A passage is a connection through a tunnel whose path has been found to carry
-// the largest packets.
+// A passage is a connection through a tunnel whose path has been found to
+// carry the largest packets.
 type passage struct {
 	*tunnel
 	listener       *quicconn.Listener
@@ -65,8 +65,8 @@ func (p *passage) widen(t *testing.T, c transport.Conn, datagram int) {
 	t.Fatal("the path is not found to be large")
 }
 
-// carry sends so many bytes, all at once, and returns how long it takes until
-// they have arrived.
+// carry sends a number of bytes at once, and returns the time until they have
+// arrived.
 func carry(ctx context.Context, from, to transport.Conn, bytes int) (time.Duration, error) {
 	begin := time.Now()
 	sent := make(chan error, 1)
@@ -89,8 +89,8 @@ func carry(ctx context.Context, from, to transport.Conn, bytes int) (time.Durati
 	return time.Since(begin), err
 }
 
-// What a server sends over a path that shrinks arrives within seconds, on the
-// same connection, also when it shrinks once more.
+// When a path shrinks, what the server sends still arrives within seconds on
+// the same connection, also when the path shrinks again.
 func TestServerSurvivesShrunkPath(t *testing.T) {
 	transporttest.NoLeaks(t)
 	p := newPassage(t)
@@ -133,7 +133,7 @@ func TestClientNoticesShrunkPath(t *testing.T) {
 	}
 }
 
-// A connection over a bad path, or whose peer does not read, lives on.
+// A connection over a bad path, or whose peer does not read, stays open.
 func TestPathsThatDoNotShrink(t *testing.T) {
 	transporttest.NoLeaks(t)
 	for name, spoil := range map[string]func(*passage){

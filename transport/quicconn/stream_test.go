@@ -15,7 +15,7 @@ import (
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
 
-// rawPair is a connection of which the client is quic-go's own.
+// rawPair makes a connection whose client is a plain connection of quic-go.
 func rawPair(t *testing.T, conf *quic.Config) (client *quic.Conn, server transport.Conn) {
 	t.Helper()
 	serverTLS, clientTLS := certtest.Pair(t)
@@ -40,7 +40,7 @@ func rawPair(t *testing.T, conf *quic.Config) (client *quic.Conn, server transpo
 	return client, server
 }
 
-// What codes look like on the wire, and what is understood of it.
+// Checks the codes on the wire, and how received codes are interpreted.
 func TestStreamCodes(t *testing.T) {
 	transporttest.NoLeaks(t)
 	client, server := rawPair(t, nil)
@@ -94,7 +94,8 @@ func TestSessionCodesAreRaw(t *testing.T) {
 	}
 }
 
-// A reason that no packet could hold is cut, not lost with the code.
+// A reason that fits in no packet is truncated; the close is sent with its
+// code.
 func TestLongReason(t *testing.T) {
 	transporttest.NoLeaks(t)
 	client, server := rawPair(t, nil)

@@ -10,8 +10,8 @@ import (
 	"github.com/moqlite/moqlite/transport/quicconn"
 )
 
-// A tunnel is a path between clients and a server that drops, without a word,
-// UDP payloads that are too large for it, and some others.
+// A tunnel is a path between clients and a server that silently drops UDP
+// payloads that are too large, and some others.
 type tunnel struct {
 	most atomic.Int64 // the largest payload in bytes
 	loss atomic.Int64 // of the others, in percent
@@ -24,7 +24,7 @@ type tunnel struct {
 	wg    sync.WaitGroup
 }
 
-// newTunnel leads to a listener, and carries what fits most bytes.
+// newTunnel makes a tunnel to a listener for payloads of at most most bytes.
 func newTunnel(t *testing.T, l *quicconn.Listener, most int64) *tunnel {
 	t.Helper()
 	front, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
@@ -39,12 +39,12 @@ func newTunnel(t *testing.T, l *quicconn.Listener, most int64) *tunnel {
 	return p
 }
 
-// carries tells whether a payload arrives.
+// carries tells whether a payload of n bytes arrives.
 func (p *tunnel) carries(n int) bool {
 	return int64(n) <= p.most.Load() && rand.Int64N(100) >= p.loss.Load()
 }
 
-// url is that of the tunnel's end for clients.
+// url returns the URL that clients dial.
 func (p *tunnel) url() string { return "moqt://" + p.front.LocalAddr().String() }
 
 func (p *tunnel) forward() {
@@ -60,7 +60,7 @@ func (p *tunnel) forward() {
 	}
 }
 
-// back is the socket for what a client sends.
+// back returns the socket that forwards what a client sends.
 func (p *tunnel) back(client *net.UDPAddr) *net.UDPConn {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -14,7 +14,8 @@ import (
 	"github.com/moqlite/moqlite/transport/tlspin"
 )
 
-// handshake has a client with conf meet a server with cert.
+// handshake performs a TLS handshake between a client with conf and a server
+// with cert.
 func handshake(t *testing.T, conf *tls.Config, cert tls.Certificate) error {
 	t.Helper()
 	l, err := tls.Listen("tcp", "127.0.0.1:0", certtest.Server(cert))

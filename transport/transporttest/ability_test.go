@@ -6,7 +6,7 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// A plain connection has nothing but statistics and the URL.
+// A plain is a connection that has no ability except statistics and the URL.
 type plain struct {
 	transport.Conn
 	transport.StatsConn
@@ -14,7 +14,8 @@ type plain struct {
 
 func (plain) State() transport.State { return transport.State{CarriesURL: true} }
 
-// TestReport fails where an ability is missing, and where one is not named.
+// TestReport checks that a missing ability fails, and one that is not listed
+// too.
 func TestReport(t *testing.T) {
 	could := []Ability{Datagrams, Statistics, CarriesURL}
 	for name, c := range map[string]struct {
@@ -34,7 +35,7 @@ func TestReport(t *testing.T) {
 	}
 }
 
-// TestCasesOfAbilities runs those of what is named, and no others.
+// TestCasesOfAbilities checks that only the cases of listed abilities run.
 func TestCasesOfAbilities(t *testing.T) {
 	ran := 0
 	cases := []connCase{
@@ -53,7 +54,7 @@ func TestCasesOfAbilities(t *testing.T) {
 	}
 }
 
-// A quiet connection can be closed.
+// A quiet is a connection that can only be closed.
 type quiet struct{ transport.Conn }
 
 func (quiet) CloseWithError(uint64, string) error { return nil }

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// A recorder is a test of which only cleanups and errors are real.
+// A recorder is a testing.TB that only records cleanups and errors.
 type recorder struct {
 	testing.TB
 	cleanups []func()

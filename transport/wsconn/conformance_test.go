@@ -18,7 +18,7 @@ import (
 
 const protocol = "moq-lite-06"
 
-// small has the limits that the suite wants to reach.
+// small has low limits, which the suite can reach.
 var small = &wsconn.Config{MaxStreams: 4, MaxUniStreams: 4, StreamWindow: 64 << 10, ConnWindow: 160 << 10}
 
 func TestConformance(t *testing.T) {
@@ -55,7 +55,7 @@ func pair(t *testing.T, scheme string, cfg *wsconn.Config) (client, server trans
 	return connect(t, e, e.URL)
 }
 
-// breakable makes a pair, and what breaks it.
+// breakable makes a pair, and a function that breaks the connection.
 func breakable(t *testing.T, scheme string) (client, server transport.Conn, cut func()) {
 	t.Helper()
 	e := listen(t, scheme, nil, []string{protocol})
@@ -106,7 +106,7 @@ func listen(t *testing.T, scheme string, cfg *wsconn.Config, protocols []string)
 	return e
 }
 
-// A listener is a server as a transport.Listener.
+// A listener adapts a Server to transport.Listener.
 type listener struct {
 	*wsconn.Listener
 	server *wsconn.Server
@@ -154,7 +154,7 @@ func (l *listener) Accept(ctx context.Context) (transport.Conn, error) {
 	}
 }
 
-// queue has c wait for Accept.
+// queue adds c to the queue of Accept.
 func (l *listener) queue(c transport.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -180,7 +180,7 @@ func (l *listener) Close() error {
 	return l.Listener.Close()
 }
 
-// unused is an address that nothing listens at.
+// unused returns an address at which nothing listens.
 func unused(t *testing.T) string {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -191,7 +191,7 @@ func unused(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// TestOnePort has a port speak to everyone.
+// TestOnePort checks that one port serves clients of every kind.
 func TestOnePort(t *testing.T) {
 	serverTLS, clientTLS := certtest.Pair(t)
 	l := &listener{conns: make(chan transport.Conn, 64), closing: make(chan struct{})}
@@ -244,7 +244,7 @@ func TestOnePort(t *testing.T) {
 	}
 }
 
-// TestTLSAlone turns away who does not speak it.
+// TestTLSAlone checks that clients without TLS are refused.
 func TestTLSAlone(t *testing.T) {
 	serverTLS, _ := certtest.Pair(t)
 	port, err := wsconn.Listen("127.0.0.1:0", wsconn.ListenOptions{Protocols: []string{protocol}, TLSConfig: serverTLS})

@@ -17,8 +17,8 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/qmux"
 )
 
-// A message is whole only if its last fragment says so: what the other side has
-// begun when the connection ends is an error.
+// A message is complete only with its last fragment: if the connection ends
+// before that, reading is an error.
 func TestCutMessage(t *testing.T) {
 	for name, frames := range map[string]string{
 		"before a fragment":   "\x02\x02hi",
@@ -40,7 +40,8 @@ func TestCutMessage(t *testing.T) {
 	}
 }
 
-// clientOf is a client whose server sends frames and ends the connection.
+// clientOf returns a client whose server sends frames and closes the
+// connection.
 func clientOf(t *testing.T, frames string) qmux.Carrier {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -70,7 +71,8 @@ func clientOf(t *testing.T, frames string) qmux.Carrier {
 	return newWSCarrier(ws, nil)
 }
 
-// serverOf is a server whose client sends frames and ends the connection.
+// serverOf returns a server whose client sends frames and closes the
+// connection.
 func serverOf(t *testing.T, frames string) qmux.Carrier {
 	t.Helper()
 	carriers := make(chan qmux.Carrier, 1)
@@ -108,7 +110,7 @@ func serverOf(t *testing.T, frames string) qmux.Carrier {
 	}
 }
 
-// masked is frames as a client sends them, with a mask of zeros.
+// masked returns frames as a client sends them, with a mask of zeros.
 func masked(frames string) string {
 	var out []byte
 	for len(frames) >= 2 {

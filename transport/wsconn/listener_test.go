@@ -12,8 +12,8 @@ import (
 	"github.com/moqlite/moqlite/transport/wsconn"
 )
 
-// A failing socket fails to accept: once in a way that may pass, and then for
-// good.
+// A failing socket's Accept fails, first with a temporary error and then with
+// a permanent one.
 type failing struct {
 	net.Listener
 	calls atomic.Int32
@@ -32,7 +32,7 @@ func (f *failing) Accept() (net.Conn, error) {
 	return nil, errBroken
 }
 
-// A listener whose socket fails says so, but not of what may pass.
+// Accept reports that the socket has failed, but not temporary errors.
 func TestSocketFails(t *testing.T) {
 	transporttest.NoLeaks(t)
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")

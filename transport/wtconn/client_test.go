@@ -20,7 +20,7 @@ import (
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
 
-// The request has the form that the server's settings ask for.
+// The request has the form that the server's settings call for.
 func TestGenerations(t *testing.T) {
 	for name, c := range map[string]struct {
 		settings map[uint64]uint64
@@ -115,7 +115,7 @@ func TestNoSettings(t *testing.T) {
 	wantDialError(t, err, transport.PhaseUpgrade, "deadline", context.DeadlineExceeded)
 }
 
-// openAs opens a stream of q that begins with the given numbers.
+// openAs opens a stream on q that begins with the given varints.
 func openAs(t *testing.T, q *quic.Conn, numbers ...uint64) *quic.SendStream {
 	t.Helper()
 	s, err := q.OpenUniStream()
@@ -132,8 +132,8 @@ func openAs(t *testing.T, q *quic.Conn, numbers ...uint64) *quic.SendStream {
 	return s
 }
 
-// Streams may overtake the answer to the request that they belong to, but only
-// so many.
+// Streams may arrive before the response to the request of their session, up
+// to a limit.
 func TestEarlyStreams(t *testing.T) {
 	transporttest.NoLeaks(t)
 	const early = 80
@@ -204,9 +204,9 @@ func TestForeignStreams(t *testing.T) {
 	}
 }
 
-// Streams that are reset, or end, before they have said what they are give
-// their place back. There is place for few at a time, so that their number is
-// not a flood, of which quic-go has its own opinion.
+// Streams that are reset or end before their type has arrived free their
+// places. There are few at a time here, because quic-go treats many as a
+// flood.
 func TestNamelessStreams(t *testing.T) {
 	transporttest.NoLeaks(t)
 	conf := quicconn.DefaultConfig()
@@ -318,8 +318,8 @@ func TestPeerEnds(t *testing.T) {
 	}
 }
 
-// A peer that neither reads nor ends anything cannot hold a close up, and is
-// told nevertheless.
+// A peer that reads nothing and ends nothing cannot delay a close, and is told
+// nevertheless.
 func TestCloseOfDeafPeer(t *testing.T) {
 	transporttest.NoLeaks(t)
 	client, q, _ := session(t)
@@ -335,7 +335,7 @@ func TestCloseOfDeafPeer(t *testing.T) {
 	}
 }
 
-// What the peer reads of a close.
+// Checks what the peer reads of a close.
 func TestCloseCapsule(t *testing.T) {
 	transporttest.NoLeaks(t)
 	client, q, request := session(t)

@@ -36,7 +36,8 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-// small has the limits that the suite wants to reach. HTTP/3 needs streams too.
+// small returns a configuration with low limits, which the suite can reach.
+// HTTP/3 needs some streams too.
 func small() *quic.Config {
 	c := quicconn.DefaultConfig()
 	c.MaxIncomingStreams, c.MaxIncomingUniStreams = 5, 5
@@ -51,7 +52,7 @@ func pair(t *testing.T, conf *quic.Config) (client, server transport.Conn) {
 	return connect(t, l, d, l.url())
 }
 
-// breakable makes a pair, and what breaks it.
+// breakable makes a pair, and a function that breaks the connection.
 func breakable(t *testing.T) (client, server transport.Conn, cut func()) {
 	t.Helper()
 	l, d := listen(t, impatient(), []string{protocol})
@@ -60,7 +61,8 @@ func breakable(t *testing.T) (client, server transport.Conn, cut func()) {
 	return client, server, cable.Cut
 }
 
-// impatient notices soon that a connection is broken.
+// impatient returns a configuration with which a broken connection is noticed
+// soon.
 func impatient() *quic.Config {
 	c := quicconn.DefaultConfig()
 	c.MaxIdleTimeout, c.KeepAlivePeriod = time.Second, 300*time.Millisecond
@@ -80,7 +82,7 @@ func connect(t *testing.T, l *listener, d *wtconn.Dialer, url string) (client, s
 	return client, server
 }
 
-// A listener is a server as a transport.Listener.
+// A listener adapts a Server to transport.Listener.
 type listener struct {
 	*quicconn.Listener
 	server *wtconn.Server
@@ -152,7 +154,7 @@ func (l *listener) Accept(ctx context.Context) (transport.Conn, error) {
 	}
 }
 
-// queue has c wait for Accept.
+// queue adds c to the queue of Accept.
 func (l *listener) queue(c transport.Conn) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -189,7 +191,7 @@ func endpoint(t *testing.T, protocols []string) transporttest.Endpoint {
 	}
 }
 
-// unused is an address that nothing listens at.
+// unused returns an address at which nothing listens.
 func unused(t *testing.T) string {
 	t.Helper()
 	c, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -200,7 +202,7 @@ func unused(t *testing.T) string {
 	return c.LocalAddr().String()
 }
 
-// silent is an address from where nothing comes back.
+// silent returns an address from which no packet returns.
 func silent(t *testing.T) string {
 	t.Helper()
 	c, err := net.ListenPacket("udp", "127.0.0.1:0")

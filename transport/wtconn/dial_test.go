@@ -23,7 +23,8 @@ import (
 	"github.com/moqlite/moqlite/transport/wtconn"
 )
 
-// wantDialError checks phase and text, and that the text tells no secret.
+// wantDialError checks the phase and text of an error, and that the text
+// contains no secret.
 func wantDialError(t *testing.T, err error, phase transport.Phase, text string, matches ...error) {
 	t.Helper()
 	d, ok := err.(*transport.DialError)
@@ -87,7 +88,7 @@ func TestDialQUICFails(t *testing.T) {
 	wantDialError(t, dialFails(t, d, "https://"+silent(t)+"/?jwt=secret"), transport.PhaseConnect, "UDP may be blocked")
 }
 
-// A server of native QUIC alone has no HTTP/3.
+// The server speaks native QUIC and no HTTP/3.
 func TestDialNoHTTP(t *testing.T) {
 	transporttest.NoLeaks(t)
 	serverTLS, clientTLS := certtest.Pair(t)
@@ -102,7 +103,7 @@ func TestDialNoHTTP(t *testing.T) {
 	wantDialError(t, err, transport.PhaseNegotiate, "h3", transport.ErrNoCommonProtocol)
 }
 
-// A dial that is given up while the server thinks leaves nothing behind.
+// A dial that is cancelled while the server decides leaves nothing behind.
 func TestDialCancelled(t *testing.T) {
 	transporttest.NoLeaks(t)
 	reason := errors.New("the caller's reason")
@@ -189,7 +190,7 @@ func TestServerPrefers(t *testing.T) {
 	}
 }
 
-// listenTwice listens, also at the TCP port of the same number.
+// listenTwice listens on a UDP port and on the TCP port with the same number.
 func listenTwice(t *testing.T) (l *listener, trusting *wtconn.Dialer, tcp net.Listener) {
 	t.Helper()
 	var err error

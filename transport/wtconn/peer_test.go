@@ -16,19 +16,18 @@ import (
 	"github.com/moqlite/moqlite/transport/wtconn"
 )
 
-// A peer is a server that does whatever a test wants with HTTP/3.
+// A peer is a server that answers over HTTP/3 in any way that a test wants.
 type peer struct {
 	listener *quicconn.Listener
 	dialer   *wtconn.Dialer
 
-	// settings are sent; nil: nothing is, ever.
+	// settings are the HTTP/3 settings that it sends; nil: it never sends any.
 	settings map[uint64]uint64
 
 	// quic is the client's configuration; nil: the default.
 	quic *quic.Config
 
-	// answer is called with each request, and the QUIC connection that it came
-	// on.
+	// answer is called with each request and its QUIC connection.
 	answer func(q *quic.Conn, w http.ResponseWriter, r *http.Request)
 }
 

@@ -23,7 +23,7 @@ import (
 	"github.com/moqlite/moqlite/transport/wtconn"
 )
 
-// request has an HTTP/3 client ask the listener's server.
+// request sends an HTTP/3 request to the listener's server.
 func (l *listener) request(t *testing.T, client *http3.Transport, method, proto, path string, header http.Header) (status int, body string) {
 	t.Helper()
 	var stays io.Reader // a session ends with the request's body
@@ -189,7 +189,7 @@ func TestServeAfterClose(t *testing.T) {
 	}
 }
 
-// Both sides see how the other closes, every time.
+// Each side sees the other's code and reason, also with unread data.
 func TestCloseCodes(t *testing.T) {
 	transporttest.NoLeaks(t)
 	l, d := listen(t, nil, []string{protocol})
@@ -272,8 +272,8 @@ func port(c transport.Conn) string {
 	return ":" + p
 }
 
-// A stream that is opened and reset while the peer grants nothing must not
-// break the peer's limit, though its prefix wants to be there.
+// A stream that is opened and reset while the peer grants no credit must not
+// exceed the peer's limit with its prefix.
 func TestPrefixWithoutCredit(t *testing.T) {
 	transporttest.NoLeaks(t)
 	client, server := pair(t, small())

@@ -19,8 +19,8 @@ import (
 
 // The client is webtransport-go's, over a QUIC connection that lives a little
 // longer than the session, so that the server sees the close. Small is left
-// out: such a client resets its streams before it tells why, so that a server
-// that waits for one of them gets it.
+// out: when such a client closes, it resets its streams before it sends the
+// close, so that a server waiting for one of them sees the reset.
 func TestConformanceOfWrap(t *testing.T) {
 	transporttest.TestConn(t, transporttest.Options{
 		Client: []transporttest.Ability{transporttest.Datagrams, transporttest.CarriesURL},
@@ -67,8 +67,8 @@ func stockPair(t *testing.T, l *listener, d *wtconn.Dialer, addr string, conf *q
 	return connect(t, l, d, urlAt(addr))
 }
 
-// What webtransport-go's Dial makes closes the QUIC connection with the session:
-// the server may miss the code, but not the end.
+// webtransport-go's Dial closes the QUIC connection with the session: the
+// server may not get the code, but notices the end.
 func TestWrapOfDial(t *testing.T) {
 	transporttest.NoLeaks(t)
 	var refused atomic.Bool

@@ -8,8 +8,8 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// A loop is one end of a pipe whose messages use the same few buffers, so that
-// a benchmark sees no allocations but the connection's.
+// A loop is one end of a pipe that reuses a few buffers for its messages, so
+// that a benchmark counts only the allocations of the connection.
 type loop struct {
 	in, out       chan []byte
 	read, written chan []byte // buffers to use again
@@ -77,7 +77,7 @@ func ends(b *testing.B) (client, server transport.Conn) {
 	return c.Transport(), s.Transport()
 }
 
-// One operation is 64 KiB of a stream that goes on.
+// One operation sends 64 KiB on one stream.
 func BenchmarkStream(b *testing.B) {
 	client, server := ends(b)
 	w, err := client.OpenUniStream(b.Context())
@@ -112,7 +112,7 @@ func BenchmarkStream(b *testing.B) {
 }
 
 // One operation is a stream with a frame of media: opened, written, ended, and
-// read at the other end, as many at once as come.
+// read at the other end. Many run at once.
 func BenchmarkStreams(b *testing.B) {
 	for name, size := range map[string]int{"100B": 100, "2KiB": 2 << 10, "20KiB": 20 << 10} {
 		b.Run(name, func(b *testing.B) {

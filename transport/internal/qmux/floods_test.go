@@ -15,7 +15,8 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
 
-// alive fails the test if the connection has ended, or its books are wrong.
+// alive fails the test if the connection has ended, or its counters are
+// inconsistent.
 func (p *rawPeer) alive() {
 	p.t.Helper()
 	synctest.Wait()
@@ -27,7 +28,7 @@ func (p *rawPeer) alive() {
 	}
 }
 
-// held is how much of what the peer can make the Conn keep it does keep.
+// held returns how much the Conn keeps of what a peer can make it keep.
 func (c *Conn) held() (streams, halves, control, rings int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -37,14 +38,14 @@ func (c *Conn) held() (streams, halves, control, rings int) {
 	return len(c.streams), len(c.halves), c.out.control.len(), rings
 }
 
-// queued is how many answers to pings and how many datagrams wait to be sent.
+// queued returns how many answers to pings and how many datagrams are queued.
 func (c *Conn) queued() (answers, datagrams int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.pings.answers), len(c.out.datagrams)
 }
 
-// drain accepts streams, reads each to its end, and refuses to answer it.
+// drain accepts streams, reads each to its end, and refuses to answer.
 func drain(c *Conn) {
 	go func() {
 		for {
@@ -67,7 +68,8 @@ func drain(c *Conn) {
 	}()
 }
 
-// An id is good for one stream. What comes for it later is late, not new.
+// A stream id is used once. Later frames for it are late, and open no new
+// stream.
 func TestStreamIDReused(t *testing.T) {
 	everyDraft(t, func(t *testing.T, v Version) {
 		p := newPeer(t, options(v, false, tight))
@@ -84,7 +86,7 @@ func TestStreamIDReused(t *testing.T) {
 		if n, halves, _, _ := p.conn.held(); n+halves != 0 || p.conn.received != 20 {
 			t.Errorf("%d streams and %d halves came back, %d bytes count", n, halves, p.conn.received)
 		}
-		// Those of this side are as dead.
+		// The same for ids of this side.
 		s, err := p.conn.OpenStream(t.Context())
 		if err != nil {
 			t.Fatal(err)
@@ -118,8 +120,8 @@ func TestStreamsSkipped(t *testing.T) {
 	})
 }
 
-// Streams that are reset at once are credit for as many others, and leave
-// nothing.
+// Streams that are reset at once grant the peer as many others, and leave
+// nothing behind.
 func TestResetFlood(t *testing.T) {
 	everyDraft(t, func(t *testing.T, v Version) {
 		p := newPeer(t, options(v, false, tight))
@@ -140,7 +142,7 @@ func TestResetFlood(t *testing.T) {
 	})
 }
 
-// Streams that nobody has accepted are not over when they are reset.
+// Streams that were not accepted still count when they are reset.
 func TestResetFloodUnaccepted(t *testing.T) {
 	everyDraft(t, func(t *testing.T, v Version) {
 		p := newPeer(t, options(v, false, tight))
@@ -152,8 +154,8 @@ func TestResetFloodUnaccepted(t *testing.T) {
 	})
 }
 
-// A stream that has retired makes room for another when the peer is told, not
-// before: one that reads nothing could have any number of answers wait for it.
+// A stream that has ended makes room for another only when the peer is told:
+// otherwise a peer that reads nothing could make any number of replies wait.
 func TestStreamsUntold(t *testing.T) {
 	everyDraft(t, func(t *testing.T, v Version) {
 		p := deaf(t, options(v, false, tight))
@@ -175,8 +177,8 @@ func TestStreamsUntold(t *testing.T) {
 	})
 }
 
-// What this side opens for a peer that reads nothing waits, however many
-// streams the peer allows.
+// Opening streams blocks when the peer reads nothing, however many streams it
+// allows.
 func TestOpenFlood(t *testing.T) {
 	everyDraft(t, func(t *testing.T, v Version) {
 		p := deaf(t, options(v, false, nil))
@@ -208,7 +210,7 @@ func TestOpenFlood(t *testing.T) {
 		if _, _, control, _ := p.conn.held(); control > maxControl+2 {
 			t.Errorf("%d frames wait", control)
 		}
-		// Once it reads, they go on.
+		// Once the peer reads, it continues.
 		p.gone = make(chan struct{})
 		go p.listen()
 		ctx, cancel = context.WithTimeout(t.Context(), time.Second)
@@ -226,7 +228,7 @@ func TestOpenFlood(t *testing.T) {
 	})
 }
 
-// Who has waited for a peer to read goes on when it does.
+// Callers that wait for a peer to read continue when it does.
 func TestOpenFloodWaiting(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := deaf(t, options(Version01, false, nil))
@@ -262,8 +264,8 @@ func TestOpenFloodWaiting(t *testing.T) {
 	})
 }
 
-// A peer that reads nothing gets no more than a stream's buffer, and no answer
-// to most of its pings. That it is silent too, the idle timeout finds.
+// A peer that reads nothing gets no more than the buffer of a stream, and no
+// answer to most of its pings. The idle timeout notices that it is silent too.
 func TestNeverReads(t *testing.T) {
 	everyDraft(t, func(t *testing.T, v Version) {
 		p := deaf(t, options(v, false, &Config{IdleTimeout: 10 * time.Second}))
@@ -312,7 +314,7 @@ func TestNeverReads(t *testing.T) {
 	})
 }
 
-// A peer that grants nothing is waited for as long as the caller wants.
+// If the peer grants nothing, calls block for as long as the caller wants.
 func TestNeverGrants(t *testing.T) {
 	everyDraft(t, func(t *testing.T, v Version) {
 		p := newPeer(t, options(v, false, nil))
@@ -351,7 +353,8 @@ func TestNeverGrants(t *testing.T) {
 		if n := len(p.frames(frameStream)); n > 0 {
 			t.Errorf("%d frames without credit", n)
 		}
-		// Credit of the stream alone, then of the connection alone: nothing.
+		// With credit for the stream alone, or for the connection alone,
+		// nothing is sent.
 		p.put(frame{kind: frameMaxStreamData, id: 0, value: 1000})
 		p.alive()
 		if n := len(p.frames(frameStream)); n > 0 {
@@ -376,7 +379,7 @@ func TestNeverGrants(t *testing.T) {
 	})
 }
 
-// A refusal is answered once.
+// Each refusal is answered once.
 func TestStopFlood(t *testing.T) {
 	everyDraft(t, func(t *testing.T, v Version) {
 		p := newPeer(t, options(v, false, nil))
@@ -430,8 +433,8 @@ func TestStopFlood(t *testing.T) {
 	})
 }
 
-// Pings are answered in order as fast as the peer reads, with none that it did
-// not send.
+// Pings are answered in order, as fast as the peer reads, and only those that
+// it sent.
 func TestPingFlood(t *testing.T) {
 	for v := Version01; v <= Version02; v++ {
 		bubble(t, func(t *testing.T) {
@@ -467,7 +470,7 @@ func TestPingFlood(t *testing.T) {
 	}
 }
 
-// What is cut into bytes is worth no more than its bytes.
+// Data in frames of one byte uses no more memory than its bytes.
 func TestTinyFrames(t *testing.T) {
 	everyDraft(t, func(t *testing.T, v Version) {
 		p := newPeer(t, options(v, false, nil))
@@ -498,7 +501,7 @@ func TestTinyFrames(t *testing.T) {
 	})
 }
 
-// Empty messages and padding are nothing.
+// Empty messages and padding have no effect.
 func TestNothingFlood(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPeer(t, options(Version02, false, nil))
@@ -515,8 +518,8 @@ func TestNothingFlood(t *testing.T) {
 	})
 }
 
-// The window of the connection bounds what is kept of all streams, also when
-// each has been full once.
+// The window of the connection bounds the buffers of all streams, even if each
+// has been full once.
 func TestBuffersShrink(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		const streams, window = 200, 1 << 20
@@ -542,7 +545,7 @@ func TestBuffersShrink(t *testing.T) {
 	})
 }
 
-// Datagrams that nobody takes are few.
+// Few datagrams are kept if nobody receives them.
 func TestDatagramFlood(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPeer(t, options(Version01, false, nil))
@@ -557,7 +560,7 @@ func TestDatagramFlood(t *testing.T) {
 	})
 }
 
-// However long a flood lasts, it leaves as much memory as a short one.
+// A long flood leaves as much memory in use as a short one.
 func TestFloodMemory(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")

@@ -12,8 +12,8 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
 
-// check finds what is wrong with the books of the connection: what a peer can
-// make it keep, and whether all credit is somewhere.
+// check returns an error if the counters of the connection are inconsistent:
+// what a peer can make it keep, or the sum of all credit.
 func (c *Conn) check() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,8 +88,8 @@ var frameKinds = []frameType{
 }
 
 // FuzzConn plays a script of what a peer sends and the application does. The
-// connection may end, or not; it must not panic, hang, keep more than it
-// granted, lose credit, or leave anything behind.
+// connection may end, but must not panic, hang, keep more than it granted,
+// lose credit, or leave anything behind.
 func FuzzConn(f *testing.F) {
 	vs, drafts := vectors(f)
 	for i, v := range vs {
@@ -111,7 +111,8 @@ func FuzzConn(f *testing.F) {
 	})
 }
 
-// playScript begins as start says: the draft, the side, whether the peer reads.
+// playScript plays a script. start selects the draft, the side, and whether
+// the peer reads.
 func playScript(t *testing.T, start byte, script []byte) {
 	o := options(Version(start%3), start/3%2 == 1, &Config{StreamWindow: 600, ConnWindow: 1000, MaxStreams: 3, MaxUniStreams: 3})
 	var p *rawPeer
@@ -189,7 +190,7 @@ func (s *player) step() {
 	}
 }
 
-// act has the application do something.
+// act performs a call of the application.
 func (s *player) act(op byte) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Millisecond)
 	defer cancel()

@@ -13,7 +13,7 @@ import (
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
 
-// A link is one end of a pipe of messages, of which a few are under way.
+// A link is one end of a pipe of messages, which holds a few.
 type link struct {
 	in, out chan []byte
 	closed  chan struct{} // this end
@@ -82,7 +82,7 @@ func pair(t *testing.T, v Version, cfg *Config) (client, server transport.Conn) 
 	return client, server
 }
 
-// breakable makes a pair, and what breaks it.
+// breakable makes a pair, and a function that breaks the connection.
 func breakable(t *testing.T, v Version, cfg *Config) (client, server transport.Conn, cut func()) {
 	t.Helper()
 	a, b := newLinks()

@@ -47,8 +47,8 @@ func (s *turnstile) Close() error {
 	return nil
 }
 
-// newTurnstile makes a client's connection, which is ready. What it has to say
-// of itself is out.
+// newTurnstile makes a client's connection that is ready and has sent its
+// parameters.
 func newTurnstile(t *testing.T, v Version, limits Params) *turnstile {
 	t.Helper()
 	s := &turnstile{t: t, in: make(chan []byte), out: make(chan []byte), closed: make(chan struct{})}
@@ -65,7 +65,8 @@ func newTurnstile(t *testing.T, v Version, limits Params) *turnstile {
 	return s
 }
 
-// frames are those of the message that waits to be written; nil: none does.
+// frames returns the frames of the message that waits to be written; nil if
+// none does.
 func (s *turnstile) frames() (fs []frame) {
 	s.t.Helper()
 	select {
@@ -83,8 +84,8 @@ func (s *turnstile) frames() (fs []frame) {
 	return fs
 }
 
-// share is how many bytes of data the next messages have, by stream, and in
-// which order the streams come in them.
+// share returns how many bytes of data the next messages have, by stream, and
+// the order of the streams in them.
 func (s *turnstile) share(messages int) (bytes map[uint64]int, order []uint64) {
 	s.t.Helper()
 	bytes = make(map[uint64]int)
@@ -99,7 +100,7 @@ func (s *turnstile) share(messages int) (bytes map[uint64]int, order []uint64) {
 	return bytes, order
 }
 
-// open opens a stream. What is written to it is n bytes, from the background.
+// open opens a stream and writes n bytes to it in the background.
 func (s *turnstile) open(urgency int8, incremental bool, n int) transport.SendStream {
 	s.t.Helper()
 	w, err := s.conn.OpenUniStream(s.t.Context())
@@ -114,7 +115,8 @@ func (s *turnstile) open(urgency int8, incremental bool, n int) transport.SendSt
 
 const bulk = 1 << 20
 
-// What is urgent waits for the message that is under way, and for nothing else.
+// Urgent data waits for the message that is being written, and for nothing
+// else.
 func TestUrgentFirst(t *testing.T) {
 	everyDraft(t, func(t *testing.T, v Version) {
 		s := newTurnstile(t, v, generous)
@@ -132,7 +134,7 @@ func TestUrgentFirst(t *testing.T) {
 	})
 }
 
-// So do ends, resets and answers, whatever is full.
+// The same for ends, resets and answers, whatever is queued.
 func TestControlFirst(t *testing.T) {
 	everyDraft(t, func(t *testing.T, v Version) {
 		s := newTurnstile(t, v, generous)
@@ -174,8 +176,8 @@ func TestShares(t *testing.T) {
 	})
 }
 
-// The others go one after the other, the oldest first; incremental ones have
-// every other turn.
+// Streams that are not incremental go one after the other, the oldest first;
+// incremental ones have every other turn.
 func TestOneAfterTheOther(t *testing.T) {
 	everyDraft(t, func(t *testing.T, v Version) {
 		s := newTurnstile(t, v, generous)
@@ -202,7 +204,7 @@ func TestOneAfterTheOther(t *testing.T) {
 	})
 }
 
-// A stream changes its rank with data that waits already.
+// A stream can change its priority while it has data queued.
 func TestRankChanges(t *testing.T) {
 	everyDraft(t, func(t *testing.T, v Version) {
 		s := newTurnstile(t, v, generous)
@@ -230,7 +232,8 @@ func TestRankChanges(t *testing.T) {
 	})
 }
 
-// A stream without credit is in nobody's way, and comes first once it has some.
+// An urgent stream without credit does not delay others, and goes first once
+// it has credit.
 func TestUrgentWithoutCredit(t *testing.T) {
 	everyDraft(t, func(t *testing.T, v Version) {
 		limits := generous
@@ -250,8 +253,8 @@ func TestUrgentWithoutCredit(t *testing.T) {
 	})
 }
 
-// A slow carrier gets small messages, so that what is urgent waits not for long,
-// and a fast one large messages again.
+// A slow carrier gets small messages, so that urgent data need not wait long;
+// a fast one gets large messages again.
 func TestPace(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		s := newTurnstile(t, Version01, generous)
@@ -281,7 +284,7 @@ func TestPace(t *testing.T) {
 	})
 }
 
-// Streams of all ranks come through whole.
+// Streams of all priorities arrive complete.
 func TestRanksKeepData(t *testing.T) {
 	everyDraft(t, func(t *testing.T, v Version) {
 		client, server := pair(t, v, nil)

@@ -16,7 +16,8 @@ import (
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
 
-// A strict carrier refuses what is too large, as those of sockets do.
+// A strict carrier refuses messages that are too large, as carriers over
+// sockets do.
 type strict struct{ *link }
 
 func (s strict) ReadMessage() ([]byte, error) {
@@ -27,8 +28,8 @@ func (s strict) ReadMessage() ([]byte, error) {
 	return m, err
 }
 
-// A rawPeer is the other end of a Conn. It sends what it is told to, and takes
-// note of what comes.
+// A rawPeer is the other end of a Conn. It sends what a test wants, and
+// records what arrives.
 type rawPeer struct {
 	t    *testing.T
 	link *link
@@ -40,16 +41,17 @@ type rawPeer struct {
 	got []frame
 }
 
-// tight are limits that a test reaches with a message or two.
+// tight are limits that a test reaches with one or two messages.
 var tight = &Config{StreamWindow: 1000, ConnWindow: 1500, MaxStreams: 2, MaxUniStreams: 2}
 
-// generous are the parameters of a peer that limits nobody.
+// generous are the parameters of a peer with high limits.
 var generous = Params{
 	MaxData: 1 << 40, StreamDataLocal: 1 << 30, StreamDataRemote: 1 << 30, StreamDataUni: 1 << 30,
 	StreamsBidi: 1 << 30, StreamsUni: 1 << 30, MaxDatagram: MinRecordSize,
 }
 
-// newPeer makes the peer of a Conn. Ids are written as if that were a server's.
+// newPeer makes the peer of a Conn. Stream ids are written as if the Conn were
+// the server.
 func newPeer(t *testing.T, o Options) *rawPeer {
 	t.Helper()
 	a, b := newLinks()
@@ -78,7 +80,7 @@ func (p *rawPeer) leave() {
 	<-p.conn.done
 }
 
-// listen reads to the end, which it answers by leaving.
+// listen reads until the end, and then closes the carrier.
 func (p *rawPeer) listen() {
 	defer close(p.gone)
 	defer p.link.Close()
@@ -116,13 +118,13 @@ func (p *rawPeer) frames(kind frameType) (fs []frame) {
 	return fs
 }
 
-// params sends those of the peer.
+// params sends the peer's parameters.
 func (p *rawPeer) params(of Params) {
 	p.t.Helper()
 	p.send(p.bytes(frame{kind: frameParams, data: of.append(nil, p.conn.version)}))
 }
 
-// hello sends generous ones, and waits for the Conn to be ready.
+// hello sends generous parameters, and waits until the Conn is ready.
 func (p *rawPeer) hello() {
 	p.t.Helper()
 	p.params(generous)
@@ -143,7 +145,7 @@ func (p *rawPeer) bytes(fs ...frame) (b []byte) {
 	return b
 }
 
-// send sends messages, of which the last may come too late.
+// send sends messages. The last may arrive after the end.
 func (p *rawPeer) send(messages ...[]byte) {
 	for _, m := range messages {
 		_ = p.link.WriteMessage(m)
@@ -157,14 +159,14 @@ func (p *rawPeer) put(fs ...frame) {
 	}
 }
 
-// bubble runs f where time is virtual, and fails if anything is left of it.
+// bubble runs f in virtual time, and fails if goroutines are left.
 func bubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	transporttest.NoLeaks(t)
 	synctest.Test(t, f)
 }
 
-// everyDraft has f run with each.
+// everyDraft runs f with each draft.
 func everyDraft(t *testing.T, f func(t *testing.T, v Version)) {
 	t.Helper()
 	for v := Version00; v <= Version02; v++ {
@@ -172,8 +174,8 @@ func everyDraft(t *testing.T, f func(t *testing.T, v Version)) {
 	}
 }
 
-// wantViolation waits for the Conn to end because of want, and for the peer to
-// have been told, after the parameters.
+// wantViolation waits until the Conn has ended because of want and has told
+// the peer, after its parameters.
 func (p *rawPeer) wantViolation(want error) {
 	p.t.Helper()
 	<-p.conn.done
@@ -289,7 +291,8 @@ var broken = map[string]struct {
 		send: []frame{{kind: frameDatagramLen, data: []byte("x")}}, want: errUnknownFrame},
 }
 
-// A peer that breaks a rule is told so, and nothing is left of the connection.
+// A peer that violates the protocol is told so, and nothing is left of the
+// connection.
 func TestViolations(t *testing.T) {
 	for name, b := range broken {
 		for v := b.since; v <= Version02 && (b.until == 0 || v < b.until); v++ {
@@ -307,8 +310,8 @@ func TestViolations(t *testing.T) {
 	}
 }
 
-// The same in a record of many frames, of which those before count and those
-// after do not.
+// The same in a record of many frames: those before the violation count, those
+// after it do not.
 func TestViolationWithinRecord(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		p := newPeer(t, options(Version02, false, tight))
@@ -321,7 +324,7 @@ func TestViolationWithinRecord(t *testing.T) {
 	})
 }
 
-// What is not parameters comes too early.
+// Any frame before the parameters is a violation.
 func TestNoParams(t *testing.T) {
 	everyDraft(t, func(t *testing.T, v Version) {
 		first := []frame{data(0, 0, 1), reset(0, 0), number(frameMaxData, 1), onStream(frameStopSending, 0)}
@@ -442,7 +445,8 @@ func TestNoProtocolInCommon(t *testing.T) {
 	}
 }
 
-// What has been read is credit anew, once the peer is told, and not a byte more.
+// Bytes that were read become credit again once the peer is told, and exactly
+// as many.
 func TestFlowControlAfterGrant(t *testing.T) {
 	everyDraft(t, func(t *testing.T, v Version) {
 		p := newPeer(t, options(v, false, tight))
@@ -500,7 +504,7 @@ func TestPeerCloses(t *testing.T) {
 	})
 }
 
-// A peer that breaks a rule and does not care for the answer is left soon.
+// A peer that violates the protocol and reads nothing is left soon.
 func TestViolationUnread(t *testing.T) {
 	everyDraft(t, func(t *testing.T, v Version) {
 		p := deaf(t, options(v, false, tight))

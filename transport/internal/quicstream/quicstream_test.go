@@ -17,10 +17,10 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/quicstream"
 )
 
-// lost is how the connection of all streams here has ended.
+// lost is the error with which the connection of all streams here has ended.
 var lost = &transport.ConnError{Code: 9, Remote: true}
 
-// An owner sends codes with 1,000 added.
+// An owner adds 1,000 to the codes that it sends.
 type owner struct{ closing bool }
 
 func (owner) StreamCode(code uint64) quic.StreamErrorCode { return quic.StreamErrorCode(code + 1000) }
@@ -34,8 +34,8 @@ func (owner) StreamError(err error) error {
 	return lost
 }
 
-// A library is both halves of a stream as quic-go has them, but for what travels:
-// it notes what is done with it. Writes block while it is stuck.
+// A library is a fake of both halves of a quic-go stream that records calls.
+// Writes block while it is stuck.
 type library struct {
 	mu       sync.Mutex
 	changed  *sync.Cond
@@ -122,7 +122,7 @@ func (l *library) CancelWrite(code quic.StreamErrorCode) {
 	l.fail(&quic.StreamError{ErrorCode: code})
 }
 
-// fail ends the sending half, as the peer does or CancelWrite.
+// fail ends the sending half, as a refusal or CancelWrite would.
 func (l *library) fail(err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -148,7 +148,8 @@ func (l *library) Read(p []byte) (int, error) {
 
 var _ quicstream.ReadWriter = (*library)(nil)
 
-// TestPrefix precedes whatever comes first of a stream, once.
+// TestPrefix checks that the prefix precedes the first thing that is sent,
+// once.
 func TestPrefix(t *testing.T) {
 	for name, c := range map[string]struct {
 		quick int
@@ -171,8 +172,8 @@ func TestPrefix(t *testing.T) {
 	}
 }
 
-// TestPrefixIsPromised where the peer's credit lets it: it must arrive although
-// the stream is reset.
+// TestPrefixIsPromised checks that, with enough credit, the prefix is
+// delivered although the stream is reset.
 func TestPrefixIsPromised(t *testing.T) {
 	for quick, promised := range map[int]bool{100: true, 0: false} {
 		l := newLibrary()
@@ -185,7 +186,8 @@ func TestPrefixIsPromised(t *testing.T) {
 	}
 }
 
-// TestClosing tells nothing of streams once the connection is being closed here.
+// TestClosing checks that streams send nothing once the connection is being
+// closed on this side.
 func TestClosing(t *testing.T) {
 	for name, do := range map[string]func(s *quicstream.Stream){
 		"the end":   func(s *quicstream.Stream) { _ = s.Close() },
@@ -200,8 +202,8 @@ func TestClosing(t *testing.T) {
 	}
 }
 
-// TestTryWrite takes little, as long as that fits into a packet, and then again
-// after a pause, or after a Write has waited.
+// TestTryWrite checks that TryWrite takes what fits into a packet, and then
+// again after a pause or after a Write that blocked.
 func TestTryWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLibrary()
@@ -232,7 +234,8 @@ func TestTryWrite(t *testing.T) {
 	})
 }
 
-// TestWriteErrors are transport's, of Write and TryWrite alike.
+// TestWriteErrors checks that Write and TryWrite return the errors of package
+// transport.
 func TestWriteErrors(t *testing.T) {
 	refused := &quic.StreamError{ErrorCode: 1051, Remote: true}
 	for name, c := range map[string]struct {
@@ -263,7 +266,8 @@ func TestWriteErrors(t *testing.T) {
 	}
 }
 
-// TestCloseDuringAWrite stops the Write, and ends the stream after it, once.
+// TestCloseDuringAWrite checks that Close stops the Write, and that the stream
+// is closed after it, once.
 func TestCloseDuringAWrite(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLibrary()
@@ -291,7 +295,8 @@ func TestCloseDuringAWrite(t *testing.T) {
 	})
 }
 
-// TestWriteDeadline tells how much was taken; a later Write goes on.
+// TestWriteDeadline checks that n is correct at the deadline, and that a later
+// Write continues.
 func TestWriteDeadline(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := newLibrary()
@@ -310,7 +315,8 @@ func TestWriteDeadline(t *testing.T) {
 	})
 }
 
-// TestContext has the causes of transport, also where it is asked for late.
+// TestContext checks the causes of the context, also when it is first asked
+// for after the end.
 func TestContext(t *testing.T) {
 	for name, c := range map[string]struct {
 		do   func(s *quicstream.Send, l *library)
@@ -345,7 +351,8 @@ func TestContext(t *testing.T) {
 	}
 }
 
-// TestRead has transport's errors. The peer's answer to CancelRead is no end.
+// TestRead checks the errors of Read. The peer's answer to CancelRead must not
+// look like the end.
 func TestRead(t *testing.T) {
 	for name, c := range map[string]struct {
 		reads []read
@@ -391,7 +398,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// TestPlainStream has no more abilities than its halves.
+// TestPlainStream checks that the stream has no optional abilities.
 func TestPlainStream(t *testing.T) {
 	l := newLibrary()
 	l.reads = []read{{"theirs", io.EOF}}
@@ -410,7 +417,7 @@ func TestPlainStream(t *testing.T) {
 	}
 }
 
-// TestLost tells whose doing the end of a connection was.
+// TestLost checks which side an error says has ended the connection.
 func TestLost(t *testing.T) {
 	for _, c := range []struct {
 		err                  error

@@ -49,7 +49,7 @@ func TestRingIsAtMostTwiceItsContent(t *testing.T) {
 	}
 }
 
-// Two pushes may leave one token. Who takes it passes it on.
+// Two pushes may leave one token. The Pop that takes it passes it on.
 func TestQueueTokenIsPassedOn(t *testing.T) {
 	q := NewQueue[int]()
 	q.Push(1)
