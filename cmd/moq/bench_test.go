@@ -64,7 +64,8 @@ func TestBenchForPeople(t *testing.T) {
 	}
 }
 
-// TestBenchCountsLoss by a relay that leaves out groups, and halves of groups.
+// TestBenchCountsLoss checks the losses that bench reports with a relay that
+// skips groups and halves of groups.
 func TestBenchCountsLoss(t *testing.T) {
 	transporttest.NoLeaks(t)
 	mux := api.NewTrackMux()
@@ -84,7 +85,7 @@ func TestBenchCountsLoss(t *testing.T) {
 	lines := c.lines()
 	sum := lines[len(lines)-1]
 	groups := []float64{sum["groups_sent"].(float64), sum["groups_received"].(float64), sum["groups_lost"].(float64)}
-	// What was sent of half a group may be taken back with its end.
+	// The frames written to half a group may be lost when the group is reset.
 	lost := sum["frames_lost"].(float64)
 	frames := lost + sum["frames_received"].(float64)
 	if !slices.Equal(groups, []float64{60, 30, 30}) || sum["frames_sent"] != 240.0 || frames != 240 || lost < 90 || lost > 120 {
@@ -95,8 +96,8 @@ func TestBenchCountsLoss(t *testing.T) {
 	}
 }
 
-// passSome passes on every other group. Of those between it takes one in two
-// away, and half of the other.
+// passSome forwards every other group. Of those between, it alternately skips
+// one and forwards half of one.
 func passSome(s api.Session, w api.TrackWriter) {
 	r, err := s.Subscribe(w.Context(), w.Request().Path, w.Request().Name, &api.SubscribeConfig{MaxLatency: declaredMaxAge})
 	if err != nil {
@@ -127,7 +128,8 @@ func passSome(s api.Session, w api.TrackWriter) {
 	}
 }
 
-// TestInterruptedBench sums up what there was.
+// TestInterruptedBench checks that the summary has what was measured until
+// then.
 func TestInterruptedBench(t *testing.T) {
 	transporttest.NoLeaks(t)
 	c := start(t, "", "bench", "--duration", "1h", "--json")

@@ -10,8 +10,8 @@ import (
 	"github.com/moqlite/moqlite/impl/devcert"
 )
 
-// A relay that runs for a month tells of each certificate a day before it is
-// used, and with which fingerprint.
+// A relay that runs for a month prints each certificate's fingerprint a day
+// before the certificate is used.
 func TestRenewalsAreAnnounced(t *testing.T) {
 	for _, test := range []struct {
 		after time.Duration

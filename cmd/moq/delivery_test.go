@@ -13,8 +13,9 @@ import (
 	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
-// TestGroupIsGivenUp has a subscriber cancel one group of each kind of source:
-// the groups after it still arrive whole, and the source's serving does not fail.
+// TestGroupIsGivenUp checks each kind of source: after the subscriber has
+// cancelled a group, the later groups still arrive completely, and serving
+// does not fail.
 func TestGroupIsGivenUp(t *testing.T) {
 	const chunk = maxGroup / 16
 	content := make([]byte, 3*maxGroup)
@@ -51,7 +52,7 @@ func TestGroupIsGivenUp(t *testing.T) {
 }
 
 // readAllBut subscribes to what serve writes, cancels one group and reads the
-// others, all of which have to be whole; it returns their numbers.
+// others, which must be complete. It returns their numbers.
 func readAllBut(t *testing.T, unwanted api.GroupSequence, serve api.TrackHandlerFunc) (whole []api.GroupSequence) {
 	t.Helper()
 	mux := api.NewTrackMux()

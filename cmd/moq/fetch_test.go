@@ -30,7 +30,7 @@ func startServer(t *testing.T, s *impl.Server) net.Addr {
 	return addr
 }
 
-// past is a track of two groups: one of three frames, and an empty one.
+// past is a track with two groups: one of three frames, and an empty one.
 var past = api.TrackFuncs{Fetch: func(w api.GroupWriter, req api.FetchRequest) {
 	switch req.Group {
 	case 0:
@@ -94,7 +94,7 @@ func TestFetch(t *testing.T) {
 	}
 }
 
-// TestFetchThroughRelay has a relay ask the publisher.
+// TestFetchThroughRelay fetches from a relay, which asks the publisher.
 func TestFetchThroughRelay(t *testing.T) {
 	transporttest.NoLeaks(t)
 	addr, _ := startRelay(t)
@@ -110,8 +110,8 @@ func TestFetchThroughRelay(t *testing.T) {
 	}
 }
 
-// TestFetchFails with one sentence, and leaves nothing that could be taken for
-// the file.
+// TestFetchFails checks that a failed fetch prints one sentence, and leaves no
+// file behind.
 func TestFetchFails(t *testing.T) {
 	transporttest.NoLeaks(t)
 	url := "http://" + startServer(t, &impl.Server{Mux: pastMux(t)}).String()

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestBuckets has each time in the bucket that ends at or above it, and no
-// wider than promised.
+// TestBuckets checks that each duration is in the bucket that ends at or above
+// it and is as narrow as promised.
 func TestBuckets(t *testing.T) {
 	for b := 1; b < buckets; b++ {
 		if upper(b) <= upper(b-1) || bucket(upper(b)) != b || bucket(upper(b-1)+1) != b {
@@ -27,7 +27,7 @@ func TestBuckets(t *testing.T) {
 	}
 }
 
-// TestPercentiles compares with those of all times sorted.
+// TestPercentiles compares with the sorted durations.
 func TestPercentiles(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	var h histogram

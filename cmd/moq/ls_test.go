@@ -11,7 +11,8 @@ import (
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
 
-// TestListWatches has a broadcast come, change its way, and go.
+// TestListWatches watches a broadcast that is announced, changes its route,
+// and ends.
 func TestListWatches(t *testing.T) {
 	transporttest.NoLeaks(t)
 	for _, version := range api.Versions() {

@@ -58,7 +58,7 @@ func (b *buffer) await(t *testing.T, text string) {
 	b.awaitCount(t, text, 1)
 }
 
-// awaitCount waits until the output holds text so many times.
+// awaitCount waits until the output holds text a number of times.
 func (b *buffer) awaitCount(t *testing.T, text string, count int) {
 	t.Helper()
 	timeout := time.After(20 * time.Second)
@@ -83,7 +83,7 @@ func start(t *testing.T, stdin string, args ...string) *command {
 	return c
 }
 
-// wait expects an exit status.
+// wait waits for the command and checks its exit status.
 func (c *command) wait(status int) {
 	c.t.Helper()
 	select {
@@ -96,7 +96,7 @@ func (c *command) wait(status int) {
 	}
 }
 
-// lines are the objects of --json.
+// lines parses the objects of --json.
 func (c *command) lines() []map[string]any {
 	c.t.Helper()
 	var lines []map[string]any
@@ -212,7 +212,7 @@ func TestPatternAndList(t *testing.T) {
 			t.Errorf("frame %d: %v", i, line)
 		}
 	}
-	// Ctrl-C ends a publisher in good order.
+	// Ctrl-C ends a publisher in order.
 	pub.cancel()
 	pub.wait(exitDone)
 	watch.out.await(t, "ended   room/test")
@@ -220,7 +220,8 @@ func TestPatternAndList(t *testing.T) {
 	watch.wait(exitDone)
 }
 
-// TestInterruptedOutput leaves nothing that could be taken for the file.
+// TestInterruptedOutput checks that an interrupted command leaves no file
+// behind.
 func TestInterruptedOutput(t *testing.T) {
 	transporttest.NoLeaks(t)
 	addr, _ := startRelay(t)
@@ -312,8 +313,9 @@ func TestVersion(t *testing.T) {
 	}
 }
 
-// TestLongGroups: neither a file nor standard input becomes groups that other
-// implementations refuse, and a pattern of such groups is a mistake.
+// TestLongGroups checks that files and standard input are published in groups
+// that other implementations accept, and that a pattern with longer groups is
+// a usage error.
 func TestLongGroups(t *testing.T) {
 	transporttest.NoLeaks(t)
 	addr, _ := startRelay(t)
@@ -339,7 +341,7 @@ func TestLongGroups(t *testing.T) {
 	start(t, "", "pub", url, "pattern", "--source", "pattern", "--frames", "1000").wait(exitUsage)
 }
 
-// TestFileProgress sees how much of a file is left.
+// TestFileProgress checks the report of how much of a file is left.
 func TestFileProgress(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "in")
 	if err := os.WriteFile(file, make([]byte, 10<<20), 0o600); err != nil {
@@ -363,7 +365,8 @@ func TestFileProgress(t *testing.T) {
 	})
 }
 
-// TestStartBeyondTheFile ends at once, wherever the subscription begins.
+// TestStartBeyondTheFile checks that a subscription that starts after the end
+// of the file ends at once.
 func TestStartBeyondTheFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "in")
 	if err := os.WriteFile(file, make([]byte, 3<<20), 0o600); err != nil {

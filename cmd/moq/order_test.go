@@ -16,14 +16,14 @@ import (
 	"github.com/moqlite/moqlite/api/apitest"
 )
 
-// scripted is a track whose groups a test hands in.
+// A scripted is a track whose groups come from a test.
 type scripted struct {
 	api.TrackReader
 	groups chan api.GroupReader
 	gaps   []api.Gap
 }
 
-// AcceptGroup gives the next group; nil is a restart.
+// AcceptGroup returns the next group; nil stands for a restart.
 func (s *scripted) AcceptGroup(ctx context.Context) (api.GroupReader, error) {
 	select {
 	case g, ok := <-s.groups:
@@ -45,7 +45,7 @@ func (s *scripted) Gaps() []api.Gap {
 	return gaps
 }
 
-// open is a group whose frames a test hands in.
+// An open is a group whose frames come from a test.
 type open struct {
 	seq    api.GroupSequence
 	first  uint64
@@ -66,7 +66,7 @@ func (o *open) ReadFrame(f *api.Frame) error {
 	return nil
 }
 
-// sub reads track as moq sub does.
+// sub reads track like moq sub.
 func sub(t *testing.T, track api.TrackReader, output string, start api.GroupSequence) (stdout, stderr *strings.Builder, ended chan error) {
 	t.Helper()
 	stdout, stderr, ended = new(strings.Builder), new(strings.Builder), make(chan error, 1)
@@ -89,8 +89,8 @@ func whole(seq api.GroupSequence) api.GroupReader {
 	return apitest.Group(seq, nil, apitest.Frames(fmt.Sprint(seq, ";"))...)
 }
 
-// TestFramesAsTheyCome sees a frame of a group that is still open, and those of
-// later groups after it.
+// TestFramesAsTheyCome checks that a frame of an open group is written at
+// once, and those of later groups after it.
 func TestFramesAsTheyCome(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		track := &scripted{groups: make(chan api.GroupReader, 8)}
@@ -112,7 +112,8 @@ func TestFramesAsTheyCome(t *testing.T) {
 	})
 }
 
-// TestLatestBeginsAtOnce does not wait for groups before the newest one.
+// TestLatestBeginsAtOnce checks that --start latest does not wait for groups
+// before the newest one.
 func TestLatestBeginsAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		track := &scripted{groups: make(chan api.GroupReader, 8)}
@@ -129,9 +130,9 @@ func TestLatestBeginsAtOnce(t *testing.T) {
 	})
 }
 
-// TestMissingHead tells of groups from the first one asked for on that are not
-// there any more, whether the publisher says so or not; a file without them does
-// not get its name.
+// TestMissingHead checks that missing groups at the start of the range are
+// reported, whether the publisher says so or not, and that a file without them
+// is not renamed.
 func TestMissingHead(t *testing.T) {
 	for name, gaps := range map[string][]api.Gap{
 		"told":     {{Start: 0, End: 3, Err: errors.New("too old")}},
@@ -170,8 +171,8 @@ func TestMissingHead(t *testing.T) {
 	}
 }
 
-// TestGroupThatGoesOn is cut with its connection, and comes again from its
-// second frame.
+// TestGroupThatGoesOn checks a group that breaks off with its connection and
+// is read again from its second frame.
 func TestGroupThatGoesOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		track := &scripted{groups: make(chan api.GroupReader, 8)}
@@ -191,7 +192,8 @@ func TestGroupThatGoesOn(t *testing.T) {
 	})
 }
 
-// TestGroupThatWasReset is lost at once, for it was given up.
+// TestGroupThatWasReset checks that a reset group counts as lost at once,
+// since the publisher has given it up.
 func TestGroupThatWasReset(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		track := &scripted{groups: make(chan api.GroupReader, 8)}
@@ -205,7 +207,7 @@ func TestGroupThatWasReset(t *testing.T) {
 	})
 }
 
-// TestRestart goes on with other numbers.
+// TestRestart checks that the output continues with the new group numbers.
 func TestRestart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		track := &scripted{groups: make(chan api.GroupReader, 8)}
@@ -220,8 +222,8 @@ func TestRestart(t *testing.T) {
 	})
 }
 
-// TestManyGroupsAhead waits for no group that does not come when too many wait
-// for it, and reads no more of them than it may.
+// TestManyGroupsAhead checks that a missing group is given up when too many
+// groups wait for it, and that no more than the limit are read ahead.
 func TestManyGroupsAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		track := &scripted{groups: make(chan api.GroupReader)}
@@ -239,8 +241,8 @@ func TestManyGroupsAhead(t *testing.T) {
 	})
 }
 
-// TestHeldBytes has large groups wait that are ahead, but not the one whose turn
-// it is.
+// TestHeldBytes checks that the limit of bytes blocks large groups that are
+// ahead, but not the next group.
 func TestHeldBytes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		track := &scripted{groups: make(chan api.GroupReader, 8)}
@@ -271,8 +273,8 @@ func TestHeldBytes(t *testing.T) {
 	})
 }
 
-// TestForgottenGaps: a track that has lost more than it kept account of makes no
-// whole file.
+// TestForgottenGaps checks that a file is not complete if the track could not
+// record all gaps.
 func TestForgottenGaps(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		track := &scripted{groups: make(chan api.GroupReader, 1), gaps: []api.Gap{{Start: 5, End: 5, Err: api.ErrTooFarBehind}}}

@@ -62,7 +62,7 @@ func TestProbe(t *testing.T) {
 	}
 }
 
-// Over TCP nobody knows the bitrate.
+// Over TCP there is no estimate of the bitrate.
 func TestProbeOverTCP(t *testing.T) {
 	transporttest.NoLeaks(t)
 	addr, fingerprint := startRelay(t)
@@ -94,7 +94,8 @@ func TestProbeWatches(t *testing.T) {
 	text.wait(exitDone)
 }
 
-// newCertificate makes one that is valid around now, by so much.
+// newCertificate makes a certificate that is valid from before to after the
+// current time.
 func newCertificate(t *testing.T, name string, before, after time.Duration) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -112,8 +113,8 @@ func newCertificate(t *testing.T, name string, before, after time.Duration) tls.
 	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}
 }
 
-// startWith runs a server with a certificate, and returns its port and a file
-// that has the certificate for an authority.
+// startWith runs a server with a certificate. It returns the port, and a file
+// with the certificate as a root.
 func startWith(t *testing.T, cert tls.Certificate) (port, ca string) {
 	t.Helper()
 	addr := startServer(t, &impl.Server{TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}, Mux: api.NewTrackMux()})
@@ -125,8 +126,8 @@ func startWith(t *testing.T, cert tls.Certificate) (port, ca string) {
 	return port, ca
 }
 
-// silent takes UDP packets and answers none. On the TCP port of the same
-// number is what serve makes of it, if that is not nil.
+// silent opens a UDP port that answers nothing. If serve is not nil, it serves
+// HTTP on the TCP port with the same number.
 func silent(t *testing.T, serve http.Handler) (port string) {
 	t.Helper()
 	c, err := net.ListenPacket("udp", "127.0.0.1:0")

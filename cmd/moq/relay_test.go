@@ -16,8 +16,8 @@ import (
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
 
-// TestRelayConnects has a relay share what there is with another one, and again
-// after that was restarted.
+// TestRelayConnects checks that two connected relays share broadcasts, also
+// after one was restarted.
 func TestRelayConnects(t *testing.T) {
 	transporttest.NoLeaks(t)
 	listen := func(args ...string) (relay *command, addr string) {
@@ -46,8 +46,8 @@ func TestRelayConnects(t *testing.T) {
 	near.wait(exitDone)
 }
 
-// TestRelayDrains with a reader that does not leave: its track is cut in time for
-// its session to end in order.
+// TestRelayDrains checks a drain with a reader that does not leave: its track
+// is ended early enough for its session to end in order.
 func TestRelayDrains(t *testing.T) {
 	transporttest.NoLeaks(t)
 	relay := start(t, "", "relay", "--json", "--listen", "127.0.0.1:0", "--drain-timeout", "1s")
@@ -86,8 +86,8 @@ func TestRelayDrains(t *testing.T) {
 	relay.wait(exitDone)
 }
 
-// lowPort is an address that is free, and below those that systems give to
-// clients: it is still free when a server comes back to it.
+// lowPort returns a free address below the ports that systems assign to
+// clients, so that it stays free until a server listens there again.
 func lowPort(t *testing.T) string {
 	t.Helper()
 	for port := 10_000 + os.Getpid()%10_000; port < 30_000; port++ {
