@@ -10,10 +10,10 @@ import (
 	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
-// BenchmarkAnnouncements tells of 5,000 broadcasts over one session in memory,
-// and reports for each announcement what both ends take together, in time and
-// memory: for the set that is there when an interest begins, and for a burst,
-// with the publishing of it.
+// BenchmarkAnnouncements announces 5,000 broadcasts over one session in
+// memory. It reports the time and memory per announcement that both ends use
+// together: for those that exist when an interest begins, and for a burst of
+// new ones, including their publishing.
 func BenchmarkAnnouncements(b *testing.B) {
 	const broadcasts = 5000
 	paths := manyPaths(0, broadcasts, 1)
@@ -52,7 +52,7 @@ func BenchmarkAnnouncements(b *testing.B) {
 	})
 }
 
-// announcing is a mux and a session to a server of it.
+// announcing returns a mux and a session to a server of it.
 func announcing(b *testing.B, v api.Version) (*api.TrackMux, api.Session) {
 	mux := api.NewTrackMux()
 	server := moqtest.NewServer(mux)
@@ -66,7 +66,7 @@ func announcing(b *testing.B, v api.Version) (*api.TrackMux, api.Session) {
 	return mux, s
 }
 
-// perAnnouncement reports what f costs for each of the n announcements in it.
+// perAnnouncement reports the cost of f for each of its n announcements.
 func perAnnouncement(b *testing.B, n int, f func()) {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -84,7 +84,8 @@ func manyPath(i int) api.BroadcastPath { return api.BroadcastPath(fmt.Sprintf("r
 
 func nothing(api.TrackWriter) {}
 
-// receiveMany receives n changes, not counting that the set is complete.
+// receiveMany receives n changes. The event that the set is complete does not
+// count.
 func receiveMany(tb testing.TB, r api.AnnouncementReader, n int) {
 	tb.Helper()
 	for n > 0 {

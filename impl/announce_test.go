@@ -16,7 +16,8 @@ import (
 	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
-// interest follows announcements in a test: what is there, by what it was told.
+// An interest receives announcements in a test, and keeps what is announced
+// now.
 type interest struct {
 	t      *testing.T
 	reader api.AnnouncementReader
@@ -33,8 +34,8 @@ func interested(t *testing.T, s api.Session, prefix string) *interest {
 	return &interest{t: t, reader: r, live: make(map[api.BroadcastPath]api.Announcement)}
 }
 
-// receive takes the next change in, and checks that it may follow the last of
-// its path.
+// receive receives the next change, and checks that it may follow the previous
+// one of its path.
 func (in *interest) receive(ctx context.Context) (api.Announcement, error) {
 	a, err := in.reader.Receive(ctx)
 	if err != nil {
@@ -56,8 +57,7 @@ func (in *interest) receive(ctx context.Context) (api.Announcement, error) {
 	return a, nil
 }
 
-// settle takes in what comes until nothing more does, and returns the paths
-// that are there.
+// settle receives changes until no more come, and returns the announced paths.
 func (in *interest) settle() []api.BroadcastPath {
 	in.t.Helper()
 	now, cancel := context.WithCancel(in.t.Context())
@@ -94,8 +94,8 @@ func announce(t testing.TB, ctx context.Context, mux *api.TrackMux, paths ...api
 	}
 }
 
-// TestInterestsByWholeSegments has several interests in one session, some
-// within others; each goes its own way.
+// TestInterestsByWholeSegments checks several interests in one session, some
+// within others; each is independent.
 func TestInterestsByWholeSegments(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		announce(t, t.Context(), mux, "", "room", "room/1", "room/10", "room/1/cam", "roomy", "Room/1")
@@ -140,8 +140,9 @@ func TestBadPrefix(t *testing.T) {
 	})
 }
 
-// TestHiddenBroadcasts are told to who names the segment that hides them, and
-// can be had by all.
+// TestHiddenBroadcasts checks that hidden broadcasts are announced only to an
+// interest that names the hiding segment, and that anyone can subscribe to
+// them.
 func TestHiddenBroadcasts(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		announce(t, t.Context(), mux, ".top", "room/.stats/cpu", "room/.stats/.raw/net", "room/a.b")
@@ -162,7 +163,8 @@ func TestHiddenBroadcasts(t *testing.T) {
 	})
 }
 
-// TestCompleteComesOnce and after what was there, 400 ms after the last of it.
+// TestCompleteComesOnce checks that the set is reported as complete once, 400
+// ms after the last announcement of those that existed.
 func TestCompleteComesOnce(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		announce(t, t.Context(), mux, manyPaths(0, 500, 1)...)
@@ -191,7 +193,8 @@ func TestCompleteComesOnce(t *testing.T) {
 	})
 }
 
-// TestRestartIsEndedThenActive, also when the reader has missed some.
+// TestRestartIsEndedThenActive checks the changes of a restart, also when the
+// reader has missed some.
 func TestRestartIsEndedThenActive(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		in := interested(t, s, "")
@@ -216,7 +219,7 @@ func TestRestartIsEndedThenActive(t *testing.T) {
 	})
 }
 
-// TestHopsInEachVersion passes a chain on.
+// TestHopsInEachVersion checks that a chain of hops is passed on.
 func TestHopsInEachVersion(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		err := mux.Announce(t.Context(), api.Announcement{Path: "room", Hops: []api.Hop{5, 0, 7}, Warm: 2, Cold: 9}, api.TrackHandlerFunc(nothing))
@@ -245,7 +248,8 @@ func TestHopsInEachVersion(t *testing.T) {
 	})
 }
 
-// TestLinkCost has the server say what subscribing through it costs.
+// TestLinkCost checks the cost that the server announces for subscribing
+// through it.
 func TestLinkCost(t *testing.T) {
 	for _, cost := range []uint64{0, 7, 1<<62 - 2} {
 		synctest.Test(t, func(t *testing.T) {
@@ -268,8 +272,8 @@ func TestLinkCost(t *testing.T) {
 	}
 }
 
-// TestOwnRoutesDoNotComeBack has one hop on both ends, as a relay that dials
-// itself.
+// TestOwnRoutesDoNotComeBack uses the same hop id at both ends, like a relay
+// that dials itself.
 func TestOwnRoutesDoNotComeBack(t *testing.T) {
 	for _, v := range api.Versions() {
 		if v == api.Lite03 {
@@ -297,7 +301,7 @@ func TestOwnRoutesDoNotComeBack(t *testing.T) {
 	}
 }
 
-// TestRoles has clients that only publish, or only subscribe.
+// TestRoles checks clients that only publish, or only subscribe.
 func TestRoles(t *testing.T) {
 	for _, v := range api.Versions() {
 		for _, role := range []api.Role{api.RoleBoth, api.RolePublisher, api.RoleSubscriber} {
@@ -335,8 +339,8 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-// TestTooManyAnnouncements has a peer announce more than is followed at a time:
-// the excess is left out, and the rest goes on.
+// TestTooManyAnnouncements checks that announcements beyond the limit are
+// ignored, and the session continues.
 func TestTooManyAnnouncements(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {
@@ -384,9 +388,9 @@ func TestTooManyAnnouncements(t *testing.T) {
 	}
 }
 
-// TestTheSlowLearnOfTheOutcome has much change while the server cannot tell,
-// or the reader does not look: what is held for it is bounded, and what it then
-// learns is the outcome, not each step.
+// TestTheSlowLearnOfTheOutcome makes many changes while the server cannot
+// send, or the reader does not read: the memory for it is bounded, and the
+// reader then gets the result instead of each step.
 func TestTheSlowLearnOfTheOutcome(t *testing.T) {
 	for _, v := range api.Versions() {
 		for _, frozen := range []bool{true, false} {
@@ -427,9 +431,9 @@ func TestTheSlowLearnOfTheOutcome(t *testing.T) {
 	}
 }
 
-// churn has broadcasts come and go, another restart as often, and "moves" change
-// its costs each time. It waits for the goroutines that this begins now and then,
-// of which the runtime keeps as many as there were at a time.
+// churn publishes and ends broadcasts, restarts another one as often, and
+// changes the costs of "moves" each time. It waits for the goroutines that
+// this starts, because the runtime keeps as many as there were at a time.
 func churn(t *testing.T, mux *api.TrackMux, from, to int) {
 	t.Helper()
 	for i := from; i < to; i++ {
@@ -446,7 +450,7 @@ func churn(t *testing.T, mux *api.TrackMux, from, to int) {
 	synctest.Wait()
 }
 
-// grown is how much more is held in memory after f.
+// grown returns how much more memory is in use after f.
 func grown(f func()) int64 {
 	var before, after runtime.MemStats
 	runtime.GC()
@@ -457,9 +461,9 @@ func grown(f func()) int64 {
 	return int64(after.HeapAlloc) - int64(before.HeapAlloc)
 }
 
-// TestManyAnnouncements tells one session of 100,000 broadcasts: half are there
-// when it asks, half come as a burst while it reads. Then half go, and some
-// come back.
+// TestManyAnnouncements announces 100,000 broadcasts to one session: half
+// exist when it asks, half come as a burst while it reads. Then half end, and
+// some come back.
 func TestManyAnnouncements(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {
@@ -495,7 +499,7 @@ func TestManyAnnouncements(t *testing.T) {
 	}
 }
 
-// manyPaths are those of a range, each step one.
+// manyPaths returns the paths of a range.
 func manyPaths(from, to, step int) (paths []api.BroadcastPath) {
 	for i := from; i < to; i += step {
 		paths = append(paths, manyPath(i))

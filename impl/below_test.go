@@ -12,8 +12,8 @@ import (
 	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
-// TestPublishBelow serves, over a session, paths that were never published: a
-// handler is asked for those below its own, and knows by the request which.
+// TestPublishBelow subscribes to paths that were never published: the handler
+// of a publication above gets the request, which has the path.
 func TestPublishBelow(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		answers := func(who string) api.TrackFuncs {
@@ -66,7 +66,8 @@ func TestPublishBelow(t *testing.T) {
 	})
 }
 
-// askBelow checks by subscription, description and fetch who answers for a path.
+// askBelow checks which handler answers a subscription, a track info request
+// and a fetch for a path.
 func askBelow(t *testing.T, s api.Session, path api.BroadcastPath, who string) {
 	t.Helper()
 	r, err := s.Subscribe(t.Context(), path, "video", nil)
@@ -93,8 +94,8 @@ func askBelow(t *testing.T, s api.Session, path api.BroadcastPath, who string) {
 	}
 }
 
-// TestAnnouncedBelow tells whoever asks below a publication that answers there
-// too, and tells nobody below one that does not.
+// TestAnnouncedBelow checks that an interest below a publication gets its
+// announcement if the publication answers there, and none if it does not.
 func TestAnnouncedBelow(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		below, exact, above := interested(t, s, "room/cam/x"), interested(t, s, "hall/x"), interested(t, s, "room")
@@ -128,8 +129,8 @@ func TestAnnouncedBelow(t *testing.T) {
 	})
 }
 
-// TestAnnouncedAtTheRoot tells a client that stands below a publication that all
-// it may ask for is covered, and asks for some.
+// TestAnnouncedAtTheRoot checks that a client whose root is below a
+// publication gets an announcement of its root, and subscribes there.
 func TestAnnouncedAtTheRoot(t *testing.T) {
 	for _, v := range []api.Version{api.Lite05, api.Lite06} { // that carry a path in memory
 		t.Run(string(v), func(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
-// BenchmarkFrames sends frames through a session in memory: one group of many,
-// as a rate and allocations a frame.
+// BenchmarkFrames sends one group of many frames through a session in memory,
+// and reports the rate, and allocations per frame.
 func BenchmarkFrames(b *testing.B) {
 	for _, size := range []int{100, 1200, 64 << 10} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
@@ -35,8 +35,8 @@ func BenchmarkFrames(b *testing.B) {
 	}
 }
 
-// BenchmarkGroups sends groups of one frame each, no further ahead of the
-// reader than its bound on unread groups.
+// BenchmarkGroups sends groups of one frame, at most as many ahead of the
+// reader as may be unread.
 func BenchmarkGroups(b *testing.B) {
 	payload := make([]byte, 1000)
 	benchmark(b, int64(len(payload)), func(w api.TrackWriter, read *atomic.Int64) {
@@ -46,7 +46,7 @@ func BenchmarkGroups(b *testing.B) {
 				b.Error(err)
 				return
 			}
-			// All of one moment: none is ever too old.
+			// All have the same timestamp, so that none is too old.
 			if err := g.WriteFrame(api.Frame{Timestamp: 1, Payload: payload}); err != nil {
 				b.Error(err)
 				return

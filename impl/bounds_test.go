@@ -13,8 +13,8 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// fourGroups publishes groups 0 to 3 of four frames each, stamped alike, and
-// then waits for the subscription's end.
+// fourGroups publishes groups 0 to 3 of four frames each, with equal
+// timestamps, and then waits for the end of the subscription.
 func fourGroups(t *testing.T, mux *api.TrackMux) {
 	t.Helper()
 	publish(t, mux, func(w api.TrackWriter) {
@@ -32,8 +32,8 @@ func fourGroups(t *testing.T, mux *api.TrackMux) {
 	})
 }
 
-// TestSubscriptionFrameBounds has the session leave out frames of the first and
-// the last group, whatever the handler writes.
+// TestSubscriptionFrameBounds checks that the session skips frames of the
+// first and the last group, whatever the handler writes.
 func TestSubscriptionFrameBounds(t *testing.T) {
 	tests := []struct {
 		config api.SubscribeConfig
@@ -84,7 +84,8 @@ func TestFrameBoundsAreNotSupportedBefore06(t *testing.T) {
 	})
 }
 
-// TestEndOfTheRangePauses the subscription until an update raises it.
+// TestEndOfTheRangePauses checks that a subscription pauses at the end of its
+// range until an update raises that.
 func TestEndOfTheRangePauses(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		publish(t, mux, func(w api.TrackWriter) {
@@ -130,8 +131,9 @@ func TestEndOfTheRangePauses(t *testing.T) {
 	})
 }
 
-// TestEdgeWithoutAWord begins with the newest group on moq-lite-06, which has no
-// word for it: the newest alone is asked for, and then what follows it.
+// TestEdgeWithoutAWord starts at the newest group with moq-lite-06, which
+// cannot express that: the subscription asks for the newest group alone, and
+// then for those after it.
 func TestEdgeWithoutAWord(t *testing.T) {
 	inVersions(t, []api.Version{api.Lite06}, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		configs := make(chan api.SubscribeConfig, 3)
@@ -170,7 +172,8 @@ func TestEdgeWithoutAWord(t *testing.T) {
 	})
 }
 
-// TestLatestOfNothing is group 0 for a handler, unless it knows of more.
+// TestLatestOfNothing checks that the newest group is 0 for a handler that
+// does not know better.
 func TestLatestOfNothing(t *testing.T) {
 	handlers := map[string]struct {
 		wrap func(api.TrackHandler) api.TrackHandler
@@ -211,7 +214,7 @@ func TestLatestOfNothing(t *testing.T) {
 	}
 }
 
-// knowing is a handler that knows its newest group.
+// A knowing is a handler that knows its newest group.
 type knowing struct {
 	api.TrackHandler
 	latest api.GroupSequence

@@ -10,8 +10,8 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// TestBusyReadersLoseNothing has many tracks whose readers are all busy with a
-// frame at a time: together they could pin more than may go unread.
+// TestBusyReadersLoseNothing reads many tracks, each of whose readers is busy
+// with one frame at a time: together they could hold more than may be unread.
 func TestBusyReadersLoseNothing(t *testing.T) {
 	const tracks = 100
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {

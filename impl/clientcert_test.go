@@ -14,9 +14,9 @@ import (
 	"github.com/moqlite/moqlite/impl/redial"
 )
 
-// TestClientCertificateIsRefused has servers that want certificates of their own
-// authority. In TLS 1.3 a client hears of the refusal when its dial is over, as a
-// rule: whatever fails then says so, and is no reason to dial again.
+// TestClientCertificateIsRefused dials servers that require certificates of
+// their own authority. With TLS 1.3 a client usually learns of the refusal
+// after its dial: the errors then say so, and do not lead to another dial.
 func TestClientCertificateIsRefused(t *testing.T) {
 	theirs, ours := certificate(t)
 	good, err := devcert.New("client.example")

@@ -10,7 +10,7 @@ import (
 	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
-// publishOpen publishes "room", of which so many groups are begun, and none ends.
+// publishOpen publishes "room" with a number of groups that do not end.
 func publishOpen(t *testing.T, mux *api.TrackMux, groups int) {
 	publish(t, mux, func(w api.TrackWriter) {
 		for range groups {
@@ -24,9 +24,9 @@ func publishOpen(t *testing.T, mux *api.TrackMux, groups int) {
 	})
 }
 
-// A publisher that closes its session has not reset the groups that are under
-// way, ended its tracks, nor withdrawn its broadcasts: who reads learns that the
-// session was closed, over each transport, and may ask for them elsewhere.
+// A publisher that closes its session has not reset its open groups, ended its
+// tracks, or withdrawn its broadcasts: the reader learns only that the session
+// was closed, over each transport, and may subscribe elsewhere.
 func TestCloseIsAllThatIsTold(t *testing.T) {
 	const groups = 20
 	onEachCable(t, func(t *testing.T, start func(*moqtest.Server) *cutServer) {
@@ -48,8 +48,8 @@ func TestCloseIsAllThatIsTold(t *testing.T) {
 	})
 }
 
-// expectCloseAlone reads of "room" what there is, and expects everything to end
-// with the session when the peer closes that.
+// expectCloseAlone reads what there is of "room", and checks that everything
+// ends with the session when the peer closes it.
 func expectCloseAlone(t *testing.T, who string, s api.Session, groups int, shut func()) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

@@ -23,8 +23,8 @@ type cutServer struct {
 	version api.Version
 }
 
-// onEachCable runs a test over each transport that has sockets, and in each
-// version where that costs nothing.
+// onEachCable runs a test over each transport that uses sockets, and in each
+// version where that takes no extra time.
 func onEachCable(t *testing.T, f func(t *testing.T, start func(*moqtest.Server) *cutServer)) {
 	for _, scheme := range []string{"ws", "wss", "tcp", "tls", "moqt", "https"} {
 		versions := api.Versions()
@@ -51,7 +51,7 @@ func onEachCable(t *testing.T, f func(t *testing.T, start func(*moqtest.Server) 
 	}
 }
 
-// client is one of the server's version, over the server's transport.
+// client returns a client of the server's version and transport.
 func (s *cutServer) client() *impl.Client {
 	c := s.Client()
 	c.QUICConfig = s.Config.QUICConfig
@@ -59,7 +59,7 @@ func (s *cutServer) client() *impl.Client {
 	return c
 }
 
-// dialCable dials over the cable.
+// dialCable dials through the cable.
 func (s *cutServer) dialCable(t *testing.T, mux *api.TrackMux) api.Session {
 	t.Helper()
 	session, err := s.client().Dial(t.Context(), s.scheme+"://"+s.cable.Addr, mux)
@@ -69,7 +69,7 @@ func (s *cutServer) dialCable(t *testing.T, mux *api.TrackMux) api.Session {
 	return session
 }
 
-// publishHalf publishes "room", of which no group ends: there is one frame.
+// publishHalf publishes "room" with a group of one frame that does not end.
 func publishHalf(t *testing.T, mux *api.TrackMux) {
 	publish(t, mux, func(w api.TrackWriter) {
 		g, err := w.OpenGroup(w.Context())
@@ -81,8 +81,8 @@ func publishHalf(t *testing.T, mux *api.TrackMux) {
 	})
 }
 
-// A connection that is cut between two frames is no end of anything that was
-// read over it.
+// A connection that is cut between two frames does not look like the end of
+// anything that was read over it.
 func TestCutIsNoEnd(t *testing.T) {
 	onEachCable(t, func(t *testing.T, start func(*moqtest.Server) *cutServer) {
 		mux := api.NewTrackMux()
@@ -117,7 +117,7 @@ func TestCutIsNoEnd(t *testing.T) {
 	})
 }
 
-// What a relay has lost of its publisher is no end to its subscribers.
+// When a relay loses its publisher, its subscribers do not see an end.
 func TestCutPublisherIsNoEnd(t *testing.T) {
 	onEachCable(t, func(t *testing.T, start func(*moqtest.Server) *cutServer) {
 		server := moqtest.NewUnstartedRelay()
@@ -174,7 +174,7 @@ func expectFrame(t *testing.T, g api.GroupReader) {
 	}
 }
 
-// expectLoss expects err to tell that the session was lost.
+// expectLoss checks that err says that the session was lost.
 func expectLoss(t *testing.T, what string, err error) {
 	t.Helper()
 	lost, ok := errors.AsType[*api.SessionError](err)

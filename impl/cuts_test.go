@@ -27,9 +27,9 @@ const (
 	framesOfGroup = 3
 )
 
-// A proxy cuts the connections of a lasting publisher and of a lasting viewer
-// to a relay, again and again: no group is told as whole that is not, none
-// comes twice, and all that does not come is told to be lost.
+// A proxy cuts the connections of a reconnecting publisher and a reconnecting
+// viewer of a relay, again and again: no incomplete group looks complete, none
+// arrives twice, and everything that does not arrive is reported as lost.
 func TestCutAgainAndAgain(t *testing.T) {
 	if testing.Short() {
 		t.Skip("short")
@@ -95,7 +95,7 @@ func TestCutAgainAndAgain(t *testing.T) {
 }
 
 // writeFor writes groups with pauses within and between them, ends the track,
-// and returns the last group's number.
+// and returns the number of the last group.
 func writeFor(d time.Duration, track *live.Track) (last api.GroupSequence) {
 	defer track.Close()
 	for end := time.Now().Add(d); time.Now().Before(end); {
@@ -113,7 +113,7 @@ func writeFor(d time.Duration, track *live.Track) (last api.GroupSequence) {
 	return last
 }
 
-// A ledger is what a reader was given of a track, and was told.
+// A ledger records what a reader of a track got, and what was reported to it.
 type ledger struct {
 	reader api.TrackReader
 	err    error // of accepting, at last
@@ -125,7 +125,7 @@ type ledger struct {
 	wrong    []string
 }
 
-// An account is what a reader was given of a group.
+// An account records what a reader got of a group.
 type account struct {
 	frames      []uint64
 	whole, torn bool // in one of its parts
@@ -188,7 +188,7 @@ func (l *ledger) of(seq api.GroupSequence) *account {
 	return a
 }
 
-// An outcome is what became of a track's groups.
+// An outcome says what happened to the groups of a track.
 type outcome struct {
 	groups, whole, parts, torn, lost, restarts int
 	wrong                                      []string
@@ -199,7 +199,8 @@ func (o outcome) String() string {
 		o.groups, o.whole, o.parts, o.torn, o.lost, o.restarts)
 }
 
-// outcome is what became of the groups from the first that came to last.
+// outcome returns what happened to the groups from the first that arrived to
+// last.
 func (l *ledger) outcome(last api.GroupSequence) outcome {
 	l.mu.Lock()
 	defer l.mu.Unlock()

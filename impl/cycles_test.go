@@ -21,7 +21,8 @@ import (
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
 
-// cycles is how often TestCycles goes around: MOQ_CYCLES, or as usual.
+// cycles returns the number of rounds of TestCycles: MOQ_CYCLES, or
+// usualCycles.
 func cycles(t *testing.T) int {
 	n := usualCycles
 	if asked := os.Getenv("MOQ_CYCLES"); asked != "" {
@@ -33,8 +34,9 @@ func cycles(t *testing.T) int {
 	return n
 }
 
-// TestCycles dials, subscribes, reads and shuts down again and again: what a
-// client or its session has taken is given back, here and in the server.
+// TestCycles dials, subscribes, reads and shuts down again and again:
+// everything that a client or its session uses is released, at the client and
+// at the server.
 func TestCycles(t *testing.T) {
 	for _, scheme := range []string{"memory", "moqt", "https", "wss", "tls"} {
 		t.Run(scheme, func(t *testing.T) {
@@ -66,10 +68,10 @@ func TestCycles(t *testing.T) {
 	}
 }
 
-// atOnce is how many clients there are at a time: their lives are mostly waiting.
+// atOnce is how many clients run at a time. They mostly wait.
 const atOnce = 10
 
-// goAround has n clients live.
+// goAround runs n clients.
 func goAround(t *testing.T, server *moqtest.Server, scheme string, n int) {
 	t.Helper()
 	var living sync.WaitGroup
@@ -97,7 +99,7 @@ func writeThree(w api.TrackWriter) {
 	}
 }
 
-// cycle is the life of a client.
+// cycle is the life of one client.
 func cycle(ctx context.Context, server *moqtest.Server, scheme string) error {
 	client, url := &impl.Client{Transport: server.Network}, server.URL
 	if scheme != "memory" {
@@ -134,7 +136,7 @@ func cycle(ctx context.Context, server *moqtest.Server, scheme string) error {
 	return client.Shutdown(ctx)
 }
 
-// taken is what a process has taken of its machine.
+// A taken says what resources the process uses.
 type taken struct {
 	goroutines, files int
 	heap              uint64 // bytes
@@ -149,7 +151,7 @@ func take() taken {
 	return taken{runtime.NumGoroutine(), len(files), m.HeapAlloc}
 }
 
-// above tells whether t is more than before, give or take what a runtime does.
+// above tells whether t is more than before, apart from what a runtime varies.
 func (t taken) above(before taken) bool {
 	return t.goroutines > before.goroutines+2 || t.files > before.files+1 || t.heap > before.heap+1<<20
 }

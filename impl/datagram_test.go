@@ -60,7 +60,7 @@ func TestDatagrams(t *testing.T) {
 	})
 }
 
-// lost is what a track's gaps are.
+// lost returns a track's gaps as text.
 func lost(r api.TrackReader) (spans []string) {
 	for _, gap := range r.Gaps() {
 		spans = append(spans, fmt.Sprintf("%d-%d", gap.Start, gap.End))
@@ -100,7 +100,8 @@ func TestLargeDatagrams(t *testing.T) {
 	})
 }
 
-// TestUnreadDatagrams drops the oldest, and counts them.
+// TestUnreadDatagrams checks that the oldest unread datagrams are dropped and
+// counted.
 func TestUnreadDatagrams(t *testing.T) {
 	const sent = 500
 	inVersions(t, withFetch, func(t *testing.T, mux *api.TrackMux, s api.Session) {

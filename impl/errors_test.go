@@ -14,7 +14,7 @@ import (
 	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
-// A binding is a way to reach a server. All of them are in a bubble.
+// A binding is a way to reach a server. All of them work in a bubble.
 type binding struct {
 	name  string
 	start func(server *moqtest.Server) (url string)
@@ -62,7 +62,8 @@ func overEach(t *testing.T, f func(t *testing.T, server *moqtest.Server, start f
 	}
 }
 
-// TestDialErrorsAreAlike has a dial fail in each way, over each binding.
+// TestDialErrorsAreAlike checks each way in which a dial can fail, over each
+// binding.
 func TestDialErrorsAreAlike(t *testing.T) {
 	tests := []struct {
 		name    string
@@ -101,7 +102,7 @@ func TestDialErrorsAreAlike(t *testing.T) {
 	}
 }
 
-// connected has a client and a server in session, each with its end.
+// connected returns both ends of a session between a client and a server.
 func connected(t *testing.T, server *moqtest.Server, start func() string) (client *impl.Client, ours, theirs api.Session) {
 	t.Helper()
 	sessions := make(chan api.Session, 1)
@@ -115,7 +116,8 @@ func connected(t *testing.T, server *moqtest.Server, start func() string) (clien
 	return client, ours, <-sessions
 }
 
-// TestSessionErrorsAreAlike ends sessions in each way, over each binding.
+// TestSessionErrorsAreAlike checks each way in which a session can end, over
+// each binding.
 func TestSessionErrorsAreAlike(t *testing.T) {
 	tests := []struct {
 		code   api.SessionErrorCode
@@ -155,8 +157,8 @@ func expectSessionEnd(t *testing.T, what string, err error, code api.SessionErro
 	}
 }
 
-// TestStreamErrorsAreAlike has subscriptions and groups fail in each way, over
-// each binding.
+// TestStreamErrorsAreAlike checks each way in which a subscription or group
+// can fail, over each binding.
 func TestStreamErrorsAreAlike(t *testing.T) {
 	codes := []struct {
 		code api.StreamErrorCode
@@ -212,7 +214,8 @@ func TestStreamErrorsAreAlike(t *testing.T) {
 	}
 }
 
-// failAs has a group reset, one refused, and then the track aborted.
+// failAs resets a group, waits until the peer refuses another one, and then
+// aborts the track.
 func failAs(t *testing.T, w api.TrackWriter, code api.StreamErrorCode, refused chan<- error) {
 	for i := range 2 {
 		g, err := w.OpenGroup(w.Context())

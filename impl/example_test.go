@@ -11,8 +11,9 @@ import (
 	"github.com/moqlite/moqlite/transport/tlspin"
 )
 
-// A client trusts the system's authorities, or, with tlspin, the one certificate
-// of a development server. The URL picks the transport.
+// A client trusts the certificate roots of the system or, with tlspin, the one
+// certificate of a development server. The scheme of the URL selects the
+// transport.
 func ExampleClient() {
 	ctx := context.Background()
 	cert, err := devcert.New()
@@ -47,8 +48,8 @@ func ExampleClient() {
 	// moq-lite-06 over websocket
 }
 
-// A server serves what is published in its mux, below the path that a client has
-// dialled, and is told of each session.
+// A server serves the tracks of its mux, below the path that a client has
+// dialled, and calls Handler with each session.
 func ExampleServer() {
 	ctx := context.Background()
 	mux := api.NewTrackMux()

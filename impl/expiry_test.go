@@ -11,8 +11,8 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// TestOldGroupsAreReset has a publisher with several open groups, of which
-// those are reset that are too far behind the newest, by their timestamps.
+// TestOldGroupsAreReset writes several open groups: those whose timestamps are
+// too far behind the newest are reset.
 func TestOldGroupsAreReset(t *testing.T) {
 	tests := []struct {
 		name       string
@@ -76,7 +76,8 @@ func infoOf(info api.TrackInfo) func(context.Context, api.TrackRequest) (api.Tra
 	return func(context.Context, api.TrackRequest) (api.TrackInfo, error) { return info, nil }
 }
 
-// TestUnstampedGroupsAge by the time at which they were written.
+// TestUnstampedGroupsAge checks that groups without timestamps age by the time
+// at which they were written.
 func TestUnstampedGroupsAge(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		publish(t, mux, func(w api.TrackWriter) {
@@ -119,7 +120,8 @@ func TestUnstampedGroupsAge(t *testing.T) {
 	})
 }
 
-// TestUnstampedGroupsAgeAfterARush of frames, at the first one that is late.
+// TestUnstampedGroupsAgeAfterARush writes many frames quickly; the first late
+// one makes earlier groups too old.
 func TestUnstampedGroupsAgeAfterARush(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		served := make(chan struct{})
@@ -149,8 +151,8 @@ func TestUnstampedGroupsAgeAfterARush(t *testing.T) {
 	})
 }
 
-// TestOldGroupsThatNeverLeft are gaps: the subscriber holds back what it may
-// still take, so that they wait here until they are too old.
+// TestOldGroupsThatNeverLeft checks that groups which wait for the
+// subscriber's credit until they are too old are reported as gaps.
 func TestOldGroupsThatNeverLeft(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		publish(t, mux, func(w api.TrackWriter) {
@@ -185,8 +187,8 @@ func TestOldGroupsThatNeverLeft(t *testing.T) {
 	})
 }
 
-// TestAgesOfFrames that go on for long: the group before is reset with the first
-// one that is late, stamped or not.
+// TestAgesOfFrames writes a group for a long time: the group before it is
+// reset with the first frame that is late, with timestamps and without.
 func TestAgesOfFrames(t *testing.T) {
 	for _, stamped := range []bool{false, true} {
 		for _, maxAge := range []time.Duration{50 * time.Millisecond, 400 * time.Millisecond, 3 * time.Second} {
@@ -236,7 +238,8 @@ func openGroup(t *testing.T, w api.TrackWriter) api.GroupWriter {
 	return g
 }
 
-// TestUnstampedGroupsAgeInACoarseTimescale as soon as the timescale tells.
+// TestUnstampedGroupsAgeInACoarseTimescale checks that groups are reset as
+// soon as a coarse timescale shows their age.
 func TestUnstampedGroupsAgeInACoarseTimescale(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		served := make(chan struct{})
@@ -263,8 +266,8 @@ func TestUnstampedGroupsAgeInACoarseTimescale(t *testing.T) {
 	})
 }
 
-// TestAgesOfGroupsOutOfOrder has the group that makes another one old be neither
-// the newest nor the last that is opened.
+// TestAgesOfGroupsOutOfOrder checks a group that makes another one too old and
+// is neither the newest nor the last opened.
 func TestAgesOfGroupsOutOfOrder(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		served := make(chan struct{})
@@ -304,7 +307,8 @@ func TestAgesOfGroupsOutOfOrder(t *testing.T) {
 	})
 }
 
-// TestLessMaxAge of a subscription holds from its next frame on.
+// TestLessMaxAge checks that a lower maximum age of a subscription applies
+// from its next frame on.
 func TestLessMaxAge(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		served := make(chan struct{})

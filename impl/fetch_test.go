@@ -15,7 +15,7 @@ import (
 )
 
 // fetchable publishes "room" with a track "video" whose group 3 has four
-// frames, f0 to f3, stamped from 100.
+// frames, f0 to f3, with timestamps from 100 on.
 func fetchable(t *testing.T, mux *api.TrackMux) {
 	t.Helper()
 	err := mux.Publish(t.Context(), "room", api.TrackFuncs{Fetch: func(w api.GroupWriter, req api.FetchRequest) {
@@ -48,7 +48,7 @@ func frames(t *testing.T, g api.GroupReader) string {
 	return strings.Join(all, " ")
 }
 
-// inVersions runs a test for each version that has, or has not, something.
+// inVersions runs a test with each of the given versions.
 func inVersions(t *testing.T, versions []api.Version, f func(t *testing.T, mux *api.TrackMux, s api.Session)) {
 	for _, v := range versions {
 		t.Run(string(v), func(t *testing.T) {
@@ -129,7 +129,7 @@ func TestFetchWithinFrameBounds(t *testing.T) {
 	})
 }
 
-// TestFetchStreams has the answer read while it is being written.
+// TestFetchStreams reads the answer while it is being written.
 func TestFetchStreams(t *testing.T) {
 	inVersions(t, withFetch, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		next := make(chan struct{})
@@ -188,7 +188,8 @@ func TestFetchIsGivenUp(t *testing.T) {
 	})
 }
 
-// TestFetchHandlerThatFails tells the reader how a handler has ended.
+// TestFetchHandlerThatFails checks what the reader learns of how the handler
+// ended.
 func TestFetchHandlerThatFails(t *testing.T) {
 	tests := []struct {
 		name  string
@@ -211,7 +212,7 @@ func TestFetchHandlerThatFails(t *testing.T) {
 	}
 }
 
-// TestManyFetches has thousands leave nothing behind.
+// TestManyFetches checks that thousands of fetches leave nothing behind.
 func TestManyFetches(t *testing.T) {
 	inVersions(t, withFetch, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		fetchable(t, mux)

@@ -10,9 +10,8 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// TestFlatOut has a publisher that writes as fast as it can, and a reader that
-// takes one group after the other: nothing is lost, whatever the size of groups
-// and frames.
+// TestFlatOut writes as fast as possible to a reader that reads one group
+// after the other: nothing is lost, whatever the size of groups and frames.
 func TestFlatOut(t *testing.T) {
 	for _, work := range []struct {
 		name                 string

@@ -11,8 +11,8 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// expectGaps checks which groups a reader knows to be lost: "3-10:33", from,
-// to, and code in hex.
+// expectGaps checks which groups a reader knows to be lost. "3-10:33" is the
+// first, the last, and the code in hexadecimal.
 func expectGaps(t *testing.T, what string, r api.TrackReader, want string) {
 	t.Helper()
 	synctest.Wait()
@@ -36,8 +36,8 @@ func openEmpty(t *testing.T, w api.TrackSink, seq api.GroupSequence) {
 	_ = g.Close()
 }
 
-// A handler that says what will not come is understood at once, in every
-// version, and by those alone who asked for it.
+// A gap that the handler announces reaches the reader at once, in every
+// version, and only readers that asked for its groups.
 func TestWriteGap(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		goOn := make(chan struct{})
@@ -72,8 +72,9 @@ func TestWriteGap(t *testing.T) {
 	})
 }
 
-// What a subscriber asked for and did not get is told at the end of the track at
-// the latest, the head of its range too; what it did not ask for is no gap.
+// A reader learns of groups that it asked for and did not get at the end of
+// the track at the latest, also at the start of its range. Groups that it did
+// not ask for are no gap.
 func TestGapsAreWithinTheRange(t *testing.T) {
 	for _, test := range []struct {
 		config api.SubscribeConfig
@@ -106,8 +107,8 @@ func TestGapsAreWithinTheRange(t *testing.T) {
 	}
 }
 
-// What is missing is told, too, where a subscription does not come to the end of
-// the track: the publisher resets it, or the session ends.
+// A reader also learns of missing groups when the subscription does not reach
+// the end of the track: the publisher resets it, or the session ends.
 func TestGapsOfWhatBrokeOff(t *testing.T) {
 	for name, breakOff := range map[string]func(w api.TrackWriter){
 		"reset":             func(w api.TrackWriter) { _ = w.CloseWithError(api.StreamInternal) },

@@ -23,8 +23,8 @@ import (
 	"github.com/moqlite/moqlite/transport/quicconn"
 )
 
-// The load of the priority tests: audio that the link carries easily, and video
-// that it does not.
+// The load of the priority tests: audio that fits the link easily, and video
+// that does not.
 const (
 	loadLasts  = 30 * time.Second
 	audioEvery = 20 * time.Millisecond
@@ -34,12 +34,13 @@ const (
 	videoGroup = 25     // frames
 )
 
-// badLink is 5 Mbit/s with 30 ms of delay and half a second of queue.
+// badLink returns a link with 5 Mbit/s, 30 ms of delay and half a second of
+// queue.
 func badLink(loss float64) *moqtest.Link {
 	return &moqtest.Link{Rate: 5_000_000, Delay: 30 * time.Millisecond, Queue: 64 << 10, Loss: loss, Seed: 1}
 }
 
-// stamped is a payload of a size that tells when it was sent.
+// stamped returns a payload of a size that contains its sending time.
 func stamped(size int) []byte {
 	b := make([]byte, size)
 	binary.BigEndian.PutUint64(b, uint64(time.Now().UnixNano()))
@@ -50,7 +51,7 @@ func age(b []byte) time.Duration {
 	return time.Since(time.Unix(0, int64(binary.BigEndian.Uint64(b))))
 }
 
-// delays are how long frames took, to be asked for percentiles.
+// delays are the delays of frames, for percentiles.
 type delays struct {
 	mu  sync.Mutex
 	all []time.Duration
@@ -74,7 +75,7 @@ func (d *delays) String() string {
 	return fmt.Sprintf("%d frames, p50 %v, p95 %v, p99 %v", len(d.all), d.percentile(50), d.percentile(95), d.percentile(99))
 }
 
-// every calls f at each interval until the load's end, or ctx's, or f fails.
+// every calls f at each interval until the load ends, ctx ends, or f fails.
 func every(ctx context.Context, interval time.Duration, f func(i int) error) {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
@@ -90,8 +91,8 @@ func every(ctx context.Context, interval time.Duration, f func(i int) error) {
 	}
 }
 
-// bareTwin is the same load on quic-go alone: a stream each, audio at urgency 0
-// and video at urgency 7.
+// bareTwin sends the same load with quic-go alone: one stream each, audio with
+// urgency 0 and video with urgency 7.
 func bareTwin(t *testing.T, link *moqtest.Link) *delays {
 	cert, err := devcert.New()
 	if err != nil {
@@ -196,7 +197,7 @@ func avLoad(t *testing.T, mux *api.TrackMux, start <-chan struct{}) {
 	}
 }
 
-// A reception is what a subscriber has got of a track.
+// A reception is what a subscriber has received of a track.
 type reception struct {
 	delays
 	whole, cut int // groups
@@ -234,8 +235,8 @@ func (r *reception) receive(ctx context.Context, track api.TrackReader) {
 	}
 }
 
-// overLink connects two sessions over a link: the publisher's mux is served by
-// the server, or by the client.
+// overLink connects two sessions over a link. The mux of the publisher is that
+// of the server or of the client.
 func overLink(t *testing.T, link *moqtest.Link, scheme string, fromClient bool, mux *api.TrackMux) (subscriber api.Session, end func()) {
 	t.Helper()
 	sessions := make(chan api.Session, 1)
@@ -266,7 +267,8 @@ func overLink(t *testing.T, link *moqtest.Link, scheme string, fromClient bool, 
 	return s, server.Close
 }
 
-// overFast connects a session to a server of mux, over memory or a fast link.
+// overFast connects a session to a server of mux, in memory or over a fast
+// link.
 func overFast(t *testing.T, scheme string, mux *api.TrackMux) (subscriber api.Session, end func()) {
 	t.Helper()
 	if scheme == "memory" {
@@ -276,7 +278,8 @@ func overFast(t *testing.T, scheme string, mux *api.TrackMux) (subscriber api.Se
 	return overLink(t, &moqtest.Link{Rate: 1_000_000_000, Delay: time.Millisecond}, scheme, false, mux)
 }
 
-// plainDialer's connections cannot rank streams, as those that others wrap.
+// A plainDialer makes connections whose streams have no priorities, like those
+// of transports that users wrap.
 type plainDialer struct{ transport.Dialer }
 
 func (d plainDialer) Dial(ctx context.Context, url string, protocols []string) (transport.Conn, error) {
@@ -293,9 +296,9 @@ func (c plainConn) OpenUniStream(ctx context.Context) (transport.SendStream, err
 
 func TestAudioBeforeVideo(t *testing.T) {
 	for _, loss := range []float64{0, 0.01} {
-		// Which packets are lost decides the 95th percentile of a quarter of a
-		// minute as much as the sender does: over three links it is what the
-		// sender does.
+		// The 95th percentile of a quarter of a minute depends on which
+		// packets are lost as much as on the sender. Over three links it
+		// depends on the sender.
 		seeds := []uint64{1}
 		if loss > 0 {
 			seeds = []uint64{1, 2, 3}
@@ -330,13 +333,13 @@ func TestAudioBeforeVideo(t *testing.T) {
 	}
 }
 
-// wantAsSoon wants audio to come as it does from quic-go alone.
+// wantAsSoon checks that audio arrives about as soon as with quic-go alone.
 func wantAsSoon(t *testing.T, scheme string, loss float64, audio, bare *delays) {
 	t.Helper()
 	for _, p := range []int{50, 95} {
 		most := bare.percentile(p) * 13 / 10
 		if scheme == "wss" && loss > 0 {
-			// In one stream of bytes, all waits a round trip for what is lost,
+			// Over TCP everything waits one round trip for a lost segment,
 			// which is mostly video.
 			most += 60 * time.Millisecond
 		}
@@ -352,8 +355,8 @@ func wantAsSoon(t *testing.T, scheme string, loss float64, audio, bare *delays) 
 	}
 }
 
-// audioBeforeVideo is how long the audio takes that shares a link with too much
-// video, of which whole groups are to be skipped.
+// audioBeforeVideo returns the delays of audio that shares a link with too
+// much video, of which whole groups must be skipped.
 func audioBeforeVideo(t *testing.T, scheme string, fromClient bool, link *moqtest.Link) *delays {
 	mux := api.NewTrackMux()
 	start := make(chan struct{})
@@ -387,8 +390,8 @@ func audioBeforeVideo(t *testing.T, scheme string, fromClient bool, link *moqtes
 	return &a.delays
 }
 
-// TestUpdateActsWithinARoundTrip swaps the priorities of two tracks, of which
-// the link carries not even one.
+// TestUpdateActsWithinARoundTrip swaps the priorities of two tracks, each of
+// which is more than the link carries.
 func TestUpdateActsWithinARoundTrip(t *testing.T) {
 	for _, scheme := range []string{"moqt", "https", "wss"} {
 		t.Run(scheme, func(t *testing.T) {
@@ -461,7 +464,7 @@ func updateActs(t *testing.T, scheme string) {
 	}
 }
 
-// within counts what is in [from, to).
+// within counts the delays in [from, to).
 func (d *delays) within(from, to time.Duration) (n int) {
 	for _, x := range d.all {
 		if x >= from && x < to {
@@ -471,7 +474,7 @@ func (d *delays) within(from, to time.Duration) (n int) {
 	return n
 }
 
-// TestNewestGroupGoesFirst has more groups come at once than a slow link takes.
+// TestNewestGroupGoesFirst writes more groups at once than fit a slow link.
 func TestNewestGroupGoesFirst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mux := api.NewTrackMux()
@@ -509,8 +512,9 @@ func TestNewestGroupGoesFirst(t *testing.T) {
 			})
 		}
 		work.Wait()
-		// The first one was on its way when the others came; the rest follows
-		// from the newest on, but for those that lost their last bytes.
+		// The first group was being sent when the others were written. The
+		// others follow from the newest on, except for those whose last bytes
+		// were lost.
 		inversions := 0
 		for i, seq := range order {
 			for _, later := range order[i+1:] {
@@ -526,8 +530,8 @@ func TestNewestGroupGoesFirst(t *testing.T) {
 	})
 }
 
-// TestMaxAgeOnABadLink offers three times what the link carries: what is too
-// old is reset.
+// TestMaxAgeOnABadLink offers three times what the link carries: groups that
+// are too old are reset.
 func TestMaxAgeOnABadLink(t *testing.T) {
 	const (
 		maxAge   = time.Second
@@ -539,7 +543,7 @@ func TestMaxAgeOnABadLink(t *testing.T) {
 		served := make(chan struct{})
 		_ = mux.PublishFunc(t.Context(), "av", func(w api.TrackWriter) {
 			defer close(served)
-			// An encoder waits for nobody: each group has its own writer.
+			// An encoder does not wait, so each group has a writer of its own.
 			var writing sync.WaitGroup
 			defer writing.Wait()
 			for i := range int(lasts / duration) {
@@ -567,7 +571,8 @@ func TestMaxAgeOnABadLink(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// What is left when nothing newer comes is not too old, however late.
+		// Groups that remain when nothing newer follows are not too old,
+		// however late they are.
 		ctx, cancel := context.WithTimeout(t.Context(), lasts)
 		defer cancel()
 		context.AfterFunc(ctx, func() { _ = r.Close() })
@@ -584,8 +589,8 @@ func TestMaxAgeOnABadLink(t *testing.T) {
 	})
 }
 
-// receiveHeld receives a track, of which all groups are to come whole, over a link
-// that takes less than is brought.
+// receiveHeld receives a track over a link that carries less than is written.
+// All groups must arrive completely.
 func receiveHeld(t *testing.T, mux *api.TrackMux, groups int) {
 	t.Helper()
 	s, end := overLink(t, &moqtest.Link{Rate: 3_000_000, Delay: 40 * time.Millisecond}, "moqt", false, mux)
@@ -601,9 +606,9 @@ func receiveHeld(t *testing.T, mux *api.TrackMux, groups int) {
 	}
 }
 
-// TestPublisherIsHeldBriefly has a publisher bring more than a slow link takes: it
-// waits for a moment when it has brought much, and then not until it is too much;
-// and so again when all of that has gone.
+// TestPublisherIsHeldBriefly writes more than a slow link carries: the writer
+// is held for a moment when much is buffered, and then not again before too
+// much is; and so again when all of that was sent.
 func TestPublisherIsHeldBriefly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mux, served := api.NewTrackMux(), make(chan struct{})
@@ -618,7 +623,7 @@ func TestPublisherIsHeldBriefly(t *testing.T) {
 	})
 }
 
-// rush brings 2 MB at once, and looks at when how much of it is taken.
+// rush writes 2 MB at once, and records when how much of it was taken.
 func rush(t *testing.T, w api.TrackWriter) {
 	const size = 10_000
 	began, brought := time.Now(), make(map[time.Duration]int)
@@ -645,8 +650,8 @@ func rush(t *testing.T, w api.TrackWriter) {
 	}
 }
 
-// TestManyWritersAreHeldBriefly, though there is always another one that has just
-// begun to wait.
+// TestManyWritersAreHeldBriefly checks the same with many writers, of which
+// one has always just begun to wait.
 func TestManyWritersAreHeldBriefly(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mux, served := api.NewTrackMux(), make(chan struct{})

@@ -17,7 +17,7 @@ import (
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
 
-// A server of which one socket fails ends, and says why.
+// When a socket fails, ListenAndServe ends and returns the reason.
 func TestSocketOfServerFails(t *testing.T) {
 	theirs, ours := certificate(t)
 	for name, fail := range map[string]func(udp, tcp io.Closer) error{
@@ -67,7 +67,7 @@ func TestSocketOfServerFails(t *testing.T) {
 	}
 }
 
-// asked is a listener of connections that call a function when their state is
+// An asked is a listener whose connections call a function when their State is
 // asked for.
 type asked struct {
 	transport.Listener
@@ -92,7 +92,7 @@ func (c askedConn) State() transport.State {
 	return c.Conn.State()
 }
 
-// A session that begins while its server closes is never the handler's.
+// Handler is not called with a session that begins while the server closes.
 func TestHandlerGetsNoEndedSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var network memconn.Network
@@ -126,7 +126,7 @@ func TestHandlerGetsNoEndedSession(t *testing.T) {
 
 var errUnclosed = errors.New("the socket does not close")
 
-// These are closed, and say that they were not.
+// Sockets that are closed and report that they were not.
 type (
 	badPacketConn struct{ net.PacketConn }
 	badListener   struct{ net.Listener }
@@ -135,8 +135,8 @@ type (
 func (c badPacketConn) Close() error { _ = c.PacketConn.Close(); return errUnclosed }
 func (l badListener) Close() error   { _ = l.Listener.Close(); return errUnclosed }
 
-// TestCloseTellsOfSockets that were not closed, however the server ends, and
-// whenever it is asked.
+// TestCloseTellsOfSockets checks that Close and Shutdown report sockets that
+// could not be closed, on each call.
 func TestCloseTellsOfSockets(t *testing.T) {
 	theirs, _ := certificate(t)
 	for _, bad := range []string{"UDP", "TCP"} {

@@ -12,7 +12,8 @@ import (
 	"testing"
 )
 
-// blocking are the methods and functions that may wait for a peer or the network. Wait is not among them, since most are of a [sync.Cond].
+// blocking are the methods and functions that may wait for a peer or the
+// network. Wait is not one of them, since most are of a [sync.Cond].
 var blocking = map[string]bool{
 	"Dial": true, "Accept": true, "AcceptStream": true, "AcceptUniStream": true, "OpenStream": true, "OpenUniStream": true,
 	"Read": true, "ReadFrom": true, "io.ReadFull": true, "io.ReadAll": true, "io.Copy": true, "Write": true, "WriteTo": true,
@@ -21,7 +22,7 @@ var blocking = map[string]bool{
 	"Shutdown": true, "Terminate": true, "Sleep": true,
 }
 
-// nonblocking are calls of these names that do not wait, and why.
+// nonblocking are calls with such names that do not wait, and why.
 var nonblocking = map[string]string{
 	"impl/live/broadcast.go t.Close":                       "Track.Close waits for nobody",
 	"impl/live/subscription.go s.w.CloseWithError":         "a TrackSink's does not block",
@@ -30,10 +31,10 @@ var nonblocking = map[string]string{
 	"transport/wtconn/session.go c.session.CloseWithError": "a second close waits for the first, and the lock is for that",
 }
 
-// TestNoLockIsHeldAcrossIO looks, in every function of the module, for a call that
-// waits for a peer or the network between Lock and Unlock. It goes by names, and
-// sees one function at a time: what a function does that is called with a lock
-// held, it does not see. Code for tests is left out.
+// TestNoLockIsHeldAcrossIO looks in every function of the module for calls
+// between Lock and Unlock that wait for a peer or the network. It recognizes
+// them by name and sees one function at a time, so it does not notice what a
+// function does that is called with a lock held. Test code is ignored.
 func TestNoLockIsHeldAcrossIO(t *testing.T) {
 	files, excused := token.NewFileSet(), map[string]bool{}
 	err := fs.WalkDir(os.DirFS(".."), ".", func(path string, d fs.DirEntry, err error) error {
@@ -68,7 +69,7 @@ func TestNoLockIsHeldAcrossIO(t *testing.T) {
 	}
 }
 
-// TestHeldCallsAreFound has the test above find what it is for.
+// TestHeldCallsAreFound checks that the test above finds such calls.
 func TestHeldCallsAreFound(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "", `package p
 		func found() {
@@ -106,13 +107,13 @@ func TestHeldCallsAreFound(t *testing.T) {
 	}
 }
 
-// A heldCall is a call that may block with a lock held.
+// A heldCall is a call that may block while a lock is held.
 type heldCall struct {
 	pos        token.Pos
 	name, lock string
 }
 
-// heldCalls are those of a file.
+// heldCalls returns those of a file.
 func heldCalls(file *ast.File) (calls []heldCall) {
 	ast.Inspect(file, func(n ast.Node) bool {
 		var body *ast.BlockStmt
@@ -132,15 +133,15 @@ func heldCalls(file *ast.File) (calls []heldCall) {
 	return calls
 }
 
-// locks are those that may be held, by how they are written.
+// locks are the locks that may be held, by their expressions.
 type locks map[string]bool
 
-// A lockWalk goes through a function in the order of its statements. Of branches,
-// it follows all.
+// A lockWalk visits a function in the order of its statements, and all
+// branches.
 type lockWalk struct{ calls []heldCall }
 
-// block goes through statements, and returns what may be held after them; ended
-// says that they do not come to their end.
+// block visits statements, and returns the locks that may be held after them.
+// ended says that the end of the statements is not reached.
 func (w *lockWalk) block(list []ast.Stmt, held locks) (after locks, ended bool) {
 	for _, s := range list {
 		if held, ended = w.statement(s, held); ended {
@@ -196,7 +197,7 @@ func (w *lockWalk) statement(s ast.Stmt, held locks) (after locks, ended bool) {
 	return held, false
 }
 
-// branches goes through alternatives, one of which is taken if they are all.
+// branches visits alternatives. all says that one of them is always taken.
 func (w *lockWalk) branches(held locks, all bool, lists ...[]ast.Stmt) (after locks, ended bool) {
 	after, ended = locks{}, true
 	for _, list := range lists {
@@ -219,7 +220,7 @@ func (w *lockWalk) parts(held locks, parts ...ast.Node) {
 	}
 }
 
-// look notes the calls in n, but not in functions that it only defines.
+// look records the calls in n, except in functions that n only defines.
 func (w *lockWalk) look(n ast.Node, held locks) {
 	if n == nil || len(held) == 0 {
 		return
@@ -252,7 +253,7 @@ func exprText(e ast.Expr) string {
 	}
 }
 
-// lockCall tells whether e locks or unlocks, and what.
+// lockCall tells whether e locks or unlocks a lock, and which.
 func lockCall(e ast.Expr) (lock, op string, ok bool) {
 	call, isCall := e.(*ast.CallExpr)
 	if !isCall {

@@ -12,8 +12,8 @@ import (
 	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
-// TestLongGroupsAreLogged writes groups that are too long for some readers, to a
-// subscriber and to a live track: that is logged once a subscription.
+// TestLongGroupsAreLogged writes groups that are too long for some readers, to
+// a subscriber and to a live track: that is logged once per subscription.
 func TestLongGroupsAreLogged(t *testing.T) {
 	write := func(t *testing.T, w api.TrackSink, frames int) {
 		g, err := w.OpenGroup(t.Context())

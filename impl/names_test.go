@@ -11,8 +11,9 @@ import (
 	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
-// TestNamesThatCannotTravel: a path or a name that no peer would take fails here,
-// says what is wrong with it, and costs the session nothing.
+// TestNamesThatCannotTravel checks that a path or name that no peer would
+// accept fails on this side with an error that says why, and does not harm the
+// session.
 func TestNamesThatCannotTravel(t *testing.T) {
 	long := strings.Repeat("x", 70_000)
 	for _, v := range api.Versions() {

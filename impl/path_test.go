@@ -16,9 +16,9 @@ import (
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
 
-// A narrowSocket is a server's on a path that carries UDP payloads of so many
-// bytes at most: what is larger is lost on the way out. It embeds a real one, so
-// that QUIC looks for what the path carries.
+// A narrowSocket is the socket of a server on a path that drops larger UDP
+// payloads on the way out. It embeds a real socket, so that QUIC measures the
+// path.
 type narrowSocket struct {
 	*net.UDPConn
 	most int
@@ -31,7 +31,7 @@ func (s *narrowSocket) WriteMsgUDP(b, oob []byte, to *net.UDPAddr) (int, int, er
 	return s.UDPConn.WriteMsgUDP(b, oob, to)
 }
 
-// A path of 1,280 bytes is what tunnels have, and IPv6 at least.
+// An MTU of 1,280 bytes is that of tunnels, and the minimum of IPv6.
 func TestPathOf1280Bytes(t *testing.T) {
 	transporttest.NoLeaks(t)
 	t.Setenv("QUIC_GO_DISABLE_GSO", "true") // one datagram a write

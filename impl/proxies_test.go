@@ -17,10 +17,10 @@ import (
 	"github.com/moqlite/moqlite/transport/wsconn"
 )
 
-// clientBehind is whom the proxies of these tests speak for.
+// clientBehind is the client that the proxies of these tests name.
 const clientBehind = "203.0.113.7:4711"
 
-// remotes serves, and tells where its sessions come from.
+// remotes starts a server that reports the remote addresses of its sessions.
 func remotes(t *testing.T, trusted ...netip.Prefix) (addr string, came chan net.Addr) {
 	t.Helper()
 	theirs, _ := certificate(t)
@@ -33,8 +33,8 @@ func remotes(t *testing.T, trusted ...netip.Prefix) (addr string, came chan net.
 
 var loopback = netip.MustParsePrefix("127.0.0.0/8")
 
-// TestProxyProtocol has a proxy tell of its client, in both versions of the
-// protocol, ahead of each thing that is spoken over TCP.
+// TestProxyProtocol connects through a proxy that names its client in both
+// versions of the PROXY protocol, with each protocol over TCP.
 func TestProxyProtocol(t *testing.T) {
 	addr, came := remotes(t, loopback)
 	for _, scheme := range []string{"tcp", "tls", "ws", "wss"} {
@@ -64,7 +64,8 @@ func TestProxyProtocol(t *testing.T) {
 	}
 }
 
-// TestProxyProtocolFromAnybody lets nobody in who is no proxy and says so.
+// TestProxyProtocolFromAnybody checks that a PROXY header from an untrusted
+// address is refused.
 func TestProxyProtocolFromAnybody(t *testing.T) {
 	addr, _ := remotes(t, netip.MustParsePrefix("198.51.100.0/24"))
 	d := &wsconn.Dialer{DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -81,8 +82,8 @@ func TestProxyProtocolFromAnybody(t *testing.T) {
 	}
 }
 
-// TestForwardedFor reaches the server through a reverse proxy, whose word counts
-// if it is trusted, but not those that the client has put in itself.
+// TestForwardedFor connects through a reverse proxy. Its X-Forwarded-For
+// counts if it is trusted, but not the entries that the client has added.
 func TestForwardedFor(t *testing.T) {
 	for _, test := range []struct {
 		name    string

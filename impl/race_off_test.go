@@ -2,8 +2,8 @@
 
 package impl_test
 
-// manyBroadcasts is how many one session is told of.
+// manyBroadcasts is how many broadcasts are announced to one session.
 const manyBroadcasts = 100_000
 
-// usualCycles is how often TestCycles goes around unless it is told.
+// usualCycles is the number of rounds of TestCycles without MOQ_CYCLES.
 const usualCycles = 50

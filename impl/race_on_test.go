@@ -2,8 +2,9 @@
 
 package impl_test
 
-// manyBroadcasts is fewer where each step is ten times as slow.
+// manyBroadcasts is smaller with the race detector, which makes each step ten
+// times as slow.
 const manyBroadcasts = 20_000
 
-// usualCycles is how often TestCycles goes around unless it is told.
+// usualCycles is the number of rounds of TestCycles without MOQ_CYCLES.
 const usualCycles = 10

@@ -12,10 +12,11 @@ import (
 	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
-// itself stands for the empty path, which is the root itself.
+// itself stands for the empty path, which is the root.
 const itself = "(root)"
 
-// A rooted server is a relay over sockets, and whoever dials it somewhere.
+// A rooted is a relay over sockets, with clients that dial it at several
+// paths.
 type rooted struct {
 	*testing.T
 	server   *moqtest.Server
@@ -37,7 +38,7 @@ func (r *rooted) dial(path string, mux *api.TrackMux) (client, atServer api.Sess
 	return s, <-r.sessions
 }
 
-// announced is all that a session is told below a prefix.
+// announced returns everything that is announced to a session below a prefix.
 func (r *rooted) announced(s api.Session, prefix string) string {
 	r.Helper()
 	ctx, cancel := context.WithTimeout(r.Context(), 5*time.Second)
@@ -78,7 +79,7 @@ func (r *rooted) first(s api.Session, path api.BroadcastPath) (string, error) {
 	return string(f.Payload), err
 }
 
-// echo serves a group that says what was asked for.
+// echo serves a group that contains what was asked for.
 func echo(w api.TrackWriter) {
 	if g, err := w.OpenGroup(w.Context()); err == nil {
 		_ = g.WriteFrame(api.Frame{Payload: []byte(w.Request().Path)})
@@ -87,8 +88,8 @@ func echo(w api.TrackWriter) {
 	<-w.Context().Done()
 }
 
-// TestRoots has publishers and viewers at several paths of a relay, in every
-// version over every transport: each sees what is below its own, and as relative
+// TestRoots runs publishers and viewers at several paths of a relay, in every
+// version over every transport: each sees what is below its own path, relative
 // to it, while the server sees full paths.
 func TestRoots(t *testing.T) {
 	for _, scheme := range []string{"moqt", "https", "wss", "ws", "tls", "tcp"} {
@@ -138,8 +139,8 @@ func (r *rooted) check() {
 	r.checkServer(atServer)
 }
 
-// checkServer asks the publisher's session, at the server, for what is above,
-// below and beside its root.
+// checkServer subscribes at the server, over the publisher's session, to paths
+// above, below and beside its root.
 func (r *rooted) checkServer(s api.Session) {
 	for prefix, want := range map[string]string{
 		"demo": "demo/a%2Fb/room/x", "demo/a%2Fb/room/": "demo/a%2Fb/room/x", "demo/a": "", "other": "",
@@ -164,8 +165,8 @@ func (r *rooted) checkServer(s api.Session) {
 	}
 }
 
-// TestHandlersSeeFullPaths asks a server's own broadcasts for a track, a
-// description and a group from below its root.
+// TestHandlersSeeFullPaths asks a server's own broadcasts for a track, its
+// info and a group from a session with a root.
 func TestHandlersSeeFullPaths(t *testing.T) {
 	asked := make(chan api.BroadcastPath, 3)
 	mux := api.NewTrackMux()

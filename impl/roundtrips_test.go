@@ -16,8 +16,8 @@ import (
 )
 
 // TestRoundTripsToTheFirstFrame counts the round trips from Dial to the first
-// frame, over a link of 50 ms each. The documentation of the package tells
-// them.
+// frame over a link with 50 ms of delay. The package's documentation has the
+// numbers.
 func TestRoundTripsToTheFirstFrame(t *testing.T) {
 	const rtt = 50 * time.Millisecond
 	for _, test := range []struct {
@@ -68,15 +68,15 @@ func earlyConfig() *quic.Config {
 	return c
 }
 
-// sendEarly has a client of a Link send early data.
+// sendEarly makes a client of a Link send early data.
 func sendEarly(c *impl.Client) {
 	native := c.Transport.(transport.ByScheme)["moqt"].(*quicconn.Dialer)
 	native.QUICConfig = earlyConfig()
 	native.TLSConfig.ClientSessionCache = tls.NewLRUClientSessionCache(0)
 }
 
-// toFirstFrame dials, reads a track of the room until its end, and tells how long
-// it took until the first frame was there.
+// toFirstFrame dials, reads a track of the room until its end, and returns the
+// time until the first frame.
 func toFirstFrame(t *testing.T, client *impl.Client, url string) time.Duration {
 	t.Helper()
 	began := time.Now()

@@ -52,7 +52,8 @@ func client(t *testing.T, c *impl.Client) *impl.Client {
 	return c
 }
 
-// certificate is a server's, and a client's trust in it.
+// certificate returns the configurations of a server and of a client that
+// trusts it.
 func certificate(t *testing.T) (server, trusting *tls.Config) {
 	t.Helper()
 	cert, err := devcert.New()
@@ -64,8 +65,8 @@ func certificate(t *testing.T) (server, trusting *tls.Config) {
 	return &tls.Config{Certificates: []tls.Certificate{cert}}, &tls.Config{RootCAs: roots}
 }
 
-// TestOverSockets runs a session over real sockets in each version, dialled in
-// each way.
+// TestOverSockets runs a session over real sockets in each version, and with
+// each way to dial.
 func TestOverSockets(t *testing.T) {
 	transporttest.NoLeaks(t)
 	theirs, ours := certificate(t)
@@ -190,7 +191,7 @@ func TestDialErrorsOverSockets(t *testing.T) {
 	}
 }
 
-// isA tells whether err is, or wraps, an error of a type.
+// isA tells whether err is or wraps an E.
 func isA[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok
@@ -214,7 +215,7 @@ func TestCertificateFingerprintIsServed(t *testing.T) {
 	}
 }
 
-// TestCloseWithoutAnswer closes a client whose server is gone without a word.
+// TestCloseWithoutAnswer closes a client whose server has vanished.
 func TestCloseWithoutAnswer(t *testing.T) {
 	transporttest.NoLeaks(t)
 	for _, scheme := range []string{"moqt", "https"} {
@@ -250,7 +251,7 @@ func TestCloseWithoutAnswer(t *testing.T) {
 	}
 }
 
-// TestHooksMayClose closes the server from its own hooks.
+// TestHooksMayClose closes the server from within its own hooks.
 func TestHooksMayClose(t *testing.T) {
 	for _, scheme := range []string{"moqt", "https"} {
 		t.Run(scheme, func(t *testing.T) {

@@ -16,8 +16,8 @@ import (
 	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
-// inEachVersion runs a test in a bubble, once for each version, with a server
-// of mux and a session to it.
+// inEachVersion runs a test in a bubble for each version, with a server of mux
+// and a session to it.
 func inEachVersion(t *testing.T, f func(t *testing.T, mux *api.TrackMux, s api.Session)) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {
@@ -71,7 +71,8 @@ func publishGroups(t *testing.T, mux *api.TrackMux, path api.BroadcastPath, n in
 	}
 }
 
-// readAll reads a track to its end, as lines of group, timestamp and payload.
+// readAll reads a track to its end, and returns lines of group, timestamp and
+// payload.
 func readAll(t *testing.T, r api.TrackReader) []string {
 	t.Helper()
 	var lines []string
@@ -216,8 +217,8 @@ func TestBothEndsPublish(t *testing.T) {
 	})
 }
 
-// TestUnreadTrackStallsNoOther leaves one track unread while its publisher
-// writes without end, and reads another on the same session.
+// TestUnreadTrackStallsNoOther does not read one track, whose publisher writes
+// without end, and reads another in the same session.
 func TestUnreadTrackStallsNoOther(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, other api.Session) {
 		limited := &api.Config{Versions: []api.Version{other.State().Version}, Limits: api.Limits{UnreadBytes: 2 << 20}}
@@ -431,7 +432,7 @@ func TestDialErrors(t *testing.T) {
 }
 
 // TestEndings ends a client in every order of Close and Shutdown, with a track
-// that has no end.
+// that does not end.
 func TestEndings(t *testing.T) {
 	for _, test := range []struct {
 		name string

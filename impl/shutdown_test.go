@@ -14,8 +14,8 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// A stopping is one end of a session that is to shut down while it serves a
-// track to the other.
+// A stopping is the end of a session that shuts down while it serves a track
+// to the other end.
 type stopping struct {
 	server *moqtest.Server
 	ends   interface {
@@ -26,7 +26,8 @@ type stopping struct {
 	peer   api.Session     // the other end
 }
 
-// whileServing has a client, or a server, serve a track to its peer.
+// whileServing starts a session in which the client, or the server, serves a
+// track to its peer.
 func whileServing(t *testing.T, fromServer bool, v api.Version, serve func(w api.TrackWriter), f func(s stopping)) {
 	t.Helper()
 	mux := api.NewTrackMux()
@@ -52,7 +53,8 @@ func whileServing(t *testing.T, fromServer bool, v api.Version, serve func(w api
 	f(s)
 }
 
-// inBothRoles runs a test for each version, and each end that shuts down.
+// inBothRoles runs a test for each version, and with each end as the one that
+// shuts down.
 func inBothRoles(t *testing.T, f func(t *testing.T, fromServer bool, v api.Version)) {
 	for _, v := range api.Versions() {
 		for _, role := range []string{"client", "server"} {
@@ -63,7 +65,8 @@ func inBothRoles(t *testing.T, f func(t *testing.T, fromServer bool, v api.Versi
 	}
 }
 
-// shutdownWithin shuts down with a timeout, and checks that it is kept.
+// shutdownWithin shuts down with a timeout, and checks that it takes no
+// longer.
 func shutdownWithin(t *testing.T, s stopping, timeout time.Duration) error {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), timeout)
@@ -78,7 +81,7 @@ func shutdownWithin(t *testing.T, s stopping, timeout time.Duration) error {
 
 func endless(w api.TrackWriter) { <-w.Context().Done() }
 
-// large writes more than a subscriber's windows take.
+// large writes more than a subscriber's windows hold.
 func large(w api.TrackWriter) {
 	for range 20 {
 		g, err := w.OpenGroup(w.Context())
@@ -119,8 +122,9 @@ func TestShutdownIsBounded(t *testing.T) {
 	}
 }
 
-// TestShutdownCountsTheUnconfirmed: a peer that is lost has confirmed nothing,
-// one that leaves in good order wants nothing more.
+// TestShutdownCountsTheUnconfirmed checks that a peer that is lost has not
+// confirmed anything, while one that closes its session in order wants nothing
+// more.
 func TestShutdownCountsTheUnconfirmed(t *testing.T) {
 	tests := []struct {
 		name string
@@ -149,8 +153,8 @@ func TestShutdownCountsTheUnconfirmed(t *testing.T) {
 	}
 }
 
-// TestShutdownTwice has it called again, concurrently, from handlers, and
-// overtaken by Close.
+// TestShutdownTwice calls Shutdown again, concurrently, from handlers, and
+// with a Close meanwhile.
 func TestShutdownTwice(t *testing.T) {
 	inBothRoles(t, func(t *testing.T, fromServer bool, v api.Version) {
 		var s stopping
@@ -232,8 +236,8 @@ func TestShutdownEndsDials(t *testing.T) {
 	}
 }
 
-// TestShutdownLetsClientsLeave: a client that is asked to go dials its next
-// session before it ends this one.
+// TestShutdownLetsClientsLeave checks that a client that is asked to leave can
+// dial its next session before it closes this one.
 func TestShutdownLetsClientsLeave(t *testing.T) {
 	tests := []struct {
 		name   string

@@ -33,7 +33,7 @@ func accept(t *testing.T, r api.TrackReader) api.GroupReader {
 	return g
 }
 
-// expectStreamError checks a code and whose it is.
+// expectStreamError checks the code of an error and which side it is from.
 func expectStreamError(t *testing.T, what string, err error, code api.StreamErrorCode, remote bool) {
 	t.Helper()
 	reset, ok := errors.AsType[*api.StreamError](err)
@@ -475,7 +475,8 @@ func TestAuthorize(t *testing.T) {
 	}
 }
 
-// TestRefusalFromDial has Dial itself fail when it waits for the server's word.
+// TestRefusalFromDial checks that Dial itself fails when it waits for the
+// server's SETUP.
 func TestRefusalFromDial(t *testing.T) {
 	for _, v := range []api.Version{api.Lite05, api.Lite06} {
 		t.Run(string(v), func(t *testing.T) {
@@ -498,8 +499,8 @@ func TestRefusalFromDial(t *testing.T) {
 	}
 }
 
-// TestContextTellsOfTheEnd has sessions end while a track is written: whatever
-// fails for that, the writer's context has ended by then.
+// TestContextTellsOfTheEnd ends sessions while a track is written: when a call
+// fails because of that, the writer's context has ended.
 func TestContextTellsOfTheEnd(t *testing.T) {
 	for _, scheme := range []string{"memory", "moqt", "https", "wss"} {
 		t.Run(scheme, func(t *testing.T) {
@@ -543,7 +544,7 @@ func contextTells(t *testing.T, scheme string) {
 	<-done
 }
 
-// The largest number of a group is the same for OpenGroup and OpenGroupAt.
+// OpenGroup and OpenGroupAt have the same largest group number.
 func TestLargestGroup(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
 		const largest = api.GroupSequence(1<<62 - 2)

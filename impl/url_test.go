@@ -14,7 +14,7 @@ import (
 	"github.com/moqlite/moqlite/transport/memconn"
 )
 
-// A blank connection knows nothing of the URL, and carries none.
+// A blank is a connection that does not know the URL, and does not carry it.
 type blank struct{ transport.Conn }
 
 func (c blank) State() transport.State {
@@ -34,8 +34,8 @@ func (l blankListener) Accept(ctx context.Context) (transport.Conn, error) {
 	return blank{c}, nil
 }
 
-// TestURLDoesWithoutTheTransport dials over a transport that takes no URL along:
-// the client's session knows what it has dialled, and its SETUP tells the server.
+// TestURLDoesWithoutTheTransport dials over a transport that does not carry
+// the URL: the client's session knows it, and its SETUP tells the server.
 func TestURLDoesWithoutTheTransport(t *testing.T) {
 	for _, v := range []api.Version{api.Lite05, api.Lite06} {
 		t.Run(string(v), func(t *testing.T) {
@@ -83,8 +83,8 @@ func TestURLDoesWithoutTheTransport(t *testing.T) {
 	}
 }
 
-// TestServersKnowAURL asks what Authorize and a handler are told of the URL, by
-// clients that have dialled none but the host: it is there, whatever it lacks.
+// TestServersKnowAURL checks which URL Authorize and handlers get when clients
+// have dialled only a host: it is never nil.
 func TestServersKnowAURL(t *testing.T) {
 	for _, scheme := range []string{"memory", "moqt", "https", "wss", "tls"} {
 		for _, v := range api.Versions() {

@@ -12,8 +12,9 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// TestManyTracksReadInTurns is a recorder of 40 cameras: groups of a second, and
-// readers that pause for 400 ms after each. Less than 1 MB is unread at any time.
+// TestManyTracksReadInTurns is a recorder of 40 cameras: groups of a second,
+// and readers that pause for 400 ms after each. Less than 1 MB is unread at
+// any time.
 func TestManyTracksReadInTurns(t *testing.T) {
 	const cameras, groups = 40, 8
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
@@ -58,7 +59,7 @@ func TestManyTracksReadInTurns(t *testing.T) {
 	})
 }
 
-// readGroup reads a group that has so many frames of a size.
+// readGroup reads a group with a number of frames of a size.
 func readGroup(g api.GroupReader, frames, size int) error {
 	var f api.Frame
 	for n := 0; ; n++ {
@@ -75,8 +76,9 @@ func readGroup(g api.GroupReader, frames, size int) error {
 	}
 }
 
-// TestThousandTracksReadInTurn has one goroutine read a thousand tracks, each of a
-// few tiny groups, long after they have come. The last group of each goes on.
+// TestThousandTracksReadInTurn reads a thousand tracks in one goroutine, each
+// of a few tiny groups, long after they have arrived. The last group of each
+// is still open.
 func TestThousandTracksReadInTurn(t *testing.T) {
 	const tracks, groups = 1000, 4
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
@@ -127,9 +129,9 @@ func TestThousandTracksReadInTurn(t *testing.T) {
 	})
 }
 
-// TestUnreadGroupsThatGrow has a peer whose groups are all open and not read, and
-// grow as fast as they can. Another track goes on beside them, and what they hold
-// stays within bounds: the oldest are given up.
+// TestUnreadGroupsThatGrow checks a peer whose groups are all open, unread,
+// and growing as fast as they can. Another track continues beside them, and
+// the memory that they use is bounded: the oldest are given up.
 func TestUnreadGroupsThatGrow(t *testing.T) {
 	const tracks, each = 64, 4
 	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
@@ -185,8 +187,8 @@ func TestUnreadGroupsThatGrow(t *testing.T) {
 const (
 	liveGroups = 100
 
-	// liveSteady is the first group that must not be late: those before it may
-	// wait for the writers of unread groups to be told that they are given up.
+	// liveSteady is the first group that must not be late. Those before it may
+	// wait until the writers of unread groups learn that these are given up.
 	liveSteady = 40
 )
 
@@ -209,7 +211,7 @@ func publishLive(t *testing.T, mux *api.TrackMux) {
 	}
 }
 
-// readLive reads that track, which is not to stall beside what nobody reads.
+// readLive reads that track, which must not stall beside the unread ones.
 func readLive(t *testing.T, s api.Session) {
 	t.Helper()
 	r, err := s.Subscribe(t.Context(), "live", "video", nil)

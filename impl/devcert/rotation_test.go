@@ -20,8 +20,9 @@ func inUse(t *testing.T, r *Rotation) tls.Certificate {
 	return *cert
 }
 
-// A server that is asked every hour for two months shows a valid certificate each
-// time, whose fingerprint was known for a day, but for the first one's.
+// A server that is asked every hour for two months shows a valid certificate
+// each time, whose fingerprint was known a day before, except for the first
+// one.
 func TestRotation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, err := NewRotation("room.example")
@@ -55,7 +56,7 @@ func TestRotation(t *testing.T) {
 	})
 }
 
-// A server that nobody has asked for a year shows one that is valid.
+// A server that nobody has asked for a year shows a valid certificate.
 func TestRotationAfterAPause(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, err := NewRotation()

@@ -23,7 +23,7 @@ func ExampleServer() {
 	// Output: moq-lite-06 over memory
 }
 
-// A network breaks at the moment that a test chooses.
+// The network breaks at a moment that the test chooses.
 func ExampleServer_Sever() {
 	ctx := context.Background()
 	mux := api.NewTrackMux()
@@ -46,7 +46,7 @@ func ExampleServer_Sever() {
 	// Output: lost: true
 }
 
-// A relay in memory, for applications at both of its ends.
+// A relay in memory, for tests of both publishers and subscribers.
 func ExampleNewRelay() {
 	ctx := context.Background()
 	relay := moqtest.NewRelay()

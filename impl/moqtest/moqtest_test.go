@@ -12,7 +12,8 @@ import (
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
 
-// endless writes a frame each 100 ms into one group, until nobody listens.
+// endless writes a frame every 100 ms into one group, until the subscription
+// ends.
 func endless(w api.TrackWriter) {
 	g, err := w.OpenGroup(w.Context())
 	if err != nil {
@@ -30,7 +31,7 @@ func endless(w api.TrackWriter) {
 	}
 }
 
-// subscribed starts a server with a track, and reads its first frame.
+// subscribed starts a server with a track and reads its first frame.
 func subscribed(t *testing.T, start func(*moqtest.Server), f func(t *testing.T, server *moqtest.Server, s api.Session, g api.GroupReader)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

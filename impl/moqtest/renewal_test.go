@@ -11,8 +11,8 @@ import (
 	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
-// A development server that has run for weeks takes in new clients, and those
-// that it has had from the beginning.
+// A development server that has run for weeks accepts new clients, and those
+// that it has had from the start.
 func TestServerOfManyWeeks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := moqtest.NewUnstartedServer(api.NewTrackMux())
