@@ -24,7 +24,7 @@ type sendStream struct {
 
 	closed  bool                   // Close was called
 	reset   *transport.StreamError // by CancelWrite or by the peer
-	over    bool                   // closed or reset: Context has ended with cause
+	over    bool                   // Context has ended with cause
 	settled bool                   // the half was counted as ended in in
 	cause   error
 	life    transport.Life

@@ -42,7 +42,7 @@ type Server struct {
 	Origins []string
 
 	// Accept decides whether to accept a session, before the client gets an
-	// answer. state has the moq-lite version, and the URL with path and query;
+	// answer. s has the moq-lite version, and the URL with path and query;
 	// ctx ends with the request. serve is then called in a goroutine of its
 	// own with the session's connection, which it owns and must close. It is
 	// not called if the client has gone or the server was closed in the

@@ -31,7 +31,7 @@ type sendStream struct {
 
 	closed  bool                   // Close was called
 	reset   *transport.StreamError // by CancelWrite or by the peer
-	over    bool                   // closed or reset: Context has ended with cause
+	over    bool                   // Context has ended with cause
 	settled bool                   // the application knows of the end
 	told    bool                   // the end or reset was queued for the peer
 	ended   bool                   // settled and told
