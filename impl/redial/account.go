@@ -10,36 +10,38 @@ import (
 )
 
 const (
-	// maxPending bounds the losses that are given time to turn out as none.
+	// maxPending bounds the ranges of groups that may still come before they
+	// count as lost.
 	maxPending = 256
 
-	// maxForgot bounds how often sessions tell to have forgotten gaps.
+	// maxForgot bounds the empty gaps that are kept, by which sessions tell
+	// that they have forgotten some.
 	maxForgot = 256
 )
 
-// errTooManyHoles is why a group is lost that may have been under way: too many
+// errTooManyHoles is why a group is lost that might have come later: too many
 // others overtook it.
 var errTooManyHoles = errors.New("too many groups are missing")
 
-// An account is what has become of the groups of a numbering, datagrams among
-// them. The track's lock guards it.
+// An account records what has become of the groups and datagrams of a
+// numbering. The track's lock guards it.
 type account struct {
 	from    api.GroupSequence // the first that was asked for; 0: whatever is there
-	seen    numbers.Set       // passed on, or told as lost
-	next    api.GroupSequence // after the highest group passed on; 0 while there is none
+	seen    numbers.Set       // passed on, or reported as lost
+	next    api.GroupSequence // one above the highest group passed on; 0 for none
 	pending []expected
 	gaps    numbers.Gaps
-	forgot  []api.Gap // without a group: sessions have forgotten some
+	forgot  []api.Gap // empty gaps: sessions have forgotten some
 }
 
-// expected is groups that count as lost unless they come in time.
+// An expected is a range of groups that count as lost unless they come in time.
 type expected struct {
 	gap api.Gap
 	due time.Time
 }
 
-// note takes in a number. It reports false when that has been passed on before,
-// or was told as lost.
+// note records a number. It reports false if that was passed on before, or was
+// reported as lost.
 func (a *account) note(seq api.GroupSequence) bool {
 	if !a.seen.Add(seq) {
 		return false
@@ -50,7 +52,7 @@ func (a *account) note(seq api.GroupSequence) bool {
 	return true
 }
 
-// some tells whether any group has come.
+// some reports whether any group has come.
 func (a *account) some() bool { return len(a.seen.Spans()) > 0 }
 
 // pass is note for a group.
@@ -62,17 +64,18 @@ func (a *account) pass(seq api.GroupSequence) bool {
 	return true
 }
 
-// unpass has a group count as lost that was passed on to nobody, since err.
+// unpass counts a group as lost that was noted but could not be handed to the
+// reader.
 func (a *account) unpass(seq api.GroupSequence, err error) {
 	a.seen.RemoveSpan(seq, seq+1)
 	a.lose(api.Gap{Start: seq, End: seq + 1, Err: err})
 }
 
-// following is the number after the highest group that came; false while none
-// has.
+// following returns the number after the highest group that came; false while
+// none has.
 func (a *account) following() (api.GroupSequence, bool) { return a.next, a.next > 0 }
 
-// expect gives groups time until due to come.
+// expect gives the groups of a range that have not come until due.
 func (a *account) expect(start, end api.GroupSequence, err error, due time.Time) {
 	for _, hole := range a.seen.Missing(start, end) {
 		if len(a.pending) == maxPending {
@@ -83,14 +86,13 @@ func (a *account) expect(start, end api.GroupSequence, err error, due time.Time)
 	}
 }
 
-// expectAll gives the groups that were to come before the highest that did time
-// until due.
+// expectAll gives all groups that are missing below the highest one until due.
 func (a *account) expectAll(err error, due time.Time) {
 	a.expect(a.first(), a.next, err, due)
 }
 
-// first is where the numbers begin: with the first that was asked for, or the
-// first that came.
+// first returns where the numbers begin: the first that was asked for, or else
+// the first that came.
 func (a *account) first() api.GroupSequence {
 	if a.from == 0 && a.some() {
 		return a.seen.Spans()[0].Start
@@ -98,7 +100,8 @@ func (a *account) first() api.GroupSequence {
 	return a.from
 }
 
-// lose makes gaps of what has not come, which is refused from then on.
+// lose records the groups of a gap that have not come as lost. They are refused
+// from then on.
 func (a *account) lose(g api.Gap) { a.gaps.Lose(&a.seen, g) }
 
 // take returns the gaps that are due.
@@ -109,7 +112,7 @@ func (a *account) take(now time.Time) []api.Gap {
 	return gaps
 }
 
-// losePending makes gaps of what was to come by now.
+// losePending records the expected groups as lost whose time is over.
 func (a *account) losePending(now time.Time) {
 	a.pending = slices.DeleteFunc(a.pending, func(p expected) bool {
 		due := !now.Before(p.due)
@@ -120,16 +123,16 @@ func (a *account) losePending(now time.Time) {
 	})
 }
 
-// forget takes over a gap without a group, by which a session tells that it has
-// forgotten some.
+// forget keeps an empty gap, by which a session tells that it has forgotten
+// some.
 func (a *account) forget(g api.Gap) {
 	if len(a.forgot) < maxForgot {
 		a.forgot = append(a.forgot, g)
 	}
 }
 
-// end has all count as lost that is not there yet, since err where nobody has
-// told why: nothing comes any more.
+// end records all groups as lost that have not come, since nothing comes any
+// more. err is the reason if no other was told.
 func (a *account) end(err error) {
 	for _, p := range a.pending {
 		a.lose(p.gap)

@@ -7,18 +7,18 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// The newest group of a track may stay open for long: a catalog, a state, a log.
-// Where it breaks off with its session, the next feed asks for it again, from
-// the first frame that its reader has not had. It is passed on when the reader
-// of the broken one has been told of that, as another group of the same number.
-// A group that was read to its end, or cancelled, does not come again.
-
-// errBrokeOff tells why a group is asked for again.
+// The newest group of a track may stay open for long: a catalog, a state, a
+// log. If it breaks off with its session, the next feed asks for it again, from
+// the first frame that the reader has not had. It is passed on after the reader
+// of the broken one has got its error, as another group of the same number. A
+// group that was read to its end, or cancelled, does not come again.
+//
+// errBrokeOff is why a group is asked for again.
 var errBrokeOff = errors.New("the newest group broke off")
 
-// finished notes how reading a group has ended, which the session of a link has
-// brought. One that is about to end may lose what it is fed by, and reset the
-// group, before it ends itself.
+// finished records how the reading of a group that came by a link has ended. A
+// session that is about to end may reset its groups first, since it loses its
+// own sources.
 func (t *track) finished(g *group, l *link, err error) {
 	leaving := l.leaving()
 	t.mu.Lock()
@@ -35,7 +35,7 @@ func (t *track) finished(g *group, l *link, err error) {
 	t.checkLast(g)
 }
 
-// checkLast tells of a newest group if that is g and has broken off. The lock is
+// checkLast wakes run if g is the newest group and has broken off. The lock is
 // held.
 func (t *track) checkLast(g *group) {
 	if g == t.numbering.last && g.is == broken {
@@ -43,16 +43,16 @@ func (t *track) checkLast(g *group) {
 	}
 }
 
-// outcomeOf is what has become of g so far.
+// outcomeOf returns what has become of g so far.
 func (t *track) outcomeOf(g *group) outcome {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return g.is
 }
 
-// openEnd is the newest group that was passed on if it is to be asked for again
-// by the feed after f, nil for none: it has broken off, or is about to, since
-// what brought it has ended.
+// openEnd returns the newest group that was passed on if the feed after f has
+// to ask for it again, else nil: it has broken off, or is about to, since its
+// feed or session has ended.
 func (t *track) openEnd(f *feed) *group {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -67,9 +67,9 @@ func (t *track) openEnd(f *feed) *group {
 	}
 }
 
-// brokeOff tells whether the newest group has broken off with a session that was
-// left, though f, which is over another one, has begun meanwhile: f has begun
-// behind it, or has found it passed on already, and does not bring it.
+// brokeOff reports whether the newest group has broken off with a session that
+// was left, and f, a feed of another session, does not bring it: f began behind
+// it, or the group had been passed on already when f brought it.
 func (t *track) brokeOff(f *feed) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -77,8 +77,8 @@ func (t *track) brokeOff(f *feed) bool {
 	return g != nil && g.is == broken && g.lost && g.by != f && f.again != g
 }
 
-// takeAgain passes on a group that was asked for again, when its reader knows
-// that it broke off before.
+// takeAgain passes on a group that was asked for again, after the reader has
+// learned that it broke off.
 func (f *feed) takeAgain(g api.GroupReader) {
 	t, before := f.track, f.again
 	f.regained = make(chan struct{})

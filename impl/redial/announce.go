@@ -13,10 +13,10 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// Announcements implements [api.Subscriber]. Of a session's loss, or of an
-// announcement stream that broke off alone, nothing is told at once. What the
-// next one announces besides is told as it comes, and what it does not announce
-// any more when its initial set is complete.
+// Announcements implements [api.Subscriber]. The loss of a session, or of an
+// announcement stream, is not reported at once. Broadcasts that the next one
+// announces in addition are reported as they come; those that it does not
+// announce any more have ended when its initial set is complete.
 func (s *Session) Announcements(ctx context.Context, prefix string) (api.AnnouncementReader, error) {
 	a := &announcements{session: s, prefix: prefix}
 	a.ctx, a.cancel = context.WithCancel(s.ctx)
@@ -34,14 +34,15 @@ func (s *Session) Announcements(ctx context.Context, prefix string) (api.Announc
 	return a, nil
 }
 
-// announcements are those of one session after another. What is told of them is
-// told by a set, so that each path is strictly active, updated, and ended.
+// An announcements reads the announcements of one session after another. They
+// are put into a set, so that each path is always active, updated, and ended in
+// this order.
 type announcements struct {
 	api.AnnouncementReader
 	session *Session
 	prefix  string
 	set     api.AnnouncementSet
-	known   map[api.BroadcastPath]api.Hop // in the set, with their origins; of follow alone
+	known   map[api.BroadcastPath]api.Hop // those in the set, with their origins; used by follow alone
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -68,7 +69,7 @@ func (a *announcements) open(ctx context.Context, l *link) (*heard, error) {
 	return &heard{r, l}, nil
 }
 
-// follow tells of one announcement stream after another.
+// follow reads one announcement stream after another into the set.
 func (a *announcements) follow(h *heard) {
 	a.known = make(map[api.BroadcastPath]api.Hop)
 	pause := a.session.policy.pause()
@@ -91,8 +92,8 @@ func (a *announcements) follow(h *heard) {
 	a.set.End(err)
 }
 
-// again opens the announcements of the session that follows that of l, or of the
-// same one where it stands.
+// again opens the announcements of the session that follows that of l, or of
+// the same one if that still stands.
 func (a *announcements) again(l *link) (*heard, error) {
 	pause := a.session.policy.pause()
 	for {
@@ -119,11 +120,12 @@ func (a *announcements) again(l *link) (*heard, error) {
 	}
 }
 
-// tell passes on what one stream announces, which follows one over the session
-// before; nil is none. It returns nil when another is to be heard.
+// tell passes on what one stream announces. before is the session of the stream
+// before; nil if this is the first. It returns nil when another stream is to be
+// opened.
 func (a *announcements) tell(h *heard, before *link) error {
 	defer func() { _ = h.Close() }()
-	// A session that is left is heard no longer.
+	// The stream of a session that is left is not read any longer.
 	ctx, cancel := context.WithCancel(a.ctx)
 	defer cancel()
 	defer context.AfterFunc(h.link.ctx, cancel)()
@@ -152,9 +154,9 @@ func (a *announcements) tell(h *heard, before *link) error {
 	}
 }
 
-// receive returns the next announcement, with what follows for a while if it
-// tells an end: a session that is about to go ends what it has announced, which
-// means nothing.
+// receive returns the next announcement. If that is an end, it also returns
+// those that follow for a while: a session that is about to go ends all its
+// announcements, which does not mean that the broadcasts have ended.
 func (h *heard) receive(ctx context.Context) (batch []api.Announcement, err error) {
 	next, err := h.Receive(ctx)
 	if err != nil {
@@ -172,7 +174,7 @@ func (h *heard) receive(ctx context.Context) (batch []api.Announcement, err erro
 		case err == nil:
 			batch = append(batch, next)
 			if next.Status != api.AnnouncementEnded {
-				return batch, nil // who is about to go announces nothing
+				return batch, nil // a session that is about to go announces nothing
 			}
 		case ctx.Err() == nil && errors.Is(err, context.DeadlineExceeded):
 			return batch, nil
@@ -182,9 +184,9 @@ func (h *heard) receive(ctx context.Context) (batch []api.Announcement, err erro
 	}
 }
 
-// over is err where it ends the announcements, and not one stream of them: a
-// stream that was reset alone is asked for again. A peer that is about to go may
-// end its set before that is known.
+// over returns err if it ends the announcements, and nil if it ends only one
+// stream, which is then asked for again. A peer that is about to go may end its
+// set before that is known.
 func (a *announcements) over(h *heard, err error) error {
 	switch {
 	case a.ctx.Err() != nil:
@@ -198,10 +200,9 @@ func (a *announcements) over(h *heard, err error) error {
 	}
 }
 
-// gather receives the initial set of a new session, and tells of each broadcast
-// at once whether another publisher has it: what is asked for from now on is
-// answered by that. Of the same session, what nobody knows the origin of is taken
-// to be the same.
+// gather receives the initial set of a new stream. If a broadcast has another
+// publisher than before, it reports that at once, since new requests reach that
+// publisher. An unknown origin counts as the same on the same session only.
 func (a *announcements) gather(ctx context.Context, h *heard, sameSession bool) (map[api.BroadcastPath]struct{}, error) {
 	within, cancel := context.WithTimeout(ctx, initialWithin)
 	defer cancel()
@@ -229,7 +230,7 @@ func (a *announcements) gather(ctx context.Context, h *heard, sameSession bool) 
 	}
 }
 
-// endAllBut tells that all other broadcasts than those of a set have ended.
+// endAllBut reports that all broadcasts have ended except those of a set.
 func (a *announcements) endAllBut(set map[api.BroadcastPath]struct{}) {
 	for _, path := range slices.Sorted(maps.Keys(a.known)) {
 		if _, there := set[path]; !there {
@@ -239,7 +240,7 @@ func (a *announcements) endAllBut(set map[api.BroadcastPath]struct{}) {
 	a.set.Complete()
 }
 
-// take tells one announcement.
+// take applies one announcement to the set.
 func (a *announcements) take(next api.Announcement) {
 	switch next.Status {
 	case api.AnnouncementActive:

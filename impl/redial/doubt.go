@@ -8,18 +8,18 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A publisher may keep its identity and number its groups from 0 again, when it
-// was restarted. A subscription from the next group on is then silent until the
-// new numbers have reached the old: when it was silent for a while, the peer is
-// asked for the newest group that it has.
-
-// errRenumbered tells that the numbers do not go on.
+// A publisher that was restarted may keep its identity and number its groups
+// from 0 again. A subscription that began at the next group is then silent
+// until the new numbers have reached the old ones. So if it has been silent for
+// a while, the peer is asked for its newest group.
+//
+// errRenumbered is the reason of a restart if the numbers do not go on.
 var errRenumbered = errors.New("its groups are numbered from the beginning again")
 
-// doubts receives when the numbers of f, over the session l, are to be compared
-// with what the peer has: a while after it was opened to go on with those before,
-// or after its publisher was announced anew, where it has brought no group since.
-// It is nil where there is no doubt.
+// doubts returns a channel that receives when the numbers of f are to be
+// compared with those of the peer: a while after f was opened to continue the
+// numbers before, or after its publisher was announced anew, if no group has
+// come since. It returns nil if there is no doubt.
 func (f *feed) doubts(l *link, now sighting) <-chan time.Time {
 	f.track.mu.Lock()
 	defer f.track.mu.Unlock()
@@ -39,8 +39,8 @@ func (f *feed) doubts(l *link, now sighting) <-chan time.Time {
 	return time.After(time.Until(since.Add(doubtAfter)))
 }
 
-// renumbered tells whether the newest group that the peer has is below those
-// that f goes on from, and f has not brought any meanwhile.
+// renumbered reports whether the newest group of the peer is below those that f
+// continues from, and f has brought none meanwhile.
 func (f *feed) renumbered(ctx context.Context) bool {
 	f.checked = time.Now()
 	newest, ok := f.edge(ctx)
@@ -56,13 +56,14 @@ func (f *feed) renumbered(ctx context.Context) bool {
 	return newest+1 < from && !f.passed.After(f.checked)
 }
 
-// edge is the newest group of the track that the peer has; false where it shows
-// none in time.
+// edge returns the newest group of the track that the peer has; false if none
+// comes in time.
 func (f *feed) edge(ctx context.Context) (newest api.GroupSequence, ok bool) {
 	ctx, cancel := context.WithTimeout(ctx, edgeWithin)
 	defer cancel()
 	defer context.AfterFunc(f.link.session.Context(), cancel)()
-	// Not GroupLatest: for that a relay may wait for what others ask of it.
+	// Not GroupLatest: for that, a relay may wait for what its other
+	// subscribers ask for.
 	config := api.SubscribeConfig{MaxLatency: -1}
 	r, err := f.link.session.Subscribe(ctx, f.track.path, f.track.name, &config)
 	if err != nil {

@@ -16,9 +16,9 @@ var ErrRestarted = api.ErrRestarted
 // A RestartError is an [api.RestartError].
 type RestartError = api.RestartError
 
-// Permanent tells whether err would come again however often one tried:
-// refused credentials, no version in common, an untrusted certificate, a URL
-// that leads nowhere, a client that is closed.
+// Permanent reports whether another try would fail with err again: refused
+// credentials, no version in common, an untrusted certificate, a URL that leads
+// nowhere, a client that is closed.
 func Permanent(err error) bool {
 	for _, sentinel := range []error{
 		api.ErrUnauthorized, api.ErrUnsupportedVersion, api.ErrUnsupportedScheme,
@@ -31,16 +31,17 @@ func Permanent(err error) bool {
 	return badCertificate(err) || badAddress(err)
 }
 
-// closedHere tells whether a session ended because its client was closed.
+// closedHere reports whether a session ended because its client was closed.
 func closedHere(err error) bool {
 	ended, ok := errors.AsType[*api.SessionError](err)
 	return ok && !ended.Remote && ended.Err == nil && ended.Code == api.SessionNoError
 }
 
-// alertInternal is what a server in trouble says: it may recover.
+// alertInternal is the alert of a server that has a problem: it may recover.
 const alertInternal tls.AlertError = 80
 
-// badCertificate tells whether a side does not trust the other's certificate.
+// badCertificate reports whether one side does not trust the other's
+// certificate.
 func badCertificate(err error) bool {
 	if alert, ok := errors.AsType[tls.AlertError](err); ok {
 		return alert != alertInternal
@@ -53,16 +54,16 @@ func badCertificate(err error) bool {
 	return ok && failed.Phase == api.PhaseTLS && !isA[net.Error](err) && !cutOff(failed.Err)
 }
 
-// isA tells whether err is, or wraps, an error of a type.
+// isA reports whether err is, or wraps, an error of a type.
 func isA[E error](err error) bool {
 	_, ok := errors.AsType[E](err)
 	return ok
 }
 
-// cutOff tells whether a handshake came to its end too early.
+// cutOff reports whether a handshake was cut off.
 func cutOff(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
 
-// badAddress tells whether the URL itself is wrong. A name that cannot be
+// badAddress reports whether the URL itself is wrong. A name that cannot be
 // looked up now may be found later.
 func badAddress(err error) bool {
 	failed, ok := errors.AsType[*api.DialError](err)

@@ -9,28 +9,28 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
-// A group is one of a session beneath, which is not closed in good order before
+// A group is a group of a session beneath. A session that drains is kept until
 // the group has been read or cancelled.
 type group struct {
 	api.GroupReader
 
-	// ended is told once how reading has ended: io.EOF, an error, or
-	// api.ErrClosed where the reader has cancelled it. What it returns is the
-	// reader's error.
+	// ended is called once when reading has ended: with io.EOF, an error, or
+	// api.ErrClosed if the reader has cancelled the group. It returns the error
+	// for the reader.
 	ended func(err error) error
 
 	first uint64        // index of the first frame for the reader
-	skip  uint64        // frames before that are yet to come; the reader's own
-	next  atomic.Uint64 // index of the first frame that the reader has not had wholly
-	body  body          // of the last NextFrame
+	skip  uint64        // frames to skip before that; used by the reader alone
+	next  atomic.Uint64 // index of the first frame that the reader has not had completely
+	body  body          // the payload of the last NextFrame
 
 	once sync.Once
 	err  error // the reader's, after once
 
-	// Guarded by the track's lock, and unused in a fetch.
-	by   *feed // that has brought it
+	// Guarded by the track's lock, and not used for a fetch.
+	by   *feed // the feed that brought it
 	is   outcome
-	lost bool         // it has broken off since its session ended, or was about to
+	lost bool         // it broke off because its session ended, or was about to
 	over signal.Event // the outcome is known
 }
 
@@ -44,7 +44,7 @@ const (
 	cancelled // by its reader
 )
 
-// newGroup is g for a reader who has had the frames before from.
+// newGroup returns g for a reader that has had the frames before from.
 func newGroup(g api.GroupReader, from uint64, ended func(*group, error) error) *group {
 	out := &group{GroupReader: g, first: max(from, g.FirstFrame())}
 	out.skip = out.first - g.FirstFrame()
@@ -87,20 +87,20 @@ func (g *group) NextFrame() (h api.FrameHeader, payload io.Reader, err error) {
 	return h, &g.body, nil
 }
 
-// leaveBody counts a frame of which the reader does not want the rest.
+// leaveBody counts a frame whose rest the reader does not want.
 func (g *group) leaveBody() {
 	if g.body.left > 0 {
 		g.body.took(g.body.left)
 	}
 }
 
-// A body is the payload of a frame that is read while it arrives. Where that
+// A body is the payload of a frame that is read while it arrives. If reading
 // fails, the group has broken off.
 type body struct {
 	group   *group
 	payload io.Reader
 	left    uint64 // bytes that the reader has not had
-	to      writer // of WriteTo
+	to      writer // the destination of WriteTo
 }
 
 // Read implements [io.Reader].
@@ -125,7 +125,7 @@ func (b *body) WriteTo(w io.Writer) (int64, error) {
 	return n, err
 }
 
-// A writer keeps its error apart from that of what is read.
+// A writer keeps its error apart from that of the source.
 type writer struct {
 	io.Writer
 	err error
@@ -147,7 +147,7 @@ func (b *body) took(n uint64) {
 	}
 }
 
-// skipFrames reads over the frames that the reader has had.
+// skipFrames skips the frames that the reader has had.
 func (g *group) skipFrames() error {
 	for ; g.skip > 0; g.skip-- {
 		_, payload, err := g.GroupReader.NextFrame()
@@ -167,7 +167,8 @@ func (g *group) Cancel(code api.StreamErrorCode) {
 	_ = g.end(api.ErrClosed)
 }
 
-// end is the error of reading that has ended with err.
+// end records that reading has ended with err, and returns the error for the
+// reader.
 func (g *group) end(err error) error {
 	g.once.Do(func() { g.err = g.ended(err) })
 	return g.err

@@ -7,8 +7,8 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// handOver has f end when next goes on, or what follows next: what f has of the
-// groups before the first of that one it still passes on.
+// handOver ends f when next, or a feed that follows next, has begun: until
+// then, and for groups before the first of that feed, f passes on what it has.
 func (f *feed) handOver(next *feed) {
 	quiet := time.NewTicker(idle)
 	defer quiet.Stop()
@@ -47,8 +47,8 @@ func (f *feed) handOver(next *feed) {
 	}
 }
 
-// still tells whether nothing was passed on since taken was set, nor waits to
-// be, and sets it.
+// still reports whether nothing was passed on since the last call, which has
+// set taken, and nothing waits to be.
 func (f *feed) still(taken *int) bool {
 	f.track.mu.Lock()
 	defer f.track.mu.Unlock()
@@ -69,8 +69,8 @@ func (f *feed) finishBelow(next *feed) {
 	f.giveUp(next.lost)
 }
 
-// below has f pass on nothing from the first group of next on, and returns what
-// it is then to ask for: groups that are being read stay within it.
+// below makes f pass on nothing from the first group of next on, and returns
+// the config to ask for: it still includes groups that are being read.
 func (f *feed) below(next *feed) (config api.SubscribeConfig, ok bool) {
 	t := f.track
 	t.mu.Lock()
@@ -82,7 +82,7 @@ func (f *feed) below(next *feed) (config api.SubscribeConfig, ok bool) {
 	config = t.config
 	config.EndGroup, config.EndFrame = f.numbering.next, 0
 	if config.StartGroup == api.GroupLatest {
-		// Said again, it would be the newest now.
+		// Sent again, GroupLatest would mean the group that is the newest now.
 		config.StartGroup = f.numbering.first()
 	}
 	return config, true
@@ -101,8 +101,8 @@ func (f *feed) settle() {
 	}
 }
 
-// giveUp has what f should have passed on count as lost, if it does not come by
-// another feed soon.
+// giveUp counts what f should have passed on as lost, unless another feed
+// brings it soon.
 func (f *feed) giveUp(err error) {
 	t := f.track
 	t.mu.Lock()

@@ -12,7 +12,7 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// keep has a session beneath at all times, until the end.
+// keep replaces the session beneath whenever that is needed, until the end.
 func (s *Session) keep(first *link) {
 	for l := first; ; {
 		listening := l
@@ -34,7 +34,7 @@ func (s *Session) keep(first *link) {
 	}
 }
 
-// successor dials the session that follows l, when there has to be one.
+// successor waits until l has to be replaced, and dials the next session.
 func (s *Session) successor(l *link) (*link, error) {
 	upgrading, cancel := context.WithCancel(s.ctx)
 	defer cancel()
@@ -60,14 +60,14 @@ func (s *Session) successor(l *link) (*link, error) {
 	return s.replace(l)
 }
 
-// leave has everything go over to another session, though the peer of l does not
-// ask for that: that peer is asked not to use l any more.
+// leave moves everything to another session although the peer of l has not
+// asked for it, and asks that peer not to use l any more.
 func (s *Session) leave(l *link) {
 	s.withdraw(l)
 	_ = l.session.GoAway("") // moq-lite-03 has no such thing
 }
 
-// discard ends a session that is not wanted any more, as this one has ended.
+// discard ends a session that is not needed, since this Session has ended.
 func (s *Session) discard(l *link) {
 	ended := asSessionError(context.Cause(s.ctx))
 	_ = l.session.Terminate(ended.Code, ended.Reason)
@@ -87,9 +87,9 @@ func (s *Session) replace(l *link) (*link, error) {
 	return s.redial(s.ctx, slices.Compact([]string{l.url, s.home}), true)
 }
 
-// move dials the session to which the peer of l wants us to go; l is then to
-// drain. There is a pause where the session was itself made for a
-// move just now: that server is about to stop, and accepts still.
+// move dials the session to which the peer of l wants us to go; l then drains.
+// It waits first if l was itself made by a move just before: that server is
+// about to stop, but still accepts sessions.
 func (s *Session) move(l *link, pause bool) (*link, error) {
 	s.report.status(GoingAway, nil)
 	to := []string{s.home}
@@ -117,11 +117,11 @@ func (s *Session) move(l *link, pause bool) (*link, error) {
 	return nil, err
 }
 
-// errTooLong is why a redial is given up.
+// errTooLong is why redialling is given up.
 var errTooLong = errors.New("no session for too long")
 
-// redial dials the URLs in turn until one answers, with a wait before each dial
-// but the first, and before that too if pause is set.
+// redial dials the URLs in turn until one succeeds. It waits before each dial
+// but the first, and before the first too if pause is set.
 func (s *Session) redial(ctx context.Context, urls []string, pause bool) (*link, error) {
 	ctx, cancel := s.bounded(ctx)
 	defer cancel()
@@ -154,8 +154,8 @@ func (s *Session) redial(ctx context.Context, urls []string, pause bool) (*link,
 	}
 }
 
-// bounded is the context of a redial: it ends with ctx, with the session, with
-// the client, and when there was no session for too long.
+// bounded returns the context of a redial: it ends with ctx, with the session,
+// with the client, and when there was no session for too long.
 func (s *Session) bounded(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })
@@ -175,8 +175,8 @@ func (s *Session) bounded(ctx context.Context) (context.Context, context.CancelF
 	return ctx, func() { stop(); tooLong(); cancel(nil); <-watched }
 }
 
-// givenUp is the error of a redial that its context has ended, after some
-// attempts that failed, the last one with err.
+// givenUp returns the error of a redial whose context has ended, after some
+// failed attempts; err is that of the last one.
 func givenUp(ctx context.Context, attempts int, err error) error {
 	cause := context.Cause(ctx)
 	if attempts == 0 || errors.Is(err, cause) {
@@ -200,7 +200,7 @@ func (s *Session) dial(ctx context.Context, target string, attempt int, o transp
 	return newLink(s, under, target), nil
 }
 
-// dialWith dials with options, as far as the dialer beneath takes any.
+// dialWith dials with options if the dialer beneath accepts them.
 func (s *Session) dialWith(ctx context.Context, target string, o transport.DialOptions) (api.Session, error) {
 	if d, ok := s.dialer.(OptionsDialer); ok {
 		return d.DialWith(ctx, target, s.mux, o)
@@ -208,8 +208,8 @@ func (s *Session) dialWith(ctx context.Context, target string, o transport.DialO
 	return s.dialer.Dial(ctx, target, s.mux)
 }
 
-// drain ends a session that has been left, when what is read and served over
-// it has ended, or is waited for no longer.
+// drain ends a session that has been left, when what is read and served over it
+// has ended, or after DrainTimeout.
 func (s *Session) drain(l *link) {
 	defer s.forget(l)
 	l.close()
@@ -235,7 +235,7 @@ func (s *Session) drain(l *link) {
 }
 
 // listen asks the peer of a silent session for a sign of life, and ends the
-// session when none comes.
+// session if none comes.
 func (s *Session) listen(l *link) {
 	patience := s.policy.KeepAlive
 	if patience < 0 {
@@ -258,7 +258,7 @@ func (s *Session) listen(l *link) {
 	}
 }
 
-// answers puts a question to the peer, and tells whether there is any answer in
+// answers sends the peer a request, and reports whether there is any answer in
 // time.
 func (l *link) answers(within time.Duration) bool {
 	ctx, cancel := context.WithTimeout(l.session.Context(), within)
@@ -267,11 +267,12 @@ func (l *link) answers(within time.Duration) bool {
 	return ctx.Err() == nil
 }
 
-// keepAlive is asked for to hear whatever answer; nothing is published there.
+// keepAlive is the path and track that is asked for; nothing is published
+// there, but any answer will do.
 const keepAlive = ".keepalive"
 
-// ask asks for a track that is not there: by TRACK, or by a subscription where
-// the version has no such question.
+// ask asks for a track that does not exist: by TRACK, or by a subscription in
+// versions that have no TRACK.
 func (l *link) ask(ctx context.Context) {
 	_, err := l.session.TrackInfo(ctx, keepAlive, keepAlive)
 	if !errors.Is(err, api.ErrNotSupported) {

@@ -17,15 +17,15 @@ type link struct {
 	session api.Session
 	url     string
 	began   time.Time
-	moved   bool              // it was dialled while another one stood, which it replaces
+	moved   bool              // it was dialled to replace another one that still stood
 	spawn   func(func()) bool // of the Session
 	pause   func() *backoff.ExponentialBackOff
 
-	ctx    context.Context // of what follows the session here
+	ctx    context.Context // ends the goroutines that follow the session here
 	cancel context.CancelFunc
 
 	mu      sync.Mutex
-	uses    int         // subscriptions and groups that are read
+	uses    int         // subscriptions and groups being read
 	unused  signal.Wake // uses has become 0
 	origins map[api.BroadcastPath]*origin
 }
@@ -44,13 +44,13 @@ func newLink(s *Session, under api.Session, url string) *link {
 	return l
 }
 
-// close ends what follows the session; the session itself is not touched.
+// close stops what follows the session; the session itself is not closed.
 func (l *link) close() { l.cancel() }
 
-// ended tells whether the session has.
+// ended reports whether the session has ended.
 func (l *link) ended() bool { return l.session.Context().Err() != nil }
 
-// leaving tells whether the session's peer wants us to go.
+// leaving reports whether the session's peer wants us to go.
 func (l *link) leaving() bool {
 	select {
 	case <-l.session.GoneAway():
@@ -60,19 +60,19 @@ func (l *link) leaving() bool {
 	}
 }
 
-// over tells whether err comes of the session's end, or its own peer wants us to
-// go, so that the next session may do better. A request that was refused as
-// going away says nothing of that: a relay may pass on what its own peer said.
+// over reports whether err is due to the end of the session, or to a peer that
+// wants us to go, so that the next session may do better. A request that was
+// refused as going away does not show that: a relay may pass on the code of its
+// own peer.
 func (l *link) over(err error) bool {
 	return l.ended() || l.leaving() || isA[*api.SessionError](err)
 }
 
-// left tells whether the session is over, or another has replaced it.
+// left reports whether the session is over, or another has replaced it.
 func (l *link) left() bool { return l.ctx.Err() != nil || l.over(nil) }
 
-// goingAway tells whether a peer has reset what it was asked for since what it
-// depends on goes away: its own end, which it is about to tell, or a session of
-// its own. It may have another one soon.
+// goingAway reports whether a peer has reset a request because it is about to
+// end, or because a session of its own is. It may have another one soon.
 func goingAway(err error) bool {
 	reset, ok := errors.AsType[*api.StreamError](err)
 	if !ok || !reset.Remote {
@@ -81,7 +81,8 @@ func goingAway(err error) bool {
 	return reset.Code == api.StreamGoingAway || reset.Code == api.StreamSessionClosed
 }
 
-// fades tells whether the session ends in a moment, or its peer wants us to go.
+// fades reports whether the session ends in a moment, or its peer wants us to
+// go.
 func (l *link) fades(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, fading)
 	defer cancel()
@@ -95,8 +96,7 @@ func (l *link) fades(ctx context.Context) bool {
 	}
 }
 
-// sleep waits, for no longer than until the session's end, or its peer wants us
-// to go.
+// sleep waits, at most until the session ends or its peer wants us to go.
 func (l *link) sleep(ctx context.Context, d time.Duration) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -110,7 +110,7 @@ func (l *link) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// hold keeps the session open, should it drain, until release.
+// hold keeps the session open while it drains, until release is called.
 func (l *link) hold() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -126,10 +126,10 @@ func (l *link) release() {
 	}
 }
 
-// awaitIdle waits until nothing is under way over the session, in either
-// direction. It reports false when the session or ctx ends first. A session tells
-// when it serves nothing any more; one that cannot, of a dialer that wraps those of
-// another, is looked at now and then.
+// awaitIdle waits until nothing is read or served over the session. It reports
+// false if the session or ctx ends first. A session tells by AwaitServed when
+// it serves nothing any more; one without that method, from a dialer that wraps
+// another, is polled.
 func (l *link) awaitIdle(ctx context.Context) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()

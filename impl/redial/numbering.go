@@ -10,20 +10,18 @@ import (
 )
 
 // A numbering is a run of group numbers that belong together: those of one
-// publisher, or of the same one until it numbers its groups from 0 again. The
-// reader is told of each but the first by a [RestartError], before its first
-// group, and of its gaps after that. The feeds of one numbering share it. The
-// track's lock guards it.
+// publisher, until that numbers its groups from 0 again. The reader is told of
+// each but the first by a [RestartError], before its first group and its gaps.
+// The feeds of one numbering share it. The track's lock guards it.
 type numbering struct {
 	account
 	last    *group        // the newest group that was passed on; nil for none
-	restart *RestartError // what the reader is told first; nil where that is nothing
-	told    signal.Event  // the reader knows, or need not
+	restart *RestartError // what the reader is told first; nil for nothing
+	told    signal.Event  // the reader was told, or need not be
 }
 
-// newNumbering returns a numbering, of which groups are asked for from start on,
-// and that begins with err; nil for the track's first, of which nobody needs to
-// be told.
+// newNumbering returns a numbering whose groups are asked for from start on.
+// err is what the reader is told; nil for the track's first numbering.
 func newNumbering(start api.GroupSequence, err *RestartError) *numbering {
 	n := &numbering{restart: err}
 	if start != api.GroupLatest {
@@ -35,12 +33,12 @@ func newNumbering(start api.GroupSequence, err *RestartError) *numbering {
 	return n
 }
 
-// isTold tells whether there is nothing to tell.
+// isTold reports whether there is nothing to tell.
 func (n *numbering) isTold() bool { return n.told.Happened() }
 
-// tellRestart returns when the reader knows of the numbering of f: the feed that
-// has begun it tells, and others wait for that. Its error is why they do so in
-// vain.
+// tellRestart returns when the reader knows of the numbering of f. The feed
+// that has begun the numbering tells it, and others wait for that. It returns
+// an error if the feed or the track ends first.
 func (f *feed) tellRestart() error {
 	n := f.numbering
 	if !f.same && !n.isTold() {
@@ -58,17 +56,18 @@ func (f *feed) tellRestart() error {
 	}
 }
 
-// A place is where the reader of a track is in its numberings. He may be behind
-// by several: he enters one by the first call of AcceptGroup after that which
-// has told him of it, and only then hears of its gaps. The track's lock guards
-// it.
+// A place is the reader's position among the numberings of its track. It may be
+// several behind: the reader enters a numbering by the first call of
+// AcceptGroup after the one that returned its RestartError, and gets its gaps
+// only from then on. The track's lock guards it.
 type place struct {
 	in      *numbering
-	heard   *numbering // that he was told of last: in, or the one that he enters next
-	earlier []api.Gap  // of the numberings before in, and of in when that is over
+	heard   *numbering // the one told last: in, or the one to be entered next
+	earlier []api.Gap  // of the numberings before in, and of in when that has ended
 }
 
-// hear notes that the reader is told that n begins, and returns what he is told.
+// hear records that the reader is told that n begins, and returns the error for
+// it.
 func (t *track) hear(n *numbering) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -77,7 +76,7 @@ func (t *track) hear(n *numbering) error {
 	return n.restart
 }
 
-// enter has the reader be in the numbering that he was told of.
+// enter moves the reader to the numbering that it was told of.
 func (t *track) enter() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -91,18 +90,18 @@ func (t *track) enter() {
 	}
 }
 
-// keep takes over the gaps of a numbering that is over.
+// keep keeps the gaps of a numbering that has ended.
 func (p *place) keep(over *numbering) {
 	p.earlier = append(p.earlier, over.take(time.Now())...)
 	p.earlier = slices.Delete(p.earlier, 0, max(0, len(p.earlier)-maxEarlier))
 }
 
-// maxEarlier bounds the gaps of earlier numberings that nobody has asked for.
+// maxEarlier bounds the gaps that are kept of earlier numberings.
 const maxEarlier = 4096
 
-// renumber has next follow the numbering of now, which is over since err. The
-// reader who has seen nothing of that one need not be told, and one who was not
-// told of it is told of next alone. The lock is held.
+// renumber replaces the current numbering, which has ended with err, by next.
+// If the reader has got no group of it, it need not be told; if it was not told
+// of the current one yet, it is told of next only. The lock is held.
 func (t *track) renumber(next *numbering, err error) {
 	over, p := t.numbering, &t.place
 	t.numbering = next

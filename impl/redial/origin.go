@@ -13,8 +13,8 @@ import (
 )
 
 // An origin follows who publishes the broadcast of a path, as one session
-// announces it, for as long as somebody reads the broadcast over that session.
-// An announcement stream that breaks off alone is asked for again.
+// announces it, while somebody reads the broadcast over that session. If its
+// announcement stream breaks off, it asks for another.
 type origin struct {
 	path   api.BroadcastPath
 	link   *link
@@ -23,15 +23,15 @@ type origin struct {
 
 	mu      sync.Mutex
 	now     sighting
-	changed signal.Notice // of now
+	changed signal.Notice // now has changed
 }
 
 // A sighting is what a session announces of a broadcast.
 type sighting struct {
 	is   presence
-	hop  api.Hop   // who publishes, or did last; 0 is unknown
-	life int       // how many times it has been announced anew
-	at   time.Time // when it was, the last time
+	hop  api.Hop   // the publisher, or the last one; 0 is unknown
+	life int       // how many times it was announced anew
+	at   time.Time // when it was announced anew last
 }
 
 // A presence is what is known of a broadcast.
@@ -43,9 +43,9 @@ const (
 	withdrawn
 )
 
-// replaces tells whether another publisher is announced than was before. Where
-// nobody tells who publishes (moq-lite-03), whatever is announced anew is by
-// another.
+// replaces reports whether another publisher is announced than was before. If
+// publishers are unknown (moq-lite-03), each new announcement counts as another
+// publisher.
 func (s sighting) replaces(was sighting) bool {
 	if s.is != announced || was.is != announced {
 		return false
@@ -53,13 +53,13 @@ func (s sighting) replaces(was sighting) bool {
 	return s.hop != was.hop || s.hop == 0 && s.life != was.life
 }
 
-// hasChanged tells whether more than one publisher has been announced since
-// nothing was known of any.
+// hasChanged reports whether more than one publisher has been announced since
+// was, in which none was known.
 func (s sighting) hasChanged(was sighting) bool {
 	return was.is != announced && s.life > was.life+1
 }
 
-// origin is who publishes what is announced; 0 is unknown.
+// origin returns the announced publisher; 0 is unknown.
 func (s sighting) origin() api.Hop {
 	if s.is != announced {
 		return 0
@@ -67,7 +67,7 @@ func (s sighting) origin() api.Hop {
 	return s.hop
 }
 
-// follow returns the origin of path, for the caller to leave.
+// follow returns the origin of path. The caller calls leave.
 func (l *link) follow(path api.BroadcastPath) *origin {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -83,7 +83,7 @@ func (l *link) follow(path api.BroadcastPath) *origin {
 	return o
 }
 
-// leave ends what follow began.
+// leave ends a use that follow began.
 func (l *link) leave(o *origin) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -94,7 +94,7 @@ func (l *link) leave(o *origin) {
 	}
 }
 
-// run listens until nobody is interested any more, or the session is over.
+// run listens until nobody uses the origin any more, or the session is over.
 func (o *origin) run(ctx context.Context) {
 	pause := o.link.pause()
 	for {
@@ -106,8 +106,8 @@ func (o *origin) run(ctx context.Context) {
 	}
 }
 
-// rest waits before what has begun a while ago, and broke off, is begun again:
-// the longer the more often that has come at once. It reports false when ctx
+// rest waits before something is begun again that began at began and broke off:
+// longer each time, unless it has stood for a while. It reports false if ctx
 // ends first.
 func rest(ctx context.Context, pause *backoff.ExponentialBackOff, began time.Time) bool {
 	if time.Since(began) >= stableAfter {
@@ -144,8 +144,8 @@ func (o *origin) listen(ctx context.Context) error {
 	}
 }
 
-// end notes that the broadcast is withdrawn, unless all announcements end, and
-// returns what is announced next.
+// end records that the broadcast is withdrawn, unless the whole stream ends,
+// and returns the next announcement.
 func (o *origin) end(ctx context.Context, r api.AnnouncementReader) (api.Announcement, error) {
 	within, cancel := context.WithTimeout(ctx, breaking)
 	defer cancel()
@@ -160,9 +160,10 @@ func (o *origin) end(ctx context.Context, r api.AnnouncementReader) (api.Announc
 	return next, err
 }
 
-// announced notes who publishes the broadcast. It is announced anew if it was
-// not before, or the publisher is another, or the peer says so: not where an
-// announcement stream that has been asked for again repeats what was known.
+// announced records the publisher of the broadcast. The broadcast counts as
+// announced anew if it was not announced before, the publisher is another, or
+// the peer says so, but not if a new announcement stream repeats what was
+// known.
 func (o *origin) announced(hop api.Hop, anew bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -174,7 +175,7 @@ func (o *origin) announced(hop api.Hop, anew bool) {
 	o.changed.Tell()
 }
 
-// withdrawn notes that nobody publishes the broadcast.
+// withdrawn records that nobody publishes the broadcast.
 func (o *origin) withdrawn() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -182,16 +183,16 @@ func (o *origin) withdrawn() {
 	o.changed.Tell()
 }
 
-// sight is what is announced now; changed is closed when that may be something
-// else.
+// sight returns what is announced now; changed is closed when that may have
+// changed.
 func (o *origin) sight() (now sighting, changed <-chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.now, o.changed.Changed()
 }
 
-// await waits for a sighting, and returns what is announced when ctx ends
-// where it does not come.
+// await waits for a sighting that is wanted. If ctx ends first, it returns the
+// current one.
 func (o *origin) await(ctx context.Context, wanted func(sighting) bool) sighting {
 	for {
 		now, changed := o.sight()

@@ -12,9 +12,9 @@ import (
 
 // A Policy says how sessions are kept. The zero value is usable.
 type Policy struct {
-	// InitialInterval is the mean wait before the first redial, MaxInterval
-	// what it grows to; each wait is drawn from half to one and a half of it.
-	// Zero: 500 ms and 30 s.
+	// InitialInterval is the mean wait before the first redial. It doubles with
+	// each failure, up to MaxInterval; each wait is drawn at random from half
+	// to one and a half times the mean. Zero: 500 ms and 30 s.
 	InitialInterval, MaxInterval time.Duration
 
 	// MaxAttempts is how many dials in a row may fail before the session is
@@ -25,58 +25,59 @@ type Policy struct {
 	// given up. Zero: no bound.
 	MaxElapsed time.Duration
 
-	// Permanent tells which failures to dial are not tried again, and which ends
-	// of a session not followed by another. Nil is the function [Permanent].
+	// Permanent reports which failed dials are not tried again, and after which
+	// ends of a session none follows. Nil is the function [Permanent].
 	Permanent func(err error) bool
 
 	// DialTimeout bounds each dial. Zero: 20 s.
 	DialTimeout time.Duration
 
 	// KeepAlive is how long a session may be silent before its peer is asked
-	// for a sign of life, and again how long the answer may take. Zero: 10 s;
-	// negative: never asked.
+	// for a sign of life, and how long the answer may take. Zero: 10 s;
+	// negative: the peer is never asked.
 	KeepAlive time.Duration
 
-	// ResumeTimeout is how long a track that a new session refuses is asked
-	// for again, since its publisher may have yet to come back. Zero: 1 minute.
+	// ResumeTimeout is how long a track that a new session refuses is asked for
+	// again: its publisher may not be back yet. Zero: 1 minute.
 	ResumeTimeout time.Duration
 
-	// DrainTimeout is how long a session that its peer wants ended is kept for
-	// what is still under way. Zero: 1 minute.
+	// DrainTimeout is how long a session that its peer wants to end is kept for
+	// what is still being read and served. Zero: 1 minute.
 	DrainTimeout time.Duration
 
-	// UpgradeInterval is how long after a session has fallen back to WebSocket
-	// (see [transport.Fallback]) its URL is dialled over QUIC again, on average;
-	// while that fails, the waits grow to ten times as long. When it succeeds,
-	// everything goes over to the new session, as after a GOAWAY. Zero: 30 s;
-	// negative: never.
+	// UpgradeInterval is the mean wait until the URL of a session that has
+	// fallen back to WebSocket (see [transport.Fallback]) is dialled over QUIC
+	// again. While that fails, the waits grow to ten times as long. When it
+	// succeeds, everything moves to the new session, as after a GOAWAY. Zero:
+	// 30 s; negative: never.
 	UpgradeInterval time.Duration
 
-	// Redirect allows a GOAWAY to lead to another host; nil allows none. It
-	// cannot allow what is never followed: a less secure scheme, or an address
-	// that is not public from a host that is. It gets copies without
-	// credentials, and must not call the session.
+	// Redirect reports whether a GOAWAY may lead to another host; nil allows
+	// none. Some redirects are never followed, whatever it says: to a less
+	// secure scheme, or from a public host to an address that is not public. It
+	// gets copies of the URLs without credentials. It must not call the
+	// session.
 	Redirect func(from, to *url.URL) bool
 
 	// Lookup finds the addresses of the host of a redirect; nil is the system's
 	// resolver.
 	Lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 
-	// Trace is told what happens; nil is not.
+	// Trace has hooks that are called as things happen; nil: none.
 	Trace *SessionTrace
 
-	// Logger gets what no error tells; nil: silence.
+	// Logger gets events that no error reports; nil: they are not logged.
 	Logger *slog.Logger
 }
 
-// pause is a new sequence of growing waits.
+// pause returns a new sequence of growing waits.
 func (p *Policy) pause() *backoff.ExponentialBackOff {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval, wait.Multiplier = p.InitialInterval, p.MaxInterval, 2
 	return wait
 }
 
-// withDefaults is p with its zero fields filled in.
+// withDefaults returns p with its zero fields set to the defaults.
 func (p Policy) withDefaults() Policy {
 	fill := func(d *time.Duration, value time.Duration) {
 		if *d <= 0 {

@@ -15,8 +15,8 @@ import (
 )
 
 const (
-	// maxMoves is how often in movesIn a session follows its peers' wishes to
-	// leave: servers that send each other's clients around are left in peace.
+	// maxMoves is how often in movesIn a session follows a GOAWAY, so that
+	// servers which send clients to each other are not dialled all the time.
 	maxMoves = 5
 	movesIn  = time.Minute
 )
@@ -24,7 +24,7 @@ const (
 // moves are the times at which a session has moved.
 type moves []time.Time
 
-// allowed tells whether to follow one more wish now, and counts it.
+// allowed reports whether to follow one more GOAWAY now, and counts it.
 func (m *moves) allowed(now time.Time) bool {
 	*m = slices.DeleteFunc(*m, func(t time.Time) bool { return now.Sub(t) >= movesIn })
 	if len(*m) >= maxMoves {
@@ -34,8 +34,9 @@ func (m *moves) allowed(now time.Time) bool {
 	return true
 }
 
-// destinations are where to go from l, the most wanted first: where the peer
-// says, if that may be followed, and in any case home.
+// destinations returns the URLs to dial when l is left, the most wanted first:
+// the peer's, if that may be followed, or else the same again; and the URL that
+// was dialled at first.
 func (s *Session) destinations(l *link) []string {
 	to := l.url
 	if away := l.session.State().GoAway; away != nil && away.URI != "" {
@@ -52,8 +53,8 @@ func (s *Session) destinations(l *link) []string {
 	return slices.Compact([]string{to, s.home})
 }
 
-// redirect is the URL to dial when the peer of l names uri, or why that is not
-// followed.
+// redirect returns the URL to dial when the peer of l names uri, or why that is
+// not followed.
 func (s *Session) redirect(l *link, uri string) (string, error) {
 	from, err := url.Parse(l.url)
 	if err != nil {
@@ -91,8 +92,8 @@ var (
 	errNotPublic  = errors.New("an address that is not public, from a host that is")
 )
 
-// resolve is the URL that uri names to a client of from, checked as far as that
-// goes without asking anybody.
+// resolve returns the URL that uri names for a client of from, with the checks
+// that need no look-up.
 func resolve(from *url.URL, uri string) (*url.URL, error) {
 	ref, err := url.Parse(uri)
 	if err != nil {
@@ -113,7 +114,7 @@ func resolve(from *url.URL, uri string) (*url.URL, error) {
 	case was.Secure && !scheme.Secure:
 		return nil, errLessSecure
 	}
-	// What leads to another place has no part in this one's credentials.
+	// The query and the user of from are not sent to another place.
 	to.User = nil
 	if ref.RawQuery == "" {
 		to.RawQuery = ""
@@ -124,8 +125,8 @@ func resolve(from *url.URL, uri string) (*url.URL, error) {
 	return to, nil
 }
 
-// credentials is to with the query and the user of the URL known for its
-// origin; to another origin none travel.
+// credentials returns to with the query and the user of the known URL of the
+// same origin; without them if there is none.
 func credentials(to *url.URL, known ...*url.URL) *url.URL {
 	out := *to
 	for _, u := range known {
@@ -149,7 +150,7 @@ func sameOrigin(a, b *url.URL) bool {
 
 func hostname(u *url.URL) string { return strings.ToLower(strings.TrimSuffix(u.Hostname(), ".")) }
 
-// port is u's, or else that of its scheme.
+// port returns the port of u, or else that of its scheme.
 func port(u *url.URL) string {
 	if p := u.Port(); p != "" {
 		return p
@@ -158,11 +159,11 @@ func port(u *url.URL) string {
 	return s.Port
 }
 
-// checkAddress refuses to be led from the public network into one that is not.
-// A name that cannot be looked up leads nowhere and is refused too. Between
-// this look-up and that of the dial, a name may change its mind: a process that
-// can reach what must be protected should dial through a transport that checks
-// the addresses it connects to.
+// checkAddress refuses a redirect from the public network into one that is not.
+// A name that cannot be looked up is refused too. A name may resolve to another
+// address when it is dialled: a process that can reach hosts which must be
+// protected should dial through a transport that checks the addresses it
+// connects to.
 func (s *Session) checkAddress(ctx context.Context, l *link, from, to *url.URL) error {
 	if !publicHost(hostname(from), l.session.State().Remote) {
 		return nil
@@ -197,8 +198,8 @@ func checkAddrs(addrs []netip.Addr) error {
 	return nil
 }
 
-// publicHost tells whether a host that a session leads to is public, by the
-// address it has been reached at where there is one.
+// publicHost reports whether the host of a session is public: by the address
+// that it was reached at, if that is known, or else by its name.
 func publicHost(host string, remote net.Addr) bool {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return publicAddr(addr)
@@ -211,8 +212,8 @@ func publicHost(host string, remote net.Addr) bool {
 	return publicName(host)
 }
 
-// publicName tells whether a name, or an address, could be public. Numbers that
-// are no address in the usual notation are one to some resolvers.
+// publicName reports whether a name, or an address, could be public. A name
+// that ends in a number could not: some resolvers take it for an address.
 func publicName(host string) bool {
 	if addr, err := netip.ParseAddr(host); err == nil {
 		return publicAddr(addr)
@@ -227,16 +228,16 @@ func publicName(host string) bool {
 	return !slices.Contains([]string{"localhost", "local", "internal", "lan", "home", "corp", "arpa"}, last)
 }
 
-// special are the networks beside those that package netip knows of, none of
-// which are the public one.
+// special are the networks that are not public, besides those that package
+// netip knows of.
 var special = prefixes(
 	"0.0.0.0/8", "100.64.0.0/10", "192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "198.18.0.0/15",
 	"198.51.100.0/24", "203.0.113.0/24", "240.0.0.0/4", "::/96", "64:ff9b:1::/48",
 	"100::/64", "2001::/23", "2001:db8::/32", "fec0::/10",
 )
 
-// embedding are the networks whose addresses lead to an IPv4 address within,
-// with the byte at which it begins.
+// embedding are the networks whose addresses contain an IPv4 address that they
+// lead to, with the byte at which it begins.
 var embedding = map[netip.Prefix]int{
 	netip.MustParsePrefix("64:ff9b::/96"): 12, // NAT64
 	netip.MustParsePrefix("2002::/16"):    2,  // 6to4
@@ -249,7 +250,7 @@ func prefixes(all ...string) (out []netip.Prefix) {
 	return out
 }
 
-// publicAddr tells whether an address is one of the public network.
+// publicAddr reports whether an address is public.
 func publicAddr(addr netip.Addr) bool {
 	addr = addr.Unmap().WithZone("")
 	for prefix, at := range embedding {

@@ -14,30 +14,29 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// New returns a dialer whose sessions survive those of dialer. They are of type
-// [*Session].
+// New returns a dialer whose sessions reconnect: each dials by dialer again
+// when it is lost. They are of type [*Session].
 //
-// Dial returns when there is a first session. It tries again as long as ctx
-// lets it, unless the failure is one that would come again: refused
-// credentials, no version in common, an untrusted certificate, a URL that
-// leads nowhere. mux is passed to each dial, which makes its publications
-// anew.
+// Dial returns when there is a first session. It tries again while ctx lasts,
+// unless the failure would come again: refused credentials, no version in
+// common, an untrusted certificate, a URL that leads nowhere. mux is passed to
+// each dial, so that its broadcasts are published again.
 //
-// A dialer that is an [OptionsDialer] is asked for more than Dial can say. A
-// dialer that can be closed tells when by a method Closed() <-chan struct{}, as
-// that of package impl does: its sessions then end at once, also while they wait
-// to dial again. A session that is to be left when it has drained may tell when it
-// serves its peer nothing any more, by a method AwaitServed(context.Context) error,
-// as those of package impl do.
+// If dialer is an [OptionsDialer], it is dialled with options. If dialer has a
+// method Closed() <-chan struct{}, as those of package impl have, its sessions
+// end at once when that channel is closed, even while they wait to dial again.
+// If a session of dialer has a method AwaitServed(context.Context) error, as
+// those of package impl have, it tells when a session that drains serves
+// nothing any more.
 func New(dialer api.Dialer, policy Policy) api.Dialer {
 	return &redialer{dialer, policy.withDefaults()}
 }
 
-// An OptionsDialer is an [api.Dialer] whose dials can be asked for something
-// beside a session, as those of impl.Client can: every session but the first is
-// dialled over a socket of its own, and one that has fallen back to WebSocket is
-// left by a dial without a fallback. Beneath a dialer that is none, the first is
-// done without, and a session that has fallen back stays.
+// An OptionsDialer is an [api.Dialer] that can dial with options, as
+// impl.Client can. Every session but the first is then dialled over a socket of
+// its own, and a session that has fallen back to WebSocket is replaced by a
+// dial without the fallback. Another dialer chooses the sockets itself, and a
+// session that has fallen back stays in use.
 type OptionsDialer interface {
 	api.Dialer
 
@@ -63,31 +62,31 @@ func (r *redialer) Dial(ctx context.Context, url string, mux *api.TrackMux) (api
 	return s, nil
 }
 
-// A Session lasts: it ends by Terminate, when a redial fails for good, or when
-// the policy gives it up. What is asked while there is no session beneath waits
-// for the next one, as long as its context lets it.
+// A Session reconnects when it is lost. It ends by Terminate, when a redial
+// fails for good, or when the policy gives it up. While it has no session
+// beneath, requests wait for the next one, as long as their contexts last.
 //
-// State, Stats and GoneAway are those of the session beneath, the last one
-// while there is none: an application need not heed GoneAway.
+// State, Stats and GoneAway are those of the session beneath, or of the last
+// one while there is none: an application need not watch GoneAway.
 type Session struct {
 	dialer  api.Dialer
-	closed  <-chan struct{} // when dialer cannot dial any more; nil: nobody tells
+	closed  <-chan struct{} // closed with the dialer; nil if it cannot tell
 	policy  Policy
-	home    string // what was dialled
+	home    string // the URL that was dialled
 	mux     *api.TrackMux
-	backoff *backoff.ExponentialBackOff // the keeper's own
-	moves   moves                       // the keeper's own
+	backoff *backoff.ExponentialBackOff // used by keep alone
+	moves   moves                       // used by keep alone
 	report  reporter
 
 	ctx    context.Context
 	cancel context.CancelCauseFunc
-	wg     sync.WaitGroup // with mu, or from within: Add only before the end
+	wg     sync.WaitGroup // Add only before the end: with mu held, or from within
 
 	mu      sync.Mutex
 	current *link // nil while there is none that takes requests
 	last    *link
 	links   map[*link]struct{}
-	changed signal.Notice // of current
+	changed signal.Notice // current has changed
 }
 
 var _ api.Session = (*Session)(nil)
@@ -109,25 +108,25 @@ func newSession(r *redialer, url string, mux *api.TrackMux) *Session {
 	return s
 }
 
-// Changes receives what becomes of the session: the newest change, where none
-// was received in between. It is for one receiver, and is never closed; the
-// last change is [Ended].
+// Changes receives the changes of the session's status; if several come before
+// one is received, only the newest. It is for one receiver, and is never
+// closed; the last change is [Ended].
 func (s *Session) Changes() <-chan StateChange { return s.report.changes }
 
 // Context implements [api.Session].
 func (s *Session) Context() context.Context { return s.ctx }
 
-// Wait returns when the session has ended and nothing of it runs any more, its
-// hooks ([Policy.Trace]) included. It must not be called by one of these.
+// Wait returns when the session has ended and nothing of it runs any more,
+// including the hooks of [Policy.Trace]. A hook must not call it.
 func (s *Session) Wait() {
 	<-s.ctx.Done()
 	s.wg.Wait()
 	s.report.wait()
 }
 
-// Terminate implements [api.Session]. It must not be called by what the policy
-// has to decide, [Policy.Redirect] and [Policy.Lookup], for which it waits. It
-// does not wait for the hooks of [Policy.Trace], which may call it.
+// Terminate implements [api.Session]. [Policy.Redirect] and [Policy.Lookup]
+// must not call it, since it waits for them. It does not wait for the hooks of
+// [Policy.Trace], which may call it.
 func (s *Session) Terminate(code api.SessionErrorCode, reason string) error {
 	s.end(&api.SessionError{Code: code, Reason: reason})
 	s.mu.Lock()
@@ -169,8 +168,7 @@ func (s *Session) spawn(f func()) bool {
 	return true
 }
 
-// install makes l the session beneath. It reports false when there is to be
-// none any more.
+// install makes l the session beneath. It reports false after the end.
 func (s *Session) install(l *link) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -187,7 +185,7 @@ func (s *Session) install(l *link) bool {
 	return true
 }
 
-// withdraw has new requests wait for the session after l.
+// withdraw makes new requests wait for the session after l.
 func (s *Session) withdraw(l *link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -197,7 +195,7 @@ func (s *Session) withdraw(l *link) {
 	}
 }
 
-// lost tells that l has ended, unless there is another already.
+// lost reports that l has ended, unless there is another session already.
 func (s *Session) lost(l *link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -219,15 +217,15 @@ func (s *Session) forget(l *link) {
 	delete(s.links, l)
 }
 
-// now returns the session beneath, nil while there is none, and what is closed
-// when that changes.
+// now returns the session beneath, nil while there is none, and a channel that
+// is closed when that changes.
 func (s *Session) now() (*link, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.current, s.changed.Changed()
 }
 
-// next waits for a session beneath that is not but.
+// next waits for a session beneath other than but.
 func (s *Session) next(ctx context.Context, but *link) (*link, error) {
 	for {
 		l, changed := s.now()
@@ -244,14 +242,14 @@ func (s *Session) next(ctx context.Context, but *link) (*link, error) {
 	}
 }
 
-// latest is the session beneath, or the last there was.
+// latest returns the session beneath, or the last one.
 func (s *Session) latest() api.Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last.session
 }
 
-// again tells whether there has been a session before.
+// again reports whether there has been a session before.
 func (s *Session) again() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -293,9 +291,9 @@ func (s *Session) Fetch(ctx context.Context, req api.FetchRequest) (api.GroupRea
 	})
 }
 
-// request asks the session beneath, and the next one where that one ends or its
-// peer says that it goes away before it has answered. One that refuses as going
-// away without that is asked again.
+// request sends a request to the session beneath. If that ends, or its peer
+// sends a GOAWAY, before it has answered, it asks the next one. If it refuses
+// as going away without that, it is asked again after a while.
 func request[T any](ctx context.Context, s *Session, operation string, ask func(*link) (T, error)) (T, error) {
 	var zero T
 	var but *link
@@ -319,7 +317,7 @@ func request[T any](ctx context.Context, s *Session, operation string, ask func(
 	}
 }
 
-// sleep waits, and reports false when ctx ends first.
+// sleep waits, and reports false if ctx ends first.
 func sleep(ctx context.Context, d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -331,7 +329,7 @@ func sleep(ctx context.Context, d time.Duration) bool {
 	}
 }
 
-// asSessionError is err as the cause of a session's end.
+// asSessionError returns err as the cause of a session's end.
 func asSessionError(err error) *api.SessionError {
 	if ended, ok := errors.AsType[*api.SessionError](err); ok {
 		return ended

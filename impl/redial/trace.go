@@ -7,38 +7,38 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A SessionTrace has functions that are called as things happen, in order, one
-// at a time, and outside all locks: they may call the session. A nil one is
-// not called. URLs come without credentials. While one does not return, up to
-// 1,024 things that happen wait to be told; more are not told at all. Since they
-// may end the session, its Terminate does not wait for them: [Session.Wait] does.
-// Those of a Dial that fails may still be called when it has returned.
+// A SessionTrace has hooks that are called as things happen, in order, one at a
+// time, and without any lock: they may call the session. A nil hook is not
+// called. URLs are passed without credentials. While a hook does not return, up
+// to 1,024 calls wait; more are dropped. Terminate does not wait for hooks,
+// since they may call it; [Session.Wait] does. Hooks of a Dial that fails may
+// still be called after it has returned.
 type SessionTrace struct {
-	Dialing         func(url string, attempt int)          // a dial begins, the first in a row is attempt 1
-	DialFailed      func(err error)                        // it has failed; another follows, or Ended
-	Connected       func(state api.SessionState)           // it has made a session, which is in use now
-	Lost            func(err error)                        // the session ended; another is dialled
-	GoingAway       func(url string)                       // the peer wants us to leave; where we go
-	RedirectRefused func(url string, err error)            // where the peer wanted us to go
-	Drained         func(state api.SessionState)           // the session left behind was closed
-	Restarted       func(api.BroadcastPath, api.TrackName) // a track goes on with new numbers
-	Ended           func(err error)                        // there will be no other session
+	Dialing         func(url string, attempt int)          // a dial begins; the first in a row is attempt 1
+	DialFailed      func(err error)                        // the dial has failed; another follows, or Ended
+	Connected       func(state api.SessionState)           // the dial has made a session, which is used from now on
+	Lost            func(err error)                        // the session has ended; another is dialled
+	GoingAway       func(url string)                       // the peer wants us to leave; url is dialled next
+	RedirectRefused func(url string, err error)            // url is what the peer's GOAWAY named, err why it is not dialled
+	Drained         func(state api.SessionState)           // the session that was left is closed
+	Restarted       func(api.BroadcastPath, api.TrackName) // a track goes on with new group numbers
+	Ended           func(err error)                        // no other session follows
 }
 
-// A Status is what a [Session] does.
+// A Status is the state of a [Session].
 type Status int
 
 // The statuses.
 const (
-	Connecting Status = iota // there is no session beneath; one is dialled
+	Connecting Status = iota // there is no session beneath; one is being dialled
 	Connected                // there is one
-	GoingAway                // its peer wants us to leave; the next one is dialled
-	Ended                    // there will be no other
+	GoingAway                // its peer wants us to leave; the next one is being dialled
+	Ended                    // no other session follows
 )
 
 var statuses = [...]string{Connecting: "connecting", Connected: "connected", GoingAway: "going away", Ended: "ended"}
 
-// String returns the status in words, and the number of one that there is not.
+// String returns the status in words, or its number if it has no name.
 func (s Status) String() string {
 	if s < 0 || int(s) >= len(statuses) {
 		return "status " + strconv.Itoa(int(s))
@@ -46,22 +46,22 @@ func (s Status) String() string {
 	return statuses[s]
 }
 
-// A StateChange is a [Status] and what led to it, if that is an error.
+// A StateChange is a new [Status] and the error that led to it, if any.
 type StateChange struct {
-	Status Status // what the session does now
-	Err    error  // what has led to it; nil where nothing failed
+	Status Status // the new status
+	Err    error  // the error that led to it; nil if nothing failed
 }
 
-// A reporter tells what happens: hooks are called in a goroutine of their own,
-// so that they may end the session, and the channel holds the newest change.
+// A reporter reports what happens: it calls hooks in a goroutine of their own,
+// so that they may end the session, and its channel holds the newest change.
 type reporter struct {
 	changes chan StateChange // buffered 1
 	mu      sync.Mutex
 	queue   []func()
-	calling chan struct{} // closed when the queue is empty; nil while it is
+	calling chan struct{} // closed when the queue is empty; nil while nothing is called
 }
 
-// status replaces the change that nobody has received yet.
+// status sends a change, in place of one that nobody has received yet.
 func (r *reporter) status(status Status, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -72,10 +72,10 @@ func (r *reporter) status(status Status, err error) {
 	r.changes <- StateChange{status, err}
 }
 
-// maxUntold bounds what waits while a hook does not return.
+// maxUntold bounds the calls that wait while a hook does not return.
 const maxUntold = 1024
 
-// hook calls f after those before.
+// hook calls f after the calls before it.
 func (r *reporter) hook(f func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -89,7 +89,7 @@ func (r *reporter) hook(f func()) {
 	}
 }
 
-// run calls what is in the queue, until that is empty.
+// run makes the queued calls until there are none.
 func (r *reporter) run() {
 	for {
 		f := r.take()
@@ -100,7 +100,7 @@ func (r *reporter) run() {
 	}
 }
 
-// take takes the next hook out of the queue; nil when there is none.
+// take removes and returns the next call; nil if there is none.
 func (r *reporter) take() (f func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -114,7 +114,7 @@ func (r *reporter) take() (f func()) {
 	return f
 }
 
-// wait returns when all hooks have been called.
+// wait returns when all calls have been made.
 func (r *reporter) wait() {
 	r.mu.Lock()
 	calling := r.calling

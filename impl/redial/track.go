@@ -28,7 +28,7 @@ func (s *Session) Subscribe(ctx context.Context, path api.BroadcastPath, name ap
 	return nil, err
 }
 
-// first opens the first feed. It does not wait for what is announced.
+// first opens the first feed. It does not wait for announcements.
 func (t *track) first(ctx context.Context, l *link) (*feed, error) {
 	o := l.follow(t.path)
 	defer l.leave(o)
@@ -42,9 +42,9 @@ func (t *track) first(ctx context.Context, l *link) (*feed, error) {
 }
 
 // A track is a subscription that goes on over one session after another. Each
-// subscription beneath is a feed, which hands groups to whoever calls
-// AcceptGroup; a group that came by another feed is not handed on again.
-// Its states are in doc.go.
+// subscription beneath is a feed, which hands groups to the caller of
+// AcceptGroup; a group that came by another feed is not handed on again. The
+// states of a track are in doc.go.
 type track struct {
 	session *Session
 	path    api.BroadcastPath
@@ -52,19 +52,19 @@ type track struct {
 
 	ctx     context.Context // ends when no more groups will come
 	cancel  context.CancelCauseFunc
-	feeding context.Context // ends just before that, when the feeds are to pass nothing on any more
+	feeding context.Context // ends just before ctx: the feeds pass nothing on any more
 	stop    context.CancelCauseFunc
-	asked   signal.Event  // the first AcceptGroup
-	groups  chan delivery // what the feeds pass on
+	asked   signal.Event  // the first call of AcceptGroup
+	groups  chan delivery // from the feeds to AcceptGroup
 	closed  signal.Event  // Close was called
 
-	trouble  time.Time // since when no feed was good; of run alone
+	trouble  time.Time // since when no feed was good; used by run alone
 	rests    *backoff.ExponentialBackOff
 	broke    signal.Wake // the newest group has broken off
-	updating sync.Mutex  // one change of config, or of newest, at a time
+	updating sync.Mutex  // held for one change of config or newest at a time
 
 	mu        sync.Mutex
-	config    api.SubscribeConfig // as the application wants it
+	config    api.SubscribeConfig // what the application wants
 	newest    *feed
 	feeds     map[*feed]struct{}
 	numbering *numbering // of the newest feed
@@ -73,7 +73,7 @@ type track struct {
 
 var _ api.TrackReader = (*track)(nil)
 
-// A delivery is what AcceptGroup returns: a group, or the error by which a
+// A delivery is what AcceptGroup returns: a group, or the error with which a
 // numbering begins.
 type delivery struct {
 	group  *group
@@ -121,7 +121,8 @@ func (t *track) AcceptGroup(ctx context.Context) (api.GroupReader, error) {
 	}
 }
 
-// ReceiveDatagram implements [api.TrackReader]: those of the newest session.
+// ReceiveDatagram implements [api.TrackReader]. It returns datagrams of the
+// newest session.
 func (t *track) ReceiveDatagram(ctx context.Context, d *api.Datagram) error {
 	for !t.isClosed() {
 		f := t.newestFeed()
@@ -146,7 +147,7 @@ func (t *track) ReceiveDatagram(ctx context.Context, d *api.Datagram) error {
 	return api.ErrClosed
 }
 
-// received notes a datagram of f. It reports false when it has come before.
+// received records a datagram of f. It reports false if it has come before.
 func (t *track) received(f *feed, seq api.GroupSequence) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -161,10 +162,10 @@ func (t *track) newestFeed() *feed {
 
 func (t *track) isClosed() bool { return t.closed.Happened() }
 
-// Gaps implements [api.TrackReader]. What a change of session has cost is told
-// when it has had time to come after all. Of a numbering that began with a
-// RestartError, the gaps are told from the next call of AcceptGroup on: until
-// then they would be taken for those of the numbers before.
+// Gaps implements [api.TrackReader]. Groups that are missing after a change of
+// session are reported when they have had time to come. The gaps of a numbering
+// that began with a RestartError are reported from the next call of AcceptGroup
+// on: before, they would be taken for those of the numbers before.
 func (t *track) Gaps() []api.Gap {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -182,8 +183,8 @@ func (t *track) Gaps() []api.Gap {
 	return append(gaps, t.numbering.take(time.Now())...)
 }
 
-// takeGaps takes over what a feed knows to be lost; what another may still have
-// is given time. The lock is held.
+// takeGaps records the gaps that a feed reports. If another feed may still have
+// the groups, they are given time. The lock is held.
 func (t *track) takeGaps(f *feed) {
 	if f.numbering != t.numbering {
 		return
@@ -240,7 +241,8 @@ func (t *track) Close() error {
 // Context implements [api.TrackReader].
 func (t *track) Context() context.Context { return t.ctx }
 
-// allFeeds are those that pass groups on, or wait for these to be read.
+// allFeeds returns the feeds that pass groups on, or whose groups are still
+// being read.
 func (t *track) allFeeds() (feeds []*feed) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

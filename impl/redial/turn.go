@@ -9,22 +9,22 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A turn is where a track goes on with another feed, and why.
+// A turn is a change to another feed: where, and why.
 type turn struct {
 	link *link
-	seen sighting // what is announced there, where it is the link of the feed before
+	seen sighting // what is announced there, if link is that of the feed before
 	why  error    // nil: the feed before tells
-	anew bool     // the numbers are known to be others
-	rest bool     // the peer is not to be asked at once
-	err  error    // why it was in vain
+	anew bool     // the group numbers are known to be new ones
+	rest bool     // wait before asking the peer
+	err  error    // why it failed
 }
 
-// same tells whether nothing has changed between two turns.
+// same reports whether nothing has changed between two turns.
 func (to turn) same(other turn) bool {
 	return to.link == other.link && to.seen.life == other.seen.life && to.seen.hop == other.seen.hop
 }
 
-// run goes from feed to feed, until the track ends.
+// run goes from feed to feed until the track ends.
 func (t *track) run(f *feed) {
 	t.session.wg.Go(f.run)
 	defer func() { f.unwatch() }()
@@ -46,8 +46,9 @@ func (t *track) run(f *feed) {
 	}
 }
 
-// turn waits until another feed is to follow f, but not where that was in vain.
-// Its error is the end of the track.
+// turn waits until another feed has to follow f. It does not return the turn
+// that failed before (vain) until something has changed. Its error ends the
+// track.
 func (t *track) turn(f *feed, vain turn) (turn, error) {
 	fate := undecided
 	for {
@@ -87,8 +88,8 @@ func (t *track) turn(f *feed, vain turn) (turn, error) {
 	}
 }
 
-// decide finds out whether another feed is to follow f, where l is the session
-// beneath and now what is announced over that of f.
+// decide reports whether another feed has to follow f. l is the session
+// beneath, and now what is announced over that of f.
 func (t *track) decide(f *feed, l *link, now sighting, fate fate) (to turn, found bool) {
 	switch {
 	case l == nil:
@@ -106,8 +107,8 @@ func (t *track) decide(f *feed, l *link, now sighting, fate fate) (to turn, foun
 	}
 }
 
-// watch is what is announced over the session of f. The first that is announced
-// after the subscription is whose groups it brings.
+// watch returns what is announced over the session of f. The first publisher
+// that is announced after the subscription is taken for that of its groups.
 func (f *feed) watch() (now sighting, changed <-chan struct{}) {
 	now, changed = f.origin.sight()
 	if f.sight.is != announced && now.is == announced {
@@ -116,7 +117,7 @@ func (f *feed) watch() (now sighting, changed <-chan struct{}) {
 	return now, changed
 }
 
-// A fate is how a track goes on whose feed has ended.
+// A fate is how a track goes on when its feed has ended.
 type fate int
 
 const (
@@ -126,8 +127,8 @@ const (
 	here           // over the same one, when its publisher is back or was replaced
 )
 
-// fate tells how the track goes on after f. A peer that is about to go, or whose
-// publisher is, may reset what it serves before it tells.
+// fate returns how the track goes on after f. A peer that is about to go, or
+// loses its own source, may reset what it serves before it reports that.
 func (f *feed) fate() fate {
 	t := f.track
 	if f.good() {
@@ -169,8 +170,8 @@ func (f *feed) fate() fate {
 	}
 }
 
-// hasCome tells whether any group of the track has: one that was reset before that
-// may be refused, by a peer that does not say why.
+// hasCome reports whether any group of the track has come. If none has, a reset
+// may be a refusal by a peer that does not say why.
 func (t *track) hasCome() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -178,14 +179,13 @@ func (t *track) hasCome() bool {
 	return some
 }
 
-// gone tells whether the publisher of f is not announced any more, or has been
-// announced anew.
+// gone reports whether the publisher of f is not announced any more, or has
+// been announced anew.
 func (f *feed) gone(now sighting) bool {
 	return now.is == withdrawn || f.sight.is == announced && now.life != f.sight.life
 }
 
-// good tells whether f was worth it: it has brought something new, or stood for
-// a while.
+// good reports whether f has brought something new, or has stood for a while.
 func (f *feed) good() bool {
 	f.track.mu.Lock()
 	defer f.track.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// fellBack tells whether a session runs over the fallback of what its URL asks
-// for: UDP did not get through when it was dialled.
+// fellBack reports whether a session uses the fallback for its URL's scheme:
+// UDP did not get through when it was dialled.
 func (l *link) fellBack() bool {
 	t, err := transport.ParseURL(l.url)
 	if err != nil || t.Scheme.Fallback == "" {
@@ -18,10 +18,9 @@ func (l *link) fellBack() bool {
 	return l.session.State().Transport == fallback.Transport
 }
 
-// upgrade dials over QUIC again and again where l has fallen back, until there
-// is a session, or ctx ends. What it returns receives that session; it is nil
-// where l has not fallen back, and where the dialer beneath cannot be asked to
-// do without a fallback.
+// upgrade dials over QUIC again and again if l has fallen back, until there is
+// a session or ctx ends. The returned channel receives that session. It is nil
+// if l has not fallen back, or if the dialer beneath takes no options.
 func (s *Session) upgrade(ctx context.Context, l *link) <-chan *link {
 	_, asks := s.dialer.(OptionsDialer)
 	if s.policy.UpgradeInterval < 0 || !asks || !l.fellBack() {

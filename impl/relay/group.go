@@ -58,7 +58,7 @@ func (f *filler) take(src *source) {
 		f.mu.Unlock()
 		if err != nil { // it is there already, or too old
 			src.drop(api.StreamCancelled)
-			if torn { // and may be the last one for long: who asks again gets it
+			if torn { // and no group may follow for long: viewers that ask again get it
 				_ = f.track.CloseWithError(api.StreamUnroutable)
 			}
 			return
