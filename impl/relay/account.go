@@ -118,10 +118,10 @@ func (m missing) cut(start, end api.GroupSequence) (parts []missing) {
 	return append(parts, m)
 }
 
-// hasten makes all missing groups due by a time.
-func (a *account) hasten(due time.Time) {
+// hasten makes all missing groups from a number on due by a time.
+func (a *account) hasten(from api.GroupSequence, due time.Time) {
 	for i := range a.missing {
-		if m := &a.missing[i]; m.due.After(due) {
+		if m := &a.missing[i]; m.Start >= from && m.due.After(due) {
 			m.due = due
 		}
 	}

@@ -63,7 +63,7 @@ func (f *filler) newFeed(rt *route, config api.SubscribeConfig, why reason) *fee
 		heard:  f.heard.Load(),
 		config: config,
 	}
-	fd.trial.holds = f.hasGroups()
+	fd.trial.from, fd.trial.holds = f.known()
 	fd.release = f.count(rt.session)
 	fd.life, fd.stop = context.WithCancel(f.life)
 	fd.accepting, fd.retire = context.WithCancel(fd.life)

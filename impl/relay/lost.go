@@ -61,7 +61,7 @@ func (f *filler) patience() time.Duration {
 func (f *filler) hasten(at time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.account.hasten(at)
+	f.account.hasten(0, at)
 	f.changed.Wake()
 }
 

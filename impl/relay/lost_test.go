@@ -1,6 +1,7 @@
 package relay_test
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"testing"
@@ -219,6 +220,56 @@ func TestGapOfAChangeOver(t *testing.T) {
 				lost := []api.GroupSequence{10, 11, 12, 13}
 				if gaps := r.Gaps(); err != nil || !slices.Equal(seen, without(lost...)) || !slices.Equal(lostIn(gaps), lost) {
 					t.Errorf("groups %v, then %v; gaps %v; want all but %v", seen, err, gaps, lost)
+				}
+			})
+		})
+	}
+}
+
+// TestGapNobodyAskedFor has the only viewer of a track wait for a group far
+// ahead, while the publisher, which keeps nothing, writes on. Who comes then and
+// finds older groups at the relay is told soon of those that it has not got,
+// also where the version does not tell how old groups may become.
+func TestGapNobodyAskedFor(t *testing.T) {
+	for _, v := range api.Versions() {
+		t.Run(string(v), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, _ := startRelay()
+				defer server.Close()
+				mux, began := api.NewTrackMux(), time.Now()
+				_ = mux.Publish(t.Context(), "room", api.TrackFuncs{Serve: func(w api.TrackWriter) {
+					for seq := api.GroupSequence(time.Since(began)/time.Second) + 1; ; seq++ {
+						select {
+						case <-time.After(time.Until(began.Add(time.Duration(seq) * time.Second))):
+						case <-w.Context().Done():
+							return
+						}
+						if g, err := w.OpenGroupAt(w.Context(), seq); err == nil {
+							writeNumber(g)
+						}
+					}
+				}})
+				dial(t, server, v, mux)
+				s := dial(t, server, v, api.NewTrackMux())
+				time.Sleep(500 * time.Millisecond)
+				defer subscribe(t, s, &api.SubscribeConfig{StartGroup: 1 << 30}).Close()
+				first := subscribe(t, s, nil)
+				time.Sleep(3 * time.Second)
+				_ = first.Close()
+				time.Sleep(4 * time.Second)
+				r := subscribe(t, s, nil)
+				defer r.Close()
+				var seen []api.GroupSequence
+				ctx, cancel := context.WithTimeout(t.Context(), 7*time.Second)
+				defer cancel()
+				for g := range api.Groups(ctx, r) {
+					if g != nil {
+						seen = append(seen, g.Sequence())
+					}
+				}
+				seen = lostIn(r.Gaps(), seen...)
+				if want := without(0)[:14]; !slices.Equal(seen, want) {
+					t.Errorf("came or told as lost are groups %v, want %v", seen, want)
 				}
 			})
 		})

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/age"
 	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
@@ -28,7 +29,7 @@ import (
 type trial struct {
 	on             bool              // its numbers are compared with those before
 	holds          bool              // the track had groups when the feed was made
-	from           api.GroupSequence // where its groups must begin
+	from           api.GroupSequence // where its groups must begin; not on: the first that was not known
 	begun, strange signal.Event
 	repeats        atomic.Bool
 	lags           atomic.Bool // a group came that should have come before
@@ -97,6 +98,9 @@ func (fd *feed) decide(now time.Time, reading *sync.WaitGroup) error {
 		fd.pass(g, reading)
 	}
 	t.held = nil
+	if !t.on {
+		fd.filler.leavesOut(t.from)
+	}
 	return nil
 }
 
@@ -199,11 +203,12 @@ func (f *filler) verdict(fd *feed, seq api.GroupSequence, now time.Time) verdict
 	return goesOn
 }
 
-// hasGroups reports whether any group of the track has come.
-func (f *filler) hasGroups() bool {
+// known returns one above the highest group that came or is missing, and
+// whether any has come.
+func (f *filler) known() (next api.GroupSequence, some bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.account.some
+	return f.account.next, f.account.some
 }
 
 // goesOn gives the missing groups until settle to come, since a feed on trial
@@ -212,6 +217,17 @@ func (f *filler) goesOn() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.settled = time.Now().Add(settle)
-	f.account.hasten(f.settled)
+	f.account.hasten(0, f.settled)
+	f.changed.Wake()
+}
+
+// leavesOut limits how long the relay waits for the groups from a number on that
+// a renewed feed leaves out. Nobody asked for them while they were new, so the
+// publisher may not have them. Where its version does not tell how long it keeps
+// groups, viewers would learn of the loss late.
+func (f *filler) leavesOut(from api.GroupSequence) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.account.hasten(from, time.Now().Add(age.DefaultMax))
 	f.changed.Wake()
 }
