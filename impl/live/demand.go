@@ -80,7 +80,9 @@ func (d *Demand) add(c api.SubscribeConfig) {
 	all.Priority = max(all.Priority, c.Priority)
 	all.MaxLatency = largerLatency(all.MaxLatency, c.MaxLatency)
 	all.StartGroup = min(all.StartGroup, c.StartGroup)
-	if all.EndGroup = max(all.EndGroup, c.EndGroup); c.EndGroup == 0 || all.EndGroup == 0 {
+	if all.EndGroup != 0 && c.EndGroup != 0 {
+		all.EndGroup = max(all.EndGroup, c.EndGroup)
+	} else {
 		all.EndGroup = 0
 	}
 }

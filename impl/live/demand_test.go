@@ -35,6 +35,7 @@ func TestDemand(t *testing.T) {
 			{MaxLatency: time.Second, EndGroup: 9},
 			{StartGroup: 3},
 		}, api.SubscribeConfig{}},
+		{"without an end, and then with one", []api.SubscribeConfig{{}, {EndGroup: 9}, {EndGroup: 20}}, api.SubscribeConfig{}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
