@@ -266,7 +266,8 @@ func sleep(ctx context.Context, d time.Duration) {
 }
 
 // check logs what the readers got, and judges it behind our relay. A lasting reader
-// goes over to whoever is announced instead, as to any other publisher.
+// goes over to the other twin without a restart, unless a busy machine hides that
+// both write the same at the same time.
 func (s *twinStage) check(t *testing.T, silence time.Duration) {
 	for i, v := range s.views {
 		lost, text := v.outcome()

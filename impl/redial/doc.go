@@ -13,7 +13,9 @@
 // its reader was. Where another publisher has taken over, over the same session
 // too, or nobody knows who publishes, or the same one numbers its groups from 0
 // again, AcceptGroup returns a [*api.RestartError] once and then goes on with the
-// new numbers.
+// new numbers. A hot standby, which writes the same groups at the same time as the
+// publisher before and is announced by the same relay in its place, is no restart:
+// the numbers go on.
 package redial
 
 // What follows is for whoever changes how tracks last. The types:
@@ -27,6 +29,8 @@ package redial
 //	numbering  is a run of group numbers; feeds that go on with the numbers of
 //	           the one before share it (numbering.go)
 //	account    is what of a numbering has come, is lost, or may come (account.go)
+//	trial      is where it shows whether another publisher goes on with the
+//	           numbers of the one before (trial.go)
 //	group      is a group in the hands of the reader (group.go)
 //
 // # The states of a track
@@ -43,7 +47,8 @@ package redial
 // From fed to turning, as decide tells, and in one case doubt.go:
 //
 //	another link is current: the one before has ended, or its peer said GOAWAY
-//	over the same link, another publisher is announced than that of the feed
+//	over the same link, another publisher is announced than that of the feed: a
+//	  restart, unless a trial shows that its numbers go on
 //	the feed was reset, its link stands, and that is no word of the publisher's:
 //	  it is withdrawn or announced anew, or what is on the way to it is gone
 //	the newest group broke off with a link that was left, and the newest feed
@@ -55,8 +60,16 @@ package redial
 //	the publisher is the same: the next feed goes on at the next group, or at the
 //	  newest one if that has broken off, in the same numbering; the feeds before
 //	  hand over to it (handover.go)
+//	it is another one, over the same link, that goes on with the numbers, as shown
+//	  in a trial: the same, from the next group on
 //	it is not, or nobody knows: the feeds before are stopped, and another
 //	  numbering begins
+//
+// In a trial the feed before goes on, and what the next one brings is held. They
+// have one numbering if a group comes by both at the same time. They have not if the
+// feed before ends, or one brings what the other does not bring soon, or the
+// numbers are far apart, or nothing shows in time. Who is told of a restart has not
+// got a group of the next feed before.
 //
 // or back, where the link is over too, or the feed before has come to the end of
 // the track: the same turn is made again only when something has changed.
@@ -72,6 +85,8 @@ package redial
 //
 //	opened     track.open has subscribed. A subscription belongs to the publisher
 //	           that is announced when it is made, or first after that.
+//	tried      A trial holds its groups. It is abandoned if yet another publisher is
+//	           announced, or another link is current.
 //	told       The reader knows of the numbering: the first feed of each tells it,
 //	           and others wait for that.
 //	accepting  pass takes groups from the session, and hands each to AcceptGroup

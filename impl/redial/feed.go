@@ -16,7 +16,8 @@ type feed struct {
 	reader api.TrackReader
 	origin *origin
 	continuation
-	lost error // why the feed before could not go on
+	lost error             // why the feed before could not go on
+	held []api.GroupReader // what came in a trial, before run
 
 	accepting     context.Context
 	stopAccepting context.CancelFunc
@@ -43,6 +44,8 @@ type feed struct {
 	expected  bool              // what it should have begun with is accounted for
 	end       api.GroupSequence // where the next feed took over; 0 while none has
 	passed    time.Time         // when the last group came that is new
+	pace      time.Duration     // how long it took
+	trial     *trial            // of the feed that is to follow; nil for none
 	taken     int               // groups accepted that are new
 	busy      bool              // one of them waits for the application
 	unread    int               // groups passed on and not read to their end
@@ -112,18 +115,33 @@ func (f *feed) run() {
 }
 
 func (f *feed) pass() error {
+	defer f.dropHeld()
 	if err := f.tellRestart(); err != nil {
 		return err
 	}
 	if err := f.awaitAsked(); err != nil {
 		return err
 	}
+	f.passHeld()
 	for {
+		asked := time.Now()
 		g, err := f.reader.AcceptGroup(f.accepting)
 		if err != nil {
 			return err
 		}
+		f.compare(g.Sequence(), asked)
 		f.take(g)
+	}
+}
+
+// compare has a group that has come count in the trial of the next feed, if there
+// is one.
+func (f *feed) compare(seq api.GroupSequence, asked time.Time) {
+	f.track.mu.Lock()
+	tr := f.trial
+	f.track.mu.Unlock()
+	if tr != nil {
+		tr.note(tr.byOld, seq, asked)
 	}
 }
 
@@ -215,7 +233,11 @@ func (f *feed) admit(seq api.GroupSequence) admission {
 	if isAgain {
 		return again
 	}
-	f.passed = time.Now()
+	now := time.Now()
+	if !f.passed.IsZero() {
+		f.pace = now.Sub(f.passed)
+	}
+	f.passed = now
 	f.taken++
 	f.busy = true
 	return admitted

@@ -73,7 +73,7 @@ func (t *track) resume(f *feed, to turn) (*feed, error) {
 		switch {
 		case err == nil:
 			return next, nil
-		case ctx.Err() != nil, l.over(err):
+		case ctx.Err() != nil, err == errLeft, l.over(err):
 			return nil, nil
 		case err == errReplaced:
 			continue
@@ -128,6 +128,9 @@ func (t *track) attempt(ctx context.Context, f *feed, to turn, o *origin) (*feed
 	}
 	if !c.same {
 		next.numbering = newNumbering(c.asked.StartGroup, &RestartError{Before: before, After: after, Err: next.lost})
+	}
+	if to.why == errReplaced && !c.same {
+		return t.try(ctx, f, next)
 	}
 	return next, nil
 }

@@ -46,6 +46,22 @@ const (
 	edgeWithin = 2 * time.Second
 	edgeMore   = 200 * time.Millisecond
 
+	// behind is how far behind another feed one may be that brings the same
+	// groups: longer than a relay takes to believe that a standby goes on with
+	// them. mute is how long both may bring nothing.
+	behind = 400 * time.Millisecond
+	mute   = time.Second
+
+	// trialFor is how long it may take to show that the groups of two feeds are
+	// the same, and mostPace how long the next group of theirs is waited for.
+	trialFor = 2 * time.Second
+	mostPace = 4 * time.Second
+
+	// At most a quarter of a group, within these bounds, is between the arrivals
+	// of one that comes by two feeds, where the peer has it of one publisher.
+	leastAside = 5 * time.Millisecond
+	mostAside  = 50 * time.Millisecond
+
 	// settle is how long groups may come after later ones before they count as
 	// lost.
 	settle = time.Second
