@@ -17,14 +17,14 @@ import (
 
 func pathOf(i int) string { return fmt.Sprintf("rooms/%06d/camera", i) }
 
-// A told is what it took to tell of broadcasts.
+// A told is what announcing broadcasts cost.
 type told struct {
 	took time.Duration
 	heap int64 // more, at both ends together
 }
 
-// bareAnnouncements writes as many messages of a length and a path to one stream
-// of the bare library, and keeps the paths.
+// bareAnnouncements writes the same number of messages, each with a length and
+// a path, to one stream of the bare library; the receiver keeps the paths.
 func bareAnnouncements(b *testing.B, scheme string, n int) told {
 	client, server, end := plainOf(scheme)(b)
 	defer end()
@@ -67,7 +67,7 @@ func bareAnnouncements(b *testing.B, scheme string, n int) told {
 	return told{took, after - before}
 }
 
-// ourAnnouncements has a client hear of what a server has published.
+// ourAnnouncements announces what a server has published to a client.
 func ourAnnouncements(b *testing.B, scheme string, n int) told {
 	s := newSession(b, scheme)
 	defer s.end()

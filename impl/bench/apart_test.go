@@ -12,13 +12,14 @@ import (
 	"time"
 )
 
-// settling is how long connections take to find out how large packets may be.
+// settling is how long connections take to find the largest packet size.
 const settling = time.Second
 
-// A figure is what an end of a fan-out has done in a while.
+// A figure is what one end of a fan-out has used and carried while it was
+// measured.
 type figure struct{ CPU, Bytes, Seconds float64 }
 
-// serve is the server of a fan-out.
+// serve is the process of a fan-out's server.
 func (t task) serve(orders *bufio.Reader, tell *json.Encoder) error {
 	addr, err := fanOuts[t.Way].serve(t.Audience)
 	if err != nil {
@@ -27,7 +28,7 @@ func (t task) serve(orders *bufio.Reader, tell *json.Encoder) error {
 	return measured(addr, new(atomic.Int64), orders, tell)
 }
 
-// read is its audience.
+// read is the process of its audience.
 func (t task) read(orders *bufio.Reader, tell *json.Encoder) error {
 	var bytes atomic.Int64
 	if err := fanOuts[t.Way].read(t.Audience, t.Addr, &bytes); err != nil {
@@ -36,7 +37,8 @@ func (t task) read(orders *bufio.Reader, tell *json.Encoder) error {
 	return measured(t.Addr, &bytes, orders, tell)
 }
 
-// measured tells where an end is, measures it when it is told to, and tells what.
+// measured prints the address of an end, and then measures it whenever it is
+// told to.
 func measured(addr string, bytes *atomic.Int64, orders *bufio.Reader, tell *json.Encoder) error {
 	if err := tell.Encode(addr); err != nil {
 		return err
@@ -50,16 +52,16 @@ func measured(addr string, bytes *atomic.Int64, orders *bufio.Reader, tell *json
 	return tell.Encode(figure{s.cpu.Seconds(), s.done, s.elapsed.Seconds()})
 }
 
-// An outcome is what both ends of one way have done.
+// An outcome is the figures of both ends of one way.
 type outcome struct{ server, audience figure }
 
-// Ends are what the two processes of a way do: who serves, and who reads.
+// An ends names the works of the two processes of a way.
 type ends struct{ server, audience string }
 
-// direct has the audience read from who publishes.
+// direct has no relay between the publisher and the audience.
 var direct = ends{"server", "audience"}
 
-// run runs some ways at the same time.
+// run runs several ways at the same time.
 func (a audience) run(b *testing.B, e ends, ways ...string) (outcomes []outcome) {
 	ctx, cancel := context.WithTimeout(b.Context(), time.Minute)
 	defer cancel()
@@ -97,7 +99,7 @@ func (o outcome) rate() float64      { return o.audience.Bytes / o.audience.Seco
 func (o outcome) serverCPU() float64 { return o.server.CPU / o.audience.Bytes }
 func (o outcome) cpu() float64       { return (o.server.CPU + o.audience.CPU) / o.audience.Bytes }
 
-// over notes what o is beside a twin.
+// over adds the ratios of o to a twin to the metrics.
 func (o outcome) over(twin outcome, name string, metrics map[string][]float64) {
 	for metric, value := range map[string]float64{
 		"ours/s":             o.rate(),

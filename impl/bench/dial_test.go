@@ -19,16 +19,16 @@ import (
 	"github.com/moqlite/moqlite/transport/quicconn"
 )
 
-// dials is how many dials a median is of.
+// dials is the number of dials of which the median is taken.
 const dials = 50
 
-// A dialer connects to a server that is there for it, over one socket.
+// A dialer connects to a server of its own, over one socket.
 type dialer struct {
 	dial func() (end func(), err error)
 	end  func() // of all that was dialled
 }
 
-// timed is how long a dial takes.
+// timed returns how long a dial takes.
 func (d dialer) timed(b *testing.B) time.Duration {
 	began := time.Now()
 	end, err := d.dial()
@@ -41,7 +41,7 @@ func (d dialer) timed(b *testing.B) time.Duration {
 	return took
 }
 
-// dialers are by way and scheme.
+// dialers are keyed by way and scheme.
 var dialers = map[string]map[string]func(context.Context) (dialer, error){
 	"ours": {
 		"moqt":  func(ctx context.Context) (dialer, error) { return ourDialer(ctx, "moqt") },
@@ -68,8 +68,9 @@ func ourDialer(ctx context.Context, scheme string) (dialer, error) {
 	}}, nil
 }
 
-// protocols are what ours negotiates, and the bare sides as well: they are part of
-// the handshake, of which quic-go holds some for as long as the connection lives.
+// protocols returns the versions that ours offers. The bare sides offer them
+// too: they are part of the handshake, of which quic-go keeps some while the
+// connection lasts.
 func protocols() (names []string) {
 	for _, v := range api.Versions() {
 		names = append(names, string(v))

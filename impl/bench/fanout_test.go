@@ -30,7 +30,7 @@ type audience struct {
 	Held   int           // groups that a relay holds before anything is measured
 }
 
-// A fanOut is one way to have an audience read what a server sends. Both ends
+// A fanOut is one way in which an audience reads what a server sends. Both ends
 // go on until their process ends.
 type fanOut struct {
 	serve func(a audience) (addr string, err error)
@@ -45,7 +45,7 @@ var fanOuts = map[string]fanOut{
 	"plain, WebTransport": {serveWebTransport, readWebTransport},
 }
 
-// serveTrack has a track served to sessions.
+// serveTrack serves a track to sessions of this module.
 func serveTrack(a audience) (addr string, err error) {
 	broadcast := new(live.Broadcast)
 	track := broadcast.Track("track", api.TrackInfo{})
@@ -105,8 +105,8 @@ func readTracks(scheme string) func(a audience, addr string, bytes *atomic.Int64
 	}
 }
 
-// readTrack counts the bytes of a track. Groups may be cut short: flat out, the
-// fastest of an audience sets the pace.
+// readTrack counts the bytes of a track. Groups may be cut short: when the
+// publisher does not pause, the fastest of an audience sets the pace.
 func readTrack(ctx context.Context, r api.TrackReader, read *atomic.Int64) error {
 	var f api.Frame
 	for g, err := range api.Groups(ctx, r) {
@@ -120,8 +120,8 @@ func readTrack(ctx context.Context, r api.TrackReader, read *atomic.Int64) error
 	return nil
 }
 
-// servePlain has each frame written to a stream of each connection of quic-go,
-// and a stream for each group.
+// servePlain writes each frame to a stream of each connection of quic-go, with
+// a stream for each group.
 func servePlain(a audience) (addr string, err error) {
 	l, err := quic.ListenAddr("127.0.0.1:0", serverTLS("h3"), quicconn.DefaultConfig())
 	if err != nil {
@@ -164,7 +164,7 @@ func serveWebTransport(a audience) (addr string, err error) {
 	return socket.LocalAddr().String(), nil
 }
 
-// towards is a socket, and where an address is.
+// towards returns a socket, and the resolved address.
 func towards(addr string) (*quic.Transport, net.Addr, error) {
 	to, err := net.ResolveUDPAddr("udp", addr)
 	if err != nil {
@@ -174,7 +174,8 @@ func towards(addr string) (*quic.Transport, net.Addr, error) {
 	return &quic.Transport{Conn: socket}, to, err
 }
 
-// readPlain has all connections over one socket, as a client of ours has.
+// readPlain reads over connections that share one socket, as those of our
+// client do.
 func readPlain(a audience, addr string, bytes *atomic.Int64) error {
 	transport, to, err := towards(addr)
 	if err != nil {
@@ -223,7 +224,7 @@ func (a audience) read(bytes *atomic.Int64, dial func(context.Context) (conn, er
 	return nil
 }
 
-// feeds hand frames out to those who write them.
+// feeds pass frames to the goroutines that write them.
 type feeds struct {
 	mu  sync.Mutex
 	all []chan []byte
@@ -279,9 +280,9 @@ func (a audience) writeFeed(ctx context.Context, c conn, feed <-chan []byte) err
 	}
 }
 
-// BenchmarkFanOut has the ends in processes of their own. Where both ways leave
-// the machine idle they run at the same time, for what disturbs one to disturb
-// the other.
+// BenchmarkFanOut runs the ends in processes of their own. If both ways leave
+// the machine idle, they run at the same time, so that a disturbance affects
+// both.
 func BenchmarkFanOut(b *testing.B) {
 	for _, load := range []struct {
 		name     string
@@ -297,7 +298,7 @@ func BenchmarkFanOut(b *testing.B) {
 	}
 }
 
-// compare reports one way over others.
+// compare reports one way relative to others.
 func (a audience) compare(b *testing.B, ours string, twins ...string) {
 	metrics := make(map[string][]float64)
 	for range b.N {

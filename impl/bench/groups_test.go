@@ -12,7 +12,7 @@ import (
 	"github.com/moqlite/moqlite/impl"
 )
 
-// A session is one of ours, between a client and a server.
+// A session connects a client and a server of this module.
 type session struct {
 	api.Session
 	mux *api.TrackMux // what the server publishes
@@ -38,8 +38,8 @@ func newSession(b *testing.B, scheme string) session {
 	}}
 }
 
-// ourGroups has a publisher send groups, each of so many frames of a size. It
-// counts frames.
+// ourGroups makes a publisher send groups, each with the given number of frames
+// of the given size. It counts frames.
 func ourGroups(b *testing.B, scheme string, frames, size int, g *gate) work {
 	s := newSession(b, scheme)
 	if err := s.mux.PublishFunc(b.Context(), "bench", func(w api.TrackWriter) { writeGroups(w, frames, size, g) }); err != nil {

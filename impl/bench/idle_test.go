@@ -11,21 +11,21 @@ import (
 	"time"
 )
 
-// idleSessions is how many a footprint is the mean of.
+// idleSessions is the number of sessions over which a footprint is averaged.
 const idleSessions = 500
 
 // A footprint is what one idle session or connection holds in the heap, and its
-// goroutines, whose stacks are beside that; both ends together.
+// number of goroutines, whose stacks are not in the heap; both ends together.
 type footprint struct{ Heap, Goroutines float64 }
 
-// idle tells the footprint of one way.
+// idle prints the footprint of one way.
 func (t task) idle(_ *bufio.Reader, tell *json.Encoder) error {
 	d, err := dialers[t.Way][t.Scheme](context.Background())
 	if err != nil {
 		return err
 	}
 	defer d.end()
-	if _, err := d.dial(); err != nil { // for what all have in common
+	if _, err := d.dial(); err != nil { // allocates what all dials share
 		return err
 	}
 	heap, goroutines := held()
@@ -42,8 +42,8 @@ func (t task) idle(_ *bufio.Reader, tell *json.Encoder) error {
 	})
 }
 
-// held is what is in memory, but for large objects, which sessions share: the
-// buffers that a socket reads into, and tables of connections.
+// held returns the memory in use, except large objects, which sessions share:
+// the buffers that a socket reads into, and tables of connections.
 func held() (heap int64, goroutines int) {
 	runtime.GC()
 	runtime.GC()
@@ -55,9 +55,9 @@ func held() (heap int64, goroutines int) {
 	return heap, runtime.NumGoroutine()
 }
 
-// BenchmarkIdle reports what a session costs more than its connection. Each way
-// has a process of its own: goroutines that have ended leave memory to those that
-// come later.
+// BenchmarkIdle reports what a session costs in addition to its connection.
+// Each way has a process of its own, since goroutines that have ended leave
+// memory to later ones.
 func BenchmarkIdle(b *testing.B) {
 	for _, scheme := range []string{"moqt", "https"} {
 		b.Run(scheme, func(b *testing.B) {

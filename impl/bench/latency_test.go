@@ -20,7 +20,7 @@ const (
 	latencySize   = 1 << 10
 )
 
-// delays are how long frames were under way.
+// delays are the times from sending a frame to receiving it.
 type delays []time.Duration
 
 func (d delays) at(percent int) time.Duration {
@@ -29,15 +29,15 @@ func (d delays) at(percent int) time.Duration {
 	return sorted[len(sorted)*percent/100]
 }
 
-// stamp marks a frame with when it is sent, and age tells how long ago that
-// was.
+// stamp writes the time of sending into a frame, and age returns how long ago
+// that was.
 func stamp(p []byte, epoch time.Time) { binary.BigEndian.PutUint64(p, uint64(time.Since(epoch))) }
 
 func age(p []byte, epoch time.Time) time.Duration {
 	return time.Since(epoch) - time.Duration(binary.BigEndian.Uint64(p))
 }
 
-// pacedFrames has frames sent in time, from a moment on.
+// pacedFrames sends frames at regular times from a given time on.
 func pacedFrames(from time.Time, send func(frame []byte) error) error {
 	frame := make([]byte, latencySize)
 	for i := range latencyFrames {
@@ -107,8 +107,8 @@ func ourLatency(ctx context.Context, s session, from time.Time) (d delays, err e
 	return d, nil
 }
 
-// latencies has both ways send at the same time, the frames of one in the middle
-// between those of the other.
+// latencies sends over both ways at the same time, with the frames of one
+// halfway between those of the other.
 func latencies(b *testing.B, scheme string) (ours, plain delays) {
 	s := newSession(b, scheme)
 	defer s.end()

@@ -19,15 +19,15 @@ const (
 	warmUp  = 200 * time.Millisecond
 	measure = time.Second
 
-	// turns is how many that is divided into where sides take turns. Each of these
-	// begins with pickUp, for a side that has rested, and ends when nothing has
-	// come for still.
+	// turns is the number of turns in a measurement whose sides take turns.
+	// Each begins with pickUp, in which a side that has rested starts again,
+	// and ends when nothing has come for still.
 	turns  = 10
 	pickUp = 10 * time.Millisecond
 	still  = 3 * time.Millisecond
 )
 
-// A sample is what one side has done in a while.
+// A sample is what one side has done in one measurement.
 type sample struct {
 	done    float64 // frames, groups, or bytes
 	elapsed time.Duration
@@ -37,12 +37,12 @@ type sample struct {
 
 func (s sample) rate() float64 { return s.done / s.elapsed.Seconds() }
 
-// cost is CPU time for each thing done.
+// cost returns the CPU time for each thing done.
 func (s sample) cost() float64 { return s.cpu.Seconds() / s.done }
 
 func (s sample) allocs() float64 { return float64(s.mallocs) / s.done }
 
-// add takes in what was done in another while.
+// add adds another sample.
 func (s *sample) add(more sample) {
 	s.done += more.done
 	s.elapsed += more.elapsed
@@ -50,14 +50,14 @@ func (s *sample) add(more sample) {
 	s.mallocs += more.mallocs
 }
 
-// sampled lets a counter run for a while.
+// sampled measures a counter for a while.
 func sampled(count func() int64) sample {
 	time.Sleep(warmUp)
 	runtime.GC()
 	return sampledFor(measure, count)
 }
 
-// sampledFor has a sample begin at once.
+// sampledFor measures a counter from now on.
 func sampledFor(while time.Duration, count func() int64) sample {
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
@@ -69,7 +69,7 @@ func sampledFor(while time.Duration, count func() int64) sample {
 	return s
 }
 
-// cpuTime is what this process has used.
+// cpuTime returns the CPU time that this process has used.
 func cpuTime() time.Duration {
 	var u syscall.Rusage
 	_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
@@ -82,13 +82,13 @@ type side struct {
 	start func(b *testing.B, g *gate) work
 }
 
-// work is what a side does while its gate is open.
+// A work is what a side does while its gate is open.
 type work struct {
 	count func() int64 // what is done
 	end   func()
 }
 
-// A gate lets those pass who are to work. It begins shut.
+// A gate lets the goroutines pass that work, while it is open. It begins shut.
 type gate struct {
 	mu sync.RWMutex
 }
@@ -115,7 +115,7 @@ type worker struct {
 	done sample
 }
 
-// begin starts a side, and lets it rest when it is warm.
+// begin starts a side, warms it up, and lets it rest.
 func (s side) begin(b *testing.B) *worker {
 	w := &worker{gate: newGate()}
 	w.work = s.start(b, w.gate)
@@ -125,7 +125,7 @@ func (s side) begin(b *testing.B) *worker {
 	return w
 }
 
-// rest returns when all that was begun is done.
+// rest shuts the gate, and returns when all work that has begun is done.
 func (w *worker) rest() {
 	w.gate.shut()
 	for before := int64(-1); before != w.count(); time.Sleep(still) {
@@ -133,7 +133,7 @@ func (w *worker) rest() {
 	}
 }
 
-// turn is a while of work.
+// turn works for a while.
 func (w *worker) turn() {
 	w.gate.open()
 	time.Sleep(pickUp)
@@ -141,14 +141,14 @@ func (w *worker) turn() {
 	w.rest()
 }
 
-// finish ends it.
+// finish ends the work.
 func (w *worker) finish() {
 	w.gate.open()
 	w.end()
 }
 
-// takeTurns has the sides work for a while in all, a little at a time, so that
-// what disturbs the machine for longer than that disturbs all of them.
+// takeTurns lets the sides work in short turns, so that a disturbance of the
+// machine that lasts longer affects all of them.
 func takeTurns(b *testing.B, sides []side) (samples []sample) {
 	var workers []*worker
 	for _, s := range sides {
@@ -168,8 +168,8 @@ func takeTurns(b *testing.B, sides []side) (samples []sample) {
 	return samples
 }
 
-// compare runs the sides, the first of which is ours, and reports ours over each
-// other.
+// compare runs the sides, the first of which is ours, and reports ours relative
+// to each other one.
 func compare(b *testing.B, sides ...side) {
 	rates, costs := make([][]float64, len(sides)), make([][]float64, len(sides))
 	var allocs []float64
@@ -191,7 +191,7 @@ func compare(b *testing.B, sides ...side) {
 	report(b, metrics)
 }
 
-// report reports medians, and puts them into the table.
+// report reports medians, and adds them to the table.
 func report(b *testing.B, metrics map[string][]float64) {
 	b.ReportMetric(0, "ns/op")
 	var cells []string

@@ -15,10 +15,10 @@ import (
 	"testing"
 )
 
-// taskVariable has this program be a process that does a task.
+// taskVariable is set in a process that has to do a task.
 const taskVariable = "MOQ_BENCH_TASK"
 
-// A task is what a process of its own does.
+// A task is what another process does.
 type task struct {
 	Work     string // of works
 	Way      string
@@ -27,8 +27,8 @@ type task struct {
 	Addr     string
 }
 
-// works are what processes do until their standard input ends. They are told to
-// go on with a line each.
+// works are what processes do until their standard input ends. A line there
+// tells them to go on.
 var works = map[string]func(t task, orders *bufio.Reader, tell *json.Encoder) error{
 	"server":   task.serve,
 	"audience": task.read,
@@ -37,10 +37,10 @@ var works = map[string]func(t task, orders *bufio.Reader, tell *json.Encoder) er
 	"viewers":  task.view,
 }
 
-// over says that all is measured: who is at the other end may go.
+// over is set when all is measured: the other end may then go at any time.
 var over atomic.Bool
 
-// failed ends a process for an error, unless that comes when all is measured.
+// failed ends the process with an error, unless all is measured.
 func failed(err error) {
 	if err != nil && !over.Load() {
 		fmt.Fprintln(os.Stderr, err)
@@ -48,7 +48,7 @@ func failed(err error) {
 	}
 }
 
-// doTask does the task that the environment tells, if it tells one.
+// doTask does the task in the environment, if there is one.
 func doTask() (told bool, err error) {
 	text := os.Getenv(taskVariable)
 	if text == "" {
@@ -75,7 +75,7 @@ type process struct {
 	told *json.Decoder
 }
 
-// start starts a process for a task, which may live as long as ctx.
+// start starts a process for a task, which lives at most as long as ctx.
 func (t task) start(ctx context.Context, b *testing.B) *process {
 	text, err := json.Marshal(t)
 	if err != nil {
@@ -102,7 +102,7 @@ func (t task) start(ctx context.Context, b *testing.B) *process {
 	return p
 }
 
-// hear waits for what the process tells.
+// hear waits for the process to print a value.
 func (p *process) hear(b *testing.B, what any) {
 	if err := p.told.Decode(what); err != nil {
 		b.Fatalf("%s: %v", p.name, err)

@@ -13,7 +13,7 @@ import (
 	"github.com/moqlite/moqlite/impl/relay"
 )
 
-// manyReaders is how many read one track of a session.
+// manyReaders is the number of readers of one track of a session.
 const manyReaders = 10
 
 // readMany counts the bytes that all of them read.

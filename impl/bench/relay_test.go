@@ -26,18 +26,19 @@ import (
 	"github.com/moqlite/moqlite/impl/relay"
 )
 
-// throughRelay has viewers read from a relay in a process of its own, where one
-// of them publishes. They are the same whichever relay it is.
+// throughRelay lets viewers read from a relay in a process of its own; their
+// process also publishes. The viewers are the same for each relay.
 var throughRelay = ends{"relay", "viewers"}
 
-// relays start a relay, and return where it is and how to tell its CPU time.
+// relays start a relay, and return its address and a function that returns its
+// CPU time.
 var relays = map[string]func() (addr string, cpu func() time.Duration, err error){
 	"ours":      startOurRelay,
 	"moq-relay": startMoqRelay,
 }
 
 func startOurRelay() (string, func() time.Duration, error) {
-	debug.SetGCPercent(100) // as a program of its own has it
+	debug.SetGCPercent(100) // as in a program of its own
 	r := relay.New()
 	server := &impl.Server{Addr: "127.0.0.1:0", Mux: r.Mux(), Handler: r.Handler, TLSConfig: serverTLS("")}
 	at, err := server.Listen()
@@ -48,7 +49,7 @@ func startOurRelay() (string, func() time.Duration, error) {
 	return at.String(), cpuTime, nil
 }
 
-// moqRelay is the program of the Rust relay; "" if it is not there.
+// moqRelay returns the program of the Rust relay; "" if it is not installed.
 func moqRelay() string {
 	for _, name := range []string{os.Getenv("MOQ_RELAY"), "moq-relay", "../../../shared/peers/bin/moq-relay"} {
 		if program, err := exec.LookPath(name); name != "" && err == nil {
@@ -91,7 +92,7 @@ func awaitMoqRelay(addr string) error {
 	}
 }
 
-// freePort is an address that is free for UDP and TCP.
+// freePort returns an address that is free for UDP and TCP.
 func freePort() (string, error) {
 	for {
 		udp, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -106,7 +107,7 @@ func freePort() (string, error) {
 	}
 }
 
-// cpuTimeOf is what the threads of another process have used.
+// cpuTimeOf returns the CPU time that the threads of another process have used.
 func cpuTimeOf(pid int) (total time.Duration) {
 	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))
 	for _, name := range threads {
@@ -118,7 +119,8 @@ func cpuTimeOf(pid int) (total time.Duration) {
 	return total
 }
 
-// relay runs a relay, and tells the CPU time that it uses while it is measured.
+// relay runs a relay, and prints the CPU time that it uses while it is
+// measured.
 func (t task) relay(orders *bufio.Reader, tell *json.Encoder) error {
 	addr, cpu, err := relays[t.Way]()
 	if err != nil {
@@ -138,7 +140,7 @@ func (t task) relay(orders *bufio.Reader, tell *json.Encoder) error {
 	return tell.Encode(figure{CPU: used.Seconds(), Seconds: elapsed.Seconds()})
 }
 
-// view publishes a track to a relay, and has viewers read it there.
+// view publishes a track to a relay, and runs viewers that read it there.
 func (t task) view(orders *bufio.Reader, tell *json.Encoder) error {
 	ctx := context.Background()
 	url := "moqt://" + t.Addr
@@ -149,7 +151,7 @@ func (t task) view(orders *bufio.Reader, tell *json.Encoder) error {
 	if err := mux.Publish(ctx, "bench", broadcast); err != nil {
 		return err
 	}
-	publisher := &impl.Client{TLSConfig: clientTLS("")} // an identity of its own, or a relay takes its viewers for itself
+	publisher := &impl.Client{TLSConfig: clientTLS("")} // with a hop of its own, or a relay takes its viewers for itself
 	if _, err := publisher.Dial(ctx, url, mux); err != nil {
 		return err
 	}
@@ -177,24 +179,24 @@ func subscribeAt(ctx context.Context, client *impl.Client, url string) (api.Trac
 	return api.SubscribeWhenAnnounced(ctx, s, "bench", "track", &api.SubscribeConfig{StartGroup: api.GroupLatest})
 }
 
-// fill has the relay hold groups, as many as are wanted. The viewers are there
-// before: who subscribes to so many held groups is not let in for seconds by
-// moq-relay 0.17.10, which serves nobody else meanwhile.
+// fill makes the relay hold as many groups as are wanted. The viewers subscribe
+// before: moq-relay 0.17.10 takes seconds to accept a subscription to so many
+// held groups, and serves nobody else meanwhile.
 func (a audience) fill(track api.TrackSink) error {
 	a.Pause = 0
 	for i := range a.Held {
 		if err := a.writeGroup(track); err != nil {
 			return err
 		}
-		if i%500 == 0 { // the viewer is to keep up
+		if i%500 == 0 { // the viewer must keep up
 			time.Sleep(50 * time.Millisecond)
 		}
 	}
 	return nil
 }
 
-// BenchmarkRelay tells what a relay costs for each frame that it delivers, beside
-// moq-relay where that is present. Both run at the same time.
+// BenchmarkRelay reports what a relay costs for each frame that it delivers,
+// relative to moq-relay if that is installed. Both run at the same time.
 func BenchmarkRelay(b *testing.B) {
 	for _, load := range []struct {
 		name     string

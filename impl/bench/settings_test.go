@@ -11,9 +11,9 @@ import (
 	"github.com/moqlite/moqlite/transport/quicconn"
 )
 
-// BenchmarkSettings compares quic-go with other settings than the default ones
-// of this module: the measurements that chose those, as the documentation of
-// [quicconn.DefaultConfig] tells them.
+// BenchmarkSettings compares quic-go with other settings than the defaults of
+// this module. These measurements decided on the defaults, see
+// [quicconn.DefaultConfig].
 func BenchmarkSettings(b *testing.B) {
 	type start = func(*testing.B, *gate) work
 	bulk := func(p pair) start {

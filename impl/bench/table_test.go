@@ -21,7 +21,7 @@ type row struct {
 	cells []string
 }
 
-// put puts in a row, or again: a benchmark runs once before it counts.
+// put adds a row, or replaces it: a benchmark runs once before it counts.
 func (t *table) put(name string, cells []string) {
 	i := slices.IndexFunc(*t, func(r row) bool { return r.name == name })
 	if i < 0 {

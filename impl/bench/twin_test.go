@@ -21,7 +21,7 @@ import (
 // gathered is how much the best use of quic-go writes at a time.
 const gathered = 64 << 10
 
-// certificate is for all servers.
+// certificate is the certificate of all servers.
 var certificate = sync.OnceValue(func() tls.Certificate {
 	cert, err := devcert.New()
 	if err != nil {
@@ -54,7 +54,7 @@ func quicConn(c *quic.Conn) conn {
 	}
 }
 
-// plainPair is a connection of quic-go over sockets of its own.
+// plainPair connects by quic-go over sockets of its own.
 func plainPair(b *testing.B) (client, server conn, end func()) {
 	l, err := quic.ListenAddr("127.0.0.1:0", serverTLS("bare"), quicconn.DefaultConfig())
 	if err != nil {
@@ -74,21 +74,22 @@ func plainPair(b *testing.B) (client, server conn, end func()) {
 	}
 }
 
-// bestPair is a connection of quic-go over sockets of this module, with the
-// windows that suit one stream.
+// bestPair connects by quic-go over sockets of this module, with the windows
+// that suit one stream.
 func bestPair(b *testing.B) (client, server conn, end func()) {
 	config := quicconn.DefaultConfig()
 	config.InitialStreamReceiveWindow, config.InitialConnectionReceiveWindow = 2<<20, 8<<20
 	return configuredPair(config)(b)
 }
 
-// configuredPair is one over sockets of this module with some settings.
+// configuredPair connects by quic-go over sockets of this module with the given
+// settings.
 func configuredPair(config *quic.Config) pair {
 	return func(b *testing.B) (client, server conn, end func()) { return connect(b, config) }
 }
 
-// connect negotiates the protocol whose connections our listener hands out as
-// they are.
+// connect negotiates a protocol for which our listener returns the plain
+// connections of quic-go.
 func connect(b *testing.B, config *quic.Config) (client, server conn, end func()) {
 	conns := make(chan *quic.Conn, 1)
 	l, err := quicconn.Listen("127.0.0.1:0", serverTLS("h3"), config, quicconn.ListenOptions{
@@ -116,7 +117,7 @@ func webtransportConn(s *webtransport.Session) conn {
 	}
 }
 
-// webtransportPair is a session of webtransport-go over sockets of its own.
+// webtransportPair connects by webtransport-go over sockets of its own.
 func webtransportPair(b *testing.B) (client, server conn, end func()) {
 	socket, err := net.ListenPacket("udp", "127.0.0.1:0")
 	if err != nil {
@@ -137,7 +138,7 @@ func webtransportPair(b *testing.B) (client, server conn, end func()) {
 	}
 }
 
-// plainOf is the plain use of the library that a scheme is carried by.
+// plainOf returns the plain use of the library that carries a scheme.
 func plainOf(scheme string) pair {
 	if scheme == "https" {
 		return webtransportPair
@@ -145,8 +146,8 @@ func plainOf(scheme string) pair {
 	return plainPair
 }
 
-// groups has a server send groups, each over a stream, as the module does: so
-// many frames of a size each. It counts frames.
+// groups makes a server send groups as the module does, each over a stream of
+// its own, with the given number of frames of the given size. It counts frames.
 func (p pair) groups(b *testing.B, frames, size, atOnce int, g *gate) work {
 	client, server, end := p(b)
 	ctx, cancel := context.WithCancel(b.Context())

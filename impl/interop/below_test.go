@@ -11,8 +11,8 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// publishTo publishes, for the time of the test, what says for which path it was
-// asked.
+// publishTo publishes a broadcast for the duration of the test. Its groups
+// contain the path that was asked for.
 func (s side) publishTo(t *testing.T, addr string, path api.BroadcastPath, below bool) {
 	t.Helper()
 	mux := api.NewTrackMux()
@@ -38,8 +38,9 @@ func (s side) publishTo(t *testing.T, addr string, path api.BroadcastPath, below
 	s.dial(t, addr, mux)
 }
 
-// TestBelowThroughRelays waits, through each relay, for what its publisher does not
-// list: for what it has, and for what it refuses until another one publishes it.
+// TestBelowThroughRelays subscribes, through each relay, to paths that the
+// publisher does not announce: one that it has, and one that it refuses until
+// another publisher publishes it.
 func TestBelowThroughRelays(t *testing.T) {
 	for _, r := range relays {
 		t.Run(r.name, func(t *testing.T) {
@@ -64,7 +65,7 @@ func TestBelowThroughRelays(t *testing.T) {
 	}
 }
 
-// checkBelow waits for a broadcast, and reads a group that tells its path.
+// checkBelow waits for a broadcast, and reads a group that contains its path.
 func checkBelow(ctx context.Context, t *testing.T, s api.Session, path api.BroadcastPath) {
 	t.Helper()
 	a, err := api.WaitAnnounced(ctx, s, path)
@@ -87,8 +88,9 @@ func checkBelow(ctx context.Context, t *testing.T, s api.Session, path api.Broad
 	}
 }
 
-// TestBelowForOthers has a client of moq-rs wait for what covers it to be announced,
-// at the root of a relay, and where it stands below the publisher's path.
+// TestBelowForOthers makes a client of moq-rs wait for an announcement that
+// covers a path: at the root of a relay, and with a root below the publisher's
+// path.
 func TestBelowForOthers(t *testing.T) {
 	for _, r := range relays {
 		t.Run(r.name, func(t *testing.T) {

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A stage is a publisher and a subscriber, both ours, that reach moq-relay
+// A stage is a publisher and a subscriber, both ours, that connect to moq-relay
 // through a middlebox.
 type stage struct {
 	t        *testing.T
@@ -25,19 +25,19 @@ type stage struct {
 // pace is the pause between groups.
 const pace = 20 * time.Millisecond
 
-// A bad day is what happens to a stage while it plays, and what of that its
-// audience may notice.
+// A badDay is what happens to a stage while it plays, and how much of that its
+// subscriber may notice.
 type badDay struct {
 	name    string
 	args    []string // of moq-relay
 	groups  int
 	spoil   func(s *stage)
-	lost    int           // groups, at most
-	silence time.Duration // at most
+	lost    int           // most groups that may be lost
+	silence time.Duration // longest time without a group
 }
 
-// Every group is delivered or told to be lost, none comes twice, and the rest
-// comes soon, whatever happens in between.
+// TestChaos checks that every group is delivered or reported as lost, that none
+// comes twice, and that the rest comes soon, whatever happens in between.
 func TestChaos(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -118,7 +118,7 @@ func (day badDay) play(t *testing.T) {
 	day.playAt(s, s.box.addr)
 }
 
-// playAt has a stage play at an address that leads to its relay.
+// playAt plays a stage at an address that leads to its relay.
 func (day badDay) playAt(s *stage, addr string) {
 	url := "http://" + addr
 	s.pub = moq(s.t, "pub", url, "chaos", "--source", "pattern", "--groups", fmt.Sprint(day.groups),
@@ -137,8 +137,8 @@ func (day badDay) playAt(s *stage, addr string) {
 	s.pub.succeed()
 }
 
-// TestAddressChanges takes the clients' address away, and gives them another
-// one a second later: their sessions go on.
+// TestAddressChanges removes the clients' address, and gives them another one a
+// second later: their sessions must go on.
 func TestAddressChanges(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -182,8 +182,8 @@ func (o outcome) String() string {
 		o.delivered, o.lost, o.doubled, o.untold, o.silence.Round(time.Millisecond))
 }
 
-// outcome is what the subscriber, which has ended, has printed of so many
-// groups.
+// outcome returns what the subscriber, which has ended, has printed of a number
+// of groups.
 func (s *stage) outcome(groups int) outcome {
 	frames, lost := make([][]int, groups), make([]bool, groups)
 	var o outcome

@@ -15,7 +15,7 @@ type client struct {
 	schemes  []string
 	versions []string
 	restrict bool // takes --version
-	pin      bool // trusts a certificate by its fingerprint alone
+	pin      bool // trusts a certificate only by its fingerprint
 }
 
 var clients = []client{
@@ -24,7 +24,7 @@ var clients = []client{
 	{name: "chromium", run: chromium, schemes: []string{"https", "ws"}, versions: javaScript, restrict: true, pin: true},
 }
 
-// start runs the client, to the end of the scenario that a role is. The address
+// start runs the client until the scenario of its role has ended. The address
 // may have a path.
 func (c client) start(t *testing.T, s side, addr, role string, rest ...string) *process {
 	t.Helper()
@@ -44,7 +44,7 @@ func (c client) start(t *testing.T, s side, addr, role string, rest ...string) *
 	return c.run(t, args...)
 }
 
-// seesEnd tells whether the client sees the end of a track.
+// seesEnd reports whether the client sees the end of a track.
 func (c client) seesEnd(s side) bool {
 	return s.version == "" || !row{ourNode, c.name, s.scheme}.missesEnd(s.version)
 }
@@ -58,10 +58,11 @@ func (c client) connected(t *testing.T, p *process, s side) {
 	s.connected(t, p, "connected")
 }
 
-// A relaying is a test of a client by a relay, with ours on the other side.
+// A relaying is a test of a client through a relay, with ours on the other
+// side.
 type relaying func(t *testing.T, c client, theirs, ours side, addr string)
 
-// theySubscribe has a client read what we publish.
+// theySubscribe makes a client read what we publish.
 func theySubscribe(t *testing.T, c client, theirs, ours side, addr string) {
 	pub := ourPub(t, ours, addr)
 	if !c.seesEnd(theirs) {
@@ -80,7 +81,7 @@ func theySubscribe(t *testing.T, c client, theirs, ours side, addr string) {
 	pub.succeed()
 }
 
-// theyPublish has us read what a client publishes.
+// theyPublish makes us read what a client publishes.
 func theyPublish(t *testing.T, c client, theirs, ours side, addr string) {
 	pub := c.start(t, theirs, addr, "pub", theirs.toItsEnd()...)
 	c.connected(t, pub, theirs)
@@ -88,8 +89,9 @@ func theyPublish(t *testing.T, c client, theirs, ours side, addr string) {
 	pub.succeed()
 }
 
-// TestClientsOfOurRelay has each client in each version and transport that it
-// shares with us, and in what it comes to when neither side restricts it.
+// TestClientsOfOurRelay runs each client in each version and transport that it
+// shares with us, and in the version that is negotiated if neither side
+// restricts it.
 func TestClientsOfOurRelay(t *testing.T) {
 	for _, c := range clients {
 		for _, scheme := range c.schemes {
@@ -109,8 +111,8 @@ func TestClientsOfOurRelay(t *testing.T) {
 	}
 }
 
-// TestClientsOfMoqRelay has each client in each version and transport, and ours
-// in another version.
+// TestClientsOfMoqRelay runs each client in each version and transport, and
+// ours in another version.
 func TestClientsOfMoqRelay(t *testing.T) {
 	for _, c := range clients {
 		for _, scheme := range c.schemes {
@@ -125,12 +127,12 @@ func TestClientsOfMoqRelay(t *testing.T) {
 	}
 }
 
-// A direction is who publishes.
+// A direction says which side publishes.
 type direction struct {
 	name  string
 	test  relaying
 	ours  string   // the scheme of our own end
-	shows []string // the features that the test is of
+	shows []string // the features that the test shows
 }
 
 var directions = []direction{
@@ -169,7 +171,7 @@ func (s server) start(t *testing.T, role string, rest ...string) (addr string, p
 	return addr, p
 }
 
-// TestServers has our command line publish to and subscribe from each server,
+// TestServers makes our command line publish to and subscribe from each server,
 // in each version and transport that it shares with us.
 func TestServers(t *testing.T) {
 	tests := []struct {
@@ -197,7 +199,7 @@ func TestServers(t *testing.T) {
 	}
 }
 
-// accepted checks how a server says that we have connected.
+// accepted checks what a server prints about our connection.
 func (s server) accepted(t *testing.T, p *process, how side) {
 	t.Helper()
 	if how.version == "" {
@@ -220,13 +222,13 @@ func serverSubscribes(t *testing.T, srv server, s side) {
 	checkPattern(t, p)
 }
 
-// serverEchoes has a server pass on what one session of ours publishes to
-// another, which connects by the other transport.
+// serverEchoes makes a server pass on what one session of ours publishes to
+// another, which uses the other transport.
 func serverEchoes(t *testing.T, srv server, s side) {
 	addr, p := srv.start(t, "echo")
 	pub := ourPub(t, s, addr)
 	srv.accepted(t, p, s)
-	// @moq/net loses what is published while it answers an interest.
+	// @moq/net loses what is published while it answers an ANNOUNCE_REQUEST.
 	p.expect("announce")
 	other := s
 	other.scheme = schemes[1-slices.Index(schemes, s.scheme)]

@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// TestCluster has our relay be a client of one node of a cluster of two
-// moq-relays: what is published at any of the three is had at any other.
+// TestCluster makes our relay a client of one node in a cluster of two
+// moq-relays: what is published at any of the three can be read at any other.
 func TestCluster(t *testing.T) {
 	first, _ := moqRelay(t)
 	second, _ := moqRelay(t, "--cluster-connect", "http://"+first+"/")
@@ -41,10 +41,10 @@ func relayOf(t *testing.T, url, version string) (addr string, relay *process) {
 	return strings.TrimPrefix(relay.expect("ready")["url"].(string), "https://"), relay
 }
 
-// throughCluster sends content from one relay to another. The track ends once
-// all of it has arrived: moq-relay 0.17.10 takes the end that it hears from
-// another node for the end of its readers' interest, and gives up the groups
-// that are still on their way from there.
+// throughCluster sends content from one relay to another. The track ends only
+// when all of it has arrived: moq-relay 0.17.10 treats an end that comes from
+// another node as if its readers had left, and drops the groups that are still
+// on the way.
 func throughCluster(t *testing.T, from, to string) {
 	t.Helper()
 	_, content := randomFile(t, 3<<20)

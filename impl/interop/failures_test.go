@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// TestCutShort ends one of the three programs while a broadcast goes through a
+// TestCutShort ends one of the three programs while a file goes through a
 // relay: the subscriber fails, and leaves nothing that could be taken for the
 // file.
 func TestCutShort(t *testing.T) {
@@ -53,8 +53,8 @@ func TestCutShort(t *testing.T) {
 	}
 }
 
-// TestRelayKilledUnderPublisher has a publisher fail when its relay is gone for
-// good.
+// TestRelayKilledUnderPublisher checks that a publisher fails when its relay is
+// gone for good.
 func TestRelayKilledUnderPublisher(t *testing.T) {
 	for _, scheme := range schemes {
 		t.Run(scheme, func(t *testing.T) {
@@ -70,8 +70,8 @@ func TestRelayKilledUnderPublisher(t *testing.T) {
 	}
 }
 
-// TestMistakes has what users get wrong told in a sentence and in time, by
-// servers that are not ours.
+// TestMistakes checks that mistakes of users with servers that are not ours are
+// reported soon, in a sentence.
 func TestMistakes(t *testing.T) {
 	old, _ := moqRelay(t, "--listen-version", "moq-lite-05")
 	all, _ := moqRelay(t)
@@ -120,8 +120,8 @@ func TestNoSuchTrack(t *testing.T) {
 	}
 }
 
-// checkRefused checks that a program of ours fails with one sentence that says
-// why, and what no error may show.
+// checkRefused checks that a program of ours fails with one sentence that gives
+// the reason, and without what no error may contain.
 func checkRefused(t *testing.T, p *process, says string) {
 	t.Helper()
 	if status := p.wait(); status != 1 {

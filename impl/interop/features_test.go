@@ -20,8 +20,8 @@ import (
 	"github.com/moqlite/moqlite/impl/live"
 )
 
-// dial connects a session of this process, for what the command line does not
-// show.
+// dial connects a session of this process, for features that the command line
+// does not show.
 func (s side) dial(t *testing.T, addr string, mux *api.TrackMux) (api.Session, *impl.Client) {
 	t.Helper()
 	client := &impl.Client{
@@ -36,7 +36,8 @@ func (s side) dial(t *testing.T, addr string, mux *api.TrackMux) (api.Session, *
 	return session, client
 }
 
-// has05 tells whether a version has fetches, datagrams and offers of probes.
+// has05 reports whether a version has fetches, datagrams and the SETUP
+// parameter Probe.
 func (s side) has05() bool { return s.version == "moq-lite-05" || s.version == "moq-lite-06" }
 
 // eachSide runs a test for each transport and some versions, in parallel.
@@ -53,8 +54,8 @@ func eachSide(t *testing.T, schemes, versions []string, f func(t *testing.T, s s
 }
 
 // A publisher publishes a group of the pattern and a datagram each 50 ms, until
-// its end, or the test's. A datagram takes a group's number: the groups that
-// have streams are every other one.
+// it or the test ends. A datagram takes a group number, so every other number
+// is that of a group with a stream.
 type publisher struct {
 	session api.Session
 	client  *impl.Client
@@ -172,7 +173,7 @@ func sum(b []byte) []byte {
 	return s[:]
 }
 
-// checkProbe expects a report of the peer's bitrate. It reports false where the
+// checkProbe expects a report of the peer's bitrate. It returns false if the
 // peer has none.
 func checkProbe(t *testing.T, s side, session api.Session) bool {
 	t.Helper()
@@ -188,7 +189,7 @@ func checkProbe(t *testing.T, s side, session api.Session) bool {
 	}
 	defer r.Close()
 	b, err := r.Receive(ctx)
-	// Below moq-lite-05 nobody says beforehand that it cannot tell.
+	// Below moq-lite-05, a peer cannot say beforehand that it has no reports.
 	if err != nil && (s.has05() || err != io.EOF) {
 		t.Errorf("probe: %v", err)
 	}
@@ -207,7 +208,7 @@ func checkDatagram(t *testing.T, s side, r api.TrackReader) {
 	}
 }
 
-// checkEnd reads a track to its end, which it has to have.
+// checkEnd reads a track to its end, which must come.
 func checkEnd(t *testing.T, r api.TrackReader) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -243,8 +244,8 @@ func checkVanished(t *testing.T, r api.TrackReader) {
 	}
 }
 
-// through has all that the protocol has go from one address to another, but for
-// datagrams where these do not get through.
+// through tests all features of the protocol from one address to another, but
+// datagrams only if they get through.
 func through(t *testing.T, s side, from, to string, path api.BroadcastPath, datagrams bool) (session api.Session, passed []string) {
 	t.Helper()
 	p := s.publishLive(t, from, path)
@@ -275,7 +276,7 @@ func through(t *testing.T, s side, from, to string, path api.BroadcastPath, data
 	return session, append(passed, "end", "vanish")
 }
 
-// checkGoAway expects a relay that is told to end to ask its clients to leave.
+// checkGoAway expects a relay that is told to end to send its clients a GOAWAY.
 func checkGoAway(t *testing.T, s side, relay *process, session api.Session) {
 	t.Helper()
 	relay.signal(syscall.SIGTERM)
@@ -290,7 +291,7 @@ func checkGoAway(t *testing.T, s side, relay *process, session api.Session) {
 	}
 }
 
-// TestFeaturesThroughMoqRelay has everything go through a relay that is not
+// TestFeaturesThroughMoqRelay tests all features through a relay that is not
 // ours.
 func TestFeaturesThroughMoqRelay(t *testing.T) {
 	eachSide(t, allSchemes, versions, func(t *testing.T, s side) {
@@ -301,7 +302,7 @@ func TestFeaturesThroughMoqRelay(t *testing.T) {
 	})
 }
 
-// TestFeaturesThroughOurRelay has the same go through ours.
+// TestFeaturesThroughOurRelay tests the same features through ours.
 func TestFeaturesThroughOurRelay(t *testing.T) {
 	eachSide(t, allSchemes, versions, func(t *testing.T, s side) {
 		addr, relay := ourRelay(t, s.version, "--drain-timeout", "3s")
@@ -312,8 +313,8 @@ func TestFeaturesThroughOurRelay(t *testing.T) {
 	})
 }
 
-// TestFeaturesThroughCluster has the same go from a moq-relay that is a client
-// of our relay to our relay, and back.
+// TestFeaturesThroughCluster tests the same features from a moq-relay that is a
+// client of our relay to our relay, and back.
 func TestFeaturesThroughCluster(t *testing.T) {
 	eachSide(t, allSchemes, versions, func(t *testing.T, s side) {
 		ours, _ := ourRelay(t, s.version)
@@ -335,8 +336,8 @@ func both(a, b []string) []string {
 	return slices.DeleteFunc(slices.Clone(a), func(x string) bool { return !slices.Contains(b, x) })
 }
 
-// TestFeaturesOfServers has the same of the other servers, as far as their
-// wrappers have it.
+// TestFeaturesOfServers tests the same features of the other servers, as far as
+// their wrappers have them.
 func TestFeaturesOfServers(t *testing.T) {
 	for _, srv := range servers {
 		t.Run(srv.name, func(t *testing.T) {
@@ -367,8 +368,8 @@ func TestFeaturesOfServers(t *testing.T) {
 	}
 }
 
-// TestFeaturesOfClients has the other clients use our relay for what
-// TestClientsOfOurRelay does not show.
+// TestFeaturesOfClients tests the features of other clients, with our relay,
+// that TestClientsOfOurRelay does not test.
 func TestFeaturesOfClients(t *testing.T) {
 	for _, c := range clients {
 		for _, scheme := range c.schemes {

@@ -19,10 +19,10 @@ import (
 	"time"
 )
 
-// limit is how long any program may take to do what a test waits for.
+// limit is how long any program may take for what a test waits for.
 const limit = time.Minute
 
-// binary is cmd/moq, built once.
+// binary is the path of cmd/moq, built once.
 var binary string
 
 func TestMain(m *testing.M) {
@@ -65,7 +65,7 @@ func runAll(m *testing.M) int {
 	return m.Run()
 }
 
-// A process is a running program that prints JSON, a line an object.
+// A process is a running program that prints JSON objects, one on each line.
 type process struct {
 	t      *testing.T
 	cmd    *exec.Cmd
@@ -87,8 +87,8 @@ func start(t *testing.T, name string, args ...string) *process {
 	return run(t, exec.Command(name, args...))
 }
 
-// startFed starts a program and writes input to it, whose end it does not see
-// before hangUp is called.
+// startFed starts a program and writes input to its standard input, which stays
+// open until hangUp is called.
 func startFed(t *testing.T, input []byte, name string, args ...string) (p *process, hangUp func()) {
 	t.Helper()
 	cmd := exec.Command(name, args...)
@@ -136,7 +136,7 @@ type writer func([]byte)
 
 func (w writer) Write(b []byte) (int, error) { w(b); return len(b), nil }
 
-// note keeps output for a failure's report.
+// note keeps output for the report of a failure.
 func (p *process) note(b []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -150,7 +150,7 @@ func (p *process) complain(b []byte) {
 	p.errors.Write(b)
 }
 
-// said is all that the program has printed.
+// said returns all that the program has printed.
 func (p *process) said() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -178,7 +178,8 @@ func (p *process) read(stdout *bufio.Reader) {
 	close(p.exited)
 }
 
-// end stops the program and what it has started, and reports on a failed test.
+// end stops the program and what it has started, and reports its output if the
+// test has failed.
 func (p *process) end() {
 	p.signal(syscall.SIGTERM)
 	select {
@@ -192,12 +193,12 @@ func (p *process) end() {
 	}
 }
 
-// signal reaches the program and those that it has started.
+// signal sends a signal to the program and those that it has started.
 func (p *process) signal(s syscall.Signal) { _ = syscall.Kill(-p.cmd.Process.Pid, s) }
 
 func (p *process) String() string { return filepath.Base(p.cmd.Args[0]) + " " + p.cmd.Args[1] }
 
-// next is the first line that expect has not taken.
+// next returns the first line that expect has not taken.
 func (p *process) next() (line []byte, ok bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -232,7 +233,7 @@ func (p *process) expect(key string) map[string]any {
 	}
 }
 
-// wait returns the program's exit status.
+// wait waits for the program's end and returns its exit status.
 func (p *process) wait() int {
 	p.t.Helper()
 	select {
@@ -246,7 +247,7 @@ func (p *process) wait() int {
 	return p.cmd.ProcessState.ExitCode()
 }
 
-// succeed waits for the end of a program that must not fail.
+// succeed waits for the end of a program, and fails the test if it failed.
 func (p *process) succeed() {
 	p.t.Helper()
 	if status := p.wait(); status != 0 {

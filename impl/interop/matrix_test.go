@@ -21,7 +21,7 @@ const (
 // features are the columns of the matrix.
 var features = []string{"announce", "publish", "subscribe", "update", "fetch", "datagram", "probe", "end", "vanish", "goaway"}
 
-// rows are what is tried: ours, a peer, a transport.
+// rows are the combinations that are tested: ours, a peer, a transport.
 var rows = []row{
 	{ourClient, "moq-relay", "moqt"}, {ourClient, "moq-relay", "https"}, {ourClient, "moq-relay", "ws"},
 	{ourClient, "python", "moqt"}, {ourClient, "python", "https"},
@@ -37,10 +37,11 @@ var rows = []row{
 
 type row struct{ ours, peer, scheme string }
 
-// javaScriptPeer tells whether a peer is @moq/net.
+// javaScriptPeer reports whether a peer is @moq/net.
 func (r row) javaScriptPeer() bool { return r.peer == "node" || r.peer == "chromium" }
 
-// lacks is why a peer has not a feature, in any version; empty if it has.
+// lacks returns why a peer does not have a feature in any version; empty if it
+// has.
 func (r row) lacks(feature string) string {
 	switch {
 	case r.ours == ourClient && r.peer == "chromium":
@@ -62,8 +63,8 @@ func (r row) lacks(feature string) string {
 	}
 }
 
-// expected are the versions in which a feature is to work: those that both
-// sides have, and that have it.
+// expected returns the versions in which a feature must work: those that both
+// sides have and that have the feature.
 func (r row) expected(feature string) []string {
 	if r.lacks(feature) != "" {
 		return nil
@@ -78,18 +79,18 @@ func (r row) expected(feature string) []string {
 	})
 }
 
-// missesEnd tells whether a peer does not see the end of a track: @moq/net waits
-// for the end of a stream that it does not read, where the version has no
-// message for that, and over WebSocket learns of none.
+// missesEnd reports whether a peer does not see the end of a track: in versions
+// without a message for that, @moq/net waits for the end of a stream that it
+// does not read; over WebSocket it never learns of an end.
 func (r row) missesEnd(version string) bool {
 	return r.javaScriptPeer() && r.scheme == "ws" && version < "moq-lite-05"
 }
 
-// asksForProbes tells whether @moq/net does so in a version: only of who has
-// offered it.
+// asksForProbes reports whether @moq/net asks for probes in a version: only if
+// the peer has offered them.
 func asksForProbes(version string) bool { return version >= "moq-lite-05" }
 
-// versionHas tells whether a version has a feature at all.
+// versionHas reports whether a version has a feature at all.
 func versionHas(version, feature string) bool {
 	switch feature {
 	case "fetch", "datagram":
@@ -101,7 +102,7 @@ func versionHas(version, feature string) bool {
 	}
 }
 
-// tried is what was seen to work.
+// tried records what was seen to work.
 var tried matrix
 
 // A matrix holds, for each row and feature, the versions in which it works.
@@ -115,7 +116,7 @@ type cell struct {
 	feature string
 }
 
-// add notes that features work, unless the test has failed.
+// add records that features work, unless the test has failed.
 func (m *matrix) add(t *testing.T, ours, peer string, s side, shown ...string) {
 	t.Helper()
 	if t.Failed() || s.version == "" {
@@ -134,8 +135,8 @@ func (m *matrix) add(t *testing.T, ours, peer string, s side, shown ...string) {
 	}
 }
 
-// missing is what was expected to work, and was not seen to, or the other way
-// round.
+// missing returns what was expected to work and was not seen to, or the other
+// way round.
 func (m *matrix) missing() (missing []string) {
 	for _, r := range rows {
 		for _, f := range features {
@@ -148,7 +149,7 @@ func (m *matrix) missing() (missing []string) {
 	return missing
 }
 
-// table is the matrix for people.
+// table returns the matrix as a Markdown table.
 func (m *matrix) table() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "| our | with | over | %s |\n|%s\n", strings.Join(features, " | "), strings.Repeat(" --- |", 3+len(features)))
@@ -174,7 +175,7 @@ func (m *matrix) table() string {
 	return strings.TrimSpace(b.String())
 }
 
-// span is a run of versions: "03–06".
+// span formats a range of versions: "03–06".
 func span(versions []string) string {
 	if len(versions) == 0 {
 		return ""
@@ -194,7 +195,7 @@ const (
 )
 
 // compare checks that all was seen to work that is expected to, and that the
-// README says so. MOQ_INTEROP=update has the README say it.
+// README says so. MOQ_INTEROP=update rewrites the README.
 func (m *matrix) compare() error {
 	if missing := m.missing(); len(missing) > 0 {
 		return fmt.Errorf("the matrix is not complete:\n%s", strings.Join(missing, "\n"))

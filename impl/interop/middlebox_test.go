@@ -12,13 +12,12 @@ import (
 	"time"
 )
 
-// A middlebox is what lies between clients and servers: it forwards UDP and TCP
-// from its address to that of a server, and spoils both. A client's flow stays
-// with the server at which it began, as with what balances load between
-// servers.
+// A middlebox lies between clients and servers: it forwards UDP and TCP from
+// its address to that of a server, and can disturb both. A client's flow stays
+// with the server at which it began, as behind a load balancer.
 type middlebox struct {
 	addr    string
-	backend atomic.Pointer[string] // of flows that begin now
+	backend atomic.Pointer[string] // for flows that begin now
 
 	loss   atomic.Int64 // of UDP packets, in percent
 	noUDP  atomic.Bool
@@ -33,7 +32,7 @@ type middlebox struct {
 	done  chan struct{}
 }
 
-// A flow is what one client sends, and the socket from which the server gets
+// A flow is the traffic of one client, with the socket by which the server gets
 // it.
 type flow struct {
 	client  *net.UDPAddr
@@ -62,7 +61,8 @@ func newMiddlebox(t *testing.T, backend string) *middlebox {
 	return m
 }
 
-// widen has a socket keep what comes while this process has no time.
+// widen enlarges a socket's buffer, for packets that come while this process
+// does not run.
 func widen(c *net.UDPConn) {
 	_ = c.SetReadBuffer(4 << 20)
 	_ = c.SetWriteBuffer(4 << 20)
@@ -80,7 +80,7 @@ func (m *middlebox) close() {
 	m.wg.Wait()
 }
 
-// swallows tells whether a packet gets lost.
+// swallows reports whether a packet is dropped.
 func (m *middlebox) swallows() bool {
 	return m.silent.Load() || m.noUDP.Load() || rand.Int64N(100) < m.loss.Load()
 }
@@ -101,7 +101,7 @@ func (m *middlebox) forwardUDP() {
 	}
 }
 
-// flow is that of a client, which begins where there is none.
+// flow returns the flow of a client, and begins it if there is none.
 func (m *middlebox) flow(client *net.UDPAddr) *flow {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -120,7 +120,7 @@ func (m *middlebox) flow(client *net.UDPAddr) *flow {
 	return f
 }
 
-// connect has a server see a flow come from a new port at ip.
+// connect makes a flow reach the server from a new port at ip.
 func (m *middlebox) connect(f *flow, ip string) bool {
 	out, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.ParseIP(ip)})
 	if err != nil {
@@ -147,7 +147,7 @@ func (m *middlebox) answer(f *flow, out *net.UDPConn) {
 	}
 }
 
-// rebind has all clients come from another address.
+// rebind makes all clients appear to come from another address.
 func (m *middlebox) rebind(ip string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -174,7 +174,7 @@ func (m *middlebox) forwardTCP() {
 	}
 }
 
-// join passes bytes on between a client and a server until either leaves.
+// join copies bytes between a client and a server until either closes.
 func (m *middlebox) join(a, b net.Conn) {
 	left := make(chan struct{}, 2)
 	for _, way := range [][2]net.Conn{{a, b}, {b, a}} {
@@ -189,7 +189,7 @@ func (m *middlebox) join(a, b net.Conn) {
 	}
 }
 
-// stalling is a connection of which nothing comes while the middlebox is
+// A stalling is a connection on which nothing arrives while the middlebox is
 // silent.
 type stalling struct {
 	box *middlebox

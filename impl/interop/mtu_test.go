@@ -10,15 +10,15 @@ import (
 	"time"
 )
 
-// A journey is the way from clients to our relay and back over a router, each
-// in a network namespace of its own. The clients send over one link and receive
-// over another one, so that the ways can differ.
+// A journey is the path from clients to our relay and back through a router,
+// each in a network namespace of its own. The clients send over one link and
+// receive over another, so that the two directions can differ.
 type journey struct {
 	t             *testing.T
 	router, relay *process
 }
 
-// relayBeyond is the address of the relay at a journey's end.
+// relayBeyond is the address of the relay at the end of a journey.
 const relayBeyond = "10.9.1.2:4443"
 
 func newJourney(t *testing.T) *journey {
@@ -42,7 +42,7 @@ func newJourney(t *testing.T) *journey {
 	return j
 }
 
-// in runs a program where another one is, or here.
+// in runs a program in the namespace of another one, or in this one.
 func (j *journey) in(p *process, args ...string) {
 	j.t.Helper()
 	if p != nil {
@@ -51,8 +51,8 @@ func (j *journey) in(p *process, args ...string) {
 	command(j.t, args...)
 }
 
-// link connects a namespace with another one. No batch of packets goes over the
-// link, since nobody would look at the size of one.
+// link connects two namespaces. The link has no offload: in a batch of packets,
+// the size of a single one would not be checked.
 func (j *journey) link(from *process, dev, addr string, to *process, other, otherAddr string) {
 	j.t.Helper()
 	j.in(from, "ip", "link", "add", dev, "gso_max_segs", "1", "type", "veth",
@@ -66,15 +66,14 @@ func (j *journey) link(from *process, dev, addr string, to *process, other, othe
 	j.in(to, "ip", "link", "set", other, "up")
 }
 
-// A shrinkage has a journey carry packets of 1,280 bytes at most in one
-// direction.
+// A shrinkage limits one direction of a journey to packets of 1,280 bytes.
 type shrinkage struct {
 	name string
 	do   func(j *journey)
 }
 
-// shrinkages are by a router that tells those who send larger packets, and by
-// one that drops them without a word.
+// shrinkages are by a router that reports packets that are too large, and by
+// one that drops them silently.
 var shrinkages = []shrinkage{
 	{"up, told", func(j *journey) {
 		j.in(j.router, "ip", "route", "change", "10.9.1.0/24", "dev", "far", "mtu", "lock", "1280")
@@ -86,13 +85,13 @@ var shrinkages = []shrinkage{
 	{"down, in silence", func(j *journey) { j.in(nil, "ip", "link", "set", "back", "mtu", "1280") }},
 }
 
-// reach has a program go to the relay.
+// reach runs a program that connects to the relay.
 func (j *journey) reach(scheme, verb string, args ...string) *process {
 	j.t.Helper()
 	return moq(j.t, slices.Concat([]string{verb, scheme + "://" + relayBeyond, "--json", "--insecure"}, args)...)
 }
 
-// TestSmallPaths has sessions over a path of 1,280 bytes.
+// TestSmallPaths tests sessions over a path of 1,280 bytes.
 func TestSmallPaths(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -116,7 +115,7 @@ func TestSmallPaths(t *testing.T) {
 	}
 }
 
-// TestTooSmallPath has a path that QUIC cannot use, and asks why.
+// TestTooSmallPath tests the error on a path that is too small for QUIC.
 func TestTooSmallPath(t *testing.T) {
 	if !inNamespace(t) {
 		return
@@ -134,9 +133,9 @@ func TestTooSmallPath(t *testing.T) {
 	p.succeed()
 }
 
-// TestShrinkingPaths has the path shrink while a publisher and a subscriber have
-// sessions over it, both with large packets. Every group is delivered or told
-// to be lost, after a silence of seconds.
+// TestShrinkingPaths makes the path smaller while a publisher and a subscriber
+// have sessions over it, both with large packets. Every group is delivered or
+// reported as lost, after a silence of seconds.
 func TestShrinkingPaths(t *testing.T) {
 	for _, scheme := range []string{"moqt", "https"} {
 		for _, shrink := range shrinkages {

@@ -12,15 +12,15 @@ import (
 	"time"
 )
 
-// namespaced is set, to where cmd/moq was built, in a process that runs one
-// test in a network namespace of its own.
+// namespaced is set, to the path of cmd/moq, in a process that runs one test in
+// a network namespace of its own.
 const namespaced = "MOQ_INTEROP_NAMESPACE"
 
 const getNetwork = "run apt-get install iproute2 util-linux, as root or where unprivileged user namespaces are allowed"
 
-// inNamespace runs a test, or a subtest, in a network namespace of its own, in
-// which there is nothing but a loopback interface. It reports true there. Its
-// parallel subtests run all at once there: they spend their time waiting.
+// inNamespace runs a test, or a subtest, in a network namespace of its own,
+// which has only a loopback interface. It returns true there. There, its
+// parallel subtests run all at once, since they mostly wait.
 func inNamespace(t *testing.T) bool {
 	t.Helper()
 	if os.Getenv(namespaced) != "" {
@@ -44,7 +44,7 @@ func inNamespace(t *testing.T) bool {
 	return false
 }
 
-// exactly matches the test of a name alone.
+// exactly returns a pattern that matches only the test of a name.
 func exactly(name string) string {
 	parts := strings.Split(name, "/")
 	for i, part := range parts {

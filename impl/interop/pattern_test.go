@@ -23,15 +23,17 @@ var (
 	// versions are all that we speak, the newest first.
 	versions = []string{"moq-lite-06", "moq-lite-05", "moq-lite-04", "moq-lite-03"}
 
-	// javaScript are those that @moq/net speaks as they were published.
+	// javaScript are the versions that @moq/net implements as they were
+	// published.
 	javaScript = versions[1:]
 
-	// schemes are those of UDP; over TCP there is WebSocket.
+	// schemes are those over UDP; over TCP there is WebSocket.
 	schemes    = []string{"moqt", "https"}
 	allSchemes = append([]string{"ws"}, schemes...)
 )
 
-// side is how a program connects. No version is the newest that both have.
+// A side is how a program connects. An empty version means the newest that both
+// have.
 type side struct{ scheme, version string }
 
 func (s side) String() string {
@@ -41,8 +43,8 @@ func (s side) String() string {
 	return s.scheme + " " + strings.TrimPrefix(s.version, "moq-lite-")
 }
 
-// args are the arguments of our command line for a side: a command, the URL,
-// and the rest.
+// args returns the arguments of our command line for a side: a command, the
+// URL, and the rest.
 func (s side) args(addr, command string, rest ...string) []string {
 	args := append([]string{command, s.scheme + "://" + addr}, rest...)
 	if s.version != "" {
@@ -51,17 +53,17 @@ func (s side) args(addr, command string, rest ...string) []string {
 	return append(args, "--json", "--timeout", "30s")
 }
 
-// transport is what a scheme's is called by all programs.
+// transport returns the name that all programs print for a scheme's transport.
 func (s side) transport() string {
 	return transports[s.scheme]
 }
 
 var transports = map[string]string{"moqt": "quic", "https": "webtransport", "ws": "websocket"}
 
-// connected checks how a program says that it has connected, in the line with
-// a key. moq-rs tells versions in its log alone: when that comes too late for
-// the wrapper, it tells none, or takes the session for one without a name. What
-// our own end offers is one version then, so there is no doubt.
+// connected checks how a program says that it has connected, in the line with a
+// key. moq-rs prints versions only in its log; if that comes too late for the
+// wrapper, it prints none, or takes the session for one without a version. Our
+// own end then offers a single version, so there is no doubt.
 func (s side) connected(t *testing.T, p *process, key string) {
 	t.Helper()
 	line := p.expect(key)
@@ -71,7 +73,7 @@ func (s side) connected(t *testing.T, p *process, key string) {
 	}
 }
 
-// pattern are the flags for the test pattern that all wrappers of other
+// pattern returns the flags for the test pattern, which all wrappers of other
 // implementations share.
 func pattern(rest ...string) []string {
 	return append([]string{
@@ -80,10 +82,10 @@ func pattern(rest ...string) []string {
 	}, rest...)
 }
 
-// toItsEnd are the flags of a publisher that ends its track, once the groups
+// toItsEnd returns the flags of a publisher that ends its track when the groups
 // have arrived, and leaves. Below moq-lite-05 the end does not tell which
-// groups there were: relays wait for late ones, and the session has to stay.
-// moq-rs takes 30 s to tell that the last subscriber has left.
+// groups there were: relays wait for late ones, so the session has to stay.
+// moq-rs takes 30 s to report that the last subscriber has left.
 func (s side) toItsEnd() []string {
 	flags := []string{"--finish", "--finish-delay-ms", "500", "--hold-ms", "1500"}
 	if s.version == "moq-lite-03" || s.version == "moq-lite-04" {
@@ -107,8 +109,8 @@ func ourSub(t *testing.T, s side, addr, path string) {
 	checkPattern(t, sub)
 }
 
-// A reading is a line of a program that reads: a frame of our own, or another
-// implementation's group.
+// A reading is a line of a program that reads: one of our frames, or a group of
+// another implementation.
 type reading struct {
 	Group  int
 	Frame  *int
@@ -117,7 +119,7 @@ type reading struct {
 	Gap    []int
 }
 
-// digests are a reading's, by the frame's place in its group.
+// digests returns the digests of a reading, by the frame's index in its group.
 func (r reading) digests() map[int]string {
 	found := make(map[int]string)
 	if r.Frame != nil {
@@ -129,8 +131,8 @@ func (r reading) digests() map[int]string {
 	return found
 }
 
-// checkPattern checks that a program that has ended has read the whole of the
-// pattern, each frame once and with its bytes.
+// checkPattern checks that a program that has ended has read the whole pattern,
+// each frame once and with the right bytes.
 func checkPattern(t *testing.T, p *process) {
 	t.Helper()
 	seen := make(map[[2]int]bool)
@@ -153,7 +155,7 @@ func checkPattern(t *testing.T, p *process) {
 	}
 }
 
-// payload is a frame of the test pattern.
+// payload returns a frame of the test pattern.
 func payload(group, frame int) []byte {
 	sum := sha256.Sum256(fmt.Appendf(nil, "%s/%s/%d/%d", broadcast, track, group, frame))
 	payload := make([]byte, frameSize)
@@ -163,7 +165,7 @@ func payload(group, frame int) []byte {
 	return payload
 }
 
-// digest is the SHA-256 of a frame of the test pattern.
+// digest returns the SHA-256 of a frame of the test pattern.
 func digest(group, frame int) string {
 	sum := sha256.Sum256(payload(group, frame))
 	return hex.EncodeToString(sum[:])

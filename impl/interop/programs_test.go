@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-// peers is where the other implementations' wrappers are, with what they need.
+// peers is the directory of the other implementations' wrappers and of what
+// they need.
 var peers = filepath.Join("testdata", "peers")
 
 // What to do about a program that is missing.
@@ -32,8 +33,8 @@ const (
 	getRelay    = "set MOQ_RELAY to it, or put it on the PATH: cargo install moq-relay --version 0.17.10 --locked"
 )
 
-// assemble puts the wrappers into dir, beside what is installed in another
-// directory: Node looks for packages where a script is.
+// assemble copies the wrappers into dir, beside the packages installed in
+// another directory: Node looks for packages in a script's directory.
 func assemble(dir, from string) (string, error) {
 	from, err := filepath.Abs(from)
 	if err != nil {
@@ -61,7 +62,7 @@ func assemble(dir, from string) (string, error) {
 	return dir, nil
 }
 
-// chosen is the program that a variable of the environment names, or else the
+// chosen returns the program that an environment variable names, or else the
 // usual ones.
 func chosen(variable string, usual ...string) []string {
 	if name := os.Getenv(variable); name != "" {
@@ -147,12 +148,13 @@ func moqRelayAt(t *testing.T, addr string, args ...string) *process {
 	return relay
 }
 
-// relayBinaries are where the Rust relay may be.
+// relayBinaries returns where the Rust relay may be.
 func relayBinaries() []string {
 	return chosen("MOQ_RELAY", "moq-relay", "../../../shared/peers/bin/moq-relay")
 }
 
-// relayArgs have the Rust relay listen, open to everyone.
+// relayArgs returns the arguments with which the Rust relay listens and accepts
+// everyone.
 func relayArgs(addr string) []string {
 	return []string{"--listen", addr, "--listen-tls-generate", "localhost", "--web-http-listen", addr, "--auth-public", "**"}
 }
@@ -168,8 +170,8 @@ func ourRelay(t *testing.T, version string, rest ...string) (addr string, relay 
 	return strings.TrimPrefix(relay.expect("ready")["url"].(string), "https://"), relay
 }
 
-// fingerprintAt is what a server tells of its certificate. It waits for the
-// server to start.
+// fingerprintAt returns the fingerprint of a server's certificate. It waits for
+// the server to start.
 func fingerprintAt(t *testing.T, addr string) string {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
@@ -204,11 +206,11 @@ func get(ctx context.Context, url string) (string, error) {
 	return strings.TrimSpace(string(body)), err
 }
 
-// lastPort counts up from below the range from which systems take the ports of
-// clients, so that none of them takes one before its server does.
+// lastPort counts up from below the range of ports that systems give to
+// clients, so that no client gets one before its server does.
 var lastPort atomic.Int32
 
-// freePort is a port that is free for UDP and TCP on the loopback address.
+// freePort returns a port that is free for UDP and TCP on the loopback address.
 func freePort(t *testing.T) string {
 	t.Helper()
 	lastPort.CompareAndSwap(0, 20_000+int32(os.Getpid()%8_000))

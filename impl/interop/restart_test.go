@@ -13,8 +13,9 @@ import (
 )
 
 // TestPublisherRestarted kills a publisher's process, and starts another half a
-// second later: a subscriber behind a relay that stays goes over to it, long
-// before the relay can miss the one that was killed, and is told once.
+// second later. A subscriber behind a relay that stays goes on with the new
+// one, long before the relay can notice that the first was killed, and gets one
+// RestartError.
 func TestPublisherRestarted(t *testing.T) {
 	const away = 500 * time.Millisecond
 	for _, r := range relays {
@@ -63,10 +64,10 @@ func TestPublisherRestarted(t *testing.T) {
 	}
 }
 
-// TestRollingRestart restarts two relays of ours one after the other, which are
-// connected to each other: what is behind them, a publisher at one and a
-// subscriber at the other, goes over to the next instance of each, and no group is
-// lost without a word, nor comes twice.
+// TestRollingRestart restarts two relays of ours, which are connected to each
+// other, one after the other. The clients, a publisher at one and a subscriber
+// at the other, move to the next instance of each. No group is lost without a
+// report, nor comes twice.
 func TestRollingRestart(t *testing.T) {
 	const groups = 1000
 	addrs := []string{freePort(t), freePort(t)}
@@ -109,8 +110,8 @@ type numbering struct {
 	first, last time.Time // frames
 }
 
-// numberings are those that a subscriber, which has ended, has printed. Of the
-// last group of each, frames may be missing: it was cut off.
+// numberings returns those that a subscriber, which has ended, has printed.
+// Frames of the last group of each may be missing: it was cut off.
 func (p *process) numberings(t *testing.T) (all []numbering) {
 	t.Helper()
 	var n numbering

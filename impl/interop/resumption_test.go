@@ -12,7 +12,7 @@ import (
 	"github.com/moqlite/moqlite/transport/quicconn"
 )
 
-// A ticketCache tells when a session is kept for the next dial.
+// A ticketCache reports when a session is stored for the next dial.
 type ticketCache struct {
 	tls.ClientSessionCache
 	kept chan struct{}
@@ -26,8 +26,8 @@ func (c *ticketCache) Put(key string, s *tls.ClientSessionState) {
 	}
 }
 
-// TestResumption dials moq-relay twice with a client that sends early data where
-// a server takes it: the second session is resumed, and carries a track either
+// TestResumption dials moq-relay twice with a client that sends early data if a
+// server accepts it: the second session is resumed, and carries a track either
 // way.
 func TestResumption(t *testing.T) {
 	eachSide(t, []string{"moqt"}, []string{"moq-lite-03", "moq-lite-06"}, func(t *testing.T, s side) {

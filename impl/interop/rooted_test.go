@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// TestRootedClients has each client publish and subscribe below a path of our
+// TestRootedClients makes each client publish and subscribe below a path of our
 // relay, with its newest version: what it calls interop/test at /demo is
-// demo/interop/test at the root, and nothing elsewhere.
+// demo/interop/test at the root, and is visible nowhere else.
 func TestRootedClients(t *testing.T) {
 	for _, c := range clients {
 		for _, scheme := range c.schemes {

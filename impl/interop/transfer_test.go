@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// A relay is what files are sent through.
+// A relay is a relay that files are sent through.
 type relay struct {
 	name  string
 	start func(t *testing.T) (addr string, p *process)
@@ -23,8 +23,9 @@ var relays = []relay{
 	{"ours", func(t *testing.T) (string, *process) { return ourRelay(t, "") }},
 }
 
-// TestFiles sends files through each relay: each transport and version, those
-// mixed, and the certificate trusted in each way.
+// TestFiles sends files through each relay: with each transport and version,
+// with different ones on the two sides, and with each way to trust the
+// certificate.
 func TestFiles(t *testing.T) {
 	for _, r := range relays {
 		t.Run(r.name, func(t *testing.T) {
@@ -72,7 +73,7 @@ func transfer(t *testing.T, addr string, from, to side, size int, trust ...strin
 	}
 }
 
-// randomFile makes a file of so many bytes, always the same.
+// randomFile makes a file of the given size, always with the same content.
 func randomFile(t *testing.T, size int) (name string, content []byte) {
 	t.Helper()
 	content = make([]byte, size)

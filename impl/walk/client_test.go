@@ -20,7 +20,7 @@ type client struct {
 
 	sessionMu sync.Mutex
 	session   api.Session // nil while it dials
-	gone      bool        // its plain session has ended, or it needs it no more
+	gone      bool        // its plain session has ended, or is not needed any more
 }
 
 func newClient(s *stage, name string, spec linkSpec, lasting bool) *client {
@@ -31,8 +31,9 @@ func newClient(s *stage, name string, spec linkSpec, lasting bool) *client {
 	return c
 }
 
-// live has a session, and does with it what f does, again and again until it is
-// done. Whoever has a plain session leaves when it ends, or is asked to.
+// live dials a session and calls f with it, again and again until f is done. A
+// client with a plain session leaves when that ends, or when its peer sends a
+// GOAWAY.
 func (c *client) live(f func(api.Session) (done bool)) {
 	session := c.dial()
 	if session == nil {
@@ -50,7 +51,7 @@ func (c *client) live(f func(api.Session) (done bool)) {
 	c.gone = true
 }
 
-// dial returns nil when the client has left before there was a session.
+// dial returns nil if the client has left before there was a session.
 func (c *client) dial() api.Session {
 	var d api.Dialer = c.impl
 	if c.lasting {
@@ -76,15 +77,15 @@ func (c *client) sleep(d time.Duration) {
 	}
 }
 
-// now is the session; nil while there is none.
+// now returns the session; nil while there is none.
 func (c *client) now() api.Session {
 	c.sessionMu.Lock()
 	defer c.sessionMu.Unlock()
 	return c.session
 }
 
-// stands tells whether the client still wants to be told, and can be when all
-// is well.
+// stands reports whether the client is still interested, and can be reached
+// when all is well.
 func (c *client) stands() bool {
 	c.sessionMu.Lock()
 	defer c.sessionMu.Unlock()

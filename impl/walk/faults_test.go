@@ -43,8 +43,8 @@ func (f *flap) run(s *stage) {
 	})
 }
 
-// freeze is a step: nothing passes a link for a while, and then all of it, or
-// it is cut.
+// freeze is a step: nothing passes a link for a while; then all of it passes,
+// or the link is cut.
 type freeze struct {
 	link string
 	d    time.Duration
@@ -70,7 +70,7 @@ func (f *freeze) run(s *stage) {
 	})
 }
 
-// reset is a step: all streams of a link are reset, and its sessions stand.
+// reset is a step: all streams of a link are reset, but its sessions stay.
 type reset struct{ link string }
 
 func (r *reset) String() string       { return fmt.Sprintf("all streams of link %s are reset", r.link) }

@@ -12,7 +12,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// follow is a step: somebody follows the announcements of a relay.
+// follow is a step: a client follows the announcements of a relay.
 type follow struct {
 	name    string
 	link    linkSpec
@@ -29,7 +29,7 @@ func (f *follow) String() string {
 	return fmt.Sprintf("follower %s joins at %v with a %s session", f.name, f.link, session)
 }
 
-// A follower knows what is announced.
+// A follower keeps what is announced.
 type follower struct {
 	*client
 	mu   sync.Mutex
@@ -63,8 +63,8 @@ func (f *follower) follow(session api.Session) (done bool) {
 	}
 }
 
-// ended is the end of the announcements, which those of a lasting session have
-// not.
+// ended handles the end of the announcements, which those of a lasting session
+// must not have.
 func (f *follower) ended(session api.Session, err error) {
 	f.forget()
 	if f.ctx.Err() != nil || session.Context().Err() != nil {
@@ -82,7 +82,8 @@ func (f *follower) forget() {
 	clear(f.seen)
 }
 
-// take takes in an announcement: a path's are strictly active, updated…, ended.
+// take checks an announcement: those of a path must be active, any number of
+// updated, ended.
 func (f *follower) take(a api.Announcement) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -12,16 +12,16 @@ import (
 // What the generator does not do yet: datagrams, frame bounds, EndGroup, GOAWAY to another place,
 // publishers that skip numbers while they run.
 
-// A generator makes up a world. It keeps in mind who lives, so that what it
-// makes up can happen.
+// A generator makes a world. It remembers which publishers and viewers are
+// there, so that its events can happen.
 type generator struct {
 	*rand.Rand
 	world      *world
 	now        time.Duration
 	versions   []api.Version
 	slowLinks  bool
-	publishers []*begin // that live
-	left       []*begin // that do not
+	publishers []*begin // alive
+	left       []*begin // not alive
 	viewers    []*join
 	numberings int
 	lived      map[*begin]time.Duration
@@ -29,8 +29,8 @@ type generator struct {
 	names      map[string]int
 }
 
-// generate makes the world of a seed: a third of them are as small as can be, a
-// third are large.
+// generate makes the world of a seed: a third of them are as small as possible,
+// a third are large.
 func generate(seed uint64) *world {
 	g := &generator{
 		Rand:  rand.New(rand.NewPCG(seed, seed)),
@@ -78,13 +78,14 @@ func pick[T any](g *generator, of ...T) T { return of[g.IntN(len(of))] }
 
 func (g *generator) add(s step) { g.world.events = append(g.world.events, event{g.now, s}) }
 
-// pause is the time between two events: none, little, or until all has calmed
-// down.
+// pause returns the time between two events: none, little, or until all must
+// have recovered.
 func (g *generator) pause() time.Duration {
 	return g.upTo(pick(g, time.Millisecond, 300*time.Millisecond, 3*time.Second, 10*time.Second, 30*time.Second))
 }
 
-// pickVersions has a world speak those that tell of gaps, one, or any.
+// pickVersions chooses whether a world speaks the versions that report gaps, a
+// single one, or any.
 func (g *generator) pickVersions() {
 	switch g.IntN(4) {
 	case 0, 1:
@@ -147,7 +148,7 @@ func (g *generator) endless(broadcast int) bool {
 	return slices.ContainsFunc(g.world.broadcasts[broadcast].tracks, func(t trackSpec) bool { return t.endless })
 }
 
-// fresh is a publisher of a numbering and an identity of its own.
+// fresh returns a publisher with a numbering and an identity of its own.
 func (g *generator) fresh(broadcast int) *begin {
 	g.numberings++
 	return &begin{

@@ -7,7 +7,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// something is one thing more that happens.
+// something adds one more event.
 func (g *generator) something() {
 	pick(g,
 		g.join, g.part, g.follow, g.retune, g.fetch, g.calm, g.finale,
@@ -32,7 +32,7 @@ func (g *generator) fetch() {
 	g.add(&fetch{pick(g, g.viewers...).name, api.GroupSequence(g.IntN(4))})
 }
 
-// calm has the world stand still until all must have recovered.
+// calm adds a pause in which all must recover.
 func (g *generator) calm() {
 	g.now = max(g.now, g.world.moves()) + quiet + flicker
 	g.add(new(calm))
@@ -53,7 +53,7 @@ func (g *generator) part() {
 	}
 }
 
-// anyLink is one of those that there are.
+// anyLink returns one of the links.
 func (g *generator) anyLink() linkSpec {
 	var links []linkSpec
 	for _, r := range g.world.relays {
@@ -68,7 +68,7 @@ func (g *generator) anyLink() linkSpec {
 	return pick(g, links...)
 }
 
-// silence is how long nobody knows of a fault.
+// silence returns how long a fault goes unnoticed.
 func (g *generator) silence() time.Duration {
 	return g.upTo(pick(g, time.Millisecond, time.Second, 5*time.Second, 12*time.Second))
 }
@@ -89,7 +89,7 @@ func (g *generator) leaving() {
 func (g *generator) kill() { g.add(&kill{g.relay(), g.silence(), g.silence()}) }
 func (g *generator) roll() { g.add(&roll{g.relay(), g.upTo(8 * time.Second)}) }
 
-// take is a living publisher, that lives no more.
+// take removes and returns a publisher that is alive.
 func (g *generator) take() *begin {
 	if len(g.publishers) == 0 {
 		return nil
@@ -99,7 +99,7 @@ func (g *generator) take() *begin {
 	return p
 }
 
-// gone notes that a publisher lives no more.
+// gone records that a publisher is no longer alive.
 func (g *generator) gone(p *begin) {
 	g.publishers = slices.DeleteFunc(g.publishers, func(o *begin) bool { return o == p })
 	g.left = append(g.left, p)
@@ -133,24 +133,26 @@ func (g *generator) leave() {
 	}
 }
 
-// comeBack has a publisher come back that has left.
+// comeBack brings a publisher back that has left.
 func (g *generator) comeBack() {
 	if len(g.left) > 0 {
 		g.again(pick(g, g.left...))
 	}
 }
 
-// again begins a publisher after p: another process of the same identity, whose
-// numbers go on; or of another identity, which numbers from 0 or goes on.
+// again begins a publisher after p: another process with the same identity,
+// whose numbers go on; or one with another identity, which numbers from 0 or
+// goes on.
 func (g *generator) again(p *begin) {
 	n := g.fresh(p.broadcast)
 	n.handler = p.handler
 	if !g.over[p.numbering] && g.chance(0.6) {
 		n.numbering, n.holes = p.numbering, g.chance(0.5)
 	}
-	// Who numbers from 0 under the identity of before is known by the numbers,
-	// if these were well above: those of a publisher with a plain session may
-	// have ended long ago, and the one group of an endless track has none.
+	// A publisher with the identity of one before that numbers from 0 is
+	// recognised by its numbers, if those before were much higher. A publisher
+	// with a plain session may have ended long ago, and the one group of an
+	// endless track has no higher number.
 	known := p.lasting && g.lived[p] > 25*time.Second && !g.endless(p.broadcast)
 	if g.chance(0.7) && (n.numbering == p.numbering || known) && !g.hasTwin(p.hop, n.numbering) {
 		n.hop = p.hop
@@ -158,8 +160,9 @@ func (g *generator) again(p *begin) {
 	g.begin(n)
 }
 
-// hasTwin tells whether a publisher of an identity lives that began only now, of
-// another numbering: nobody could tell the one from a standby of the other.
+// hasTwin reports whether a publisher of an identity that began just now is
+// alive, with another numbering: it could not be told from a standby of the
+// other.
 func (g *generator) hasTwin(hop api.Hop, numbering int) bool {
 	return slices.ContainsFunc(g.publishers, func(o *begin) bool {
 		began := -g.lived[o]
@@ -167,7 +170,7 @@ func (g *generator) hasTwin(hop api.Hop, numbering int) bool {
 	})
 }
 
-// replace has a new publisher begin, and the one before leave.
+// replace begins a new publisher, and ends the one before.
 func (g *generator) replace() {
 	if len(g.publishers) == 0 {
 		return
@@ -179,7 +182,8 @@ func (g *generator) replace() {
 	g.gone(p)
 }
 
-// standby has a second publisher write the same under the same numbers.
+// standby begins a second publisher that writes the same under the same
+// numbers.
 func (g *generator) standby() {
 	if len(g.publishers) == 0 {
 		return

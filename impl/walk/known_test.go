@@ -7,12 +7,12 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// link04, link05 and link06 are links of a name to a relay.
+// link04, link05 and link06 return links with a name to a relay.
 func link04(name, to string) linkSpec { return linkSpec{name: name, to: to, version: api.Lite04} }
 func link05(name, to string) linkSpec { return linkSpec{name: name, to: to, version: api.Lite05} }
 func link06(name, to string) linkSpec { return linkSpec{name: name, to: to, version: api.Lite06} }
 
-// far has a link take long.
+// far returns a link with a long delay.
 func far(l linkSpec) linkSpec {
 	l.delay = 150 * time.Millisecond
 	return l
@@ -47,10 +47,11 @@ var (
 	chain = append(pair[:2:2], relaySpec{"r2", []linkSpec{link05("r2-r1", "r1")}})
 )
 
-// seconds is a time in the script.
+// seconds returns a time in the script.
 func seconds(s float64) time.Duration { return time.Duration(s * float64(time.Second)) }
 
-// known are worlds in which something was wrong once, as small as can be.
+// known are worlds in which something was wrong once, reduced as far as
+// possible.
 var known = []struct {
 	name   string
 	relays []relaySpec
@@ -144,7 +145,7 @@ var known = []struct {
 	}},
 }
 
-// TestKnownWorlds runs the worlds of what was found once.
+// TestKnownWorlds runs the known worlds.
 func TestKnownWorlds(t *testing.T) {
 	for _, k := range known {
 		t.Run(k.name, func(t *testing.T) {

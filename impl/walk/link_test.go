@@ -13,22 +13,22 @@ import (
 )
 
 // A link is the path from one client to a relay. Each has a server of its own
-// at the relay's end, so that it can be made to fail alone.
+// at the relay, so that it can fail by itself.
 type link struct {
 	spec linkSpec
 
 	mu  sync.Mutex
-	end *end // at the relay's process of now; nil while there is none
+	end *end // at the relay's current process; nil for none
 }
 
-// set gives the link the end of another process, or of none.
+// set gives the link the end of another process, or none.
 func (l *link) set(e *end) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.end = e
 }
 
-// unset takes the end of a process that is no more.
+// unset removes the end of a process that has ended.
 func (l *link) unset(e *end) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -58,7 +58,7 @@ type end struct {
 	dial transport.Dialer
 }
 
-// newEnd is not started yet.
+// newEnd returns an end that is not started yet.
 func newEnd(spec linkSpec, mux *api.TrackMux) *end {
 	e := &end{Server: moqtest.NewUnstartedServer(mux), spec: spec}
 	e.Delay = spec.delay
@@ -73,7 +73,7 @@ func (e *end) start() {
 	e.dial = e.Client().Transport
 }
 
-// freeze has nothing pass.
+// freeze lets nothing pass.
 func (e *end) freeze() {
 	if e.spec.quic {
 		e.Link.SetLoss(1)
@@ -91,8 +91,8 @@ func (e *end) thaw() {
 	e.Thaw()
 }
 
-// sever ends all connections, with nobody being told by the other. Over QUIC,
-// nothing passes until both have noticed.
+// sever ends all connections without telling the peers. Over QUIC, nothing
+// passes until both sides have noticed.
 func (e *end) sever() {
 	if e.spec.quic {
 		e.Link.SetLoss(1)
@@ -102,15 +102,15 @@ func (e *end) sever() {
 	e.Sever()
 }
 
-// reset resets all streams; over QUIC nothing.
+// reset resets all streams; over QUIC it does nothing.
 func (e *end) reset() { e.ResetStreams(uint64(api.StreamInternal)) }
 
-// idle is how long it takes both ends of a QUIC connection to notice that the
-// other is gone.
+// idle is how long both ends of a QUIC connection take to notice that the other
+// is gone.
 const idle = 20 * time.Second
 
-// A dialer is a client's way over a link. A process that has halted dials no
-// more, and says no goodbye.
+// A dialer dials over a link. A process that has halted dials no more, and does
+// not close its connections.
 type dialer struct {
 	link   *link
 	halted <-chan struct{}
@@ -118,8 +118,8 @@ type dialer struct {
 
 var errNobody = errors.New("nobody listens")
 
-// Dial implements [transport.Dialer]: it leads to the relay's process of now,
-// whatever the URL.
+// Dial implements [transport.Dialer]. It connects to the relay's current
+// process, whatever the URL.
 func (d dialer) Dial(ctx context.Context, _ string, protocols []string) (transport.Conn, error) {
 	e := d.link.now()
 	if e == nil || isClosed(d.halted) {
@@ -132,7 +132,7 @@ func (d dialer) Dial(ctx context.Context, _ string, protocols []string) (transpo
 	return c, err
 }
 
-// A memoryConn is a connection with all that one in memory can do.
+// A memoryConn is a connection with all abilities of one in memory.
 type memoryConn interface {
 	transport.Conn
 	transport.DatagramConn
@@ -153,7 +153,7 @@ func (c conn) CloseWithError(code uint64, reason string) error {
 	return c.memoryConn.CloseWithError(code, reason)
 }
 
-// isClosed tells whether a channel is closed.
+// isClosed reports whether a channel is closed.
 func isClosed(c <-chan struct{}) bool {
 	select {
 	case <-c:
@@ -163,13 +163,13 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// url is what is dialled.
+// url is the URL that is dialled.
 const url = "moqt://relay"
 
-// config is that of a client of the link.
+// config returns the configuration of a client of the link.
 func (l *link) config(hop api.Hop) *api.Config {
 	return &api.Config{Versions: []api.Version{l.spec.version}, Hop: hop}
 }
 
-// policy has lasting sessions try again soon.
+// policy makes lasting sessions try again soon.
 var policy = redial.Policy{MaxInterval: 2 * time.Second, KeepAlive: 3 * time.Second}

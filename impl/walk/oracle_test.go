@@ -12,20 +12,20 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A kind is what can be wrong with a world.
+// A kind is a way in which a world can be wrong.
 type kind string
 
 const (
 	dark    kind = "dark"     // nothing comes although all is well
-	mixed   kind = "mixed"    // two numberings without a word
+	mixed   kind = "mixed"    // groups of two numberings without a RestartError
 	untrue  kind = "untrue"   // a frame that nobody wrote there
-	short   kind = "short"    // a group told as whole is not
+	short   kind = "short"    // a group that ended regularly is not complete
 	twice   kind = "twice"    // a group came again that had not broken off
-	silent  kind = "silent"   // a group is missing without a word
-	undead  kind = "undead"   // a group came that was told as lost
-	noEnd   kind = "no end"   // the track has ended, and nobody tells
-	falsely kind = "falsely"  // an end is told of what goes on
-	misled  kind = "misled"   // what is announced is not what is there
+	silent  kind = "silent"   // a group is missing and was not reported
+	undead  kind = "undead"   // a group came that was reported as lost
+	noEnd   kind = "no end"   // the track has ended, and the viewer is not told
+	falsely kind = "falsely"  // an end is reported of a track that goes on
+	misled  kind = "misled"   // the announcements are not what is published
 	stuck   kind = "stuck"    // closing takes too long
 	leaked  kind = "leaked"   // goroutines are left
 	crashed kind = "panicked" // the program did
@@ -40,39 +40,39 @@ type fault struct {
 
 func (f fault) String() string { return fmt.Sprintf("%8.3fs  %s: %s", f.at.Seconds(), f.kind, f.text) }
 
-// fault tells what is wrong with a viewer.
+// fault records that something is wrong with a viewer.
 func (v *viewer) fault(k kind, format string, args ...any) {
 	v.stage.fault(k, "%s, %s/%s: %s", v.name, v.path, v.spec.track, fmt.Sprintf(format, args...))
 }
 
-// settling is how long after a loss its viewer may still learn of it.
+// settling is how long after a loss its viewer may still be told.
 const settling = 10 * time.Second
 
-// A reading is what a viewer was told of a track under one numbering: from the
-// subscription, or a restart, to the next or the end.
+// A reading is what a viewer got of a track under one numbering: from the
+// subscription, or a restart, to the next one or the end.
 type reading struct {
 	viewer *viewer
-	from   api.GroupSequence // the first that was asked for; 0 and GroupLatest are none
+	from   api.GroupSequence // the first that was asked for; 0 and GroupLatest ask for none
 
 	mu     sync.Mutex
 	truth  *count // of the group that came last; nil until the first frame
 	groups map[api.GroupSequence]*seen
 	gaps   []api.Gap
-	told   map[kind]bool // one of a kind is enough
+	told   map[kind]bool // faults that were recorded: one of a kind is enough
 }
 
 // A seen is a group that came.
 type seen struct {
 	truth  *count // nil until the first frame
 	frames int
-	err    error // nil while it comes; io.EOF when it is whole
+	err    error // nil while it is read; io.EOF when it is complete
 }
 
 func newReading(v *viewer, from api.GroupSequence) *reading {
 	return &reading{viewer: v, from: from, groups: make(map[api.GroupSequence]*seen), told: make(map[kind]bool)}
 }
 
-// fault is told once of each kind. The lock is held.
+// fault records a fault, once for each kind. The lock is held.
 func (r *reading) fault(k kind, format string, args ...any) {
 	if !r.told[k] {
 		r.told[k] = true
@@ -80,7 +80,7 @@ func (r *reading) fault(k kind, format string, args ...any) {
 	}
 }
 
-// accept is a group that comes.
+// accept records a group that comes.
 func (r *reading) accept(g api.GroupReader) *seen {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -113,7 +113,7 @@ func (r *reading) follow(g api.GroupReader, s *seen) {
 	}
 }
 
-// check looks at a frame that came.
+// check compares a frame that came with what was written.
 func (r *reading) check(want []byte, seq api.GroupSequence, s *seen, payload []byte) []byte {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -134,8 +134,8 @@ func (r *reading) check(want []byte, seq api.GroupSequence, s *seen, payload []b
 	return want
 }
 
-// belongs looks whether a group that begins is of the numbering of those before
-// it. The lock is held.
+// belongs checks whether a group that begins is of the same numbering as those
+// before it. The lock is held.
 func (r *reading) belongs(seq api.GroupSequence, truth *count) {
 	if truth == nil || truth == r.truth {
 		return
@@ -147,7 +147,7 @@ func (r *reading) belongs(seq api.GroupSequence, truth *count) {
 	r.truth = truth
 }
 
-// finish is the end of a group.
+// finish records the end of a group.
 func (r *reading) finish(seq api.GroupSequence, s *seen, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -160,15 +160,15 @@ func (r *reading) finish(seq api.GroupSequence, s *seen, err error) {
 	}
 }
 
-// tell takes in what is told as lost.
+// tell records the gaps that were reported.
 func (r *reading) tell(gaps []api.Gap) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.gaps = append(r.gaps, gaps...)
 }
 
-// account looks for numbers of which nothing was told, between the first and
-// the last that came, and which have had time to be.
+// account looks for numbers that neither came nor were reported, between the
+// first and the last that came, and whose time to be reported is over.
 func (r *reading) account() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -188,8 +188,8 @@ func (r *reading) account() {
 	}
 }
 
-// span is the first number that came, or was asked for, and the last that came.
-// The lock is held.
+// span returns the first number that came, or was asked for, and the last that
+// came. The lock is held.
 func (r *reading) span() (first, last api.GroupSequence) {
 	first = api.GroupLatest
 	for seq := range r.groups {
@@ -201,15 +201,15 @@ func (r *reading) span() (first, last api.GroupSequence) {
 	return first, last
 }
 
-// beginAnywhere has the viewer ask for no group in particular any more, so that
-// what is missing before the first is no loss.
+// beginAnywhere records that the viewer asks for no particular group any more,
+// so that nothing before the first one that comes counts as missing.
 func (r *reading) beginAnywhere() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.from = 0
 }
 
-// newest is the highest number that came.
+// newest returns the highest number that came.
 func (r *reading) newest() api.GroupSequence {
 	if r == nil {
 		return 0
@@ -220,8 +220,8 @@ func (r *reading) newest() api.GroupSequence {
 	return last
 }
 
-// end is the end of the subscription. It reports true where that is the end of
-// the track for good.
+// end handles the end of the subscription. It reports true if the track has
+// ended for good.
 func (r *reading) end(err error) bool {
 	if r.viewer.ctx.Err() != nil {
 		return true

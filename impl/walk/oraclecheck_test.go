@@ -12,15 +12,15 @@ import (
 	"github.com/moqlite/moqlite/api/apitest"
 )
 
-// A lie is what a viewer is told, and what the oracle must say to it.
+// A lie is what a viewer gets, and the fault that the oracle must find.
 type lie struct {
 	name string
 	tell func(r *reading, one, other *count)
 	want []kind
 }
 
-// give has a reading get a group of a numbering, its first frames alone where
-// frames is not below 0, and then err.
+// give passes a group of a numbering to a reading, only its first frames if
+// frames is not negative, and then err.
 func give(r *reading, c *count, seq api.GroupSequence, frames int, err error) {
 	if frames < 0 {
 		frames = c.frames(seq)
@@ -78,7 +78,7 @@ var lies = []lie{
 	}, []kind{falsely}},
 }
 
-// TestOracleKnowsLies tells the oracle what is not true.
+// TestOracleKnowsLies passes to the oracle what is not true.
 func TestOracleKnowsLies(t *testing.T) {
 	b := broadcastSpec{"cam", []trackSpec{{name: "video", period: time.Second, frames: 4, size: 50}}}
 	for _, l := range lies {
@@ -97,8 +97,8 @@ func TestOracleKnowsLies(t *testing.T) {
 	}
 }
 
-// secretly is a step that lasts longer than it says, so that the world is out
-// of order when all must be well.
+// secretly is a step that lasts longer than it says, so that the world is not
+// in order when all must be well.
 type secretly struct{ step }
 
 func (secretly) lasts() time.Duration { return 0 }

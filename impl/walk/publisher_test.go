@@ -19,7 +19,7 @@ type begin struct {
 	hop       api.Hop
 	broadcast int // which of the world's
 	numbering int
-	holes     bool // what it would have written while it was away is left out
+	holes     bool // it leaves out the groups of the time in which it was away
 	handler   bool // serves its tracks by a handler of its own, not live
 	lasting   bool // dials again when its session is lost
 }
@@ -42,7 +42,7 @@ func (b *begin) String() string {
 		b.name, b.link, session, b.hop, b.broadcast, kind, b.numbering, numbers)
 }
 
-// A publisher is one life of a publishing process.
+// A publisher is one run of a publishing process.
 type publisher struct {
 	stage  *stage
 	spec   *begin
@@ -87,7 +87,7 @@ func (b *begin) run(s *stage) {
 	s.spawn(p.connect)
 }
 
-// connect has the publisher be there.
+// connect connects the publisher.
 func (p *publisher) connect() {
 	var d api.Dialer = p.client
 	if p.spec.lasting {
@@ -116,8 +116,8 @@ func (p *publisher) connect() {
 	}
 }
 
-// whenToGo tells a plain publisher that it is asked to leave. A lasting session
-// sees to it by itself.
+// whenToGo tells a plain publisher that its peer has sent a GOAWAY. A lasting
+// session handles that by itself.
 func (p *publisher) whenToGo(s api.Session) <-chan struct{} {
 	if p.spec.lasting {
 		return nil
@@ -129,21 +129,21 @@ func (p *publisher) path() api.BroadcastPath {
 	return p.stage.world.broadcasts[p.spec.broadcast].path
 }
 
-// there tells whether the publisher can be seen, if nothing is wrong between.
+// there reports whether the publisher can be seen, if nothing between is wrong.
 func (p *publisher) there() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return !p.gone && p.public.Err() == nil
 }
 
-// withdrawn tells whether the publisher has withdrawn its broadcast.
+// withdrawn reports whether the publisher has withdrawn its broadcast.
 func (p *publisher) withdrawn() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.hidden
 }
 
-// tracks starts to write, and is what serves the tracks.
+// tracks starts to write, and returns the handler of the tracks.
 func (p *publisher) tracks() api.TrackHandler {
 	if p.spec.handler {
 		return p.handlers()
@@ -162,7 +162,8 @@ func (p *publisher) tracks() api.TrackHandler {
 	return b
 }
 
-// handlers serves each subscriber by the clock, from the next group on.
+// handlers returns a handler that serves each subscriber by the clock, from the
+// next group on.
 func (p *publisher) handlers() api.TrackHandler {
 	for _, c := range p.truth.tracks {
 		c.start(p.spec.holes)
@@ -186,8 +187,8 @@ func (p *publisher) handlers() api.TrackHandler {
 	})
 }
 
-// write writes groups as they become due. It reports false when there is nobody
-// to write for, and true at the end of the track: then all groups are written.
+// write writes groups as they become due. It reports false if nobody is left to
+// write for, and true at the end of the track: then all groups are written.
 func (p *publisher) write(ctx context.Context, c *count, name api.TrackName, sink api.TrackSink, first api.GroupSequence) bool {
 	var groups sync.WaitGroup
 	defer groups.Wait()
@@ -217,7 +218,7 @@ func (p *publisher) write(ctx context.Context, c *count, name api.TrackName, sin
 	}
 }
 
-// group writes a group, its frames spread over the time that it lasts.
+// group writes a group, with its frames spread over its duration.
 func (p *publisher) group(c *count, g api.GroupWriter, seq api.GroupSequence) {
 	var buf []byte
 	frames := c.frames(seq)
@@ -243,7 +244,7 @@ func (p *publisher) group(c *count, g api.GroupWriter, seq api.GroupSequence) {
 	_ = g.Close()
 }
 
-// endless writes the one group, until the track is to end.
+// endless writes the only group, until the track is to end.
 func (p *publisher) endless(c *count, name api.TrackName, g api.GroupWriter, seq api.GroupSequence) bool {
 	var buf []byte
 	for i := 0; ; i++ {
@@ -265,7 +266,7 @@ func (p *publisher) endless(c *count, name api.TrackName, g api.GroupWriter, seq
 	}
 }
 
-// end ends a track in order.
+// end ends a track regularly.
 func (p *publisher) end(name api.TrackName) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -277,8 +278,8 @@ func (p *publisher) end(name api.TrackName) {
 	}
 }
 
-// crash ends the process, of which the others learn when it has been silent for
-// a while, or at once.
+// crash ends the process. The others notice when it has been silent for a
+// while, or at once.
 func (p *publisher) crash(silent time.Duration) {
 	p.mu.Lock()
 	p.gone = true
@@ -298,8 +299,8 @@ func (p *publisher) crash(silent time.Duration) {
 	})
 }
 
-// leave withdraws the broadcast and ends the session. In order, its tracks end
-// before.
+// leave withdraws the broadcast and ends the session. If it is to be orderly,
+// it ends the tracks before.
 func (p *publisher) leave(inOrder bool) {
 	p.stage.spawn(func() {
 		if inOrder {
@@ -317,7 +318,7 @@ func (p *publisher) leave(inOrder bool) {
 	})
 }
 
-// close ends what there is, at once.
+// close ends everything at once.
 func (p *publisher) close() {
 	p.mu.Lock()
 	p.gone = true
@@ -330,7 +331,7 @@ func (p *publisher) close() {
 	_ = p.client.Close()
 }
 
-// stamp is a frame's time in milliseconds.
+// stamp returns a frame's time in milliseconds.
 func (c *count) stamp(seq api.GroupSequence, i int) uint64 {
 	return uint64(time.Duration(seq)*c.spec.period/time.Millisecond) + uint64(i)
 }

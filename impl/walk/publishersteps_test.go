@@ -61,7 +61,7 @@ func (r *reroute) run(s *stage) {
 	}
 }
 
-// finale is a step: a track ends, by all who publish it under one numbering.
+// finale is a step: a track ends, in all publishers of one numbering.
 type finale struct {
 	publisher string
 	track     api.TrackName

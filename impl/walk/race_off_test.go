@@ -2,5 +2,5 @@
 
 package walk
 
-// usualWorlds is how many worlds TestWalk runs unless it is told.
+// usualWorlds is how many worlds TestWalk runs without a flag.
 const usualWorlds = 100

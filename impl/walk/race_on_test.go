@@ -2,5 +2,6 @@
 
 package walk
 
-// usualWorlds is fewer where each step is ten times as slow.
+// usualWorlds is lower under the race detector, with which each step takes ten
+// times as long.
 const usualWorlds = 10

@@ -7,12 +7,12 @@ import (
 	"testing"
 )
 
-// tries is how often a smaller script is run before it counts as sound: which
-// of two things comes first is not the script's to say.
+// tries is how often a smaller script is run before it counts as correct: the
+// script does not determine which of two things comes first.
 const tries = 4
 
 // reduce leaves out events of a world as long as it still fails in the same
-// way, and tells what is left.
+// way, and returns the rest.
 func reduce(t *testing.T, w *world, k kind) string {
 	kept := make([]int, len(w.events))
 	for i := range kept {
@@ -39,7 +39,7 @@ func reduce(t *testing.T, w *world, k kind) string {
 	return fmt.Sprintf("REDUCED %s: -walk.seed %d -walk.worlds 1 -walk.keep %s\n%s", k, w.seed, list, last.report())
 }
 
-// fails is a run of w that was wrong in this way, or nil.
+// fails returns a run of w that failed in this way, or nil.
 func fails(t *testing.T, w *world, k kind) *stage {
 	for range tries {
 		if s := watched(t, w); slices.Contains(s.kinds(), k) {

@@ -21,10 +21,10 @@ type node struct {
 
 	mu   sync.Mutex
 	down []*link  // from clients and other nodes
-	now  *process // nil while there is none
+	now  *process // nil for none
 }
 
-// A process is one life of a relay.
+// A process is one run of a relay.
 type process struct {
 	node   *node
 	relay  *relay.Relay
@@ -58,7 +58,7 @@ func (n *node) start() {
 	}
 }
 
-// attach has the node listen for a link.
+// attach makes the node listen for a link.
 func (n *node) attach(l *link) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -68,7 +68,7 @@ func (n *node) attach(l *link) {
 	}
 }
 
-// take is the process of now, which is no longer it.
+// take removes and returns the current process.
 func (n *node) take() *process {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -93,7 +93,7 @@ func (p *process) listen(l *link) {
 	l.set(e)
 }
 
-// dial has a session upstream, as long as the process lives.
+// dial keeps a session upstream, as long as the process lives.
 func (p *process) dial(l *link) {
 	c := &impl.Client{Config: l.config(p.hop), Transport: dialer{l, p.halted}}
 	p.mu.Lock()
@@ -165,7 +165,7 @@ func (p *process) drain(d time.Duration) {
 	})
 }
 
-// close ends the process at once, in order.
+// close ends the process at once, and closes its sessions.
 func (p *process) close() {
 	p.cancel()
 	p.mu.Lock()
@@ -182,7 +182,7 @@ func (p *process) close() {
 	p.up.Wait()
 }
 
-// goAway asks whoever is on a link to leave.
+// goAway sends a GOAWAY to the other end of a link.
 func (p *process) goAway(l *link) {
 	p.mu.Lock()
 	sessions := slices.Clone(p.sessions[l])

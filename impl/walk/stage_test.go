@@ -15,11 +15,11 @@ import (
 )
 
 const (
-	// quiet is how long after the last event all viewers must have light again,
+	// quiet is how long after the last event all viewers must get frames again,
 	// and how long after the end of all tracks they must know of it.
 	quiet = 15 * time.Second
 
-	// flicker is the longest that nothing comes to a viewer who has light.
+	// flicker is the longest time in which a viewer may get nothing.
 	flicker = 6 * time.Second
 
 	// closing is how long everything may take to close.
@@ -52,7 +52,7 @@ func newStage(w *world) *stage {
 	}
 }
 
-// play runs a world in a bubble, and returns what was wrong with it.
+// play runs a world in a bubble, and returns the stage with its faults.
 func play(t *testing.T, w *world) (s *stage) {
 	s = newStage(w)
 	defer func() {
@@ -75,7 +75,7 @@ func play(t *testing.T, w *world) (s *stage) {
 	return s
 }
 
-// set puts up the relays.
+// set starts the relays.
 func (s *stage) set() {
 	for _, r := range s.world.relays {
 		n := &node{stage: s, name: r.name}
@@ -89,7 +89,7 @@ func (s *stage) set() {
 	}
 }
 
-// perform has the events happen.
+// perform makes the events happen.
 func (s *stage) perform() {
 	for _, e := range s.world.events {
 		time.Sleep(e.at - time.Since(s.began))
@@ -114,8 +114,9 @@ func (s *stage) watch() {
 	}
 }
 
-// check looks for viewers in the dark, also of the end of their tracks, and for
-// followers that are misled. Who is slow may have much to read before the end.
+// check looks for viewers that get nothing, or do not know that their tracks
+// have ended, and for followers with wrong announcements. A slow viewer may
+// have much to read before the end.
 func (s *stage) check() {
 	for _, f := range s.followers {
 		f.check()
@@ -132,7 +133,7 @@ func (s *stage) check() {
 	}
 }
 
-// expects tells whether frames must come to the viewer, or if not, the end of
+// expects reports whether frames must come to the viewer or, if not, the end of
 // the track.
 func (v *viewer) expects() (frames, end bool) {
 	if !v.stands() || v.spec.config.StartGroup == farAhead {
@@ -154,8 +155,7 @@ func (*calm) String() string       { return "all is well" }
 func (*calm) lasts() time.Duration { return 0 }
 func (*calm) run(s *stage)         { s.check() }
 
-// endTracks has all publishers end their tracks, of which all viewers must
-// learn.
+// endTracks ends all tracks in all publishers, which all viewers must learn.
 func (s *stage) endTracks() {
 	var seeing []*viewer
 	for _, v := range s.viewers {
@@ -178,7 +178,7 @@ func (s *stage) endTracks() {
 	}
 }
 
-// strike takes everything down, and looks for what is left.
+// strike closes everything, and looks for goroutines that are left.
 func (s *stage) strike() {
 	s.note("everything closes")
 	down := make(chan struct{})
@@ -214,7 +214,8 @@ func (s *stage) strike() {
 
 var bubble = regexp.MustCompile(`synctest bubble \d+`)
 
-// rest is the first goroutines of the bubble, but for the caller's.
+// rest returns the stacks of the first goroutines of the bubble, except the
+// caller's.
 func (s *stage) rest() string {
 	buf := make([]byte, 1<<20)
 	all := strings.Split(string(buf[:runtime.Stack(buf, true)]), "\n\n")
@@ -244,7 +245,8 @@ func (s *stage) attach(spec linkSpec) *link {
 	return l
 }
 
-// link is the link of a name. One that is not there fails no more.
+// link returns the link of a name. If there is none, it returns one without an
+// end, to which faults do nothing.
 func (s *stage) link(name string) *link {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -254,14 +256,14 @@ func (s *stage) link(name string) *link {
 	return new(link)
 }
 
-// publisher is nil when it has not begun.
+// publisher returns the publisher of a name; nil if it has not begun.
 func (s *stage) publisher(name string) *publisher {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.publishers[name]
 }
 
-// viewer is nil when it has not come.
+// viewer returns the viewer of a name; nil if it has not come.
 func (s *stage) viewer(name string) *viewer {
 	i := slices.IndexFunc(s.viewers, func(v *viewer) bool { return v.name == name })
 	if i < 0 {
@@ -270,7 +272,7 @@ func (s *stage) viewer(name string) *viewer {
 	return s.viewers[i]
 }
 
-// numbering is that of a number, of a broadcast.
+// numbering returns the numbering with an id, of a broadcast.
 func (s *stage) numbering(id, broadcast int) *numbering {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -282,8 +284,8 @@ func (s *stage) numbering(id, broadcast int) *numbering {
 	return n
 }
 
-// truth is what is written under a number, of the viewer's track; nil where it
-// is of another broadcast.
+// truth returns what is written under a numbering of the viewer's track; nil if
+// it is of another broadcast.
 func (v *viewer) truth(id int) *count {
 	v.stage.mu.Lock()
 	defer v.stage.mu.Unlock()
@@ -294,9 +296,9 @@ func (v *viewer) truth(id int) *count {
 	return n.tracks[v.spec.track]
 }
 
-// ended tells whether the viewer's track has ended for good, and whether it may
-// be told so: a publisher that withdraws a broadcast ends its tracks too, even
-// where another goes on with them.
+// ended reports whether the viewer's track has ended for good, and whether the
+// viewer may be told that it has: a publisher that withdraws a broadcast ends
+// its tracks too, even if another continues them.
 func (v *viewer) ended(c *count) (ended, mayTell bool) {
 	v.stage.mu.Lock()
 	defer v.stage.mu.Unlock()
@@ -331,14 +333,14 @@ func (s *stage) fault(k kind, format string, args ...any) {
 	s.faults = append(s.faults, f)
 }
 
-// note keeps a line for who wants to know what happened.
+// note adds a line to the log of what happened.
 func (s *stage) note(format string, args ...any) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.notes = append(s.notes, fmt.Sprintf("%8.3fs  %s", s.since().Seconds(), fmt.Sprintf(format, args...)))
 }
 
-// kinds are the kinds of faults, each once.
+// kinds returns the kinds of the faults, each once.
 func (s *stage) kinds() (kinds []kind) {
 	for _, f := range s.faults {
 		if !slices.Contains(kinds, f.kind) {

@@ -10,7 +10,7 @@ import (
 )
 
 // A numbering is a run of group numbers of a broadcast. Publishers of one
-// numbering go on with each other's numbers, one after the other or at the same
+// numbering continue each other's numbers, one after the other or at the same
 // time, and write the same frames under the same number.
 type numbering struct {
 	id     int
@@ -38,9 +38,8 @@ func newNumbering(id int, b broadcastSpec) *numbering {
 	return n
 }
 
-// start begins to write, and returns the first number. Without holes, the
-// number after the last one comes next, however long ago that was; unless
-// others write.
+// start begins to write, and returns the first number. Without holes, that is
+// the number after the last one, however long ago it was, unless others write.
 func (c *count) start(holes bool) api.GroupSequence {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -63,55 +62,55 @@ func (c *count) stop() {
 	c.writers--
 }
 
-// due is when a group begins.
+// due returns when a group begins.
 func (c *count) due(seq api.GroupSequence) time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.begun.Add(time.Duration(seq) * c.spec.period)
 }
 
-// resembles tells whether two numberings have a number at about the same time,
-// so that nobody can tell the one from a standby of the other.
+// resembles reports whether two numberings have a number at about the same
+// time, so that one cannot be told from a standby of the other.
 func (c *count) resembles(other *count, seq api.GroupSequence) bool {
 	apart := c.due(seq).Sub(other.due(seq)).Abs()
 	return apart <= 3*c.spec.period
 }
 
-// begin notes that a group begins.
+// begin records that a group begins.
 func (c *count) begin(seq api.GroupSequence) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.next = max(c.next, seq+1)
 }
 
-// end notes that the publishers end the track.
+// end records that the publishers end the track.
 func (c *count) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.ended = true
 }
 
-// hasEnded tells whether nothing more will be written.
+// hasEnded reports whether nothing more will be written.
 func (c *count) hasEnded() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.ended
 }
 
-// highest is one above the highest number that was begun.
+// highest returns one above the highest number that was begun.
 func (c *count) highest() api.GroupSequence {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.next
 }
 
-// random is a number that belongs to a place in the numbering.
+// random returns a number that depends only on the numbering, the group and i.
 func (c *count) random(seq api.GroupSequence, i int) int {
 	h := (uint64(c.id)<<40 ^ uint64(seq)<<8 ^ uint64(i)) * 0x9e3779b97f4a7c15
 	return int((h ^ h>>29) * 0xbf58476d1ce4e5b9 >> 33)
 }
 
-// frames is how many frames a group has; -1 is endless.
+// frames returns how many frames a group has; -1 is endless.
 func (c *count) frames(seq api.GroupSequence) int {
 	if c.spec.endless {
 		return -1
@@ -119,12 +118,12 @@ func (c *count) frames(seq api.GroupSequence) int {
 	return 1 + c.random(seq, -1)%c.spec.frames
 }
 
-// breaks tells whether publishers reset a group where its last frame is due.
+// breaks reports whether publishers reset a group when its last frame is due.
 func (c *count) breaks(seq api.GroupSequence) bool {
 	return c.spec.breaks && c.random(seq, -2)%5 == 0
 }
 
-// frame is a frame of the numbering: what it is, in words, and filling.
+// frame returns a frame of the numbering: its name in words, and filling.
 func (c *count) frame(buf []byte, seq api.GroupSequence, i int) []byte {
 	size := 1 + c.random(seq, i)%c.spec.size
 	buf = strconv.AppendInt(buf[:0], int64(c.id), 10)
@@ -137,7 +136,7 @@ func (c *count) frame(buf []byte, seq api.GroupSequence, i int) []byte {
 	return buf
 }
 
-// idOf is the numbering that a frame says it belongs to.
+// idOf returns the numbering that a frame says it belongs to.
 func idOf(payload []byte) int {
 	id, _, _ := bytes.Cut(payload, []byte(" "))
 	n, err := strconv.Atoi(string(id))

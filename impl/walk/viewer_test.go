@@ -72,8 +72,8 @@ func (j *join) run(s *stage) {
 	s.spawn(func() { v.live(v.subscribe) })
 }
 
-// subscribe subscribes once, and reads to the end. It reports true at the end
-// of the track for good.
+// subscribe subscribes once, and reads to the end. It reports true if the track
+// has ended for good.
 func (v *viewer) subscribe(session api.Session) (done bool) {
 	v.mu.Lock()
 	config := v.config
@@ -126,7 +126,7 @@ func (v *viewer) read(r api.TrackReader, from api.GroupSequence) (done bool) {
 	}
 }
 
-// begin has what is read from now on be of one numbering.
+// begin begins the reading of another numbering.
 func (v *viewer) begin(r api.TrackReader, from api.GroupSequence) *reading {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -134,7 +134,7 @@ func (v *viewer) begin(r api.TrackReader, from api.GroupSequence) *reading {
 	return v.reading
 }
 
-// came notes that a frame came.
+// came records that a frame came.
 func (v *viewer) came() {
 	v.mu.Lock()
 	v.last = time.Now()
@@ -144,7 +144,7 @@ func (v *viewer) came() {
 	}
 }
 
-// light tells when the last frame came, and whether that is not too long ago.
+// light reports when the last frame came, and whether that is recent enough.
 func (v *viewer) light() (bool, string) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -155,7 +155,7 @@ func (v *viewer) light() (bool, string) {
 	return dark <= flicker, fmt.Sprintf("nothing has come for %v", dark.Round(time.Millisecond))
 }
 
-// lookBack checks what the viewer was told of up to now.
+// lookBack checks what the viewer has got so far.
 func (v *viewer) lookBack() {
 	v.mu.Lock()
 	r, reader := v.reading, v.reader
@@ -178,7 +178,7 @@ func (p *part) run(s *stage) {
 	}
 }
 
-// retune is a step: a viewer wants to be served otherwise.
+// retune is a step: a viewer changes its config.
 type retune struct {
 	viewer     string
 	maxLatency time.Duration

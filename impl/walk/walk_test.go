@@ -55,8 +55,8 @@ func TestWalk(t *testing.T) {
 // hangs is how long a world may take in real time.
 const hangs = time.Minute
 
-// watched plays a world, and ends the test when that never ends: somebody runs
-// in circles, or holds a lock while he waits.
+// watched plays a world, and ends the test if that takes too long: a goroutine
+// does not stop, or waits while it holds a lock.
 func watched(t *testing.T, w *world) *stage {
 	timer := time.AfterFunc(hangs, func() {
 		buf := make([]byte, 1<<20)
@@ -66,7 +66,7 @@ func watched(t *testing.T, w *world) *stage {
 	return play(t, w)
 }
 
-// report is the script and what was wrong.
+// report returns the script and what was wrong.
 func (s *stage) report() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "seed %d\n%v", s.world.seed, s.world)

@@ -40,7 +40,7 @@ func (l linkSpec) String() string {
 	return fmt.Sprintf("%s (%s, %v)", l.to, strings.TrimPrefix(string(l.version), "moq-lite-"), l.delay)
 }
 
-// A broadcastSpec is what is published at a path, by whomever.
+// A broadcastSpec is what is published at a path, by any publisher.
 type broadcastSpec struct {
 	path   api.BroadcastPath
 	tracks []trackSpec
@@ -75,10 +75,10 @@ type event struct {
 type step interface {
 	fmt.Stringer
 	run(s *stage)
-	lasts() time.Duration // how long the world moves by it
+	lasts() time.Duration // how long things change because of it
 }
 
-// moves is how long the world moves until all events are over.
+// moves returns when all events are over.
 func (w *world) moves() (end time.Duration) {
 	for _, e := range w.events {
 		end = max(end, e.at+e.step.lasts())
@@ -89,7 +89,7 @@ func (w *world) moves() (end time.Duration) {
 	return end
 }
 
-// only is the world with these of its events.
+// only returns the world with only these of its events.
 func (w *world) only(kept []int) *world {
 	c := *w
 	c.events = nil
@@ -99,7 +99,7 @@ func (w *world) only(kept []int) *world {
 	return &c
 }
 
-// String is the script.
+// String returns the script.
 func (w *world) String() string {
 	var b strings.Builder
 	for _, r := range w.relays {
