@@ -7,9 +7,11 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
 // TestManyTracksReadInTurns is a recorder of 40 cameras: groups of a second,
@@ -125,6 +127,37 @@ func TestThousandTracksReadInTurn(t *testing.T) {
 		}
 		if n := s.Stats().GroupsDropped; n != 0 {
 			t.Errorf("%d groups were dropped", n)
+		}
+	})
+}
+
+// TestGroupsBeyondTheQueueAreCounted leaves more groups unread than a subscription
+// may hold: those that are dropped are gaps, and counted.
+func TestGroupsBeyondTheQueueAreCounted(t *testing.T) {
+	const held, groups = 8, 50
+	synctest.Test(t, func(t *testing.T) {
+		mux := api.NewTrackMux()
+		publishGroups(t, mux, "room", groups)
+		server := moqtest.NewServer(mux)
+		defer server.Close()
+		client := server.Client()
+		client.Config = &api.Config{Limits: api.Limits{UnreadGroups: held}}
+		s, err := client.Dial(t.Context(), server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := s.Subscribe(t.Context(), "room", "video", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		time.Sleep(5 * time.Second)
+		var lost int
+		for _, gap := range r.Gaps() {
+			lost += int(gap.End - gap.Start)
+		}
+		if n := s.Stats().GroupsDropped; lost != groups-held || int(n) != lost {
+			t.Errorf("%d groups are gaps, and %d counted, want %d", lost, n, groups-held)
 		}
 	})
 }

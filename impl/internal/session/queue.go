@@ -46,7 +46,7 @@ func (sub *subscription) offer(g *groupReader, now time.Duration) {
 	sub.progress.Wake()
 	u.mu.Unlock()
 	if excess != nil {
-		excess.abort(&api.StreamError{Code: api.StreamTooFarBehind})
+		s.drop(excess)
 	}
 	if narrow {
 		sub.widen()

@@ -115,7 +115,7 @@ type Session struct {
 	subs     map[uint64]*subscription // tracks being read, by id
 	pubs     map[uint64]*publication  // tracks being served, by the peer's id
 	broken   Open                     // what was still open when the connection was lost
-	dropped  uint64                   // number of groups dropped for the budget
+	dropped  uint64                   // number of groups dropped because they were not read in time
 	unheard  uint64                   // number of announcements left out for their limit
 }
 

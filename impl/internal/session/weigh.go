@@ -95,11 +95,17 @@ func (s *Session) makeRoom() bool {
 		if g == nil {
 			return ok
 		}
-		s.mu.Lock()
-		s.dropped++
-		s.mu.Unlock()
-		g.abort(&api.StreamError{Code: api.StreamTooFarBehind})
+		s.drop(g)
 	}
+}
+
+// drop cancels a group that its holder has lost because it was not read in time, and
+// counts it.
+func (s *Session) drop(g *groupReader) {
+	s.mu.Lock()
+	s.dropped++
+	s.mu.Unlock()
+	g.abort(&api.StreamError{Code: api.StreamTooFarBehind})
 }
 
 // victim returns the group to drop when the budget is exceeded. It is chosen among
