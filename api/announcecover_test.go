@@ -9,9 +9,9 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// TestReadersBelowHearWhatCovers: what answers for a prefix from above is told as
-// a broadcast at the prefix, the longest path first, and what is announced there
-// takes its place.
+// TestReadersBelowHearWhatCovers: what covers a prefix from above is told as a
+// broadcast at the prefix, that of the longest path first; an announcement of
+// the prefix itself takes its place.
 func TestReadersBelowHearWhatCovers(t *testing.T) {
 	var set api.AnnouncementSet
 	r := set.Reader("a/b/c")
@@ -53,7 +53,7 @@ func TestReadersBelowHearWhatCovers(t *testing.T) {
 	check("nothing is left", "ended a/b/c 0", "ended a/b/c/d 0")
 }
 
-// TestUnseenCoversAreNotTold has a reader look only now and then.
+// TestUnseenCoversAreNotTold has a reader that receives only now and then.
 func TestUnseenCoversAreNotTold(t *testing.T) {
 	var set api.AnnouncementSet
 	set.Complete()
@@ -82,8 +82,8 @@ func TestUnseenCoversAreNotTold(t *testing.T) {
 	set.Clear()
 }
 
-// TestExactPublicationsCoverNothing: a mux knows which of its handlers answers for
-// what is below, and All agrees with the readers.
+// TestExactPublicationsCoverNothing: a mux knows which of its handlers serve
+// the paths below, and All agrees with the readers.
 func TestExactPublicationsCoverNothing(t *testing.T) {
 	mux := api.NewTrackMux()
 	handler := api.TrackHandlerFunc(nothing)

@@ -12,7 +12,8 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// drain receives what is there, as lines of status, path and warm cost.
+// drain receives what is there, and returns a line of status, path and warm
+// cost for each.
 func drain(t *testing.T, r api.AnnouncementReader) (lines []string) {
 	t.Helper()
 	now, cancel := context.WithCancel(t.Context())
@@ -91,8 +92,8 @@ func TestGrowLosesNothing(t *testing.T) {
 	}
 }
 
-// TestAllIsWhatThereIs below a prefix, but for what is hidden; what comes while it
-// is looked at is not in it, nor what has long gone.
+// TestAllIsWhatThereIs below a prefix, except what is hidden. What is added
+// during the iteration is not in it, nor what was removed long ago.
 func TestAllIsWhatThereIs(t *testing.T) {
 	var set api.AnnouncementSet
 	var want []string

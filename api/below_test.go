@@ -8,7 +8,8 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// publishedAt is where what answers for a path is published, "-" for nowhere.
+// publishedAt returns where the publication that serves a path is published,
+// "-" for none.
 func publishedAt(t *testing.T, mux *api.TrackMux, path api.BroadcastPath) api.BroadcastPath {
 	t.Helper()
 	p, err := mux.Lookup(path)
@@ -21,8 +22,8 @@ func publishedAt(t *testing.T, mux *api.TrackMux, path api.BroadcastPath) api.Br
 	return p.Path()
 }
 
-// TestLongestPathAnswers has Publish answer for its path alone, and PublishBelow
-// for what is below too, of which the longest path wins.
+// TestLongestPathAnswers: Publish serves only its path, PublishBelow also those
+// below; the longest path wins.
 func TestLongestPathAnswers(t *testing.T) {
 	mux := api.NewTrackMux()
 	handler := api.TrackHandlerFunc(nothing)
@@ -76,8 +77,8 @@ func TestLongestPathAnswers(t *testing.T) {
 	check(map[api.BroadcastPath]api.BroadcastPath{"": "", "roomy": "", "hall/x": "", "room/x": "room"})
 }
 
-// TestBroadcastsBelowHaveNumbersOfTheirOwn keeps them for each path and name,
-// however often the path is looked up.
+// TestBroadcastsBelowHaveNumbersOfTheirOwn for each path and name, however
+// often the path is looked up.
 func TestBroadcastsBelowHaveNumbersOfTheirOwn(t *testing.T) {
 	mux := api.NewTrackMux()
 	if err := mux.PublishBelow(t.Context(), "room", api.TrackHandlerFunc(nothing)); err != nil {
@@ -109,7 +110,7 @@ func TestBroadcastsBelowHaveNumbersOfTheirOwn(t *testing.T) {
 	}
 }
 
-// each answers for paths below by handlers of their own.
+// An each serves the paths below its own, each by a handler of its own.
 type each struct {
 	api.TrackHandler
 	asked api.BroadcastPath
@@ -117,7 +118,7 @@ type each struct {
 
 func (e each) Below(path api.BroadcastPath) api.TrackHandler { return each{e.TrackHandler, path} }
 
-// TestAnnounceBelow has a handler say by itself that it answers below.
+// TestAnnounceBelow announces a handler that is a BelowHandler.
 func TestAnnounceBelow(t *testing.T) {
 	mux := api.NewTrackMux()
 	err := mux.Announce(t.Context(), api.Announcement{Path: "room"}, each{TrackHandler: api.TrackHandlerFunc(nothing)})

@@ -11,10 +11,10 @@ import (
 	"testing"
 )
 
-// TestEverythingIsDocumented reads the public packages of the module, and asks
-// of each exported name, method and field that a comment stands above it or
-// behind it. One comment will do for the fields of one line. That above a group
-// of constants or variables is not enough: each needs its own.
+// TestEverythingIsDocumented checks, in the public packages of the module, that
+// each exported name, method and field has a comment above it or behind it. One
+// comment is enough for the fields of one line. A comment above a group of
+// constants or variables is not enough: each needs its own.
 func TestEverythingIsDocumented(t *testing.T) {
 	total, bare := 0, []string{}
 	for _, name := range publicFiles(t) {
@@ -41,7 +41,8 @@ func TestEverythingIsDocumented(t *testing.T) {
 	}
 }
 
-// publicFiles are the Go files of the packages that other modules may import.
+// publicFiles returns the Go files of the packages that other modules may
+// import.
 func publicFiles(t *testing.T) (names []string) {
 	t.Helper()
 	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
@@ -63,8 +64,8 @@ func publicFiles(t *testing.T) (names []string) {
 	return names
 }
 
-// A visit is called with an exported name, where it stands, and the comments
-// that may document it.
+// A visit is called with an exported name, its position, and the comments that
+// may document it.
 type visit func(what string, at token.Pos, comments ...*ast.CommentGroup)
 
 // exported visits what a file exports.
@@ -83,8 +84,8 @@ func exported(file *ast.File, each visit) {
 	}
 }
 
-// receiver is the type that a method is of, with a dot, and "" of a function;
-// false of a method that cannot be reached.
+// receiver returns the receiver type of a method, with a dot, and "" for a
+// function; false for a method that is not exported.
 func receiver(f *ast.FuncDecl) (string, bool) {
 	if f.Recv == nil {
 		return "", true

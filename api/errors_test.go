@@ -49,7 +49,7 @@ func TestWhatMatchesWhat(t *testing.T) {
 	}
 }
 
-// A lost session matches what caused the loss, but for the end of a socket.
+// TestLossIsNoEnd: a lost session matches what caused the loss, but not io.EOF.
 func TestLossIsNoEnd(t *testing.T) {
 	cause := &net.OpError{Op: "read", Net: "tcp", Err: fmt.Errorf("%w after %w", io.EOF, net.ErrClosed)}
 	for _, err := range []error{

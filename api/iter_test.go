@@ -32,7 +32,7 @@ func (r *scriptedTrack) AcceptGroup(context.Context) (api.GroupReader, error) {
 func (r *scriptedTrack) Close() error { return nil }
 
 // TestGroups goes on after each restart, whatever caused it, and ends at any
-// other error, which is told unless it is the track's orderly end.
+// other error, which it yields unless it is io.EOF.
 func TestGroups(t *testing.T) {
 	restarted := &api.RestartError{Err: errors.New("the publisher was replaced")}
 	cut := &api.RestartError{Err: fmt.Errorf("the connection was cut: %w", io.EOF)}

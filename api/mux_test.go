@@ -33,7 +33,7 @@ func TestPublishTakesThePath(t *testing.T) {
 		}
 		over := errors.New("over")
 		cancel(over)
-		// As soon as its context is done the path is free, and not found.
+		// As soon as its context is done, the path is free, and not found.
 		if _, _, err := mux.Handler("room/1"); !errors.Is(err, api.ErrNotFound) {
 			t.Errorf("after its end: %v", err)
 		}
@@ -94,8 +94,8 @@ func TestPublicationNumbersGroups(t *testing.T) {
 }
 
 // TestReaderAgainstModel changes a set at random and checks what a reader that
-// looks now and then is told: each path strictly active, updated, ended, and
-// at the end just what is there.
+// receives now and then gets: for each path always active, updated, ended, and
+// at the end exactly what is there.
 func TestReaderAgainstModel(t *testing.T) {
 	for seed := range uint64(200) {
 		rng := rand.New(rand.NewPCG(seed, 1))
@@ -185,7 +185,8 @@ func TestReaderIsToldOfARestart(t *testing.T) {
 	}
 }
 
-// TestStalledReaderHoldsNothingOfWhatHasGone floods a reader that never looks.
+// TestStalledReaderHoldsNothingOfWhatHasGone makes many changes for a reader
+// that never receives.
 func TestStalledReaderHoldsNothingOfWhatHasGone(t *testing.T) {
 	var set api.AnnouncementSet
 	r := set.Reader("")

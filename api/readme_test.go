@@ -17,11 +17,11 @@ import (
 	"time"
 )
 
-// address is where the README's programs meet.
+// address is the one in the README's programs.
 const address = "127.0.0.1:4443"
 
 // TestReadme builds the programs of the README in a module of their own, runs
-// their tests, and has them talk to each other.
+// their tests, and runs the programs together.
 func TestReadme(t *testing.T) {
 	dir := t.TempDir()
 	at := freePort(t)
@@ -46,9 +46,9 @@ func TestReadme(t *testing.T) {
 	}
 }
 
-// programs are the Go files of the README, each named by the last name of a file
-// before it. A Go snippet that is no whole file is an error: nothing would notice
-// when it is wrong.
+// programs returns the Go files of the README, each named by the last file name
+// before it. A Go snippet that is not a whole file is an error: no test would
+// compile it.
 func programs(t *testing.T) map[string]string {
 	t.Helper()
 	text, err := os.ReadFile("../README.md")
@@ -152,9 +152,9 @@ func awaitServer(ctx context.Context, t *testing.T, url string) {
 	}
 }
 
-// freePort is an address of the loopback interface that is free for UDP and for
-// TCP. It is not one of those that systems hand out, which others may have taken
-// before it is used.
+// freePort returns an address of the loopback interface that is free for UDP
+// and TCP. It is outside the range that systems give to clients, so that nobody
+// takes it before it is used.
 func freePort(t *testing.T) string {
 	t.Helper()
 	for range 100 {

@@ -8,7 +8,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// TestCompareRoutes has routes from the preferred to the worst.
+// TestCompareRoutes checks routes in order, from the preferred to the worst.
 func TestCompareRoutes(t *testing.T) {
 	known, longer, unknown := []api.Hop{1, 2}, []api.Hop{1, 2, 3}, []api.Hop{0, 2}
 	routes := []api.Announcement{

@@ -8,7 +8,8 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// TestSharedFrameForms has many ask for a frame with few headers, at once.
+// TestSharedFrameForms makes many goroutines ask for a frame with few headers
+// at once.
 func TestSharedFrameForms(t *testing.T) {
 	f := &api.SharedFrame{Frame: api.Frame{Payload: []byte("payload")}}
 	headers := []string{"", "a", "b", "pay", "payload", "ab", "c", "d"}

@@ -16,7 +16,7 @@ import (
 	"github.com/moqlite/moqlite/mocks"
 )
 
-// waiting is a subscriber whose peer announces what set has.
+// waiting returns a subscriber whose peer announces what set has.
 func waiting(t *testing.T, set *api.AnnouncementSet, path string) *mocks.MockSubscriber {
 	s := mocks.NewMockSubscriber(gomock.NewController(t))
 	s.EXPECT().Announcements(gomock.Any(), path).DoAndReturn(
@@ -46,7 +46,7 @@ func TestWaitAnnounced(t *testing.T) {
 	}
 }
 
-// TestWaitAnnouncedByItself has a peer that tells of what covers by its own path.
+// TestWaitAnnouncedByItself has a peer that announces only the path above.
 func TestWaitAnnouncedByItself(t *testing.T) {
 	s := mocks.NewMockSubscriber(gomock.NewController(t))
 	s.EXPECT().Announcements(gomock.Any(), "room/cam").Return(apitest.Announcements(apitest.Complete(), apitest.Active("room")), nil)
@@ -92,8 +92,8 @@ func TestWaitAnnouncedInVain(t *testing.T) {
 	}
 }
 
-// TestSubscribeWhenAnnounced asks who covers the broadcast first, and again when it
-// is announced itself.
+// TestSubscribeWhenAnnounced subscribes first when a path above is announced,
+// and again when the path itself is.
 func TestSubscribeWhenAnnounced(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var set api.AnnouncementSet
@@ -116,8 +116,8 @@ func TestSubscribeWhenAnnounced(t *testing.T) {
 	})
 }
 
-// TestSubscribeWhenAnnouncedIsRefused: what another announcement cannot mend is
-// told at once, and the rest at the end of the context.
+// TestSubscribeWhenAnnouncedIsRefused: a refusal that another announcement
+// cannot change is returned at once, the others at the end of the context.
 func TestSubscribeWhenAnnouncedIsRefused(t *testing.T) {
 	for code, after := range map[api.StreamErrorCode]time.Duration{
 		api.StreamNotFound: 0, api.StreamUnauthorized: 0, api.StreamInternal: 0, api.StreamUnroutable: time.Minute,

@@ -51,7 +51,7 @@ func fanOut(b *testing.B, subscribers, size int) {
 			if g != nil {
 				_ = g.Close()
 			}
-			// No further ahead than a subscriber catches up with.
+			// Do not run further ahead than a subscriber can catch up with.
 			for int64(i*subscribers)-served.Load() > int64(20*frames*subscribers) {
 				runtime.Gosched()
 			}
@@ -106,8 +106,8 @@ func (g *countedGroup) Close() error               { return nil }
 func (g *countedGroup) Cancel(api.StreamErrorCode) {}
 
 // BenchmarkPaced writes groups of one small frame to a paced track that is full
-// of such groups, with one subscriber who keeps up. What it holds makes no
-// difference.
+// of such groups, with one subscriber that keeps up. The number of groups held
+// must make no difference.
 func BenchmarkPaced(b *testing.B) {
 	for _, held := range []int64{300, 30_000} {
 		b.Run(fmt.Sprintf("held=%d", held), func(b *testing.B) { writePaced(b, held) })

@@ -49,7 +49,8 @@ func TestInfo(t *testing.T) {
 	}
 }
 
-// TestOnTrack is called once for all who ask at the same time.
+// TestOnTrack checks that OnTrack is called once for requests that come at the
+// same time.
 func TestOnTrack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		calls := 0
@@ -138,7 +139,7 @@ func TestOnTrackThatPanics(t *testing.T) {
 	})
 }
 
-// TestEndedTracks: a track that was closed stays to be read, one that was
+// TestEndedTracks: a track that was closed can still be read; one that was
 // aborted is made anew, by OnTrack or by Track.
 func TestEndedTracks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -15,7 +15,8 @@ import (
 	"github.com/moqlite/moqlite/impl/live"
 )
 
-// fetch has b serve one group to a recorder, until that waits or is done.
+// fetch makes b serve one group to a recorder, until the call waits or has
+// ended.
 func fetch(t *testing.T, b *live.Broadcast, req api.FetchRequest) *apitest.GroupRecorder {
 	t.Helper()
 	req.Path, req.Name = "room", "video"
@@ -156,8 +157,8 @@ func TestGroupTooLarge(t *testing.T) {
 	}
 }
 
-// TestHeldBytes writes much and little in many groups, and compares what is in
-// memory then with the limit.
+// TestHeldBytes writes much and little in many groups, and compares the memory
+// in use then with the limit.
 func TestHeldBytes(t *testing.T) {
 	for _, size := range []int{0, 10, 700, 3000, 5000, 40_000, 100_000} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
@@ -183,7 +184,7 @@ func TestHeldBytes(t *testing.T) {
 	}
 }
 
-// TestStoredOnce compares what 100 subscribers take with what one does.
+// TestStoredOnce compares the memory for 100 subscribers with that for one.
 func TestStoredOnce(t *testing.T) {
 	const size = 8 << 20
 	taken := func(subscribers int) (bytes int64) {

@@ -116,7 +116,8 @@ func TestCloseIdle(t *testing.T) {
 	})
 }
 
-// TestIdleTracksTurnNobodyAway, however often they end just as somebody comes.
+// TestIdleTracksTurnNobodyAway, however often they end just as a subscriber
+// comes.
 func TestIdleTracksTurnNobodyAway(t *testing.T) {
 	b := &live.Broadcast{OnTrack: func(api.TrackRequest) (*live.Track, error) {
 		track := live.NewTrack(api.TrackInfo{}, live.Limits{})
@@ -138,8 +139,8 @@ func TestIdleTracksTurnNobodyAway(t *testing.T) {
 	})
 }
 
-// relay fills b from upstream as long as there is demand, with one
-// subscription for all.
+// relay fills b from upstream as long as there is demand, with one subscription
+// for all.
 func relay(b *live.Broadcast, upstream api.Subscriber, subscriptions *int) func(api.TrackRequest) (*live.Track, error) {
 	return func(req api.TrackRequest) (*live.Track, error) {
 		track := live.NewTrack(api.TrackInfo{}, b.Limits)
@@ -190,8 +191,8 @@ func relay(b *live.Broadcast, upstream api.Subscriber, subscriptions *int) func(
 	}
 }
 
-// TestOneUpstreamSubscription serves many, ends with the last of them, and
-// begins anew for who comes next.
+// TestOneUpstreamSubscription serves many subscribers, ends with the last of
+// them, and begins again for the next.
 func TestOneUpstreamSubscription(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {
@@ -232,7 +233,7 @@ func TestOneUpstreamSubscription(t *testing.T) {
 				put(t, origin, "d")
 				again.expect(t, "later", "2:c 3:d")
 				_ = source.Close()
-				time.Sleep(time.Minute) // the session makes sure of what is under way
+				time.Sleep(time.Minute) // the session still waits for what is on the way
 				again.expectEnd(t, "with the source", nil)
 				if subscriptions != 2 {
 					t.Errorf("%d upstream subscriptions in all, want 2", subscriptions)

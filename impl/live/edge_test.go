@@ -16,7 +16,7 @@ import (
 	"github.com/moqlite/moqlite/impl/live"
 )
 
-// A sharingWriter is a subscriber that takes shared frames, and notes them.
+// A sharingWriter is a subscriber that accepts shared frames, and records them.
 type sharingWriter struct {
 	*apitest.TrackRecorder
 
@@ -41,8 +41,9 @@ func (g *sharingGroup) WriteSharedFrame(f *api.SharedFrame) error {
 	return g.WriteFrame(f.Frame)
 }
 
-// TestEdge checks that those who read the newest frame are given the same one,
-// if they are many and it is large, and that others are served as ever.
+// TestEdge checks that subscribers that read the newest frame get the same
+// shared one, if they are many and it is large, and that others are served as
+// usual.
 func TestEdge(t *testing.T) {
 	for _, test := range []struct {
 		subscribers, size int
@@ -88,13 +89,13 @@ func TestEdge(t *testing.T) {
 	}
 }
 
-// sizes are those of the frames that crowd reads: from empty to more than is
-// gathered at once, and together more than a connection's window.
+// sizes are those of the frames that the crowd reads: from empty to more than
+// is buffered at once, and together more than a connection's window.
 var sizes = []int{0, 1, 1023, 1024, 1100, 4096, 16_000, 64<<10 - 48, 64 << 10, 100_000, 5000, 60_000, 3000}
 
-// TestCrowd has subscribers of all versions read one track as it is written, some
-// of which are slow, and one begins in the middle of a group. What is sent of a
-// frame is shared by those that need the same; each must get what is its own.
+// TestCrowd has subscribers of all versions read one track as it is written;
+// some are slow, and one begins in the middle of a group. Encoded frames are
+// shared by subscribers that need the same bytes; each must get the right ones.
 func TestCrowd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(live.Broadcast)
@@ -136,12 +137,13 @@ func TestCrowd(t *testing.T) {
 	})
 }
 
-// crowdedStamp is a frame's timestamp; the steps between them differ.
+// crowdedStamp returns a frame's timestamp; the steps between timestamps
+// differ.
 func crowdedStamp(seq api.GroupSequence, frame int) uint64 {
 	return uint64(seq)*1000 + uint64(frame*frame)
 }
 
-// crowded is what one of a crowd reads, and how.
+// A crowded is what one subscriber of the crowd reads, and how.
 type crowded struct {
 	groups  int
 	first   uint64 // frame of the first group
@@ -197,15 +199,15 @@ func (b *countingBroadcast) ServeTrack(w api.TrackWriter) {
 	b.Broadcast.ServeTrack(w)
 }
 
-// TestCrowdWithOneWhoStopsReading has one of many subscribers take nothing, so
-// that the network takes nothing for it: the others read on, it hears of the
-// group's reset, and it is let go of when it leaves or the broadcast ends.
+// TestCrowdWithOneWhoStopsReading makes one of many subscribers stop reading,
+// so that the network takes nothing for it. The others go on, it gets the reset
+// of its group, and it is released when it leaves or the broadcast ends.
 func TestCrowdWithOneWhoStopsReading(t *testing.T) {
 	const frames, size = 200, 32 << 10
 	for _, test := range []struct {
 		name string
 		end  func(g api.GroupWriter, stuck api.TrackReader, withdraw func())
-		code api.StreamErrorCode // with which the group ends for it
+		code api.StreamErrorCode // with which its group ends
 	}{
 		{"leaves", func(_ api.GroupWriter, stuck api.TrackReader, _ func()) { _ = stuck.Close() }, 0},
 		{"the group is reset", func(g api.GroupWriter, _ api.TrackReader, _ func()) { g.Cancel(api.StreamApplication) }, api.StreamApplication},

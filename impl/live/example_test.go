@@ -34,7 +34,7 @@ func ExampleBroadcast() {
 	}
 	_ = broadcast.Close()
 
-	// A subscriber who comes late may begin with the newest group.
+	// A subscriber that comes late can begin with the newest group.
 	session, err := server.Client().Dial(ctx, server.URL, api.NewTrackMux())
 	if err != nil {
 		fmt.Println(err)

@@ -43,7 +43,7 @@ func TestFetchStreamsUntilTheGroupEnds(t *testing.T) {
 	})
 }
 
-// skipping is a writer that tells of the frames that were skipped.
+// A skipping is a writer that records how many frames were skipped.
 type skipping struct {
 	*apitest.GroupRecorder
 	skipped uint64

@@ -72,8 +72,8 @@ func accept(t *testing.T, r api.TrackReader) api.GroupReader {
 	return g
 }
 
-// readAll reads all that comes, until the track's end, and puts it in order:
-// "number:frame,frame".
+// readAll reads all groups until the track's end, and returns them in order of
+// their numbers: "number:frame,frame".
 func readAll(t *testing.T, r api.TrackReader) string {
 	t.Helper()
 	var groups []string
@@ -87,7 +87,8 @@ func readAll(t *testing.T, r api.TrackReader) string {
 	return strings.Join(groups, " ")
 }
 
-// readGroup reads a group's frames, and how it ends if not in order.
+// readGroup reads a group's frames, and returns them with its error, if it does
+// not end regularly.
 func readGroup(g api.GroupReader) string {
 	var frames []string
 	for {
@@ -103,7 +104,7 @@ func readGroup(g api.GroupReader) string {
 	}
 }
 
-// open opens the next group with some frames, all stamped alike.
+// open opens the next group with some frames, all with the same timestamp.
 func open(t *testing.T, track api.TrackSink, timestamp uint64, frames ...string) api.GroupWriter {
 	t.Helper()
 	g, err := track.OpenGroup(t.Context())
@@ -133,7 +134,7 @@ func fill(t *testing.T, g api.GroupWriter, timestamp uint64, frames ...string) {
 	}
 }
 
-// put writes whole groups of one frame, stamped a millisecond apart.
+// put writes complete groups of one frame, with timestamps a millisecond apart.
 func put(t *testing.T, track api.TrackSink, frames ...string) {
 	t.Helper()
 	for i, f := range frames {
@@ -150,7 +151,7 @@ type subscriber struct {
 	done  chan struct{} // closed when ServeTrack has returned
 }
 
-// serve has b serve a recorder, in a bubble.
+// serve makes b serve a recorder, in a bubble.
 func serve(t *testing.T, b *live.Broadcast, c api.SubscribeConfig) *subscriber {
 	t.Helper()
 	ctx, leave := context.WithCancel(t.Context())
@@ -164,7 +165,7 @@ func serve(t *testing.T, b *live.Broadcast, c api.SubscribeConfig) *subscriber {
 	return s
 }
 
-// serveQuietly has b serve a recorder for a moment, from any goroutine.
+// serveQuietly makes b serve a recorder for a moment, from any goroutine.
 func serveQuietly(t *testing.T, b *live.Broadcast) *apitest.TrackRecorder {
 	ctx, leave := context.WithTimeout(t.Context(), time.Second)
 	defer leave()
@@ -173,8 +174,8 @@ func serveQuietly(t *testing.T, b *live.Broadcast) *apitest.TrackRecorder {
 	return r
 }
 
-// served is what a recorder has got: "number:frame,frame", with "…" for a group
-// that is open and "!code" for one that was cancelled.
+// served returns what a recorder has got: "number:frame,frame", with "…" for a
+// group that is open and "!code" for one that was cancelled.
 func (s *subscriber) served() string {
 	synctest.Wait()
 	var groups []string
@@ -205,8 +206,8 @@ func (s *subscriber) expect(t *testing.T, what, want string) {
 	}
 }
 
-// expectEnd checks that the handler has returned, aborting with a code or, if
-// that is nil, not.
+// expectEnd checks that the handler has returned, and that it has aborted with
+// a code or, if that is nil, has not aborted.
 func (s *subscriber) expectEnd(t *testing.T, what string, want *api.StreamErrorCode) {
 	t.Helper()
 	synctest.Wait()

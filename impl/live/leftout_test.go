@@ -14,7 +14,7 @@ import (
 	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
-// spell is gaps as "3-10:33", from, to, and code in hex.
+// spell formats gaps as "3-10:33": start, end, and code in hex.
 func spell(gaps []api.Gap) string {
 	var out []string
 	for _, gap := range gaps {
@@ -38,8 +38,8 @@ func writeGap(t *testing.T, track api.TrackSink, start, end api.GroupSequence, c
 	}
 }
 
-// What the writer of a track says to be lost reaches those who read it now and
-// those who come later, in the process and over sessions.
+// TestWriteGap: gaps that the writer of a track reports reach current and later
+// readers, in the process and over sessions.
 func TestWriteGap(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, b *live.Broadcast, s api.Session) {
 		track := b.Track("video", api.TrackInfo{}).Paced()
@@ -72,7 +72,8 @@ func TestWriteGap(t *testing.T) {
 			r    api.TrackReader
 			want string
 		}{
-			// Who asks for what there is begins with the first that comes.
+			// A subscriber that asks for whatever is there begins with the
+			// first group that comes.
 			{"over a session", remote, "3-5:35 6-8:35"},
 			{"in the process", local, "3-5:35 6-8:35"},
 			{"who asks from 1 to 7", later, "1-2:35 3-5:35 6-7:35"},
@@ -91,9 +92,9 @@ func TestWriteGap(t *testing.T) {
 	})
 }
 
-// A number that was never written is told as soon as it would be too old, is
-// below what was evicted, or the track has ended; and not before, since groups
-// may be opened in any order.
+// TestNeverWritten: a number that was never written is reported as soon as it
+// would be too old, is below an evicted one, or the track has ended; and not
+// before, since groups may be opened in any order.
 func TestNeverWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &live.Broadcast{Limits: live.Limits{Age: 20 * time.Second}}
@@ -129,7 +130,8 @@ func TestNeverWritten(t *testing.T) {
 	})
 }
 
-// Groups beyond the range of a subscriber are no loss, until the range has them.
+// TestGapsBeyondTheRange: groups beyond the range of a subscriber are not lost,
+// unless the range is extended to them.
 func TestGapsBeyondTheRange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &live.Broadcast{Limits: live.Limits{Age: time.Second}}
@@ -149,8 +151,8 @@ func TestGapsBeyondTheRange(t *testing.T) {
 	})
 }
 
-// writeInBursts writes five groups at a time, as whoever passes on what came in
-// a burst does, every 500 ms.
+// writeInBursts writes five groups at a time, every 500 ms, as a program does
+// that passes on bursts.
 func writeInBursts(ctx context.Context, track *live.Track) {
 	defer track.Close()
 	for {
@@ -202,7 +204,8 @@ func readOn(ctx context.Context, r api.TrackReader, d time.Duration) (a account,
 	return a, ended
 }
 
-// silent are the numbers up to some one of which nothing is known.
+// silent returns the numbers below end that neither came nor were reported as
+// lost.
 func (a *account) silent(end api.GroupSequence) (missing []api.GroupSequence) {
 	for seq := a.first; seq < end; seq++ {
 		if !a.known[seq] {
@@ -212,8 +215,8 @@ func (a *account) silent(end api.GroupSequence) (missing []api.GroupSequence) {
 	return missing
 }
 
-// TestLeftOutIsTold where the server of a live broadcast stands still for 10 s:
-// what it leaves out then is told, while the track goes on, and when it ends
+// TestLeftOutIsTold stops the server of a live broadcast for 10 s: the groups
+// that it leaves out then are reported, while the track goes on and if it ends
 // meanwhile.
 func TestLeftOutIsTold(t *testing.T) {
 	for name, life := range map[string]time.Duration{"going on": time.Hour, "ended meanwhile": 8 * time.Second} {

@@ -65,7 +65,7 @@ func TestPacedByItsSubscriber(t *testing.T) {
 	})
 }
 
-// TestPacedByTheFastest has one that takes nothing hold up nobody.
+// TestPacedByTheFastest: a subscriber that takes nothing holds up nobody.
 func TestPacedByTheFastest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(live.Broadcast)
@@ -82,7 +82,7 @@ func TestPacedByTheFastest(t *testing.T) {
 	})
 }
 
-// A slowOpener takes its time to open groups.
+// A slowOpener is slow to open groups.
 type slowOpener struct{ *apitest.TrackRecorder }
 
 func (w slowOpener) OpenGroupAt(ctx context.Context, seq api.GroupSequence) (api.GroupWriter, error) {
@@ -90,8 +90,8 @@ func (w slowOpener) OpenGroupAt(ctx context.Context, seq api.GroupSequence) (api
 	return w.TrackRecorder.OpenGroupAt(ctx, seq)
 }
 
-// TestPacedByAGroupThatIsOpened has a subscriber lose none that it is about to be
-// served.
+// TestPacedByAGroupThatIsOpened: a subscriber loses no group that is about to
+// be opened for it.
 func TestPacedByAGroupThatIsOpened(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(live.Broadcast)
@@ -110,7 +110,7 @@ func TestPacedByAGroupThatIsOpened(t *testing.T) {
 	})
 }
 
-// TestPacedByNobody writes on when the last subscriber has left.
+// TestPacedByNobody: the writer goes on when the last subscriber has left.
 func TestPacedByNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(live.Broadcast)

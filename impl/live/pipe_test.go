@@ -14,7 +14,7 @@ import (
 	"github.com/moqlite/moqlite/impl/live"
 )
 
-// inProcess has a reader of a track of a broadcast.
+// inProcess runs a test with a reader of a track in this process.
 func inProcess(t *testing.T, limits live.Limits, config *api.SubscribeConfig, f func(t *testing.T, track *live.Track, r api.TrackReader)) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &live.Broadcast{Limits: limits}
@@ -96,8 +96,8 @@ func TestReadInProcess(t *testing.T) {
 	})
 }
 
-// TestFrameInProcessWhileItArrives reads the beginning of a frame before there
-// is more, skips the rest, and copies another.
+// TestFrameInProcessWhileItArrives reads the beginning of a frame before the
+// rest is written, skips the rest, and copies another frame.
 func TestFrameInProcessWhileItArrives(t *testing.T) {
 	inProcess(t, live.Limits{}, nil, func(t *testing.T, track *live.Track, r api.TrackReader) {
 		g, err := track.OpenGroup(t.Context())
@@ -140,8 +140,8 @@ func TestFrameInProcessWhileItArrives(t *testing.T) {
 	})
 }
 
-// TestSlowReaderInProcess does not hold up the writer, and hears what it has
-// missed.
+// TestSlowReaderInProcess: a slow reader does not hold up the writer, and is
+// told what it has missed.
 func TestSlowReaderInProcess(t *testing.T) {
 	inProcess(t, live.Limits{Bytes: 64 << 10}, nil, func(t *testing.T, track *live.Track, r api.TrackReader) {
 		for range 100 {

@@ -17,7 +17,7 @@ import (
 )
 
 // A stuckWriter is a subscriber whose groups block in their first frame until
-// they are let through, or cancelled.
+// let is called for them, or they are cancelled.
 type stuckWriter struct {
 	*apitest.TrackRecorder
 
@@ -25,7 +25,7 @@ type stuckWriter struct {
 	gates map[api.GroupSequence]chan struct{}
 }
 
-// serveStuck has b serve a subscriber that takes nothing.
+// serveStuck makes b serve a subscriber that takes nothing.
 func serveStuck(t *testing.T, b *live.Broadcast, c api.SubscribeConfig) (*subscriber, *stuckWriter) {
 	t.Helper()
 	ctx, leave := context.WithCancel(t.Context())
@@ -49,7 +49,7 @@ func (w *stuckWriter) gate(seq api.GroupSequence) chan struct{} {
 	return w.gates[seq]
 }
 
-// let has a group go on.
+// let lets a group go on.
 func (w *stuckWriter) let(seq api.GroupSequence) { close(w.gate(seq)) }
 
 func (w *stuckWriter) OpenGroupAt(ctx context.Context, seq api.GroupSequence) (api.GroupWriter, error) {
@@ -85,8 +85,8 @@ func (g *stuckGroup) StartFrame(h api.FrameHeader) (io.Writer, error) {
 	return g.GroupWriter.StartFrame(h)
 }
 
-// TestSlowSubscribersSkip what is too old by the lesser max latency, in the
-// track's timescale, when it has a follower.
+// TestSlowSubscribersSkip: groups that are too old by the lesser max latency,
+// in the track's timescale, are skipped when they have a successor.
 func TestSlowSubscribersSkip(t *testing.T) {
 	const old = api.StreamOld
 	tests := []struct {
@@ -128,8 +128,8 @@ func TestSlowSubscribersSkip(t *testing.T) {
 	}
 }
 
-// TestTooOldFromTheStart: what was asked for by number is left out where it is
-// too old already.
+// TestTooOldFromTheStart: groups that were asked for by number are left out if
+// they are too old already.
 func TestTooOldFromTheStart(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(live.Broadcast)
@@ -204,8 +204,8 @@ func TestBlockedGroupHoldsUpNothing(t *testing.T) {
 	})
 }
 
-// TestCatchingUp serves a long past in order, some groups at a time, and loses
-// none of it.
+// TestCatchingUp serves many old groups in order, some at a time, and loses
+// none of them.
 func TestCatchingUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 1000
@@ -235,8 +235,8 @@ func TestCatchingUp(t *testing.T) {
 	})
 }
 
-// TestManyOpenGroups has a subscriber join while many groups are written at
-// once: those that wait for their writer are in nobody's way.
+// TestManyOpenGroups makes a subscriber join while many groups are written at
+// once: those that wait for their writer do not block the others.
 func TestManyOpenGroups(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(live.Broadcast)
@@ -263,8 +263,8 @@ func TestManyOpenGroups(t *testing.T) {
 	})
 }
 
-// TestBlockedSubscriberIsEvicted with what it takes too long for, so that it
-// pins no more than it is writing.
+// TestBlockedSubscriberIsEvicted: a group that a subscriber takes too long for
+// is evicted, so that it keeps no more in memory than what it is writing.
 func TestBlockedSubscriberIsEvicted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := &live.Broadcast{Limits: live.Limits{Bytes: 100_000}}
@@ -297,8 +297,8 @@ func TestBlockedSubscriberIsEvicted(t *testing.T) {
 	})
 }
 
-// TestSlowReaderEndToEnd has a subscriber who reads nothing for a while skip,
-// and learn of what it has lost.
+// TestSlowReaderEndToEnd: a subscriber that reads nothing for a while skips
+// groups, and is told which it has lost.
 func TestSlowReaderEndToEnd(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, b *live.Broadcast, s api.Session) {
 		const n = 100

@@ -74,7 +74,7 @@ func watch(t *testing.T, ctx context.Context, b *live.Broadcast, c api.Subscribe
 	}
 }
 
-// payload is what a frame has, by its place and size.
+// payload returns the bytes of a frame, by its group, index and size.
 func payload(seq api.GroupSequence, frame, size int) []byte {
 	text := fmt.Appendf(nil, "%d/%d ", seq, frame)
 	return bytes.Repeat(text, size/len(text)+1)[:size]

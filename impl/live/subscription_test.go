@@ -18,7 +18,8 @@ import (
 	"github.com/moqlite/moqlite/impl/live"
 )
 
-// What each StartGroup gives to who comes late, in every version.
+// TestStartOfALateJoiner checks what each StartGroup gives to a subscriber that
+// comes late, in every version.
 func TestStartOfALateJoiner(t *testing.T) {
 	for name, test := range map[string]struct {
 		config     *api.SubscribeConfig
@@ -72,8 +73,9 @@ func TestStartOfALateJoiner(t *testing.T) {
 	}
 }
 
-// The newest group comes first to who asks for it, also when there is no time to
-// choose; and who then wants older ones gets those that did not come.
+// TestEdgeAtOnce: a subscriber that asks for the newest group gets it first,
+// even if there is no time to choose; if it then asks for older ones, it gets
+// those that did not come.
 func TestEdgeAtOnce(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, b *live.Broadcast, s api.Session) {
 		track := b.Track("video", api.TrackInfo{})
@@ -107,9 +109,9 @@ func TestEdgeAtOnce(t *testing.T) {
 	})
 }
 
-// TestNewestBesideAGroupWithoutAFrame begins with the newest group, whichever of
-// those before has been opened and has no frame yet: it hides nothing of how old
-// the groups around it are.
+// TestNewestBesideAGroupWithoutAFrame begins with the newest group, whichever
+// of those before has been opened and has no frame yet: such a group does not
+// affect how old the others are.
 func TestNewestBesideAGroupWithoutAFrame(t *testing.T) {
 	const newest = 29
 	for empty := range api.GroupSequence(newest) {
@@ -139,8 +141,8 @@ func TestNewestBesideAGroupWithoutAFrame(t *testing.T) {
 	}
 }
 
-// A subscriber who asks from a number on is told what is missing at the head,
-// whether it was evicted or never written.
+// TestMissingHead: a subscriber that asks for a numbered start is told what is
+// missing from there on, whether it was evicted or never written.
 func TestMissingHead(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, b *live.Broadcast, s api.Session) {
 		b.Limits.Age = time.Second
@@ -203,7 +205,7 @@ func TestExplicitStart(t *testing.T) {
 	})
 }
 
-// A bounded range goes on where it is extended.
+// TestRangeOfThePast: a bounded range goes on when it is extended.
 func TestRangeOfThePast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		b := new(live.Broadcast)
@@ -246,8 +248,8 @@ func TestStartAheadOfTheTrack(t *testing.T) {
 	})
 }
 
-// TestEndGroupPauses until the subscriber raises it, beyond the track's end
-// too.
+// TestEndGroupPauses until the subscriber raises EndGroup, even beyond the
+// track's end.
 func TestEndGroupPauses(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, b *live.Broadcast, s api.Session) {
 		track := b.Track("video", api.TrackInfo{})
@@ -277,7 +279,7 @@ func TestEndGroupPauses(t *testing.T) {
 	})
 }
 
-// TestCutThrough has the bytes of a frame arrive before its last is written.
+// TestCutThrough: the bytes of a frame arrive before its last byte is written.
 func TestCutThrough(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, b *live.Broadcast, s api.Session) {
 		const size = 300 << 10
@@ -319,7 +321,7 @@ func TestCutThrough(t *testing.T) {
 }
 
 // TestFramesAreKept whatever their sizes and however they were written, for
-// who reads along and for who comes later.
+// current and later readers.
 func TestFramesAreKept(t *testing.T) {
 	sizes := []int{0, 1, 100, 5000, 4095, 4096, 70_000, 3, 200_000, 65_536, 0, 1}
 	synctest.Test(t, func(t *testing.T) {
@@ -401,7 +403,7 @@ func TestResets(t *testing.T) {
 	})
 }
 
-// TestOutOfOrder has groups come in any order, as from a relay's publisher,
+// TestOutOfOrder makes groups come in any order, as from a relay's publisher,
 // with first frames missing.
 func TestOutOfOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

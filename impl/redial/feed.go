@@ -17,47 +17,47 @@ type feed struct {
 	origin *origin
 	continuation
 	lost error             // why the feed before could not go on
-	held []api.GroupReader // what came in a trial, before run
+	held []api.GroupReader // groups that came in a trial, before run
 
 	accepting     context.Context
 	stopAccepting context.CancelFunc
-	newest        context.Context // ends when next is set, since that is the newest now, or with the track
+	newest        context.Context // ends when next is set, or with the track
 	notNewest     context.CancelFunc
-	begun         signal.Event // the first group has come
+	begun         signal.Event // its first group has come
 	done          signal.Event // nothing more is accepted, and err is set
 	err           error
-	life          context.Context // ends when its groups are waited for no longer
+	life          context.Context // ends when its groups are no longer waited for
 	cutOff        context.CancelCauseFunc
 
-	regained chan struct{} // closed when the group asked for again is passed on, or will not be
-	next     *feed         // that followed; see newest
+	regained chan struct{} // closed when the group asked for again was passed on, or will not come
+	next     *feed         // the feed that followed; see newest
 
-	// What is known of who publishes: at the subscription, or as soon as it
-	// is announced after that. Of run alone (of the track).
+	// The publisher as it was announced at the subscription, or first after
+	// that. Used by track.run alone.
 	sight   sighting
 	opened  time.Time
-	checked time.Time // when its numbers were last compared with what the peer has
+	checked time.Time // when its numbers were last compared with the peer's
 
 	// Guarded by the track's lock.
 	numbering *numbering
-	first     api.GroupSequence // that has come; set when begun has happened
-	expected  bool              // what it should have begun with is accounted for
-	end       api.GroupSequence // where the next feed took over; 0 while none has
-	passed    time.Time         // when the last group came that is new
-	pace      time.Duration     // how long it took
-	trial     *trial            // of the feed that is to follow; nil for none
-	taken     int               // groups accepted that are new
-	busy      bool              // one of them waits for the application
+	first     api.GroupSequence // the first that has come; set when begun has happened
+	expected  bool              // the groups missing before its first one are in the account
+	end       api.GroupSequence // where the next feed took over; 0 for none
+	passed    time.Time         // when its last new group came
+	pace      time.Duration     // the time between the last two new groups
+	trial     *trial            // the trial of the next feed; nil for none
+	taken     int               // number of new groups accepted
+	busy      bool              // a group waits for AcceptGroup
 	unread    int               // groups passed on and not read to their end
 	read      signal.Wake       // unread has become 0
 }
 
-// errReplaced tells that the publisher is another than it was.
+// errReplaced is the reason of a turn to another publisher.
 var errReplaced = errors.New("another publisher has taken its place")
 
-// open subscribes over l to what is seen there. The origin of its groups is that
-// of the route by which the subscription was made: where the announcement
-// changes meanwhile, that is not known, and the error is errReplaced.
+// open subscribes over l to the publisher seen there. The groups are those of
+// the route by which the subscription was made: if the announcement changes
+// meanwhile, that is not known, and the error is errReplaced.
 func (t *track) open(ctx context.Context, l *link, seen sighting, config api.SubscribeConfig) (*feed, error) {
 	o := l.follow(t.path)
 	l.hold()
@@ -89,19 +89,18 @@ func (t *track) open(ctx context.Context, l *link, seen sighting, config api.Sub
 	return f, nil
 }
 
-// unwatch ends the interest in what is announced, when f is not the newest feed
-// any more: until then that decides how the track goes on, also after f itself
-// has ended.
+// unwatch ends the use of f's origin, when f is not the newest feed any more:
+// until then, the origin decides how the track goes on, even after f has ended.
 func (f *feed) unwatch() { f.link.leave(f.origin) }
 
-// follower is the feed that has followed f; nil while none has.
+// follower returns the feed that has followed f, or nil.
 func (f *feed) follower() *feed {
 	f.track.mu.Lock()
 	defer f.track.mu.Unlock()
 	return f.next
 }
 
-// finished tells whether nothing more is accepted.
+// finished reports whether nothing more is accepted.
 func (f *feed) finished() bool { return f.done.Happened() }
 
 // run passes groups on until the subscription ends, or another has taken over.
@@ -134,7 +133,7 @@ func (f *feed) pass() error {
 	}
 }
 
-// compare has a group that has come count in the trial of the next feed, if there
+// compare records a group that has come in the trial of the next feed, if there
 // is one.
 func (f *feed) compare(seq api.GroupSequence, asked time.Time) {
 	f.track.mu.Lock()
@@ -145,8 +144,8 @@ func (f *feed) compare(seq api.GroupSequence, asked time.Time) {
 	}
 }
 
-// awaitAsked waits for the application to ask for groups: a session may choose
-// where to begin when it is first asked.
+// awaitAsked waits for the first call of AcceptGroup: a session may choose then
+// where to begin.
 func (f *feed) awaitAsked() error {
 	if f.track.asked.Happened() {
 		return nil
@@ -161,7 +160,8 @@ func (f *feed) awaitAsked() error {
 	}
 }
 
-// ended is how the subscription has ended whose groups nobody has asked for.
+// ended returns the error with which the subscription has ended before
+// AcceptGroup was called.
 func (f *feed) ended() error { return context.Cause(f.reader.Context()) }
 
 // take passes on a group, unless it came by another feed.
@@ -182,15 +182,15 @@ func (f *feed) take(g api.GroupReader) {
 	}
 }
 
-// group is g for a reader who has had the frames before from.
+// group returns g for a reader that has had the frames before from.
 func (f *feed) group(g api.GroupReader, from uint64) *group {
 	out := newGroup(g, from, f.groupRead)
 	out.by = f
 	return out
 }
 
-// hand passes a group on, which may be the newest then. Its error is why the
-// reader does not get it.
+// hand passes a group on, which may then be the newest. It returns an error if
+// the reader does not get it.
 func (f *feed) hand(g *group) error {
 	t := f.track
 	if err := f.deliver(delivery{group: g}); err != nil {
@@ -206,16 +206,16 @@ func (f *feed) hand(g *group) error {
 	return nil
 }
 
-// An admission is what is to become of a group that has come.
+// An admission is what to do with a group that has come.
 type admission int
 
 const (
-	refused  admission = iota // it came before
-	admitted                  // it is passed on
-	again                     // it was asked for again
+	refused  admission = iota // cancel it: it came before
+	admitted                  // pass it on
+	again                     // it is the one asked for again
 )
 
-// admit tells whether a group is to be passed on, and notes that it is.
+// admit decides what to do with a group, and records it.
 func (f *feed) admit(seq api.GroupSequence) admission {
 	t := f.track
 	t.mu.Lock()
@@ -243,8 +243,8 @@ func (f *feed) admit(seq api.GroupSequence) admission {
 	return admitted
 }
 
-// begin notes the first group that has come, even if the feed before was the
-// first to pass it on: it might always be. The track's lock is held.
+// begin records the first group that has come, even if the feed before has
+// passed it on already. The track's lock is held.
 func (f *feed) begin(seq api.GroupSequence) {
 	if f.resumed && !f.expected && seq >= f.from {
 		f.expected = true
@@ -256,8 +256,8 @@ func (f *feed) begin(seq api.GroupSequence) {
 	}
 }
 
-// groupRead notes that the application is done with a group, and returns what
-// it is told.
+// groupRead records that reading a group has ended, and returns the error for
+// its reader.
 func (f *feed) groupRead(g *group, err error) error {
 	f.track.finished(g, f.link, err)
 	if cut := context.Cause(f.life); errors.Is(err, api.ErrClosed) && errors.Is(cut, api.ErrRestarted) {
@@ -272,8 +272,8 @@ func (f *feed) groupRead(g *group, err error) error {
 	return err
 }
 
-// deliver hands d to whoever calls AcceptGroup. Its error is why nobody will
-// have it: the feed is cut off, or the track ends.
+// deliver hands d to the caller of AcceptGroup. It returns an error if the feed
+// is cut off or the track ends first.
 func (f *feed) deliver(d delivery) error {
 	select {
 	case f.track.groups <- d:
@@ -285,8 +285,8 @@ func (f *feed) deliver(d delivery) error {
 	}
 }
 
-// release lets the session go when the groups that came over it have been read.
-// Of a session that is lost, what has come is left to its readers.
+// release ends the use of the session when the groups that came over it have
+// been read. If the session is lost, readers can still read what has come.
 func (f *feed) release() {
 	t := f.track
 	f.awaitRead()
@@ -301,8 +301,8 @@ func (f *feed) release() {
 	f.link.release()
 }
 
-// cutAfter cuts f off a while after another publisher has taken over: whoever
-// still reads its groups is told err, for the rest may never come.
+// cutAfter cuts f off a while after another publisher has taken over: readers
+// of its groups then get err, since the rest may never come.
 func (f *feed) cutAfter(d time.Duration, err error) {
 	if sleep(f.life, d) {
 		f.cutOff(err)
@@ -333,7 +333,7 @@ func (f *feed) awaitRead() {
 	}
 }
 
-// update changes what is asked for, but for where a resumed feed began.
+// update changes what is asked for, except where a resumed feed began.
 func (f *feed) update(config api.SubscribeConfig) error {
 	if f.resumed && beginsBefore(&config, f.asked.StartGroup) {
 		config.StartGroup, config.StartFrame = f.asked.StartGroup, f.asked.StartFrame

@@ -10,8 +10,9 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// lastWords is how the track ends when the session does, with err: what f has
-// read to its end before has come to its own.
+// lastWords returns how the track ends when the session ends with err. If f's
+// subscription has come to its regular end before, the track ends so too,
+// unless nobody takes the groups.
 func (f *feed) lastWords(err error) error {
 	if context.Cause(f.reader.Context()) != io.EOF {
 		return err
@@ -26,9 +27,9 @@ func (f *feed) lastWords(err error) error {
 	}
 }
 
-// finish ends the track. At its own end, what other feeds have yet to pass on
-// comes first. With its last word, the reader may ask for all gaps that there are:
-// no feed passes anything on then.
+// finish ends the track. At a regular end, it first waits for what other feeds
+// have yet to pass on. All feeds have ended when it sets the error, so that the
+// reader can then ask for all gaps.
 func (t *track) finish(err error) {
 	feeds := t.allFeeds()
 	if err == io.EOF {
@@ -53,8 +54,8 @@ func (t *track) await(feeds []*feed) {
 	}
 }
 
-// resume makes a turn: it subscribes again, to what follows f. It returns
-// neither a feed nor an error when that link is over too, or the track.
+// resume makes a turn: it subscribes again, to continue after f. It returns
+// neither a feed nor an error if the track or the turn's session ends.
 func (t *track) resume(f *feed, to turn) (*feed, error) {
 	l := to.link
 	o := l.follow(t.path)
@@ -87,8 +88,8 @@ func (t *track) resume(f *feed, to turn) (*feed, error) {
 	}
 }
 
-// pause waits, for no longer than until early is closed. It reports false when
-// there is nothing to wait for any more: the track has ended, or ctx.
+// pause waits, at most until early is closed. It reports false if the track or
+// ctx has ended.
 func (f *feed) pause(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -106,7 +107,7 @@ func (f *feed) pause(ctx context.Context, d time.Duration, early <-chan struct{}
 	return !f.finished() || f.err != io.EOF
 }
 
-// attempt subscribes over the link of a turn once.
+// attempt subscribes once over the link of a turn.
 func (t *track) attempt(ctx context.Context, f *feed, to turn, o *origin) (*feed, error) {
 	within, cancel := context.WithTimeout(ctx, originWithin)
 	seen := o.await(within, func(s sighting) bool { return s.is == announced })
@@ -135,19 +136,19 @@ func (t *track) attempt(ctx context.Context, f *feed, to turn, o *origin) (*feed
 	return next, nil
 }
 
-// A continuation is how a feed goes on after those before.
+// A continuation is how a feed continues those before.
 type continuation struct {
-	wanted  api.SubscribeConfig // what the application wanted when it was opened
+	wanted  api.SubscribeConfig // what the application wanted when the feed was opened
 	asked   api.SubscribeConfig // what was asked for instead
-	same    bool                // the numbers are those of the feeds before
-	resumed bool                // it goes on where these ended, at from
+	same    bool                // it has the numbering of the feeds before
+	resumed bool                // it begins where these ended, at from
 	from    api.GroupSequence
-	again   *group // the group before from, if it was asked for again
+	again   *group // the group before from, if that was asked for again
 }
 
-// continuation is how to go on after f: where the numbers are the same, from the
-// group on that follows those that came, unless the application wants nothing
-// but the newest.
+// continuation returns how to continue after f. In the same numbering, the feed
+// begins at the group after those that came, unless the application only wants
+// the newest.
 func (t *track) continuation(f *feed, same bool) continuation {
 	open := t.openEnd(f)
 	t.mu.Lock()
@@ -171,12 +172,12 @@ func (t *track) continuation(f *feed, same bool) continuation {
 	return c
 }
 
-// beginsBefore tells whether what is asked for begins before start.
+// beginsBefore reports whether what is asked for begins before start.
 func beginsBefore(c *api.SubscribeConfig, start api.GroupSequence) bool {
 	return c.StartGroup == api.GroupLatest || c.StartGroup < start
 }
 
-// notResumed is the error of a track that could not go on after f.
+// notResumed returns the error of a track that could not be continued after f.
 func (f *feed) notResumed(err error) error {
 	if f.finished() {
 		return fmt.Errorf("%w; not resumed: %w", f.err, err)
@@ -184,7 +185,7 @@ func (f *feed) notResumed(err error) error {
 	return fmt.Errorf("not resumed: %w", err)
 }
 
-// why is why f cannot go on.
+// why returns the reason why f cannot go on.
 func (f *feed) why() error {
 	if f.finished() && !f.link.ended() && !f.link.leaving() {
 		return fmt.Errorf("the publisher was lost: %w", f.err)
@@ -195,7 +196,7 @@ func (f *feed) why() error {
 	return api.ErrGoingAway
 }
 
-// change has next take over from f.
+// change makes next replace f.
 func (t *track) change(f, next *feed) {
 	if !next.same {
 		t.restart(next)
@@ -207,9 +208,9 @@ func (t *track) change(f, next *feed) {
 	}
 }
 
-// restart ends what was read of the numbers before, since those that come now
-// are others: what has come is passed on first. Where the publisher is replaced
-// over the same session, nobody waits for long for what the old one has begun.
+// restart ends the feeds of the numbering before. What has come is passed on
+// first. If the publisher was replaced over the same session, the groups that
+// the old one has begun are not waited for long.
 func (t *track) restart(next *feed) {
 	old, why := t.allFeeds(), next.numbering.restart
 	for _, f := range old {
@@ -233,7 +234,8 @@ func (t *track) restart(next *feed) {
 	}
 }
 
-// begin has f be the newest feed, with what the application wants by now.
+// begin makes f the newest feed, and updates it to what the application wants
+// by now.
 func (t *track) begin(f *feed) {
 	t.updating.Lock()
 	defer t.updating.Unlock()

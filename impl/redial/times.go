@@ -2,63 +2,62 @@ package redial
 
 import "time"
 
-// The times by which lasting sessions and tracks live, besides those of a
-// [Policy]. None of them decides alone: what a peer says comes first, and each
-// bounds how long that is waited for.
+// The times of sessions that reconnect and of their tracks, besides those of a
+// [Policy]. They bound how long something is waited for: what a peer reports
+// counts first.
 const (
-	// stableAfter is how long a session, an announcement stream or a feed stands
-	// before the waits for the next one begin anew: one that is accepted and
-	// then thrown out is as bad as one refused.
+	// stableAfter is how long a session, an announcement stream or a feed must
+	// stand before the waits for the next one begin at the shortest again: one
+	// that is accepted and then ended at once is no better than one refused.
 	stableAfter = 10 * time.Second
 
-	// fading is how long before its end, or its peer's wish to leave, what
-	// happens on a session is taken for a part of that.
+	// fading is how long before the end of a session, or its peer's GOAWAY, a
+	// reset on it may be a part of that.
 	fading = 500 * time.Millisecond
 
-	// drainPoll is how often a session that drains is asked for what it still
-	// serves, where it does not tell.
+	// drainPoll is how often a session that drains is polled for what it still
+	// serves, if it does not tell.
 	drainPoll = 100 * time.Millisecond
 
 	// initialWithin is how long the initial set of announcements of a new
-	// session may take before what has come of it is taken for all.
+	// session may take before it is taken to be complete.
 	initialWithin = 10 * time.Second
 
-	// breaking is how long before the end of a set of announcements what it
-	// tells to have ended means nothing.
+	// breaking is how long before the end of a stream the ends that it
+	// announces are ignored.
 	breaking = 100 * time.Millisecond
 
-	// telling is how long after the reset of a feed a relay may tell that the
-	// publisher is gone: it waits for a while whether there is another.
+	// telling is how long after the reset of a feed a relay may report that the
+	// publisher is gone: it waits for another one first.
 	telling = 1500 * time.Millisecond
 
-	// originWithin is how long a session may take to say where a broadcast
-	// comes from, before a track is asked for that goes on with the numbers of
-	// an origin.
+	// originWithin is how long a session may take to announce a broadcast
+	// before a track subscribes that has to continue the numbers of an origin.
 	originWithin = 5 * time.Second
 
-	// doubtAfter is how long a feed that goes on may bring nothing before its
-	// numbers are doubted: longer than a group may take from one relay to
+	// doubtAfter is how long a resumed feed may bring nothing before its
+	// numbers are checked: longer than a group may take from one relay to
 	// another.
 	doubtAfter = time.Second
 
-	// edgeWithin is how long the peer may take to show its newest group, and
-	// edgeMore how long there may be a newer one after the first.
+	// edgeWithin is how long the peer may take to send its newest group, and
+	// edgeMore how long a newer one may come after the first.
 	edgeWithin = 2 * time.Second
 	edgeMore   = 200 * time.Millisecond
 
-	// behind is how far behind another feed one may be that brings the same
-	// groups: longer than a relay takes to believe that a standby goes on with
-	// them. mute is how long both may bring nothing.
+	// behind is how late a feed may be with a group that another feed has
+	// brought: longer than a relay takes to decide that a standby continues its
+	// groups. mute is how long neither feed may bring anything.
 	behind = 400 * time.Millisecond
 	mute   = time.Second
 
-	// trialFor is how long it may take to show that the groups of two feeds are
-	// the same, and mostPace how long the next group of theirs is waited for.
+	// trialFor is how long a trial of two feeds may take, and mostPace how long
+	// their next group is waited for.
 	trialFor = 2 * time.Second
 	mostPace = 4 * time.Second
 
-	// At most a quarter of a group, within these bounds, is between the arrivals
-	// of one that comes by two feeds, where the peer has it of one publisher.
+	// A group that the peer has from one publisher comes by two feeds within a
+	// quarter of a group's duration, within these bounds.
 	leastAside = 5 * time.Millisecond
 	mostAside  = 50 * time.Millisecond
 
@@ -66,12 +65,11 @@ const (
 	// lost.
 	settle = time.Second
 
-	// idle is how long a track is quiet before a feed hands over to one that
+	// idle is how long a track is silent before a feed hands over to one that
 	// has not begun either.
 	idle = 5 * time.Second
 
 	// grace is how long the groups of a publisher that was replaced are still
-	// read: what has come is there, but one that was killed never ends what it
-	// has begun.
+	// read: a publisher that was killed never ends what it has begun.
 	grace = 500 * time.Millisecond
 )

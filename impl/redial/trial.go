@@ -11,53 +11,55 @@ import (
 )
 
 // Of two publishers of one path, one may be the hot standby of the other: both
-// write the same groups under the same numbers. Where the standby is announced
-// instead, over the same session, a relay goes on with its groups in the
-// subscriptions that it serves. So the feed before is kept until it shows what the
-// next one is.
-
-// A trial compares the groups of a feed whose publisher was replaced with those of
-// the next one, which are held meanwhile. The numbers go on where both bring a
-// group of the same number at the same time: then one publisher writes for both.
-// They do not where the feed before has ended, or is silent while the next one
-// brings groups, or the numbers are far apart, or nothing shows that they go on.
-// The track's lock guards it.
+// write the same groups under the same numbers. If the standby is announced
+// instead, over the same session, a relay continues its current subscriptions
+// with the standby's groups. So the feed before is kept until it shows whether
+// the next one brings the same groups.
+//
+// A trial compares the groups of a feed whose publisher was replaced with those
+// of the next one, which are held meanwhile. The numbers go on if both feeds
+// bring a group of the same number at the same time: then the peer has both
+// from one publisher. They do not if the feed before has ended, or is silent
+// while the next one brings groups, or the numbers are far apart, or nothing
+// shows in time that they go on. The track's lock guards a trial.
 type trial struct {
 	old, next *feed
-	from      api.GroupSequence // after the highest group that had come when it began
-	pace      time.Duration     // how long the last group of old took
+	from      api.GroupSequence // one above the highest group that had come when it began
+	pace      time.Duration     // the time between the last two groups of old
 	began     time.Time
-	latest    bool // next was asked for the newest group
+	latest    bool // next has asked for the newest group
 	byOld     map[api.GroupSequence]arrival
 	byNext    map[api.GroupSequence]arrival
-	last      time.Time // when the last group came, by either
+	last      time.Time // when the last group came, by either feed
 	came      signal.Wake
 }
 
-// An arrival is when a group came, and since when it was waited for: of one that
-// came at once, nobody knows how long it has been there.
+// An arrival is when a group came, and when AcceptGroup was called for it: a
+// group that is returned at once may have waited for any time.
 type arrival struct{ asked, at time.Time }
 
-// A verdict is what a trial has shown.
+// A verdict is the result of a trial.
 type verdict int
 
 const (
 	unsettled verdict = iota
-	goesOn            // the next feed has the same numbers
-	restarts          // it has other ones, or may have
+	goesOn            // the numbers go on
+	restarts          // they do not, or nobody knows
 )
 
-// errLeft tells that another session is current.
+// errLeft is why a trial ends when another session is current.
 var errLeft = errors.New("the session was left")
 
-// maxHeld is how many groups a trial holds at most, and keeps in mind of each feed.
+// maxHeld bounds the groups that a trial holds, and those that it remembers of
+// each feed.
 const maxHeld = 256
 
-// apart is how far from each other, in groups, the numbers of a publisher and of
-// its standby are at most.
+// apart is the largest distance, in groups, between the numbers of a publisher
+// and of its standby.
 const apart = 16
 
-// newTrial begins to compare next with f; nil where there is nothing to compare.
+// newTrial begins to compare next with f. It returns nil if there is nothing to
+// compare.
 func (t *track) newTrial(f, next *feed) *trial {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -79,8 +81,8 @@ func (t *track) newTrial(f, next *feed) *trial {
 	return f.trial
 }
 
-// try finds out whether next goes on with the numbers of f, and has it do so then.
-// Its error is why next is given up.
+// try makes next continue the numbering of f if a trial shows that their
+// numbers go on. It returns an error if next was given up.
 func (t *track) try(ctx context.Context, f, next *feed) (*feed, error) {
 	tr := t.newTrial(f, next)
 	if tr == nil {
@@ -97,8 +99,8 @@ func (t *track) try(ctx context.Context, f, next *feed) (*feed, error) {
 	return next, nil
 }
 
-// run compares until there is a verdict. Its error is why there is none: ctx has
-// ended, or another session is current, or yet another publisher is announced.
+// run compares until there is a verdict. It returns an error if ctx ends,
+// another session is current, or yet another publisher is announced.
 func (tr *trial) run(ctx context.Context) (verdict, error) {
 	t := tr.old.track
 	holding, stop := context.WithCancel(ctx)
@@ -146,7 +148,7 @@ func (tr *trial) run(ctx context.Context) (verdict, error) {
 	}
 }
 
-// hold accepts groups of next, which are passed on when there is a verdict.
+// hold accepts groups of next, which are passed on after the trial.
 func (tr *trial) hold(ctx context.Context) {
 	for range maxHeld {
 		asked := time.Now()
@@ -159,7 +161,8 @@ func (tr *trial) hold(ctx context.Context) {
 	}
 }
 
-// note notes a group that has come, and was waited for since asked.
+// note records a group that has come, for which AcceptGroup was called at
+// asked.
 func (tr *trial) note(by map[api.GroupSequence]arrival, seq api.GroupSequence, asked time.Time) {
 	now := time.Now()
 	mu := &tr.old.track.mu
@@ -172,8 +175,8 @@ func (tr *trial) note(by map[api.GroupSequence]arrival, seq api.GroupSequence, a
 	}
 }
 
-// judge returns the verdict as of now, and while there is none, when to ask again
-// though nothing comes.
+// judge returns the verdict as of now or, if there is none yet, when to call it
+// again even if no group comes.
 func (tr *trial) judge(now time.Time) (v verdict, due time.Time) {
 	mu := &tr.old.track.mu
 	mu.Lock()
@@ -187,9 +190,10 @@ func (tr *trial) judge(now time.Time) (v verdict, due time.Time) {
 	return unsettled, due
 }
 
-// coincide tells whether a group came by both feeds at the same time, for which the
-// one before was waiting. Of two publishers that are not the same, one may come to
-// the number of the other, but no nearer than the duration of a group.
+// coincide reports whether a group came by both feeds at the same time, while
+// the feed before was waiting for it. Groups of the same number of two
+// different publishers may come near each other, but rarely nearer than a part
+// of a group's duration.
 func (tr *trial) coincide() bool {
 	within := min(max(tr.pace/4, leastAside), mostAside)
 	for seq, old := range tr.byOld {
@@ -201,8 +205,8 @@ func (tr *trial) coincide() bool {
 	return false
 }
 
-// due is when the numbers count as others, if nothing comes that speaks for the
-// contrary.
+// due returns when the numbers count as different, unless a group that comes
+// before shows otherwise.
 func (tr *trial) due() time.Time {
 	if len(tr.byNext) == 0 {
 		if tr.last.IsZero() {
@@ -215,7 +219,7 @@ func (tr *trial) due() time.Time {
 		if tr.latest {
 			return first
 		}
-		return first.Add(edgeMore) // what is older may come before it
+		return first.Add(edgeMore) // an older group may come before the newest
 	}
 	wait := behind + min(tr.pace, mostPace)
 	due := earlier(tr.last.Add(wait), first.Add(max(trialFor, 2*wait)))
@@ -226,8 +230,8 @@ func (tr *trial) due() time.Time {
 	return earlier(due, lacks(tr.byNext, tr.byOld, max(lowest, tr.from)))
 }
 
-// lacks is when one feed has not brought in time what another one has, of the
-// groups from a number on; zero where it has all.
+// lacks returns when one feed is late with a group, from a number on, that the
+// other feed has brought; zero if it has brought all.
 func lacks(by, other map[api.GroupSequence]arrival, from api.GroupSequence) (due time.Time) {
 	for seq, a := range other {
 		if _, ok := by[seq]; !ok && seq >= from {
@@ -237,7 +241,8 @@ func lacks(by, other map[api.GroupSequence]arrival, from api.GroupSequence) (due
 	return due
 }
 
-// span is between which numbers the groups of next are, and when the first came.
+// span returns the lowest and the highest number of the groups of next, and
+// when the first came.
 func (tr *trial) span() (lowest, newest api.GroupSequence, first time.Time) {
 	lowest = math.MaxUint64
 	for seq, a := range tr.byNext {
@@ -246,8 +251,8 @@ func (tr *trial) span() (lowest, newest api.GroupSequence, first time.Time) {
 	return lowest, newest, first
 }
 
-// plausible tells whether the newest group of next is near those of the feed
-// before: a standby is as far behind as that may be, or two groups.
+// plausible reports whether the newest group of next is near those of the feed
+// before: a standby may be late by behind, or by two groups.
 func (tr *trial) plausible(newest api.GroupSequence) bool {
 	below := api.GroupSequence(apart)
 	if tr.pace > 0 {
@@ -256,7 +261,7 @@ func (tr *trial) plausible(newest api.GroupSequence) bool {
 	return newest+1+below >= tr.from && newest <= tr.from+apart
 }
 
-// earlier is the earlier of two times, of which zero is none.
+// earlier returns the earlier of two times; a zero time does not count.
 func earlier(a, b time.Time) time.Time {
 	if a.IsZero() || !b.IsZero() && b.Before(a) {
 		return b
@@ -264,7 +269,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// abandon gives up a feed that has not been run.
+// abandon releases a feed that was not run.
 func (f *feed) abandon() {
 	f.dropHeld()
 	_ = f.reader.Close()
@@ -275,7 +280,7 @@ func (f *feed) abandon() {
 	f.link.release()
 }
 
-// dropHeld gives up what was held in a trial.
+// dropHeld cancels the groups that were held in a trial.
 func (f *feed) dropHeld() {
 	for _, g := range f.held {
 		g.Cancel(api.StreamCancelled)
@@ -283,7 +288,7 @@ func (f *feed) dropHeld() {
 	f.held = nil
 }
 
-// passHeld passes on what was held in a trial.
+// passHeld passes on the groups that were held in a trial.
 func (f *feed) passHeld() {
 	for len(f.held) > 0 && f.accepting.Err() == nil {
 		g := f.held[0]

@@ -13,7 +13,7 @@ import (
 	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
-// echo is a handler whose groups tell who has served which path; it has a
+// echo returns a handler whose groups tell who has served which path; it has a
 // description, and one group to be fetched.
 func echo(who string, groups int) api.TrackFuncs {
 	return api.TrackFuncs{
@@ -28,7 +28,7 @@ func echo(who string, groups int) api.TrackFuncs {
 	}
 }
 
-// behind starts a relay that takes in what another one announces.
+// behind starts a relay that follows the announcements of another one.
 func behind(t *testing.T, v api.Version, first *moqtest.Server) *moqtest.Server {
 	t.Helper()
 	server, r := startRelay()
@@ -37,8 +37,8 @@ func behind(t *testing.T, v api.Version, first *moqtest.Server) *moqtest.Server 
 	return server
 }
 
-// TestPathsBelow asks, through two relays, for what no publisher has listed.
-// What is announced covers it, and the longest announced path wins.
+// TestPathsBelow requests, through two relays, paths that no publisher has
+// announced. The longest announced path above each covers it.
 func TestPathsBelow(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {
@@ -97,8 +97,8 @@ func fetchOne(t *testing.T, s api.Session, path api.BroadcastPath, seq api.Group
 	return string(f.Payload), err
 }
 
-// refusal is how a subscription is refused, whether the version says so at once
-// or to who reads.
+// refusal returns how a subscription is refused, whether the version does so at
+// once or at the first read.
 func refusal(t *testing.T, s api.Session, path api.BroadcastPath) error {
 	t.Helper()
 	r, err := s.Subscribe(t.Context(), path, "video", nil)
@@ -112,8 +112,8 @@ func refusal(t *testing.T, s api.Session, path api.BroadcastPath) error {
 	return err
 }
 
-// TestExactPublisherRefusesBelow passes the refusal of a publisher on which
-// answers for its path alone.
+// TestExactPublisherRefusesBelow: the refusal of a publisher that only serves
+// its path is passed on.
 func TestExactPublisherRefusesBelow(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {
@@ -139,8 +139,8 @@ func TestExactPublisherRefusesBelow(t *testing.T) {
 	}
 }
 
-// TestBelowIsShared has many viewers of one path below share a subscription, and
-// each path have one of its own.
+// TestBelowIsShared: many viewers of one path below share a subscription, and
+// each path has one of its own.
 func TestBelowIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, _ := startRelay()
@@ -188,8 +188,8 @@ func TestBelowIsShared(t *testing.T) {
 	})
 }
 
-// TestProgramBelow lets the program of a relay answer for paths below one of its
-// own, and a session for those below a longer one.
+// TestProgramBelow: the program of a relay serves paths below one of its own,
+// and a session those below a longer one.
 func TestProgramBelow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, r := startRelay()
@@ -216,8 +216,8 @@ func TestProgramBelow(t *testing.T) {
 	})
 }
 
-// TestBelowChangesRoutes has a path below go on by another session of the same
-// publisher when the one that served it is lost.
+// TestBelowChangesRoutes: a path below continues by another session of the same
+// publisher when its session is lost.
 func TestBelowChangesRoutes(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {

@@ -11,8 +11,7 @@ import (
 )
 
 // TestUpstreamEndsAreNotTheViewers ends a publisher's session with every cause.
-// The viewer, whose own session stands, does not learn that as the fate of its
-// own.
+// The viewer, whose own session stands, must not get it as the end of its own.
 func TestUpstreamEndsAreNotTheViewers(t *testing.T) {
 	for _, code := range []api.SessionErrorCode{
 		api.SessionNoError, api.SessionInternal, api.SessionUnauthorized, api.SessionProtocolViolation,
@@ -40,8 +39,8 @@ func TestUpstreamEndsAreNotTheViewers(t *testing.T) {
 	}
 }
 
-// TestHopCodesAreNotPassedOn has a publisher end its track with codes that tell
-// of its own hop.
+// TestHopCodesAreNotPassedOn: a publisher ends its track with codes that
+// concern its own hop.
 func TestHopCodesAreNotPassedOn(t *testing.T) {
 	for _, code := range []api.StreamErrorCode{
 		api.StreamSessionClosed, api.StreamGoingAway, api.StreamUnroutable, api.StreamControlTimeout, api.StreamNoCapacity,
@@ -50,8 +49,8 @@ func TestHopCodesAreNotPassedOn(t *testing.T) {
 	}
 }
 
-// TestCodesOfContentsArePassedOn has a publisher end its track with codes that
-// tell of the track.
+// TestCodesOfContentsArePassedOn: a publisher ends its track with codes that
+// are about the track.
 func TestCodesOfContentsArePassedOn(t *testing.T) {
 	for _, code := range []api.StreamErrorCode{
 		api.StreamNotFound, api.StreamUnauthorized, api.StreamCancelled, api.StreamInternal, api.StreamApplication + 6,
@@ -66,7 +65,8 @@ func TestCodesOfContentsArePassedOn(t *testing.T) {
 	}
 }
 
-// endWith is how a viewer's track ends when the publisher ends it with a code.
+// endWith returns how a viewer's track ends when the publisher ends it with a
+// code.
 func endWith(t *testing.T, code api.StreamErrorCode) (end error) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {

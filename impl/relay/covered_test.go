@@ -33,8 +33,8 @@ func throughRelays(t *testing.T, f func(t *testing.T, v api.Version, first, last
 	}
 }
 
-// TestWhatCoversIsAnnounced to those who ask below it, with whose it is, and comes
-// and goes with its publisher.
+// TestWhatCoversIsAnnounced to clients that ask below it, with its origin, as
+// it comes and goes.
 func TestWhatCoversIsAnnounced(t *testing.T) {
 	throughRelays(t, func(t *testing.T, v api.Version, first, last *moqtest.Server) {
 		s := dial(t, last, v, api.NewTrackMux())
@@ -78,7 +78,7 @@ func TestWhatCoversIsAnnounced(t *testing.T) {
 }
 
 // TestWaitsForWhatIsNotCoveredInTruth: a publisher whose announcement covers a
-// path refuses it, and another one lists it a while later.
+// path refuses it, and another one announces it a while later.
 func TestWaitsForWhatIsNotCoveredInTruth(t *testing.T) {
 	throughRelays(t, func(t *testing.T, v api.Version, first, last *moqtest.Server) {
 		mux := api.NewTrackMux()

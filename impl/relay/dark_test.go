@@ -12,9 +12,9 @@ import (
 	"github.com/moqlite/moqlite/impl/live"
 )
 
-// awaitFrame is a viewer whose session does not last: it asks for the track again
-// each half second, until a frame has come that is wanted, or for d. All groups
-// are read at once.
+// awaitFrame is a viewer whose session does not reconnect: it asks for the
+// track again each half second, until a frame has come that is wanted, or for
+// d. All groups are read at once.
 func awaitFrame(t *testing.T, s api.Session, d time.Duration, wanted func(seq api.GroupSequence, payload string) bool) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), d)
@@ -57,8 +57,8 @@ func awaitFrame(t *testing.T, s api.Session, d time.Duration, wanted func(seq ap
 	asking.Wait()
 }
 
-// TestEndedTrackBeginsAgain has a viewer ask for a track again and again that has
-// ended. When its publisher begins it anew, the viewer has it soon.
+// TestEndedTrackBeginsAgain: a viewer asks again and again for a track that has
+// ended. When its publisher begins it anew, the viewer gets it soon.
 func TestEndedTrackBeginsAgain(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {
@@ -85,9 +85,9 @@ func TestEndedTrackBeginsAgain(t *testing.T) {
 	}
 }
 
-// TestOneFarAheadOverAChangeOfRoute has one viewer wait for a group far ahead
-// while the publisher comes by another session, and goes on with its numbers or
-// begins anew. Who joins then gets what it writes.
+// TestOneFarAheadOverAChangeOfRoute: one viewer waits for a group far ahead
+// while the publisher moves to another session, and continues its numbers or
+// begins anew. A viewer that joins then gets what it writes.
 func TestOneFarAheadOverAChangeOfRoute(t *testing.T) {
 	for name, from := range map[string]api.GroupSequence{"goes on": 130, "begins anew": 0} {
 		for _, v := range api.Versions() {
@@ -115,9 +115,9 @@ func TestOneFarAheadOverAChangeOfRoute(t *testing.T) {
 	}
 }
 
-// TestOneGroupOfAnotherPublisher has the publisher of one open group be lost
-// while another of its path has a group of the same number: who asks again soon
-// has that.
+// TestOneGroupOfAnotherPublisher: the publisher of one open group is lost while
+// another one of its path has a group of the same number. A viewer that asks
+// again gets that soon.
 func TestOneGroupOfAnotherPublisher(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {
@@ -138,7 +138,7 @@ func TestOneGroupOfAnotherPublisher(t *testing.T) {
 	}
 }
 
-// TestSameIdentityBesideTheOldOne has a publisher begin anew under its own hop
+// TestSameIdentityBesideTheOldOne: a publisher begins anew under its own hop
 // while the old one still writes for a moment, and then is silent in a session
 // that stands.
 func TestSameIdentityBesideTheOldOne(t *testing.T) {

@@ -10,8 +10,8 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// publishGroups has a publisher write a group of three frames every 100 ms to
-// each of its subscriptions, at "room".
+// publishGroups publishes "room", whose handler writes a group of three frames
+// every 100 ms to each subscription.
 func publishGroups(t *testing.T, mux *api.TrackMux) {
 	t.Helper()
 	err := mux.PublishFunc(t.Context(), "room", func(w api.TrackWriter) {
@@ -54,9 +54,9 @@ func countFor(t *testing.T, r api.TrackReader, d time.Duration) (groups, frames 
 	return groups, frames
 }
 
-// TestFirstViewerWithOddBounds has a viewer be the first to subscribe to a track,
-// with bounds that nobody else wants, and leave soon. Who has come meanwhile
-// with the usual wishes gets the track all the same.
+// TestFirstViewerWithOddBounds: the first viewer of a track has bounds that
+// nobody else wants, and leaves soon. Viewers that have come meanwhile with the
+// usual config get the track all the same.
 func TestFirstViewerWithOddBounds(t *testing.T) {
 	for name, odd := range map[string]api.SubscribeConfig{
 		"start far ahead":   {StartGroup: 1 << 60},
@@ -95,7 +95,7 @@ func TestFirstViewerWithOddBounds(t *testing.T) {
 	}
 }
 
-// TestViewerFarAheadAlone does not have the publisher send what nobody wants.
+// TestViewerFarAheadAlone: the publisher does not send what nobody wants.
 func TestViewerFarAheadAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, _ := startRelay()

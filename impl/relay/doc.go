@@ -102,8 +102,9 @@ package relay
 //	over       It is closed, reset, or wanted by nobody.
 //
 // Numbers that are left out are missing until the max age has passed, until their
-// route says that they are lost, or until settle after a change. They are then
-// fetched, and what nobody has is reported to viewers as a gap (lost.go).
+// route says that they are lost, until settle after a change, or until the default
+// max age after a renewed feed left them out. They are then fetched, and what nobody
+// has is reported to viewers as a gap (lost.go).
 //
 // # Times
 //

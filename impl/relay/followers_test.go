@@ -11,9 +11,9 @@ import (
 	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
-// TestFollowersOfManyAnnouncements has one session announce as many broadcasts as
-// it may. With those of another there are more at the relay than a client follows,
-// which is no reason for anybody to lose a session.
+// TestFollowersOfManyAnnouncements: one session announces as many broadcasts as
+// it may. With those of another, there are more at the relay than a client
+// follows; nobody loses a session by that.
 func TestFollowersOfManyAnnouncements(t *testing.T) {
 	const limit = 1000
 	for _, v := range api.Versions() {

@@ -12,14 +12,14 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// event is what is told of "room", and when.
+// event is an announcement of "room", and its time.
 type event struct {
 	status api.AnnouncementStatus
 	at     time.Duration
 	origin api.Hop
 }
 
-// roomEvents are what is told of "room" within a time.
+// roomEvents returns what is announced of "room" within a time.
 func roomEvents(t *testing.T, r api.AnnouncementReader, within time.Duration) (events []event) {
 	t.Helper()
 	began := time.Now()
@@ -46,8 +46,8 @@ func statusesOf(events []event) (statuses []api.AnnouncementStatus) {
 	return statuses
 }
 
-// stage is a relay with one publisher of "room", whose hop is 4711, and somebody
-// who follows what is announced.
+// A stage is a relay with one publisher of "room", whose hop is 4711, and a
+// reader of its announcements.
 type stage struct {
 	publisher api.Session
 	mux       *api.TrackMux
@@ -101,7 +101,8 @@ func TestWithdrawalIsHeld(t *testing.T) {
 	}
 }
 
-// TestBriefReconnect: for those who follow, the broadcast was never gone.
+// TestBriefReconnect: for readers of announcements, the broadcast was never
+// gone.
 func TestBriefReconnect(t *testing.T) {
 	for _, v := range []api.Version{api.Lite04, api.Lite05, api.Lite06} {
 		t.Run(string(v), func(t *testing.T) {
@@ -121,7 +122,7 @@ func TestBriefReconnect(t *testing.T) {
 	}
 }
 
-// TestAnotherOriginWithinTheHold is told at once, as what it is.
+// TestAnotherOriginWithinTheHold is announced at once, as another broadcast.
 func TestAnotherOriginWithinTheHold(t *testing.T) {
 	for _, v := range []api.Version{api.Lite04, api.Lite05, api.Lite06} {
 		t.Run(string(v), func(t *testing.T) {
@@ -142,7 +143,7 @@ func TestAnotherOriginWithinTheHold(t *testing.T) {
 }
 
 // TestPublishedAnew by the session that has withdrawn it: that is a restart,
-// and told at once.
+// and announced at once.
 func TestPublishedAnew(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {

@@ -26,7 +26,7 @@ func newCore(c *camera) *core {
 	return core
 }
 
-// feed has a relay dial the core, and returns the core's end of the session.
+// feed makes a relay dial the core, and returns the core's end of the session.
 func (c *core) feed(t *testing.T, r *relay.Relay, v api.Version) api.Session {
 	t.Helper()
 	up := c.server.Client()
@@ -40,8 +40,9 @@ func (c *core) feed(t *testing.T, r *relay.Relay, v api.Version) api.Session {
 	return <-c.sessions
 }
 
-// TestLeavingRouteIsNotPreferred has the peer of the preferred of two routes ask
-// to leave: who reads goes over to the other one, and who comes is served by it.
+// TestLeavingRouteIsNotPreferred: the peer of the preferred of two routes sends
+// a GOAWAY. Current viewers move to the other one, and new ones are served by
+// it.
 func TestLeavingRouteIsNotPreferred(t *testing.T) {
 	for _, v := range []api.Version{api.Lite04, api.Lite05, api.Lite06} {
 		t.Run(string(v), func(t *testing.T) {

@@ -17,8 +17,8 @@ import (
 	"github.com/moqlite/moqlite/impl/relay"
 )
 
-// running are the stacks of all goroutines in which the relay's code runs, once
-// those that are about to end have.
+// running returns the stacks of all goroutines that run code of the relay,
+// after those that are about to end have ended.
 func running() (stacks []string) {
 	synctest.Wait()
 	buf := make([]byte, 4<<20)
@@ -31,7 +31,7 @@ func running() (stacks []string) {
 	return stacks
 }
 
-// whileBusy has a relay in all its states at once, and calls f.
+// whileBusy brings a relay into all its states at once, and calls f.
 func whileBusy(t *testing.T, v api.Version, f func(server *moqtest.Server, viewer api.Session, reading api.TrackReader)) {
 	server := moqtest.NewRelay()
 	defer server.Close()
@@ -85,7 +85,7 @@ func whileBusy(t *testing.T, v api.Version, f func(server *moqtest.Server, viewe
 	f(server, viewer, reading)
 }
 
-// withPath is a mux in which something is published at a path.
+// withPath returns a mux in which something is published at a path.
 func withPath(t *testing.T, path api.BroadcastPath) *api.TrackMux {
 	t.Helper()
 	mux := api.NewTrackMux()
@@ -162,7 +162,7 @@ func checkClosed(t *testing.T, r *relay.Relay, s api.Session) {
 	}
 }
 
-// TestCloseOfNothing has a relay closed that was never used.
+// TestCloseOfNothing closes a relay that was never used.
 func TestCloseOfNothing(t *testing.T) {
 	var r relay.Relay
 	if err := errors.Join(r.Shutdown(t.Context()), r.Close(), r.Close()); err != nil {
@@ -170,7 +170,8 @@ func TestCloseOfNothing(t *testing.T) {
 	}
 }
 
-// TestShutdownCuts a viewer that does not leave, so that the server ends in order.
+// TestShutdownCuts a viewer that does not leave, so that the server ends
+// regularly.
 func TestShutdownCuts(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {

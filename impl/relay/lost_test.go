@@ -12,11 +12,11 @@ import (
 )
 
 // A lossy publisher writes groups 0 to 19 of "room", one each 100 ms: some are
-// left out, and some reset within their first frame.
+// left out, and some are reset within their first frame.
 type lossy struct {
 	left, torn []api.GroupSequence
 	code       api.StreamErrorCode
-	fetched    chan api.GroupSequence // what was asked for by a fetch; those of torn have it
+	fetched    chan api.GroupSequence // the groups that were fetched; torn ones can be
 }
 
 func (l *lossy) serve(w api.TrackWriter) {
@@ -49,7 +49,7 @@ func (l *lossy) fetch(w api.GroupWriter, req api.FetchRequest) {
 	}
 }
 
-// writeNumber writes a group of one frame, which has its number.
+// writeNumber writes a group of one frame, which contains its number.
 func writeNumber(g api.GroupWriter) {
 	_ = g.WriteFrame(api.Frame{Timestamp: uint64(g.Sequence()+1) * 100, Payload: fmt.Append(nil, g.Sequence())})
 	_ = g.Close()
@@ -76,7 +76,7 @@ func watchLossy(t *testing.T, l *lossy, from, to api.Version, check func(seen, l
 }
 
 // wholeNumbers reads a track to its end, all groups at once, and returns those
-// that came whole, and those that broke off.
+// that came completely, and those that broke off.
 func wholeNumbers(t *testing.T, r api.TrackReader) (seen, torn []api.GroupSequence, err error) {
 	t.Helper()
 	type result struct {
@@ -110,7 +110,7 @@ func wholeNumbers(t *testing.T, r api.TrackReader) (seen, torn []api.GroupSequen
 	return seen, torn, nil
 }
 
-// lostIn are the groups of gaps, and those that broke off.
+// lostIn returns the groups of gaps, and those that broke off.
 func lostIn(gaps []api.Gap, lost ...api.GroupSequence) []api.GroupSequence {
 	for _, g := range gaps {
 		for seq := g.Start; seq < g.End; seq++ {
@@ -130,8 +130,8 @@ func without(lost ...api.GroupSequence) (rest []api.GroupSequence) {
 	return rest
 }
 
-// TestAskedAgain has groups reset on the way to the relay: it asks for them
-// again, and its viewers get all.
+// TestAskedAgain: groups are reset on the way to the relay, which fetches them,
+// so that its viewers get all.
 func TestAskedAgain(t *testing.T) {
 	for _, v := range []api.Version{api.Lite05, api.Lite06} {
 		t.Run(string(v), func(t *testing.T) {
@@ -148,7 +148,7 @@ func TestAskedAgain(t *testing.T) {
 	}
 }
 
-// TestGapsTravel has groups lost above the relay that nobody has: viewers are
+// TestGapsTravel: groups are lost above the relay that nobody has. Viewers are
 // told of each, to the end of the track.
 func TestGapsTravel(t *testing.T) {
 	for _, from := range api.Versions() {
@@ -166,7 +166,7 @@ func TestGapsTravel(t *testing.T) {
 	}
 }
 
-// TestFetchesAreBounded has a publisher leave out a million groups at once.
+// TestFetchesAreBounded: a publisher leaves out a million groups at once.
 func TestFetchesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, _ := startRelay()
@@ -196,7 +196,7 @@ func TestFetchesAreBounded(t *testing.T) {
 	})
 }
 
-// TestGapOfAChangeOver has a standby that lacks some groups take over.
+// TestGapOfAChangeOver: a standby that lacks some groups takes over.
 func TestGapOfAChangeOver(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {
@@ -226,10 +226,10 @@ func TestGapOfAChangeOver(t *testing.T) {
 	}
 }
 
-// TestGapNobodyAskedFor has the only viewer of a track wait for a group far
-// ahead, while the publisher, which keeps nothing, writes on. Who comes then and
-// finds older groups at the relay is told soon of those that it has not got,
-// also where the version does not tell how old groups may become.
+// TestGapNobodyAskedFor: the only viewer of a track waits for a group far
+// ahead, while the publisher, which keeps nothing, writes on. A viewer that
+// comes then and finds older groups at the relay is told soon which are
+// missing, even if the version does not tell how old groups may become.
 func TestGapNobodyAskedFor(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {

@@ -12,8 +12,9 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// TestSessionThatAnnouncesTooMuch has one session announce more than its share:
-// there is room for others, and all that follow keep their sessions.
+// TestSessionThatAnnouncesTooMuch: one session announces more than its share.
+// There is room for others, and all readers of announcements keep their
+// sessions.
 func TestSessionThatAnnouncesTooMuch(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {
@@ -54,8 +55,8 @@ func TestSessionThatAnnouncesTooMuch(t *testing.T) {
 	}
 }
 
-// TestAnnouncementsOfAllAreBounded, whoever they come from. Those withdrawn make
-// room.
+// TestAnnouncementsOfAllAreBounded, whatever sessions they come from. Those
+// withdrawn make room.
 func TestAnnouncementsOfAllAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, r := startRelay()

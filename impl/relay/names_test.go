@@ -13,9 +13,9 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// TestTrackNamesAreForgotten asks for many tracks of one broadcast, each once, or
-// for one of many broadcasts below it: of those that are refused, or have ended,
-// nothing is kept.
+// TestTrackNamesAreForgotten requests many tracks of one broadcast, each once,
+// or one track of many broadcasts below it. Nothing is kept of those that are
+// refused or have ended.
 func TestTrackNamesAreForgotten(t *testing.T) {
 	for name, serve := range map[string]func(w api.TrackWriter){
 		"refused": func(w api.TrackWriter) { _ = w.CloseWithError(api.StreamNotFound) },
@@ -43,8 +43,8 @@ func TestTrackNamesAreForgotten(t *testing.T) {
 	}
 }
 
-// numberless is a handler that gives numbers itself, so that its publication
-// keeps none for each name.
+// numberless is a handler that chooses group numbers itself, so that its
+// publication keeps none for each name.
 type numberless struct{ api.TrackHandler }
 
 func (numberless) Origin() api.Session { return nil }
@@ -57,8 +57,8 @@ func writeOne(w api.TrackWriter) {
 	}
 }
 
-// heapAfter asks for tracks by numbered names, at a path which may be numbered
-// too, reads each to its end, and returns what is in use a minute later.
+// heapAfter requests tracks by numbered names, at a path which may be numbered
+// too, reads each to its end, and returns the memory in use a minute later.
 func heapAfter(t *testing.T, s api.Session, at string, from, to int) int64 {
 	t.Helper()
 	for i := from; i < to; i++ {

@@ -16,9 +16,9 @@ import (
 	"github.com/moqlite/moqlite/impl/redial"
 )
 
-// A state is a track "video" of "room" with one group that stays open: a catalog,
-// a state, a log. It writes a frame each 100 ms, in two halves, that has its
-// index twice.
+// A state is a track "video" of "room" with one group that stays open: a
+// catalog, a state, a log. It writes a frame each 100 ms, in two halves; the
+// frame contains its index twice.
 type state struct{ mux *api.TrackMux }
 
 func newState(t *testing.T) *state {
@@ -51,7 +51,7 @@ func newState(t *testing.T) *state {
 	return s
 }
 
-// connect has the state be published by one more session, always as one hop.
+// connect publishes the state by one more session, always with the same hop.
 func (s *state) connect(t *testing.T, server *moqtest.Server, v api.Version) api.Session {
 	t.Helper()
 	client := server.Client()
@@ -90,9 +90,8 @@ func follow(t *testing.T, r api.TrackReader, d time.Duration) (frames int) {
 	return frames
 }
 
-// TestOpenGroupOverAChangeOfRoute takes the route by which a track of one open
-// group comes, within a frame: who reads it goes on, and who comes later gets
-// all of it.
+// TestOpenGroupOverAChangeOfRoute removes the route of a track of one open
+// group within a frame: its readers go on, and later ones get all of it.
 func TestOpenGroupOverAChangeOfRoute(t *testing.T) {
 	changes := map[string]func(t *testing.T, first api.Session, connect func() api.Session){
 		"a better route": func(_ *testing.T, _ api.Session, connect func() api.Session) { connect() },
@@ -148,7 +147,7 @@ func TestOpenGroupOverAChangeOfRoute(t *testing.T) {
 }
 
 // TestOpenGroupThatCannotGoOn loses its publisher for good: the group is reset,
-// not told as whole.
+// and does not end regularly.
 func TestOpenGroupThatCannotGoOn(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {
@@ -180,10 +179,11 @@ func TestOpenGroupThatCannotGoOn(t *testing.T) {
 	}
 }
 
-// TestOpenGroupOfOnePublisher has a publisher leave while another of the same
-// path and group is at the relay of its viewer. That dials the first one's relay
-// with a lasting session, so it learns half a second late that the publisher
-// has left; its viewer reads nothing of the other one in the group meanwhile.
+// TestOpenGroupOfOnePublisher: a publisher leaves while another one of the same
+// path and group is at the relay of its viewer. That relay dials the first
+// one's relay with a session that reconnects, so it learns half a second late
+// that the publisher has left; its viewer reads nothing of the other one in the
+// group meanwhile.
 func TestOpenGroupOfOnePublisher(t *testing.T) {
 	for _, v := range []api.Version{api.Lite05, api.Lite06} {
 		t.Run(string(v), func(t *testing.T) {
@@ -232,7 +232,7 @@ func TestOpenGroupOfOnePublisher(t *testing.T) {
 }
 
 // publishState publishes a track of one group with a frame each 100 ms, which
-// has the publisher's hop, until ctx ends.
+// contains the publisher's hop, until ctx ends.
 func publishState(t *testing.T, ctx context.Context, server *moqtest.Server, v api.Version, hop api.Hop) api.Session {
 	t.Helper()
 	mux, b := api.NewTrackMux(), new(live.Broadcast)
@@ -264,8 +264,8 @@ func publishState(t *testing.T, ctx context.Context, server *moqtest.Server, v a
 	return session
 }
 
-// TestOpenGroupGoesOnByTheFeed has a group break off and go on by a fetch. When
-// the feed is renewed, as another viewer wants what was before, it brings the
+// TestOpenGroupGoesOnByTheFeed: a group breaks off and goes on by a fetch. When
+// the feed is renewed, because another viewer wants older groups, it brings the
 // group as well. The feed outlives the fetch, which breaks off too.
 func TestOpenGroupGoesOnByTheFeed(t *testing.T) {
 	for _, v := range []api.Version{api.Lite05, api.Lite06} {

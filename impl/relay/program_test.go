@@ -9,8 +9,8 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// TestPathOfTheProgram is given up by the program: what a session has announced
-// there meanwhile is announced then.
+// TestPathOfTheProgram: when the program gives up a path, what a session has
+// announced there is announced.
 func TestPathOfTheProgram(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, r := startRelay()

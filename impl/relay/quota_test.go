@@ -11,10 +11,10 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// TestOneViewerCannotUseUpThePublisher has a viewer ask for so much of one
-// publisher, none of which ends, that this would serve nobody else: tracks of
-// made-up names, or the group that a quiet track is in. Another viewer has its
-// place all the same.
+// TestOneViewerCannotUseUpThePublisher: a viewer makes so many requests to one
+// publisher, none of which ends, that no other could be served: for tracks of
+// made-up names, or for the group that a quiet track is in. Another viewer is
+// served all the same.
 func TestOneViewerCannotUseUpThePublisher(t *testing.T) {
 	for how, n := range map[string]int{"fetch": 4096, "subscribe": 2200} {
 		t.Run(how, func(t *testing.T) {
@@ -83,8 +83,8 @@ func TestOneViewerCannotUseUpThePublisher(t *testing.T) {
 	}
 }
 
-// TestUnreadFetchesAreTheirOwnersLoss has a viewer fetch many large groups that it
-// does not read, and another one fetch one that it reads slowly.
+// TestUnreadFetchesAreTheirOwnersLoss: a viewer fetches many large groups that
+// it does not read, and another one fetches one that it reads slowly.
 func TestUnreadFetchesAreTheirOwnersLoss(t *testing.T) {
 	for _, v := range []api.Version{api.Lite05, api.Lite06} {
 		t.Run(string(v), func(t *testing.T) {

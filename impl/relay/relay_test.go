@@ -14,7 +14,7 @@ import (
 	"github.com/moqlite/moqlite/impl/relay"
 )
 
-// startRelay is a relay in memory.
+// startRelay starts a relay in memory.
 func startRelay() (*moqtest.Server, *relay.Relay) {
 	server := moqtest.NewRelay()
 	return server, server.Relay
@@ -54,7 +54,8 @@ func announcements(t *testing.T, s api.Session) api.AnnouncementReader {
 	return r
 }
 
-// serve writes n groups of one frame, which says who wrote it.
+// serve returns a handler that writes n groups of one frame, which says who
+// wrote it.
 func serve(who string, n int) func(w api.TrackWriter) {
 	return func(w api.TrackWriter) {
 		for range n {
@@ -116,8 +117,8 @@ func TestBetweenAllVersions(t *testing.T) {
 	}
 }
 
-// TestNotAnnouncedBack has a publisher listen to the relay: it must not hear
-// of itself, in any version.
+// TestNotAnnouncedBack: a publisher that reads the relay's announcements does
+// not get its own, in any version.
 func TestNotAnnouncedBack(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {
@@ -144,8 +145,8 @@ func TestNotAnnouncedBack(t *testing.T) {
 	}
 }
 
-// TestNewestPublisherIsUsed has two that know nothing of each other: the one
-// that came last has perhaps taken the other's place.
+// TestNewestPublisherIsUsed has two publishers that know nothing of each other:
+// the one that came last has perhaps replaced the other.
 func TestNewestPublisherIsUsed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, _ := startRelay()
@@ -274,8 +275,8 @@ func subscribeKeeping(t *testing.T, s api.Session) (api.GroupReader, error) {
 	return r.AcceptGroup(t.Context())
 }
 
-// TestSessionsThatDoNotCompare have the relay subscribe by sessions that an
-// application has wrapped in a type that == panics on.
+// TestSessionsThatDoNotCompare makes the relay subscribe by sessions that an
+// application has wrapped in a type on which == panics.
 func TestSessionsThatDoNotCompare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		type wrapped struct {

@@ -34,8 +34,9 @@ func (l *logbook) String() string {
 	return l.text.String()
 }
 
-// ring is some relays of which each dials the next one, and the last the first by
-// moq-lite-03, so that nobody knows what has come round.
+// A ring is some relays of which each dials the next one, and the last the
+// first by moq-lite-03, so that nobody knows which announcements have come
+// round.
 type ring struct {
 	version api.Version // of the publisher, and of the links but the last
 	servers []*moqtest.Server
@@ -77,7 +78,7 @@ func (r *ring) Close() {
 	}
 }
 
-// announcing are the relays that announce "room".
+// announcing returns the relays that announce "room".
 func (r *ring) announcing() (those []int) {
 	for i := range r.relays {
 		if _, err := r.relays[i].Mux().Lookup("room"); err == nil {
@@ -87,8 +88,9 @@ func (r *ring) announcing() (those []int) {
 	return those
 }
 
-// gone is by when all have withdrawn what has left. Relays that know the
-// publisher each hold that for a while, the others do not.
+// gone returns how long it takes until all have withdrawn what has left. Relays
+// that know the publisher each hold the withdrawal for a while, the others do
+// not.
 func (r *ring) gone() time.Duration {
 	holds := 1
 	if r.version != api.Lite03 {
@@ -178,7 +180,7 @@ func TestProgramLeavesRing(t *testing.T) {
 	})
 }
 
-// TestRingServesOnce whoever views at whichever relay.
+// TestRingServesOnce wherever the viewers are.
 func TestRingServesOnce(t *testing.T) {
 	onRings(t, func(t *testing.T, r *ring) {
 		c := newCamera(t, t.Context(), 60)
@@ -208,8 +210,8 @@ func TestRingServesOnce(t *testing.T) {
 	})
 }
 
-// TestRingFindsTheOtherWay where a link breaks: what may have come round is used
-// when it has stood for a while.
+// TestRingFindsTheOtherWay: when a link breaks, a route that may have come
+// round is used after it has stood for a while.
 func TestRingFindsTheOtherWay(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRing(t, api.Lite03, 3, 10*time.Millisecond)

@@ -13,8 +13,8 @@ import (
 	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
-// camera publishes a live track "video" in "room", a group each 100 ms, by any
-// number of sessions.
+// A camera publishes a live track "video" in "room", a group each 100 ms, by
+// any number of sessions.
 type camera struct {
 	mux       *api.TrackMux
 	broadcast live.Broadcast
@@ -47,7 +47,7 @@ func newCamera(t *testing.T, ctx context.Context, groups int) *camera {
 	return c
 }
 
-// connect has the camera publish by one more session, always as the same hop.
+// connect publishes the camera by one more session, always with the same hop.
 func (c *camera) connect(t *testing.T, server *moqtest.Server, v api.Version) api.Session {
 	t.Helper()
 	client := server.Client()
@@ -87,8 +87,8 @@ func subscribe(t *testing.T, s api.Session, c *api.SubscribeConfig) api.TrackRea
 	return r
 }
 
-// TestOneSubscriptionUpstream serves many from one, each from the newest group
-// on.
+// TestOneSubscriptionUpstream serves many subscribers from one subscription,
+// each from the newest group on.
 func TestOneSubscriptionUpstream(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {
@@ -132,7 +132,7 @@ func TestOneSubscriptionUpstream(t *testing.T) {
 	}
 }
 
-// TestUnsubscribesUpstream when nobody has read for a while.
+// TestUnsubscribesUpstream when the track had no reader for a while.
 func TestUnsubscribesUpstream(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, _ := startRelay()
@@ -161,8 +161,8 @@ func TestUnsubscribesUpstream(t *testing.T) {
 	})
 }
 
-// TestUpdatesAreTakenTogether asks upstream for what the most demanding
-// subscriber wants.
+// TestUpdatesAreTakenTogether: the relay asks upstream for what the most
+// demanding subscriber wants.
 func TestUpdatesAreTakenTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, _ := startRelay()
@@ -192,9 +192,8 @@ func TestUpdatesAreTakenTogether(t *testing.T) {
 	})
 }
 
-// TestChangeOver takes the route by which a track comes away, in the middle:
-// the subscription goes on by another one of the same origin, with the next
-// group.
+// TestChangeOver removes the route of a track in the middle: the subscription
+// goes on by another one of the same origin, with the next group.
 func TestChangeOver(t *testing.T) {
 	for _, v := range []api.Version{api.Lite04, api.Lite05, api.Lite06} {
 		t.Run(string(v), func(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 	"github.com/moqlite/moqlite/impl/relay"
 )
 
-// sharing has a Share of a session with a server, whose track writes a group a
-// second for as long as it is read; served counts its subscriptions.
+// sharing runs a test with a Share of a session with a server, whose track
+// writes a group a second while it is read; served counts its subscriptions.
 func sharing(t *testing.T, f func(t *testing.T, s *relay.Share, served *atomic.Int64)) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {
@@ -55,8 +55,8 @@ func sharing(t *testing.T, f func(t *testing.T, s *relay.Share, served *atomic.I
 	}
 }
 
-// TestReadersShareASubscription has ten readers come, one after the other, read
-// the same, and go.
+// TestReadersShareASubscription: ten readers come one after the other, read the
+// same groups, and leave.
 func TestReadersShareASubscription(t *testing.T) {
 	sharing(t, func(t *testing.T, s *relay.Share, served *atomic.Int64) {
 		var work sync.WaitGroup
@@ -94,7 +94,7 @@ func TestReadersShareASubscription(t *testing.T) {
 	})
 }
 
-// TestRangesAreNotShared since what is shared need not have them.
+// TestRangesAreNotShared, since the shared track need not have their groups.
 func TestRangesAreNotShared(t *testing.T) {
 	sharing(t, func(t *testing.T, s *relay.Share, served *atomic.Int64) {
 		for _, c := range []*api.SubscribeConfig{nil, {StartGroup: 1}, {EndGroup: 5}} {

@@ -25,7 +25,7 @@ type twin struct {
 	silent  atomic.Bool // it writes nothing more
 }
 
-// connectTwin dials the relay with a publisher that has the hop.
+// connectTwin dials the relay with a publisher that has the given hop.
 func connectTwin(t *testing.T, server *moqtest.Server, v api.Version, hop api.Hop) *twin {
 	t.Helper()
 	mux, b := api.NewTrackMux(), new(live.Broadcast)
@@ -66,7 +66,7 @@ func write(t *testing.T, first, end api.GroupSequence, twins ...*twin) {
 	}
 }
 
-// TestHotStandby has two publishers of one path write the same groups. When the
+// TestHotStandby: two publishers of one path write the same groups. When the
 // one that is read leaves, or falls silent, its viewers go on with the other.
 func TestHotStandby(t *testing.T) {
 	for _, v := range api.Versions() {
@@ -100,8 +100,8 @@ func TestHotStandby(t *testing.T) {
 	}
 }
 
-// TestStandbyOfOtherNumbers ends the track of a publisher that has left, since
-// the other one at its path does not go on with its groups: its numbers are far
+// TestStandbyOfOtherNumbers: the track of a publisher that has left ends, since
+// the other one at its path does not continue its groups: its numbers are far
 // away, or come a second too early or too late.
 func TestStandbyOfOtherNumbers(t *testing.T) {
 	for _, ahead := range []api.GroupSequence{0, 5000, 90, 110} {
@@ -146,8 +146,8 @@ func TestStandbyOfOtherNumbers(t *testing.T) {
 	}
 }
 
-// TestNumberOfAnother has somebody announce the path under the hop of its
-// publisher, and serve nothing, or other numbers: viewers keep what they have.
+// TestNumberOfAnother: another client announces the path under the hop of its
+// publisher, and serves nothing, or other numbers. Viewers keep what they have.
 func TestNumberOfAnother(t *testing.T) {
 	for _, how := range []string{"nothing", "lower numbers", "higher numbers", "one that fits"} {
 		t.Run(how, func(t *testing.T) {
@@ -185,8 +185,8 @@ func TestNumberOfAnother(t *testing.T) {
 }
 
 // TestSameIdentityRestarted kills a publisher that has a hop of its own and
-// starts it again: it numbers from 0. The track ends soon, for the viewer to
-// ask again.
+// starts it again: it numbers from 0. The track ends soon, so that the viewer
+// asks again.
 func TestSameIdentityRestarted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, _ := startRelay()
@@ -214,8 +214,9 @@ func TestSameIdentityRestarted(t *testing.T) {
 	})
 }
 
-// TestLastingViewerOfARestart has a viewer whose session lasts read a publisher
-// that is killed and started again, under the same hop, or another one.
+// TestLastingViewerOfARestart: a viewer whose session reconnects reads a
+// publisher that is killed and started again, under the same hop, or another
+// one.
 func TestLastingViewerOfARestart(t *testing.T) {
 	for name, hop := range map[string]api.Hop{"same identity": 4711, "another": 4712} {
 		t.Run(name, func(t *testing.T) {

@@ -12,8 +12,8 @@ import (
 	"github.com/moqlite/moqlite/impl/live"
 )
 
-// passOn publishes a live track "video" in "room" as one that came by a chain
-// of hops, and returns the track.
+// passOn publishes a live track "video" in "room" as if it came by a chain of
+// hops, and returns the track.
 func passOn(t *testing.T, mux *api.TrackMux, hops ...api.Hop) *live.Track {
 	t.Helper()
 	broadcast := new(live.Broadcast)
@@ -24,7 +24,7 @@ func passOn(t *testing.T, mux *api.TrackMux, hops ...api.Hop) *live.Track {
 	return track
 }
 
-// statuses are what is told of "room" within a second.
+// statuses returns what is announced of "room" within a second.
 func statuses(t *testing.T, r api.AnnouncementReader) (heard []api.AnnouncementStatus, last api.Announcement) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
@@ -44,8 +44,8 @@ func statuses(t *testing.T, r api.AnnouncementReader) (heard []api.AnnouncementS
 }
 
 // TestUpdateKeepsTheBroadcast changes the route of a broadcast on the way to
-// its publisher: downstream that is an update, and who subscribes now shares
-// the subscription upstream with those who read already.
+// its publisher: downstream that is an update, and new subscribers share the
+// subscription upstream with the current ones.
 func TestUpdateKeepsTheBroadcast(t *testing.T) {
 	for _, v := range []api.Version{api.Lite05, api.Lite06} {
 		t.Run(string(v), func(t *testing.T) {
@@ -81,7 +81,7 @@ func TestUpdateKeepsTheBroadcast(t *testing.T) {
 	}
 }
 
-// TestUpdateToAnotherOrigin is a restart: its groups are others.
+// TestUpdateToAnotherOrigin is a restart: the groups are different ones.
 func TestUpdateToAnotherOrigin(t *testing.T) {
 	for _, v := range []api.Version{api.Lite05, api.Lite06} {
 		t.Run(string(v), func(t *testing.T) {
@@ -108,8 +108,8 @@ func TestUpdateToAnotherOrigin(t *testing.T) {
 	}
 }
 
-// TestFailOverAfterAnUpdate takes the only other route away, and then the one
-// that was updated: nobody misses a group.
+// TestFailOverAfterAnUpdate removes the only other route, and then the one that
+// was updated: nobody misses a group.
 func TestFailOverAfterAnUpdate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server, _ := startRelay()

@@ -14,9 +14,9 @@ import (
 
 func idle(w api.TrackWriter) { <-w.Context().Done() }
 
-// TestAnnouncementStreamIsReset while the session stands: the announcements are
-// asked for again. What is still there was never gone, what has ended meanwhile
-// is withdrawn, and what has come is announced.
+// TestAnnouncementStreamIsReset while the session stands: the relay asks for
+// the announcements again. What is still there was never gone, what has ended
+// meanwhile is withdrawn, and what has come is announced.
 func TestAnnouncementStreamIsReset(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {
@@ -58,7 +58,7 @@ func TestAnnouncementStreamIsReset(t *testing.T) {
 	}
 }
 
-// asked is a session whose announcements are scripted.
+// An asked is a session whose announcements are scripted.
 type asked struct {
 	api.Session
 	times    int
@@ -70,8 +70,8 @@ func (a *asked) Announcements(context.Context, string) (api.AnnouncementReader, 
 	return a.announce()
 }
 
-// listenTo has a relay follow a session with scripted announcements, in which
-// "room" is until the first stream ends.
+// listenTo makes a relay follow a session with scripted announcements, in which
+// "room" is active until the first stream ends.
 func listenTo(t *testing.T, end error, then func() (api.AnnouncementReader, error)) (*relay.Relay, *asked) {
 	t.Helper()
 	server := moqtest.NewServer(api.NewTrackMux())
@@ -95,7 +95,7 @@ func listenTo(t *testing.T, end error, then func() (api.AnnouncementReader, erro
 	return r, s
 }
 
-// TestAnnouncementsEnd in order: nothing is asked for again.
+// TestAnnouncementsEnd regularly: the relay does not ask again.
 func TestAnnouncementsEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, s := listenTo(t, nil, nil)
@@ -110,7 +110,7 @@ func TestAnnouncementsEnd(t *testing.T) {
 }
 
 // TestAnnouncementsStayLost on a session that stands: its broadcasts are given
-// up after a while, and it is not asked more often than it should be.
+// up after a while, and it is not asked too often.
 func TestAnnouncementsStayLost(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		lost := &api.StreamError{Code: api.StreamInternal, Remote: true}
@@ -130,7 +130,7 @@ func TestAnnouncementsStayLost(t *testing.T) {
 	})
 }
 
-// TestAnnouncementsAreForbidden from now on: they are not asked for again, and
+// TestAnnouncementsAreForbidden from now on: the relay does not ask again, and
 // what was announced is withdrawn.
 func TestAnnouncementsAreForbidden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
