@@ -9,8 +9,8 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// TestAccount tells a loss when its time has come, unless the group came
-// meanwhile, and once.
+// TestAccount: a loss is reported once, when its time has come, unless the
+// group came before.
 func TestAccount(t *testing.T) {
 	lost := errors.New("lost")
 	var a account
@@ -35,7 +35,7 @@ func TestAccount(t *testing.T) {
 	}
 }
 
-// TestAccountMergesNeighbours of one cause, and those alone.
+// TestAccountMergesNeighbours with the same error, and only those.
 func TestAccountMergesNeighbours(t *testing.T) {
 	one, other := errors.New("one"), errors.New("other")
 	var a account
@@ -48,8 +48,9 @@ func TestAccountMergesNeighbours(t *testing.T) {
 	}
 }
 
-// TestAccountIsBounded has nobody ask for the gaps of a track that loses every
-// second group: what is told covers none that came, and none that may still come.
+// TestAccountIsBounded: nobody asks for the gaps of a track that loses every
+// second group. The gap that stands for them covers no group that came, and
+// none that may still come.
 func TestAccountIsBounded(t *testing.T) {
 	lost := errors.New("lost")
 	var a account
@@ -82,8 +83,9 @@ func TestAccountIsBounded(t *testing.T) {
 	}
 }
 
-// TestHolesAreBounded has groups come so much out of order that what is missing
-// cannot all be remembered: a hole that is given up is told as lost, and no other.
+// TestHolesAreBounded: groups come so much out of order that not all missing
+// ones can be remembered. A range that is given up is reported as lost, and no
+// other.
 func TestHolesAreBounded(t *testing.T) {
 	var a account
 	const last = 6000
@@ -106,7 +108,8 @@ func TestHolesAreBounded(t *testing.T) {
 	}
 }
 
-// TestAccountEnds tells what was under way, and refuses it from then on.
+// TestAccountEnds: groups that were expected are reported as lost, and refused
+// from then on.
 func TestAccountEnds(t *testing.T) {
 	lost, over := errors.New("lost"), errors.New("over")
 	var a account
@@ -123,7 +126,7 @@ func TestAccountEnds(t *testing.T) {
 	}
 }
 
-// TestPassedOnInVain tells a group as lost that its reader did not get.
+// TestPassedOnInVain: a group that its reader did not get is reported as lost.
 func TestPassedOnInVain(t *testing.T) {
 	cut := errors.New("cut off")
 	var a account
@@ -138,8 +141,8 @@ func TestPassedOnInVain(t *testing.T) {
 	}
 }
 
-// TestDatagramsCountAsNumbers but a track does not go on after them: a group
-// with a lower number may still be under way.
+// TestDatagramsCountAsNumbers, but a track does not continue after them: a
+// group with a lower number may still be on the way.
 func TestDatagramsCountAsNumbers(t *testing.T) {
 	var a account
 	a.pass(3)

@@ -15,8 +15,8 @@ import (
 	"github.com/moqlite/moqlite/impl/live"
 )
 
-// stateTrack publishes "state" of "room" in mux: one group that stays open, with
-// a frame a second, which is its index.
+// stateTrack publishes "state" of "room" in mux: one group that stays open,
+// with a frame each second, which contains its index.
 func stateTrack(t *testing.T, mux *api.TrackMux) {
 	t.Helper()
 	b := new(live.Broadcast)
@@ -50,7 +50,8 @@ type follower struct {
 }
 
 // follow reads until ctx ends, by ReadFrame or by NextFrame. Each frame must
-// come once, in order, and each group begin with the first that has not come.
+// come once, in order, and each group must begin with the first frame that has
+// not come.
 func (f *follower) follow(ctx context.Context, t *testing.T, r api.TrackReader, streamed bool) {
 	t.Helper()
 	for {
@@ -134,9 +135,9 @@ func TestOpenGroupAfterACut(t *testing.T) {
 	}
 }
 
-// TestOpenGroupAfterAMove has the peer ask to leave while the only group of a
-// track is open: it is read over the session that is left for as long as that
-// drains, and then comes again over the next one.
+// TestOpenGroupAfterAMove: the peer sends a GOAWAY while the only group of a
+// track is open. The group is read over the session that is left as long as
+// that drains, and then comes again over the next one.
 func TestOpenGroupAfterAMove(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		mux := api.NewTrackMux()
@@ -195,8 +196,8 @@ func TestCancelledGroupStaysAway(t *testing.T) {
 }
 
 // TestReaderOfTheBrokenGroupComesFirst loses the session while frames of the
-// newest group wait for their reader: it comes again when these have been read,
-// and not with them.
+// newest group wait for their reader: the group comes again when these have
+// been read, and not before.
 func TestReaderOfTheBrokenGroupComesFirst(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		mux := api.NewTrackMux()
@@ -240,8 +241,8 @@ func TestReaderOfTheBrokenGroupComesFirst(t *testing.T) {
 	}, withOrigins...)
 }
 
-// TestOpenGroupResetAgainAndAgain has a relay that stays reset a track as often as
-// its open group is asked for: it is asked with pauses, and not for ever.
+// TestOpenGroupResetAgainAndAgain: a relay that stays resets a track whenever
+// its open group is asked for. It is asked with pauses, and not for ever.
 func TestOpenGroupResetAgainAndAgain(t *testing.T) {
 	for _, code := range []api.StreamErrorCode{api.StreamInternal, api.StreamUnroutable, api.StreamGoingAway} {
 		t.Run(code.String(), func(t *testing.T) {
@@ -282,8 +283,8 @@ func TestOpenGroupResetAgainAndAgain(t *testing.T) {
 	}
 }
 
-// TestOpenGroupCutWithinAFrame cuts the connection within the payload of a frame.
-// Whoever then lets go of the group has seen it break off, and has it again from
+// TestOpenGroupCutWithinAFrame cuts the connection within the payload of a
+// frame. A reader that cancels the group after that error gets it again, from
 // that frame on.
 func TestOpenGroupCutWithinAFrame(t *testing.T) {
 	for name, read := range map[string]func(r io.Reader) ([]byte, error){

@@ -33,7 +33,8 @@ func (s *resets) Announcements(ctx context.Context, prefix string) (api.Announce
 	return broken, nil
 }
 
-// reset resets the announcement streams that there are, and tells how many.
+// reset resets the current announcement streams, and returns how many there
+// were.
 func (s *resets) reset() (n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -62,9 +63,9 @@ func (r *resettable) Receive(ctx context.Context) (api.Announcement, error) {
 	return r.AnnouncementReader.Receive(ctx)
 }
 
-// TestAnnouncementStreamReset resets the announcement streams alone, again and
-// again: they are asked for again, what has changed meanwhile is told when the
-// new set is complete, and a publisher that is replaced after that is noticed.
+// TestAnnouncementStreamReset resets only the announcement streams, again and
+// again: the session opens others, reports changes when the new set is
+// complete, and notices a publisher that is replaced after that.
 func TestAnnouncementStreamReset(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		server := startRelay(0)
@@ -117,8 +118,8 @@ func TestAnnouncementStreamReset(t *testing.T) {
 	})
 }
 
-// TestAnnouncementStreamRefused is asked for with growing waits by a peer that
-// resets it at once, whatever it is asked.
+// TestAnnouncementStreamRefused: a peer that resets each announcement stream at
+// once is asked with growing waits.
 func TestAnnouncementStreamRefused(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		mux := api.NewTrackMux()

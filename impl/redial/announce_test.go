@@ -19,7 +19,7 @@ import (
 	"github.com/moqlite/moqlite/mocks"
 )
 
-// A listener keeps what is announced, as texts.
+// A listener records announcements, as texts.
 type listener struct {
 	mu   sync.Mutex
 	told []string
@@ -27,7 +27,7 @@ type listener struct {
 	err  error         // after done
 }
 
-// listen listens in the background, to the end.
+// listen records announcements in the background, to their end.
 func listen(t *testing.T, s api.Session, prefix string) (*listener, api.AnnouncementReader) {
 	t.Helper()
 	r, err := s.Announcements(t.Context(), prefix)
@@ -51,7 +51,7 @@ func listen(t *testing.T, s api.Session, prefix string) (*listener, api.Announce
 	return l, r
 }
 
-// take is what was announced since the last call.
+// take returns what was announced since the last call.
 func (l *listener) take() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -74,8 +74,8 @@ func publish(t *testing.T, mux *api.TrackMux, paths ...api.BroadcastPath) (stop 
 	return stop
 }
 
-// TestAnnouncementsTellDifferences loses a session: nothing is told of that, and
-// of the next one what is not as before.
+// TestAnnouncementsTellDifferences: the loss of a session is not reported, only
+// what the next one announces differently.
 func TestAnnouncementsTellDifferences(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		mux := api.NewTrackMux()
@@ -117,8 +117,7 @@ func TestAnnouncementsTellDifferences(t *testing.T) {
 	})
 }
 
-// TestAnnouncementsOfAnother tells that what is announced at the same path is
-// of another origin.
+// TestAnnouncementsOfAnother: another origin at the same path is reported.
 func TestAnnouncementsOfAnother(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		muxes := []*api.TrackMux{api.NewTrackMux(), api.NewTrackMux()}
@@ -142,8 +141,8 @@ func TestAnnouncementsOfAnother(t *testing.T) {
 	})
 }
 
-// TestAnnouncementsMove to another relay that has the same from the same origin:
-// only the way there is another.
+// TestAnnouncementsMove to another relay that has the same broadcast of the
+// same origin: only the route is another.
 func TestAnnouncementsMove(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		r := newTwoRelays(t, v, api.TrackInfo{}, 0)
@@ -159,8 +158,8 @@ func TestAnnouncementsMove(t *testing.T) {
 	}, withOrigins...)
 }
 
-// TestPublicationIsMadeAnew after a session was lost: who subscribes gets it
-// from the next one, with the numbers going on.
+// TestPublicationIsMadeAnew after a session was lost: subscribers get it from
+// the next one, and the numbers go on.
 func TestPublicationIsMadeAnew(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		cam := newCamera(t, api.TrackInfo{}, live.Limits{})
@@ -202,8 +201,8 @@ func TestPublicationIsMadeAnew(t *testing.T) {
 	})
 }
 
-// TestAnnouncementsEnd by Close, with or without a session, and with the session
-// that lasts.
+// TestAnnouncementsEnd by Close, with or without a session beneath, and with
+// the Session.
 func TestAnnouncementsEnd(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -242,7 +241,8 @@ func TestAnnouncementsEnd(t *testing.T) {
 // A script makes a reader, in the bubble of the test.
 type script func() api.AnnouncementReader
 
-// told is a script of announcements and then err, or for ever if that is nil.
+// told is a script of announcements and then err; if that is nil, nothing
+// follows.
 func told(err error, list ...api.Announcement) script {
 	return func() api.AnnouncementReader { return newSet(err, list).Reader("") }
 }
@@ -266,7 +266,7 @@ func newSet(err error, list []api.Announcement) *api.AnnouncementSet {
 	return set
 }
 
-// announcing is a session that answers with readers, or errors, in turn.
+// announcing returns a session that answers with readers, or errors, in turn.
 func announcing(ctrl *gomock.Controller, answers ...any) (*mocks.MockSession, func(*api.SessionError)) {
 	s, end := standing(ctrl)
 	var calls []any
@@ -351,9 +351,9 @@ func TestAnnouncementsOfStrangePeers(t *testing.T) {
 	}
 }
 
-// TestAnotherPublisherIsToldAtOnce has the next session announce another publisher
-// of a path, before its set is complete, and then a third one: who asks by path is
-// answered by that from then on.
+// TestAnotherPublisherIsToldAtOnce: the next session announces another
+// publisher of a path before its set is complete, and then a third one, which
+// serves new requests from then on.
 func TestAnotherPublisherIsToldAtOnce(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		ctrl := gomock.NewController(t)
@@ -386,7 +386,7 @@ func TestAnotherPublisherIsToldAtOnce(t *testing.T) {
 	})
 }
 
-// TestEndOfSetBeforeTheEnd has a peer end its set just before it is gone.
+// TestEndOfSetBeforeTheEnd: a peer ends its set just before it is gone.
 func TestEndOfSetBeforeTheEnd(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		ctrl := gomock.NewController(t)

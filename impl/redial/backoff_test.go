@@ -24,7 +24,8 @@ import (
 	"github.com/moqlite/moqlite/mocks"
 )
 
-// standing is a session of which nothing is asked, and what ends it.
+// standing returns a session to which no requests are made, and a function that
+// ends it.
 func standing(ctrl *gomock.Controller) (s *mocks.MockSession, end func(err *api.SessionError)) {
 	s = mocks.NewMockSession(ctrl)
 	ctx, cancel := context.WithCancelCause(context.Background())
@@ -41,7 +42,7 @@ func standing(ctrl *gomock.Controller) (s *mocks.MockSession, end func(err *api.
 	return s, end
 }
 
-// lost is the end of a session whose network has failed.
+// lost returns the end of a session whose network has failed.
 func lost() *api.SessionError {
 	return &api.SessionError{Code: api.SessionInternal, Err: errors.New("timeout")}
 }
@@ -78,8 +79,8 @@ var failures = []struct {
 	{"something else", errors.New("something else"), false},
 }
 
-// TestPermanentErrors fails once, at first or after the loss of a session:
-// whether that is the end.
+// TestPermanentErrors fails once, at first or after the loss of a session, and
+// checks whether that is the end.
 func TestPermanentErrors(t *testing.T) {
 	for _, f := range failures {
 		t.Run(f.name, func(t *testing.T) {
@@ -142,8 +143,8 @@ func failsLater(t *testing.T, failure error, permanent bool) {
 	_ = s.Terminate(api.SessionNoError, "")
 }
 
-// TestEndIsPermanent has the peer throw the session out for what it would do
-// again: there is no other.
+// TestEndIsPermanent: the peer ends the session for a reason that would apply
+// to the next one too. There is no next one.
 func TestEndIsPermanent(t *testing.T) {
 	for _, code := range []api.SessionErrorCode{api.SessionUnauthorized, api.SessionVersionNegotiationFailed} {
 		t.Run(code.String(), func(t *testing.T) {
@@ -165,8 +166,8 @@ func TestEndIsPermanent(t *testing.T) {
 	}
 }
 
-// A schedule is a dialer whose dials fail, or give sessions that end after a
-// while, in turn. After the last it gives one that stays.
+// A schedule is a dialer whose dials fail, or return sessions that end after a
+// while, in turn. The last session stays.
 type schedule struct {
 	ctrl  *gomock.Controller
 	lives []time.Duration // 0 fails
@@ -189,7 +190,7 @@ func (d *schedule) Dial(context.Context, string, *api.TrackMux) (api.Session, er
 	return s, nil
 }
 
-// waits are how long it took from each end to the next dial.
+// waits returns the times from each end to the next dial.
 func (d *schedule) waits() (waits []time.Duration) {
 	for i, end := range d.ends[:len(d.times)-1] {
 		waits = append(waits, d.times[i+1].Sub(end))
@@ -197,8 +198,9 @@ func (d *schedule) waits() (waits []time.Duration) {
 	return waits
 }
 
-// TestWaits are drawn from half to one and a half of what doubles up to the
-// most. They begin anew after a session that stood.
+// TestWaits: each wait is drawn from half to one and a half times a mean that
+// doubles up to the highest. The waits begin anew after a session that has
+// stood for a while.
 func TestWaits(t *testing.T) {
 	ms := func(n ...time.Duration) (d []time.Duration) {
 		for _, x := range n {
@@ -264,7 +266,7 @@ func never(after time.Duration, dials *int) dialerFunc {
 }
 
 // TestGivesUp as the policy says, or the context of Dial: at first, and after
-// the loss of a session, when that context has ended long since.
+// the loss of a session, when that context has ended long before.
 func TestGivesUp(t *testing.T) {
 	enough := errors.New("enough")
 	for _, c := range []struct {
@@ -388,7 +390,7 @@ func TestTerminateWhileDialling(t *testing.T) {
 	}
 }
 
-// TestClientClose ends the sessions that last with the client beneath.
+// TestClientClose ends the sessions of redial with the client beneath.
 func TestClientClose(t *testing.T) {
 	for name, end := range map[string]func(c *impl.Client) error{
 		"close":    (*impl.Client).Close,

@@ -8,8 +8,9 @@ import (
 	"github.com/moqlite/moqlite/impl/live"
 )
 
-// TestMovesBelow moves the reader of a broadcast that its publisher does not list:
-// what covers it says whose it is, so that it goes on at once and where it was.
+// TestMovesBelow moves the reader of a broadcast that its publisher does not
+// announce: the announcement that covers it tells the origin, so that the track
+// continues at once.
 func TestMovesBelow(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		c := newCamera(t, api.TrackInfo{MaxLatency: time.Minute}, live.Limits{})

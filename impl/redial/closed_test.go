@@ -12,9 +12,9 @@ import (
 	"github.com/moqlite/moqlite/impl/redial"
 )
 
-// TestClientIsClosed closes the client of a lasting session, or shuts it down:
-// the session ends at once, with what was asked of it, whether there is a session
-// beneath or it waits to dial again; nothing is left running.
+// TestClientIsClosed closes the client of a Session, or shuts it down: the
+// Session and its requests end at once, whether there is a session beneath or
+// it waits to dial again; nothing is left running.
 func TestClientIsClosed(t *testing.T) {
 	for _, c := range []struct {
 		name string

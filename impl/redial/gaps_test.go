@@ -13,9 +13,9 @@ import (
 	"github.com/moqlite/moqlite/impl/live"
 )
 
-// TestGapsBelongToTheirNumbers has the next origin tell of a gap before the
-// reader is told that the track was restarted, and after that: he hears of it
-// when he asks for the groups that follow.
+// TestGapsBelongToTheirNumbers: the next origin reports a gap before the reader
+// gets the RestartError, and after that. The reader is told of it only when it
+// asks for the groups that follow.
 func TestGapsBelongToTheirNumbers(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		server := newNode(publishes(t, func(w api.TrackWriter) error { return writeGroup(w, 0) }), nil, 0)
@@ -56,8 +56,8 @@ func TestGapsBelongToTheirNumbers(t *testing.T) {
 	})
 }
 
-// TestCutOffGroupIsTold replaces a publisher while a group of it waits for a
-// reader who does not ask for it in time: he is told that it is lost.
+// TestCutOffGroupIsTold replaces a publisher while one of its groups waits for
+// a reader that does not ask for it in time: it is reported as lost.
 func TestCutOffGroupIsTold(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		server := startRelay(0)
@@ -86,7 +86,7 @@ func TestCutOffGroupIsTold(t *testing.T) {
 }
 
 // TestGroupAtTheLastIsTold ends a session for good while a group waits for its
-// reader: with the error, he is told that it is lost.
+// reader: when the reader gets the error, the group is reported as lost.
 func TestGroupAtTheLastIsTold(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		cam := newCamera(t, api.TrackInfo{}, live.Limits{})
@@ -112,9 +112,9 @@ func TestGroupAtTheLastIsTold(t *testing.T) {
 	})
 }
 
-// TestMissingHeadIsTold asks for groups of which the first ones are missing, and
-// loses the session before its peer has told of that, as a relay does that has
-// yet to look for them: they are told as lost.
+// TestMissingHeadIsTold asks for groups of which the first ones are missing,
+// and loses the session before its peer has reported that, as a relay that has
+// to look for them does: they are reported as lost.
 func TestMissingHeadIsTold(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -159,9 +159,9 @@ func throwOut(_ *testing.T, server *node) {
 	}
 }
 
-// TestOpenGroupBreaksOffAfterTheMove has the peer ask to leave, and the newest
-// group come over both sessions: it is read over the one that was left, and goes
-// on over the other when it breaks off with that.
+// TestOpenGroupBreaksOffAfterTheMove: the peer sends a GOAWAY, and the newest
+// group comes over both sessions. It is read over the one that was left, and
+// goes on over the other when it breaks off with that one.
 func TestOpenGroupBreaksOffAfterTheMove(t *testing.T) {
 	for _, before := range []bool{true, false} {
 		name := map[bool]string{true: "after another group", false: "as the first"}[before]

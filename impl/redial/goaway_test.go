@@ -19,7 +19,7 @@ import (
 	"github.com/moqlite/moqlite/impl/redial"
 )
 
-// twoRelays are nodes that one camera publishes to, and a reader that is
+// A twoRelays is two nodes that one camera publishes to, and a reader that is
 // connected to the first. The second may be far away.
 type twoRelays struct {
 	camera        *camera
@@ -49,9 +49,9 @@ func newTwoRelays(t *testing.T, v api.Version, info api.TrackInfo, far time.Dura
 	return r
 }
 
-// TestMoves has a relay tell its clients to go to another one while they read:
-// nothing is lost, nothing comes twice, and the session that was left is closed
-// when it has drained.
+// TestMoves: a relay sends its clients to another one while they read. Nothing
+// is lost, nothing comes twice, and the session that was left is closed when it
+// has drained.
 func TestMoves(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -103,7 +103,7 @@ func TestMoves(t *testing.T) {
 }
 
 // TestMovesIdle moves a track on which nothing happens: the session that was
-// left is closed all the same, and what comes later comes by the other.
+// left is closed all the same, and later groups come by the other.
 func TestMovesIdle(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -162,7 +162,7 @@ func put(t *testing.T, track *live.Track, text string) {
 	_ = g.Close()
 }
 
-// TestMovesOften is sent from one to the other and back while it reads, faster
+// TestMovesOften: a reader is sent from one relay to the other and back, faster
 // than it can drain, or even subscribe.
 func TestMovesOften(t *testing.T) {
 	for _, c := range []struct {
@@ -205,9 +205,9 @@ func TestMovesOften(t *testing.T) {
 	}
 }
 
-// TestMovesForShutdown has a relay shut down: its clients are told to go, and
-// it is done long before its time, when they have. Where to is what they have
-// dialled, which leads to the other relay by now.
+// TestMovesForShutdown: a relay shuts down, and its clients get a GOAWAY. It is
+// done when they have left, long before its deadline. They dial the same URL
+// again, which now leads to the other relay.
 func TestMovesForShutdown(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		r := newTwoRelays(t, v, api.TrackInfo{MaxLatency: time.Minute}, 0)
@@ -233,8 +233,8 @@ func TestMovesForShutdown(t *testing.T) {
 	}, withOrigins...)
 }
 
-// TestPublicationMoves has the publisher, too, be told to go. Who reads, of the
-// relay that it leaves and of the one it goes to, misses nothing.
+// TestPublicationMoves: the publisher gets a GOAWAY too. Readers at the relay
+// that it leaves, and at the one it goes to, miss nothing.
 func TestPublicationMoves(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		cam := newCamera(t, api.TrackInfo{MaxLatency: time.Minute}, live.Limits{})
@@ -273,8 +273,7 @@ func TestPublicationMoves(t *testing.T) {
 	}, withOrigins...)
 }
 
-// TestDrainIsBounded leaves sessions on which something is under way that does
-// not end.
+// TestDrainIsBounded leaves sessions on which a track or a group does not end.
 func TestDrainIsBounded(t *testing.T) {
 	const timeout = 7 * time.Second
 	for _, c := range []struct {
@@ -327,8 +326,8 @@ func TestDrainIsBounded(t *testing.T) {
 	}
 }
 
-// TestDrainedAtOnce leaves a session over which its client serves a track: it is
-// closed at the moment when nobody reads that any more.
+// TestDrainedAtOnce leaves a session over which its client serves a track: it
+// is closed at the moment when nobody reads that any more.
 func TestDrainedAtOnce(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		own := newCamera(t, api.TrackInfo{}, live.Limits{})
@@ -396,8 +395,8 @@ func TestTerminateWhileItDrains(t *testing.T) {
 	}, withOrigins...)
 }
 
-// TestMovesEnd has servers send their clients around, each to the next, at
-// once: that is followed a few times, and then with waits that grow.
+// TestMovesEnd: servers send their clients around, each to the next, at once.
+// That is followed a few times, and then with growing waits.
 func TestMovesEnd(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -439,8 +438,8 @@ func TestMovesEnd(t *testing.T) {
 	}
 }
 
-// TestMovesHomeInstead goes to what was dialled where the peer's wish leads
-// nowhere, or must not be followed.
+// TestMovesHomeInstead dials the first URL again if the GOAWAY's leads nowhere,
+// or must not be followed.
 func TestMovesHomeInstead(t *testing.T) {
 	for _, c := range []struct {
 		name    string
@@ -483,7 +482,7 @@ func TestMovesHomeInstead(t *testing.T) {
 }
 
 // TestTokenStaysAtItsOrigin follows a redirect to another host that the policy
-// allows: what is dialled there has none of the credentials.
+// allows: the credentials are not sent there.
 func TestTokenStaysAtItsOrigin(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		server := newNode(api.NewTrackMux(), nil, 0)

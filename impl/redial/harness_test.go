@@ -23,15 +23,16 @@ import (
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
 
-// inBubble runs a test in a bubble, in which time costs nothing, and fails it
-// if a goroutine is left.
+// inBubble runs a test in a synctest bubble, in which time costs nothing, and
+// fails it if a goroutine is left.
 func inBubble(t *testing.T, f func(t *testing.T)) {
 	t.Helper()
 	transporttest.NoLeaks(t)
 	synctest.Test(t, f)
 }
 
-// inEachVersion runs a test in a bubble for each of some versions; none is all.
+// inEachVersion runs a test in a bubble for each of the given versions; without
+// any, for all.
 func inEachVersion(t *testing.T, f func(t *testing.T, v api.Version), versions ...api.Version) {
 	if versions == nil {
 		versions = api.Versions()
@@ -52,8 +53,8 @@ const (
 // every is how often a camera opens a group.
 const every = 100 * time.Millisecond
 
-// A camera publishes the live track "video" of "room": a group at each interval,
-// whose one frame is the group's number.
+// A camera publishes the live track "video" of "room": a group at each
+// interval, whose one frame is the group's number.
 type camera struct {
 	mux       *api.TrackMux
 	broadcast *live.Broadcast
@@ -66,7 +67,7 @@ func newCamera(t *testing.T, info api.TrackInfo, limits live.Limits) *camera {
 	return newSlowCamera(t, info, limits, 0)
 }
 
-// newSlowCamera is a camera that ends each group a while after its frame.
+// newSlowCamera returns a camera that ends each group a while after its frame.
 func newSlowCamera(t *testing.T, info api.TrackInfo, limits live.Limits, open time.Duration) *camera {
 	t.Helper()
 	c := &camera{mux: api.NewTrackMux(), broadcast: &live.Broadcast{Limits: limits}}
@@ -99,7 +100,7 @@ func newSlowCamera(t *testing.T, info api.TrackInfo, limits live.Limits, open ti
 	return c
 }
 
-// connect has the camera publish by one more session, always as the same hop.
+// connect publishes the camera by one more session, always with the same hop.
 func (c *camera) connect(t *testing.T, server *node, v api.Version) api.Session {
 	t.Helper()
 	return c.connectAs(t, server, v, cameraHop)
@@ -134,7 +135,7 @@ func newNetwork() *network {
 	return &network{hop: readerHop, clients: make(map[string]*impl.Client), servers: make(map[string]*node), refused: make(map[string]error)}
 }
 
-// address is the URL of a server by its port.
+// address returns the URL of a server by its port.
 func address(port string) string { return "moqt://relays.example:" + port }
 
 // add gives a server a port.
@@ -173,21 +174,22 @@ func (n *network) Dial(ctx context.Context, rawURL string, mux *api.TrackMux) (a
 	return s, err
 }
 
-// fail has dials fail from now on; nil has them succeed.
+// fail makes dials fail from now on; nil makes them succeed.
 func (n *network) fail(err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.err = err
 }
 
-// refuse has dials to a port fail from now on.
+// refuse makes dials to a port fail from now on.
 func (n *network) refuse(port string, err error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	n.refused[port] = err
 }
 
-// await waits until there have been some sessions, that their servers know of.
+// await waits until a number of sessions were dialled, and their servers know
+// them.
 func (n *network) await(sessions int) {
 	for {
 		synctest.Wait()
@@ -201,26 +203,26 @@ func (n *network) await(sessions int) {
 	}
 }
 
-// ports are those that were dialled.
+// ports returns the ports that were dialled.
 func (n *network) ports() []string {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return slices.Clone(n.dialled)
 }
 
-// session is the i-th that was dialled.
+// session returns the i-th session that was dialled.
 func (n *network) session(i int) api.Session {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.sessions[i]
 }
 
-// quick is a policy with short waits and no jitter worth mentioning.
+// quick returns a policy with short waits and almost no jitter.
 func quick() redial.Policy {
 	return redial.Policy{InitialInterval: 100 * time.Millisecond, MaxInterval: time.Second}
 }
 
-// dial begins a session that lasts, until the test's end.
+// dial dials a Session of redial, which ends with the test.
 func dial(t *testing.T, d api.Dialer, target string, policy redial.Policy, mux *api.TrackMux) *redial.Session {
 	t.Helper()
 	if mux == nil {
@@ -233,7 +235,7 @@ func dial(t *testing.T, d api.Dialer, target string, policy redial.Policy, mux *
 	return s.(*redial.Session)
 }
 
-// single is a server of a mux, which a session that lasts is dialled to.
+// single starts a server of a mux, and dials a Session of redial to it.
 func single(t *testing.T, mux *api.TrackMux, v api.Version, policy redial.Policy) (*node, *network, *redial.Session) {
 	t.Helper()
 	server := newNode(mux, nil, 0)
@@ -241,7 +243,7 @@ func single(t *testing.T, mux *api.TrackMux, v api.Version, policy redial.Policy
 	return server, n, s
 }
 
-// viewer is a session that lasts, dialled to a server.
+// viewer dials a Session of redial to a server.
 func viewer(t *testing.T, server *node, v api.Version, policy redial.Policy) (*network, *redial.Session) {
 	t.Helper()
 	n := newNetwork()
@@ -264,9 +266,9 @@ type reading struct {
 
 	mu       sync.Mutex
 	groups   []api.GroupSequence          // in order of arrival, of the newest numbering
-	torn     []api.GroupSequence          // of these, those that were not whole in the end
-	twice    []api.GroupSequence          // that came again, and did not go on where they broke off
-	had      map[api.GroupSequence]uint64 // frames of each, until now
+	torn     []api.GroupSequence          // those of them that were not complete in the end
+	twice    []api.GroupSequence          // those that came again, and did not continue where they broke off
+	had      map[api.GroupSequence]uint64 // number of frames of each, so far
 	restarts []*redial.RestartError
 	gaps     []api.Gap
 	done     chan struct{} // closed at the track's end
@@ -306,8 +308,8 @@ func (in *reading) restarted(err *redial.RestartError) {
 	clear(in.had)
 }
 
-// take reads a group of one frame, which is its number. One that was cut comes
-// again, without the frame if that was read.
+// take reads a group of one frame, which is its number. A group that was cut
+// off comes again, without the frame if that was read.
 func (in *reading) take(t *testing.T, g api.GroupReader) {
 	seq, first := g.Sequence(), g.FirstFrame()
 	frames := first
@@ -341,8 +343,8 @@ func (in *reading) take(t *testing.T, g api.GroupReader) {
 	}
 }
 
-// missing are the numbers between the least and the highest that were read
-// which were not.
+// missing returns the numbers between the lowest and the highest that were read
+// which were not read.
 func (in *reading) missing() (missing []api.GroupSequence) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -355,7 +357,7 @@ func (in *reading) missing() (missing []api.GroupSequence) {
 	return missing
 }
 
-// highest is the highest number read; false when there is none.
+// highest returns the highest number read; false if there is none.
 func (in *reading) highest() (api.GroupSequence, bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -365,7 +367,7 @@ func (in *reading) highest() (api.GroupSequence, bool) {
 	return slices.Max(in.groups), true
 }
 
-// lowest is the lowest number read; false when there is none.
+// lowest returns the lowest number read; false if there is none.
 func (in *reading) lowest() (api.GroupSequence, bool) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -375,7 +377,7 @@ func (in *reading) lowest() (api.GroupSequence, bool) {
 	return slices.Min(in.groups), true
 }
 
-// lost are the numbers that are told as gaps, until now.
+// lost returns the numbers that were reported as gaps so far.
 func (in *reading) lost() (numbers []api.GroupSequence) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -389,8 +391,9 @@ func (in *reading) lost() (numbers []api.GroupSequence) {
 	return numbers
 }
 
-// check fails the test unless each number from the first read on came once, or is
-// told as lost once. What is told to be lost before that is a missing head.
+// check fails the test unless each number from the first one read came once, or
+// was reported as lost once. Groups that are reported as lost before that are a
+// missing head.
 func (in *reading) check(t *testing.T) {
 	t.Helper()
 	missing, lost := in.missing(), in.lost()
@@ -409,7 +412,7 @@ func (in *reading) check(t *testing.T) {
 	}
 }
 
-// awaitEnd waits for the track's end, in good order.
+// awaitEnd waits for the track's regular end.
 func (in *reading) awaitEnd(t *testing.T) {
 	t.Helper()
 	began := time.Now()
@@ -431,8 +434,8 @@ type node struct {
 	sessions []api.Session
 }
 
-// newNode starts a server of mux, to whose every session also is given, if it
-// is not nil, over paths of a delay.
+// newNode starts a server of mux over paths with a delay. If also is not nil,
+// it is called with every session.
 func newNode(mux *api.TrackMux, also func(api.Session), delay time.Duration) *node {
 	n := newUnstartedNode(mux, also, delay)
 	n.Start()
@@ -453,7 +456,7 @@ func newUnstartedNode(mux *api.TrackMux, also func(api.Session), delay time.Dura
 	return n
 }
 
-// startRelay starts a relay in memory, over paths of a delay.
+// startRelay starts a relay in memory, over paths with a delay.
 func startRelay(delay time.Duration) *node {
 	r := relay.New()
 	n := newUnstartedNode(r.Mux(), r.Handler, delay)
@@ -462,7 +465,7 @@ func startRelay(delay time.Duration) *node {
 	return n
 }
 
-// all are the sessions that the server knows of.
+// all returns the sessions that the server knows.
 func (n *node) all() []api.Session {
 	synctest.Wait() // until it knows of them
 	n.mu.Lock()
@@ -470,7 +473,7 @@ func (n *node) all() []api.Session {
 	return slices.Clone(n.sessions)
 }
 
-// goAway tells all clients to go.
+// goAway sends all clients a GOAWAY.
 func (n *node) goAway(t *testing.T, uri string) {
 	t.Helper()
 	for _, s := range n.all() {
@@ -480,7 +483,7 @@ func (n *node) goAway(t *testing.T, uri string) {
 	}
 }
 
-// A recorder keeps what hooks were called with, as texts.
+// A recorder records the calls of hooks, as texts.
 type recorder struct {
 	mu     sync.Mutex
 	events []string
@@ -492,14 +495,14 @@ func (r *recorder) record(format string, a ...any) {
 	r.events = append(r.events, fmt.Sprintf(format, a...))
 }
 
-// all are the events until now.
+// all returns the events so far.
 func (r *recorder) all() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.events)
 }
 
-// count is how many events begin with a word.
+// count returns how many events begin with a word.
 func (r *recorder) count(word string) (n int) {
 	for _, e := range r.all() {
 		if strings.HasPrefix(e, word) {
@@ -524,7 +527,7 @@ func (r *recorder) trace() *redial.SessionTrace {
 	}
 }
 
-// goAwayLast tells the client that came last to go.
+// goAwayLast sends a GOAWAY to the client that came last.
 func (n *node) goAwayLast(t *testing.T, uri string) {
 	t.Helper()
 	all := n.all()

@@ -16,7 +16,8 @@ import (
 )
 
 // TestSilentPeer is noticed, over a transport that notices nothing by itself:
-// the peer is asked after a while, and given up when it does not answer.
+// the peer is asked for a sign of life after a while, and the session ended if
+// it does not answer.
 func TestSilentPeer(t *testing.T) {
 	for _, c := range []struct {
 		name      string
@@ -58,7 +59,7 @@ func TestSilentPeer(t *testing.T) {
 	}
 }
 
-// TestNeverAsked leaves it to the transport.
+// TestNeverAsked: with a negative KeepAlive, the peer is not asked.
 func TestNeverAsked(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		policy := quick()
@@ -75,7 +76,7 @@ func TestNeverAsked(t *testing.T) {
 	})
 }
 
-// TestIdlePeer says nothing for an hour, and lives.
+// TestIdlePeer: a session on which nothing happens for an hour stays.
 func TestIdlePeer(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		server := newNode(api.NewTrackMux(), nil, 2*time.Second)
@@ -91,9 +92,8 @@ func TestIdlePeer(t *testing.T) {
 	})
 }
 
-// TestBlackout cuts a simulated network, over which the peer is silent however
-// well it is: there is a new session when the network is back. Idle sessions
-// before and after last.
+// TestBlackout cuts a simulated network: there is a new session when the
+// network is back. Idle sessions before and after stay.
 func TestBlackout(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		cam := newCamera(t, api.TrackInfo{MaxLatency: time.Hour}, live.Limits{Age: time.Hour})
@@ -128,8 +128,8 @@ func TestBlackout(t *testing.T) {
 	})
 }
 
-// TestKeepAliveOfMocks asks sessions that count no bytes, and not those that
-// hear something.
+// TestKeepAliveOfMocks: sessions that count no bytes are asked, and those that
+// receive something are not.
 func TestKeepAliveOfMocks(t *testing.T) {
 	for _, c := range []struct {
 		name   string

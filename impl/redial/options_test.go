@@ -12,7 +12,7 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// An asking dialer notes the options that reach a transport.
+// An asking dialer records the options that reach a transport.
 type asking struct {
 	transport.TargetDialer
 	mu      sync.Mutex
@@ -26,9 +26,9 @@ func (d *asking) DialTarget(ctx context.Context, t *transport.Target, protocols 
 	return d.TargetDialer.DialTarget(ctx, t, protocols)
 }
 
-// TestDialsAgainOverASocketOfItsOwn asks the client's transport for one, for each
-// session but the first: the way to a server that is about to stop may go by the
-// port.
+// TestDialsAgainOverASocketOfItsOwn: each session but the first asks the
+// client's transport for a socket of its own, since the route to a server that
+// is about to stop may depend on the port.
 func TestDialsAgainOverASocketOfItsOwn(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		server := newNode(api.NewTrackMux(), nil, 0)

@@ -12,7 +12,7 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
-// An origin follows who publishes the broadcast of a path, as one session
+// An origin follows which publisher has the broadcast of a path, as one session
 // announces it, while somebody reads the broadcast over that session. If its
 // announcement stream breaks off, it asks for another.
 type origin struct {

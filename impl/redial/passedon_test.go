@@ -11,8 +11,8 @@ import (
 	"github.com/moqlite/moqlite/impl/live"
 )
 
-// An unsteady handler serves a broadcast as a relay does that passes on what its
-// own peer tells it: it resets some of what it is asked for as going away.
+// An unsteady handler serves a broadcast like a relay that passes on the errors
+// of its own peer: it resets some requests as going away.
 type unsteady struct {
 	mu        sync.Mutex
 	broadcast *live.Broadcast
@@ -20,14 +20,14 @@ type unsteady struct {
 	serving   []api.TrackWriter
 }
 
-// current is the broadcast as it is now.
+// current returns the broadcast that is served now.
 func (h *unsteady) current() *live.Broadcast {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.broadcast
 }
 
-// replace has another broadcast be served from now on.
+// replace changes the broadcast that is served.
 func (h *unsteady) replace(b *live.Broadcast) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -72,7 +72,7 @@ func (h *unsteady) ServeFetch(w api.GroupWriter, req api.FetchRequest) {
 	h.current().ServeFetch(w, req)
 }
 
-// leave resets what is served as going away.
+// leave resets all that is served as going away.
 func (h *unsteady) leave() { h.reset(api.StreamGoingAway) }
 
 func (h *unsteady) reset(code api.StreamErrorCode) {
@@ -84,8 +84,8 @@ func (h *unsteady) reset(code api.StreamErrorCode) {
 	h.serving = nil
 }
 
-// TestGoingAwayIsPassedOn has a peer that stays reset tracks and refuse requests
-// as going away, since its own upstream does: they are asked for again over the
+// TestGoingAwayIsPassedOn: a peer that stays resets tracks and refuses requests
+// as going away, since its own upstream does. They are asked for again over the
 // same session.
 func TestGoingAwayIsPassedOn(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
@@ -115,8 +115,8 @@ func TestGoingAwayIsPassedOn(t *testing.T) {
 	}, withOrigins...)
 }
 
-// TestGoingAwayForGood gives up a track that a peer which stays refuses as going
-// away for as long as the policy asks.
+// TestGoingAwayForGood: a track that a peer refuses as going away for the whole
+// ResumeTimeout is given up.
 func TestGoingAwayForGood(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		cam := newCamera(t, api.TrackInfo{}, live.Limits{})
@@ -149,9 +149,9 @@ func TestGoingAwayForGood(t *testing.T) {
 	}, withOrigins...)
 }
 
-// TestResetBeforeWithdrawal has a relay that stays reset a track as soon as its
-// publisher is lost, and withdraw the broadcast a while later, as moq-relay does:
-// the track goes on with the next publisher.
+// TestResetBeforeWithdrawal: a relay that stays resets a track as soon as its
+// publisher is lost, and withdraws the broadcast a while later, as moq-relay
+// does. The track goes on with the next publisher.
 func TestResetBeforeWithdrawal(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		mux := api.NewTrackMux()
@@ -188,8 +188,8 @@ func TestResetBeforeWithdrawal(t *testing.T) {
 	})
 }
 
-// TestReplacedUntold replaces a publisher behind a relay that tells nothing of it,
-// as moq-relay does to subscribers on moq-lite-03 and -04: the track goes on when
+// TestReplacedUntold replaces a publisher behind a relay that does not report
+// it, as moq-relay to subscribers on moq-lite-03 and 04: the track goes on when
 // the relay has reset it.
 func TestReplacedUntold(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {

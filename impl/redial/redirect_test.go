@@ -12,7 +12,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// at is a session of whose state alone something is asked.
+// An at is a session of which only the state is used.
 type at struct {
 	api.Session
 	state api.SessionState
@@ -20,8 +20,8 @@ type at struct {
 
 func (s at) State() api.SessionState { return s.state }
 
-// anyHost is a policy that allows what a policy can allow; names have the
-// address that the test says.
+// anyHost returns a policy that allows what a policy can allow; names resolve
+// to addr.
 func anyHost(addr string) Policy {
 	return Policy{
 		Redirect: func(*url.URL, *url.URL) bool { return true },
@@ -96,8 +96,8 @@ func TestRedirect(t *testing.T) {
 	}
 }
 
-// TestRedirectFromPrivateName is led around a private network by names: the
-// address that was reached tells that it is one.
+// TestRedirectFromPrivateName redirects within a private network by names: the
+// address that was dialled shows that the network is private.
 func TestRedirectFromPrivateName(t *testing.T) {
 	s := newSession(&redialer{policy: anyHost("10.0.0.9")}, "https://a.example.com", nil)
 	inside := at{state: api.SessionState{Remote: &net.UDPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 443}}}
@@ -110,7 +110,7 @@ func TestRedirectFromPrivateName(t *testing.T) {
 	}
 }
 
-// TestHookSeesNoSecrets allows by what it is shown.
+// TestHookSeesNoSecrets checks what the function Redirect is passed.
 func TestHookSeesNoSecrets(t *testing.T) {
 	policy := anyHost("8.8.8.8")
 	policy.Redirect = func(from, to *url.URL) bool {

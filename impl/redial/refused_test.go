@@ -10,9 +10,10 @@ import (
 	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
-// A track that is reset with "internal error" before anything of it has come may
-// be refused, by a peer that gives no other reason: its end is told soon, and it
-// is not asked for again until the time to resume is over.
+// TestTrackRefusedWithoutAReason: a track that is reset with "internal error"
+// before any of its groups has come may be refused by a peer that gives no
+// reason. Its end is reported soon, and it is not asked for again until
+// ResumeTimeout is over.
 func TestTrackRefusedWithoutAReason(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		mux := api.NewTrackMux()

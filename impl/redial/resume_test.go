@@ -20,7 +20,7 @@ import (
 
 var errUnreachable = errors.New("unreachable")
 
-// lose breaks the sessions of a server, and lets nobody dial for a while.
+// lose breaks the sessions of a server, and makes dials fail for a while.
 func lose(n *network, server *node, away time.Duration) {
 	n.fail(errUnreachable)
 	server.Sever()
@@ -28,12 +28,12 @@ func lose(n *network, server *node, away time.Duration) {
 	n.fail(nil)
 }
 
-// withOrigins are the versions that tell where a broadcast comes from.
+// withOrigins are the versions that tell the origin of a broadcast.
 var withOrigins = []api.Version{api.Lite04, api.Lite05, api.Lite06}
 
-// TestResumes loses a session while a track is read: the reader goes on with
-// the next group, and what the publisher does not hold any more is told as
-// lost.
+// TestResumes loses a session while a track is read: the reader continues at
+// the next group, and groups that the publisher does not hold any more are
+// reported as lost.
 func TestResumes(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -78,8 +78,8 @@ func TestResumes(t *testing.T) {
 	}
 }
 
-// TestEdgeAfterAnOutage has a subscriber that wants the newest groups find these
-// after an outage, and one that wants all find all that is held.
+// TestEdgeAfterAnOutage: after an outage, a subscriber that wants the newest
+// groups gets these, and one that wants all gets all that are held.
 func TestEdgeAfterAnOutage(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -126,8 +126,9 @@ func TestEdgeAfterAnOutage(t *testing.T) {
 	}
 }
 
-// TestRestarts goes on with what is not known to be of the same origin: that is
-// told once, and the numbers begin anew. Later losses are as any other.
+// TestRestarts continues with a broadcast that is not known to be of the same
+// origin: the reader gets one RestartError, and the numbers begin anew. Later
+// losses are handled as any other.
 func TestRestarts(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -200,11 +201,11 @@ func TestRestarts(t *testing.T) {
 
 func sever(_ *testing.T, server *node) { server.Sever() }
 
-// tell has a server tell its clients to come again.
+// tell makes a server send its clients a GOAWAY without a URI.
 func tell(t *testing.T, server *node) { server.goAway(t, "") }
 
-// TestEnd reads a track to its end: with a session, and where it comes while
-// there is none.
+// TestEnd reads a track to its end, which comes over a session, or while there
+// is none.
 func TestEnd(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -249,7 +250,8 @@ func TestEnd(t *testing.T) {
 }
 
 // TestTornGroup loses a session within a group, which the publisher ends
-// meanwhile: its reader is told, what is missing of it comes, and the next group.
+// meanwhile: its reader gets an error, and then the rest of the group, and the
+// next group.
 func TestTornGroup(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		mux := api.NewTrackMux()
@@ -303,7 +305,7 @@ func TestTornGroup(t *testing.T) {
 	}, withOrigins...)
 }
 
-// asked is a handler that tells what is asked of it.
+// An asked is a handler that records what it is asked for.
 type asked struct {
 	mu      sync.Mutex
 	writers []api.TrackWriter
@@ -316,7 +318,8 @@ func (h *asked) ServeTrack(w api.TrackWriter) {
 	<-w.Context().Done()
 }
 
-// config is what the newest subscription asks for; there were n of them.
+// config returns the config of the newest subscription, and the number of
+// subscriptions.
 func (h *asked) config() (c api.SubscribeConfig, n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -406,8 +409,8 @@ func TestUpdateIsChecked(t *testing.T) {
 	})
 }
 
-// TestGapsOfOneSession are told as the session beneath tells them: here, of what
-// nobody has read in time.
+// TestGapsOfOneSession are reported as the session beneath reports them: here,
+// for groups that were not read in time.
 func TestGapsOfOneSession(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		mux, b := api.NewTrackMux(), new(live.Broadcast)
@@ -489,7 +492,7 @@ func TestCloseWithoutSession(t *testing.T) {
 	})
 }
 
-// TestTerminateWithoutSession ends what waits for one.
+// TestTerminateWithoutSession ends the requests that wait for one.
 func TestTerminateWithoutSession(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		cam := newCamera(t, api.TrackInfo{}, live.Limits{})
@@ -536,8 +539,8 @@ func TestTerminateWithoutSession(t *testing.T) {
 	})
 }
 
-// TestRequestsWait asks for everything while there is no session: it is
-// answered by the next one, or ended by its context.
+// TestRequestsWait makes all kinds of requests while there is no session: they
+// are answered by the next one, or ended by their contexts.
 func TestRequestsWait(t *testing.T) {
 	requests := map[string]func(ctx context.Context, s api.Session) error{
 		"subscribe": func(ctx context.Context, s api.Session) error {
@@ -591,8 +594,8 @@ func TestRequestsWait(t *testing.T) {
 	}
 }
 
-// TestPublisherComesLater finds the broadcast not back yet when there is a
-// session again: it is asked for until it is.
+// TestPublisherComesLater: the broadcast is not back yet when there is a
+// session again. It is asked for until it is.
 func TestPublisherComesLater(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -648,8 +651,8 @@ func TestPublisherComesLater(t *testing.T) {
 }
 
 // TestPublisherIsBack loses the publisher behind a relay that stays: the track
-// goes on over the same session when it is back, as the same origin or as
-// another, and is over when it stays away.
+// goes on over the same session when the publisher is back, as the same origin
+// or as another, and ends if it stays away.
 func TestPublisherIsBack(t *testing.T) {
 	for _, c := range []struct {
 		name   string
@@ -706,9 +709,9 @@ func TestPublisherIsBack(t *testing.T) {
 	}
 }
 
-// TestResetBeforeTheEnd has a server reset what it serves just before it is
-// gone: that is not the end of the tracks, nor of the announcements. If the
-// session stays, it is the end of the tracks, and the announcements go on.
+// TestResetBeforeTheEnd: a server resets what it serves just before it is gone.
+// That ends neither the tracks nor the announcements. If the session stays, it
+// ends the tracks, and the announcements go on.
 func TestResetBeforeTheEnd(t *testing.T) {
 	for _, gone := range []bool{true, false} {
 		t.Run(fmt.Sprintf("gone %v", gone), func(t *testing.T) {
@@ -755,8 +758,8 @@ func TestResetBeforeTheEnd(t *testing.T) {
 	}
 }
 
-// TestDatagrams receives them by one session after another, each once. Nobody
-// asks for groups.
+// TestDatagrams: datagrams come over one session after another, each once.
+// AcceptGroup is not called.
 func TestDatagrams(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -811,7 +814,7 @@ func TestDatagrams(t *testing.T) {
 	}
 }
 
-// TestDatagramsAreNotSupported by old versions, which is told at once.
+// TestDatagramsAreNotSupported by old versions: the error comes at once.
 func TestDatagramsAreNotSupported(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		cam := newCamera(t, api.TrackInfo{}, live.Limits{})

@@ -15,7 +15,7 @@ import (
 	"github.com/moqlite/moqlite/mocks"
 )
 
-// TestAsksTheSessionBeneath for what a session that lasts knows nothing of.
+// TestAsksTheSessionBeneath for what the Session itself does not know.
 func TestAsksTheSessionBeneath(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		ctrl := gomock.NewController(t)
@@ -54,8 +54,8 @@ func TestAsksTheSessionBeneath(t *testing.T) {
 	})
 }
 
-// TestRequestsGoOn has a session end, in some way, before it has answered: the
-// next one is asked.
+// TestRequestsGoOn: a session ends, in some way, before it has answered. The
+// request goes to the next one.
 func TestRequestsGoOn(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -102,7 +102,7 @@ func TestRequestsGoOn(t *testing.T) {
 	}
 }
 
-// TestFetchHoldsSession is not cut off by a peer that wants to go.
+// TestFetchHoldsSession: a fetch is not cut off when the peer sends a GOAWAY.
 func TestFetchHoldsSession(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -151,7 +151,7 @@ func TestFetchHoldsSession(t *testing.T) {
 	}
 }
 
-// TestClientShutdown lets what is being read come to its end.
+// TestClientShutdown waits until what is being read has ended.
 func TestClientShutdown(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		cam := newCamera(t, api.TrackInfo{}, live.Limits{})

@@ -12,8 +12,9 @@ import (
 	"github.com/moqlite/moqlite/impl/redial"
 )
 
-// A publisher is one instance of a program that publishes the track "video" of
-// "room": a group at each interval, numbered from 0, whose one frame is its name.
+// A publisher is one run of a program that publishes the track "video" of
+// "room": a group at each interval, numbered from 0, whose one frame is its
+// name.
 type publisher struct {
 	name   string
 	silent chan struct{} // closed: it says nothing any more, as if it was killed
@@ -59,7 +60,7 @@ func (p *publisher) connect(t *testing.T, server *node, v api.Version, hop api.H
 	return func() { _ = c.Close() }
 }
 
-// A sequel is what a viewer sees of one publisher after another.
+// A sequel is what a viewer gets of one publisher after another.
 type sequel struct {
 	names    []string // of the publishers, in order of appearance
 	restarts []*api.RestartError
@@ -95,8 +96,9 @@ func view(ctx context.Context, r api.TrackReader) (s sequel) {
 }
 
 // TestPublisherReplaced replaces a publisher by another instance at the same
-// path, behind a relay that stays: the viewer goes over to it, over the same
-// session, and is told once. The old one is lost after ten seconds of silence.
+// path, behind a relay that stays: the viewer moves to it, over the same
+// session, and gets one RestartError. The old one is lost after ten seconds of
+// silence.
 func TestPublisherReplaced(t *testing.T) {
 	for _, c := range []struct {
 		name     string
@@ -147,8 +149,8 @@ func TestPublisherReplaced(t *testing.T) {
 	}
 }
 
-// TestServerRestarted starts a publisher's own server again, to which the viewer
-// is connected: as the same origin or as another, it numbers from 0 again.
+// TestServerRestarted restarts a publisher's own server, to which the viewer is
+// connected: as the same origin or as another, it numbers from 0 again.
 func TestServerRestarted(t *testing.T) {
 	for _, hop := range []api.Hop{0, cameraHop} {
 		t.Run(fmt.Sprint("hop ", hop), func(t *testing.T) {
@@ -182,9 +184,9 @@ func TestServerRestarted(t *testing.T) {
 	}
 }
 
-// TestReplacedWhileReading replaces a publisher that was killed in the middle of
-// a group: its reader, who would wait for the rest until the relay misses the
-// publisher, is told that the track was restarted.
+// TestReplacedWhileReading replaces a publisher that was killed in the middle
+// of a group. The reader of that group, which would otherwise wait until the
+// relay notices the loss, gets a RestartError.
 func TestReplacedWhileReading(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		server := startRelay(0)
@@ -232,8 +234,7 @@ func TestReplacedWhileReading(t *testing.T) {
 }
 
 // TestReplacedTwice replaces a publisher twice in a short time, while a reader
-// reads slowly: before the groups of each, he is told that the track was
-// restarted.
+// reads slowly: it gets a RestartError before the groups of each.
 func TestReplacedTwice(t *testing.T) {
 	for between := 100 * time.Millisecond; between <= 1500*time.Millisecond; between += 100 * time.Millisecond {
 		t.Run(between.String(), func(t *testing.T) {
@@ -283,7 +284,7 @@ func TestReplacedTwice(t *testing.T) {
 	}
 }
 
-// publishes is a mux that publishes the track "video" of "room".
+// publishes returns a mux that publishes the track "video" of "room".
 func publishes(t *testing.T, serve func(w api.TrackWriter) error) *api.TrackMux {
 	t.Helper()
 	mux := api.NewTrackMux()

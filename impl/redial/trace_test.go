@@ -18,10 +18,10 @@ import (
 	"github.com/moqlite/moqlite/impl/redial"
 )
 
-// withToken is a URL with credentials, of which none must be told.
+// withToken is a URL with credentials, none of which may be passed to a hook.
 const withToken = "moqt://user:secret@relays.example:1?jwt=secret"
 
-// TestTrace tells what happens in the order in which it does.
+// TestTrace: the hooks are called in the order in which things happen.
 func TestTrace(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		var events recorder
@@ -64,14 +64,15 @@ func TestTrace(t *testing.T) {
 	})
 }
 
-// served is a server of nothing, at port 1 of a network.
+// served returns a server that serves nothing, at port 1 of a network.
 func served(v api.Version) (*node, *network, api.Version) {
 	server, n := newNode(api.NewTrackMux(), nil, 0), newNetwork()
 	n.add("1", server, v)
 	return server, n, v
 }
 
-// TestTraceOfFailure tells of a first dial that fails for good, too.
+// TestTraceOfFailure: hooks are also called for a first dial that fails for
+// good.
 func TestTraceOfFailure(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		var events recorder
@@ -88,7 +89,7 @@ func TestTraceOfFailure(t *testing.T) {
 	})
 }
 
-// TestChanges receives each change if one is quick, and the newest if not.
+// TestChanges: a quick receiver gets each change.
 func TestChanges(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		server, n, _ := served(v)
@@ -128,7 +129,8 @@ func TestChanges(t *testing.T) {
 	}, withOrigins...)
 }
 
-// TestChangesCoalesce receives nothing until the end.
+// TestChangesCoalesce: a receiver that comes after several changes gets the
+// newest.
 func TestChangesCoalesce(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		server, n, _ := served(api.Lite06)
@@ -150,8 +152,8 @@ func TestChangesCoalesce(t *testing.T) {
 	})
 }
 
-// TestLostWhileGoing loses the session that was told to go before there is
-// another: that is told, as after any loss.
+// TestLostWhileGoing loses the session that got a GOAWAY before there is
+// another: that is reported as after any loss.
 func TestLostWhileGoing(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		var events recorder
@@ -181,8 +183,7 @@ func TestLostWhileGoing(t *testing.T) {
 	}, withOrigins...)
 }
 
-// TestHooksMayCall has a hook end the session, after having asked it for this
-// and that.
+// TestHooksMayCall: a hook calls methods of the session, and ends it.
 func TestHooksMayCall(t *testing.T) {
 	for _, name := range []string{"dialing", "dial failed", "connected", "lost", "going away", "refused", "drained"} {
 		t.Run(name, func(t *testing.T) {
@@ -241,8 +242,8 @@ func TestHooksMayCall(t *testing.T) {
 	}
 }
 
-// TestHooksOneAtATime has one take long: the others wait, and the session does
-// not.
+// TestHooksOneAtATime: while one hook takes long, the others wait, and the
+// session does not.
 func TestHooksOneAtATime(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		ctrl := gomock.NewController(t)
@@ -282,7 +283,7 @@ func TestHooksOneAtATime(t *testing.T) {
 	})
 }
 
-// TestHookThatBlocks bounds what waits for it.
+// TestHookThatBlocks: the calls that wait for it are bounded.
 func TestHookThatBlocks(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		n, release, told := newNetwork(), make(chan struct{}), 0

@@ -12,7 +12,7 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// A fallen session has fallen back to WebSocket.
+// A fallen is a session that has fallen back to WebSocket.
 type fallen struct{ api.Session }
 
 func (s fallen) State() api.SessionState {
@@ -21,13 +21,13 @@ func (s fallen) State() api.SessionState {
 	return state
 }
 
-// A blocked dialer dials over networks that let no UDP through until udp is set:
-// it falls back unless it is asked not to.
+// A blocked dialer dials over networks that let no UDP through until udp is
+// set: it falls back unless the options forbid that.
 type blocked struct {
 	client api.Dialer
 	server *node
 	udp    *atomic.Bool
-	deaf   bool // to options
+	deaf   bool // ignores options
 }
 
 func (d blocked) Dial(ctx context.Context, url string, mux *api.TrackMux) (api.Session, error) {
@@ -45,9 +45,9 @@ func (d blocked) DialWith(ctx context.Context, _ string, mux *api.TrackMux, o tr
 	return s, err
 }
 
-// TestFindsBackToQUIC has a network let UDP through a while after a session has
-// fallen back to WebSocket: the session goes over to QUIC, what is read and what
-// is published with it, and nothing is lost.
+// TestFindsBackToQUIC: a network lets UDP through a while after a session has
+// fallen back to WebSocket. The Session moves to QUIC, with what is read and
+// published, and nothing is lost.
 func TestFindsBackToQUIC(t *testing.T) {
 	inEachVersion(t, func(t *testing.T, v api.Version) {
 		server := startRelay(0)
@@ -108,8 +108,8 @@ func TestFindsBackToQUIC(t *testing.T) {
 	})
 }
 
-// TestStaysOnWebSocket where the URL asks for it, or the policy, and where the
-// dialer cannot do without its fallback.
+// TestStaysOnWebSocket if the URL or the policy says so, or if the dialer
+// cannot dial without its fallback.
 func TestStaysOnWebSocket(t *testing.T) {
 	const web = "https://relay.example"
 	for _, c := range []struct {
