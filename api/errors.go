@@ -43,8 +43,9 @@ var (
 	ErrRestarted = errors.New("the track was restarted")
 )
 
-// A SessionErrorCode says why a session ended (moq-lite-06, "Session Error
-// Codes").
+// A SessionErrorCode says why a session ended: the error code of moq-lite-06
+// with which an endpoint closes its connection. All versions here use the same
+// codes.
 type SessionErrorCode uint64
 
 // The session codes. Those from [SessionApplication] on are for applications to
@@ -97,8 +98,9 @@ func (c SessionErrorCode) String() string {
 	}
 }
 
-// A StreamErrorCode says why a request, a group or a track was reset
-// (moq-lite-06, "Stream Error Codes").
+// A StreamErrorCode says why a request, a group or a track was reset: the error
+// code of moq-lite-06 with which an endpoint resets a stream, or that
+// SUBSCRIBE_DROP has. All versions here use the same codes.
 type StreamErrorCode uint64
 
 // The stream codes. Those from [StreamApplication] on are for applications to

@@ -19,8 +19,8 @@ type FrameHeader struct {
 	Size      uint64 // of the payload, in bytes
 }
 
-// A Datagram is a group of one frame, sent unreliably, from moq-lite-05 on
-// (moq-lite-06, "Datagrams").
+// A Datagram is a group of one frame, sent unreliably in a datagram of the
+// transport (moq-lite-05 and 06).
 type Datagram struct {
 	// Sequence is the group's number. For SendDatagram, 0 means the track's
 	// next number; SendDatagramAt can send number 0 itself.

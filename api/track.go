@@ -307,11 +307,10 @@ type TrackSink interface {
 	// once.
 	OpenGroupAt(ctx context.Context, seq GroupSequence) (GroupWriter, error)
 
-	// SendDatagram sends a group of one frame, unreliably (moq-lite-06,
-	// "Datagrams"; from 05 on), with the track's next number, or d.Sequence if
-	// that is not 0. It never blocks, keeps nothing of d, and drops the oldest
-	// datagram when its queue is full. Above 1,200 bytes it returns
-	// [ErrDatagramTooLarge].
+	// SendDatagram sends a group of one frame, unreliably (moq-lite-05 and 06),
+	// with the track's next number, or d.Sequence if that is not 0. It never
+	// blocks, keeps nothing of d, and drops the oldest datagram when its queue
+	// is full. Above 1,200 bytes it returns [ErrDatagramTooLarge].
 	SendDatagram(d Datagram) error
 
 	// SendDatagramAt sends a datagram with the number seq, which may be 0, and
