@@ -214,10 +214,15 @@ func (f *filler) nextGroup() time.Duration {
 }
 
 // changeOver makes next the current feed. The feed before may still bring
-// groups that are on the way.
+// groups that are on the way, unless it is of another publisher and has brought
+// nothing yet: its groups would not belong to the track, which next has begun.
 func (f *filler) changeOver(now time.Time) {
 	if old := f.current; old != nil {
-		old.retireAfter(settle)
+		if old.trial.begun.Happened() || sameOrigin(old.route, f.next.route) {
+			old.retireAfter(settle)
+		} else {
+			old.stop()
+		}
 		if f.next.why == silent {
 			f.refused.add(old.route, now, silentFor)
 		}

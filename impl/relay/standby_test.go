@@ -146,6 +146,45 @@ func TestStandbyOfOtherNumbers(t *testing.T) {
 	}
 }
 
+// TestSilentFromTheStart has the publisher that the relay prefers write nothing at
+// first, so that another one with other numbers is tried. When the first begins
+// after all, a viewer does not get groups of both.
+func TestSilentFromTheStart(t *testing.T) {
+	for _, late := range []time.Duration{2 * time.Second, 3100 * time.Millisecond, 3500 * time.Millisecond, 5 * time.Second} {
+		t.Run(fmt.Sprint(late), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, _ := startRelay()
+				defer server.Close()
+				other := connectTwin(t, server, api.Lite06, 4711)
+				time.Sleep(time.Second)
+				preferred := connectTwin(t, server, api.Lite06, 4712)
+				s := dial(t, server, api.Lite06, api.NewTrackMux())
+				time.Sleep(time.Second)
+				r := subscribe(t, s, nil)
+				defer r.Close()
+				go write(t, 1000, 1400, other)
+				go func() {
+					time.Sleep(late)
+					write(t, 0, 300, preferred)
+				}()
+				ctx, cancel := context.WithTimeout(t.Context(), 9*time.Second)
+				defer cancel()
+				var seen []api.GroupSequence
+				for g, err := range api.Groups(ctx, r) {
+					if err != nil {
+						break
+					}
+					seen = append(seen, g.Sequence())
+				}
+				slices.Sort(seen)
+				if n := len(seen); n < 50 || seen[0] < 1000 && seen[n-1] >= 1000 {
+					t.Errorf("%d groups, from %v", n, seen)
+				}
+			})
+		})
+	}
+}
+
 // TestNumberOfAnother: another client announces the path under the hop of its
 // publisher, and serves nothing, or other numbers. Viewers keep what they have.
 func TestNumberOfAnother(t *testing.T) {
