@@ -23,16 +23,16 @@ import (
 	"github.com/moqlite/moqlite/impl/redial"
 )
 
-// A twin is a process that publishes, beside another one, the same path with the
-// same numbers: group n at n times twinPace after an epoch. Its frames tell whose
-// they are.
+// A twin is a process that publishes the same path with the same numbers as
+// another one: group n at n times twinPace after an epoch. Its frames contain
+// its name.
 const (
 	twinOf   = "MOQ_INTEROP_TWIN" // its name, the URL and the epoch, in such a process
 	twinPath = "standby"
 	twinPace = 100 * time.Millisecond
 )
 
-// startTwin starts a twin, which is this test in a process of its own.
+// startTwin starts a twin: this test in a process of its own.
 func startTwin(t *testing.T, name, url string, epoch time.Time) *process {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], "-test.run=^TestHotStandbyKilled$")
@@ -85,7 +85,7 @@ type twinView struct {
 	notes    []string
 }
 
-// read reads until ctx ends. A track that ends is asked for again.
+// read reads until ctx ends. If the track ends, it subscribes again.
 func (v *twinView) read(ctx context.Context, s api.Session) {
 	for ctx.Err() == nil {
 		r, err := api.SubscribeWhenAnnounced(ctx, s, twinPath, track, &api.SubscribeConfig{MaxLatency: 30 * time.Second, StartGroup: api.GroupLatest})
@@ -154,7 +154,7 @@ func (v *twinView) take(seq api.GroupSequence, from string) {
 	v.after++
 }
 
-// end ends the time in which groups are waited for.
+// end ends the time in which the reader waits for groups.
 func (v *twinView) end() {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -163,7 +163,8 @@ func (v *twinView) end() {
 	}
 }
 
-// outcome is what there was; lost are the numbers that did not come, told or not.
+// outcome returns what came; lost are the numbers that did not come, reported
+// or not.
 func (v *twinView) outcome() (lost []api.GroupSequence, text string) {
 	all := slices.Sorted(maps.Keys(v.all))
 	for i := 1; i < len(all); i++ {
@@ -175,17 +176,17 @@ func (v *twinView) outcome() (lost []api.GroupSequence, text string) {
 		v.name, len(all), len(lost), v.told, v.twice, v.restarts, v.silence.Round(time.Millisecond), strings.Join(v.notes, "; "))
 }
 
-// TestHotStandbyKilled kills, of two publishers of one path with the same numbers,
-// the one that is read: behind our relay its readers go on with the other's groups,
-// and miss none. What those behind moq-relay get is logged.
+// TestHotStandbyKilled kills, of two publishers of one path with the same
+// numbers, the one that is read: behind our relay its readers go on with the
+// other's groups, and miss none. What readers behind moq-relay get is logged.
 func TestHotStandbyKilled(t *testing.T) {
 	if args := strings.Fields(os.Getenv(twinOf)); len(args) == 3 {
 		beTwin(t, args[0], args[1], args[2])
 		return
 	}
 	for scheme, silence := range map[string]time.Duration{
-		"ws":   2 * time.Second, // whose end is told by the system
-		"moqt": 7 * time.Second, // which nobody tells of
+		"ws":   2 * time.Second, // the system ends its connection
+		"moqt": 7 * time.Second, // nobody ends its connection
 	} {
 		t.Run(scheme, func(t *testing.T) {
 			t.Parallel()
@@ -208,7 +209,8 @@ func TestHotStandbyKilled(t *testing.T) {
 	}
 }
 
-// A twinStage is a relay with two publishers, a plain and a lasting reader.
+// A twinStage is a relay with two publishers, a plain reader, and one whose
+// session reconnects.
 type twinStage struct {
 	relay    string
 	twins    map[string]*process
@@ -235,7 +237,7 @@ func newTwinStage(t *testing.T, r relay, s side) *twinStage {
 	return st
 }
 
-// play has the readers read while the twin is killed that is read.
+// play makes the readers read while the twin that is read is killed.
 func (s *twinStage) play(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -265,9 +267,10 @@ func sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// check logs what the readers got, and judges it behind our relay. A lasting reader
-// goes over to the other twin without a restart, unless a busy machine hides that
-// both write the same at the same time.
+// check logs what the readers got. Behind our relay, each must have got all
+// groups, each once, without a long silence. The reader whose session
+// reconnects (views[1]) goes on with the other twin without a restart, unless a
+// busy machine hides that both write the same groups at the same time.
 func (s *twinStage) check(t *testing.T, silence time.Duration) {
 	for i, v := range s.views {
 		lost, text := v.outcome()
@@ -281,8 +284,8 @@ func (s *twinStage) check(t *testing.T, silence time.Duration) {
 	}
 }
 
-// awaitTwin waits until all readers have read some groups more and the latest was
-// not of a twin, and returns whose it was; "" at the end of ctx.
+// awaitTwin waits until all readers have read some more groups and the latest
+// came from another twin than but, and returns its name; "" at the end of ctx.
 func awaitTwin(ctx context.Context, views []*twinView, but string, groups int) (name string) {
 	for _, v := range views {
 		v.mu.Lock()

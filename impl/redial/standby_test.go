@@ -10,15 +10,16 @@ import (
 	"github.com/moqlite/moqlite/impl/redial"
 )
 
-// A standby publishes the track "video" of "room", as the others with it do: group
-// n at n times the pace after their beginning.
+// A standby publishes the track "video" of "room", like the others with it:
+// group n at n times the pace after their beginning.
 type standby struct {
 	session api.Session
 	track   *live.Track
-	stop    chan struct{} // closed: it says nothing any more
+	stop    chan struct{} // closed when it falls silent
 }
 
-// startStandby connects a publisher to a relay, which writes groups from first on.
+// startStandby connects a publisher, which writes groups from first on, to a
+// relay.
 func startStandby(t *testing.T, server *node, v api.Version, hop api.Hop, began time.Time, pace time.Duration) *standby {
 	t.Helper()
 	mux, b := api.NewTrackMux(), new(live.Broadcast)
@@ -54,10 +55,10 @@ func startStandby(t *testing.T, server *node, v api.Version, hop api.Hop, began 
 	return p
 }
 
-// TestHotStandby has two publishers of one path write the same groups behind a
-// relay. When the one that is read leaves, or falls silent before that, or the other one joins and is
-// announced instead, a lasting reader goes on with the groups of the other one, each
-// once, and hears of nothing.
+// TestHotStandby: two publishers of one path write the same groups behind a
+// relay. When the one that is read leaves, or falls silent before that, or the
+// other one joins and is announced instead, a reader whose session reconnects
+// goes on with the other one's groups, each once, without a RestartError.
 func TestHotStandby(t *testing.T) {
 	const lasts = 30 * time.Second
 	for _, c := range []struct {
@@ -106,8 +107,8 @@ func leaves(active *standby, _ func() *standby) {
 	close(active.stop)
 }
 
-// checkStandby fails the test unless all groups came once, to one at least, without
-// a restart.
+// checkStandby fails the test unless all groups came, each once, to number
+// least or higher, without a restart or an end.
 func (in *reading) checkStandby(t *testing.T, least api.GroupSequence) {
 	t.Helper()
 	in.check(t)
@@ -125,10 +126,10 @@ func (in *reading) checkStandby(t *testing.T, least api.GroupSequence) {
 	}
 }
 
-// TestNoStandby has another publisher announced in place of one that goes on, or
-// falls silent, and whose numbers are near: it counts from 0, soon after the first.
-// The reader is told of a restart once, and no group of the one comes as the
-// other's.
+// TestNoStandby: another publisher is announced in place of one that goes on,
+// or falls silent, and its numbers are near: it counts from 0, and began soon
+// after the first. The reader gets one RestartError, and no group of one
+// publisher in place of the other's.
 func TestNoStandby(t *testing.T) {
 	for _, silent := range []bool{false, true} {
 		for _, after := range []time.Duration{110 * time.Millisecond, 330 * time.Millisecond, 700 * time.Millisecond, 5 * time.Second} {
