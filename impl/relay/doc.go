@@ -90,7 +90,9 @@ package relay
 //	begun        Its groups go to the track: at once, or when decide has found that
 //	             the route still stands a moment after the first of them.
 //	left         Another feed is current. For settle it still accepts groups that
-//	             are on the way.
+//	             are on the way. Groups older than the newest that then bring
+//	             nothing for recoverWithin are broken: its peer may read them from
+//	             here.
 //	done         It accepts nothing; groups that it brought are read to their end.
 //
 // # The states of a group

@@ -101,11 +101,33 @@ func (fd *feed) run() error {
 	stop := context.AfterFunc(fd.life, func() { _ = r.Close() })
 	defer stop()
 	var reading sync.WaitGroup
-	defer reading.Wait()
 	reading.Go(func() { fd.passDatagrams(r) })
 	err = fd.passGroups(r, &reading)
 	fd.retire()
+	fd.readOn(&reading)
 	return err
+}
+
+// readOn waits until the groups that the feed brought are read to their end. If
+// the feed was left, those that have become silent are given up.
+func (fd *feed) readOn(reading *sync.WaitGroup) {
+	over := make(chan struct{})
+	go func() {
+		reading.Wait()
+		close(over)
+	}()
+	ticker := time.NewTicker(recoverWithin)
+	defer ticker.Stop()
+	for {
+		if fd.left.Load() {
+			fd.filler.breakSilent(fd)
+		}
+		select {
+		case <-over:
+			return
+		case <-ticker.C:
+		}
+	}
 }
 
 // subscribe subscribes, and then updates the subscription if what is wanted has
@@ -188,7 +210,7 @@ func (fd *feed) passGroups(r api.TrackReader, reading *sync.WaitGroup) error {
 // pass passes a group to the filler.
 func (fd *feed) pass(g api.GroupReader, reading *sync.WaitGroup) {
 	reading.Add(1)
-	fd.filler.take(&source{GroupReader: g, route: fd.route, left: fd.left.Load(), done: reading.Done})
+	fd.filler.take(&source{GroupReader: g, route: fd.route, feed: fd, done: reading.Done})
 }
 
 // passDatagrams copies datagrams, in versions that have them.

@@ -22,23 +22,29 @@ type group struct {
 
 	// Guarded by the filler.
 	source *source // the one that is read; nil for none
+	looked uint64  // one above the value of came when breakSilent looked last
 }
 
 // A source is a group as one session brings it.
 type source struct {
 	api.GroupReader
-	route   *route
-	left    bool   // its feed was replaced by another
-	fetched bool   // it is the answer to a fetch
-	done    func() // called when it is not read any more
+	route *route
+	feed  *feed  // that has brought it; nil: it is the answer to a fetch
+	done  func() // called when it is not read any more
 }
+
+// fetched reports whether it is the answer to a fetch.
+func (s *source) fetched() bool { return s.feed == nil }
+
+// left reports whether its feed was replaced by another.
+func (s *source) left() bool { return s.feed != nil && s.feed.left.Load() }
 
 // betters reports whether a source replaces the one that is read: if it comes
 // by another route, or if it comes by a feed and the other was fetched. A feed
 // does not bring a group again that was refused once, even if the fetched one
 // breaks off.
 func (s *source) betters(read *source) bool {
-	return s.route != read.route || read.fetched && !s.fetched
+	return s.route != read.route || read.fetched() && !s.fetched()
 }
 
 // drop cancels a source that is not wanted any more.
@@ -69,7 +75,7 @@ func (f *filler) take(src *source) {
 	// A feed that was replaced does not continue a group that is being read:
 	// its peer may be a relay which is fed from here by now.
 	before := g.source
-	taken := (before == nil || !src.left) && g.offer(src)
+	taken := (before == nil || !src.left()) && g.offer(src)
 	f.mu.Unlock()
 	switch {
 	case !taken:
@@ -162,7 +168,7 @@ func (f *filler) writeFrom(g *group, src *source) *source {
 // time: its peer may be a relay which gets the group from here, so that each
 // waits for the other.
 func (g *group) copyFrom(src *source) error {
-	if src.fetched {
+	if src.fetched() {
 		before := g.came.Load()
 		late := time.AfterFunc(recoverWithin, func() {
 			if g.came.Load() == before {
@@ -197,6 +203,29 @@ func (f *filler) cancelSource(g *group) {
 	f.mu.Unlock()
 	if src != nil {
 		src.Cancel(api.StreamCancelled)
+	}
+}
+
+// breakSilent breaks off the groups of a feed that was left for another route,
+// if they have brought nothing since the last look, and the track has newer
+// ones. The feed's peer may read such a group from here by now, so that each
+// waits for the other.
+func (f *filler) breakSilent(fd *feed) {
+	f.mu.Lock()
+	var silent []*source
+	for _, g := range f.groups {
+		src, came := g.source, g.came.Load()+1
+		if src == nil || src.feed != fd || f.feeding == fd.route || g.seq >= f.account.newest {
+			continue
+		}
+		if g.looked == came {
+			silent = append(silent, src)
+		}
+		g.looked = came
+	}
+	f.mu.Unlock()
+	for _, src := range silent {
+		src.Cancel(api.StreamDeliveryTimeout)
 	}
 }
 

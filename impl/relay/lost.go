@@ -131,7 +131,7 @@ func (f *filler) fetch(ctx context.Context, seq api.GroupSequence, frame uint64,
 		}
 		for _, rt := range nearest(routes) {
 			if g, err := fetchBy(ctx, rt, req); err == nil {
-				return &source{GroupReader: g, route: rt, fetched: true, done: func() {}}
+				return &source{GroupReader: g, route: rt, done: func() {}}
 			}
 		}
 		if !wait && feeding != nil && feeding.session.Context().Err() == nil {

@@ -45,6 +45,7 @@ var (
 		{"r3", []linkSpec{link06("r3-r2", "r2")}},
 	}
 	chain = append(pair[:2:2], relaySpec{"r2", []linkSpec{link05("r2-r1", "r1")}})
+	row   = append(four[:2:2], relaySpec{"r2", []linkSpec{link05("r2-r1", "r1")}})
 )
 
 // seconds returns a time in the script.
@@ -137,6 +138,11 @@ var known = []struct {
 		{seconds(2), &begin{name: "p", link: link05("p", "r0"), hop: 1, numbering: 1, lasting: true}},
 		{seconds(2.4), &join{name: "v", link: link06("v", "r1"), track: "t", lasting: true}},
 		{seconds(5), &flap{"p", time.Second, 14 * time.Second}},
+	}},
+	{"a publisher goes on with the next group above relays that read the one before", row, state, []event{
+		{seconds(2), &begin{name: "p", link: link06("p", "r2"), hop: 1, numbering: 1}},
+		{seconds(2.6), &join{name: "v", link: link06("v", "r0"), track: "t", inTurn: true}},
+		{seconds(4), &begin{name: "q", link: far(link05("q", "r0")), hop: 1, numbering: 1, lasting: true}},
 	}},
 	{"two relays find slow groups missing, and try each other", loop, rare, []event{
 		{seconds(2), &begin{name: "p", link: link05("p", "r3"), hop: 1, numbering: 1, lasting: true}},
