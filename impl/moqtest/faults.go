@@ -58,8 +58,9 @@ func (s *Server) ResetStreams(code uint64) {
 	s.faults.streams = make(map[resetter]struct{})
 	s.faults.mu.Unlock()
 	// The reset of one half must not lead either side to end the other half in
-	// order. So Close has no effect any more on the sending halves, and the
-	// receiving halves are reset before the peer can end them.
+	// order, or with a code of its own. So Close and CancelWrite have no effect any
+	// more on the sending halves, and the receiving halves are reset before the peer
+	// can end them.
 	for half := range streams {
 		if out, ok := half.(*sending); ok {
 			out.broken.Store(true)
@@ -272,7 +273,13 @@ type sending struct {
 	broken atomic.Bool // ResetStreams is about to reset it
 }
 
-func (s *sending) reset(code uint64) { s.CancelWrite(code) }
+func (s *sending) reset(code uint64) { s.SendStream.CancelWrite(code) }
+
+func (s *sending) CancelWrite(code uint64) {
+	if !s.broken.Load() {
+		s.SendStream.CancelWrite(code)
+	}
+}
 
 func (s *sending) Close() error {
 	if s.broken.Load() {
