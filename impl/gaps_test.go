@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/moqlite/moqlite/api"
 )
@@ -139,4 +140,26 @@ func TestGapsOfWhatBrokeOff(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A group may arrive below the number with which the track was said to start: what
+// is missing between them is a gap when the track breaks off.
+func TestGapsBelowTheStart(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
+		goOn := make(chan struct{})
+		publish(t, mux, func(w api.TrackWriter) {
+			openEmpty(t, w, 6)
+			time.Sleep(time.Second)
+			openEmpty(t, w, 0)
+			<-goOn
+			_ = w.CloseWithError(api.StreamInternal)
+		})
+		r := subscribe(t, s, "room", nil)
+		for range 2 {
+			_ = accept(t, r).ReadFrame(new(api.Frame))
+		}
+		close(goOn)
+		_, err := r.AcceptGroup(t.Context())
+		expectGaps(t, "after", r, fmt.Sprintf("1-6:%x", uint64(api.ErrorCode(err))))
+	})
 }

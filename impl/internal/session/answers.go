@@ -102,6 +102,15 @@ func (sub *subscription) starts(seq api.GroupSequence) {
 	sub.start, sub.started = seq, true
 }
 
+// beginsBy notes that a number has arrived. A publisher may use numbers below the one
+// of its SUBSCRIBE_START after all, as when an earlier group is opened later; what is
+// missing then counts from there. The unread lock is held.
+func (sub *subscription) beginsBy(seq api.GroupSequence) {
+	if sub.started && !sub.edge.skipped {
+		sub.start = min(sub.start, seq)
+	}
+}
+
 // firstWanted returns the first number that was asked for. known is false if the
 // publisher chooses it: the oldest group that it has, or the newest. The unread lock is
 // held.

@@ -202,6 +202,7 @@ func (sub *subscription) takeDatagram(m *message.Datagram) {
 	if sub.closed || sub.over != nil || !sub.arrived.Add(api.GroupSequence(m.Sequence)) {
 		return
 	}
+	sub.beginsBy(api.GroupSequence(m.Sequence))
 	sub.boundHoles()
 	if len(sub.datagrams) == queuedDatagrams {
 		sub.datagrams = append(sub.datagrams[:0], sub.datagrams[1:]...)

@@ -26,6 +26,7 @@ func (sub *subscription) offer(g *groupReader, now time.Duration) {
 		g.in.stream.CancelRead(uint64(api.StreamCancelled))
 		return
 	}
+	sub.beginsBy(g.seq)
 	sub.boundHoles()
 	if sub.edge.skipped && g.seq < sub.start {
 		sub.leaveOut(g)
