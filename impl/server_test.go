@@ -16,6 +16,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl"
 	"github.com/moqlite/moqlite/impl/devcert"
+	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/tlspin"
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
@@ -88,7 +89,8 @@ func TestOverSockets(t *testing.T) {
 			t.Run(test.url[:5]+" "+string(v), func(t *testing.T) {
 				t.Parallel()
 				c := client(t, &impl.Client{TLSConfig: test.tls, Config: &api.Config{Versions: []api.Version{v}}})
-				s, err := c.Dial(t.Context(), test.url, api.NewTrackMux())
+				// Where all dial at once, QUIC may take longer than its head start.
+				s, err := c.DialWith(t.Context(), test.url, api.NewTrackMux(), transport.DialOptions{NoFallback: true})
 				if err != nil {
 					t.Fatal(err)
 				}
