@@ -18,7 +18,7 @@ func (p *publication) end(err error) {
 	groups := p.open.All()
 	p.mu.Unlock()
 	for _, g := range groups {
-		g.reset(err, api.StreamCancelled)
+		g.Reset(err, api.StreamCancelled)
 	}
 	p.outbox.Finish()
 }
@@ -30,7 +30,7 @@ func (p *publication) returned() {
 	groups := p.open.All()
 	p.mu.Unlock()
 	for _, g := range groups {
-		if g.isOpen() {
+		if g.IsOpen() {
 			g.Cancel(api.StreamCancelled)
 		}
 	}
@@ -64,7 +64,7 @@ func (p *publication) CloseWithError(code api.StreamErrorCode) error {
 		return nil
 	}
 	for _, g := range groups {
-		g.reset(err, code)
+		g.Reset(err, code)
 	}
 	p.stream.Refuse(code)
 	return nil

@@ -7,6 +7,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/impl/internal/send"
 )
 
 // Fetch implements [api.Subscriber].
@@ -142,31 +143,32 @@ func (s *Session) serveFetch(st *peerStream) {
 		return
 	}
 	a := s.newFetched(st.Stream, &m)
-	if !a.egress.add(a.group) {
+	if !a.group.Open() {
 		return
 	}
 	s.call("ServeFetch", func() {
 		h.ServeFetch(a.group, a.request)
-		if a.group.isOpen() {
+		if a.group.IsOpen() {
 			a.group.Cancel(api.StreamCancelled)
 		}
 	}, func() { a.group.Cancel(api.StreamInternal) })
 	// The peer ends its half to cancel, or when it has the answer.
 	_ = st.AwaitEnd()
-	a.group.reset(&api.StreamError{Code: api.StreamCancelled, Remote: true}, api.StreamCancelled)
+	a.group.Reset(&api.StreamError{Code: api.StreamCancelled, Remote: true}, api.StreamCancelled)
 	st.CancelRead(0)
 }
 
 // fetched is the state of a FETCH that is answered.
 type fetched struct {
-	flow
+	session *Session
 	request api.FetchRequest
 	stream  *control.Stream
-	group   *groupWriter
+	lane    send.Lane
+	group   *send.Group
 }
 
 func (s *Session) newFetched(st *control.Stream, m *message.Fetch) *fetched {
-	a := &fetched{stream: st, request: api.FetchRequest{
+	a := &fetched{session: s, stream: st, request: api.FetchRequest{
 		Path:       s.fullPath(m.Path),
 		Name:       api.TrackName(m.Track),
 		Group:      api.GroupSequence(m.Group),
@@ -175,30 +177,30 @@ func (s *Session) newFetched(st *control.Stream, m *message.Fetch) *fetched {
 		Priority:   apiPriority(m.Priority),
 		Session:    s,
 	}}
-	a.flow.init(s, st, m.Priority, normalPriority)
-	a.group = newGroupWriter(&a.flow, a, a.request.Group, bounds{m.StartFrame, m.EndFrame})
-	a.group.stream = st.Stream
+	a.lane.Init(s.sending(st), m.Priority, normalPriority)
+	a.group = a.lane.NewGroup(a, a.request.Group, send.Frames{First: m.StartFrame, End: m.EndFrame})
+	a.group.SetStream(st.Stream)
 	return a
 }
 
-// appendHeader implements groupOwner: the answer to FETCH has no header.
-func (a *fetched) appendHeader(b []byte, _ *groupWriter, _ uint64) []byte { return b }
+// AppendHeader implements [send.Owner]: the answer to FETCH has no header.
+func (a *fetched) AppendHeader(b []byte, _ *send.Group, _ uint64) []byte { return b }
 
-// frameBegins implements groupOwner: a group that was asked for by its number does not
+// FrameBegins implements [send.Owner]: a group that was asked for by its number does not
 // become too old.
-func (a *fetched) frameBegins(*groupWriter, uint64) {}
+func (a *fetched) FrameBegins(*send.Group, uint64) {}
 
-// groupDone implements groupOwner. From now on the peer has limits.setup to end its half.
-func (a *fetched) groupDone(_ *groupWriter, end ending) {
-	if end.reset {
+// GroupDone implements [send.Owner]. From now on the peer has limits.setup to end its half.
+func (a *fetched) GroupDone(_ *send.Group, end send.Ending) {
+	if end.Reset {
 		a.stream.CancelRead(0)
 	}
 	_ = a.stream.SetReadDeadline(a.session.in(a.session.limits.setup))
 }
 
 var (
-	_ groupOwner = (*fetched)(nil)
-	_ groupOwner = (*publication)(nil)
+	_ send.Owner = (*fetched)(nil)
+	_ send.Owner = (*publication)(nil)
 	_ holder     = (*fetching)(nil)
 	_ holder     = (*subscription)(nil)
 )

@@ -1,22 +1,26 @@
 package session
 
 import (
+	"context"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/announce"
 	"github.com/moqlite/moqlite/impl/internal/control"
+	"github.com/moqlite/moqlite/impl/internal/send"
+	"github.com/moqlite/moqlite/transport"
 )
 
-// A host is what the packages control and announce see of a session.
+// A host is what the packages control, announce and send see of a session.
 type host Session
 
 var (
 	_ control.Host  = (*host)(nil)
 	_ announce.Host = (*host)(nil)
+	_ send.Host     = (*host)(nil)
 )
 
-// Spawn implements [control.Host].
+// Spawn implements [control.Host] and [send.Host].
 func (h *host) Spawn(f func()) bool { return h.life.spawn(f) }
 
 // ControlDeadline implements [control.Host]: the peer has as long as for the first
@@ -55,3 +59,14 @@ func (h *host) StreamEnd(err error) error {
 	}
 	return err
 }
+
+// OpenUniStream implements [send.Host].
+func (h *host) OpenUniStream(ctx context.Context) (transport.SendStream, error) {
+	return h.conn.OpenUniStream(ctx)
+}
+
+// Lost implements [send.Host].
+func (h *host) Lost(err error) error { return (*Session)(h).heed(err) }
+
+// NoGroups implements [send.Host].
+func (h *host) NoGroups() { (*Session)(h).groupFinished() }

@@ -19,9 +19,11 @@ const (
 	eager = 100 * time.Microsecond
 
 	// readAhead is the size of the usual read buffer, and readFar that of the one
-	// for a stream that has filled the usual one.
-	readAhead = 4 << 10
-	readFar   = 16 << 10
+	// for a stream that has filled the usual one. tinyBuffer is that of a buffer for
+	// the headers of large frames.
+	tinyBuffer = 512
+	readAhead  = 4 << 10
+	readFar    = 16 << 10
 )
 
 // incoming is a buffered reader of a stream. A small group that has arrived whole when
@@ -58,6 +60,7 @@ type incoming struct {
 
 // Pools of read buffers.
 var (
+	tinyBuffers  = sync.Pool{New: func() any { return new([tinyBuffer]byte) }}
 	aheadBuffers = sync.Pool{New: func() any { return new([readAhead]byte) }}
 	farBuffers   = sync.Pool{New: func() any { return new([readFar]byte) }}
 )
@@ -149,8 +152,8 @@ func (in *incoming) release() {
 		aheadBuffers.Put((*[readAhead]byte)(b[:readAhead]))
 	case readFar:
 		farBuffers.Put((*[readFar]byte)(b[:readFar]))
-	default:
-		recycle(b)
+	case tinyBuffer:
+		tinyBuffers.Put((*[tinyBuffer]byte)(b[:tinyBuffer]))
 	}
 	in.buf, in.at = nil, 0
 }

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/age"
 	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
 	"github.com/moqlite/moqlite/impl/internal/numbers"
+	"github.com/moqlite/moqlite/impl/internal/send"
 	"github.com/moqlite/moqlite/impl/internal/signal"
 	"github.com/moqlite/moqlite/transport"
 )
@@ -118,8 +120,9 @@ func latest(b *api.Publication, name api.TrackName) api.GroupSequence {
 // publication is the publisher's end of a Subscribe stream. It implements
 // [api.TrackWriter].
 type publication struct {
-	flow
+	session   *Session
 	stream    *control.Stream
+	lane      send.Lane
 	id        uint64
 	broadcast *api.Publication
 	info      api.TrackInfo
@@ -131,16 +134,16 @@ type publication struct {
 
 	mu      sync.Mutex
 	request api.TrackRequest
-	sent    numbers.Set              // numbers that were opened as groups, or are in a gap
-	flown   numbers.Set              // numbers that were sent as datagrams
-	first   api.GroupSequence        // the lowest number that may be sent, once started
-	next    api.GroupSequence        // one above the highest number so far
-	started bool                     // first is known, and SUBSCRIBE_START queued
-	open    age.Groups[*groupWriter] // groups that are not over
-	settled signal.Wake              // open has become empty
-	closed  bool                     // no more groups may be opened
-	over    bool                     // no more messages are sent
-	long    bool                     // the warning about long groups was logged
+	sent    numbers.Set             // numbers that were opened as groups, or are in a gap
+	flown   numbers.Set             // numbers that were sent as datagrams
+	first   api.GroupSequence       // the lowest number that may be sent, once started
+	next    api.GroupSequence       // one above the highest number so far
+	started bool                    // first is known, and SUBSCRIBE_START queued
+	open    age.Groups[*send.Group] // groups that are not over
+	settled signal.Wake             // open has become empty
+	closed  bool                    // no more groups may be opened
+	over    bool                    // no more messages are sent
+	long    atomic.Bool             // the warning about long groups was logged
 }
 
 var (
@@ -150,6 +153,7 @@ var (
 
 func newPublication(s *Session, st *control.Stream, id uint64, b *api.Publication, req api.TrackRequest, info api.TrackInfo) *publication {
 	p := &publication{
+		session:   s,
 		stream:    st,
 		id:        id,
 		broadcast: b,
@@ -160,7 +164,7 @@ func newPublication(s *Session, st *control.Stream, id uint64, b *api.Publicatio
 	}
 	p.outbox.Init((*host)(s), st)
 	p.open.SetRule(age.NewRule(req.Config.MaxLatency, info.MaxLatency, info.Timescale))
-	p.flow.init(s, st, wirePriority(req.Config.Priority), wirePriority(info.Priority))
+	p.lane.Init(s.sending(st), wirePriority(req.Config.Priority), wirePriority(info.Priority))
 	// It is a child of the session's context, so it has ended before a write fails
 	// for the end of the session: after an error, handlers look here whether the
 	// subscriber is gone.
@@ -202,7 +206,7 @@ func (p *publication) update(m *message.SubscribeParams) {
 	p.request.Config = c
 	p.open.SetRule(age.NewRule(c.MaxLatency, p.info.MaxLatency, p.info.Timescale))
 	p.mu.Unlock()
-	p.egress.rerank(&p.lane, wirePriority(c.Priority))
+	p.lane.SetPriority(wirePriority(c.Priority))
 	p.updated.Wake()
 }
 
@@ -265,12 +269,11 @@ func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) 
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	c := p.rangeFrom(seq)
-	g := newGroupWriter(&p.flow, p, seq, wanted(&c, seq))
 	if p.closed {
 		return nil, fmt.Errorf("open group %d: %w", seq, api.ErrClosed)
 	}
 	if !within(&c, seq) {
-		g.silent = true
+		g := p.lane.NewSilentGroup(p, seq)
 		p.open.Add(g)
 		p.next = max(p.next, seq+1)
 		return g, nil
@@ -278,7 +281,8 @@ func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) 
 	if p.flown.Has(seq) || !p.sent.Add(seq) {
 		return nil, fmt.Errorf("open group %d: it was opened before, or is given up", seq)
 	}
-	if !p.egress.add(g) {
+	g := p.lane.NewGroup(p, seq, wanted(&c, seq))
+	if !g.Open() {
 		return nil, fmt.Errorf("open group %d: %w", seq, p.session.life.err())
 	}
 	p.open.Add(g)
@@ -320,19 +324,19 @@ func within(c *api.SubscribeConfig, seq api.GroupSequence) bool {
 }
 
 // wanted returns which frames of a group the subscriber asks for.
-func wanted(c *api.SubscribeConfig, seq api.GroupSequence) (b bounds) {
+func wanted(c *api.SubscribeConfig, seq api.GroupSequence) (f send.Frames) {
 	if seq == c.StartGroup {
-		b.first = c.StartFrame
+		f.First = c.StartFrame
 	}
 	if seq+1 == c.EndGroup {
-		b.end = c.EndFrame
+		f.End = c.EndFrame
 	}
-	return b
+	return f
 }
 
-// appendHeader implements groupOwner: it appends the type of a Group stream and GROUP.
-func (p *publication) appendHeader(b []byte, g *groupWriter, first uint64) []byte {
-	m := message.Group{Subscribe: p.id, Sequence: uint64(g.seq), StartFrame: first}
+// AppendHeader implements [send.Owner]: it appends the type of a Group stream and GROUP.
+func (p *publication) AppendHeader(b []byte, g *send.Group, first uint64) []byte {
+	m := message.Group{Subscribe: p.id, Sequence: uint64(g.Sequence()), StartFrame: first}
 	b = p.session.version.AppendVarint(b, uint64(message.StreamGroup))
 	return m.Append(p.session.version, b)
 }
@@ -343,46 +347,42 @@ const longGroup = 1024
 
 // tellLong logs, once for each publication, that a group is too long for some
 // subscribers.
-func (p *publication) tellLong(g *groupWriter) {
-	p.mu.Lock()
-	again := p.long
-	p.long = true
-	path, name := p.request.Path, p.request.Name
-	p.mu.Unlock()
-	if !again {
-		p.session.opts.Logger.Warn("a group has more than 1,024 frames: browsers will not read it whole",
-			"path", string(path), "track", string(name), "group", g.seq)
+func (p *publication) tellLong(g *send.Group) {
+	if p.long.Swap(true) {
+		return
 	}
+	req := p.Request()
+	p.session.opts.Logger.Warn("a group has more than 1,024 frames: browsers will not read it whole",
+		"path", string(req.Path), "track", string(req.Name), "group", g.Sequence())
 }
 
-// frameBegins implements groupOwner: it resets the groups that have become too old by
+// FrameBegins implements [send.Owner]: it resets the groups that have become too old by
 // this frame.
-func (p *publication) frameBegins(g *groupWriter, timestamp uint64) {
-	if g.frames > longGroup && !g.long {
-		g.long = true
+func (p *publication) FrameBegins(g *send.Group, timestamp uint64) {
+	if g.Begun() > longGroup && !p.long.Load() {
 		p.tellLong(g)
 	}
-	if p.open.GoesOn(&g.age, timestamp) {
+	if p.open.GoesOn(g.AgeEntry(), timestamp) {
 		return
 	}
 	p.mu.Lock()
 	old := p.open.Stamp(g, timestamp)
 	p.mu.Unlock()
 	for _, g := range old {
-		g.reset(&api.StreamError{Code: api.StreamOld}, api.StreamOld)
+		g.Reset(&api.StreamError{Code: api.StreamOld}, api.StreamOld)
 	}
 }
 
-// groupDone implements groupOwner. For a group that was reset here it sends
+// GroupDone implements [send.Owner]. For a group that was reset here it sends
 // SUBSCRIBE_DROP, since the subscriber may have seen nothing of its stream.
-func (p *publication) groupDone(g *groupWriter, end ending) {
+func (p *publication) GroupDone(g *send.Group, end send.Ending) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if !p.open.Remove(g) {
 		return
 	}
-	if end.reset && !g.silent && !p.over && !refused(end.err) {
-		p.lost(api.Gap{Start: g.seq, End: g.seq + 1, Err: &api.StreamError{Code: end.code}})
+	if end.Reset && !g.Silent() && !p.over && !refused(end.Err) {
+		p.lost(api.Gap{Start: g.Sequence(), End: g.Sequence() + 1, Err: &api.StreamError{Code: end.Code}})
 	}
 	if p.open.Len() == 0 {
 		p.settled.Wake()

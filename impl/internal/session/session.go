@@ -3,21 +3,20 @@
 //
 // A session accepts the peer's streams and passes each to the handler of its type
 // (accept.go). The other files implement one kind of stream each, for both ends.
-// Groups are read in group_reader.go and written in group_writer.go; egress.go decides
-// which group is sent next. Code that needs no session is in packages of its own:
-// control streams in control, announcements in announce, the maximum age of groups in
-// age, sets of group numbers in numbers. host.go has what these need of a session.
+// Groups are read in group_reader.go. Code that needs no session is in packages of its
+// own: the sending of groups in send, control streams in control, announcements in
+// announce, the maximum age of groups in age, sets of group numbers in numbers. host.go
+// has what these need of a session.
 //
 // # Terms
 //
 //   - writer, reader: the goroutine of the application that writes or reads a group.
-//   - flow: the sending side's state of one subscription or fetch that is served.
 //   - pending: bytes that a group has gathered and that no write has taken yet.
-//   - backlog: the bytes that the groups of one flow have gathered and not passed to
+//   - backlog: the bytes that the groups of one lane have gathered and not passed to
 //     the transport; too large a backlog blocks their writers.
-//   - rank: a group's place in the order of sending (rank.go).
-//   - lane: a flow's place in that order.
-//   - queue: in egress, the groups that have pending bytes, by rank; in a
+//   - rank: a group's place in the order of sending.
+//   - lane: the sending side's state of one subscription or fetch that is served.
+//   - queue: in send, the groups that have pending bytes, by rank; in a
 //     subscription, the groups that AcceptGroup has not returned.
 //   - slot: one write to the transport under way. Few groups may hold one at a time.
 //   - urgency: the priority that a stream has in the transport, 0 first.
@@ -33,7 +32,7 @@
 // A Session has three parts with locks of their own: its lifetime (life), what the
 // peer has said of itself (peer), and the peer's requests that are being answered
 // (requests). Locks are taken in this order: first that of unread or of a publication;
-// then that of an outbox, of the egress, or of a backlog; then that of a group; then
+// then that of an outbox, of the queue of send, or of a backlog; then that of a group; then
 // Session.mu; and last those of the three parts.
 //
 // No callback of the application runs on an accept loop. A track does not wait for the
@@ -58,6 +57,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/impl/internal/send"
 	"github.com/moqlite/moqlite/impl/internal/signal"
 	"github.com/moqlite/moqlite/transport"
 )
@@ -107,9 +107,9 @@ type Session struct {
 	hearing  sync.Once    // starts receiveDatagrams
 
 	mu       sync.Mutex
-	sentAway bool      // GOAWAY was sent
-	egress   *egress   // lazily made
-	outgoing *outgoing // lazily made
+	sentAway bool        // GOAWAY was sent
+	queue    *send.Queue // lazily made
+	outgoing *outgoing   // lazily made
 	mux      *api.TrackMux
 	nextID   uint64                   // of the next subscription
 	subs     map[uint64]*subscription // tracks being read, by id
@@ -244,10 +244,10 @@ func (s *Session) end(cause *api.SessionError) {
 	s.peer.stopWaiting()
 	s.requests.stop()
 	s.mu.Lock()
-	sending := s.egress // one that is made later finds the session ended
+	sending := s.queue // one that is made later finds the session ended
 	s.mu.Unlock()
 	if sending != nil {
-		sending.stop()
+		sending.Stop(s.life.err())
 	}
 	if gone != nil {
 		go s.life.afterwards(gone)

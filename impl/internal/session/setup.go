@@ -12,6 +12,10 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
+// setupUrgency is that of SETUP and of control streams: the transport sends the lowest
+// number first.
+const setupUrgency = 0
+
 // sendSetup sends SETUP on a stream of its own (moq-lite-05 and 06). Both ends send it as
 // soon as they can, since peers hold back their answers until it has arrived.
 func (s *Session) sendSetup() {
@@ -19,7 +23,9 @@ func (s *Session) sendSetup() {
 	if err != nil {
 		return
 	}
-	prioritize(st, setupUrgency)
+	if p, ok := st.(transport.Prioritizer); ok {
+		p.SetPriority(setupUrgency, true)
+	}
 	b := s.version.AppendVarint(nil, uint64(message.StreamSetup))
 	if _, err := st.Write(s.setup().Append(s.version, b)); err != nil {
 		return

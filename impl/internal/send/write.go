@@ -1,4 +1,4 @@
-package session
+package send
 
 import (
 	"context"
@@ -24,7 +24,7 @@ type delivery struct {
 // blocking. It reports false if something is left to be written, or the stream
 // could not be opened: the caller then calls flush. The caller ends the write with
 // settle in either case.
-func (g *groupWriter) tryFlush(most int) bool {
+func (g *Group) tryFlush(most int) bool {
 	out := &g.slot.out
 	*out = delivery{most: most}
 	err := g.take((*momentOf)(out))
@@ -40,7 +40,7 @@ func (g *groupWriter) tryFlush(most int) bool {
 
 // tryWrite writes the taken bytes without blocking, and reports whether nothing is
 // left to do: all are written, or the group has failed.
-func (g *groupWriter) tryWrite() bool {
+func (g *Group) tryWrite() bool {
 	if len(g.slot.out.taken) == 0 {
 		return true
 	}
@@ -50,7 +50,7 @@ func (g *groupWriter) tryWrite() bool {
 
 // flush completes what tryFlush began. It blocks until the transport has taken the
 // bytes or the group is over.
-func (g *groupWriter) flush() {
+func (g *Group) flush() {
 	out := &g.slot.out
 	if out.late {
 		if err := g.take((*lifeOf)(g)); err != nil {
@@ -66,7 +66,7 @@ func (g *groupWriter) flush() {
 // take opens the group's stream if it has none, which blocks until ctx ends while
 // the peer allows no more streams, and then takes the group's pending bytes. It
 // takes nothing from a group that is over.
-func (g *groupWriter) take(ctx context.Context) error {
+func (g *Group) take(ctx context.Context) error {
 	out := &g.slot.out
 	if g.stream != nil {
 		g.mu.Lock()
@@ -74,9 +74,9 @@ func (g *groupWriter) take(ctx context.Context) error {
 		g.mu.Unlock()
 		return nil
 	}
-	stream, err := g.flow.session.conn.OpenUniStream(ctx)
+	stream, err := g.lane.queue.host.OpenUniStream(ctx)
 	if err != nil {
-		return g.flow.session.heed(err)
+		return g.lane.queue.host.Lost(err)
 	}
 	g.mu.Lock()
 	g.stream = stream
@@ -87,7 +87,7 @@ func (g *groupWriter) take(ctx context.Context) error {
 	g.mu.Unlock()
 	out.late = false
 	if !ranked {
-		g.flow.egress.plain.Store(true)
+		g.lane.queue.plain.Store(true)
 	}
 	if gone {
 		stream.CancelWrite(uint64(api.StreamCancelled))
@@ -97,7 +97,7 @@ func (g *groupWriter) take(ctx context.Context) error {
 
 // takePending moves the pending bytes, at most out.most, from the group to out,
 // along with how many of them the backlog counts. The lock is held.
-func (g *groupWriter) takePending(out *delivery) {
+func (g *Group) takePending(out *delivery) {
 	if g.done {
 		return
 	}
@@ -115,11 +115,11 @@ func (g *groupWriter) takePending(out *delivery) {
 
 // wrote takes the result of a write to the stream, and reports whether nothing is
 // left to do.
-func (g *groupWriter) wrote(n int, err error) bool {
+func (g *Group) wrote(n int, err error) bool {
 	out := &g.slot.out
 	out.written += n
 	if err != nil {
-		g.fail(g.flow.session.heed(err))
+		g.fail(g.lane.queue.host.Lost(err))
 		return true
 	}
 	return out.written == len(out.taken)
@@ -128,12 +128,12 @@ func (g *groupWriter) wrote(n int, err error) bool {
 // settle ends a write. more reports whether bytes are pending again, and closed
 // whether the writer has closed the group. If it is closed and there is no more, the
 // caller calls end.
-func (g *groupWriter) settle() (more, closed bool) {
+func (g *Group) settle() (more, closed bool) {
 	out := &g.slot.out
 	if !out.shared {
 		recycle(out.taken)
 	}
-	g.flow.backlog.remove(out.counted)
+	g.lane.backlog.remove(out.counted)
 	*out = delivery{}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -153,31 +153,31 @@ func (g *groupWriter) settle() (more, closed bool) {
 // transport still holds the stream's last packet. The stream is then given the first
 // urgency: the group no longer has a rank, and newer groups could overtake the
 // packet for as long as there are any.
-func (g *groupWriter) end(waited bool) {
+func (g *Group) end(waited bool) {
 	if waited {
-		prioritize(g.stream, g.flow.egress.first)
+		prioritize(g.stream, g.lane.queue.first)
 	}
 	if err := g.stream.Close(); err != nil {
-		g.fail(streamError(err))
+		g.fail(g.lane.queue.host.Lost(err))
 		return
 	}
-	g.finish(ending{err: api.ErrClosed})
+	g.finish(Ending{Err: api.ErrClosed})
 }
 
 // lifeOf is a context that ends with the group, for calls that rarely block: the
 // real context is only made when Done is called.
-type lifeOf groupWriter
+type lifeOf Group
 
 func (l *lifeOf) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
 
 func (l *lifeOf) Value(any) any { return nil }
 
 func (l *lifeOf) Done() <-chan struct{} {
-	return (*groupWriter)(l).lifetime().Done()
+	return (*Group)(l).lifetime().Done()
 }
 
 func (l *lifeOf) Err() error {
-	g := (*groupWriter)(l)
+	g := (*Group)(l)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.err != nil {

@@ -1,4 +1,4 @@
-package session
+package send
 
 import (
 	"cmp"
@@ -7,30 +7,16 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A lane is a flow's place in the ranking of its session. It is guarded by egress.mu.
-type lane struct {
-	subscriber uint8             // the subscriber's priority
-	track      uint8             // the publisher's priority
-	newest     api.GroupSequence // the highest number that was queued or written
-	leaving    []*groupWriter    // closed and partly written, the longest in this state first
-	writing    int               // its writes that hold a slot
-	stuck      int               // its writes in state slotStuck
-
-	waiting newestFirst // its groups in the ranking
-	turn    uint64      // the value of ranking.turn when it last gave a group
-	place   int         // index+1 in ranking.order; 0 when it is not in there
-}
-
 // eligible reports whether another group of the lane may have a slot. While a write
 // of it is stuck, it may only have one slot at a time: its subscriber does not read.
-func (l *lane) eligible() bool { return l.stuck == 0 || l.writing == 0 }
+func (l *Lane) eligible() bool { return l.stuck == 0 || l.writing == 0 }
 
 // compareRank returns a number below 0 when a is sent before b, and 0 when they take
 // turns. It compares the subscriber's priority, then the publisher's, then how far each
 // is behind the newest group of its lane (moq-lite-06, SUBSCRIBE and TRACK_INFO:
 // priority).
-func compareRank(a, b *groupWriter) int {
-	x, y := &a.flow.lane, &b.flow.lane
+func compareRank(a, b *Group) int {
+	x, y := a.lane, b.lane
 	return cmp.Or(
 		cmp.Compare(y.subscriber, x.subscriber),
 		cmp.Compare(y.track, x.track),
@@ -40,8 +26,8 @@ func compareRank(a, b *groupWriter) int {
 
 // behind is how many numbers a group is behind the newest of its lane. It is 0 for the
 // first of the leaving groups.
-func (g *groupWriter) behind() api.GroupSequence {
-	l := &g.flow.lane
+func (g *Group) behind() api.GroupSequence {
+	l := g.lane
 	if len(l.leaving) > 0 && l.leaving[0] == g {
 		return 0
 	}
@@ -59,8 +45,8 @@ type ranking struct {
 
 func (r *ranking) empty() bool { return r.groups == 0 }
 
-func (r *ranking) push(g *groupWriter) {
-	l := &g.flow.lane
+func (r *ranking) push(g *Group) {
+	l := g.lane
 	l.newest = max(l.newest, g.seq)
 	if len(l.waiting) == 0 {
 		l.turn = r.turn // its turn is after lanes that have waited
@@ -71,7 +57,7 @@ func (r *ranking) push(g *groupWriter) {
 }
 
 // peek returns the group of the best rank whose lane is eligible, nil for none.
-func (r *ranking) peek() *groupWriter {
+func (r *ranking) peek() *Group {
 	if len(r.order) == 0 {
 		return nil
 	}
@@ -79,9 +65,9 @@ func (r *ranking) peek() *groupWriter {
 }
 
 // pop removes and returns the group that peek returns.
-func (r *ranking) pop() *groupWriter {
+func (r *ranking) pop() *Group {
 	l := r.order[0]
-	g := heap.Pop(&l.waiting).(*groupWriter)
+	g := heap.Pop(&l.waiting).(*Group)
 	r.groups--
 	r.turn++
 	l.turn = r.turn
@@ -90,25 +76,25 @@ func (r *ranking) pop() *groupWriter {
 }
 
 // remove removes g, if it is queued.
-func (r *ranking) remove(g *groupWriter) {
+func (r *ranking) remove(g *Group) {
 	if g.place == 0 {
 		return
 	}
-	l := &g.flow.lane
+	l := g.lane
 	heap.Remove(&l.waiting, g.place-1)
 	r.groups--
 	r.reconsider(l)
 }
 
 // fix restores the order of the lane after g's rank has changed, if g is queued.
-func (r *ranking) fix(g *groupWriter) {
+func (r *ranking) fix(g *Group) {
 	if g.place > 0 {
-		heap.Fix(&g.flow.lane.waiting, g.place-1)
+		heap.Fix(&g.lane.waiting, g.place-1)
 	}
 }
 
 // reconsider adds, moves or removes a lane after something about it has changed.
-func (r *ranking) reconsider(l *lane) {
+func (r *ranking) reconsider(l *Lane) {
 	in := l.place > 0
 	switch should := len(l.waiting) > 0 && l.eligible(); {
 	case in && should:
@@ -121,7 +107,7 @@ func (r *ranking) reconsider(l *lane) {
 }
 
 // order is a heap of lanes.
-type order []*lane
+type order []*Lane
 
 func (o order) Len() int { return len(o) }
 func (o order) Less(i, j int) bool {
@@ -137,8 +123,8 @@ func (o order) Swap(i, j int) {
 	o[i].place, o[j].place = i+1, j+1
 }
 func (o *order) Push(l any) {
-	*o = append(*o, l.(*lane))
-	l.(*lane).place = len(*o)
+	*o = append(*o, l.(*Lane))
+	l.(*Lane).place = len(*o)
 }
 func (o *order) Pop() any {
 	last := len(*o) - 1
@@ -150,7 +136,7 @@ func (o *order) Pop() any {
 }
 
 // newestFirst is a heap of the groups of one lane.
-type newestFirst []*groupWriter
+type newestFirst []*Group
 
 func (q newestFirst) Len() int { return len(q) }
 func (q newestFirst) Less(i, j int) bool {
@@ -162,8 +148,8 @@ func (q newestFirst) Swap(i, j int) {
 	q[i].place, q[j].place = i+1, j+1
 }
 func (q *newestFirst) Push(g any) {
-	*q = append(*q, g.(*groupWriter))
-	g.(*groupWriter).place = len(*q)
+	*q = append(*q, g.(*Group))
+	g.(*Group).place = len(*q)
 }
 func (q *newestFirst) Pop() any {
 	last := len(*q) - 1

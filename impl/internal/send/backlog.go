@@ -1,4 +1,4 @@
-package session
+package send
 
 import (
 	"sync"
@@ -23,9 +23,12 @@ const (
 	longWait   = 100 * time.Millisecond
 )
 
-// A backlog counts the bytes that the groups of one flow have gathered and not
+// groupOverhead is how many bytes of memory a group is taken to cost beside its data.
+const groupOverhead = 512
+
+// A backlog counts the bytes that the groups of one lane have gathered and not
 // passed to the transport, plus groupOverhead for each queued group. It blocks the
-// writers of the flow while there are too many.
+// writers of the lane while there are too many.
 type backlog struct {
 	bytes atomic.Int64
 	limit atomic.Int64 // the backlog is full from here on
@@ -96,7 +99,7 @@ func (b *backlog) tire() {
 }
 
 // wait blocks the writer of g until g may gather more or is over.
-func (b *backlog) wait(g *groupWriter) {
+func (b *backlog) wait(g *Group) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.waiting++

@@ -1,4 +1,4 @@
-package session
+package send
 
 import (
 	"errors"
@@ -15,33 +15,33 @@ import (
 // into a buffer. It then blocks until the transport has taken all of it, or until
 // another group has something to send; in that case another goroutine writes the
 // rest. Otherwise the call does what WriteFrame does.
-func (g *groupWriter) WriteSharedFrame(f *api.SharedFrame) error {
+func (g *Group) WriteSharedFrame(f *api.SharedFrame) error {
 	h := message.FrameHeader{Timestamp: f.Timestamp, Size: uint64(len(f.Payload))}
 	if err := g.check(&h); err != nil {
 		return err
 	}
-	e := g.flow.egress
-	if g.silent || !g.bounds.contain(g.frames) || g.flow.backlog.full.Load() || !e.reserve(g, len(f.Payload)) {
+	q := g.lane.queue
+	if g.silent || !g.wanted.contain(g.frames) || g.lane.backlog.full.Load() || !q.reserve(g, len(f.Payload)) {
 		return g.WriteFrame(f.Frame)
 	}
 	if err := g.share(f, &h); err != nil {
-		e.unreserve(g)
+		q.unreserve(g)
 		return err
 	}
 	g.announce(f.Timestamp)
-	if !e.writeReserved(g) {
-		e.session.life.spawn(func() { g.flush(); e.serve(e.next(g)) })
+	if !q.writeReserved(g) {
+		q.host.Spawn(func() { g.flush(); q.serve(q.next(g)) })
 		return nil
 	}
-	if next := e.next(g); next != nil {
-		e.session.life.spawn(func() { e.serve(next) })
+	if next := q.next(g); next != nil {
+		q.host.Spawn(func() { q.serve(next) })
 	}
 	return nil
 }
 
 // share makes the frame, with its header in front, the bytes that the group's slot
 // writes.
-func (g *groupWriter) share(f *api.SharedFrame, h *message.FrameHeader) error {
+func (g *Group) share(f *api.SharedFrame, h *message.FrameHeader) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if err := g.usable(); err != nil {
@@ -49,9 +49,9 @@ func (g *groupWriter) share(f *api.SharedFrame, h *message.FrameHeader) error {
 	}
 	var header [headerRoom]byte
 	out := &g.slot.out
-	out.taken, out.shared = f.Form(h.Append(g.flow.session.version, header[:0], g.timestamp)), true
+	out.taken, out.shared = f.Form(h.Append(g.lane.queue.version, header[:0], g.timestamp)), true
 	out.counted = len(out.taken) + groupOverhead
-	g.flow.backlog.add(out.counted)
+	g.lane.backlog.add(out.counted)
 	g.queued, g.unwanted = true, false
 	g.frames++
 	g.timestamp = h.Timestamp
@@ -61,35 +61,35 @@ func (g *groupWriter) share(f *api.SharedFrame, h *message.FrameHeader) error {
 // reserve gives g a slot for a direct write of n payload bytes. It reports false
 // unless a part of g is written already, mayWrite allows it, and the frame fits in
 // one write.
-func (e *egress) reserve(g *groupWriter, n int) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if !g.active || !g.part || e.stopped || n > e.chunk()-headerRoom {
+func (q *Queue) reserve(g *Group, n int) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !g.active || !g.part || q.stopped || n > q.chunk()-headerRoom {
 		return false
 	}
-	now, may := e.mayWrite(moreFrames)
+	now, may := q.mayWrite(moreFrames)
 	if may {
-		s := e.giveSlot(g)
+		s := q.giveSlot(g)
 		s.waits, s.since = true, now
-		e.occupy(s)
-		e.reserved = s
+		q.occupy(s)
+		q.reserved = s
 	}
 	return may
 }
 
 // unreserve gives the slot back unused.
-func (e *egress) unreserve(g *groupWriter) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.wrote(g.slot)
-	e.dispatch()
+func (q *Queue) unreserve(g *Group) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.wrote(g.slot)
+	q.dispatch()
 }
 
 // writeReserved writes the shared frame, and reports whether nothing is left to do.
 // It blocks until all is written or hurry interrupts it.
-func (e *egress) writeReserved(g *groupWriter) (all bool) {
+func (q *Queue) writeReserved(g *Group) (all bool) {
 	n, err := g.stream.Write(g.slot.out.taken)
-	if errors.Is(err, os.ErrDeadlineExceeded) && e.stopsWaiting(g.slot) {
+	if errors.Is(err, os.ErrDeadlineExceeded) && q.stopsWaiting(g.slot) {
 		err = nil
 	}
 	return g.wrote(n, err)
@@ -97,19 +97,19 @@ func (e *egress) writeReserved(g *groupWriter) (all bool) {
 
 // stopsWaiting is called when a writer's blocking write has timed out. It clears the
 // deadline, and reports whether hurry had set it.
-func (e *egress) stopsWaiting(s *slot) (hurried bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+func (q *Queue) stopsWaiting(s *slot) (hurried bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	hurried = s.hurried
-	e.waitsNot(s)
+	q.waitsNot(s)
 	return hurried
 }
 
 // waitsNot ends the reservation of a slot, if it has one, and clears the write
 // deadline that hurry has set. The lock is held.
-func (e *egress) waitsNot(s *slot) {
-	if e.reserved == s {
-		e.reserved = nil
+func (q *Queue) waitsNot(s *slot) {
+	if q.reserved == s {
+		q.reserved = nil
 	}
 	if s.hurried {
 		s.hurried = false
@@ -119,8 +119,8 @@ func (e *egress) waitsNot(s *slot) {
 
 // hurry interrupts the writer that blocks in writeReserved, if there is one: other
 // groups have something to send. The lock is held.
-func (e *egress) hurry() {
-	if s := e.reserved; s != nil && !s.hurried {
+func (q *Queue) hurry() {
+	if s := q.reserved; s != nil && !s.hurried {
 		s.hurried = true
 		_ = s.group.stream.SetWriteDeadline(time.Unix(1, 0))
 	}

@@ -1,4 +1,4 @@
-package session
+package send
 
 import (
 	"context"
@@ -37,20 +37,20 @@ const (
 // submit is called by the writer when its group has something to send. It either
 // writes that to the transport itself, as far as possible without blocking, or
 // enqueues the group.
-func (e *egress) submit(g *groupWriter, what submission) {
-	e.mu.Lock()
-	if !g.active || e.stopped {
-		e.mu.Unlock()
+func (q *Queue) submit(g *Group, what submission) {
+	q.mu.Lock()
+	if !g.active || q.stopped {
+		q.mu.Unlock()
 		return
 	}
-	if now, may := e.mayWrite(what); may {
-		e.writeHere(g, what, now)
+	if now, may := q.mayWrite(what); may {
+		q.writeHere(g, what, now)
 		return
 	}
-	e.ready.push(g)
-	e.dispatch()
-	e.keepPace()
-	e.mu.Unlock()
+	q.ready.push(g)
+	q.dispatch()
+	q.keepPace()
+	q.mu.Unlock()
 }
 
 // mayWrite reports whether the writer writes to the transport itself, which saves a
@@ -62,62 +62,62 @@ func (e *egress) submit(g *groupWriter, what submission) {
 // while another goroutine writes. The first frames of a group are written directly in a
 // burst; after a pause they are left to another goroutine, because the end of the group
 // often follows at once, and both are then sent in one write.
-func (e *egress) mayWrite(what submission) (now time.Duration, may bool) {
-	if e.serving || len(e.writing) > 0 || !e.ready.empty() {
+func (q *Queue) mayWrite(what submission) (now time.Duration, may bool) {
+	if q.serving || len(q.writing) > 0 || !q.ready.empty() {
 		return 0, false
 	}
-	now = e.session.clock()
-	return now, (what == firstFrames) == (now-e.servedAt < directAfter)
+	now = q.clock()
+	return now, (what == firstFrames) == (now-q.servedAt < directAfter)
 }
 
 // writeHere writes the pending bytes of g without blocking, in the writer's
 // goroutine, and leaves the rest to another one. If the peer allows no stream it
 // blocks, see waitHere. The lock is held, and released on return.
-func (e *egress) writeHere(g *groupWriter, what submission, now time.Duration) {
-	e.serving = true
-	s := e.giveSlot(g)
+func (q *Queue) writeHere(g *Group, what submission, now time.Duration) {
+	q.serving = true
+	s := q.giveSlot(g)
 	switch {
 	case g.urgency != 0:
 	case what == firstFrames:
-		g.urgency = e.usual // its stream will be opened with that
+		g.urgency = q.usual // its stream will be opened with that
 	default:
-		g.setUrgency(e.usual)
+		g.setUrgency(q.usual)
 	}
-	e.mu.Unlock()
-	done, more, closed := g.tryFlush(e.chunk()), false, false
+	q.mu.Unlock()
+	done, more, closed := g.tryFlush(q.chunk()), false, false
 	if done {
 		if more, closed = g.settle(); closed && !more {
 			g.end(false)
 		}
 	}
-	e.mu.Lock()
-	e.servedAt = now
-	e.servesNot()
+	q.mu.Lock()
+	q.servedAt = now
+	q.servesNot()
 	waits := false
 	switch {
 	case done:
-		e.takeSlot(s)
-		if g.active && !e.stopped {
-			e.wrotePart(g, more, closed)
+		q.takeSlot(s)
+		if g.active && !q.stopped {
+			q.wrotePart(g, more, closed)
 		}
-	case e.stopped || !g.active:
+	case q.stopped || !g.active:
 		g.settle()
-		e.takeSlot(s)
+		q.takeSlot(s)
 	default:
-		e.occupy(s)
+		q.occupy(s)
 		if waits = s.out.late; !waits {
-			e.session.life.spawn(func() { e.serveWaiting(g) })
+			q.host.Spawn(func() { q.serveWaiting(g) })
 		}
 	}
-	e.direct++
-	pause := e.direct%directTurn == 0
+	q.direct++
+	pause := q.direct%directTurn == 0
 	if !waits {
-		e.dispatch()
+		q.dispatch()
 	}
-	e.mu.Unlock()
+	q.mu.Unlock()
 	switch {
 	case waits:
-		e.waitHere(g)
+		q.waitHere(g)
 	case pause:
 		runtime.Gosched()
 	}
@@ -126,20 +126,20 @@ func (e *egress) writeHere(g *groupWriter, what submission, now time.Duration) {
 // waitHere waits for the peer to allow a stream for g, in the writer's goroutine and
 // no longer than patience. What then cannot be written without blocking is left to
 // another goroutine.
-func (e *egress) waitHere(g *groupWriter) {
-	e.waits(g)
+func (q *Queue) waitHere(g *Group) {
+	q.waits(g)
 	ctx, cancel := context.WithTimeout(g.lifetime(), patience)
 	err := g.take(ctx)
 	late := errors.Is(ctx.Err(), context.DeadlineExceeded)
 	cancel()
 	if err != nil && late || err == nil && !g.tryWrite() {
-		e.session.life.spawn(func() { g.flush(); e.serve(e.next(g)) })
+		q.host.Spawn(func() { g.flush(); q.serve(q.next(g)) })
 		return
 	}
 	if err != nil {
 		g.fail(err)
 	}
-	if next := e.next(g); next != nil {
-		e.session.life.spawn(func() { e.serve(next) })
+	if next := q.next(g); next != nil {
+		q.host.Spawn(func() { q.serve(next) })
 	}
 }

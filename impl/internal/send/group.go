@@ -1,4 +1,4 @@
-package session
+package send
 
 import (
 	"context"
@@ -24,24 +24,23 @@ const (
 	headerRoom = 48
 )
 
-// groupWriter implements [api.GroupWriter].
+// Group implements [api.GroupWriter].
 //
 // Frames are appended to a buffer of pending bytes. When the group's turn comes,
-// egress passes the whole buffer to the transport in one write, so while the link
+// the queue passes the whole buffer to the transport in one write, so while the link
 // keeps up a frame costs neither a goroutine nor a wait. To keep small groups
 // cheap, the state needed only during a write lives in the slot, and buffers come
 // from shared pools.
-type groupWriter struct {
-	flow   *flow
-	owner  groupOwner
+type Group struct {
+	lane   *Lane
+	owner  Owner
 	seq    api.GroupSequence
-	bounds bounds // the frames that the subscriber wants
+	wanted Frames // the frames that the subscriber wants
 
 	// Used by the writer alone; age also by the owner (see package age).
 	frames    uint64    // frames begun or skipped so far
 	timestamp uint64    // of the last frame sent
 	left      uint64    // bytes still missing from the frame that StartFrame began
-	long      bool      // it has more than longGroup frames, as the owner has noticed
 	unwanted  bool      // the current frame is not sent
 	begun     bool      // the group's header is in pending, or sent
 	silent    bool      // the subscriber does not want the group: nothing is sent
@@ -54,56 +53,79 @@ type groupWriter struct {
 	room    *sync.Cond           // signals that pending was taken or the group is over; lazily made
 	err     error                // why the group is over; nil while it is not
 	life    transport.Life
-	queued  bool // egress has the group queued or in a slot, and will take pending
+	queued  bool // the queue has the group, queued or in a slot, and will take pending
 	closed  bool // Close was called: no more frames
-	done    bool // the group is over and was removed from egress
+	done    bool // the group is over and was removed from the queue
 	watched bool // Context was called
 	waited  bool // the last write had to wait for the transport
-	urgency int8 // of the stream; changed only while egress.mu is held as well
+	urgency int8 // of the stream; changed only while Queue.mu is held as well
 
-	// Guarded by egress.mu.
-	active       bool         // in the list of egress
-	part         bool         // a part of the group has been written
-	newer, older *groupWriter // neighbours in that list
-	place        int          // index+1 in the heap of its lane; 0 when it is not in there
-	slot         *slot        // of the write under way; its contents belong to the goroutine that writes
+	// Guarded by Queue.mu.
+	active       bool   // in the list of the queue
+	part         bool   // a part of the group has been written
+	newer, older *Group // neighbours in that list
+	place        int    // index+1 in the heap of its lane; 0 when it is not in there
+	slot         *slot  // of the write under way; its contents belong to the goroutine that writes
 }
 
-var _ api.SharedWriter = (*groupWriter)(nil)
+var _ api.SharedWriter = (*Group)(nil)
 
-// A groupOwner is the served subscription or fetch that a group belongs to.
-type groupOwner interface {
-	// appendHeader appends the bytes that precede the frames on the stream.
+// An Owner is the served subscription or fetch that a group belongs to.
+type Owner interface {
+	// AppendHeader appends the bytes that precede the frames on the stream.
 	// first is the index of the first frame that follows.
-	appendHeader(b []byte, g *groupWriter, first uint64) []byte
+	AppendHeader(b []byte, g *Group, first uint64) []byte
 
-	// frameBegins is called for each frame that is sent, before it is queued.
-	frameBegins(g *groupWriter, timestamp uint64)
+	// FrameBegins is called for each frame that is sent, before it is queued.
+	FrameBegins(g *Group, timestamp uint64)
 
-	// groupDone is called once, when the group is over.
-	groupDone(g *groupWriter, end ending)
+	// GroupDone is called once, when the group is over.
+	GroupDone(g *Group, end Ending)
 }
 
-// bounds are the frames of a group that are wanted: [first, end), where an end
+// Frames are the frames of a group that are wanted: [First, End), where an End
 // of 0 means that there is no upper bound.
-type bounds struct{ first, end uint64 }
+type Frames struct{ First, End uint64 }
 
-func (b bounds) contain(frame uint64) bool {
-	return frame >= b.first && (b.end == 0 || frame < b.end)
+func (f Frames) contain(frame uint64) bool {
+	return frame >= f.First && (f.End == 0 || frame < f.End)
 }
 
-func newGroupWriter(f *flow, owner groupOwner, seq api.GroupSequence, wanted bounds) *groupWriter {
-	return &groupWriter{flow: f, owner: owner, seq: seq, bounds: wanted}
+// NewGroup returns a group of the lane, of which the given frames are wanted. It is
+// sent once Open was called.
+func (l *Lane) NewGroup(owner Owner, seq api.GroupSequence, wanted Frames) *Group {
+	return &Group{lane: l, owner: owner, seq: seq, wanted: wanted}
 }
+
+// NewSilentGroup returns a group of which nothing is sent. It may be written like any
+// other, and Open is not called.
+func (l *Lane) NewSilentGroup(owner Owner, seq api.GroupSequence) *Group {
+	return &Group{lane: l, owner: owner, seq: seq, silent: true}
+}
+
+// SetStream makes the group write to a stream that is open already. It is called
+// before Open.
+func (g *Group) SetStream(st transport.SendStream) { g.stream = st }
+
+// Open adds the group to the queue of its lane. It reports false when the session has
+// ended.
+func (g *Group) Open() bool { return g.lane.queue.add(g) }
+
+// Silent reports whether nothing is sent of the group.
+func (g *Group) Silent() bool { return g.silent }
+
+// Begun returns the number of frames that were begun or skipped. Only the writer calls
+// it, and the owner in FrameBegins.
+func (g *Group) Begun() uint64 { return g.frames }
 
 // AgeEntry implements [age.Member].
-func (g *groupWriter) AgeEntry() *age.Entry { return &g.age }
+func (g *Group) AgeEntry() *age.Entry { return &g.age }
 
 // Sequence implements [api.GroupWriter].
-func (g *groupWriter) Sequence() api.GroupSequence { return g.seq }
+func (g *Group) Sequence() api.GroupSequence { return g.seq }
 
 // Context implements [api.GroupWriter].
-func (g *groupWriter) Context() context.Context {
+func (g *Group) Context() context.Context {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.watched = true
@@ -113,41 +135,41 @@ func (g *groupWriter) Context() context.Context {
 
 // lifetime returns the same context as Context, without watching the stream for
 // a refusal by the subscriber.
-func (g *groupWriter) lifetime() context.Context {
+func (g *Group) lifetime() context.Context {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.context()
 }
 
 // context returns a context that ends with the group. The lock is held.
-func (g *groupWriter) context() context.Context {
+func (g *Group) context() context.Context {
 	return g.life.Context(g.err)
 }
 
 // watch ends the group when the subscriber refuses its stream, even while nothing
 // is written. It does so only once Context was called; otherwise the next write
 // finds out. The lock is held.
-func (g *groupWriter) watch() {
+func (g *Group) watch() {
 	if !g.watched || g.stream == nil || g.err != nil {
 		return
 	}
 	stream := g.stream
 	context.AfterFunc(stream.Context(), func() {
 		if reset, ok := errors.AsType[*transport.StreamError](context.Cause(stream.Context())); ok {
-			g.fail(streamError(reset))
+			g.fail(g.lane.queue.host.Lost(reset))
 		}
 	})
 }
 
 // check returns an error if the writer may not begin a frame with this header: the
 // frame before is incomplete (the group is then reset), or the header is invalid.
-func (g *groupWriter) check(h *message.FrameHeader) error {
+func (g *Group) check(h *message.FrameHeader) error {
 	if g.left > 0 {
 		left := g.left
-		g.reset(&api.StreamError{Code: api.StreamWrongSize}, api.StreamWrongSize)
+		g.Reset(&api.StreamError{Code: api.StreamWrongSize}, api.StreamWrongSize)
 		return fmt.Errorf("group %d: the frame before is short by %d bytes, the group was reset", g.seq, left)
 	}
-	if err := h.Validate(g.flow.session.version, g.timestamp); err != nil {
+	if err := h.Validate(g.lane.queue.version, g.timestamp); err != nil {
 		return fmt.Errorf("group %d: frame: %w", g.seq, err)
 	}
 	return nil
@@ -155,33 +177,33 @@ func (g *groupWriter) check(h *message.FrameHeader) error {
 
 // begin begins a frame and appends its header to the pending bytes. A frame that
 // the subscriber does not want is counted, but not sent. The lock is held.
-func (g *groupWriter) begin(h *message.FrameHeader) error {
+func (g *Group) begin(h *message.FrameHeader) error {
 	if err := g.usable(); err != nil {
 		return err
 	}
-	g.unwanted = g.silent || !g.bounds.contain(g.frames)
+	g.unwanted = g.silent || !g.wanted.contain(g.frames)
 	g.frames++
 	if g.unwanted {
 		return nil
 	}
 	g.pending = grow(g.pending, int(min(h.Size, uint64(max(maxPending-len(g.pending), 0))))+headerRoom)
 	g.opening()
-	g.pending = h.Append(g.flow.session.version, g.pending, g.timestamp)
+	g.pending = h.Append(g.lane.queue.version, g.pending, g.timestamp)
 	g.timestamp = h.Timestamp
 	return nil
 }
 
 // opening appends the group's header to the pending bytes, unless it was done
 // before. The lock is held.
-func (g *groupWriter) opening() {
+func (g *Group) opening() {
 	if !g.begun {
 		g.begun = true
-		g.pending = g.owner.appendHeader(g.pending, g, g.bounds.first)
+		g.pending = g.owner.AppendHeader(g.pending, g, g.wanted.First)
 	}
 }
 
 // usable returns an error when the group is over or closed. The lock is held.
-func (g *groupWriter) usable() error {
+func (g *Group) usable() error {
 	if g.err != nil {
 		return fmt.Errorf("group %d: %w", g.seq, g.err)
 	}
@@ -192,7 +214,7 @@ func (g *groupWriter) usable() error {
 }
 
 // WriteFrame implements [api.GroupWriter].
-func (g *groupWriter) WriteFrame(f api.Frame) error {
+func (g *Group) WriteFrame(f api.Frame) error {
 	h := message.FrameHeader{Timestamp: f.Timestamp, Size: uint64(len(f.Payload))}
 	if err := g.check(&h); err != nil {
 		return err
@@ -202,7 +224,7 @@ func (g *groupWriter) WriteFrame(f api.Frame) error {
 		g.mu.Unlock()
 		return err
 	}
-	whole := g.unwanted || len(g.pending)+len(f.Payload) <= maxPending && !g.flow.backlog.full.Load()
+	whole := g.unwanted || len(g.pending)+len(f.Payload) <= maxPending && !g.lane.backlog.full.Load()
 	if !whole {
 		g.mu.Unlock()
 		g.announce(f.Timestamp)
@@ -218,18 +240,18 @@ func (g *groupWriter) WriteFrame(f api.Frame) error {
 }
 
 // announce tells the owner that a frame has begun, unless the frame is not sent.
-func (g *groupWriter) announce(timestamp uint64) {
+func (g *Group) announce(timestamp uint64) {
 	if !g.unwanted {
-		g.owner.frameBegins(g, timestamp)
+		g.owner.FrameBegins(g, timestamp)
 	}
 }
 
-// write appends p to the pending bytes, and blocks while the group or its flow has
+// write appends p to the pending bytes, and blocks while the group or its lane has
 // too many of them.
-func (g *groupWriter) write(p []byte) (written int, err error) {
+func (g *Group) write(p []byte) (written int, err error) {
 	for {
-		if g.flow.backlog.full.Load() {
-			g.flow.backlog.wait(g)
+		if g.lane.backlog.full.Load() {
+			g.lane.backlog.wait(g)
 		}
 		g.mu.Lock()
 		g.awaitRoom()
@@ -254,7 +276,7 @@ func (g *groupWriter) write(p []byte) (written int, err error) {
 
 // awaitRoom blocks until fewer than maxPending bytes are pending, or the group is
 // over. The lock is held, and released during the wait.
-func (g *groupWriter) awaitRoom() {
+func (g *Group) awaitRoom() {
 	for len(g.pending) >= maxPending && g.usable() == nil {
 		if g.room == nil {
 			g.room = sync.NewCond(&g.mu)
@@ -264,17 +286,17 @@ func (g *groupWriter) awaitRoom() {
 }
 
 // gather appends p to the pending bytes without waiting. The lock is held.
-func (g *groupWriter) gather(p []byte) {
+func (g *Group) gather(p []byte) {
 	if g.unwanted {
 		return
 	}
 	g.pending = append(grow(g.pending, len(p)), p...)
 	g.counted += len(p)
-	g.flow.backlog.add(len(p))
+	g.lane.backlog.add(len(p))
 }
 
 // roomMade wakes the writer if it waits in awaitRoom. The lock is held.
-func (g *groupWriter) roomMade() {
+func (g *Group) roomMade() {
 	if g.room != nil {
 		g.room.Broadcast()
 	}
@@ -282,28 +304,28 @@ func (g *groupWriter) roomMade() {
 
 // submission returns what the caller has to pass to submit after unlocking, and
 // marks the group as queued if that is not nothing. The lock is held.
-func (g *groupWriter) submission() submission {
+func (g *Group) submission() submission {
 	if g.queued || g.err != nil || len(g.pending) == 0 && !g.closed {
 		return nothing
 	}
 	g.queued = true
 	g.counted += groupOverhead
-	g.flow.backlog.add(groupOverhead)
+	g.lane.backlog.add(groupOverhead)
 	if g.stream == nil {
 		return firstFrames
 	}
 	return moreFrames
 }
 
-// submit enqueues the group with egress. No lock is held.
-func (g *groupWriter) submit(what submission) {
+// submit enqueues the group. No lock is held.
+func (g *Group) submit(what submission) {
 	if what != nothing {
-		g.flow.egress.submit(g, what)
+		g.lane.queue.submit(g, what)
 	}
 }
 
 // StartFrame implements [api.GroupWriter].
-func (g *groupWriter) StartFrame(h api.FrameHeader) (io.Writer, error) {
+func (g *Group) StartFrame(h api.FrameHeader) (io.Writer, error) {
 	m := message.FrameHeader{Timestamp: h.Timestamp, Size: h.Size}
 	if err := g.check(&m); err != nil {
 		return nil, err
@@ -322,25 +344,25 @@ func (g *groupWriter) StartFrame(h api.FrameHeader) (io.Writer, error) {
 }
 
 // bodyWriter writes the payload of a frame that StartFrame began.
-type bodyWriter groupWriter
+type bodyWriter Group
 
 // Write implements [io.Writer].
 func (w *bodyWriter) Write(p []byte) (int, error) {
 	if uint64(len(p)) > w.left {
 		return 0, fmt.Errorf("group %d: %d bytes for a frame that lacks %d: %w", w.seq, len(p), w.left, io.ErrShortBuffer)
 	}
-	n, err := (*groupWriter)(w).write(p)
+	n, err := (*Group)(w).write(p)
 	w.left -= uint64(n)
 	return n, err
 }
 
 // SkipFrames implements [api.GroupWriter].
-func (g *groupWriter) SkipFrames(n uint64) error {
+func (g *Group) SkipFrames(n uint64) error {
 	if n == 0 {
 		return nil
 	}
-	if n > g.bounds.first && !g.silent {
-		g.reset(&api.StreamError{Code: api.StreamNotFound}, api.StreamNotFound)
+	if n > g.wanted.First && !g.silent {
+		g.Reset(&api.StreamError{Code: api.StreamNotFound}, api.StreamNotFound)
 		return fmt.Errorf("group %d: the first %d frames are wanted: %w", g.seq, n, api.ErrNotFound)
 	}
 	g.mu.Lock()
@@ -356,9 +378,9 @@ func (g *groupWriter) SkipFrames(n uint64) error {
 }
 
 // Close implements [api.GroupWriter].
-func (g *groupWriter) Close() error {
+func (g *Group) Close() error {
 	if left := g.left; left > 0 {
-		g.reset(&api.StreamError{Code: api.StreamWrongSize}, api.StreamWrongSize)
+		g.Reset(&api.StreamError{Code: api.StreamWrongSize}, api.StreamWrongSize)
 		return fmt.Errorf("group %d: the last frame is short by %d bytes, the group was reset", g.seq, left)
 	}
 	g.mu.Lock()
@@ -376,7 +398,7 @@ func (g *groupWriter) Close() error {
 	g.closed = true
 	if g.silent {
 		g.mu.Unlock()
-		g.finish(ending{err: api.ErrClosed})
+		g.finish(Ending{Err: api.ErrClosed})
 		return nil
 	}
 	g.opening()
@@ -391,65 +413,65 @@ func (g *groupWriter) Close() error {
 	g.mu.Unlock()
 	g.submit(what)
 	if begun {
-		g.flow.egress.closed(g)
+		g.lane.queue.closed(g)
 	}
 	return nil
 }
 
 // Cancel implements [api.GroupWriter].
-func (g *groupWriter) Cancel(code api.StreamErrorCode) { g.reset(api.ErrClosed, code) }
+func (g *Group) Cancel(code api.StreamErrorCode) { g.Reset(api.ErrClosed, code) }
 
-// reset ends the group and resets its stream with code. The writer's calls fail
+// Reset ends the group and resets its stream with code. The writer's calls fail
 // with err from now on.
-func (g *groupWriter) reset(err error, code api.StreamErrorCode) {
-	if stream := g.finish(ending{err: err, reset: true, code: code}); stream != nil {
+func (g *Group) Reset(err error, code api.StreamErrorCode) {
+	if stream := g.finish(Ending{Err: err, Reset: true, Code: code}); stream != nil {
 		stream.CancelWrite(uint64(code))
 	}
 }
 
 // fail ends the group because its stream or session has failed with err.
-func (g *groupWriter) fail(err error) { g.reset(err, api.StreamCancelled) }
+func (g *Group) fail(err error) { g.Reset(err, api.StreamCancelled) }
 
-// An ending is how a group has ended.
-type ending struct {
-	err   error               // what later calls of the writer return
-	reset bool                // the stream was reset rather than closed
-	code  api.StreamErrorCode // of the reset
+// An Ending is how a group has ended.
+type Ending struct {
+	Err   error               // what later calls of the writer return
+	Reset bool                // the stream was reset rather than closed
+	Code  api.StreamErrorCode // of the reset
 }
 
-// finish marks the group as over, removes it from egress, wakes its writer and
+// finish marks the group as over, removes it from the queue, wakes its writer and
 // tells its owner. It returns the group's stream, nil if it has none. Only the
 // first call has an effect; later ones return nil.
-func (g *groupWriter) finish(end ending) transport.SendStream {
+func (g *Group) finish(end Ending) transport.SendStream {
 	g.mu.Lock()
 	if g.done {
 		g.mu.Unlock()
 		return nil
 	}
 	g.done = true
-	g.err = end.err
+	g.err = end.Err
 	recycle(g.pending)
 	counted := g.counted
 	g.pending, g.counted = nil, 0
 	g.roomMade()
-	g.life.End(end.err)
+	g.life.End(end.Err)
 	stream := g.stream
 	g.mu.Unlock()
-	g.flow.backlog.remove(counted)
-	g.flow.backlog.groupOver()
-	g.flow.egress.remove(g)
-	g.owner.groupDone(g, end)
+	g.lane.backlog.remove(counted)
+	g.lane.backlog.groupOver()
+	g.lane.queue.remove(g)
+	g.owner.GroupDone(g, end)
 	return stream
 }
 
-func (g *groupWriter) over() bool {
+func (g *Group) over() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.done
 }
 
-// isOpen reports whether frames may still be written.
-func (g *groupWriter) isOpen() bool {
+// IsOpen reports whether frames may still be written.
+func (g *Group) IsOpen() bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return !g.closed && g.err == nil

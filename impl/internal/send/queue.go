@@ -1,10 +1,12 @@
-package session
+package send
 
 import (
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
 const (
@@ -35,7 +37,7 @@ const (
 // group waits until the queue was served, unless the queue waits for the transport.
 const farAhead = 64
 
-// egress decides in which order the session's groups are sent. Groups that have
+// A Queue decides in which order the session's groups are sent. Groups that have
 // pending bytes queue in order of rank (rank.go) for a slot, which allows one write.
 // A group's stream is opened in its first slot, so queued groups use up none of the
 // streams that the peer allows. Among the writes under way the transport follows the
@@ -45,15 +47,17 @@ const farAhead = 64
 // When a write makes it wait for the transport, another goroutine takes over. If
 // the queue is empty and no write is under way, the writer may write to the
 // transport itself (direct.go, share.go).
-type egress struct {
-	session *Session
+type Queue struct {
+	host    Host
+	version *message.Version
+	began   time.Time
 	first   int8        // the first urgency that groups may have (urgency.go)
 	usual   int8        // the urgency of groups while none has to go before others
 	plain   atomic.Bool // the transport cannot prioritize streams
 
 	mu        sync.Mutex
 	stopped   bool          // the session has ended
-	groups    *groupWriter  // all groups that are not over, a list
+	groups    *Group        // all groups that are not over, a list
 	count     int           // its length
 	ready     ranking       // the queue: groups that have pending bytes
 	serving   bool          // a goroutine serves the queue or runs writeHere, and does not block
@@ -68,12 +72,31 @@ type egress struct {
 	lend      *time.Timer   // calls lendSlots; lazily made
 }
 
+// NewQueue returns the queue of a session that speaks the given version. ranked tells
+// whether the transport can prioritize control streams.
+func NewQueue(h Host, v *message.Version, ranked bool) *Queue {
+	q := &Queue{host: h, version: v, began: time.Now()}
+	q.first, q.usual = groupUrgencies(ranked)
+	return q
+}
+
+// clock is the time since the queue was made. It costs half of what time.Now does, and
+// is called several times for each group.
+func (q *Queue) clock() time.Duration { return time.Since(q.began) }
+
+// Len returns the number of groups that are not over.
+func (q *Queue) Len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.count
+}
+
 // A slot is one write under way.
 type slot struct {
-	group *groupWriter
+	group *Group
 	state slotState
 	waits bool          // the write waits for the transport
-	since time.Duration // when that began, by the session's clock
+	since time.Duration // when that began, by the queue's clock
 	out   delivery
 
 	hurried bool // a write deadline was set to interrupt the writer (share.go)
@@ -89,25 +112,25 @@ const (
 )
 
 // add registers a group. It reports false when the session has ended.
-func (e *egress) add(g *groupWriter) bool {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.stopped {
+func (q *Queue) add(g *Group) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.stopped {
 		return false
 	}
-	g.active, g.older = true, e.groups
-	if e.groups != nil {
-		e.groups.newer = g
+	g.active, g.older = true, q.groups
+	if q.groups != nil {
+		q.groups.newer = g
 	}
-	e.groups = g
-	e.count++
+	q.groups = g
+	q.count++
 	return true
 }
 
 // remove removes a group that is over, from the queue too.
-func (e *egress) remove(g *groupWriter) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+func (q *Queue) remove(g *Group) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if !g.active {
 		return
 	}
@@ -115,66 +138,66 @@ func (e *egress) remove(g *groupWriter) {
 	if g.newer != nil {
 		g.newer.older = g.older
 	} else {
-		e.groups = g.older
+		q.groups = g.older
 	}
 	if g.older != nil {
 		g.older.newer = g.newer
 	}
 	g.newer, g.older = nil, nil
-	e.count--
-	e.ready.remove(g)
-	e.left(g)
-	if e.count == 0 {
-		e.session.groupFinished()
+	q.count--
+	q.ready.remove(g)
+	q.left(g)
+	if q.count == 0 {
+		q.host.NoGroups()
 	}
 }
 
-// stop fails all groups, because the session has ended.
-func (e *egress) stop() {
-	e.mu.Lock()
-	e.stopped = true
-	if e.lend != nil {
-		e.lend.Stop()
+// Stop fails all groups with err, because the session has ended. Later groups are refused.
+func (q *Queue) Stop(err error) {
+	q.mu.Lock()
+	q.stopped = true
+	if q.lend != nil {
+		q.lend.Stop()
 	}
-	e.servesNot()
-	groups := make([]*groupWriter, 0, e.count)
-	for g := e.groups; g != nil; g = g.older {
+	q.servesNot()
+	groups := make([]*Group, 0, q.count)
+	for g := q.groups; g != nil; g = g.older {
 		groups = append(groups, g)
 	}
-	e.mu.Unlock()
+	q.mu.Unlock()
 	for _, g := range groups {
-		g.fail(e.session.life.err())
+		g.fail(err)
 	}
 }
 
 // rerank changes the subscriber's priority of a lane. Groups in the queue and
 // writes under way follow.
-func (e *egress) rerank(l *lane, subscriber uint8) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+func (q *Queue) rerank(l *Lane, subscriber uint8) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if l.subscriber == subscriber {
 		return
 	}
 	l.subscriber = subscriber
-	e.ready.reconsider(l)
-	e.tellUrgencies()
-	e.dispatch()
+	q.ready.reconsider(l)
+	q.tellUrgencies()
+	q.dispatch()
 }
 
 // chunk is the largest write to the transport, in bytes.
-func (e *egress) chunk() int {
-	if e.plain.Load() {
+func (q *Queue) chunk() int {
+	if q.plain.Load() {
 		return plainChunk
 	}
 	return rankedChunk
 }
 
 // closed is called when the writer has closed a group that has its stream.
-func (e *egress) closed(g *groupWriter) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+func (q *Queue) closed(g *Group) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if g.active && g.part {
-		e.leaves(g)
+		q.leaves(g)
 	}
 }
 
@@ -183,69 +206,69 @@ func (e *egress) closed(g *groupWriter) {
 // first leaving group of a lane ranks as high as the newest one. Otherwise, on a
 // link that is too slow, each group would be overtaken just before its end, and
 // readers would get many beginnings and no ends. The lock is held.
-func (e *egress) leaves(g *groupWriter) {
-	l := &g.flow.lane
+func (q *Queue) leaves(g *Group) {
+	l := g.lane
 	if slices.Contains(l.leaving, g) {
 		return
 	}
 	l.leaving = append(l.leaving, g)
 	if l.leaving[0] == g {
-		e.promoted(g)
+		q.promoted(g)
 	}
 }
 
 // left removes a group that is over from the leaving groups of its lane, and
 // promotes the next of them if it was the first. The lock is held.
-func (e *egress) left(g *groupWriter) {
-	l := &g.flow.lane
+func (q *Queue) left(g *Group) {
+	l := g.lane
 	i := slices.Index(l.leaving, g)
 	if i < 0 {
 		return
 	}
 	l.leaving = slices.Delete(l.leaving, i, i+1)
 	if i == 0 && len(l.leaving) > 0 {
-		e.promoted(l.leaving[0])
+		q.promoted(l.leaving[0])
 	}
 }
 
 // promoted updates the queue and the urgencies after a group's rank has risen. The
 // lock is held.
-func (e *egress) promoted(g *groupWriter) {
-	e.ready.fix(g)
-	if len(e.writing) > 1 {
-		e.tellUrgencies()
+func (q *Queue) promoted(g *Group) {
+	q.ready.fix(g)
+	if len(q.writing) > 1 {
+		q.tellUrgencies()
 	}
 }
 
 // keepPace blocks a writer that has enqueued a group while farAhead groups or more
 // are queued, until the queue was served or its goroutine waits for the transport.
 // The lock is held, and released during the wait.
-func (e *egress) keepPace() {
-	if !e.serving || e.ready.groups < farAhead {
+func (q *Queue) keepPace() {
+	if !q.serving || q.ready.groups < farAhead {
 		return
 	}
-	if e.caughtUp == nil {
-		e.caughtUp = sync.NewCond(&e.mu)
+	if q.caughtUp == nil {
+		q.caughtUp = sync.NewCond(&q.mu)
 	}
-	for e.serving && !e.stopped {
-		e.caughtUp.Wait()
+	for q.serving && !q.stopped {
+		q.caughtUp.Wait()
 	}
 }
 
 // servesNot clears serving: the queue is empty, no group in it may have a slot, or
 // the goroutine that served has to wait for the transport. The lock is held.
-func (e *egress) servesNot() {
-	e.serving = false
-	if e.caughtUp != nil {
-		e.caughtUp.Broadcast()
+func (q *Queue) servesNot() {
+	q.serving = false
+	if q.caughtUp != nil {
+		q.caughtUp.Broadcast()
 	}
 }
 
 // giveSlot gives a group a slot, without counting it (see occupy). The lock is held.
-func (e *egress) giveSlot(g *groupWriter) *slot {
+func (q *Queue) giveSlot(g *Group) *slot {
 	var s *slot
-	if n := len(e.idle); n > 0 {
-		s, e.idle = e.idle[n-1], e.idle[:n-1]
+	if n := len(q.idle); n > 0 {
+		s, q.idle = q.idle[n-1], q.idle[:n-1]
 	} else {
 		s = new(slot)
 	}
@@ -255,67 +278,67 @@ func (e *egress) giveSlot(g *groupWriter) *slot {
 
 // takeSlot takes a slot back after its write. Its group may have got another one
 // since. The lock is held.
-func (e *egress) takeSlot(s *slot) {
+func (q *Queue) takeSlot(s *slot) {
 	if s.group.slot == s {
 		s.group.slot = nil
 	}
 	*s = slot{}
-	if len(e.idle) < slots {
-		e.idle = append(e.idle, s)
+	if len(q.idle) < slots {
+		q.idle = append(q.idle, s)
 	}
 }
 
 // dispatch starts a goroutine that serves the queue, if there is none, the queue is
 // not empty, and its first group may have a slot. The lock is held.
-func (e *egress) dispatch() {
-	if e.ready.empty() {
+func (q *Queue) dispatch() {
+	if q.ready.empty() {
 		return
 	}
-	e.hurry()
-	if e.serving {
+	q.hurry()
+	if q.serving {
 		return
 	}
-	if g := e.take(); g != nil {
-		e.serving = e.session.life.spawn(func() { e.serve(g) })
+	if g := q.take(); g != nil {
+		q.serving = q.host.Spawn(func() { q.serve(g) })
 	}
-	e.arm()
+	q.arm()
 }
 
 // serve writes the pending bytes of g, then those of the groups in the queue, best
 // rank first, until the queue is empty or another goroutine serves it.
-func (e *egress) serve(g *groupWriter) {
+func (q *Queue) serve(g *Group) {
 	for g != nil {
-		if !g.tryFlush(e.chunk()) {
-			e.waits(g)
+		if !g.tryFlush(q.chunk()) {
+			q.waits(g)
 			g.flush()
 		}
-		g = e.next(g)
+		g = q.next(g)
 	}
 }
 
 // serveWaiting is serve for a group whose tryFlush returned false already.
-func (e *egress) serveWaiting(g *groupWriter) {
-	e.waits(g)
+func (q *Queue) serveWaiting(g *Group) {
+	q.waits(g)
 	g.flush()
-	e.serve(e.next(g))
+	q.serve(q.next(g))
 }
 
 // waits is called before this goroutine waits for the transport with g. It lets
 // another goroutine serve the queue.
-func (e *egress) waits(g *groupWriter) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	g.slot.waits, g.slot.since = true, e.session.clock()
-	e.servesNot()
-	e.dispatch()
+func (q *Queue) waits(g *Group) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	g.slot.waits, g.slot.since = true, q.clock()
+	q.servesNot()
+	q.dispatch()
 }
 
 // next ends the write of g, and the group if it is closed and nothing is pending.
 // It returns the group that this goroutine has to write next, nil for none.
-func (e *egress) next(g *groupWriter) *groupWriter {
+func (q *Queue) next(g *Group) *Group {
 	s := g.slot // once settled, the group may be queued again and get another slot
 	more, closed := g.settle()
-	next, waited := e.pass(s, more, closed)
+	next, waited := q.pass(s, more, closed)
 	if closed && !more {
 		g.end(waited)
 	}
@@ -324,53 +347,53 @@ func (e *egress) next(g *groupWriter) *groupWriter {
 
 // wrotePart notes that a part of a group is written. If more is pending it queues
 // the group again. The lock is held.
-func (e *egress) wrotePart(g *groupWriter, more, closed bool) {
+func (q *Queue) wrotePart(g *Group, more, closed bool) {
 	g.part = true
 	if !more {
 		return
 	}
-	e.ready.push(g)
+	q.ready.push(g)
 	if closed {
-		e.leaves(g)
+		q.leaves(g)
 	}
 }
 
 // pass frees a slot and returns the group that this goroutine has to write next,
 // nil for none. more and closed are what settle returned. waited tells whether the
 // write had to wait for the transport.
-func (e *egress) pass(s *slot, more, closed bool) (next *groupWriter, waited bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+func (q *Queue) pass(s *slot, more, closed bool) (next *Group, waited bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	g := s.group
 	waited = s.waits
-	e.wrote(s)
-	if g.active && !e.stopped {
-		e.wrotePart(g, more, closed)
+	q.wrote(s)
+	if g.active && !q.stopped {
+		q.wrotePart(g, more, closed)
 	}
-	if waited && e.serving {
+	if waited && q.serving {
 		return nil, waited
 	}
-	if !e.stopped {
-		next = e.take()
+	if !q.stopped {
+		next = q.take()
 	}
 	if next != nil {
-		e.serving = true
+		q.serving = true
 	} else {
-		e.servedAt = e.session.clock()
-		e.servesNot()
+		q.servedAt = q.clock()
+		q.servesNot()
 	}
-	e.arm()
+	q.arm()
 	return next, waited
 }
 
 // arm sets the timer for lendSlots to when the first of the waiting writes will
 // have waited for stuckAfter, if groups are queued. The lock is held.
-func (e *egress) arm() {
-	if e.ready.empty() || e.held == 0 {
+func (q *Queue) arm() {
+	if q.ready.empty() || q.held == 0 {
 		return
 	}
 	var oldest *slot
-	for _, s := range e.writing {
+	for _, s := range q.writing {
 		if s.state == slotHeld && s.waits && (oldest == nil || s.since < oldest.since) {
 			oldest = s
 		}
@@ -378,51 +401,51 @@ func (e *egress) arm() {
 	if oldest == nil {
 		return
 	}
-	in := max(0, stuckAfter-(e.session.clock()-oldest.since))
-	if e.lend == nil {
-		e.lend = time.AfterFunc(in, e.lendSlots)
+	in := max(0, stuckAfter-(q.clock()-oldest.since))
+	if q.lend == nil {
+		q.lend = time.AfterFunc(in, q.lendSlots)
 	} else {
-		e.lend.Reset(in)
+		q.lend.Reset(in)
 	}
 }
 
 // take removes the group of the best rank from the queue and gives it a slot. It
 // returns nil when there is none or it may not have a slot. The lock is held.
-func (e *egress) take() *groupWriter {
-	g := e.ready.peek()
-	if g == nil || !e.vacate(g) {
+func (q *Queue) take() *Group {
+	g := q.ready.peek()
+	if g == nil || !q.vacate(g) {
 		return nil
 	}
-	g = e.ready.pop() // vacate may have changed which group is first
-	e.occupy(e.giveSlot(g))
+	g = q.ready.pop() // vacate may have changed which group is first
+	q.occupy(q.giveSlot(g))
 	return g
 }
 
 // occupy counts a slot as held by its group. The lock is held.
-func (e *egress) occupy(s *slot) {
-	e.writing = append(e.writing, s)
-	e.held++
-	l := &s.group.flow.lane
+func (q *Queue) occupy(s *slot) {
+	q.writing = append(q.writing, s)
+	q.held++
+	l := s.group.lane
 	l.newest = max(l.newest, s.group.seq)
 	l.writing++
-	e.tellUrgencies()
+	q.tellUrgencies()
 }
 
 // vacate reports whether g may have a slot. If none is free it preempts the write
 // of the lowest rank, provided that g ranks higher. The lock is held.
-func (e *egress) vacate(g *groupWriter) bool {
+func (q *Queue) vacate(g *Group) bool {
 	most := slots
-	if e.plain.Load() {
+	if q.plain.Load() {
 		most = 1
 	}
-	if e.held < most {
+	if q.held < most {
 		return true
 	}
-	if e.plain.Load() || e.preempted >= maxPreempted && g.flow.lane.writing > 0 {
+	if q.plain.Load() || q.preempted >= maxPreempted && g.lane.writing > 0 {
 		return false
 	}
 	var last *slot
-	for _, s := range e.writing {
+	for _, s := range q.writing {
 		if s.state == slotHeld && (last == nil || compareRank(s.group, last.group) > 0) {
 			last = s
 		}
@@ -430,58 +453,58 @@ func (e *egress) vacate(g *groupWriter) bool {
 	if compareRank(g, last.group) >= 0 {
 		return false
 	}
-	e.release(last, slotPreempted)
+	q.release(last, slotPreempted)
 	return true
 }
 
 // release frees the slot of a write that goes on without it. The lock is held.
-func (e *egress) release(s *slot, why slotState) {
+func (q *Queue) release(s *slot, why slotState) {
 	s.state = why
-	e.held--
-	l := &s.group.flow.lane
+	q.held--
+	l := s.group.lane
 	l.writing--
 	if why == slotPreempted {
-		e.preempted++
+		q.preempted++
 	} else {
 		l.stuck++
 	}
-	e.ready.reconsider(l)
+	q.ready.reconsider(l)
 }
 
 // wrote removes a write that has ended. The lock is held.
-func (e *egress) wrote(s *slot) {
-	e.waitsNot(s)
-	i := slices.Index(e.writing, s)
-	l := &s.group.flow.lane
+func (q *Queue) wrote(s *slot) {
+	q.waitsNot(s)
+	i := slices.Index(q.writing, s)
+	l := s.group.lane
 	switch s.state {
 	case slotHeld:
-		e.held--
+		q.held--
 		l.writing--
 	case slotStuck:
 		l.stuck--
 	case slotPreempted:
-		e.preempted--
+		q.preempted--
 	}
-	e.writing = slices.Delete(e.writing, i, i+1)
-	e.takeSlot(s)
-	e.ready.reconsider(l)
-	if len(e.writing) >= lastUrgency {
-		e.tellUrgencies() // some may have had restUrgency
+	q.writing = slices.Delete(q.writing, i, i+1)
+	q.takeSlot(s)
+	q.ready.reconsider(l)
+	if len(q.writing) >= lastUrgency {
+		q.tellUrgencies() // some may have had restUrgency
 	}
 }
 
 // lendSlots frees the slots of the writes that have waited for stuckAfter, and
 // serves the queue with them.
-func (e *egress) lendSlots() {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if e.stopped {
+func (q *Queue) lendSlots() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.stopped {
 		return
 	}
-	for _, s := range e.writing {
-		if s.state == slotHeld && s.waits && e.session.clock()-s.since >= stuckAfter {
-			e.release(s, slotStuck)
+	for _, s := range q.writing {
+		if s.state == slotHeld && s.waits && q.clock()-s.since >= stuckAfter {
+			q.release(s, slotStuck)
 		}
 	}
-	e.dispatch()
+	q.dispatch()
 }
