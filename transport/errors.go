@@ -53,7 +53,7 @@ func (e *DialError) Error() string {
 
 // Unwrap returns the cause, but such that it matches neither io.EOF nor
 // io.ErrUnexpectedEOF: see [ConnError.Unwrap].
-func (e *DialError) Unwrap() error { return withoutEnd(e.Err) }
+func (e *DialError) Unwrap() error { return hideEOF(e.Err) }
 
 // A ConnError tells how a connection ended.
 type ConnError struct {
@@ -91,33 +91,33 @@ func (e *ConnError) Error() string {
 // io.ErrUnexpectedEOF: when a socket reaches its end, the streams of the
 // connection are cut off, and a reader must not mistake that for the end of a
 // stream.
-func (e *ConnError) Unwrap() error { return withoutEnd(e.Err) }
+func (e *ConnError) Unwrap() error { return hideEOF(e.Err) }
 
-// withoutEnd returns err, wrapped so that errors.Is and errors.As do not find
+// hideEOF returns err, wrapped so that errors.Is and errors.As do not find
 // io.EOF or io.ErrUnexpectedEOF in it.
-func withoutEnd(err error) error {
+func hideEOF(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return endless{err}
+		return hiddenEOF{err}
 	}
 	return err
 }
 
-// An endless error has no Unwrap method, so that errors.Is cannot reach the
+// A hiddenEOF error has no Unwrap method, so that errors.Is cannot reach the
 // io.EOF inside.
-type endless struct{ error }
+type hiddenEOF struct{ error }
 
-func (e endless) Is(target error) bool {
+func (e hiddenEOF) Is(target error) bool {
 	return target != io.EOF && target != io.ErrUnexpectedEOF && errors.Is(e.error, target)
 }
 
-func (e endless) As(target any) bool { return errors.As(e.error, target) }
+func (e hiddenEOF) As(target any) bool { return errors.As(e.error, target) }
 
 // A StreamError tells that one half of a stream was reset: the sending half by
 // the reader, who refuses more, or the receiving half by the writer, who
 // abandoned the rest.
 type StreamError struct {
 	Code   uint64 // the moq-lite code that the resetting side gave
-	Remote bool   // the peer did it // the peer reset it
+	Remote bool   // the peer reset it
 }
 
 // Error tells which side reset it, and with which code.

@@ -16,9 +16,9 @@ import (
 // the time after which users notice a slow dial.
 const DefaultHeadStart = 500 * time.Millisecond
 
-// memory is how long a Fallback remembers that Second reached a host. It is
+// rememberFor is how long a Fallback remembers that Second reached a host. It is
 // limited because clients move between networks.
-const memory = 10 * time.Minute
+const rememberFor = 10 * time.Minute
 
 // maxHosts bounds how many hosts are remembered.
 const maxHosts = 1024
@@ -62,8 +62,8 @@ func WithFallback(m ByScheme) ByScheme {
 	return m
 }
 
-// An entrant is one of the two dialers, with the target that it dials.
-type entrant struct {
+// A candidate is one of the two dialers, with the target that it dials.
+type candidate struct {
 	dialer Dialer
 	target *Target
 	second bool
@@ -90,23 +90,23 @@ func (f *Fallback) DialTarget(ctx context.Context, t *Target, protocols []string
 		}
 		return conn, err
 	}
-	first, second := entrant{dialer: f.First, target: t}, entrant{dialer: f.Second, target: f.other(t), second: true}
+	first, second := candidate{dialer: f.First, target: t}, candidate{dialer: f.Second, target: f.secondTarget(t), second: true}
 	if f.prefersSecond(host) {
 		first, second = second, first
 	}
-	entrants := []entrant{first, second}
-	conn, won, failed := f.race().Run(ctx, len(entrants), func(ctx context.Context, i int) (Conn, error) {
-		return DialTarget(ctx, entrants[i].dialer, entrants[i].target, protocols)
+	candidates := []candidate{first, second}
+	conn, won, failed := f.race().Run(ctx, len(candidates), func(ctx context.Context, i int) (Conn, error) {
+		return DialTarget(ctx, candidates[i].dialer, candidates[i].target, protocols)
 	})
 	if won < 0 {
-		return nil, lost(ctx, entrants, failed)
+		return nil, raceError(ctx, candidates, failed)
 	}
-	f.remember(host, entrants[won].second)
+	f.remember(host, candidates[won].second)
 	return conn, nil
 }
 
-// other returns the target for Second.
-func (f *Fallback) other(t *Target) *Target {
+// secondTarget returns the target for Second.
+func (f *Fallback) secondTarget(t *Target) *Target {
 	if f.Scheme == "" {
 		return t
 	}
@@ -118,28 +118,28 @@ func (f *Fallback) race() Race[Conn] {
 	return Race[Conn]{
 		HeadStart: cmp.Or(f.HeadStart, DefaultHeadStart),
 		Discard:   func(c Conn) { _ = c.CloseWithError(0, "") },
-		Final:     final,
+		Final:     isFinal,
 	}
 }
 
-// final tells whether an error ends the dial because the other dialer would
+// isFinal tells whether an error ends the dial because the other dialer would
 // fail too. Only the error of the dialer that went first can.
-func final(attempt int, err error) bool {
+func isFinal(attempt int, err error) bool {
 	e, ok := errors.AsType[*DialError](err)
 	return attempt == 0 && (errors.Is(err, ErrUnauthorized) || ok && (e.Phase == PhaseResolve || e.Phase == PhaseTLS))
 }
 
-// lost returns the error of a dial without a winner: the one that ended it
+// raceError returns the error of a dial without a winner: the one that ended it
 // early or, when both dialers failed, First's joined with Second's (in the
 // other order when the server refused Second's credentials).
-func lost(ctx context.Context, entrants []entrant, failed []FailedAttempt) error {
+func raceError(ctx context.Context, candidates []candidate, failed []FailedAttempt) error {
 	last := failed[len(failed)-1]
-	if ctx.Err() != nil || final(last.Attempt, last.Err) || len(failed) < len(entrants) {
+	if ctx.Err() != nil || isFinal(last.Attempt, last.Err) || len(failed) < len(candidates) {
 		return last.Err
 	}
 	var first, second *DialError
 	for _, f := range failed {
-		if entrants[f.Attempt].second {
+		if candidates[f.Attempt].second {
 			second = asDialError(f.Err)
 		} else {
 			first = asDialError(f.Err)
@@ -177,7 +177,7 @@ func (f *Fallback) remember(host string, second bool) {
 	if f.hosts == nil || len(f.hosts) >= maxHosts {
 		f.hosts = make(map[string]time.Time)
 	}
-	f.hosts[host] = now.Add(memory)
+	f.hosts[host] = now.Add(rememberFor)
 }
 
 // Close closes First and Second, as far as they have a Close method.

@@ -30,7 +30,7 @@ type dial struct {
 // error when nothing listens there.
 func (d *dial) attempt(ctx context.Context, addr *net.UDPAddr) (*dialled, error) {
 	if d.probes {
-		if err := routed(addr); err != nil {
+		if err := checkRoute(addr); err != nil {
 			return nil, dialError(transport.PhaseConnect, err)
 		}
 	}
@@ -44,7 +44,7 @@ func (d *dial) attempt(ctx context.Context, addr *net.UDPAddr) (*dialled, error)
 		return c, nil
 	}
 	if isTimeout(err) {
-		if p.early() {
+		if p.notStarted() {
 			p = d.probe(dialCtx, addr, 0, stop)
 		}
 	} else {
@@ -63,8 +63,8 @@ type dialled struct {
 // dial returns when the handshake is complete or, with early data, when
 // streams may be opened.
 func (d *dial) dial(ctx context.Context, addr *net.UDPAddr) (*dialled, error) {
-	p := &passing{ctx: ctx}
-	defer p.leave()
+	p := &dialContext{ctx: ctx}
+	defer p.detach()
 	if !d.early {
 		c, err := d.transport.Dial(p, addr, d.tls, d.conf)
 		if err != nil {
@@ -112,15 +112,15 @@ func (d *dial) probe(ctx context.Context, addr *net.UDPAddr, delay time.Duration
 		case <-timer.C:
 		}
 		close(p.begun)
-		if p.found = probe(ctx, addr, d.need()); p.found.verdict == verdictRefused {
+		if p.found = probe(ctx, addr, d.packetSizeNeeded()); p.found.verdict == verdictRefused {
 			stop(errRefused)
 		}
 	}()
 	return p
 }
 
-// early reports whether the probe has not started.
-func (p *probing) early() bool {
+// notStarted reports whether the probe has not started.
+func (p *probing) notStarted() bool {
 	select {
 	case <-p.begun:
 		return false

@@ -107,7 +107,7 @@ func configureServer(c *quic.Config) *quic.Config {
 	if choose := c.GetConfigForClient; choose != nil {
 		c.GetConfigForClient = func(info *quic.ClientInfo) (*quic.Config, error) {
 			client := *info
-			client.RemoteAddr = unnamed(info.RemoteAddr)
+			client.RemoteAddr = trueNetAddr(info.RemoteAddr)
 			chosen, err := choose(&client)
 			if err != nil {
 				return nil, err

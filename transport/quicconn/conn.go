@@ -27,11 +27,11 @@ type conn struct {
 	local    net.Addr
 	remote   net.Addr // when the connection was made
 
-	flight atomic.Pointer[flight] // nil once the handshake is complete
+	early atomic.Pointer[earlyData] // nil once the handshake is complete
 
-	mu   sync.Mutex
-	over *transport.ConnError // why the connection ended; nil while it lives
-	life transport.Life
+	mu    sync.Mutex
+	ended *transport.ConnError // why the connection ended; nil while it lives
+	life  transport.Life
 }
 
 var (
@@ -57,16 +57,16 @@ func wrap(q *quic.Conn, u *url.URL) *conn {
 	}
 }
 
-// end records why the connection ended, unless that was recorded before, and
+// recordEnd records why the connection ended, unless that was recorded before, and
 // returns what is recorded.
-func (c *conn) end(err error) *transport.ConnError {
+func (c *conn) recordEnd(err error) *transport.ConnError {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.over == nil {
-		c.over = connError(err)
+	if c.ended == nil {
+		c.ended = connError(err)
 	}
-	c.life.End(c.over)
-	return c.over
+	c.life.End(c.ended)
+	return c.ended
 }
 
 // connError translates an error with which quic-go ended a connection.
@@ -87,7 +87,7 @@ func (c *conn) StreamCode(code uint64) quic.StreamErrorCode {
 func (c *conn) StreamError(err error) error {
 	s, ok := errors.AsType[*quic.StreamError](err)
 	if !ok {
-		return c.end(err)
+		return c.recordEnd(err)
 	}
 	code, mapped := h3code.Decode(uint64(s.ErrorCode))
 	if !mapped {
@@ -105,17 +105,17 @@ func (c *conn) callError(ctx context.Context, what string, err error) error {
 	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
 		return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 	}
-	return c.end(err)
+	return c.recordEnd(err)
 }
 
 // OpenStream implements [transport.Conn].
 func (c *conn) OpenStream(ctx context.Context) (transport.Stream, error) {
-	if f := c.flight.Load(); f != nil {
-		s, err := f.open(ctx, c.openBoth)
+	if f := c.early.Load(); f != nil {
+		s, err := f.openStream(ctx, c.openBidi)
 		if err == nil {
 			return quicstream.NewStream(c, s, ""), nil
 		}
-		if !c.again(ctx, err) {
+		if !c.shouldRetry(ctx, err) {
 			return nil, c.callError(ctx, "open stream", err)
 		}
 	}
@@ -129,7 +129,7 @@ func (c *conn) OpenStream(ctx context.Context) (transport.Stream, error) {
 // AcceptStream implements [transport.Conn].
 func (c *conn) AcceptStream(ctx context.Context) (transport.Stream, error) {
 	s, err := c.quic.AcceptStream(ctx)
-	if c.again(ctx, err) {
+	if c.shouldRetry(ctx, err) {
 		s, err = c.quic.AcceptStream(ctx)
 	}
 	if err != nil {
@@ -140,12 +140,12 @@ func (c *conn) AcceptStream(ctx context.Context) (transport.Stream, error) {
 
 // OpenUniStream implements [transport.Conn].
 func (c *conn) OpenUniStream(ctx context.Context) (transport.SendStream, error) {
-	if f := c.flight.Load(); f != nil {
-		s, err := f.open(ctx, c.openUni)
+	if f := c.early.Load(); f != nil {
+		s, err := f.openStream(ctx, c.openUni)
 		if err == nil {
 			return quicstream.NewSend(c, s, ""), nil
 		}
-		if !c.again(ctx, err) {
+		if !c.shouldRetry(ctx, err) {
 			return nil, c.callError(ctx, "open stream", err)
 		}
 	}
@@ -159,7 +159,7 @@ func (c *conn) OpenUniStream(ctx context.Context) (transport.SendStream, error) 
 // AcceptUniStream implements [transport.Conn].
 func (c *conn) AcceptUniStream(ctx context.Context) (transport.ReceiveStream, error) {
 	s, err := c.quic.AcceptUniStream(ctx)
-	if c.again(ctx, err) {
+	if c.shouldRetry(ctx, err) {
 		s, err = c.quic.AcceptUniStream(ctx)
 	}
 	if err != nil {
@@ -179,7 +179,7 @@ func (c *conn) SendDatagram(p []byte) error {
 	case c.quic.Context().Err() == nil && !c.quic.ConnectionState().SupportsDatagrams.Remote:
 		return errors.New("the peer takes no datagrams")
 	}
-	return c.end(err)
+	return c.recordEnd(err)
 }
 
 // ReceiveDatagram implements [transport.DatagramConn].
@@ -195,7 +195,7 @@ func (c *conn) ReceiveDatagram(ctx context.Context) ([]byte, error) {
 // is truncated.
 func (c *conn) CloseWithError(code uint64, reason string) error {
 	_ = c.quic.CloseWithError(quic.ApplicationErrorCode(min(code, maxCode)), quicstream.CutReason(reason))
-	_ = c.end(context.Cause(c.quic.Context()))
+	_ = c.recordEnd(context.Cause(c.quic.Context()))
 	return nil
 }
 
@@ -217,14 +217,14 @@ func (c *conn) Context() context.Context {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	theirs := c.quic.Context()
-	if c.over == nil && theirs.Err() != nil {
-		c.over = connError(context.Cause(theirs))
+	if c.ended == nil && theirs.Err() != nil {
+		c.ended = connError(context.Cause(theirs))
 	}
-	if c.over != nil {
-		return c.life.Context(c.over)
+	if c.ended != nil {
+		return c.life.Context(c.ended)
 	}
 	if !c.life.Made() {
-		context.AfterFunc(theirs, func() { _ = c.end(context.Cause(theirs)) })
+		context.AfterFunc(theirs, func() { _ = c.recordEnd(context.Cause(theirs)) })
 	}
 	return c.life.Context(nil)
 }

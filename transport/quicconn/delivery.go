@@ -8,18 +8,18 @@ import (
 
 const (
 	// A path is suspected of being too small when no large packet has arrived
-	// for suspectAfter, while large packets were sent at suspectRounds looks
+	// for blackHoleAfter, while large packets were sent at blackHoleRounds looks
 	// of the watch. The time is needed because retransmissions become rarer
 	// and rarer.
-	suspectAfter  = 1500 * time.Millisecond
-	suspectRounds = 2
+	blackHoleAfter  = 1500 * time.Millisecond
+	blackHoleRounds = 2
 
-	// A peer is taken for deaf when packets of it arrive but it has
-	// acknowledged nothing for deafAfter, while packets were sent at
-	// deafRounds looks of the watch. This is an idle timeout for the direction
+	// The path to a peer is taken for broken when packets of it arrive but it has
+	// acknowledged nothing for unackedAfter, while packets were sent at
+	// unackedRounds looks of the watch. This is an idle timeout for the direction
 	// to the peer; quic-go has one only for the other.
-	deafAfter  = 10 * time.Second
-	deafRounds = 3
+	unackedAfter  = 10 * time.Second
+	unackedRounds = 3
 
 	// smallPackets is the size up to which packets are taken for
 	// acknowledgements and pings, in bytes.
@@ -39,18 +39,18 @@ type delivery struct {
 
 	// Since a large packet was last acknowledged: the number of looks at which
 	// large packets were outstanding, and the time of the first.
-	rounds int
-	since  time.Time
+	lossRounds int
+	lossSince  time.Time
 
 	// Since anything was last acknowledged: the same, and how many packets of
 	// the peer have arrived.
-	unheard      int
-	unheardSince time.Time
-	heard        uint64
+	unackedRounds int
+	unackedSince  time.Time
+	received      uint64
 }
 
-// look updates the delivery with the current counters.
-func (d *delivery) look(now time.Time, s quic.ConnectionStats) {
+// update updates the delivery with the current counters.
+func (d *delivery) update(now time.Time, s quic.ConnectionStats) {
 	was := d.last
 	d.last = s
 	sent, bytes := s.PacketsSent-was.PacketsSent, s.BytesSent-was.BytesSent
@@ -58,22 +58,22 @@ func (d *delivery) look(now time.Time, s quic.ConnectionStats) {
 	lossy := isLossy(was, s)
 	acknowledged := isAcknowledged(was, s)
 	if acknowledged {
-		d.unheard, d.heard = 0, 0
+		d.unackedRounds, d.received = 0, 0
 	} else {
-		d.heard += s.PacketsReceived - was.PacketsReceived
+		d.received += s.PacketsReceived - was.PacketsReceived
 		if large {
-			count(&d.unheard, &d.unheardSince, now)
+			countRound(&d.unackedRounds, &d.unackedSince, now)
 		}
 	}
 	switch {
 	case lossy, large && !acknowledged:
-		count(&d.rounds, &d.since, now)
+		countRound(&d.lossRounds, &d.lossSince, now)
 	case acknowledged:
-		d.rounds = 0
+		d.lossRounds = 0
 	}
 }
 
-func count(rounds *int, since *time.Time, now time.Time) {
+func countRound(rounds *int, since *time.Time, now time.Time) {
 	if *rounds == 0 {
 		*since = now
 	}
@@ -93,18 +93,18 @@ func isLossy(was, is quic.ConnectionStats) bool {
 	return packets > 0 && bytes >= leastPacket*packets && 4*bytes >= is.BytesSent-was.BytesSent
 }
 
-// suspect tells whether large packets seem to get lost.
-func (d *delivery) suspect(now time.Time) bool {
-	return d.rounds >= suspectRounds && now.Sub(d.since) >= suspectAfter
+// isBlackHole tells whether large packets seem to get lost.
+func (d *delivery) isBlackHole(now time.Time) bool {
+	return d.lossRounds >= blackHoleRounds && now.Sub(d.lossSince) >= blackHoleAfter
 }
 
-// deaf tells whether the peer is there but acknowledges nothing that is sent.
+// isUnacked tells whether the peer is there but acknowledges nothing that is sent.
 // Of a peer that does, at least one packet would arrive for each look at which
 // something was sent.
-func (d *delivery) deaf(now time.Time) bool {
-	return d.unheard >= deafRounds && now.Sub(d.unheardSince) >= deafAfter &&
-		0 < d.heard && d.heard < uint64(d.unheard)
+func (d *delivery) isUnacked(now time.Time) bool {
+	return d.unackedRounds >= unackedRounds && now.Sub(d.unackedSince) >= unackedAfter &&
+		0 < d.received && d.received < uint64(d.unackedRounds)
 }
 
-// again starts the judgement of large packets from the beginning.
-func (d *delivery) again() { d.rounds = 0 }
+// resetLoss starts the judgement of large packets from the beginning.
+func (d *delivery) resetLoss() { d.lossRounds = 0 }

@@ -38,15 +38,15 @@ func play(looks int, scene scene) (suspected, deaf time.Duration) {
 	var d delivery
 	s := quic.ConnectionStats{LatestRTT: 20 * time.Millisecond, PacketsSent: 100, BytesSent: 100_000, PacketsReceived: 80}
 	start := time.Unix(0, 0)
-	d.look(start, s)
+	d.update(start, s)
 	for i := range looks {
-		now := start.Add(time.Duration(i+1) * lookAround)
+		now := start.Add(time.Duration(i+1) * checkInterval)
 		scene(i, &s)
-		d.look(now, s)
-		if suspected == 0 && d.suspect(now) {
+		d.update(now, s)
+		if suspected == 0 && d.isBlackHole(now) {
 			suspected = now.Sub(start)
 		}
-		if deaf == 0 && d.deaf(now) {
+		if deaf == 0 && d.isUnacked(now) {
 			deaf = now.Sub(start)
 		}
 	}

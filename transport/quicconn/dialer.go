@@ -55,7 +55,7 @@ var _ transport.TargetDialer = (*Dialer)(nil)
 func (d *Dialer) Dial(ctx context.Context, url string, protocols []string) (transport.Conn, error) {
 	t, err := transport.ParseURL(url)
 	if err != nil {
-		return nil, named(ctx, err)
+		return nil, withTransport(ctx, err)
 	}
 	return d.DialTarget(ctx, t, protocols)
 }
@@ -64,7 +64,7 @@ func (d *Dialer) Dial(ctx context.Context, url string, protocols []string) (tran
 func (d *Dialer) DialTarget(ctx context.Context, t *transport.Target, protocols []string) (transport.Conn, error) {
 	c, err := d.dial(ctx, t, protocols)
 	if err != nil {
-		return nil, named(ctx, err)
+		return nil, withTransport(ctx, err)
 	}
 	return c, nil
 }
@@ -79,7 +79,7 @@ func (d *Dialer) dial(ctx context.Context, t *transport.Target, protocols []stri
 	if d.DialAddr != nil {
 		return d.dialWith(ctx, t, protocols)
 	}
-	q, err := d.endpoint().dial(ctx, t.Addr(), request{
+	q, err := d.endpoint().dialRaced(ctx, t.Addr(), request{
 		protocols: protocols, tls: d.TLSConfig, conf: d.QUICConfig, early: true, ownSocket: t.Options.OwnSocket,
 	})
 	if err != nil {
@@ -87,7 +87,7 @@ func (d *Dialer) dial(ctx context.Context, t *transport.Target, protocols []stri
 	}
 	c := wrap(q.Conn, t.URL)
 	if q.early != "" {
-		c.takeOff(q.early)
+		c.startEarlyData(q.early)
 	}
 	if err := checkProtocol(c, protocols); err != nil {
 		return nil, err
@@ -122,8 +122,8 @@ func checkProtocol(c transport.Conn, protocols []string) error {
 		transport.ErrNoCommonProtocol, p, strings.Join(protocols, ", ")))
 }
 
-// named makes a DialError with the binding's name of any error.
-func named(ctx context.Context, err error) error {
+// withTransport makes a DialError with the binding's name of any error.
+func withTransport(ctx context.Context, err error) error {
 	d, ok := errors.AsType[*transport.DialError](err)
 	switch {
 	case ok:

@@ -56,8 +56,8 @@ func (d *dial) explain(ctx context.Context, addr *net.UDPAddr, err error, found 
 	switch timeout := cause == nil && isTimeout(err) || errors.Is(cause, context.DeadlineExceeded); {
 	case found.verdict == verdictRefused:
 		return dialError(transport.PhaseConnect, fmt.Errorf("nothing listens at %v (UDP): %w", addr, errRefused))
-	case timeout && d.narrow(found) != nil:
-		return dialError(transport.PhaseConnect, fmt.Errorf("no handshake with %v: %w: %w", addr, d.narrow(found), cmp.Or(cause, err)))
+	case timeout && d.pathError(found) != nil:
+		return dialError(transport.PhaseConnect, fmt.Errorf("no handshake with %v: %w: %w", addr, d.pathError(found), cmp.Or(cause, err)))
 	case timeout && found.verdict == verdictAlive:
 		return dialError(transport.PhaseNegotiate, silentServer(addr, offered, cmp.Or(cause, err)))
 	case cause != nil:
@@ -68,16 +68,16 @@ func (d *dial) explain(ctx context.Context, addr *net.UDPAddr, err error, found 
 	return explainHandshake(addr.String(), offered, err)
 }
 
-// need is the packet size that a handshake requires of the path: that of our
-// first packets or of a server's, whichever is larger.
-func (d *dial) need() int {
+// packetSizeNeeded is the packet size that a handshake requires of the path:
+// that of our first packets or of a server's, whichever is larger.
+func (d *dial) packetSizeNeeded() int {
 	return min(max(usualPacket, int(d.conf.InitialPacketSize)), largestPacket)
 }
 
-// narrow returns the error for a path that does not carry the first packets,
+// pathError returns the error for a path that does not carry the first packets,
 // ours or possibly the server's; nil if the probe did not find that.
-func (d *dial) narrow(found findings) error {
-	switch need := d.need(); {
+func (d *dial) pathError(found findings) error {
+	switch need := d.packetSizeNeeded(); {
 	case found.verdict == verdictNarrow:
 		return &PathError{Need: leastPacket}
 	case found.most > 0 && found.most < need:

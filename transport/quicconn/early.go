@@ -18,98 +18,98 @@ const (
 	// them.
 	maxEarly = 16 << 10
 
-	// repeatTimeout bounds the repetition of rejected early data. The server
+	// resendTimeout bounds the repetition of rejected early data. The server
 	// granted enough flow control credit for it in the session that is
 	// resumed, so running out of credit for long means that something is
 	// wrong.
-	repeatTimeout = 10 * time.Second
+	resendTimeout = 10 * time.Second
 )
 
-// A flight is the early data (0-RTT) of a client connection: the streams that
+// An earlyData is the early data (0-RTT) of a client connection: the streams that
 // were opened before the handshake was complete. If the server rejects the
 // early data, all of it is sent again after the handshake on new QUIC streams,
 // while the users keep their earlyStream and notice nothing.
-type flight struct {
-	conn    *conn
-	usual   chan struct{} // closed when the handshake is over: streams can be opened on conn directly
-	mu      sync.Mutex
-	streams []*earlyStream
-	landed  bool // the handshake is over: streams opened now are not early
+type earlyData struct {
+	conn          *conn
+	handshakeDone chan struct{} // closed when the handshake is over: streams can be opened on conn directly
+	mu            sync.Mutex
+	streams       []*earlyStream
+	done          bool // the handshake is over: streams opened now are not early
 }
 
-// takeOff starts the early data of a connection. protocol is that of the
+// startEarlyData starts the early data of a connection. protocol is that of the
 // resumed TLS session.
-func (c *conn) takeOff(protocol string) {
+func (c *conn) startEarlyData(protocol string) {
 	c.protocol = protocol
-	f := &flight{conn: c, usual: make(chan struct{})}
-	c.flight.Store(f)
-	go f.land()
+	f := &earlyData{conn: c, handshakeDone: make(chan struct{})}
+	c.early.Store(f)
+	go f.awaitHandshake()
 }
 
-// land waits for the handshake, and then settles the early streams: they go on
-// as they are if the server accepted the early data, and are repeated if it
-// rejected the data but chose the same protocol. Otherwise the connection
-// ends.
-func (f *flight) land() {
+// awaitHandshake waits for the handshake, and then decides over the early
+// streams: they go on as they are if the server accepted the early data, and
+// are repeated if it rejected the data but chose the same protocol. Otherwise
+// the connection ends.
+func (f *earlyData) awaitHandshake() {
 	q := f.conn.quic
-	defer f.conn.flight.Store(nil)
+	defer f.conn.early.Store(nil)
 	if _, err := q.NextConnection(q.Context()); err != nil {
-		f.lose()
+		f.failStreams()
 		return
 	}
 	state := q.ConnectionState()
 	switch protocol := state.TLS.NegotiatedProtocol; {
 	case state.Used0RTT:
-		close(f.usual)
-		for _, s := range f.end() {
-			s.settle(s.half)
+		close(f.handshakeDone)
+		for _, s := range f.finish() {
+			s.setFinal(s.half)
 		}
 	case protocol == f.conn.protocol:
-		close(f.usual)
-		f.repeat()
+		close(f.handshakeDone)
+		f.resend()
 	default:
-		f.fail(fmt.Errorf("the server has changed from %s to %s: connect again", f.conn.protocol, protocol))
-		f.lose()
+		f.closeConn(fmt.Errorf("the server has changed from %s to %s since the early data was sent: connect again", f.conn.protocol, protocol))
+		f.failStreams()
 	}
 }
 
-// end marks the end of the early data and returns its streams. No stream is
+// finish marks the end of the early data and returns its streams. No stream is
 // added later.
-func (f *flight) end() []*earlyStream {
+func (f *earlyData) finish() []*earlyStream {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.landed = true
+	f.done = true
 	return f.streams
 }
 
-// repeat sends all early streams again.
-func (f *flight) repeat() {
-	ctx, cancel := context.WithTimeout(f.conn.quic.Context(), repeatTimeout)
+// resend sends all early streams again.
+func (f *earlyData) resend() {
+	ctx, cancel := context.WithTimeout(f.conn.quic.Context(), resendTimeout)
 	defer cancel()
 	var work sync.WaitGroup
-	for _, s := range f.end() {
+	for _, s := range f.finish() {
 		work.Go(func() {
-			if err := s.repeat(ctx); err != nil {
-				f.fail(fmt.Errorf("send again what the server has not taken early: %w", err))
-				s.lose(err)
+			if err := s.resend(ctx); err != nil {
+				f.closeConn(fmt.Errorf("send the early data again, which the server has rejected: %w", err))
+				s.abort(err)
 			}
 		})
 	}
 	work.Wait()
 }
 
-// fail closes the connection because of err.
-func (f *flight) fail(err error) {
-	_ = f.conn.end(err)
+// closeConn closes the connection because of err.
+func (f *earlyData) closeConn(err error) {
+	_ = f.conn.recordEnd(err)
 	_ = f.conn.CloseWithError(0, "")
 }
 
-// lose settles the early streams of a connection that has ended, and wakes the
-// callers that wait for the handshake.
-func (f *flight) lose() {
-	close(f.usual)
-	for _, s := range f.end() {
-		s.lose(context.Cause(f.conn.quic.Context()))
+// failStreams ends the early streams of a connection that has ended, and wakes
+// the callers that wait for the handshake.
+func (f *earlyData) failStreams() {
+	close(f.handshakeDone)
+	for _, s := range f.finish() {
+		s.abort(context.Cause(f.conn.quic.Context()))
 	}
 }
 
@@ -123,7 +123,7 @@ type halves struct {
 // An opener opens a stream of one kind, bidirectional or unidirectional.
 type opener func(context.Context) (halves, error)
 
-func (c *conn) openBoth(ctx context.Context) (halves, error) {
+func (c *conn) openBidi(ctx context.Context) (halves, error) {
 	s, err := c.quic.OpenStreamSync(ctx)
 	return halves{s, s}, err
 }
@@ -133,9 +133,9 @@ func (c *conn) openUni(ctx context.Context) (halves, error) {
 	return halves{Writer: s}, err
 }
 
-// open opens a stream as part of the early data. If the handshake ends
-// meanwhile, the stream is settled at once.
-func (f *flight) open(ctx context.Context, open opener) (*earlyStream, error) {
+// openStream opens a stream as part of the early data. If the handshake ends
+// meanwhile, the half of the stream is final at once.
+func (f *earlyData) openStream(ctx context.Context, open opener) (*earlyStream, error) {
 	h, err := open(ctx)
 	if err != nil {
 		return nil, err
@@ -145,26 +145,26 @@ func (f *flight) open(ctx context.Context, open opener) (*earlyStream, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
-	case !f.landed:
+	case !f.done:
 		f.streams = append(f.streams, s)
 	case h.Context().Err() != nil: // opened early, and rejected with the early data
 		return nil, context.Cause(h.Context())
 	default:
-		s.settle(h)
+		s.setFinal(h)
 	}
 	return s, nil
 }
 
-// again tells whether a call that failed with err should be made again: it
+// shouldRetry tells whether a call that failed with err should be made again: it
 // failed because the server rejected the early data, and the connection lives
 // on. It waits until the handshake is over, or ctx ends.
-func (c *conn) again(ctx context.Context, err error) bool {
+func (c *conn) shouldRetry(ctx context.Context, err error) bool {
 	if !errors.Is(err, quic.Err0RTTRejected) {
 		return false
 	}
-	if f := c.flight.Load(); f != nil {
+	if f := c.early.Load(); f != nil {
 		select {
-		case <-f.usual:
+		case <-f.handshakeDone:
 		case <-ctx.Done():
 			return false
 		}

@@ -32,28 +32,28 @@ type Endpoint struct {
 	Logger *slog.Logger
 
 	mu     sync.Mutex
-	shared *local
-	own    map[*local]struct{} // those of dials with OwnSocket
+	shared *clientSocket
+	own    map[*clientSocket]struct{} // those of dials with OwnSocket
 	closed bool
 }
 
-// A local is a socket and the connections over it.
-type local struct {
+// A clientSocket is a socket and the connections over it.
+type clientSocket struct {
 	quic  *quic.Transport
 	conn  net.PacketConn
 	own   bool // for a single connection
-	watch watch
+	watch connWatch
 }
 
-func newLocal(c net.PacketConn, own bool) *local {
-	l := &local{quic: &quic.Transport{Conn: c}, conn: c, own: own}
-	l.watch.look = l.look
+func newClientSocket(c net.PacketConn, own bool) *clientSocket {
+	l := &clientSocket{quic: &quic.Transport{Conn: c}, conn: c, own: own}
+	l.watch.check = l.checkConns
 	return l
 }
 
-func (l *local) close() error {
+func (l *clientSocket) closeSocket() error {
 	err := closeTransport(l.quic, l.conn)
-	l.watch.close()
+	l.watch.closeWatch()
 	return err
 }
 
@@ -79,7 +79,7 @@ func (e *Endpoint) DialOwn(ctx context.Context, addr string, protocols []string,
 }
 
 func (e *Endpoint) dialQUIC(ctx context.Context, addr string, r request) (*quic.Conn, error) {
-	c, err := e.dial(ctx, addr, r)
+	c, err := e.dialRaced(ctx, addr, r)
 	if err != nil {
 		return nil, err
 	}
@@ -95,9 +95,9 @@ type request struct {
 	ownSocket bool
 }
 
-// dial is Dial, but returns before the handshake is complete if r.early is set
+// dialRaced is Dial, but returns before the handshake is complete if r.early is set
 // and the TLS session of an earlier connection allows early data.
-func (e *Endpoint) dial(ctx context.Context, addr string, r request) (*dialled, error) {
+func (e *Endpoint) dialRaced(ctx context.Context, addr string, r request) (*dialled, error) {
 	if ctx.Err() != nil {
 		return nil, dialError(transport.PhaseConnect, context.Cause(ctx))
 	}
@@ -105,11 +105,11 @@ func (e *Endpoint) dial(ctx context.Context, addr string, r request) (*dialled, 
 	if err != nil {
 		return nil, dialError(transport.PhaseResolve, err)
 	}
-	l, err := e.open(r.ownSocket)
+	l, err := e.openSocket(r.ownSocket)
 	if err != nil {
 		return nil, dialError(transport.PhaseConnect, err)
 	}
-	c, err := l.dial(ctx, host, port, &dial{
+	c, err := l.dialHost(ctx, host, port, &dial{
 		transport: l.quic,
 		tls:       configureTLS(r.tls, host, r.protocols),
 		conf:      configure(r.conf),
@@ -117,8 +117,8 @@ func (e *Endpoint) dial(ctx context.Context, addr string, r request) (*dialled, 
 		early:     r.early && allows0RTT(r.tls, r.conf),
 	})
 	if c != nil && e.Socket == nil {
-		from, _ := source(c.RemoteAddr())
-		l.watch.follow(&watched{Conn: c.Conn, from: from})
+		from, _ := sourceAddr(c.RemoteAddr())
+		l.watch.addConn(&watchedConn{Conn: c.Conn, from: from})
 	}
 	if l.own {
 		e.closeWith(l, c)
@@ -126,7 +126,7 @@ func (e *Endpoint) dial(ctx context.Context, addr string, r request) (*dialled, 
 	return c, err
 }
 
-func (l *local) dial(ctx context.Context, host string, port uint16, d *dial) (*dialled, error) {
+func (l *clientSocket) dialHost(ctx context.Context, host string, port uint16, d *dial) (*dialled, error) {
 	addrs, err := resolve(ctx, host, port)
 	if err != nil {
 		return nil, dialError(transport.PhaseResolve, err)
@@ -134,9 +134,9 @@ func (l *local) dial(ctx context.Context, host string, port uint16, d *dial) (*d
 	return tryAddrs(ctx, addrs, d.attempt)
 }
 
-// open returns the shared socket, which it opens if needed, or opens one for a
-// single connection.
-func (e *Endpoint) open(own bool) (*local, error) {
+// openSocket returns the shared socket, which it opens if needed, or opens one
+// for a single connection.
+func (e *Endpoint) openSocket(own bool) (*clientSocket, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	switch own = own && e.Socket == nil; {
@@ -145,20 +145,20 @@ func (e *Endpoint) open(own bool) (*local, error) {
 	case e.shared != nil && !own:
 		return e.shared, nil
 	case e.Socket != nil:
-		e.shared = newLocal(e.Socket, false)
+		e.shared = newClientSocket(e.Socket, false)
 		return e.shared, nil
 	}
 	s, err := listenUDP(nil)
 	if err != nil {
 		return nil, err
 	}
-	l := newLocal(s, own)
+	l := newClientSocket(s, own)
 	switch {
 	case !own:
 		s.warn(e.Logger)
 		e.shared = l
 	case e.own == nil:
-		e.own = map[*local]struct{}{l: {}}
+		e.own = map[*clientSocket]struct{}{l: {}}
 	default:
 		e.own[l] = struct{}{}
 	}
@@ -167,14 +167,14 @@ func (e *Endpoint) open(own bool) (*local, error) {
 
 // closeWith closes the socket of a single connection when that has ended, or
 // at once if c is nil because the dial failed.
-func (e *Endpoint) closeWith(l *local, c *dialled) {
+func (e *Endpoint) closeWith(l *clientSocket, c *dialled) {
 	end := func() {
 		e.mu.Lock()
 		_, open := e.own[l]
 		delete(e.own, l)
 		e.mu.Unlock()
 		if open {
-			_ = l.close()
+			_ = l.closeSocket()
 		}
 	}
 	if c == nil {
@@ -197,11 +197,11 @@ func (e *Endpoint) Close() error {
 	e.own = nil
 	e.mu.Unlock()
 	for l := range own {
-		_ = l.close()
+		_ = l.closeSocket()
 	}
 	switch {
 	case shared != nil:
-		return shared.close()
+		return shared.closeSocket()
 	case e.Socket != nil:
 		return e.Socket.Close()
 	default:

@@ -124,7 +124,7 @@ func TestInTurns(t *testing.T) {
 			in = append(in, netip.MustParseAddr(s))
 		}
 		var got []string
-		for _, ip := range inTurns(in) {
+		for _, ip := range interleave(in) {
 			got = append(got, ip.String())
 		}
 		if !slices.Equal(got, c.want) {
@@ -172,11 +172,11 @@ func TestFindsNoWay(t *testing.T) {
 		wrap(syscall.EIO):          false,
 		net.ErrClosed:              false,
 	} {
-		if findsNoWay(err) != want {
+		if isRouteError(err) != want {
 			t.Errorf("%v: %v", err, !want)
 		}
 	}
-	if findsNoWay(nil) {
+	if isRouteError(nil) {
 		t.Error("no error finds no way")
 	}
 }

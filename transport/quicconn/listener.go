@@ -78,22 +78,22 @@ type Listener struct {
 
 	accepted chan *conn
 	closing  chan struct{} // closed by Close
-	done     chan struct{} // closed when run has ended
-	err      error         // why run has ended; valid once done is closed
+	done     chan struct{} // closed when acceptConns has ended
+	err      error         // why acceptConns has ended; valid once done is closed
 	once     sync.Once
 
-	mu     sync.Mutex
-	closed bool
-	greets sync.WaitGroup
+	mu          sync.Mutex
+	closed      bool
+	handshaking sync.WaitGroup
 
 	handshakes atomic.Int64
 
 	// users counts the listener itself and each of its connections. The socket
 	// is closed when it becomes 0.
-	users atomic.Int64
-	over  sync.Once
+	users       atomic.Int64
+	releaseOnce sync.Once
 
-	watch watch
+	watch connWatch
 }
 
 var _ transport.Listener = (*Listener)(nil)
@@ -128,8 +128,8 @@ func Listen(addr string, tlsConf *tls.Config, conf *quic.Config, o ListenOptions
 		s.warn(o.Logger)
 		l.socket = s
 	}
-	l.watch.look = l.look
-	l.quic = &quic.Transport{Conn: l.socket, ConnContext: l.count, VerifySourceAddress: l.verify}
+	l.watch.check = l.checkConns
+	l.quic = &quic.Transport{Conn: l.socket, ConnContext: l.connContext, VerifySourceAddress: l.verifySourceAddress}
 	conf = configureServer(conf)
 	l.allowsEarly = conf.Allow0RTT
 	var err error
@@ -138,7 +138,7 @@ func Listen(addr string, tlsConf *tls.Config, conf *quic.Config, o ListenOptions
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	l.users.Store(1)
-	go l.run()
+	go l.acceptConns()
 	return l, nil
 }
 
@@ -187,26 +187,27 @@ func (l *Listener) Close() (err error) {
 		l.closed = true
 		l.mu.Unlock()
 		close(l.closing)
-		l.greets.Wait()
+		l.handshaking.Wait()
 		for len(l.accepted) > 0 {
 			_ = (<-l.accepted).CloseWithError(0, "")
 		}
-		err = l.release()
+		err = l.releaseSocket()
 	})
 	return err
 }
 
-// release removes one user of the socket. After the last, it closes the
-// socket, once run has refused the connections that were about to be accepted.
-func (l *Listener) release() (err error) {
+// releaseSocket removes one user of the socket. After the last, it closes the
+// socket, once acceptConns has refused the connections that were about to be
+// accepted.
+func (l *Listener) releaseSocket() (err error) {
 	if l.users.Add(-1) > 0 {
 		return nil
 	}
-	l.over.Do(func() {
+	l.releaseOnce.Do(func() {
 		_ = l.early.Close()
 		<-l.done
 		err = closeTransport(l.quic, l.socket)
-		l.watch.close()
+		l.watch.closeWatch()
 	})
 	if errors.Is(err, net.ErrClosed) { // the owner of ListenOptions.Socket has closed it
 		return nil

@@ -94,7 +94,7 @@ func (o *offload) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
 		}
 	}
 	n := 0
-	for n < len(ms) && o.take(&ms[n]) {
+	for n < len(ms) && o.copyPacket(&ms[n]) {
 		n++
 	}
 	return n, nil
@@ -105,7 +105,7 @@ func (o *offload) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
 func (o *offload) fill(flags int) error {
 	var failed error
 	err := o.raw.Read(func(fd uintptr) bool {
-		errno := o.read(fd, flags)
+		errno := o.readBatch(fd, flags)
 		if errno == unix.EAGAIN || errno == unix.EINTR {
 			return false
 		}
@@ -120,8 +120,8 @@ func (o *offload) fill(flags int) error {
 	return err
 }
 
-// read reads the datagrams that have arrived, up to the size of a batch.
-func (o *offload) read(fd uintptr, flags int) syscall.Errno {
+// readBatch reads the datagrams that have arrived, up to the size of a batch.
+func (o *offload) readBatch(fd uintptr, flags int) syscall.Errno {
 	most := quietBatch
 	if o.busy {
 		most = busyBatch
@@ -139,7 +139,7 @@ func (o *offload) read(fd uintptr, flags int) syscall.Errno {
 		n = 0
 	}
 	for i := int(n); i < most; i++ {
-		o.giveBack(i)
+		o.returnBuffer(i)
 	}
 	if errno == 0 {
 		o.count, o.next, o.offset, o.busy = int(n), 0, 0, int(n) >= quietBatch
@@ -147,14 +147,14 @@ func (o *offload) read(fd uintptr, flags int) syscall.Errno {
 	return errno
 }
 
-// giveBack returns the buffer of datagram i to the pool.
-func (o *offload) giveBack(i int) {
+// returnBuffer returns the buffer of datagram i to the pool.
+func (o *offload) returnBuffer(i int) {
 	buffers.Put(o.buffers[i])
 	o.buffers[i], o.vectors[i].Base = nil, nil
 }
 
-// take copies the next packet to m. It reports false when there is none left.
-func (o *offload) take(m *ipv4.Message) bool {
+// copyPacket copies the next packet to m. It reports false when there is none left.
+func (o *offload) copyPacket(m *ipv4.Message) bool {
 	i := o.next
 	if i == o.count {
 		return false
@@ -171,7 +171,7 @@ func (o *offload) take(m *ipv4.Message) bool {
 	m.NN = copy(m.OOB, oob)
 	m.Addr, m.Flags = o.from, int(o.headers[i].Flags)
 	if o.offset = end; end == length {
-		o.giveBack(i)
+		o.returnBuffer(i)
 		o.next, o.offset = i+1, 0
 	}
 	return true

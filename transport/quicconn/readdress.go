@@ -39,11 +39,11 @@ func trueAddr(a *net.UDPAddr) netip.AddrPort {
 // RemoteAddr returns the address of a connection's peer. Use it instead of the
 // connection's own method for connections of a [Listener], where that may
 // return an internal substitute with a port of more than 65,535.
-func RemoteAddr(c *quic.Conn) net.Addr { return unnamed(c.RemoteAddr()) }
+func RemoteAddr(c *quic.Conn) net.Addr { return trueNetAddr(c.RemoteAddr()) }
 
-// unnamed is like trueAddr for a net.Addr, which it returns unchanged unless
+// trueNetAddr is like trueAddr for a net.Addr, which it returns unchanged unless
 // it is a substitute.
-func unnamed(a net.Addr) net.Addr {
+func trueNetAddr(a net.Addr) net.Addr {
 	udp, ok := a.(*net.UDPAddr)
 	if !ok || udp.Port < portSpan {
 		return a
@@ -69,8 +69,9 @@ func (s *socket) readdress(a *net.UDPAddr) {
 	s.book.Store(&book)
 }
 
-// forget removes the substitutes of clients that have no connection any more.
-func (s *socket) forget(conns []*watched) {
+// dropSubstitutes removes the substitutes of clients that have no connection
+// any more.
+func (s *socket) dropSubstitutes(conns []*watchedConn) {
 	old := s.book.Load()
 	if old == nil {
 		return
@@ -89,8 +90,8 @@ func (s *socket) forget(conns []*watched) {
 	}
 }
 
-// renamed returns the address that quic-go sees for a packet from a.
-func (b addressBook) renamed(a net.Addr) net.Addr {
+// substitute returns the address that quic-go sees for a packet from a.
+func (b addressBook) substitute(a net.Addr) net.Addr {
 	if from, ok := a.(*net.UDPAddr); ok {
 		if to := b[trueAddr(from)]; to != nil {
 			return to
@@ -105,7 +106,7 @@ func (s *socket) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
 	n, err := s.batch.ReadBatch(ms, flags)
 	if book := s.book.Load(); book != nil {
 		for i := range ms[:n] {
-			ms[i].Addr = book.renamed(ms[i].Addr)
+			ms[i].Addr = book.substitute(ms[i].Addr)
 		}
 	}
 	return n, err
@@ -115,25 +116,25 @@ func (s *socket) ReadBatch(ms []ipv4.Message, flags int) (int, error) {
 func (s *socket) ReadFrom(b []byte) (int, net.Addr, error) {
 	n, from, err := s.UDPConn.ReadFrom(b)
 	if book := s.book.Load(); book != nil && from != nil {
-		from = book.renamed(from)
+		from = book.substitute(from)
 	}
 	return n, from, err
 }
 
-// look is the watch function of a listener. It gives a new substitute address
+// checkConns is the watch function of a listener. It gives a new substitute address
 // to clients on whose path large packets seem to get lost, and ends
 // connections whose peer acknowledges nothing.
-func (l *Listener) look(now time.Time, conns []*watched) {
+func (l *Listener) checkConns(now time.Time, conns []*watchedConn) {
 	s, own := l.socket.(*socket)
 	for _, c := range conns {
-		if c.due(now) && own {
+		if c.needsPathCheck(now) && own {
 			s.readdress(c.RemoteAddr().(*net.UDPAddr))
 		}
-		if c.delivery.deaf(now) {
-			l.watch.work(c, endDeaf)
+		if c.delivery.isUnacked(now) {
+			l.watch.spawn(c, endUnacked)
 		}
 	}
 	if own {
-		s.forget(conns)
+		s.dropSubstitutes(conns)
 	}
 }

@@ -58,7 +58,7 @@ func readdressed(t *testing.T, server, local *net.UDPAddr) {
 			}
 		}
 	}
-	s.forget(nil)
+	s.dropSubstitutes(nil)
 	if s.book.Load() != nil {
 		t.Error("a client without connections keeps its address")
 	}

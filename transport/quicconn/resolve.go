@@ -44,15 +44,15 @@ func resolve(ctx context.Context, host string, port uint16) ([]*net.UDPAddr, err
 		return nil, fmt.Errorf("%s has no address", host)
 	}
 	var addrs []*net.UDPAddr
-	for _, ip := range inTurns(ips) {
+	for _, ip := range interleave(ips) {
 		addrs = append(addrs, net.UDPAddrFromAddrPort(netip.AddrPortFrom(ip, port)))
 	}
 	return addrs[:min(len(addrs), maxAddrs)], nil
 }
 
-// inTurns reorders addresses so that IPv4 and IPv6 alternate, beginning with
+// interleave reorders addresses so that IPv4 and IPv6 alternate, beginning with
 // the family of the first.
-func inTurns(ips []netip.Addr) []netip.Addr {
+func interleave(ips []netip.Addr) []netip.Addr {
 	var first, second, mixed []netip.Addr
 	for i, ip := range ips {
 		ips[i] = ip.Unmap()

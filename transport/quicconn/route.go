@@ -7,20 +7,20 @@ import (
 	"syscall"
 )
 
-// noWay are the errors of a send without a usable route at the moment: the
+// routeErrors are the errors of a send without a usable route at the moment: the
 // machine moves to another network, its address changes, a firewall blocks the
 // packet.
-var noWay = []syscall.Errno{
+var routeErrors = []syscall.Errno{
 	syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ENETDOWN, syscall.EADDRNOTAVAIL,
 	syscall.ENOBUFS, syscall.EPERM, syscall.EACCES,
 	// The same on Windows.
 	10050, 10051, 10065, 10049, 10055, 10013,
 }
 
-// findsNoWay tells whether a send failed with one of these.
-func findsNoWay(err error) bool {
+// isRouteError tells whether a send failed with one of these.
+func isRouteError(err error) bool {
 	errno, ok := errors.AsType[syscall.Errno](err)
-	return ok && slices.Contains(noWay, errno)
+	return ok && slices.Contains(routeErrors, errno)
 }
 
 // WriteMsgUDP reports a packet without a route as sent, so that it counts as
@@ -32,7 +32,7 @@ func (s *socket) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err
 	if errors.Is(err, syscall.EPERM) {
 		n, oobn, err = s.write(b, oob, addr)
 	}
-	if findsNoWay(err) {
+	if isRouteError(err) {
 		return len(b), len(oob), nil
 	}
 	return n, oobn, err
@@ -48,16 +48,16 @@ func (s *socket) write(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error
 
 // WriteTo is like WriteMsgUDP. quic-go uses it on systems without that.
 func (s *socket) WriteTo(b []byte, addr net.Addr) (int, error) {
-	n, err := s.UDPConn.WriteTo(b, unnamed(addr))
-	if findsNoWay(err) {
+	n, err := s.UDPConn.WriteTo(b, trueNetAddr(addr))
+	if isRouteError(err) {
 		return len(b), nil
 	}
 	return n, err
 }
 
-// routed returns an error if the system has no route to addr, because the
+// checkRoute returns an error if the system has no route to addr, because the
 // packets of a handshake would then count as lost until it times out.
-func routed(addr *net.UDPAddr) error {
+func checkRoute(addr *net.UDPAddr) error {
 	c, err := net.DialUDP("udp", nil, addr)
 	if err != nil {
 		return err

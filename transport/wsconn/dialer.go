@@ -57,9 +57,9 @@ func (d *Dialer) DialTarget(ctx context.Context, t *transport.Target, protocols 
 	}
 	switch {
 	case len(protocols) == 0:
-		return nil, named(binding, transport.PhaseNegotiate, fmt.Errorf("%w: none is offered", transport.ErrNoCommonProtocol))
+		return nil, bindingError(binding, transport.PhaseNegotiate, fmt.Errorf("%w: none is offered", transport.ErrNoCommonProtocol))
 	case ctx.Err() != nil:
-		return nil, named(binding, transport.PhaseConnect, context.Cause(ctx))
+		return nil, bindingError(binding, transport.PhaseConnect, context.Cause(ctx))
 	}
 	c, err := dial(ctx, t.URL, protocols)
 	if err == nil {
@@ -69,7 +69,7 @@ func (d *Dialer) DialTarget(ctx context.Context, t *transport.Target, protocols 
 		if ctx.Err() != nil {
 			err = inPhaseOf(err, context.Cause(ctx))
 		}
-		return nil, named(binding, transport.PhaseNegotiate, err)
+		return nil, bindingError(binding, transport.PhaseNegotiate, err)
 	}
 	return c.Transport(), nil
 }
@@ -77,7 +77,7 @@ func (d *Dialer) DialTarget(ctx context.Context, t *transport.Target, protocols 
 // inPhaseOf returns cause as a failure in the phase of err.
 func inPhaseOf(err, cause error) error {
 	if d, ok := errors.AsType[*transport.DialError](err); ok {
-		return failure(d.Phase, cause)
+		return dialError(d.Phase, cause)
 	}
 	return cause
 }
@@ -85,7 +85,7 @@ func inPhaseOf(err, cause error) error {
 // ready waits for the peer's transport parameters.
 func ready(ctx context.Context, c *qmux.Conn) error {
 	if err := c.Ready(ctx); errors.Is(err, transport.ErrUnauthorized) {
-		return failure(transport.PhaseTLS, err) // a server rejects a certificate after the handshake
+		return dialError(transport.PhaseTLS, err) // a server rejects a certificate after the handshake
 	} else if err != nil {
 		return fmt.Errorf("no Qmux at the other end: %w", err)
 	}

@@ -20,14 +20,14 @@ var streamDrafts = []qmux.Version{qmux.Version01, qmux.Version02}
 // socket connects to u's host over TCP.
 func (d *Dialer) socket(ctx context.Context, u *url.URL) (net.Conn, error) {
 	if u.Port() == "" {
-		return nil, failure(transport.PhaseResolve, errors.New("the URL names no port"))
+		return nil, dialError(transport.PhaseResolve, errors.New("the URL names no port"))
 	}
 	raw, err := d.connect(ctx, "tcp", u.Host)
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
-		return nil, failure(transport.PhaseResolve, err)
+		return nil, dialError(transport.PhaseResolve, err)
 	}
 	if err != nil {
-		return nil, failure(transport.PhaseConnect, err)
+		return nil, dialError(transport.PhaseConnect, err)
 	}
 	return raw, nil
 }
@@ -62,7 +62,7 @@ func (d *Dialer) dialTLS(ctx context.Context, u *url.URL, protocols []string) (*
 	version, protocol, ok := qmux.ParseSubprotocol(state.NegotiatedProtocol)
 	if !ok {
 		_ = conn.Close()
-		return nil, failure(transport.PhaseNegotiate, fmt.Errorf("%w: the server chose none", transport.ErrNoCommonProtocol))
+		return nil, dialError(transport.PhaseNegotiate, fmt.Errorf("%w: the server chose none", transport.ErrNoCommonProtocol))
 	}
 	return qmux.New(newTCPCarrier(conn, raw), qmux.Options{
 		Version: version,
@@ -77,7 +77,7 @@ func (d *Dialer) dialTLS(ctx context.Context, u *url.URL, protocols []string) (*
 // handshakeError makes the error of a failed TLS handshake.
 func handshakeError(err error) error {
 	if alert, ok := tlsalert.OverTCP(err); ok && alert == tlsalert.NoProtocol {
-		return failure(transport.PhaseNegotiate, fmt.Errorf("%w: %w", transport.ErrNoCommonProtocol, err))
+		return dialError(transport.PhaseNegotiate, fmt.Errorf("%w: %w", transport.ErrNoCommonProtocol, err))
 	}
-	return failure(transport.PhaseTLS, tlsalert.MarkOverTCP(err))
+	return dialError(transport.PhaseTLS, tlsalert.MarkOverTCP(err))
 }

@@ -52,7 +52,7 @@ func (a *attempt) trace(ctx context.Context) context.Context {
 func (d *Dialer) client(a *attempt, u *url.URL) *http.Client {
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		Transport: cuttableUpgrade{&http.Transport{
+		Transport: eofGuardTransport{&http.Transport{
 			Proxy:             http.ProxyFromEnvironment,
 			DisableKeepAlives: true,
 			TLSClientConfig:   d.tlsConfig(u.Hostname(), nil),
@@ -86,7 +86,7 @@ func (d *Dialer) dialWebSocket(ctx context.Context, u *url.URL, protocols []stri
 	version, protocol, ok := qmux.ParseSubprotocol(ws.Subprotocol())
 	if !ok {
 		_ = ws.CloseNow()
-		return nil, failure(transport.PhaseNegotiate, fmt.Errorf("%w: the server chose none", transport.ErrNoCommonProtocol))
+		return nil, dialError(transport.PhaseNegotiate, fmt.Errorf("%w: the server chose none", transport.ErrNoCommonProtocol))
 	}
 	return qmux.New(newWSCarrier(ws, raw), qmux.Options{
 		Version: version,
@@ -116,18 +116,18 @@ func upgradeError(phase transport.Phase, response *http.Response, err error) err
 		if _, ok := tlsalert.OverTCP(err); ok {
 			phase = transport.PhaseTLS
 		}
-		return failure(phase, tlsalert.MarkOverTCP(err))
+		return dialError(phase, tlsalert.MarkOverTCP(err))
 	}
 	status := httpstatus.Describe(response)
 	switch response.StatusCode {
 	case http.StatusBadRequest:
-		return failure(transport.PhaseNegotiate, fmt.Errorf("%w (%s)", transport.ErrNoCommonProtocol, status))
+		return dialError(transport.PhaseNegotiate, fmt.Errorf("%w (%s)", transport.ErrNoCommonProtocol, status))
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return failure(transport.PhaseUpgrade, fmt.Errorf("%w (%s)", transport.ErrUnauthorized, status))
+		return dialError(transport.PhaseUpgrade, fmt.Errorf("%w (%s)", transport.ErrUnauthorized, status))
 	case http.StatusNotFound:
-		return failure(transport.PhaseUpgrade, fmt.Errorf("%w (%s)", transport.ErrNotFound, status))
+		return dialError(transport.PhaseUpgrade, fmt.Errorf("%w (%s)", transport.ErrNotFound, status))
 	case http.StatusSwitchingProtocols:
-		return failure(transport.PhaseNegotiate, fmt.Errorf("%w: %w", transport.ErrNoCommonProtocol, err))
+		return dialError(transport.PhaseNegotiate, fmt.Errorf("%w: %w", transport.ErrNoCommonProtocol, err))
 	}
-	return failure(transport.PhaseUpgrade, errors.New(status))
+	return dialError(transport.PhaseUpgrade, errors.New(status))
 }

@@ -54,7 +54,7 @@ type ListenOptions struct {
 type Listener struct {
 	tcp     net.Listener
 	options ListenOptions
-	http    *handover // nil without ListenOptions.HTTP
+	http    *httpListener // nil without ListenOptions.HTTP
 	conns   chan transport.Conn
 	places  chan struct{} // one token per connection that is set up or waits for Accept
 	ctx     context.Context
@@ -91,19 +91,19 @@ func Listen(address string, o ListenOptions) (*Listener, error) {
 	}
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	if o.HTTP != nil {
-		l.http = newHandover(tcp.Addr(), o.HTTP)
-		l.wg.Go(l.http.serve)
+		l.http = newHTTPListener(tcp.Addr(), o.HTTP)
+		l.wg.Go(l.http.serveHTTP)
 	}
-	l.wg.Go(l.run)
+	l.wg.Go(l.acceptConns)
 	return l, nil
 }
 
-// retryDelay is how long run waits after a temporary error of the socket.
+// retryDelay is how long acceptConns waits after a temporary error of the socket.
 const retryDelay = 50 * time.Millisecond
 
-// passes tells whether an error of the socket's Accept is temporary, such as a
+// isTemporary tells whether an error of the socket's Accept is temporary, such as a
 // lack of file descriptors.
-func passes(err error) bool {
+func isTemporary(err error) bool {
 	e, ok := errors.AsType[interface {
 		error
 		Temporary() bool
@@ -111,9 +111,9 @@ func passes(err error) bool {
 	return ok && e.Temporary()
 }
 
-// run accepts connections and sets up each in a goroutine of its own, until
+// acceptConns accepts connections and sets up each in a goroutine of its own, until
 // the socket fails or is closed.
-func (l *Listener) run() {
+func (l *Listener) acceptConns() {
 	for {
 		select {
 		case l.places <- struct{}{}:
@@ -122,11 +122,11 @@ func (l *Listener) run() {
 		}
 		raw, err := l.tcp.Accept()
 		if err == nil {
-			l.wg.Go(func() { l.setUp(raw) })
+			l.wg.Go(func() { l.setUpConn(raw) })
 			continue
 		}
 		<-l.places
-		if !passes(err) {
+		if !isTemporary(err) {
 			l.cancel(err)
 			return
 		}
@@ -138,8 +138,8 @@ func (l *Listener) run() {
 	}
 }
 
-// setUp sets up a connection and queues it for Accept.
-func (l *Listener) setUp(raw net.Conn) {
+// setUpConn sets up a connection and queues it for Accept.
+func (l *Listener) setUpConn(raw net.Conn) {
 	ctx, cancel := context.WithTimeout(l.ctx, setupTimeout)
 	defer cancel()
 	c, err := l.negotiate(ctx, raw)
@@ -160,13 +160,13 @@ func (l *Listener) negotiate(ctx context.Context, raw net.Conn) (transport.Conn,
 	if err == nil {
 		switch {
 		case first.tls() && l.options.TLSConfig != nil:
-			return l.secure(ctx, first)
+			return l.acceptTLS(ctx, first)
 		case l.options.TLSConfig != nil && !l.options.Plain, first.tls():
 			err = errPlain
 		case l.http != nil && first.http():
-			return nil, l.http.take(first)
+			return nil, l.http.handOver(first)
 		default:
-			return l.begin(ctx, newTCPCarrier(first, first), qmux.Options{
+			return l.acceptQmux(ctx, newTCPCarrier(first, first), qmux.Options{
 				Version:   qmux.Version01,
 				Protocols: l.options.Protocols,
 				State:     transport.State{Transport: tcpName, Local: raw.LocalAddr(), Remote: first.RemoteAddr()},
@@ -177,8 +177,8 @@ func (l *Listener) negotiate(ctx context.Context, raw net.Conn) (transport.Conn,
 	return nil, err
 }
 
-// secure makes a connection over TLS.
-func (l *Listener) secure(ctx context.Context, raw net.Conn) (transport.Conn, error) {
+// acceptTLS makes a connection over TLS.
+func (l *Listener) acceptTLS(ctx context.Context, raw net.Conn) (transport.Conn, error) {
 	conn := tls.Server(raw, l.options.TLSConfig)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
@@ -188,21 +188,21 @@ func (l *Listener) secure(ctx context.Context, raw net.Conn) (transport.Conn, er
 	version, protocol, ok := qmux.ParseSubprotocol(state.NegotiatedProtocol)
 	switch {
 	case ok:
-		return l.begin(ctx, newTCPCarrier(conn, raw), qmux.Options{
+		return l.acceptQmux(ctx, newTCPCarrier(conn, raw), qmux.Options{
 			Version: version,
 			State: transport.State{
 				Protocol: protocol, Transport: tlsName, Local: raw.LocalAddr(), Remote: raw.RemoteAddr(), TLS: &state,
 			},
 		})
 	case l.http != nil:
-		return nil, l.http.take(conn)
+		return nil, l.http.handOver(conn)
 	}
 	_ = conn.Close()
 	return nil, transport.ErrNoCommonProtocol
 }
 
-// begin starts Qmux and waits for the client's transport parameters.
-func (l *Listener) begin(ctx context.Context, carrier qmux.Carrier, o qmux.Options) (transport.Conn, error) {
+// acceptQmux starts Qmux and waits for the client's transport parameters.
+func (l *Listener) acceptQmux(ctx context.Context, carrier qmux.Carrier, o qmux.Options) (transport.Conn, error) {
 	o.Config = l.options.Config
 	c := qmux.New(carrier, o)
 	if err := c.Ready(ctx); err != nil {
@@ -215,21 +215,21 @@ func (l *Listener) begin(ctx context.Context, carrier qmux.Carrier, o qmux.Optio
 // failed.
 func (l *Listener) Accept(ctx context.Context) (transport.Conn, error) {
 	if l.ctx.Err() != nil {
-		return nil, l.ended()
+		return nil, l.acceptError()
 	}
 	select {
 	case c := <-l.conns:
 		<-l.places
 		return c, nil
 	case <-l.ctx.Done():
-		return nil, l.ended()
+		return nil, l.acceptError()
 	case <-ctx.Done():
 		return nil, fmt.Errorf("accept: %w", context.Cause(ctx))
 	}
 }
 
-// ended is the error of Accept after the end.
-func (l *Listener) ended() error {
+// acceptError is the error of Accept after the end.
+func (l *Listener) acceptError() error {
 	return fmt.Errorf("accept at %v: %w", l.Addr(), context.Cause(l.ctx))
 }
 
@@ -242,7 +242,7 @@ func (l *Listener) Close() error {
 	l.cancel(net.ErrClosed)
 	err := l.tcp.Close()
 	if l.http != nil {
-		l.http.shut()
+		l.http.shutDown()
 	}
 	l.wg.Wait()
 	var closing sync.WaitGroup

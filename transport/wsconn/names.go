@@ -38,14 +38,14 @@ func offers(protocols []string, versions []qmux.Version) []string {
 	return names
 }
 
-// failure makes the error of a dial that failed in a phase.
-func failure(phase transport.Phase, err error) *transport.DialError {
+// dialError makes the error of a dial that failed in a phase.
+func dialError(phase transport.Phase, err error) *transport.DialError {
 	return &transport.DialError{Phase: phase, Err: err}
 }
 
-// named makes a DialError with the binding's name of any error. phase applies
-// if err is not a DialError.
-func named(binding string, phase transport.Phase, err error) *transport.DialError {
+// bindingError makes a DialError with the binding's name of any error. phase
+// applies if err is not a DialError.
+func bindingError(binding string, phase transport.Phase, err error) *transport.DialError {
 	e := transport.DialError{Phase: phase, Err: err}
 	if d, ok := errors.AsType[*transport.DialError](err); ok {
 		e = *d

@@ -29,7 +29,7 @@ func (p proxies) trusts(remote net.Addr) bool {
 // readHeader reads the header of the PROXY protocol, version 1 or 2, from a
 // trusted proxy, and records the client's address. The header is optional: a
 // proxy may connect for itself.
-func (p *peeked) readHeader() error {
+func (p *peekedConn) readHeader() error {
 	header, err := proxyproto.Read(p.in)
 	switch {
 	case errors.Is(err, proxyproto.ErrNoProxyProtocol):
@@ -57,7 +57,7 @@ func (p proxies) client(r *http.Request) net.Addr {
 		}
 		before, err := parseHost(strings.TrimSpace(text))
 		if err != nil {
-			break // it is not known who is before the proxy // the client's address is not known
+			break // the client's address is not known
 		}
 		peer = before
 	}

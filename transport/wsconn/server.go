@@ -74,8 +74,8 @@ func (s *Server) enter() bool {
 	return true
 }
 
-// add registers c, so that Close closes it. It reports false after Close.
-func (s *Server) add(c transport.Conn) bool {
+// addConn registers c, so that Close closes it. It reports false after Close.
+func (s *Server) addConn(c transport.Conn) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
@@ -93,8 +93,8 @@ func (s *Server) add(c transport.Conn) bool {
 	return true
 }
 
-// serve calls f with c, and closes c if f panics.
-func (s *Server) serve(c transport.Conn, f func(transport.Conn)) {
+// serveConn calls f with c, and closes c if f panics.
+func (s *Server) serveConn(c transport.Conn, f func(transport.Conn)) {
 	defer func() {
 		if p := recover(); p != nil {
 			s.log("panic in serve", p)

@@ -22,7 +22,7 @@ func newTCPCarrier(conn, raw net.Conn) *tcpCarrier {
 	return &tcpCarrier{
 		conn: conn,
 		raw:  raw,
-		in:   bufio.NewReaderSize(cuttable{conn}, 2*qmux.MaxMessage),
+		in:   bufio.NewReaderSize(eofGuard{conn}, 2*qmux.MaxMessage),
 		buf:  make([]byte, qmux.MaxMessage),
 	}
 }
@@ -71,7 +71,7 @@ func (c *tcpCarrier) Close() error {
 	if c.conn == c.raw {
 		return c.raw.Close()
 	}
-	timer := time.AfterFunc(farewell, func() { _ = c.raw.Close() })
+	timer := time.AfterFunc(carrierCloseTimeout, func() { _ = c.raw.Close() })
 	defer timer.Stop()
 	return c.conn.Close()
 }

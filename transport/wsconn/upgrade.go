@@ -20,7 +20,7 @@ import (
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case isWebSocket(r):
-		if status := s.request(w, r); status != 0 {
+		if status := s.upgrade(w, r); status != 0 {
 			http.Error(w, http.StatusText(status), status)
 		}
 	case s.Handler != nil:
@@ -34,13 +34,13 @@ func isWebSocket(r *http.Request) bool {
 	return slices.ContainsFunc(r.Header.Values("Upgrade"), func(v string) bool { return strings.EqualFold(v, "websocket") })
 }
 
-// request turns a WebSocket request into a connection, or returns the status
+// upgrade turns a WebSocket request into a connection, or returns the status
 // with which to refuse it.
-func (s *Server) request(w http.ResponseWriter, r *http.Request) (status int) {
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (status int) {
 	if !admission.Allows(s.Origins, r.Header.Get("Origin")) {
 		return http.StatusForbidden
 	}
-	version, protocol, ok := s.choose(r.Header.Values("Sec-WebSocket-Protocol"))
+	version, protocol, ok := s.chooseVersion(r.Header.Values("Sec-WebSocket-Protocol"))
 	if !ok {
 		return http.StatusBadRequest
 	}
@@ -60,19 +60,19 @@ func (s *Server) request(w http.ResponseWriter, r *http.Request) (status int) {
 	})
 	if err != nil {
 		s.wg.Done()
-		return 0 // it is answered // websocket.Accept has answered
+		return 0 // websocket.Accept has answered
 	}
 	c := qmux.New(newWSCarrier(ws, h.raw), qmux.Options{Version: version, Config: s.Config, State: state})
 	go func() {
 		defer s.wg.Done()
-		s.begin(c, serve)
+		s.startQmux(c, serve)
 	}()
 	return 0
 }
 
-// begin waits for the client's transport parameters and then serves c.
-func (s *Server) begin(c *qmux.Conn, serve func(transport.Conn)) {
-	if !s.add(c) {
+// startQmux waits for the client's transport parameters and then serves c.
+func (s *Server) startQmux(c *qmux.Conn, serve func(transport.Conn)) {
+	if !s.addConn(c) {
 		_ = c.CloseWithError(0, "")
 		return
 	}
@@ -80,7 +80,7 @@ func (s *Server) begin(c *qmux.Conn, serve func(transport.Conn)) {
 	err := c.Ready(ctx)
 	cancel()
 	if err == nil {
-		s.serve(c.Transport(), serve)
+		s.serveConn(c.Transport(), serve)
 	}
 }
 
@@ -102,9 +102,9 @@ func (s *Server) stateOf(r *http.Request, protocol string) transport.State {
 	}
 }
 
-// choose returns the offered moq-lite version that the server prefers, and the
-// Qmux draft to use with it.
-func (s *Server) choose(headers []string) (version qmux.Version, protocol string, ok bool) {
+// chooseVersion returns the offered moq-lite version that the server prefers,
+// and the Qmux draft to use with it.
+func (s *Server) chooseVersion(headers []string) (version qmux.Version, protocol string, ok bool) {
 	var offered []string
 	for _, h := range headers {
 		for name := range strings.SplitSeq(h, ",") {
@@ -129,5 +129,5 @@ type hijacker struct {
 func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	raw, rw, err := http.NewResponseController(h.ResponseWriter).Hijack()
 	h.raw = raw
-	return cuttable{raw}, rw, err
+	return eofGuard{raw}, rw, err
 }

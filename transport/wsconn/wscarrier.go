@@ -12,8 +12,9 @@ import (
 	"github.com/moqlite/moqlite/transport/internal/qmux"
 )
 
-// farewell bounds how long closing a TLS or WebSocket connection may take.
-const farewell = 100 * time.Millisecond
+// carrierCloseTimeout bounds how long closing a TLS or WebSocket connection may
+// take.
+const carrierCloseTimeout = 100 * time.Millisecond
 
 var errText = errors.New("a text message")
 
@@ -59,7 +60,7 @@ func (c *wsCarrier) Close() error {
 	if c.raw == nil {
 		return c.ws.CloseNow()
 	}
-	timer := time.AfterFunc(farewell, func() { _ = c.raw.Close() })
+	timer := time.AfterFunc(carrierCloseTimeout, func() { _ = c.raw.Close() })
 	defer timer.Stop()
 	return c.ws.Close(websocket.StatusNormalClosure, "")
 }

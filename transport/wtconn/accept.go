@@ -15,12 +15,12 @@ import (
 
 // serveHTTP handles every HTTP/3 request.
 func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
-	v, ok := r.Context().Value(visitKey{}).(*visit)
+	v, ok := r.Context().Value(h3ConnKey{}).(*h3Conn)
 	switch isSession := r.Proto == tokenOld || r.Proto == tokenNew; {
 	case !ok:
 		w.WriteHeader(http.StatusInternalServerError)
 	case r.Method == http.MethodConnect && isSession:
-		if status := s.request(v, w, r); status != 0 {
+		if status := s.acceptRequest(v, w, r); status != 0 {
 			w.WriteHeader(status)
 		}
 	case r.Method == http.MethodConnect:
@@ -32,13 +32,13 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// request turns a WebTransport request into a session, or returns the status
+// acceptRequest turns a WebTransport request into a session, or returns the status
 // with which to refuse it.
-func (s *Server) request(v *visit, w http.ResponseWriter, r *http.Request) (status int) {
+func (s *Server) acceptRequest(v *h3Conn, w http.ResponseWriter, r *http.Request) (status int) {
 	if !admission.Allows(s.Origins, r.Header.Get("Origin")) {
 		return http.StatusForbidden
 	}
-	protocol := s.choose(parseOffer(r.Header))
+	protocol := s.chooseProtocol(parseOffer(r.Header))
 	offer, err := formatOffer([]string{protocol})
 	if protocol == "" || err != nil {
 		return http.StatusBadRequest
@@ -58,7 +58,7 @@ func (s *Server) request(v *visit, w http.ResponseWriter, r *http.Request) (stat
 	}
 	serve, err := admission.Ask(r.Context(), s.Accept, state, func(p any) { s.log("panic in Accept", p) })
 	if err != nil {
-		v.refused()
+		v.allowRetry()
 		return admission.Refusal(err)
 	}
 	// webtransport-go chooses the first of the client's offers that it knows,
@@ -75,12 +75,12 @@ func (s *Server) request(v *visit, w http.ResponseWriter, r *http.Request) (stat
 	case err != nil:
 		return http.StatusBadRequest
 	}
-	s.serve(newServerConn(v.quic, session, h.request, state), serve)
+	s.spawnServe(newServerConn(v.quic, session, h.request, state), serve)
 	return 0
 }
 
-// choose returns the offered version that the server prefers, or "".
-func (s *Server) choose(offered []string) string {
+// chooseProtocol returns the offered version that the server prefers, or "".
+func (s *Server) chooseProtocol(offered []string) string {
 	for _, p := range s.Protocols {
 		if slices.Contains(offered, p) {
 			return p

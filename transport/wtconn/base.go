@@ -38,43 +38,43 @@ const (
 	// maxCode is the largest code of sessions and streams in WebTransport.
 	maxCode = 1<<32 - 1
 
-	// goodbye is how long a close waits for the peer to read it.
-	goodbye = 100 * time.Millisecond
+	// closeLinger is how long a close waits for the peer to read it.
+	closeLinger = 100 * time.Millisecond
 
-	// grace is how long a failed call waits for the reason of the connection's
+	// causeWait is how long a failed call waits for the reason of the connection's
 	// end.
-	grace = time.Second
+	causeWait = time.Second
 )
 
-// A base holds the state and the context of a connection.
-type base struct {
+// A connBase holds the state and the context of a connection.
+type connBase struct {
 	state  transport.State
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 }
 
-func newBase(state transport.State) *base {
-	b := new(base)
+func newBase(state transport.State) *connBase {
+	b := new(connBase)
 	b.setState(state)
 	b.ctx, b.cancel = context.WithCancelCause(context.Background())
 	return b
 }
 
 // setState sets the state. It must be called before anyone can read it.
-func (b *base) setState(state transport.State) {
+func (b *connBase) setState(state transport.State) {
 	state.Transport, state.CarriesURL = transportName, true
 	b.state = state
 }
 
 // State implements [transport.Conn].
-func (b *base) State() transport.State { return b.state }
+func (b *connBase) State() transport.State { return b.state }
 
 // Context implements [transport.Conn].
-func (b *base) Context() context.Context { return b.ctx }
+func (b *connBase) Context() context.Context { return b.ctx }
 
-// end records why the connection ended. It reports false if that was recorded
+// recordEnd records why the connection ended. It reports false if that was recorded
 // before.
-func (b *base) end(e *transport.ConnError) bool {
+func (b *connBase) recordEnd(e *transport.ConnError) bool {
 	b.cancel(e)
 	return context.Cause(b.ctx) == error(e)
 }
@@ -82,7 +82,7 @@ func (b *base) end(e *transport.ConnError) bool {
 // Closing implements [quicstream.Owner]. It is true after a close on this
 // side: the QUIC connection is closed a moment later, once the peer has read
 // the reason.
-func (b *base) Closing() bool {
+func (b *connBase) Closing() bool {
 	if b.ctx.Err() == nil {
 		return false
 	}
@@ -90,34 +90,34 @@ func (b *base) Closing() bool {
 	return ok && !e.Remote && e.Err == nil
 }
 
-// lost returns why the connection ended, for a call that failed with err
+// awaitCause returns why the connection ended, for a call that failed with err
 // because of that. Another goroutine learns the reason; if it does not in
 // time, err counts as the reason.
-func (b *base) lost(err error) error {
-	timer := time.NewTimer(grace)
+func (b *connBase) awaitCause(err error) error {
+	timer := time.NewTimer(causeWait)
 	defer timer.Stop()
 	select {
 	case <-b.ctx.Done():
 	case <-timer.C:
-		b.end(quicstream.Lost(err))
+		b.recordEnd(quicstream.Lost(err))
 	}
 	return context.Cause(b.ctx)
 }
 
 // callError translates the error of a call that took ctx.
-func (b *base) callError(ctx context.Context, what string, err error) error {
+func (b *connBase) callError(ctx context.Context, what string, err error) error {
 	if ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx))) {
 		return fmt.Errorf("%s: %w", what, context.Cause(ctx))
 	}
-	return b.lost(err)
+	return b.awaitCause(err)
 }
 
 // datagramError translates the error of SendDatagram.
-func (b *base) datagramError(size int, err error) error {
+func (b *connBase) datagramError(size int, err error) error {
 	if large, ok := errors.AsType[*quic.DatagramTooLargeError](err); ok {
 		return fmt.Errorf("a datagram of %d bytes is too large: the path takes %d", size, large.MaxDatagramPayloadSize)
 	}
-	return b.lost(err)
+	return b.awaitCause(err)
 }
 
 // connError translates an error that ended the QUIC connection. A close with a
@@ -135,39 +135,39 @@ func connError(err error) *transport.ConnError {
 	return &transport.ConnError{Code: code, Reason: app.ErrorMessage, Remote: app.Remote}
 }
 
-// A raw opens the streams of a session directly on the QUIC connection,
+// A rawConn opens the streams of a session directly on the QUIC connection,
 // without a WebTransport library, and writes the prefixes that assign them to
 // the session. So they have all abilities of quic-go's streams.
-type raw struct {
-	*base
+type rawConn struct {
+	*connBase
 	quic       *quic.Conn
 	bidiPrefix string
 	uniPrefix  string
 }
 
-var _ quicstream.Owner = (*raw)(nil)
+var _ quicstream.Owner = (*rawConn)(nil)
 
 // setSession sets the prefixes. id is the stream of the request, which
 // identifies the session.
-func (c *raw) setSession(id quic.StreamID) {
+func (c *rawConn) setSession(id quic.StreamID) {
 	c.bidiPrefix = string(quicvarint.Append(quicvarint.Append(nil, bidiType), uint64(id)))
 	c.uniPrefix = string(quicvarint.Append(quicvarint.Append(nil, uniType), uint64(id)))
 }
 
 // StreamCode implements [quicstream.Owner].
-func (c *raw) StreamCode(code uint64) quic.StreamErrorCode {
+func (c *rawConn) StreamCode(code uint64) quic.StreamErrorCode {
 	return quic.StreamErrorCode(h3code.Encode(code))
 }
 
 // StreamError implements [quicstream.Owner].
-func (c *raw) StreamError(err error) error {
+func (c *rawConn) StreamError(err error) error {
 	s, ok := errors.AsType[*quic.StreamError](err)
 	switch {
 	case !ok:
-		c.end(connError(err))
+		c.recordEnd(connError(err))
 		return context.Cause(c.ctx)
 	case s.Remote && s.ErrorCode == codeSessionGone:
-		return c.lost(err)
+		return c.awaitCause(err)
 	}
 	return streamError(s)
 }
@@ -180,8 +180,8 @@ func streamError(s *quic.StreamError) *transport.StreamError {
 }
 
 // OpenStream implements [transport.Conn].
-func (c *raw) OpenStream(ctx context.Context) (transport.Stream, error) {
-	s, err := open(ctx, c.base, c.quic.OpenStream, c.quic.OpenStreamSync)
+func (c *rawConn) OpenStream(ctx context.Context) (transport.Stream, error) {
+	s, err := open(ctx, c.connBase, c.quic.OpenStream, c.quic.OpenStreamSync)
 	if err != nil {
 		return nil, err
 	}
@@ -189,8 +189,8 @@ func (c *raw) OpenStream(ctx context.Context) (transport.Stream, error) {
 }
 
 // OpenUniStream implements [transport.Conn].
-func (c *raw) OpenUniStream(ctx context.Context) (transport.SendStream, error) {
-	s, err := open(ctx, c.base, c.quic.OpenUniStream, c.quic.OpenUniStreamSync)
+func (c *rawConn) OpenUniStream(ctx context.Context) (transport.SendStream, error) {
+	s, err := open(ctx, c.connBase, c.quic.OpenUniStream, c.quic.OpenUniStreamSync)
 	if err != nil {
 		return nil, err
 	}
@@ -200,7 +200,7 @@ func (c *raw) OpenUniStream(ctx context.Context) (transport.SendStream, error) {
 // open opens a stream. It waits while the peer's limit is reached, until ctx
 // or the session ends; the session may end before the QUIC connection.
 func open[S interface{ CancelWrite(quic.StreamErrorCode) }](
-	ctx context.Context, b *base, now func() (S, error), wait func(context.Context) (S, error),
+	ctx context.Context, b *connBase, now func() (S, error), wait func(context.Context) (S, error),
 ) (S, error) {
 	var none S
 	switch {
@@ -230,7 +230,7 @@ func open[S interface{ CancelWrite(quic.StreamErrorCode) }](
 }
 
 // Stats implements [transport.StatsConn].
-func (c *raw) Stats() transport.Stats { return quicstream.Stats(c.quic) }
+func (c *rawConn) Stats() transport.Stats { return quicstream.Stats(c.quic) }
 
 // A requester is the sending half of the stream of the session's request.
 type requester interface {
@@ -243,14 +243,14 @@ type requester interface {
 // but not for long, and then closes the QUIC connection with the same code. It
 // waits because the close of the QUIC connection discards what the peer has
 // not read.
-func (c *raw) closeWith(code uint64, reason string, request requester, peerDone <-chan struct{}) {
+func (c *rawConn) closeWith(code uint64, reason string, request requester, peerDone <-chan struct{}) {
 	code, reason = min(code, maxCode), quicstream.CutReason(reason)
-	if !c.end(&transport.ConnError{Code: code, Reason: reason}) {
+	if !c.recordEnd(&transport.ConnError{Code: code, Reason: reason}) {
 		return
 	}
 	if request.TryWriteAll(appendClose(nil, code, reason)) == nil {
 		_ = request.Close()
-		timer := time.NewTimer(goodbye)
+		timer := time.NewTimer(closeLinger)
 		defer timer.Stop()
 		select {
 		case <-peerDone:

@@ -15,15 +15,15 @@ import (
 // A clientConn is the client's side of a session, on a QUIC connection of its
 // own.
 type clientConn struct {
-	raw
+	rawConn
 	http    *http3.RawClientConn
 	request *http3.RequestStream
 
 	session   chan struct{} // closed when sessionID is set
 	sessionID quic.StreamID
 
-	bidi         *queue[*quic.Stream]
-	uni          *queue[*quic.ReceiveStream]
+	bidi         *streamQueue[*quic.Stream]
+	uni          *streamQueue[*quic.ReceiveStream]
 	unidentified atomic.Int64
 
 	wg          sync.WaitGroup // the connection's goroutines
@@ -48,11 +48,11 @@ func newClientConn(q *quic.Conn) *clientConn {
 	c := &clientConn{
 		http:        h.NewRawClientConn(q),
 		session:     make(chan struct{}),
-		bidi:        newQueue[*quic.Stream](),
-		uni:         newQueue[*quic.ReceiveStream](),
+		bidi:        newStreamQueue[*quic.Stream](),
+		uni:         newStreamQueue[*quic.ReceiveStream](),
 		requestDone: make(chan struct{}),
 	}
-	c.base, c.quic = newBase(transport.State{}), q
+	c.connBase, c.quic = newBase(transport.State{}), q
 	c.wg.Go(c.acceptBidi)
 	c.wg.Go(c.acceptUni)
 	return c
@@ -69,10 +69,10 @@ func (c *clientConn) establish(state transport.State) {
 	tls := c.quic.ConnectionState().TLS
 	state.Local, state.Remote, state.TLS = c.quic.LocalAddr(), c.quic.RemoteAddr(), &tls
 	c.setState(state)
-	c.bidi.open()
-	c.uni.open()
+	c.bidi.removeLimit()
+	c.uni.removeLimit()
 	c.wg.Go(c.readRequest)
-	context.AfterFunc(c.quic.Context(), func() { c.end(connError(context.Cause(c.quic.Context()))) })
+	context.AfterFunc(c.quic.Context(), func() { c.recordEnd(connError(context.Cause(c.quic.Context()))) })
 }
 
 // readRequest reads the request's stream until the peer ends the session.
@@ -82,7 +82,7 @@ func (c *clientConn) readRequest() {
 	// Ends a pending ReceiveDatagram, which does not notice the connection's
 	// end.
 	c.request.CancelRead(codeSessionGone)
-	if c.end(e) {
+	if c.recordEnd(e) {
 		// The connection carries nothing else, and the peer waits for its end.
 		_ = c.quic.CloseWithError(codeNoError, "")
 	}
@@ -94,7 +94,7 @@ func (c *clientConn) AcceptStream(ctx context.Context) (transport.Stream, error)
 	if err != nil {
 		return nil, err
 	}
-	return quicstream.NewStream(&c.raw, s, ""), nil
+	return quicstream.NewStream(&c.rawConn, s, ""), nil
 }
 
 // AcceptUniStream implements [transport.Conn].
@@ -103,7 +103,7 @@ func (c *clientConn) AcceptUniStream(ctx context.Context) (transport.ReceiveStre
 	if err != nil {
 		return nil, err
 	}
-	return quicstream.NewReceive(&c.raw, s), nil
+	return quicstream.NewReceive(&c.rawConn, s), nil
 }
 
 // SendDatagram implements [transport.DatagramConn].

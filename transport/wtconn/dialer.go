@@ -62,21 +62,21 @@ var _ transport.TargetDialer = (*Dialer)(nil)
 func (d *Dialer) Dial(ctx context.Context, url string, protocols []string) (transport.Conn, error) {
 	t, err := transport.ParseURL(url)
 	if err != nil {
-		return nil, named(ctx, err)
+		return nil, withTransport(ctx, err)
 	}
 	return d.DialTarget(ctx, t, protocols)
 }
 
 // DialTarget implements [transport.TargetDialer].
 func (d *Dialer) DialTarget(ctx context.Context, t *transport.Target, protocols []string) (transport.Conn, error) {
-	c, err := d.dial(ctx, t, protocols)
+	c, err := d.dialTarget(ctx, t, protocols)
 	if err != nil {
-		return nil, named(ctx, err)
+		return nil, withTransport(ctx, err)
 	}
 	return c, nil
 }
 
-func (d *Dialer) dial(ctx context.Context, t *transport.Target, protocols []string) (transport.Conn, error) {
+func (d *Dialer) dialTarget(ctx context.Context, t *transport.Target, protocols []string) (transport.Conn, error) {
 	if err := t.Check(transport.WebTransport); err != nil {
 		return nil, err
 	}
@@ -168,8 +168,8 @@ func dialError(phase transport.Phase, err error) *transport.DialError {
 	return &transport.DialError{Phase: phase, Err: err}
 }
 
-// named makes a DialError with the binding's name of any error.
-func named(ctx context.Context, err error) error {
+// withTransport makes a DialError with the binding's name of any error.
+func withTransport(ctx context.Context, err error) error {
 	e := transport.DialError{Phase: transport.PhaseConnect, Err: err}
 	if d, ok := errors.AsType[*transport.DialError](err); ok {
 		e = *d

@@ -13,9 +13,9 @@ const (
 	// session.
 	identifyTimeout = 5 * time.Second
 
-	// eager is how long the accepting goroutine itself waits for them, while
+	// peekWait is how long the accepting goroutine itself waits for them, while
 	// the next streams wait too. Usually they have arrived with the stream.
-	eager = 200 * time.Microsecond
+	peekWait = 200 * time.Microsecond
 
 	// maxUnidentified is how many streams may be waited for at once.
 	maxUnidentified = 256
@@ -48,7 +48,7 @@ func (c *clientConn) acceptUni() {
 		if err != nil {
 			return
 		}
-		if c.isPlain(s, head[:]) {
+		if c.hasSessionPrefix(s, head[:]) {
 			if !c.uni.push(s) {
 				s.CancelRead(codeRejected)
 			}
@@ -95,16 +95,16 @@ func (c *clientConn) acceptBidi() {
 	}
 }
 
-// isPlain tells whether the prefix of the session has arrived with the stream.
-// If so, it consumes the prefix.
-func (c *clientConn) isPlain(s peeker, head []byte) bool {
+// hasSessionPrefix tells whether the prefix of the session has arrived with the
+// stream. If so, it consumes the prefix.
+func (c *clientConn) hasSessionPrefix(s peeker, head []byte) bool {
 	select {
 	case <-c.session:
 	default:
 		return false
 	}
 	head = head[:len(c.uniPrefix)]
-	_ = s.SetReadDeadline(time.Now().Add(eager))
+	_ = s.SetReadDeadline(time.Now().Add(peekWait))
 	if _, err := s.Peek(head); err != nil || string(head) != c.uniPrefix {
 		return false
 	}

@@ -10,29 +10,29 @@ import (
 // answered the request of their session.
 const maxParked = 64
 
-// A queue holds streams until they are accepted. Before open is called it
+// A streamQueue holds streams until they are accepted. Before open is called it
 // holds at most maxParked; afterwards the stream limits of QUIC bound it.
-type queue[T any] struct {
-	mu     sync.Mutex
-	items  []T
-	opened bool
-	ready  chan struct{} // holds a token while there may be items
+type streamQueue[T any] struct {
+	mu        sync.Mutex
+	items     []T
+	unlimited bool
+	ready     chan struct{} // holds a token while there may be items
 }
 
-func newQueue[T any]() *queue[T] { return &queue[T]{ready: make(chan struct{}, 1)} }
+func newStreamQueue[T any]() *streamQueue[T] { return &streamQueue[T]{ready: make(chan struct{}, 1)} }
 
-// open removes the limit.
-func (q *queue[T]) open() {
+// removeLimit removes the limit.
+func (q *streamQueue[T]) removeLimit() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.opened = true
+	q.unlimited = true
 }
 
 // push adds an item. It reports false if the queue is full.
-func (q *queue[T]) push(item T) bool {
+func (q *streamQueue[T]) push(item T) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !q.opened && len(q.items) >= maxParked {
+	if !q.unlimited && len(q.items) >= maxParked {
 		return false
 	}
 	q.items = append(q.items, item)
@@ -40,7 +40,7 @@ func (q *queue[T]) push(item T) bool {
 	return true
 }
 
-func (q *queue[T]) signal() {
+func (q *streamQueue[T]) signal() {
 	select {
 	case q.ready <- struct{}{}:
 	default:
@@ -48,7 +48,7 @@ func (q *queue[T]) signal() {
 }
 
 // pop waits for the next item, until ctx or the connection ends.
-func (q *queue[T]) pop(ctx, conn context.Context) (item T, err error) {
+func (q *streamQueue[T]) pop(ctx, conn context.Context) (item T, err error) {
 	for {
 		switch {
 		case conn.Err() != nil:
@@ -56,7 +56,7 @@ func (q *queue[T]) pop(ctx, conn context.Context) (item T, err error) {
 		case ctx.Err() != nil:
 			return item, fmt.Errorf("accept stream: %w", context.Cause(ctx))
 		}
-		if item, ok := q.take(); ok {
+		if item, ok := q.takeItem(); ok {
 			return item, nil
 		}
 		select {
@@ -67,7 +67,7 @@ func (q *queue[T]) pop(ctx, conn context.Context) (item T, err error) {
 	}
 }
 
-func (q *queue[T]) take() (item T, ok bool) {
+func (q *streamQueue[T]) takeItem() (item T, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.items) == 0 {

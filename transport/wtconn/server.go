@@ -67,18 +67,18 @@ type Server struct {
 	wg     sync.WaitGroup // running calls of ServeQUICConn and of serve
 }
 
-// A visit is a QUIC connection from which a session is expected.
-type visit struct {
+// An h3Conn is a QUIC connection from which a session is expected.
+type h3Conn struct {
 	quic    *quic.Conn
 	session atomic.Bool // a session exists or existed, or Accept decides on one
 	timer   *time.Timer
 }
 
-type visitKey struct{}
+type h3ConnKey struct{}
 
-// newVisit closes q after sessionTimeout unless it has a session by then.
-func newVisit(q *quic.Conn) *visit {
-	v := &visit{quic: q}
+// newH3Conn closes q after sessionTimeout unless it has a session by then.
+func newH3Conn(q *quic.Conn) *h3Conn {
+	v := &h3Conn{quic: q}
 	v.timer = time.AfterFunc(sessionTimeout, func() {
 		if !v.session.Load() {
 			_ = q.CloseWithError(codeNoError, "")
@@ -88,14 +88,14 @@ func newVisit(q *quic.Conn) *visit {
 	return v
 }
 
-// refused allows the client to send another request.
-func (v *visit) refused() {
+// allowRetry allows the client to send another request.
+func (v *h3Conn) allowRetry() {
 	v.session.Store(false)
 	v.timer.Reset(sessionTimeout)
 }
 
-// init sets up the HTTP/3 and WebTransport servers.
-func (s *Server) init() {
+// initServer sets up the HTTP/3 and WebTransport servers.
+func (s *Server) initServer() {
 	logger := s.Logger
 	if logger == nil {
 		logger = slog.New(slog.DiscardHandler)
@@ -107,7 +107,7 @@ func (s *Server) init() {
 			MaxHeaderBytes:     maxHeaderBytes,
 			Logger:             logger,
 			ConnContext: func(ctx context.Context, q *quic.Conn) context.Context {
-				return context.WithValue(ctx, visitKey{}, newVisit(q))
+				return context.WithValue(ctx, h3ConnKey{}, newH3Conn(q))
 			},
 		},
 		ApplicationProtocols: s.Protocols,
@@ -121,7 +121,7 @@ func (s *Server) init() {
 // EnableDatagrams and EnableStreamResetPartialDelivery set. After Close it
 // closes q and returns net.ErrClosed.
 func (s *Server) ServeQUICConn(q *quic.Conn) error {
-	s.once.Do(s.init)
+	s.once.Do(s.initServer)
 	if !s.enter() {
 		_ = q.CloseWithError(codeNoError, "")
 		return net.ErrClosed
@@ -149,8 +149,8 @@ func (s *Server) enter() bool {
 	return true
 }
 
-// serve calls f with c in a goroutine, or closes c if the server is closed.
-func (s *Server) serve(c *serverConn, f func(transport.Conn)) {
+// spawnServe calls f with c in a goroutine, or closes c if the server is closed.
+func (s *Server) spawnServe(c *serverConn, f func(transport.Conn)) {
 	s.mu.Lock()
 	closed := s.closed
 	if !closed {
@@ -191,7 +191,7 @@ func (s *Server) log(what string, detail any) {
 // Close closes all sessions with code 0, and their connections. It waits until
 // the calls of serve have returned, for at most a second.
 func (s *Server) Close() error {
-	s.once.Do(s.init)
+	s.once.Do(s.initServer)
 	s.mu.Lock()
 	s.closed = true
 	conns := make([]*serverConn, 0, len(s.conns))

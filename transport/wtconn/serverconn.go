@@ -17,7 +17,7 @@ import (
 // the session.
 type serverConn struct {
 	sessionConn
-	out     raw
+	out     rawConn
 	request *http3.Stream
 }
 
@@ -31,12 +31,12 @@ var (
 func newServerConn(q *quic.Conn, s *webtransport.Session, request *http3.Stream, state transport.State) *serverConn {
 	b := newBase(state)
 	c := &serverConn{
-		sessionConn: sessionConn{base: b, session: s, quic: q},
-		out:         raw{base: b, quic: q},
+		sessionConn: sessionConn{connBase: b, session: s, quic: q},
+		out:         rawConn{connBase: b, quic: q},
 		request:     request,
 	}
 	c.out.setSession(request.StreamID())
-	context.AfterFunc(s.Context(), c.over)
+	context.AfterFunc(s.Context(), c.recordSessionEnd)
 	return c
 }
 

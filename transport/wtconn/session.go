@@ -18,7 +18,7 @@ import (
 
 // A sessionConn is a connection over a session of webtransport-go.
 type sessionConn struct {
-	*base
+	*connBase
 	session *webtransport.Session
 	quic    *quic.Conn // nil where it is not known
 	closing sync.Mutex // held during CloseWithError
@@ -35,23 +35,23 @@ var (
 // client may lose the code.
 func Wrap(s *webtransport.Session) transport.Conn {
 	state := s.SessionState()
-	c := &sessionConn{session: s, base: newBase(transport.State{
+	c := &sessionConn{session: s, connBase: newBase(transport.State{
 		Protocol: state.ApplicationProtocol,
 		Local:    s.LocalAddr(),
 		Remote:   s.RemoteAddr(),
 		TLS:      &state.ConnectionState.TLS,
 	})}
-	context.AfterFunc(s.Context(), c.over)
+	context.AfterFunc(s.Context(), c.recordSessionEnd)
 	return c
 }
 
-// over records how the session ended. If the peer ended it, over also closes
-// the QUIC connection, where that is known.
-func (c *sessionConn) over() {
+// recordSessionEnd records how the session ended. If the peer ended it, it also
+// closes the QUIC connection, where that is known.
+func (c *sessionConn) recordSessionEnd() {
 	// The error of opening a stream says why the session has ended.
 	_, err := c.session.OpenUniStream()
 	e := c.sessionError(err)
-	if c.end(e) && c.quic != nil {
+	if c.recordEnd(e) && c.quic != nil {
 		_ = c.quic.CloseWithError(codeNoError, "")
 	}
 }
@@ -80,7 +80,7 @@ func (c *sessionConn) quicCause() error {
 	if c.quic == nil {
 		return nil
 	}
-	timer := time.NewTimer(goodbye)
+	timer := time.NewTimer(closeLinger)
 	defer timer.Stop()
 	select {
 	case <-c.quic.Context().Done():
@@ -103,15 +103,15 @@ func (c *sessionConn) StreamError(err error) error {
 	if s, ok := errors.AsType[*quic.StreamError](err); ok && s.ErrorCode != codeSessionGone {
 		return streamError(s)
 	}
-	if c.ctx.Err() != nil || isLost(err) {
-		return c.lost(err)
+	if c.ctx.Err() != nil || isSessionEnd(err) {
+		return c.awaitCause(err)
 	}
 	// webtransport-go returns an untyped error for a reset with another code.
 	return &transport.StreamError{Remote: true}
 }
 
-// isLost tells whether a stream failed because its session has ended.
-func isLost(err error) bool {
+// isSessionEnd tells whether a stream failed because its session has ended.
+func isSessionEnd(err error) bool {
 	_, gone := errors.AsType[*quic.StreamError](err)
 	_, session := errors.AsType[*webtransport.SessionError](err)
 	_, http := errors.AsType[*http3.Error](err)
@@ -229,7 +229,7 @@ func (c *sessionConn) CloseWithError(code uint64, reason string) error {
 	c.closing.Lock()
 	defer c.closing.Unlock()
 	code, reason = min(code, maxCode), quicstream.CutReason(reason)
-	if !c.end(&transport.ConnError{Code: code, Reason: reason}) {
+	if !c.recordEnd(&transport.ConnError{Code: code, Reason: reason}) {
 		return nil
 	}
 	return c.session.CloseWithError(webtransport.SessionErrorCode(code), reason)

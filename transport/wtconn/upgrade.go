@@ -50,7 +50,7 @@ func upgrade(ctx context.Context, q *quic.Conn, u *url.URL, header http.Header, 
 	ctx, cancel := context.WithTimeoutCause(ctx, upgradeTimeout, errNoAnswer)
 	defer cancel()
 	c := newClientConn(q)
-	response, err := c.ask(ctx, u, header)
+	response, err := c.sendRequest(ctx, u, header)
 	if err != nil {
 		c.abandon()
 		return nil, c.upgradeError(ctx, err)
@@ -68,9 +68,9 @@ func upgrade(ctx context.Context, q *quic.Conn, u *url.URL, header http.Header, 
 	return c, nil
 }
 
-// ask waits for the server's settings, sends the request in the form that they
-// call for, and returns the response.
-func (c *clientConn) ask(ctx context.Context, u *url.URL, header http.Header) (*http.Response, error) {
+// sendRequest waits for the server's settings, sends the request in the form
+// that they call for, and returns the response.
+func (c *clientConn) sendRequest(ctx context.Context, u *url.URL, header http.Header) (*http.Response, error) {
 	select {
 	case <-c.http.ReceivedSettings():
 	case <-c.quic.Context().Done():

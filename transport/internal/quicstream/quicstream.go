@@ -96,8 +96,8 @@ type Stream struct {
 // NewStream adapts s. The peer reads prefix, which may be empty, first.
 func NewStream(o Owner, s ReadWriter, prefix string) *Stream {
 	stream := new(Stream)
-	stream.Send.init(o, s, prefix)
-	stream.Receive.init(o, s)
+	stream.Send.initSend(o, s, prefix)
+	stream.Receive.initReceive(o, s)
 	return stream
 }
 
@@ -110,8 +110,8 @@ type PlainStream struct {
 // NewPlainStream adapts the two halves of a stream.
 func NewPlainStream(o Owner, w PlainWriter, r Reader) *PlainStream {
 	stream := new(PlainStream)
-	stream.PlainSend.init(o, w)
-	stream.Receive.init(o, r)
+	stream.PlainSend.initPlain(o, w)
+	stream.Receive.initReceive(o, r)
 	return stream
 }
 

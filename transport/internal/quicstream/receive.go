@@ -21,25 +21,25 @@ type Receive struct {
 // NewReceive adapts r.
 func NewReceive(o Owner, r Reader) *Receive {
 	s := new(Receive)
-	s.init(o, r)
+	s.initReceive(o, r)
 	return s
 }
 
-func (s *Receive) init(o Owner, r Reader) { s.owner, s.half = o, r }
+func (s *Receive) initReceive(o Owner, r Reader) { s.owner, s.half = o, r }
 
 // Read implements [transport.ReceiveStream].
 func (s *Receive) Read(p []byte) (int, error) {
 	n, err := s.half.Read(p)
 	if err == io.EOF {
-		return n, s.end()
+		return n, s.endOfStream()
 	}
 	return n, translate(s.owner, err)
 }
 
-// end returns the error of a Read that got io.EOF from the library. After
+// endOfStream returns the error of a Read that got io.EOF from the library. After
 // CancelRead it is not io.EOF: quic-go may take the peer's answer to that for
 // the end of the stream, if it arrives while a Read is about to return.
-func (s *Receive) end() error {
+func (s *Receive) endOfStream() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.cancel != nil {

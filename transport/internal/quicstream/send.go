@@ -16,43 +16,43 @@ import (
 // each group that is sent, so its size matters: what few streams need is kept
 // elsewhere.
 type PlainSend struct {
-	owner Owner
-	half  PlainWriter
-	quick *Send // the Send that embeds this, or nil if half is only a PlainWriter
+	owner       Owner
+	half        PlainWriter
+	nonblocking *Send // the Send that embeds this, or nil if half is only a PlainWriter
 
-	mu        sync.Mutex
-	deadline  *time.Time // nil for none
-	life      transport.Life
-	writing   bool // a Write is running
-	closed    bool // Close was called
-	cancelled bool // CancelWrite was called
-	bounded   bool // a deadline was set on half
+	mu              sync.Mutex
+	deadline        *time.Time // nil for none
+	life            transport.Life
+	writing         bool // a Write is running
+	closed          bool // Close was called
+	cancelled       bool // CancelWrite was called
+	hasHalfDeadline bool // a deadline was set on half
 }
 
 // NewPlainSend adapts w.
 func NewPlainSend(o Owner, w PlainWriter) *PlainSend {
 	s := new(PlainSend)
-	s.init(o, w)
+	s.initPlain(o, w)
 	return s
 }
 
-func (s *PlainSend) init(o Owner, w PlainWriter) { s.owner, s.half = o, w }
+func (s *PlainSend) initPlain(o Owner, w PlainWriter) { s.owner, s.half = o, w }
 
 // Write implements [transport.SendStream].
 func (s *PlainSend) Write(p []byte) (int, error) {
-	n, err := s.begin(p)
+	n, err := s.beginWrite(p)
 	waited := err == nil && (n < len(p) || len(p) == 0)
 	if waited {
 		var more int
 		more, err = s.half.Write(p[n:])
 		n += more
 	}
-	return n, translate(s.owner, s.end(err, waited))
+	return n, translate(s.owner, s.endWrite(err, waited))
 }
 
-// begin marks the start of a Write, and does what is possible without
+// beginWrite marks the start of a Write, and does what is possible without
 // blocking.
-func (s *PlainSend) begin(p []byte) (int, error) {
+func (s *PlainSend) beginWrite(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writing = true
@@ -65,35 +65,35 @@ func (s *PlainSend) writeQuickly(p []byte) (int, error) {
 	switch {
 	case s.closed && !s.cancelled:
 		return 0, quic.ErrStreamClosed
-	case s.quick == nil, len(p) == 0, s.closed:
+	case s.nonblocking == nil, len(p) == 0, s.closed:
 		return 0, nil
 	case s.deadline != nil && !time.Now().Before(*s.deadline):
 		return 0, os.ErrDeadlineExceeded
 	}
-	return s.quick.tryWrite(p)
+	return s.nonblocking.tryWrite(p)
 }
 
-// precede writes the prefix if nothing was written yet, before the end or
+// flushPrefix writes the prefix if nothing was written yet, before the end or
 // reset of the stream.
-func (s *PlainSend) precede() {
-	if s.quick != nil {
-		_, _ = s.quick.tryWrite(nil)
+func (s *PlainSend) flushPrefix() {
+	if s.nonblocking != nil {
+		_, _ = s.nonblocking.tryWrite(nil)
 	}
 }
 
-// end marks the end of a Write. If Close was called meanwhile, it ends the
+// endWrite marks the end of a Write. If Close was called meanwhile, it ends the
 // stream.
-func (s *PlainSend) end(err error, waited bool) error {
+func (s *PlainSend) endWrite(err error, waited bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.writing = false
-	if waited && s.quick != nil {
-		s.quick.caughtUp()
+	if waited && s.nonblocking != nil {
+		s.nonblocking.resetBursts()
 	}
 	if !s.closed {
 		return err
 	}
-	s.finish()
+	s.closeHalf()
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		return quic.ErrStreamClosed
 	}
@@ -111,29 +111,29 @@ func (s *PlainSend) Close() error {
 		return nil
 	case s.writing:
 		s.closed = true
-		return s.bound(time.Unix(1, 0))
+		return s.setHalfDeadline(time.Unix(1, 0))
 	}
 	s.closed = true
-	s.finish()
+	s.closeHalf()
 	return nil
 }
 
-// finish closes the library's half. Its error is ignored: it means that the
+// closeHalf closes the library's half. Its error is ignored: it means that the
 // stream was reset, which every Write reports as well.
-func (s *PlainSend) finish() {
+func (s *PlainSend) closeHalf() {
 	if s.owner.Closing() {
 		return
 	}
-	if s.bounded {
+	if s.hasHalfDeadline {
 		_ = s.half.SetWriteDeadline(time.Time{})
 	}
-	s.precede()
+	s.flushPrefix()
 	_ = s.half.Close()
 }
 
-// bound sets the deadline of the library's half. The lock is held.
-func (s *PlainSend) bound(t time.Time) error {
-	s.bounded = true
+// setHalfDeadline sets the deadline of the library's half. The lock is held.
+func (s *PlainSend) setHalfDeadline(t time.Time) error {
+	s.hasHalfDeadline = true
 	return s.half.SetWriteDeadline(t)
 }
 
@@ -145,7 +145,7 @@ func (s *PlainSend) CancelWrite(code uint64) {
 	if s.owner.Closing() {
 		return
 	}
-	s.precede()
+	s.flushPrefix()
 	s.half.CancelWrite(s.owner.StreamCode(code))
 }
 
@@ -160,7 +160,7 @@ func (s *PlainSend) SetWriteDeadline(t time.Time) error {
 	if s.closed {
 		return nil
 	}
-	return s.bound(t)
+	return s.setHalfDeadline(t)
 }
 
 // Context implements [transport.SendStream].
@@ -183,15 +183,15 @@ func (s *PlainSend) Context() context.Context {
 
 // endLife ends the context because the library's has ended with cause.
 func (s *PlainSend) endLife(cause error) {
-	cause = s.ending(cause)
+	cause = s.translateCause(cause)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.life.End(cause)
 }
 
-// ending translates the cause with which the library's context has ended.
+// translateCause translates the cause with which the library's context has ended.
 // After Close it is context.Canceled.
-func (s *PlainSend) ending(cause error) error {
+func (s *PlainSend) translateCause(cause error) error {
 	if errors.Is(cause, quic.ErrStreamClosed) || errors.Is(cause, context.Canceled) {
 		return context.Canceled
 	}
@@ -199,24 +199,24 @@ func (s *PlainSend) ending(cause error) error {
 }
 
 const (
-	// maxQuick is how many bytes are passed to quic-go by TryWriteAll before a
+	// maxTry is how many bytes are passed to quic-go by TryWriteAll before a
 	// pause. They fit into any packet: if they did not, quic-go would copy
 	// them again for each packet.
-	maxQuick = 1100
+	maxTry = 1100
 
-	// After quickPause, what TryWriteAll has taken has been sent, as a rule,
+	// After tryPause, what TryWriteAll has taken has been sent, as a rule,
 	// and it may be used again: quickRows times until a Write blocks until
 	// everything is sent. A Write that blocks needs a goroutine, so it is
 	// rare.
-	quickPause = time.Millisecond
-	quickRows  = 128
+	tryPause  = time.Millisecond
+	maxBursts = 128
 )
 
 // maxPrefix is the maximum length of a prefix, in bytes.
 const maxPrefix = 16
 
-// firsts are buffers for the prefix and the first bytes after it.
-var firsts = sync.Pool{New: func() any { return new([maxPrefix + maxQuick]byte) }}
+// firstBuffers are buffers for the prefix and the first bytes after it.
+var firstBuffers = sync.Pool{New: func() any { return new([maxPrefix + maxTry]byte) }}
 
 // A Send is a sending half of quic-go, with optional abilities.
 type Send struct {
@@ -224,22 +224,22 @@ type Send struct {
 	full   Writer
 	prefix string // empty once it is sent
 
-	row  uint16        // bytes passed to TryWriteAll since the last pause,
-	rows uint8         // pauses since the last Write that blocked,
-	at   time.Duration // and when TryWriteAll was used last
+	burst   uint16        // bytes passed to TryWriteAll since the last pause,
+	bursts  uint8         // pauses since the last Write that blocked,
+	lastTry time.Duration // and when TryWriteAll was used last
 }
 
 // NewSend adapts w. The peer reads prefix, which may be empty, first; it is
 // sent together with the first bytes, the end, or the reset.
 func NewSend(o Owner, w Writer, prefix string) *Send {
 	s := new(Send)
-	s.init(o, w, prefix)
+	s.initSend(o, w, prefix)
 	return s
 }
 
-func (s *Send) init(o Owner, w Writer, prefix string) {
-	s.PlainSend.init(o, w)
-	s.full, s.prefix, s.quick = w, prefix, s
+func (s *Send) initSend(o Owner, w Writer, prefix string) {
+	s.PlainSend.initPlain(o, w)
+	s.full, s.prefix, s.nonblocking = w, prefix, s
 }
 
 // TryWrite implements [transport.TryWriter].
@@ -250,29 +250,29 @@ func (s *Send) TryWrite(p []byte) (int, error) {
 	return n, translate(s.owner, err)
 }
 
-// caughtUp is called when a Write has blocked: everything before its last
+// resetBursts is called when a Write has blocked: everything before its last
 // bytes has been sent.
-func (s *Send) caughtUp() { s.row, s.rows = 0, 0 }
+func (s *Send) resetBursts() { s.burst, s.bursts = 0, 0 }
 
-// epoch is the zero of Send.at.
+// epoch is the zero of Send.lastTry.
 var epoch = time.Now()
 
-// fits tells whether n more bytes may be passed to TryWriteAll, and counts
+// reserveTry tells whether n more bytes may be passed to TryWriteAll, and counts
 // them.
-func (s *Send) fits(n int) bool {
-	if n > maxQuick {
+func (s *Send) reserveTry(n int) bool {
+	if n > maxTry {
 		return false
 	}
 	now := time.Since(epoch)
-	if int(s.row)+n > maxQuick {
-		if s.rows == quickRows || now-s.at < quickPause {
+	if int(s.burst)+n > maxTry {
+		if s.bursts == maxBursts || now-s.lastTry < tryPause {
 			return false
 		}
-		s.row = 0
-		s.rows++
+		s.burst = 0
+		s.bursts++
 	}
-	s.at = now
-	s.row += uint16(n)
+	s.lastTry = now
+	s.burst += uint16(n)
 	return true
 }
 
@@ -286,7 +286,7 @@ func (s *Send) tryWrite(p []byte) (int, error) {
 	if len(p) == 0 {
 		return 0, nil
 	}
-	if !s.fits(len(p)) {
+	if !s.reserveTry(len(p)) {
 		return 0, nil
 	}
 	switch err := s.full.TryWriteAll(p); {
@@ -304,14 +304,14 @@ func (s *Send) tryWrite(p []byte) (int, error) {
 // since nothing else says which session the stream belongs to. If not, it uses
 // Write, which does not block for so few bytes: quic-go keeps them.
 func (s *Send) writePrefix(p []byte) (int, error) {
-	part := p[:min(len(p), maxQuick)]
-	first := firsts.Get().(*[maxPrefix + maxQuick]byte)
-	defer firsts.Put(first)
+	part := p[:min(len(p), maxTry)]
+	first := firstBuffers.Get().(*[maxPrefix + maxTry]byte)
+	defer firstBuffers.Put(first)
 	b := append(append(first[:0], s.prefix...), part...)
 	s.prefix = ""
 	switch err := s.full.TryWriteAll(b); {
 	case err == nil:
-		s.row, s.at = uint16(len(part)), time.Since(epoch)
+		s.burst, s.lastTry = uint16(len(part)), time.Since(epoch)
 		s.full.SetReliableBoundary()
 		return len(part), nil
 	case !errors.Is(err, quic.ErrWouldBlock):

@@ -44,7 +44,7 @@ func (q *Queue[T]) Pop(ctx context.Context) (T, error) {
 		return zero, context.Cause(ctx)
 	}
 	for {
-		if v, ok := q.take(); ok {
+		if v, ok := q.takeItem(); ok {
 			return v, nil
 		}
 		select {
@@ -63,7 +63,7 @@ func (q *Queue[T]) isClosed() bool {
 	return q.closed
 }
 
-func (q *Queue[T]) take() (v T, ok bool) {
+func (q *Queue[T]) takeItem() (v T, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.items) == 0 {

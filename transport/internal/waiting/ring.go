@@ -32,7 +32,7 @@ func (r *Ring) Put(p []byte) {
 
 // Take moves the first bytes to p and returns how many.
 func (r *Ring) Take(p []byte) int {
-	n := r.pull(p)
+	n := r.copyOut(p)
 	if len(r.buf) > KeepRing && r.len <= len(r.buf)/4 {
 		if r.len == 0 {
 			r.buf = nil
@@ -43,7 +43,7 @@ func (r *Ring) Take(p []byte) int {
 	return n
 }
 
-func (r *Ring) pull(p []byte) int {
+func (r *Ring) copyOut(p []byte) int {
 	n := copy(p, r.buf[r.start:min(r.start+r.len, len(r.buf))])
 	if n < len(p) && n < r.len {
 		n += copy(p[n:], r.buf[:r.len-n])
@@ -66,7 +66,7 @@ func (r *Ring) resize(n int) {
 		size *= 2
 	}
 	buf, have := make([]byte, size), r.len
-	r.pull(buf[:have])
+	r.copyOut(buf[:have])
 	*r = Ring{buf: buf, len: have}
 }
 

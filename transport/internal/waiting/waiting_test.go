@@ -55,7 +55,7 @@ func TestQueueTokenIsPassedOn(t *testing.T) {
 	q.Push(1)
 	q.Push(2)
 	<-q.ready
-	q.take()
+	q.takeItem()
 	if len(q.ready) != 1 {
 		t.Error("nobody would come for the second item")
 	}

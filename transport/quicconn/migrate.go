@@ -12,7 +12,7 @@ import (
 // moveWithin bounds the validation of a new path.
 const moveWithin = 3 * time.Second
 
-// look is the watch function of a client's socket. It moves connections to
+// checkConns is the watch function of a client's socket. It moves connections to
 // another path when the address of this machine changes (RFC 9000, section 9),
 // examines paths on which large packets seem to get lost, and ends connections
 // whose peer acknowledges nothing.
@@ -20,32 +20,32 @@ const moveWithin = 3 * time.Second
 // The socket is not bound to an address, so that packets leave from the new
 // one by themselves; but a server that has received none of them yet, because
 // the client sends nothing, goes on sending to the old address.
-func (l *local) look(now time.Time, conns []*watched) {
+func (l *clientSocket) checkConns(now time.Time, conns []*watchedConn) {
 	sources := make(map[string]netip.Addr)
 	for _, c := range conns {
 		to := c.RemoteAddr()
 		at, known := sources[to.String()]
 		if !known {
-			at, _ = source(to)
+			at, _ = sourceAddr(to)
 			sources[to.String()] = at
 		}
 		if at.IsValid() && at != c.from {
 			c.from = at
-			l.watch.work(c, l.move)
+			l.watch.spawn(c, l.migrate)
 		}
-		if c.due(now) {
-			l.watch.work(c, examine)
+		if c.needsPathCheck(now) {
+			l.watch.spawn(c, checkPathSize)
 		}
-		if c.delivery.deaf(now) {
-			l.watch.work(c, endDeaf)
+		if c.delivery.isUnacked(now) {
+			l.watch.spawn(c, endUnacked)
 		}
 	}
 }
 
-// move validates the new path and switches to it. If the server does not
+// migrate validates the new path and switches to it. If the server does not
 // answer, the connection stays on the old path object, and the server may
 // still follow the address that packets come from.
-func (l *local) move(c *quic.Conn) {
+func (l *clientSocket) migrate(c *quic.Conn) {
 	ctx, cancel := context.WithTimeout(c.Context(), moveWithin)
 	defer cancel()
 	path, err := c.AddPath(l.quic)
@@ -59,9 +59,9 @@ func (l *local) move(c *quic.Conn) {
 	_ = path.Switch()
 }
 
-// source returns the local address from which the system would send to an
+// sourceAddr returns the local address from which the system would send to an
 // address. It sends nothing.
-func source(to net.Addr) (netip.Addr, error) {
+func sourceAddr(to net.Addr) (netip.Addr, error) {
 	c, err := net.Dial("udp", to.String())
 	if err != nil {
 		return netip.Addr{}, err

@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// A peeked is a connection whose first bytes have been read ahead.
-type peeked struct {
+// A peekedConn is a connection whose first bytes have been read ahead.
+type peekedConn struct {
 	net.Conn
 	in    *bufio.Reader
 	first [3]byte
@@ -20,9 +20,9 @@ type peeked struct {
 
 // peek reads the first bytes of a client, which show what it speaks, after the
 // PROXY header of a trusted proxy, if there is one.
-func peek(ctx context.Context, raw net.Conn, trusted proxies) (*peeked, error) {
+func peek(ctx context.Context, raw net.Conn, trusted proxies) (*peekedConn, error) {
 	defer context.AfterFunc(ctx, func() { _ = raw.SetReadDeadline(time.Unix(1, 0)) })()
-	p := &peeked{Conn: raw, in: bufio.NewReaderSize(raw, 4096)}
+	p := &peekedConn{Conn: raw, in: bufio.NewReaderSize(raw, 4096)}
 	if trusted.trusts(raw.RemoteAddr()) {
 		if err := p.readHeader(); err != nil {
 			return nil, err
@@ -37,7 +37,7 @@ func peek(ctx context.Context, raw net.Conn, trusted proxies) (*peeked, error) {
 }
 
 // Read implements [net.Conn].
-func (p *peeked) Read(b []byte) (int, error) {
+func (p *peekedConn) Read(b []byte) (int, error) {
 	if p.in.Buffered() == 0 {
 		return p.Conn.Read(b)
 	}
@@ -45,7 +45,7 @@ func (p *peeked) Read(b []byte) (int, error) {
 }
 
 // RemoteAddr implements [net.Conn].
-func (p *peeked) RemoteAddr() net.Addr {
+func (p *peekedConn) RemoteAddr() net.Addr {
 	if p.remote != nil {
 		return p.remote
 	}
@@ -53,11 +53,11 @@ func (p *peeked) RemoteAddr() net.Addr {
 }
 
 // tls tells whether the client begins with a TLS handshake record.
-func (p *peeked) tls() bool { return p.first[0] == 0x16 && p.first[1] == 0x03 }
+func (p *peekedConn) tls() bool { return p.first[0] == 0x16 && p.first[1] == 0x03 }
 
 // http tells whether the client begins with the name of an HTTP method.
 // Otherwise it begins with the size of a Qmux record, whose first frame begins
 // with 0xff.
-func (p *peeked) http() bool {
+func (p *peekedConn) http() bool {
 	return 'A' <= p.first[0] && p.first[0] <= 'Z' && p.first[2] < 0x80
 }

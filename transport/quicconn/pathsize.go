@@ -37,9 +37,9 @@ func packetSize(c *quic.Conn) int {
 	return int(refused.MaxDatagramPayloadSize) + packetOverhead
 }
 
-// examine measures the path of a client's connection on which large packets
+// checkPathSize measures the path of a client's connection on which large packets
 // seem to get lost, and ends the connection if they cannot arrive.
-func examine(c *quic.Conn) {
+func checkPathSize(c *quic.Conn) {
 	size := packetSize(c)
 	to, ok := c.RemoteAddr().(*net.UDPAddr)
 	if !ok {
@@ -47,18 +47,18 @@ func examine(c *quic.Conn) {
 	}
 	found := probe(c.Context(), to, size)
 	if found.verdict == verdictAlive && found.most > 0 && found.most < size {
-		end(c, (&PathError{Most: found.most, Need: size}).Error())
+		closeWithError(c, (&PathError{Most: found.most, Need: size}).Error())
 	}
 }
 
-// endDeaf ends a connection whose peer acknowledges nothing.
-func endDeaf(c *quic.Conn) {
-	end(c, fmt.Sprintf("the peer has acknowledged nothing for %v", deafAfter))
+// endUnacked ends a connection whose peer acknowledges nothing.
+func endUnacked(c *quic.Conn) {
+	closeWithError(c, fmt.Sprintf("the peer has acknowledged nothing for %v", unackedAfter))
 }
 
-// end closes a connection with an internal error code, mapped into HTTP/3's
-// range where the connection carries WebTransport.
-func end(c *quic.Conn, why string) {
+// closeWithError closes a connection with an internal error code, mapped into
+// HTTP/3's range where the connection carries WebTransport.
+func closeWithError(c *quic.Conn, why string) {
 	code := uint64(codeInternal)
 	if c.ConnectionState().TLS.NegotiatedProtocol == protocolH3 {
 		code = h3code.Encode(code)

@@ -11,9 +11,9 @@ import (
 // protocolHTTP is the ALPN of HTTP/1.1, which WebSocket needs.
 const protocolHTTP = "http/1.1"
 
-// A handover passes connections that a Listener has accepted to an HTTP
+// An httpListener passes connections that a Listener has accepted to an HTTP
 // server. It is the net.Listener of that server.
-type handover struct {
+type httpListener struct {
 	addr   net.Addr
 	server *http.Server
 	conns  chan net.Conn
@@ -21,8 +21,8 @@ type handover struct {
 	once   sync.Once
 }
 
-func newHandover(addr net.Addr, handler http.Handler) *handover {
-	return &handover{
+func newHTTPListener(addr net.Addr, handler http.Handler) *httpListener {
+	return &httpListener{
 		addr: addr,
 		server: &http.Server{
 			Handler:           handler,
@@ -35,18 +35,18 @@ func newHandover(addr net.Addr, handler http.Handler) *handover {
 	}
 }
 
-// serve runs the HTTP server until shut is called.
-func (h *handover) serve() { _ = h.server.Serve(h) }
+// serveHTTP runs the HTTP server until shut is called.
+func (h *httpListener) serveHTTP() { _ = h.server.Serve(h) }
 
-// shut stops the HTTP server and closes its connections, except for those that
+// shutDown stops the HTTP server and closes its connections, except for those that
 // have become WebSocket connections.
-func (h *handover) shut() {
+func (h *httpListener) shutDown() {
 	_ = h.Close()
 	_ = h.server.Close()
 }
 
-// take passes c to the HTTP server, or closes it after shut.
-func (h *handover) take(c net.Conn) error {
+// handOver passes c to the HTTP server, or closes it after shut.
+func (h *httpListener) handOver(c net.Conn) error {
 	select {
 	case h.conns <- c:
 		return nil
@@ -56,7 +56,7 @@ func (h *handover) take(c net.Conn) error {
 }
 
 // Accept implements [net.Listener].
-func (h *handover) Accept() (net.Conn, error) {
+func (h *httpListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-h.conns:
 		return c, nil
@@ -66,10 +66,10 @@ func (h *handover) Accept() (net.Conn, error) {
 }
 
 // Addr implements [net.Listener].
-func (h *handover) Addr() net.Addr { return h.addr }
+func (h *httpListener) Addr() net.Addr { return h.addr }
 
 // Close implements [net.Listener].
-func (h *handover) Close() error {
+func (h *httpListener) Close() error {
 	h.once.Do(func() { close(h.done) })
 	return nil
 }
