@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	"github.com/moqlite/moqlite/transport"
-	"github.com/moqlite/moqlite/transport/internal/waiting"
+	"github.com/moqlite/moqlite/transport/internal/streams"
 )
 
 // ErrSevered is the cause with which [Conn.Sever] ends a connection.
@@ -19,29 +19,15 @@ type Conn struct {
 	peer   *Conn
 	config Config
 	state  transport.State
-	ctx    context.Context
-	cancel context.CancelCauseFunc
+	shared streams.Conn
 
-	bidi      *waiting.Queue[*stream]
-	uni       *waiting.Queue[*recvStream]
-	datagrams *waiting.Queue[[]byte]
-
-	err      *transport.ConnError // why the connection ended; nil while it lives
-	openBidi limiter
-	openUni  limiter
-	credit   int               // how many more bytes the peer accepts
-	waiting  []*sendStream     // for credit, first come, first served
-	halves   map[half]struct{} // open halves, to wake their callers at the end
-	path     path              // delayed frames to the peer
-	floating int               // datagrams in path
+	openBidi streams.Limit
+	openUni  streams.Limit
+	credit   int           // how many more bytes the peer accepts
+	waiting  []*sendStream // for credit, first come, first served
+	path     path          // delayed frames to the peer
+	floating int           // datagrams in path
 	stats    transport.Stats
-}
-
-// A half is a sendStream or a recvStream.
-type half interface {
-	// connEnded wakes the callers that wait, after the connection's err was
-	// set.
-	connEnded()
 }
 
 var _ interface {
@@ -81,12 +67,8 @@ func newPair(client, server *Config, e ends) (c, s *Conn) {
 func newConn(mu *sync.Mutex, cfg *Config, protocol string, u *url.URL, local, remote Addr) *Conn {
 	copied := *u
 	c := &Conn{
-		mu:        mu,
-		config:    cfg.withDefaults(),
-		bidi:      waiting.NewQueue[*stream](),
-		uni:       waiting.NewQueue[*recvStream](),
-		datagrams: waiting.NewQueue[[]byte](),
-		halves:    make(map[half]struct{}),
+		mu:     mu,
+		config: cfg.withDefaults(),
 		state: transport.State{
 			Protocol:   protocol,
 			Transport:  Name,
@@ -96,7 +78,7 @@ func newConn(mu *sync.Mutex, cfg *Config, protocol string, u *url.URL, local, re
 			CarriesURL: true,
 		},
 	}
-	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	c.shared.Init(mu)
 	return c
 }
 
@@ -104,8 +86,8 @@ func newConn(mu *sync.Mutex, cfg *Config, protocol string, u *url.URL, local, re
 func (c *Conn) meet(peer *Conn) {
 	c.peer = peer
 	c.credit = peer.config.ConnWindow
-	c.openBidi.free = max(0, peer.config.MaxStreams)
-	c.openUni.free = max(0, peer.config.MaxUniStreams)
+	c.openBidi.Raise(uint64(max(0, peer.config.MaxStreams)))
+	c.openUni.Raise(uint64(max(0, peer.config.MaxUniStreams)))
 	rtt := c.config.OneWayDelay + peer.config.OneWayDelay
 	c.stats.MinRTT, c.stats.RTT = rtt, rtt
 }
@@ -115,7 +97,7 @@ func (c *Conn) meet(peer *Conn) {
 func (c *Conn) OpenStream(ctx context.Context) (transport.Stream, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.acquire(ctx, &c.openBidi); err != nil {
+	if err := c.shared.Open(ctx, &c.openBidi, false); err != nil {
 		return nil, err
 	}
 	return newBidi(c), nil
@@ -126,52 +108,20 @@ func (c *Conn) OpenStream(ctx context.Context) (transport.Stream, error) {
 func (c *Conn) OpenUniStream(ctx context.Context) (transport.SendStream, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.acquire(ctx, &c.openUni); err != nil {
+	if err := c.shared.Open(ctx, &c.openUni, false); err != nil {
 		return nil, err
 	}
 	return newUni(c), nil
 }
 
-// acquire waits until another stream may be opened.
-func (c *Conn) acquire(ctx context.Context, m *limiter) error {
-	if c.err != nil {
-		return c.err
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	err := m.acquire(ctx, c)
-	if c.err != nil {
-		return c.err
-	}
-	return err
-}
-
 // AcceptStream waits for the next bidirectional stream of the peer.
 func (c *Conn) AcceptStream(ctx context.Context) (transport.Stream, error) {
-	s, err := c.bidi.Pop(ctx)
-	if err != nil {
-		return nil, c.popError(err)
-	}
-	return s, nil
+	return c.shared.AcceptStream(ctx)
 }
 
 // AcceptUniStream waits for the next unidirectional stream of the peer.
 func (c *Conn) AcceptUniStream(ctx context.Context) (transport.ReceiveStream, error) {
-	r, err := c.uni.Pop(ctx)
-	if err != nil {
-		return nil, c.popError(err)
-	}
-	return r, nil
-}
-
-// popError translates the error of a Pop. The queues are closed only when the
-// connection ends.
-func (c *Conn) popError(err error) error {
-	if cause := context.Cause(c.ctx); cause != nil {
-		return cause
-	}
-	return err
+	return c.shared.AcceptUniStream(ctx)
 }
 
 // CloseWithError ends the connection: this end at once, the peer's end after
@@ -179,11 +129,9 @@ func (c *Conn) popError(err error) error {
 func (c *Conn) CloseWithError(code uint64, reason string) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil {
-		return nil
+	if c.end(&transport.ConnError{Code: code, Reason: reason}) {
+		c.send(frame{kind: frameClose, end: &transport.ConnError{Code: code, Reason: reason, Remote: true}})
 	}
-	c.end(&transport.ConnError{Code: code, Reason: reason})
-	c.send(frame{kind: frameClose, end: &transport.ConnError{Code: code, Reason: reason, Remote: true}})
 	return nil
 }
 
@@ -200,28 +148,22 @@ func (c *Conn) Sever(cause error) {
 	c.peer.end(&transport.ConnError{Err: cause})
 }
 
-// end ends this end of the connection.
-func (c *Conn) end(err *transport.ConnError) {
-	if c.err != nil {
-		return
+// end ends this end of the connection. It reports false if that had ended
+// before.
+func (c *Conn) end(err *transport.ConnError) bool {
+	if !c.shared.End(err) {
+		return false
 	}
-	c.err = err
-	c.cancel(err)
-	c.bidi.Close()
-	c.uni.Close()
-	c.datagrams.Close()
-	for h := range c.halves {
-		h.connEnded()
-	}
-	c.halves, c.waiting = nil, nil
+	c.waiting = nil
 	c.peer.path.stop()
+	return true
 }
 
 // State describes the connection.
 func (c *Conn) State() transport.State { return c.state }
 
 // Context ends with the connection.
-func (c *Conn) Context() context.Context { return c.ctx }
+func (c *Conn) Context() context.Context { return c.shared.Context() }
 
 // Stats returns the counters. Bytes are those of streams and datagrams. A
 // packet is whatever is sent at once: a piece of data, or a message about a

@@ -1,14 +1,14 @@
 package memconn
 
 import (
-	"bytes"
 	"context"
 	"fmt"
+
+	"github.com/moqlite/moqlite/transport/internal/streams"
 )
 
-// maxDatagrams is how many received datagrams wait for ReceiveDatagram, and
-// how many may be delayed on the way.
-const maxDatagrams = 128
+// maxDatagrams is how many datagrams may be delayed on the way.
+const maxDatagrams = streams.MaxDatagrams
 
 // SendDatagram sends one datagram. It never blocks: when 128 datagrams wait at
 // the receiver or, with a delay, are on the way, it drops this one without an
@@ -16,8 +16,8 @@ const maxDatagrams = 128
 func (c *Conn) SendDatagram(p []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil {
-		return c.err
+	if err := c.shared.Err(); err != nil {
+		return err
 	}
 	if limit := c.peer.config.MaxDatagramSize; len(p) > limit {
 		return fmt.Errorf("datagram of %d bytes is larger than %d", len(p), limit)
@@ -34,15 +34,5 @@ func (c *Conn) SendDatagram(p []byte) error {
 
 // ReceiveDatagram waits for the next datagram.
 func (c *Conn) ReceiveDatagram(ctx context.Context) ([]byte, error) {
-	p, err := c.datagrams.Pop(ctx)
-	if err != nil {
-		return nil, c.popError(err)
-	}
-	return p, nil
-}
-
-func (c *Conn) onDatagram(p []byte) {
-	if c.datagrams.Len() < maxDatagrams {
-		c.datagrams.Push(bytes.Clone(p))
-	}
+	return c.shared.ReceiveDatagram(ctx)
 }

@@ -36,7 +36,7 @@ type frame struct {
 // send delivers f to the peer after the delay. It does not keep f.data. After
 // the end of this side only frameClose is sent.
 func (c *Conn) send(f frame) {
-	if c.err != nil && f.kind != frameClose {
+	if c.shared.Err() != nil && f.kind != frameClose {
 		return
 	}
 	c.stats.PacketsSent++
@@ -51,18 +51,21 @@ func (c *Conn) send(f frame) {
 
 // receive handles a frame of the peer.
 func (c *Conn) receive(f frame) {
-	if c.err != nil {
+	if c.shared.Err() != nil {
 		return
 	}
 	c.stats.PacketsReceived++
 	c.stats.BytesReceived += uint64(len(f.data))
 	switch f.kind {
 	case frameData:
-		f.recv.onData(f.data)
+		f.recv.in.announce()
+		f.recv.Data(f.data, false)
 	case frameFin:
-		f.recv.onFin()
+		f.recv.in.announce()
+		f.recv.Data(nil, true)
 	case frameReset:
-		f.recv.onReset(f.code)
+		f.recv.in.announce()
+		f.recv.Reset(f.code)
 	case frameStop:
 		f.send.onStop(f.code)
 	case frameCredit:
@@ -71,11 +74,11 @@ func (c *Conn) receive(f frame) {
 		c.credit += f.n
 		c.wakeFirst()
 	case frameUniCredit:
-		c.openUni.release()
+		c.openUni.Grow()
 	case frameBidiCredit:
-		c.openBidi.release()
+		c.openBidi.Grow()
 	case frameDatagram:
-		c.onDatagram(f.data)
+		c.shared.OfferDatagram(f.data)
 	case frameClose:
 		c.end(f.end)
 	}

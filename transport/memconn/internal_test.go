@@ -22,8 +22,8 @@ func TestStreamsThatEndedAreForgotten(t *testing.T) {
 		endBoth(i, x, y)
 		endBoth(i/2, y, x)
 	}
-	if len(c.halves) != 0 || len(s.halves) != 0 {
-		t.Errorf("%d and %d halves are left", len(c.halves), len(s.halves))
+	if c.shared.Halves() != 0 || s.shared.Halves() != 0 {
+		t.Errorf("%d and %d halves are left", c.shared.Halves(), s.shared.Halves())
 	}
 }
 

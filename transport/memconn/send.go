@@ -1,84 +1,52 @@
 package memconn
 
 import (
-	"context"
-	"net"
-	"os"
 	"slices"
-	"sync"
-	"time"
 
 	"github.com/moqlite/moqlite/transport"
-	"github.com/moqlite/moqlite/transport/internal/waiting"
+	"github.com/moqlite/moqlite/transport/internal/streams"
 )
 
 // A sendStream is the sending half of a stream.
 type sendStream struct {
-	conn *Conn
-	peer *recvStream
-	in   *incoming // nil on the opener's side
-
-	cond     sync.Cond // signals changes to callers of Write
-	deadline waiting.Deadline
-	credit   int // how many more bytes the peer accepts
-
-	closed  bool                   // Close was called
-	reset   *transport.StreamError // by CancelWrite or by the peer
-	over    bool                   // Context has ended with cause
-	settled bool                   // the half was counted as ended in in
-	cause   error
-	life    transport.Life
-
+	streams.SendHalf
+	conn        *Conn
+	peer        *recvStream
+	in          *incoming // nil on the opener's side
+	credit      int       // how many more bytes the peer accepts
 	urgency     int8
 	incremental bool
 }
 
+var _ streams.Sender = (*sendStream)(nil)
+
 func (s *sendStream) init(c *Conn, peer *recvStream, in *incoming) {
+	s.SendHalf.Init(&c.shared, s)
 	s.conn, s.peer, s.in = c, peer, in
-	s.cond.L = c.mu
 	s.credit = c.peer.config.StreamWindow
 	s.urgency, s.incremental = transport.DefaultUrgency, true
 }
 
 // Write sends p in pieces, as credit allows.
 func (s *sendStream) Write(p []byte) (int, error) {
-	c := s.conn
-	c.mu.Lock()
-	defer c.mu.Unlock()
+	s.conn.mu.Lock()
+	defer s.conn.mu.Unlock()
 	defer s.leaveQueue()
-	taken := 0
-	for {
-		if err := s.writeError(); err != nil {
-			return taken, err
-		}
-		n := s.reserve(len(p) - taken)
-		if n > 0 {
-			c.send(frame{kind: frameData, recv: s.peer, data: p[taken : taken+n]})
-			taken += n
-		}
-		if taken == len(p) {
-			return taken, nil
-		}
-		if n == 0 {
-			s.cond.Wait()
-		}
-	}
+	return s.WriteLocked(p)
 }
 
-// writeError returns the reason why nothing can be written, or nil.
-func (s *sendStream) writeError() error {
-	switch {
-	case s.reset != nil:
-		s.settle()
-		return s.reset
-	case s.closed:
-		return net.ErrClosed
-	case s.conn.err != nil:
-		return s.conn.err
-	case s.deadline.Passed:
-		return os.ErrDeadlineExceeded
+// Take implements [streams.Sender].
+func (s *sendStream) Take(p []byte) int {
+	taken := 0
+	for taken < len(p) {
+		n := s.reserve(len(p) - taken)
+		if n == 0 {
+			break
+		}
+		s.conn.send(frame{kind: frameData, recv: s.peer, data: p[taken : taken+n]})
+		taken += n
 	}
-	return nil
+	return taken
 }
 
 // reserve uses up to n bytes of the credit of the stream and the connection.
@@ -114,60 +82,24 @@ func (s *sendStream) leaveQueue() {
 // wakeFirst wakes the first stream in the queue if the connection has credit.
 func (c *Conn) wakeFirst() {
 	if c.credit > 0 && len(c.waiting) > 0 {
-		c.waiting[0].cond.Broadcast()
+		c.waiting[0].Wake()
 	}
 }
 
-// Close ends the stream in order. It always returns nil.
-func (s *sendStream) Close() error {
-	c := s.conn
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if s.over {
-		if s.reset != nil {
-			s.settle()
-		}
-		return nil
-	}
-	s.closed = true
-	s.finish(context.Canceled)
-	s.settle()
-	c.send(frame{kind: frameFin, recv: s.peer})
-	return nil
+// Finish implements [streams.Sender].
+func (s *sendStream) Finish() {
+	s.conn.send(frame{kind: frameFin, recv: s.peer})
+	s.Tell()
 }
 
-// CancelWrite resets the stream.
-func (s *sendStream) CancelWrite(code uint64) {
-	c := s.conn
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err != nil {
-		return
-	}
-	if s.reset == nil {
-		s.reset = &transport.StreamError{Code: code}
-		s.finish(s.reset)
-		c.send(frame{kind: frameReset, recv: s.peer, code: code})
-	}
-	s.settle()
+// Reset implements [streams.Sender].
+func (s *sendStream) Reset(code uint64) {
+	s.conn.send(frame{kind: frameReset, recv: s.peer, code: code})
+	s.Tell()
 }
 
-// SetWriteDeadline bounds pending and later Writes.
-func (s *sendStream) SetWriteDeadline(t time.Time) error {
-	s.conn.mu.Lock()
-	defer s.conn.mu.Unlock()
-	if !s.over {
-		s.deadline.Set(t, &s.cond)
-	}
-	return nil
-}
-
-// Context ends when the sending half is over.
-func (s *sendStream) Context() context.Context {
-	s.conn.mu.Lock()
-	defer s.conn.mu.Unlock()
-	return s.life.Context(s.cause)
-}
+// Ended implements [streams.Sender].
+func (s *sendStream) Ended() { s.in.halfEnded() }
 
 // SetPriority stores the priority for Priority and has no other effect:
 // bandwidth is unlimited, so there is nothing to rank.
@@ -184,40 +116,14 @@ func (s *sendStream) Priority() (urgency int8, incremental bool) {
 	return s.urgency, s.incremental
 }
 
-// finish ends the context and wakes the callers of Write.
-func (s *sendStream) finish(cause error) {
-	if s.over {
-		return
-	}
-	s.over, s.cause = true, cause
-	s.life.End(cause)
-	s.deadline.Stop()
-	s.cond.Broadcast()
-	delete(s.conn.halves, s)
-}
-
-// settle counts the half as ended, once the application knows of the end.
-func (s *sendStream) settle() {
-	if !s.settled {
-		s.settled = true
-		s.in.halfEnded()
-	}
-}
-
-// onStop handles the peer's refusal, which it answers with a reset.
+// onStop handles the peer's refusal. What was written before a Close has been
+// delivered, so there is nothing left to reset after it.
 func (s *sendStream) onStop(code uint64) {
 	s.in.announce()
-	if s.over {
-		return
-	}
-	s.reset = &transport.StreamError{Code: code, Remote: true}
-	s.finish(s.reset)
-	s.conn.send(frame{kind: frameReset, recv: s.peer, code: code})
+	s.Refused(code)
 }
 
 func (s *sendStream) onCredit(n int) {
 	s.credit += n
-	s.cond.Broadcast()
+	s.Wake()
 }
-
-func (s *sendStream) connEnded() { s.finish(s.conn.err) }

@@ -23,8 +23,6 @@ func newBidi(c *Conn) *stream {
 	here.recvStream.init(c, &there.sendStream, nil)
 	there.sendStream.init(c.peer, &here.recvStream, in)
 	there.recvStream.init(c.peer, &here.sendStream, in)
-	c.halves[&here.sendStream] = struct{}{}
-	c.halves[&here.recvStream] = struct{}{}
 	return here
 }
 
@@ -33,7 +31,6 @@ func newUni(c *Conn) *sendStream {
 	here, there := new(sendStream), new(recvStream)
 	here.init(c, there, nil)
 	there.init(c.peer, here, &incoming{conn: c.peer, uni: there, left: 1})
-	c.halves[here] = struct{}{}
 	return here
 }
 
@@ -55,13 +52,10 @@ func (in *incoming) announce() {
 	}
 	in.announced = true
 	if in.uni != nil {
-		in.conn.halves[in.uni] = struct{}{}
-		in.conn.uni.Push(in.uni)
+		in.conn.shared.OfferUni(in.uni)
 		return
 	}
-	in.conn.halves[&in.bidi.sendStream] = struct{}{}
-	in.conn.halves[&in.bidi.recvStream] = struct{}{}
-	in.conn.bidi.Push(in.bidi)
+	in.conn.shared.Offer(in.bidi)
 }
 
 // halfEnded counts an ended half. After both, it allows the opener another

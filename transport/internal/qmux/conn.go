@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/streams"
 	"github.com/moqlite/moqlite/transport/internal/tlsalert"
-	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
 
 const (
@@ -31,20 +31,14 @@ type Conn struct {
 	client  bool
 	config  Config
 	state   transport.State
-	ctx     context.Context
-	cancel  context.CancelCauseFunc
 	ready   chan struct{} // closed when the peer's parameters have arrived
 	done    chan struct{} // closed when the goroutines have ended and the carrier is closed
 
-	bidi      *waiting.Queue[*stream]
-	uni       *waiting.Queue[*recvStream]
-	datagrams *waiting.Queue[[]byte]
-
-	mu    sync.Mutex
-	cond  sync.Cond // the writer has something to do, or the connection has ended
-	err   *transport.ConnError
-	last  []frame     // the frames that tell the peer about err
-	force *time.Timer // closes the carrier when the close lingers too long
+	mu     sync.Mutex
+	shared streams.Conn
+	cond   sync.Cond   // the writer has something to do, or the connection has ended
+	last   []frame     // the frames that tell the peer about the end
+	force  *time.Timer // closes the carrier when the close lingers too long
 
 	local, peer Params
 	peerKnown   bool
@@ -54,7 +48,6 @@ type Conn struct {
 	inBidi, inUni     incomingLimit
 	ages              uint64             // counts streams, for sendStream.age
 	streams           map[uint64]*stream // streams with at least one open half, by id
-	halves            map[half]struct{}  // open halves, to wake their callers at the end
 
 	sendMax, sent uint64 // credit for the data of all streams, and how much was sent
 	recvMax       uint64
@@ -70,13 +63,6 @@ type Conn struct {
 	readers  sync.WaitGroup
 }
 
-// A half is a sendStream or a recvStream.
-type half interface {
-	// connEnded wakes the callers that wait, after the connection's err was
-	// set.
-	connEnded()
-}
-
 var _ interface {
 	transport.Conn
 	transport.StatsConn
@@ -86,26 +72,22 @@ var _ interface {
 // once Ready has returned.
 func New(carrier Carrier, o Options) *Conn {
 	c := &Conn{
-		carrier:   carrier,
-		version:   o.Version,
-		client:    o.Client,
-		config:    o.Config.withDefaults(),
-		state:     o.State,
-		offered:   o.Protocols,
-		ready:     make(chan struct{}),
-		done:      make(chan struct{}),
-		bidi:      waiting.NewQueue[*stream](),
-		uni:       waiting.NewQueue[*recvStream](),
-		datagrams: waiting.NewQueue[[]byte](),
-		streams:   make(map[uint64]*stream),
-		halves:    make(map[half]struct{}),
+		carrier: carrier,
+		version: o.Version,
+		client:  o.Client,
+		config:  o.Config.withDefaults(),
+		state:   o.State,
+		offered: o.Protocols,
+		ready:   make(chan struct{}),
+		done:    make(chan struct{}),
+		streams: make(map[uint64]*stream),
 	}
 	c.cond.L = &c.mu
-	c.ctx, c.cancel = context.WithCancelCause(context.Background())
+	c.shared.Init(&c.mu)
 	c.local = o.params(&c.config)
 	c.recvMax = c.local.MaxData
 	c.inBidi.max, c.inUni.max = c.local.StreamsBidi, c.local.StreamsUni
-	c.out.control.push(frame{kind: frameParams, data: c.local.append(nil, o.Version)})
+	c.out.control.Push(frame{kind: frameParams, data: c.local.append(nil, o.Version)})
 	c.readers.Go(c.read)
 	go c.write()
 	return c
@@ -118,7 +100,7 @@ func (c *Conn) Ready(ctx context.Context) error {
 	select {
 	case <-c.ready:
 		return nil
-	case <-c.ctx.Done():
+	case <-c.Context().Done():
 	case <-ctx.Done():
 		c.mu.Lock()
 		c.end(&transport.ConnError{Err: context.Cause(ctx)}, nil)
@@ -128,7 +110,7 @@ func (c *Conn) Ready(ctx context.Context) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	return context.Cause(c.ctx)
+	return context.Cause(c.Context())
 }
 
 // Transport returns c, with datagrams if the peer accepts them.
@@ -144,10 +126,10 @@ func (c *Conn) Transport() transport.Conn {
 func (c *Conn) OpenStream(ctx context.Context) (transport.Stream, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.acquire(ctx, &c.openBidi); err != nil {
+	if err := c.shared.Open(ctx, &c.openBidi.Limit, c.full()); err != nil {
 		return nil, err
 	}
-	return c.newStream(&c.openBidi, c.peer.StreamDataRemote, c.local.StreamDataLocal), nil
+	return c.newStream(false, c.peer.StreamDataRemote, c.local.StreamDataLocal), nil
 }
 
 // OpenUniStream opens a unidirectional stream. The peer learns of it when
@@ -155,52 +137,20 @@ func (c *Conn) OpenStream(ctx context.Context) (transport.Stream, error) {
 func (c *Conn) OpenUniStream(ctx context.Context) (transport.SendStream, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if err := c.acquire(ctx, &c.openUni); err != nil {
+	if err := c.shared.Open(ctx, &c.openUni.Limit, c.full()); err != nil {
 		return nil, err
 	}
-	return &c.newStream(&c.openUni, c.peer.StreamDataUni, 0).sendStream, nil
-}
-
-// acquire waits until another stream may be opened.
-func (c *Conn) acquire(ctx context.Context, m *limiter) error {
-	if c.err != nil {
-		return c.err
-	}
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	err := m.acquire(ctx, c)
-	if c.err != nil {
-		return c.err
-	}
-	return err
+	return &c.newStream(true, c.peer.StreamDataUni, 0).sendStream, nil
 }
 
 // AcceptStream waits for the next bidirectional stream of the peer.
 func (c *Conn) AcceptStream(ctx context.Context) (transport.Stream, error) {
-	s, err := c.bidi.Pop(ctx)
-	if err != nil {
-		return nil, c.popError(err)
-	}
-	return s, nil
+	return c.shared.AcceptStream(ctx)
 }
 
 // AcceptUniStream waits for the next unidirectional stream of the peer.
 func (c *Conn) AcceptUniStream(ctx context.Context) (transport.ReceiveStream, error) {
-	r, err := c.uni.Pop(ctx)
-	if err != nil {
-		return nil, c.popError(err)
-	}
-	return r, nil
-}
-
-// popError translates the error of a Pop. The queues are closed only when the
-// connection ends.
-func (c *Conn) popError(err error) error {
-	if cause := context.Cause(c.ctx); cause != nil {
-		return cause
-	}
-	return err
+	return c.shared.AcceptUniStream(ctx)
 }
 
 // CloseWithError ends the connection. It waits until the peer has read the
@@ -224,21 +174,13 @@ func (c *Conn) violation(err error) {
 // end marks the connection as ended with err, unless it has ended before. The
 // writer then sends last, unless that is nil. The lock is held.
 func (c *Conn) end(err *transport.ConnError, last *frame) {
-	if c.err != nil {
+	if !c.shared.End(err) {
 		return
 	}
-	c.err = err
 	if last != nil {
 		c.last = append(c.out.params(), *last)
 	}
-	c.cancel(err)
-	c.bidi.Close()
-	c.uni.Close()
-	c.datagrams.Close()
-	for h := range c.halves {
-		h.connEnded()
-	}
-	c.halves, c.streams = nil, nil
+	c.streams = nil
 	c.schedule, c.out = scheduler{}, outbox{}
 	c.pings.stop()
 	c.force = time.AfterFunc(linger, func() { _ = c.carrier.Close() })
@@ -260,4 +202,4 @@ func (c *Conn) lost(err error) {
 func (c *Conn) State() transport.State { return c.state }
 
 // Context ends with the connection.
-func (c *Conn) Context() context.Context { return c.ctx }
+func (c *Conn) Context() context.Context { return c.shared.Context() }

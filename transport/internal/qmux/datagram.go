@@ -5,11 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+
+	"github.com/moqlite/moqlite/transport/internal/streams"
 )
 
-// maxDatagrams is how many received datagrams wait for ReceiveDatagram, and
-// how many wait to be sent.
-const maxDatagrams = 128
+// maxDatagrams is how many datagrams wait to be sent.
+const maxDatagrams = streams.MaxDatagrams
 
 // A datagramConn is a Conn whose peer accepts datagrams.
 type datagramConn struct{ *Conn }
@@ -19,8 +20,8 @@ type datagramConn struct{ *Conn }
 func (c *datagramConn) SendDatagram(p []byte) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil {
-		return c.err
+	if err := c.shared.Err(); err != nil {
+		return err
 	}
 	limit := min(c.peer.MaxDatagram, MinRecordSize)
 	if size := uint64(1 + varintLen(uint64(len(p))) + len(p)); size > limit {
@@ -36,11 +37,7 @@ func (c *datagramConn) SendDatagram(p []byte) error {
 
 // ReceiveDatagram waits for the next datagram.
 func (c *datagramConn) ReceiveDatagram(ctx context.Context) ([]byte, error) {
-	p, err := c.datagrams.Pop(ctx)
-	if err != nil {
-		return nil, c.popError(err)
-	}
-	return p, nil
+	return c.shared.ReceiveDatagram(ctx)
 }
 
 var errDatagramSize = errors.New("DATAGRAM is larger than allowed")
@@ -51,8 +48,6 @@ func (c *Conn) onDatagram(p []byte) error {
 	if len(p) > MinRecordSize {
 		return errDatagramSize
 	}
-	if c.datagrams.Len() < maxDatagrams {
-		c.datagrams.Push(bytes.Clone(p))
-	}
+	c.shared.OfferDatagram(p)
 	return nil
 }

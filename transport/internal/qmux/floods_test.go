@@ -20,7 +20,7 @@ import (
 func (p *rawPeer) alive() {
 	p.t.Helper()
 	synctest.Wait()
-	if err := context.Cause(p.conn.ctx); err != nil {
+	if err := context.Cause(p.conn.Context()); err != nil {
 		p.t.Fatal(err)
 	}
 	if err := p.conn.check(); err != nil {
@@ -33,9 +33,9 @@ func (c *Conn) held() (streams, halves, control, rings int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, s := range c.streams {
-		rings += s.unread.Cap()
+		rings += s.Held()
 	}
-	return len(c.streams), len(c.halves), c.out.control.len(), rings
+	return len(c.streams), c.shared.Halves(), c.out.control.Len(), rings
 }
 
 // queued returns how many answers to pings and how many datagrams are queued.
@@ -167,11 +167,11 @@ func TestStreamsUntold(t *testing.T) {
 			if _, _, control, _ := p.conn.held(); control > 2*tight.MaxStreams {
 				t.Fatalf("after %d streams %d frames wait", seq+1, control)
 			}
-			if p.conn.ctx.Err() != nil {
+			if p.conn.Context().Err() != nil {
 				break
 			}
 		}
-		if err := context.Cause(p.conn.ctx); !errors.Is(err, errStreamLimit) {
+		if err := context.Cause(p.conn.Context()); !errors.Is(err, errStreamLimit) {
 			t.Errorf("ended with %v, want %v", err, errStreamLimit)
 		}
 	})
@@ -554,7 +554,7 @@ func TestDatagramFlood(t *testing.T) {
 			p.put(frame{kind: frameDatagramLen, data: bytes.Repeat([]byte{byte(i)}, 1000)})
 		}
 		p.alive()
-		if n := p.conn.datagrams.Len(); n != maxDatagrams {
+		if n := p.conn.shared.Datagrams(); n != maxDatagrams {
 			t.Errorf("%d are kept", n)
 		}
 	})

@@ -17,7 +17,7 @@ import (
 func (c *Conn) check() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.err != nil {
+	if c.shared.Err() != nil {
 		return nil
 	}
 	var unread, rings uint64
@@ -26,14 +26,14 @@ func (c *Conn) check() error {
 		if (id&idServer == 0) != c.client {
 			open[id&idUni/idUni]++
 		}
-		if r := &s.recvStream; r.conn != nil {
-			unread += uint64(r.unread.Len())
-			rings += uint64(r.unread.Cap())
-			if r.offset > r.max || r.max+r.owed > r.window+r.offset-uint64(r.unread.Len()) {
-				return fmt.Errorf("stream %d: %d came of %d, %d are owed, %d unread", id, r.offset, r.max, r.owed, r.unread.Len())
+		if r := &s.recvStream; r.stream != nil {
+			unread += uint64(r.Unread())
+			rings += uint64(r.Held())
+			if r.offset > r.max || r.max+r.owed > r.window+r.offset-uint64(r.Unread()) {
+				return fmt.Errorf("stream %d: %d came of %d, %d are owed, %d unread", id, r.offset, r.max, r.owed, r.Unread())
 			}
 		}
-		if s := &s.sendStream; s.conn != nil && (s.offset > s.max || len(s.pending()) > sendBuffer) {
+		if s := &s.sendStream; s.stream != nil && (s.offset > s.max || len(s.pending()) > sendBuffer) {
 			return fmt.Errorf("stream %d: %d sent of %d, %d wait", id, s.offset, s.max, len(s.pending()))
 		}
 	}
@@ -45,10 +45,10 @@ func (c *Conn) check() error {
 		return fmt.Errorf("window %d: %d came of %d, %d are owed, %d unread", window, c.received, c.recvMax, c.owed, unread)
 	case rings > 4*window+uint64(len(c.streams)*waiting.KeepRing):
 		return fmt.Errorf("%d streams have %d bytes for %d", len(c.streams), rings, unread)
-	case c.out.control.len() > maxControl+2*len(c.streams)+1:
-		return fmt.Errorf("%d control frames of %d streams", c.out.control.len(), len(c.streams))
-	case len(c.pings.answers) > maxAnswers || len(c.out.datagrams) > maxDatagrams || c.datagrams.Len() > maxDatagrams:
-		return fmt.Errorf("%d answers, %d datagrams out, %d in", len(c.pings.answers), len(c.out.datagrams), c.datagrams.Len())
+	case c.out.control.Len() > maxControl+2*len(c.streams)+1:
+		return fmt.Errorf("%d control frames of %d streams", c.out.control.Len(), len(c.streams))
+	case len(c.pings.answers) > maxAnswers || len(c.out.datagrams) > maxDatagrams || c.shared.Datagrams() > maxDatagrams:
+		return fmt.Errorf("%d answers, %d datagrams out, %d in", len(c.pings.answers), len(c.out.datagrams), c.shared.Datagrams())
 	}
 	for kind, m := range []*incomingLimit{&c.inBidi, &c.inUni} {
 		limit := []uint64{c.local.StreamsBidi, c.local.StreamsUni}[kind]
@@ -139,7 +139,7 @@ func playScript(t *testing.T, start byte, script []byte) {
 	if err := p.conn.check(); err != nil {
 		t.Fatal(err)
 	}
-	cause := context.Cause(p.conn.ctx)
+	cause := context.Cause(p.conn.Context())
 	if _, ok := errors.AsType[*transport.ConnError](cause); cause != nil && !ok {
 		t.Errorf("ended with %v", cause)
 	}

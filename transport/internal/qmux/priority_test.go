@@ -187,7 +187,7 @@ func TestOneAfterTheOther(t *testing.T) {
 		go func() { _, _ = older.Write(make([]byte, 100_000)) }()
 		synctest.Wait()
 		s.share(1)
-		if got, _ := s.share(4); got[6] < 3*maxPayload || len(got) != 1 || older.(*sendStream).id != 6 {
+		if got, _ := s.share(4); got[6] < 3*maxPayload || len(got) != 1 || older.(*sendStream).stream.id != 6 {
 			t.Errorf("shares are %v", got)
 		}
 		older.CancelWrite(0)

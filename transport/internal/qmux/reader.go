@@ -58,7 +58,7 @@ func (c *Conn) receive(message []byte) (closed bool) {
 			c.onClose(&f)
 			return true
 		}
-		if c.err != nil {
+		if c.shared.Err() != nil {
 			return false
 		}
 		if err == nil {

@@ -1,42 +1,24 @@
 package qmux
 
 import (
-	"context"
-	"net"
-	"os"
-	"sync"
-	"time"
-
 	"github.com/moqlite/moqlite/transport"
-	"github.com/moqlite/moqlite/transport/internal/waiting"
+	"github.com/moqlite/moqlite/transport/internal/streams"
 )
 
 // sendBuffer is how many unsent bytes a stream buffers: one message, so that
 // the writer has something to send while the caller of Write wakes up.
 const sendBuffer = 16 << 10
 
-// A sendStream is the sending half of a stream.
+// A sendStream is the sending half of a stream. Write copies to its buffer,
+// and blocks while that is full.
 type sendStream struct {
-	conn     *Conn
-	stream   *stream
-	id       uint64
-	assigned bool // id is set
+	streams.SendHalf
+	stream *stream
 
-	cond     sync.Cond // signals changes to callers of Write
-	deadline waiting.Deadline
-	buf      []byte
-	head     int    // how much of buf was sent
-	offset   uint64 // how much of the stream was sent
-	max      uint64 // the peer's limit for offset
-
-	closed  bool                   // Close was called
-	reset   *transport.StreamError // by CancelWrite or by the peer
-	over    bool                   // Context has ended with cause
-	settled bool                   // the application knows of the end
-	told    bool                   // the end or reset was queued for the peer
-	ended   bool                   // settled and told
-	cause   error
-	life    transport.Life
+	buf    []byte
+	head   int    // how much of buf was sent
+	offset uint64 // how much of the stream was sent
+	max    uint64 // the peer's limit for offset
 
 	urgency     int8
 	incremental bool
@@ -44,36 +26,26 @@ type sendStream struct {
 	age         uint64
 }
 
-func (s *sendStream) initSend(c *Conn, st *stream, limit uint64) {
-	s.conn, s.stream, s.max = c, st, limit
-	s.cond.L = &c.mu
+var _ streams.Sender = (*sendStream)(nil)
+
+func (s *sendStream) init(st *stream, limit uint64) {
+	c := st.conn
+	s.SendHalf.Init(&c.shared, s)
+	s.stream, s.max = st, limit
 	s.urgency, s.incremental = transport.DefaultUrgency, true
 	c.ages++
 	s.age = c.ages
-	c.halves[s] = struct{}{}
 }
 
 func (s *sendStream) pending() []byte { return s.buf[s.head:] }
 
-// Write copies p to the stream's buffer, and blocks while the buffer is full.
-func (s *sendStream) Write(p []byte) (int, error) {
-	s.conn.mu.Lock()
-	defer s.conn.mu.Unlock()
-	taken := 0
-	for {
-		if err := s.writeError(); err != nil {
-			return taken, err
-		}
-		n := min(len(p)-taken, sendBuffer-len(s.pending()))
-		if n > 0 {
-			s.keep(p[taken : taken+n])
-			taken += n
-		}
-		if taken == len(p) {
-			return taken, nil
-		}
-		s.cond.Wait()
+// Take implements [streams.Sender].
+func (s *sendStream) Take(p []byte) int {
+	n := min(len(p), sendBuffer-len(s.pending()))
+	if n > 0 {
+		s.keep(p[:n])
 	}
+	return n
 }
 
 // keep appends p to the buffer.
@@ -88,9 +60,9 @@ func (s *sendStream) keep(p []byte) {
 
 // offer adds the stream to the schedule if it has data that may be sent.
 func (s *sendStream) offer() {
-	if len(s.pending()) > 0 && s.offset < s.max && !s.told {
-		s.conn.schedule.add(s)
-		s.conn.cond.Signal()
+	if len(s.pending()) > 0 && s.offset < s.max && !s.Told() {
+		s.stream.conn.schedule.add(s)
+		s.stream.conn.cond.Signal()
 	}
 }
 
@@ -105,97 +77,49 @@ func (s *sendStream) taken(n int, fin bool) {
 		s.tell()
 		return
 	}
-	s.cond.Broadcast()
+	s.Wake()
 	s.offer()
 }
 
-// writeError returns the reason why nothing can be written, or nil.
-func (s *sendStream) writeError() error {
-	switch {
-	case s.reset != nil:
-		s.settle()
-		return s.reset
-	case s.closed:
-		return net.ErrClosed
-	case s.conn.err != nil:
-		return s.conn.err
-	case s.deadline.Passed:
-		return os.ErrDeadlineExceeded
-	}
-	return nil
-}
-
-// Close ends the stream in order. It always returns nil.
-func (s *sendStream) Close() error {
-	c := s.conn
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if s.over {
-		if s.reset != nil {
-			s.settle()
-		}
-		return nil
-	}
-	s.closed = true
-	s.finish(context.Canceled)
-	s.settle()
-	if len(s.pending()) == 0 {
-		c.assign(s)
-		c.control(frame{kind: frameStream, id: s.id, offset: s.offset, fin: true})
-		s.tell()
-	}
-	return nil
-}
-
-// CancelWrite resets the stream. It has no effect for the peer once the end
-// was sent.
-func (s *sendStream) CancelWrite(code uint64) {
-	c := s.conn
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.err != nil {
+// Finish implements [streams.Sender]. Behind data that is not sent yet, the
+// end goes with the last of it.
+func (s *sendStream) Finish() {
+	if len(s.pending()) > 0 {
 		return
 	}
-	if s.reset == nil {
-		s.abandon(&transport.StreamError{Code: min(code, maxVarint)})
-	}
-	s.settle()
-}
-
-// abandon resets the stream with e.
-func (s *sendStream) abandon(e *transport.StreamError) {
-	s.reset = e
-	s.finish(e)
-	if s.told {
-		return
-	}
-	c := s.conn
-	c.schedule.remove(s)
-	c.assign(s)
-	c.control(frame{kind: frameResetStream, id: s.id, code: e.Code, value: s.offset})
+	c := s.stream.conn
+	c.assign(s.stream)
+	c.control(frame{kind: frameStream, id: s.stream.id, offset: s.offset, fin: true})
 	s.tell()
 }
 
-// SetWriteDeadline bounds pending and later Writes.
-func (s *sendStream) SetWriteDeadline(t time.Time) error {
-	s.conn.mu.Lock()
-	defer s.conn.mu.Unlock()
-	if !s.over {
-		s.deadline.Set(t, &s.cond)
+// Reset implements [streams.Sender].
+func (s *sendStream) Reset(code uint64) {
+	if s.Told() {
+		return
 	}
-	return nil
+	c := s.stream.conn
+	c.schedule.remove(s)
+	c.assign(s.stream)
+	c.control(frame{kind: frameResetStream, id: s.stream.id, code: code, value: s.offset})
+	s.tell()
 }
 
-// Context ends when the sending half is over.
-func (s *sendStream) Context() context.Context {
-	s.conn.mu.Lock()
-	defer s.conn.mu.Unlock()
-	return s.life.Context(s.cause)
+// tell records that the end or reset was queued. Nothing is sent after it.
+func (s *sendStream) tell() {
+	s.buf, s.head = nil, 0
+	s.Tell()
+}
+
+// Ended implements [streams.Sender].
+func (s *sendStream) Ended() {
+	s.buf, s.head, s.scheduled = nil, 0, false
+	s.stream.halfEnded()
 }
 
 // SetPriority sets the priority, which applies from the next chunk on.
 func (s *sendStream) SetPriority(urgency int8, incremental bool) {
-	c := s.conn
+	c := s.stream.conn
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	scheduled := s.scheduled
@@ -206,51 +130,11 @@ func (s *sendStream) SetPriority(urgency int8, incremental bool) {
 	}
 }
 
-// finish ends the context and wakes the callers of Write.
-func (s *sendStream) finish(cause error) {
-	if s.over {
-		return
-	}
-	s.over, s.cause = true, cause
-	s.life.End(cause)
-	s.deadline.Stop()
-	s.cond.Broadcast()
-	delete(s.conn.halves, s)
-}
-
-// settle records that the application knows of the end.
-func (s *sendStream) settle() {
-	s.settled = true
-	s.checkEnded()
-}
-
-// tell records that the end or reset was queued. Nothing is sent after it.
-func (s *sendStream) tell() {
-	s.told = true
-	s.buf, s.head = nil, 0
-	s.checkEnded()
-}
-
-func (s *sendStream) checkEnded() {
-	if s.settled && s.told && !s.ended {
-		s.ended = true
-		s.stream.halfEnded(s.conn)
-	}
-}
-
 // onStop handles STOP_SENDING, which it answers with RESET_STREAM.
 func (s *sendStream) onStop(code uint64) {
-	if s.over && (s.told || s.reset != nil) {
-		return
+	if !s.Refused(code) {
+		s.Reset(code) // of what was not sent before a Close
 	}
-	if s.over {
-		// Closed with unsent data, which the peer does not want any more.
-		s.conn.schedule.remove(s)
-		s.conn.control(frame{kind: frameResetStream, id: s.id, code: code, value: s.offset})
-		s.tell()
-		return
-	}
-	s.abandon(&transport.StreamError{Code: code, Remote: true})
 }
 
 // onLimit handles MAX_STREAM_DATA.
@@ -259,9 +143,4 @@ func (s *sendStream) onLimit(limit uint64) {
 		s.max = limit
 		s.offer()
 	}
-}
-
-func (s *sendStream) connEnded() {
-	s.buf, s.head, s.scheduled = nil, 0, false
-	s.finish(s.conn.err)
 }

@@ -56,7 +56,7 @@ func (c *Conn) tick() {
 	defer c.mu.Unlock()
 	p := &c.pings
 	switch {
-	case c.err != nil:
+	case c.shared.Err() != nil:
 		return
 	case time.Since(p.heard) >= p.idle:
 		c.end(&transport.ConnError{Err: errIdle}, nil)

@@ -1,6 +1,9 @@
 package qmux
 
-import "github.com/moqlite/moqlite/transport"
+import (
+	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/streams"
+)
 
 // The two lowest bits of a stream's id (RFC 9000, section 2.1).
 const (
@@ -13,6 +16,9 @@ const (
 type stream struct {
 	sendStream
 	recvStream
+	conn     *Conn
+	id       uint64
+	assigned bool // id is set
 	incoming bool // opened by the peer
 	uni      bool
 	left     int // halves that have not ended
@@ -27,36 +33,56 @@ var (
 
 // newStream makes a stream that this side opens. It gets its id when it first
 // sends something, so that the peer sees streams in the order of their ids.
-func (c *Conn) newStream(m *limiter, sendMax, window uint64) *stream {
-	s := &stream{uni: m == &c.openUni, left: 1}
-	s.initSend(c, s, sendMax)
-	if !s.uni {
+func (c *Conn) newStream(uni bool, sendMax, window uint64) *stream {
+	s := &stream{conn: c, uni: uni, left: 1}
+	s.sendStream.init(s, sendMax)
+	if !uni {
 		s.left = 2
-		s.initReceive(c, s, window)
+		s.recvStream.init(s, window)
 	}
 	return s
 }
 
 // assign gives s its id, under which frames of the peer find it.
-func (c *Conn) assign(s *sendStream) {
+func (c *Conn) assign(s *stream) {
 	if s.assigned {
 		return
 	}
-	s.assigned = true
 	m, kind := &c.openBidi, uint64(0)
-	if s.stream.uni {
+	if s.uni {
 		m, kind = &c.openUni, idUni
 	}
 	if !c.client {
 		kind |= idServer
 	}
-	id := m.next<<2 | kind
+	s.id, s.assigned = m.next<<2|kind, true
 	m.next++
-	s.stream.setID(id)
-	c.streams[id] = s.stream
+	c.streams[s.id] = s
 }
 
-func (s *stream) setID(id uint64) { s.sendStream.id, s.recvStream.id = id, id }
+// A limiter counts the streams of one kind that this side opens.
+type limiter struct {
+	streams.Limit
+	next uint64 // the sequence number of the next stream that sends
+}
+
+// full tells whether no stream may be opened until control frames were sent.
+func (c *Conn) full() bool { return c.out.control.Len() >= maxControl }
+
+// raise sets a limit to what the peer allows. It never lowers the limit.
+func (c *Conn) raise(m *limiter, limit uint64) {
+	m.Raise(limit)
+	if !c.full() {
+		m.Admit()
+	}
+}
+
+// admit lets callers that wait to open streams go on. It is called when
+// control frames were sent.
+func (c *Conn) admit() {
+	c.openBidi.Admit()
+	c.openUni.Admit()
+}
 
 // An incomingLimit counts the streams of one kind that the peer may open.
 type incomingLimit struct {
@@ -126,29 +152,28 @@ func (m *incomingLimit) see(seq uint64) bool {
 // accept makes a stream that the peer has opened, and queues it for the
 // application.
 func (c *Conn) accept(id uint64, uni bool) *stream {
-	s := &stream{incoming: true, uni: uni, left: 1}
-	s.setID(id)
-	s.assigned = true
+	s := &stream{conn: c, id: id, assigned: true, incoming: true, uni: uni, left: 1}
 	c.streams[id] = s
 	if uni {
-		s.initReceive(c, s, c.local.StreamDataUni)
-		c.uni.Push(&s.recvStream)
+		s.recvStream.init(s, c.local.StreamDataUni)
+		c.shared.OfferUni(&s.recvStream)
 		return s
 	}
 	s.left = 2
-	s.initReceive(c, s, c.local.StreamDataRemote)
-	s.initSend(c, s, c.peer.StreamDataLocal)
-	c.bidi.Push(s)
+	s.recvStream.init(s, c.local.StreamDataRemote)
+	s.sendStream.init(s, c.peer.StreamDataLocal)
+	c.shared.Offer(s)
 	return s
 }
 
 // halfEnded counts an ended half. After both, it forgets the stream, and
 // allows the peer another one if the stream was the peer's.
-func (s *stream) halfEnded(c *Conn) {
-	if s.left--; s.left > 0 || c.err != nil {
+func (s *stream) halfEnded() {
+	c := s.conn
+	if s.left--; s.left > 0 || c.shared.Err() != nil {
 		return
 	}
-	delete(c.streams, s.sendStream.id)
+	delete(c.streams, s.id)
 	if !s.incoming {
 		return
 	}

@@ -180,7 +180,7 @@ func (p *rawPeer) wantViolation(want error) {
 	p.t.Helper()
 	<-p.conn.done
 	<-p.gone
-	cause := context.Cause(p.conn.ctx)
+	cause := context.Cause(p.conn.Context())
 	e, ok := errors.AsType[*transport.ConnError](cause)
 	if !ok || e.Remote || e.Code != 0 || !errors.Is(cause, want) {
 		p.t.Errorf("the connection ended with %v, want %v", cause, want)
@@ -388,7 +388,7 @@ func TestLargestMessage(t *testing.T) {
 		}
 		p.send(append(make([]byte, 0, MaxMessage), p.bytes(frame{kind: frameDatagramLen, data: make([]byte, MinRecordSize+1-5)})...))
 		synctest.Wait()
-		if err := context.Cause(p.conn.ctx); err != nil {
+		if err := context.Cause(p.conn.Context()); err != nil {
 			t.Errorf("a datagram that fits in a record: %v", err)
 		}
 	})
@@ -466,7 +466,7 @@ func TestFlowControlAfterGrant(t *testing.T) {
 		}
 		p.put(data(2, 1000, 600))
 		synctest.Wait()
-		if err := context.Cause(p.conn.ctx); err != nil {
+		if err := context.Cause(p.conn.Context()); err != nil {
 			t.Fatal(err)
 		}
 		p.put(data(2, 1600, 1))
@@ -487,7 +487,7 @@ func TestPeerCloses(t *testing.T) {
 				frame{kind: frameConnectionClose, code: 6}, data(1, 0, 1)))
 			<-p.conn.done
 			want := transport.ConnError{Code: 5, Reason: "enough", Remote: true}
-			if e, ok := errors.AsType[*transport.ConnError](context.Cause(p.conn.ctx)); !ok || *e != want {
+			if e, ok := errors.AsType[*transport.ConnError](context.Cause(p.conn.Context())); !ok || *e != want {
 				t.Errorf("ended with %+v, want %+v", e, want)
 			}
 		})
@@ -497,7 +497,7 @@ func TestPeerCloses(t *testing.T) {
 		p.hello()
 		p.put(frame{kind: frameConnectionClose, code: codeViolation, data: []byte("why\nthat")})
 		<-p.conn.done
-		e, ok := errors.AsType[*transport.ConnError](context.Cause(p.conn.ctx))
+		e, ok := errors.AsType[*transport.ConnError](context.Cause(p.conn.Context()))
 		if !ok || !e.Remote || e.Code != 0 || e.Err == nil || !strings.Contains(e.Error(), `code 1002: "why\nthat"`) {
 			t.Errorf("ended with %+v", e)
 		}
@@ -521,7 +521,7 @@ func TestViolationUnread(t *testing.T) {
 		if took := time.Since(began); took > 2*linger {
 			t.Errorf("it took %v", took)
 		}
-		if err := context.Cause(p.conn.ctx); !errors.Is(err, errOffset) {
+		if err := context.Cause(p.conn.Context()); !errors.Is(err, errOffset) {
 			t.Errorf("ended with %v", err)
 		}
 	})

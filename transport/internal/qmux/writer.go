@@ -3,6 +3,8 @@ package qmux
 import (
 	"slices"
 	"time"
+
+	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
 
 // maxPayload bounds the data of a STREAM frame in bytes, so that it fits in a
@@ -23,7 +25,7 @@ const maxControl = 4096
 // sent, which go last, and this side opens none while maxControl frames are
 // queued.
 type outbox struct {
-	control   fifo[frame]
+	control   waiting.FIFO[frame]
 	grants    []*recvStream // streams whose credit is to be raised
 	datagrams [][]byte
 }
@@ -31,16 +33,16 @@ type outbox struct {
 // params returns the transport parameters if they are not sent yet. Without
 // them the peer does not understand a close.
 func (o *outbox) params() []frame {
-	if o.control.len() > 0 && o.control.first().kind == frameParams {
-		return []frame{*o.control.first()}
+	if o.control.Len() > 0 && o.control.First().kind == frameParams {
+		return []frame{*o.control.First()}
 	}
 	return nil
 }
 
 // control queues a control frame. It is sent before the data of streams.
 func (c *Conn) control(f frame) {
-	if c.err == nil {
-		c.out.control.push(f)
+	if c.shared.Err() == nil {
+		c.out.control.Push(f)
 		c.cond.Signal()
 	}
 }
@@ -70,7 +72,7 @@ func (c *Conn) writeFailed(err error) {
 	timer := time.NewTimer(linger / 2)
 	defer timer.Stop()
 	select {
-	case <-c.ctx.Done():
+	case <-c.Context().Done():
 	case <-timer.C:
 		c.lost(err)
 	}
@@ -99,7 +101,7 @@ func (c *Conn) finish(buf []byte) {
 func (c *Conn) message(b []byte) ([]byte, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	for c.err == nil {
+	for c.shared.Err() == nil {
 		if b = c.fill(b); len(b) > 0 {
 			c.stats.PacketsSent++
 			c.stats.BytesSent += uint64(len(b))
@@ -131,12 +133,12 @@ func (c *Conn) fill(b []byte) []byte {
 // nextFrame returns the next frame that fits in room.
 func (c *Conn) nextFrame(room int, first bool) (frame, bool) {
 	o := &c.out
-	if o.control.len() > 0 {
-		if !first && room < maxHeader+len(o.control.first().data) {
+	if o.control.Len() > 0 {
+		if !first && room < maxHeader+len(o.control.First().data) {
 			return frame{}, false
 		}
-		f := o.control.pop()
-		if o.control.len() == maxControl-1 {
+		f := o.control.Pop()
+		if o.control.Len() == maxControl-1 {
 			c.admit()
 		}
 		return f, true
@@ -202,9 +204,9 @@ func (c *Conn) chunk(room int) (frame, bool) {
 		return frame{}, false
 	}
 	n := min(uint64(len(s.pending())), s.max-s.offset, credit, uint64(min(room, maxPayload)))
-	c.assign(s)
-	f := frame{kind: frameStream, id: s.id, offset: s.offset, data: s.pending()[:n]}
-	f.fin = s.closed && int(n) == len(s.pending())
+	c.assign(s.stream)
+	f := frame{kind: frameStream, id: s.stream.id, offset: s.offset, data: s.pending()[:n]}
+	f.fin = s.Closed() && int(n) == len(s.pending())
 	return f, true
 }
 

@@ -12,7 +12,7 @@ type Queue[T any] struct {
 	done chan struct{} // closed by Close
 
 	mu    sync.Mutex
-	items []T
+	items FIFO[T]
 	// ready holds a token while there may be items. It wakes one Pop at a
 	// time.
 	ready  chan struct{}
@@ -31,7 +31,7 @@ func (q *Queue[T]) Push(v T) bool {
 	if q.closed {
 		return false
 	}
-	q.items = append(q.items, v)
+	q.items.Push(v)
 	q.signal()
 	return true
 }
@@ -66,13 +66,11 @@ func (q *Queue[T]) isClosed() bool {
 func (q *Queue[T]) takeItem() (v T, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.items) == 0 {
+	if q.items.Len() == 0 {
 		return v, false
 	}
-	v = q.items[0]
-	var zero T
-	q.items[0] = zero
-	if q.items = q.items[1:]; len(q.items) > 0 {
+	v = q.items.Pop()
+	if q.items.Len() > 0 {
 		q.signal()
 	}
 	return v, true
@@ -92,7 +90,7 @@ func (q *Queue[T]) Done() <-chan struct{} { return q.done }
 func (q *Queue[T]) Len() int {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.items)
+	return q.items.Len()
 }
 
 // Close closes the queue and returns the remaining items.
@@ -104,7 +102,5 @@ func (q *Queue[T]) Close() []T {
 	}
 	q.closed = true
 	close(q.done)
-	rest := q.items
-	q.items = nil
-	return rest
+	return q.items.Drop()
 }
