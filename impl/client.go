@@ -100,7 +100,7 @@ func (c *Client) dial(ctx context.Context, rawURL string, mux *api.TrackMux, o t
 	defer end()
 	t, err := transport.ParseURL(rawURL)
 	if err != nil {
-		return nil, session.DialError(transport.RedactURL(rawURL), err)
+		return nil, dialError(transport.RedactURL(rawURL), err)
 	}
 	t.Options = o
 	names, err := c.offer(t)
@@ -159,7 +159,7 @@ func (c *Client) failed(ctx context.Context, t *transport.Target, err error) err
 	case ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)):
 		err = &transport.DialError{Phase: transport.PhaseConnect, Err: fmt.Errorf("%w (%w)", context.Cause(ctx), err)}
 	}
-	return session.DialError(t.String(), err)
+	return dialError(t.String(), err)
 }
 
 // offer returns the versions to offer for a target: if the URL has a path that

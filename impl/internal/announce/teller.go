@@ -28,7 +28,7 @@ const (
 	roomAtFirst = 6 << 10
 
 	// maxCost is the highest cost that can be encoded.
-	maxCost = 1<<62 - 1
+	maxCost = message.MaxVarint
 )
 
 // A Teller sends announcements to a peer. It has no queue: it receives the next changes

@@ -45,34 +45,6 @@ func sessionError(err error) *api.SessionError {
 	}
 }
 
-// DialError translates the error of a transport's dial. cleanURL is shown to users and
-// must hold no credentials.
-func DialError(cleanURL string, err error) error {
-	out := &api.DialError{URL: cleanURL, Phase: api.PhaseConnect, Err: err}
-	if failed, ok := errors.AsType[*transport.DialError](err); ok {
-		out.Transport, out.Phase, out.Err = failed.Transport, api.Phase(failed.Phase), failed.Err
-	}
-	for theirs, ours := range map[error]error{
-		transport.ErrNoCommonProtocol:  api.ErrUnsupportedVersion,
-		transport.ErrUnsupportedScheme: api.ErrUnsupportedScheme,
-		transport.ErrUnauthorized:      api.ErrUnauthorized,
-		transport.ErrNotFound:          api.ErrNotFound,
-	} {
-		if errors.Is(out.Err, theirs) {
-			out.Err = &marked{out.Err, ours}
-		}
-	}
-	return out
-}
-
-// marked is an error that also matches a sentinel of package api.
-type marked struct {
-	error
-	sentinel error
-}
-
-func (m *marked) Unwrap() []error { return []error{m.error, m.sentinel} }
-
 // cause adds the operation to err. If ctx has ended, the context's cause takes the place
 // of err, which is only how the operation was interrupted.
 func cause(ctx context.Context, operation string, err error) error {

@@ -8,9 +8,6 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
-// maxGoAwayURI is the length of the longest URI of a GOAWAY, in bytes.
-const maxGoAwayURI = 8192
-
 // GoAway implements [api.Session].
 func (s *Session) GoAway(uri string) error {
 	switch {
@@ -18,8 +15,8 @@ func (s *Session) GoAway(uri string) error {
 		return fmt.Errorf("goaway on %s: %w", s.version.Name, api.ErrNotSupported)
 	case s.opts.Client && uri != "":
 		return errors.New("goaway: a client's URI is empty")
-	case len(uri) > maxGoAwayURI:
-		return fmt.Errorf("goaway: the URI has %d bytes, the most is %d", len(uri), maxGoAwayURI)
+	case len(uri) > message.MaxURI:
+		return fmt.Errorf("goaway: the URI has %d bytes, the most is %d", len(uri), message.MaxURI)
 	}
 	s.mu.Lock()
 	again := s.sentAway

@@ -79,7 +79,7 @@ func (s *Session) params(c *api.SubscribeConfig) (message.SubscribeParams, error
 	if c.StartGroup == api.GroupLatest {
 		p.Latest, p.StartGroup = true, 0
 	}
-	const most = 1<<62 - 2
+	const most = message.MaxVarint - 1 // a bound may be sent as one more
 	switch {
 	case (c.StartFrame != 0 || c.EndFrame != 0) && !s.version.FrameBounds:
 		return p, fmt.Errorf("frame bounds on %s: %w", s.version.Name, api.ErrNotSupported)
