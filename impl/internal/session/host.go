@@ -54,7 +54,7 @@ func (h *host) Violation(err error) { (*Session)(h).violation(err) }
 // StreamEnd implements [announce.Host].
 func (h *host) StreamEnd(err error) error {
 	s := (*Session)(h)
-	if err = s.heed(err); s.life.isOver() {
+	if err = s.translate(err); s.life.isOver() {
 		return s.life.err()
 	}
 	return err
@@ -66,7 +66,7 @@ func (h *host) OpenUniStream(ctx context.Context) (transport.SendStream, error) 
 }
 
 // Lost implements [send.Host].
-func (h *host) Lost(err error) error { return (*Session)(h).heed(err) }
+func (h *host) Lost(err error) error { return (*Session)(h).translate(err) }
 
 // NoGroups implements [send.Host].
 func (h *host) NoGroups() { (*Session)(h).groupFinished() }

@@ -254,10 +254,10 @@ func (s *Session) end(cause *api.SessionError) {
 	}
 }
 
-// heed translates the error of a write, as streamError does. If the connection was
+// translate translates the error of a write, as streamError does. If the connection was
 // lost it ends the session first, so that contexts have ended when a caller gets the
 // error.
-func (s *Session) heed(err error) error {
+func (s *Session) translate(err error) error {
 	if lost, ok := errors.AsType[*transport.ConnError](err); ok {
 		s.end(sessionError(lost))
 	}
