@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/live"
 )
 
 // A lossy publisher writes groups 0 to 19 of "room", one each 100 ms: some are
@@ -270,6 +271,41 @@ func TestGapNobodyAskedFor(t *testing.T) {
 				seen = lostIn(r.Gaps(), seen...)
 				if want := without(0)[:14]; !slices.Equal(seen, want) {
 					t.Errorf("came or told as lost are groups %v, want %v", seen, want)
+				}
+			})
+		})
+	}
+}
+
+// TestManyGroupsHeldUpstream: a viewer wants all groups of a track whose only
+// viewer so far began with the newest. It gets those that the publisher holds,
+// many more than are accepted at once.
+func TestManyGroupsHeldUpstream(t *testing.T) {
+	const held = 300
+	for _, v := range api.Versions() {
+		t.Run(string(v), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, _ := startRelay()
+				defer server.Close()
+				mux, b := api.NewTrackMux(), new(live.Broadcast)
+				track := b.Track("video", api.TrackInfo{MaxLatency: time.Minute})
+				for range held {
+					g, _ := track.OpenGroup(t.Context())
+					writeNumber(g)
+				}
+				_ = mux.Publish(t.Context(), "room", b)
+				dial(t, server, v, mux)
+				s := dial(t, server, v, api.NewTrackMux())
+				time.Sleep(time.Second)
+				first := subscribe(t, s, &api.SubscribeConfig{StartGroup: api.GroupLatest})
+				defer first.Close()
+				if _, err := first.AcceptGroup(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				r := subscribe(t, s, nil)
+				time.AfterFunc(2*time.Second, func() { _ = track.Close() })
+				if seen, torn, _ := wholeNumbers(t, r); len(seen) != held || torn != nil {
+					t.Errorf("%d groups came, and %d broke off; want %d", len(seen), len(torn), held)
 				}
 			})
 		})

@@ -48,15 +48,21 @@ var (
 	errMistaken  = errors.New("its groups may be of another publisher")
 )
 
-// accept returns the next group, or errUndecided when the decision is due.
-func (fd *feed) accept(r api.TrackReader) (api.GroupReader, error) {
+// accept returns the next group, or errUndecided when the decision is due. While
+// no more groups can be held until then, they wait in the session.
+func (fd *feed) accept(r api.TrackReader) (g api.GroupReader, err error) {
 	at := fd.trial.decideAt
 	if at.IsZero() {
 		return r.AcceptGroup(fd.accepting)
 	}
 	ctx, cancel := context.WithDeadline(fd.accepting, at)
 	defer cancel()
-	g, err := r.AcceptGroup(ctx)
+	if len(fd.trial.held) < maxHeld {
+		g, err = r.AcceptGroup(ctx)
+	} else {
+		<-ctx.Done()
+		err = ctx.Err()
+	}
 	if errors.Is(err, context.DeadlineExceeded) && fd.accepting.Err() == nil {
 		err = errUndecided
 	}
@@ -111,10 +117,11 @@ func (fd *feed) isNeedless() bool {
 	return fd.why == silent && fd.filler.heard.Load() != fd.heard
 }
 
-// maxHeld is how many groups a feed on trial holds at most: the newest ones.
+// maxHeld is how many groups a feed on trial holds at most.
 const maxHeld = 64
 
-// hold keeps a group until it is decided whether the feed begins.
+// hold keeps a group until it is decided whether the feed begins. If that may
+// take long, only the newest ones are kept; the others are missing then.
 func (t *trial) hold(g api.GroupReader) {
 	if len(t.held) == maxHeld {
 		t.held[0].Cancel(api.StreamCancelled)
