@@ -67,7 +67,8 @@ type Announcement struct {
 	Hops []Hop
 
 	// Warm and Cold are the route's costs (moq-lite-06): Warm while the route
-	// carries the broadcast already, Cold when it must be set up.
+	// carries the broadcast already, Cold when it must be set up. Cold is
+	// 1<<62-1 if a version on the way has told no costs.
 	Warm, Cold uint64
 
 	// Publication is what is published at the path, in the announcements of a

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -17,6 +18,8 @@ func TestCompareRoutes(t *testing.T) {
 		{Hops: known, Warm: 1, Cold: 2},
 		{Hops: known, Warm: 2, Cold: 0},
 		{Hops: known, Warm: 3, Cold: 1 << 61},
+		{Hops: known, Warm: 2, Cold: 1<<62 - 1},
+		{Hops: longer, Warm: 1, Cold: 1<<62 - 1},
 		{Hops: unknown, Warm: 0, Cold: 0},
 		{Hops: []api.Hop{0, 0, 0}, Warm: 0, Cold: 0},
 	}
@@ -25,6 +28,28 @@ func TestCompareRoutes(t *testing.T) {
 			if got, want := api.CompareRoutes(a, b), sign(i-j); got != want {
 				t.Errorf("%v compares to %v as %d, want %d", a, b, got, want)
 			}
+		}
+	}
+}
+
+// TestLongerRoutesAreNotPreferred: however a route is passed on, with costs or
+// without, what leads on from it is less preferred.
+func TestLongerRoutesAreNotPreferred(t *testing.T) {
+	const most = 1<<62 - 1
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 1000 {
+		a := api.Announcement{Hops: []api.Hop{api.Hop(rng.IntN(2))}, Warm: rng.Uint64N(3), Cold: rng.Uint64N(3)}
+		for range 1 + rng.IntN(5) {
+			next, link := a, rng.Uint64N(3)
+			next.Hops = append(slices.Clone(a.Hops), api.Hop(2+rng.IntN(9)))
+			next.Warm, next.Cold = a.Warm+link, min(a.Cold+link, most)
+			if rng.IntN(3) == 0 { // by moq-lite-03 to 05
+				next.Warm, next.Cold = link, most
+			}
+			if api.CompareRoutes(a, next) >= 0 {
+				t.Fatalf("%v is not preferred to %v", a, next)
+			}
+			a = next
 		}
 	}
 }
