@@ -24,6 +24,20 @@ func (s *subscription) first() (seq api.GroupSequence, known bool) {
 	return 0, false
 }
 
+// take records a number that is offered, and reports whether it was not offered
+// or lost before. If it is below all others, the gaps of the track above it are
+// lost now. The track's lock is held.
+func (s *subscription) take(seq api.GroupSequence) bool {
+	if !s.done.Add(seq) {
+		return false
+	}
+	if s.done.Spans()[0].Start == seq {
+		s.loseKnown()
+		s.awake.Wake()
+	}
+	return true
+}
+
 // loseKnown records the gaps of the track as lost. The track's lock is held.
 func (s *subscription) loseKnown() {
 	for _, gap := range s.track.lost.All() {

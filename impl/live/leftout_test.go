@@ -92,6 +92,31 @@ func TestWriteGap(t *testing.T) {
 	})
 }
 
+// TestGapAboveALateGroup: a reader who asks for whatever is there gets a group
+// below the first one. It is told at once of a gap between the two that was
+// reported before.
+func TestGapAboveALateGroup(t *testing.T) {
+	for name, late := range map[string]func(t *testing.T, track api.TrackSink){
+		"a group":    func(t *testing.T, track api.TrackSink) { _ = openAt(t, track, 20, 1, "x").Close() },
+		"a datagram": func(_ *testing.T, track api.TrackSink) { _ = track.SendDatagramAt(20, api.Datagram{}) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := new(live.Broadcast)
+				track := b.Track("video", api.TrackInfo{MaxLatency: time.Minute})
+				r := serve(t, b, api.SubscribeConfig{})
+				_ = openAt(t, track, 24, 400, "x").Close()
+				writeGap(t, track, 22, 24, api.StreamInternal)
+				r.expectGaps(t, "before", "")
+				late(t, track)
+				r.expectGaps(t, "after", "22-24:0")
+				_ = openAt(t, track, 21, 100, "x").Close()
+				r.expectGaps(t, "after one between", "22-24:0")
+			})
+		})
+	}
+}
+
 // TestNeverWritten: a number that was never written is reported as soon as it
 // would be too old, is below an evicted one, or the track has ended; and not
 // before, since groups may be opened in any order.

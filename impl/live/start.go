@@ -89,11 +89,7 @@ func (s *subscription) unqueue() {
 func (s *subscription) offer(g *group) {
 	if g.seq >= s.start {
 		s.trim()
-		first := len(s.done.Spans()) == 0
 		s.enqueue(g)
-		if first {
-			s.loseKnown()
-		}
 	}
 	s.awake.Wake()
 }
@@ -101,7 +97,7 @@ func (s *subscription) offer(g *group) {
 // enqueue adds a group to waiting, unless it was offered or lost before. The
 // track's lock is held.
 func (s *subscription) enqueue(g *group) {
-	if !s.done.Add(g.seq) {
+	if !s.take(g.seq) {
 		return
 	}
 	i := len(s.waiting)

@@ -235,7 +235,7 @@ func (t *Track) sendDatagram(d *api.Datagram, next bool) error {
 	t.next = max(t.next, d.Sequence+1)
 	to := t.subs
 	for _, s := range t.subs {
-		if !s.done.Add(d.Sequence) { // as it rarely is
+		if !s.take(d.Sequence) { // as it rarely is
 			to = slices.DeleteFunc(slices.Clone(to), func(other *subscription) bool { return other == s })
 		}
 	}
