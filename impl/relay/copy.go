@@ -15,11 +15,14 @@ type copier struct {
 	frames atomic.Uint64  // written completely, or left out before the first
 	heard  *atomic.Uint64 // counts the frames of all groups of a track; may be nil
 	came   atomic.Uint64  // counts the frames that sources have begun or continued
+	within atomic.Bool    // a frame is being written
 	begun  bool           // the first frame was determined
 	body   io.Writer      // of the frame being written; nil between frames
 	size   uint64         // of that frame, in bytes
 	sent   uint64         // bytes of it written
 	failed error          // why writing to body failed
+
+	shadow atomic.Pointer[shadow] // waits for frames to be written; nil for none
 }
 
 // errDiffers is why a source cannot continue a group.
@@ -81,6 +84,7 @@ func (c *copier) align(src api.GroupReader) error {
 func (c *copier) frame(h api.FrameHeader, payload io.Reader) error {
 	c.came.Add(1)
 	if c.body == nil {
+		c.within.Store(true)
 		body, err := c.out.StartFrame(h)
 		if err != nil {
 			return sinkError{err}
@@ -103,6 +107,8 @@ func (c *copier) frame(h api.FrameHeader, payload io.Reader) error {
 	}
 	c.body = nil
 	c.frames.Add(1)
+	c.within.Store(false)
+	c.shadow.Load().wake()
 	if c.heard != nil {
 		c.heard.Add(1)
 	}

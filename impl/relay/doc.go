@@ -17,6 +17,8 @@ package relay
 //	           track (trial.go)
 //	group      is a group that is being written, from one source after another
 //	           (group.go, copy.go)
+//	shadow     is a better source of a group than the one that is read, until it
+//	           brings what was not written yet (shadow.go)
 //	account    is what a filler knows of the numbers of its groups: which came,
 //	           are missing, or are due (account.go, lost.go)
 //	refusals   are the routes that a filler does not use for a while (refusals.go)
@@ -97,7 +99,8 @@ package relay
 //
 // # The states of a group
 //
-//	read       It is copied from a source: a feed's, or a fetch.
+//	read       It is copied from a source: a feed's, or a fetch. A better source
+//	           is its shadow meanwhile, and replaces the other when it brings more.
 //	broken     Its source has failed. For recoverWithin, goOn waits for a fetch of
 //	           the rest or for another feed that brings it. It does so again only
 //	           if a frame has come since.

@@ -12,7 +12,8 @@ import (
 const recoverWithin = 5 * time.Second
 
 // A group is a group of the track that is being written. Its source may change:
-// a group that broke off continues from the next feed, or by a fetch.
+// a group that broke off continues from the next feed, or by a fetch, and a
+// better source replaces the one that is read (shadow.go).
 type group struct {
 	copier
 	seq     api.GroupSequence
@@ -31,6 +32,7 @@ type source struct {
 	route *route
 	feed  *feed  // that has brought it; nil: it is the answer to a fetch
 	done  func() // called when it is not read any more
+	mute  bool   // breakSilent has broken it off; the filler's lock guards it
 }
 
 // fetched reports whether it is the answer to a fetch.
@@ -40,11 +42,11 @@ func (s *source) fetched() bool { return s.feed == nil }
 func (s *source) left() bool { return s.feed != nil && s.feed.left.Load() }
 
 // betters reports whether a source replaces the one that is read: if it comes
-// by another route, or if it comes by a feed and the other was fetched. A feed
-// does not bring a group again that was refused once, even if the fetched one
-// breaks off.
+// by another route, or if it comes by a feed and the other was fetched, or its
+// feed left. A feed does not bring a group again that was refused once, even if
+// the one that is read breaks off.
 func (s *source) betters(read *source) bool {
-	return s.route != read.route || read.fetched() && !s.fetched()
+	return s.route != read.route || !s.fetched() && (read.fetched() || read.left())
 }
 
 // drop cancels a source that is not wanted any more.
@@ -74,14 +76,18 @@ func (f *filler) take(src *source) {
 	}
 	// A feed that was replaced does not continue a group that is being read:
 	// its peer may be a relay which is fed from here by now.
-	before := g.source
-	taken := (before == nil || !src.left()) && g.offer(src)
-	f.mu.Unlock()
+	taken := false
+	var before *shadow
 	switch {
-	case !taken:
+	case g.source == nil:
+		taken = g.offer(src)
+	case !src.left() && g.accepts(src):
+		taken, before = true, f.beginShadow(g, src)
+	}
+	f.mu.Unlock()
+	before.leave()
+	if !taken {
 		src.drop(api.StreamCancelled)
-	case before != nil:
-		before.Cancel(api.StreamCancelled)
 	}
 }
 
@@ -101,10 +107,16 @@ func (f *filler) open(src *source) (*group, error) {
 	return g, nil
 }
 
-// offer makes src the next source of the group, if it is of the same origin and
-// better than the one that is read. The filler's lock is held.
+// accepts reports whether src can be the next source of the group: it is of the
+// same origin and better than the one that is read. The filler's lock is held.
+func (g *group) accepts(src *source) bool {
+	return sameOrigin(g.first, src.route) && (g.source == nil || src.betters(g.source))
+}
+
+// offer makes src the next source of the group, if it can be. The filler's lock
+// is held.
 func (g *group) offer(src *source) bool {
-	if !sameOrigin(g.first, src.route) || g.source != nil && !src.betters(g.source) {
+	if !g.accepts(src) {
 		return false
 	}
 	select {
@@ -125,7 +137,9 @@ func (f *filler) write(g *group, src *source) {
 	f.mu.Lock()
 	delete(f.groups, g.seq)
 	src = g.next()
+	shadow := g.shadow.Swap(nil)
 	f.mu.Unlock()
+	shadow.leave()
 	if src != nil {
 		src.drop(api.StreamCancelled)
 	}
@@ -153,7 +167,7 @@ func (f *filler) writeFrom(g *group, src *source) *source {
 	if frames := g.frames.Load(); !final && frames >= g.due {
 		g.due = frames + 1
 		lost := isA[*api.SessionError](err)
-		if next := f.goOn(g, src.route, lost); next != nil {
+		if next := f.goOn(g, src, lost); next != nil {
 			return next
 		}
 	}
@@ -194,6 +208,7 @@ func (f *filler) setSource(g *group, src *source) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	g.source = src
+	g.shadow.Load().wake()
 }
 
 // cancelSource stops reading a group that nobody wants any more.
@@ -219,6 +234,7 @@ func (f *filler) breakSilent(fd *feed) {
 			continue
 		}
 		if g.looked == came {
+			src.mute = true
 			silent = append(silent, src)
 		}
 		g.looked = came
@@ -232,16 +248,19 @@ func (f *filler) breakSilent(fd *feed) {
 // goOn finds another source for a group that broke off: the answer to a fetch,
 // or the next feed's if the route was lost. It returns nil if none comes in
 // time.
-func (f *filler) goOn(g *group, left *route, lost bool) *source {
+func (f *filler) goOn(g *group, left *source, lost bool) *source {
 	ctx, cancel := context.WithTimeout(g.out.Context(), recoverWithin)
 	defer cancel()
 	fetched := make(chan *source, 1)
 	go func() {
-		lost := lost || left.isLost(ctx)
-		fetched <- f.fetch(ctx, g.seq, g.frames.Load(), g.first, lost)
+		wait := lost || !f.isMute(left) && left.route.isLost(ctx)
+		fetched <- f.fetch(ctx, g.seq, g.frames.Load(), g.first, wait)
 	}()
 	select {
 	case src := <-fetched:
+		if src == nil {
+			src = g.awaitShadow(ctx)
+		}
 		return src
 	case src := <-g.offered:
 		cancel()
@@ -250,4 +269,12 @@ func (f *filler) goOn(g *group, left *route, lost bool) *source {
 		}
 		return src
 	}
+}
+
+// isMute reports whether breakSilent has broken off a source. The track is fed
+// by another route then, and no next one is waited for.
+func (f *filler) isMute(src *source) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return src.mute
 }

@@ -46,6 +46,11 @@ var (
 	}
 	chain = append(pair[:2:2], relaySpec{"r2", []linkSpec{link05("r2-r1", "r1")}})
 	row   = append(four[:2:2], relaySpec{"r2", []linkSpec{link05("r2-r1", "r1")}})
+	old   = []relaySpec{
+		{name: "r0"},
+		{"r1", []linkSpec{link04("r1-r0", "r0")}},
+		{"r2", []linkSpec{far(link04("r2-r1", "r1"))}},
+	}
 )
 
 // seconds returns a time in the script.
@@ -148,6 +153,12 @@ var known = []struct {
 		{seconds(2), &begin{name: "p", link: link05("p", "r3"), hop: 1, numbering: 1, lasting: true}},
 		{seconds(2.5), &join{name: "v", link: link06("v", "r0"), track: "t", lasting: true, config: api.SubscribeConfig{MaxLatency: -1}}},
 		{seconds(6.8), &roll{"r0", 6900 * time.Millisecond}},
+	}},
+	{"a relay is killed after the one below has renewed its feed in the one group of a track", old, state, []event{
+		{seconds(2), &begin{name: "p", link: link04("p", "r0"), hop: 1, numbering: 1, lasting: true}},
+		{seconds(3), &join{name: "v", link: link04("v", "r2"), track: "t", config: api.SubscribeConfig{StartGroup: api.GroupLatest}}},
+		{seconds(3.1), &join{name: "w", link: link04("w", "r2"), track: "t", lasting: true}},
+		{seconds(20), &kill{"r1", 0, 9 * time.Second}},
 	}},
 }
 
