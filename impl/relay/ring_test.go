@@ -39,6 +39,7 @@ func (l *logbook) String() string {
 // round.
 type ring struct {
 	version api.Version // of the publisher, and of the links but the last
+	delay   time.Duration
 	servers []*moqtest.Server
 	relays  []*relay.Relay
 	links   []api.Session // from each relay to the next
@@ -47,7 +48,7 @@ type ring struct {
 
 func newRing(t *testing.T, v api.Version, n int, delay time.Duration) *ring {
 	t.Helper()
-	ring := &ring{version: v}
+	ring := &ring{version: v, delay: delay}
 	for i := range n {
 		server := moqtest.NewUnstartedRelay()
 		server.Relay.Logger = slog.New(slog.NewTextHandler(&ring.log, nil))
@@ -97,6 +98,15 @@ func (r *ring) gone() time.Duration {
 		holds = len(r.relays)
 	}
 	return time.Duration(holds)*600*time.Millisecond + time.Duration(len(r.relays)+2)*100*time.Millisecond
+}
+
+// doubts reports whether a relay surely has a route in doubt when a publisher
+// leaves. In a ring of an even number, only one neighbour of the farthest relay
+// has a route by that one; without a delay, the withdrawal by the other side may
+// be faster and take it away.
+func (r *ring) doubts() bool {
+	n := len(r.relays)
+	return n > 2 && (n%2 != 0 || r.delay > 0)
 }
 
 // onRings runs a test with rings of some sizes, without and with a delay.
@@ -155,7 +165,7 @@ func TestPublisherLeavesRing(t *testing.T) {
 				if n := c.track.Subscribers(); n != 0 {
 					t.Errorf("%d subscriptions are left", n)
 				}
-				if text := r.log.String(); how != "soon withdrawn" && len(r.relays) > 2 && !strings.Contains(text, `\"room\"`) {
+				if text := r.log.String(); how != "soon withdrawn" && r.doubts() && !strings.Contains(text, `\"room\"`) {
 					t.Errorf("logged %q", text)
 				}
 			})
