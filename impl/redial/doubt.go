@@ -3,6 +3,7 @@ package redial
 import (
 	"context"
 	"errors"
+	"io"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -11,7 +12,7 @@ import (
 // A publisher that was restarted may keep its identity and number its groups
 // from 0 again. A subscription that began at the next group is then silent
 // until the new numbers have reached the old ones. So if it has been silent for
-// a while, the peer is asked for its newest group.
+// a while, or the track ends, the peer is asked for its newest group.
 //
 // errRenumbered is the reason of a restart if the numbers do not go on.
 var errRenumbered = errors.New("its groups are numbered from the beginning again")
@@ -37,6 +38,14 @@ func (f *feed) doubts(l *link, now sighting) <-chan time.Time {
 		return nil
 	}
 	return time.After(time.Until(since.Add(doubtAfter)))
+}
+
+// endsOther reports whether the end of f may be that of other numbers: f was to
+// continue those before, and has brought nothing.
+func (f *feed) endsOther() bool {
+	f.track.mu.Lock()
+	defer f.track.mu.Unlock()
+	return f.err == io.EOF && f.resumed && !f.begun.Happened() && f.sight.origin() != 0
 }
 
 // renumbered reports whether the newest group of the peer is below those that f

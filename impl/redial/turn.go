@@ -58,6 +58,9 @@ func (t *track) turn(f *feed, vain turn) (turn, error) {
 			if fate == undecided {
 				fate = f.fate()
 			}
+			if fate == final && vain.why != errRenumbered && f.endsOther() && f.renumbered(t.ctx) {
+				return turn{link: f.link, seen: f.sight, why: errRenumbered, anew: true}, nil
+			}
 		}
 		l, changed := t.session.now()
 		now, announced := f.watch()

@@ -160,6 +160,13 @@ var known = []struct {
 		{seconds(3.1), &join{name: "w", link: link04("w", "r2"), track: "t", lasting: true}},
 		{seconds(20), &kill{"r1", 0, 9 * time.Second}},
 	}},
+	{"a publisher of the same hop numbers anew, and ends the track at once", pair, video, []event{
+		{seconds(2), &begin{name: "p", link: link06("p", "r0"), hop: 1, numbering: 1, lasting: true}},
+		{seconds(3), &join{name: "v", link: link06("v", "r1"), track: "t", lasting: true}},
+		{seconds(30), &crash{"p", 0}},
+		{seconds(30.3), &begin{name: "q", link: link05("q", "r0"), hop: 1, numbering: 2, lasting: true}},
+		{seconds(30.9), &finale{"q", "t"}},
+	}},
 }
 
 // TestKnownWorlds runs the known worlds.
