@@ -302,11 +302,12 @@ func (f *filler) tryAnother(now time.Time) {
 // too.
 func (f *filler) lost(err error, now time.Time) bool {
 	failed := f.current
-	f.current = nil
 	if ended(err) {
+		f.whole = f.covers(0)
 		f.finish(now)
 		return false
 	}
+	f.current = nil
 	if errors.Is(err, api.ErrRestarted) || err == errMistaken {
 		return f.restart()
 	}

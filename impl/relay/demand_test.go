@@ -3,11 +3,14 @@ package relay_test
 import (
 	"context"
 	"fmt"
+	"io"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/live"
 )
 
 // publishGroups publishes "room", whose handler writes a group of three frames
@@ -130,4 +133,41 @@ func TestViewerFarAheadAlone(t *testing.T) {
 			t.Errorf("upstream is asked for group %d on when nobody wants less than 1000", start)
 		}
 	})
+}
+
+// TestEndBeforeTheStart: a viewer waits for a group that a track does not reach.
+// One that comes just after the end gets the groups all the same.
+func TestEndBeforeTheStart(t *testing.T) {
+	for _, v := range []api.Version{api.Lite04, api.Lite05, api.Lite06} {
+		t.Run(string(v), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, _ := startRelay()
+				defer server.Close()
+				mux, b := api.NewTrackMux(), new(live.Broadcast)
+				track := b.Track("video", api.TrackInfo{})
+				for range 3 {
+					g, err := track.OpenGroup(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					_ = g.WriteFrame(api.Frame{Timestamp: 7, Payload: fmt.Append(nil, g.Sequence())})
+					_ = g.Close()
+				}
+				_ = track.Close()
+				if err := mux.Publish(t.Context(), "room", b); err != nil {
+					t.Fatal(err)
+				}
+				dial(t, server, v, mux)
+				s := dial(t, server, v, api.NewTrackMux())
+				time.Sleep(time.Second)
+				early := subscribe(t, s, &api.SubscribeConfig{StartGroup: 30})
+				if g, err := early.AcceptGroup(t.Context()); err != io.EOF {
+					t.Errorf("from group 30: %v, %v", g, err)
+				}
+				if got, want := readAll(t, s, "room"), []string{"0", "1", "2"}; !slices.Equal(got, want) {
+					t.Errorf("read %q, want %q", got, want)
+				}
+			})
+		})
+	}
 }

@@ -67,6 +67,7 @@ type filler struct {
 	refused       refusals
 	failed        *route        // of the last feed that has failed,
 	cause         error         // and why
+	whole         bool          // the track has ended, and was read from its beginning
 	silence       time.Duration // after which another route is tried
 	heardBefore   uint64        // the value of heard at the last check of silence
 

@@ -6,8 +6,12 @@ import "time"
 // request gets the groups held for idleFor, unless the publisher is gone
 // before. After that, a new request goes upstream, where the track may have
 // begun anew: the end is not assumed for longer, however often it is asked for.
+// It is not assumed at all if the track was not read from its beginning: a
+// publisher that has begun anew may have had lower numbers than were asked for.
 func (f *filler) linger(timer *time.Timer) {
-	f.believe(timer)
+	if f.whole {
+		f.believe(timer)
+	}
 	f.track.Retire()
 	for {
 		_, changed := f.track.Demand()
