@@ -103,9 +103,19 @@ func (g *generator) link(name, to string) linkSpec {
 		l.delay = pick(g, 0, time.Millisecond, 10*time.Millisecond, 50*time.Millisecond, 150*time.Millisecond)
 	}
 	if g.world.quic && g.chance(0.5) {
-		l.quic, l.delay, l.loss = true, max(l.delay, time.Millisecond), pick(g, 0, 0, 0.01, 0.05)
+		l.quic, l.delay = true, max(l.delay, time.Millisecond)
+		l.loss = min(pick(g, 0, 0, 0.01, 0.05), mostLoss(l.delay))
 	}
 	return l
+}
+
+// mostLoss returns the loss at which a connection still carries 100 kB/s, about
+// what the tracks of a world need (Mathis et al.: rate = 1.22 * packet / (rtt *
+// sqrt(loss))). With more, what is missing may still come after half a minute.
+func mostLoss(delay time.Duration) float64 {
+	const packet, rate = 1200, 100_000
+	root := 1.22 * packet / (2 * delay.Seconds() * rate)
+	return root * root
 }
 
 func (g *generator) makeRelays(n int) {

@@ -35,7 +35,7 @@ type linkSpec struct {
 
 func (l linkSpec) String() string {
 	if l.quic {
-		return fmt.Sprintf("%s (%s, QUIC, %v, %.0f %% loss)", l.to, strings.TrimPrefix(string(l.version), "moq-lite-"), l.delay, 100*l.loss)
+		return fmt.Sprintf("%s (%s, QUIC, %v, %.1f %% loss)", l.to, strings.TrimPrefix(string(l.version), "moq-lite-"), l.delay, 100*l.loss)
 	}
 	return fmt.Sprintf("%s (%s, %v)", l.to, strings.TrimPrefix(string(l.version), "moq-lite-"), l.delay)
 }
