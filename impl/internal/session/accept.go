@@ -10,6 +10,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/impl/internal/receive"
 )
 
 // served are the handlers of the peer's bidirectional streams, by type. A stream whose
@@ -87,40 +88,75 @@ func (s *Session) open(ctx context.Context, t message.StreamType, m control.Appe
 	return st, streamError(err)
 }
 
+// servedUni are the handlers of the peer's unidirectional streams, by type. now is the
+// session's clock.
+var servedUni = map[message.StreamType]func(s *Session, g *receive.Group, now time.Duration){
+	message.StreamGroup: (*Session).takeGroup,
+	message.StreamSetup: func(s *Session, g *receive.Group, _ time.Duration) { s.takeSetup(g.Stream()) },
+}
+
 // acceptUniStreams accepts the peer's unidirectional streams: groups, and its SETUP. A
 // group whose header has arrived with the stream costs no goroutine.
 //
 // When the connection ends, AcceptUniStream fails, and this loop ends the session.
 func (s *Session) acceptUniStreams() {
-	ahead := lookahead{session: s}
+	arrivals := s.budget.Arrivals()
 	for {
 		raw, err := s.conn.AcceptUniStream(context.Background()) // see acceptStreams
 		if err != nil {
 			s.over()
 			return
 		}
-		g := newGroupReader(s, raw) // it rarely is something else
-		if g.in.peek(&ahead) && s.takeBuffered(g, ahead.now) {
+		g, arrived := arrivals.Accept(raw)
+		if arrived && g.Stream().Begins(s.version, message.StreamGroup) {
+			s.serveUni(g, arrivals.Now)
 			continue
 		}
-		s.life.spawn(func() { s.takeUniStream(g) })
+		s.life.spawn(func() {
+			g.Stream().SetDeadline(s.in(s.limits.setup))
+			s.serveUni(g, s.clock())
+		})
 	}
 }
 
-// takeBuffered handles a stream whose first message is buffered whole. It reports false
-// when it is not, or is a SETUP.
-func (s *Session) takeBuffered(g *groupReader, now time.Duration) bool {
-	t, body, length, ok := g.in.header(s.version)
+// serveUni reads a stream's type and calls its handler.
+func (s *Session) serveUni(g *receive.Group, now time.Duration) {
+	in := g.Stream()
+	t, err := s.version.ReadVarint(in)
+	handler := servedUni[message.StreamType(t)]
 	switch {
-	case ok && t == message.StreamGroup:
-		g.in.at += length
-		s.takeGroup(g, body, now)
-	case ok && t != message.StreamSetup, g.in.whole() && len(g.in.buffered()) == 0:
-		g.in.stream.CancelRead(0)
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		in.Cancel(api.StreamControlTimeout)
+	case err != nil, handler == nil, !s.version.ServesUni(message.StreamType(t)):
+		in.Cancel(0)
 	default:
-		return false
+		handler(s, g, now)
 	}
-	return true
+}
+
+// takeGroup reads the GROUP message that a group begins with, and queues the group with its
+// subscription (moq-lite-06, GROUP). A group of an unknown subscription is refused.
+func (s *Session) takeGroup(g *receive.Group, now time.Duration) {
+	in := g.Stream()
+	body, waited, err := in.ReadMessage(s.version)
+	var m message.Group
+	if err != nil || m.Parse(s.version, body) != nil {
+		in.Cancel(api.StreamMalformed)
+		return
+	}
+	if waited {
+		now = s.clock()
+	}
+	in.ClearDeadline()
+	s.mu.Lock()
+	sub := s.subs[m.Subscribe]
+	s.mu.Unlock()
+	if sub == nil {
+		in.Cancel(api.StreamCancelled)
+		return
+	}
+	g.Identify(api.GroupSequence(m.Sequence), m.StartFrame)
+	sub.offer(g, now)
 }
 
 // over waits for the end of the connection, which it makes the end of the session, or
@@ -137,29 +173,5 @@ func (s *Session) over() {
 	}
 	if !s.life.endedHere() {
 		_ = s.conn.CloseWithError(uint64(api.SessionNoError), "")
-	}
-}
-
-// takeUniStream waits for the first message of a stream, for at most limits.setup, and
-// handles the stream.
-func (s *Session) takeUniStream(g *groupReader) {
-	in := &g.in
-	_ = in.stream.SetReadDeadline(s.in(s.limits.setup))
-	t, err := s.version.ReadVarint(in)
-	switch {
-	case err == nil && message.StreamType(t) == message.StreamGroup:
-		body, err := message.ReadBody(in, s.version, message.MaxBody, nil)
-		if err != nil {
-			in.stream.CancelRead(uint64(api.StreamMalformed))
-			return
-		}
-		_ = in.stream.SetReadDeadline(time.Time{})
-		s.takeGroup(g, body, s.clock())
-	case err == nil && message.StreamType(t) == message.StreamSetup && s.version.Setup:
-		s.takeSetup(in)
-	case errors.Is(err, os.ErrDeadlineExceeded):
-		in.stream.CancelRead(uint64(api.StreamControlTimeout))
-	default:
-		in.stream.CancelRead(0)
 	}
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/impl/internal/receive"
 )
 
 // run reads the publisher's answers until the subscription is over.
@@ -36,7 +37,7 @@ func (sub *subscription) listen() error {
 			if s.life.isOver() {
 				return s.life.err()
 			}
-			return streamError(malformedFrame(unfinished(err)))
+			return streamError(receive.Malformed(unfinished(err)))
 		}
 		sub.answered.Happen()
 	}
@@ -45,8 +46,8 @@ func (sub *subscription) listen() error {
 // endOfTrack returns an error if the end of the stream is not the end of the track: in
 // moq-lite-05 and 06 SUBSCRIBE_END has to come first.
 func (sub *subscription) endOfTrack() error {
-	sub.session.unread.mu.Lock()
-	defer sub.session.unread.mu.Unlock()
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
 	if sub.session.version.ImplicitOK && !sub.endKnown && !sub.closed {
 		return fmt.Errorf("the publisher ended the subscription without an end of the track: %w", io.ErrUnexpectedEOF)
 	}
@@ -55,7 +56,6 @@ func (sub *subscription) endOfTrack() error {
 
 // take reads one message of the publisher.
 func (sub *subscription) take(kind message.ResponseKind) error {
-	u := &sub.session.unread
 	switch kind {
 	case message.ResponseOK:
 		var m message.SubscribeOK
@@ -65,8 +65,8 @@ func (sub *subscription) take(kind message.ResponseKind) error {
 		if err := sub.stream.Receive(&m); err != nil {
 			return err
 		}
-		u.mu.Lock()
-		defer u.mu.Unlock()
+		sub.mu.Lock()
+		defer sub.mu.Unlock()
 		sub.starts(api.GroupSequence(m.Group))
 		return nil
 	case message.ResponseEnd:
@@ -74,8 +74,8 @@ func (sub *subscription) take(kind message.ResponseKind) error {
 		if err := sub.stream.Receive(&m); err != nil {
 			return err
 		}
-		u.mu.Lock()
-		defer u.mu.Unlock()
+		sub.mu.Lock()
+		defer sub.mu.Unlock()
 		sub.end, sub.endKnown = api.GroupSequence(m.Group), true
 		return nil
 	case message.ResponseDrop:
@@ -83,8 +83,8 @@ func (sub *subscription) take(kind message.ResponseKind) error {
 		if err := sub.stream.Receive(&m); err != nil {
 			return err
 		}
-		u.mu.Lock()
-		defer u.mu.Unlock()
+		sub.mu.Lock()
+		defer sub.mu.Unlock()
 		sub.drop(api.GroupSequence(m.Start), api.GroupSequence(m.End)+1,
 			&api.StreamError{Code: api.StreamErrorCode(m.Error), Remote: true})
 		return nil
@@ -94,7 +94,7 @@ func (sub *subscription) take(kind message.ResponseKind) error {
 }
 
 // starts handles SUBSCRIBE_START: seq is the least number that may come. Numbers before
-// it that were asked for become a gap. The unread lock is held.
+// it that were asked for become a gap. The subscription's lock is held.
 func (sub *subscription) starts(seq api.GroupSequence) {
 	if start, known := sub.firstWanted(); known {
 		sub.drop(start, seq, nil)
@@ -104,7 +104,7 @@ func (sub *subscription) starts(seq api.GroupSequence) {
 
 // beginsBy notes that a number has arrived. A publisher may use numbers below the one
 // of its SUBSCRIBE_START after all, as when an earlier group is opened later; what is
-// missing then counts from there. The unread lock is held.
+// missing then counts from there. The subscription's lock is held.
 func (sub *subscription) beginsBy(seq api.GroupSequence) {
 	if sub.started && !sub.edge.skipped {
 		sub.start = min(sub.start, seq)
@@ -112,7 +112,7 @@ func (sub *subscription) beginsBy(seq api.GroupSequence) {
 }
 
 // firstWanted returns the first number that was asked for. known is false if the
-// publisher chooses it: the oldest group that it has, or the newest. The unread lock is
+// publisher chooses it: the oldest group that it has, or the newest. The subscription's lock is
 // held.
 func (sub *subscription) firstWanted() (seq api.GroupSequence, known bool) {
 	seq = sub.config.StartGroup
@@ -123,7 +123,7 @@ func (sub *subscription) firstWanted() (seq api.GroupSequence, known bool) {
 }
 
 // clip returns the part of [start, end) that is in the range that was asked for. The
-// unread lock is held.
+// subscription's lock is held.
 func (sub *subscription) clip(start, end api.GroupSequence) (api.GroupSequence, api.GroupSequence) {
 	if first, known := sub.firstWanted(); known {
 		start = max(start, first)
@@ -135,7 +135,7 @@ func (sub *subscription) clip(start, end api.GroupSequence) (api.GroupSequence, 
 }
 
 // drop makes a gap of the numbers in [start, end) that were asked for and have not
-// arrived. The unread lock is held.
+// arrived. The subscription's lock is held.
 func (sub *subscription) drop(start, end api.GroupSequence, err error) {
 	start, end = sub.clip(start, end)
 	sub.gaps.Lose(&sub.arrived, api.Gap{Start: start, End: end, Err: err})

@@ -196,9 +196,8 @@ func (s *Session) receiveDatagrams() {
 
 // takeDatagram queues a datagram, unless its number has arrived before.
 func (sub *subscription) takeDatagram(m *message.Datagram) {
-	u := &sub.session.unread
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
 	if sub.closed || sub.over != nil || !sub.arrived.Add(api.GroupSequence(m.Sequence)) {
 		return
 	}
@@ -206,7 +205,7 @@ func (sub *subscription) takeDatagram(m *message.Datagram) {
 	sub.boundHoles()
 	if len(sub.datagrams) == queuedDatagrams {
 		sub.datagrams = append(sub.datagrams[:0], sub.datagrams[1:]...)
-		u.datagramsDropped++
+		sub.session.replaced.Add(1)
 	}
 	sub.datagrams = append(sub.datagrams, *m)
 	sub.datagramReady.Wake()
@@ -233,9 +232,8 @@ func (sub *subscription) ReceiveDatagram(ctx context.Context, d *api.Datagram) e
 
 // nextDatagram copies the oldest datagram to d. ok is false if there is none.
 func (sub *subscription) nextDatagram(d *api.Datagram) (ok bool, err error) {
-	u := &sub.session.unread
-	u.mu.Lock()
-	defer u.mu.Unlock()
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
 	switch {
 	case sub.closed:
 		return false, api.ErrClosed
@@ -261,7 +259,5 @@ func (s *Session) datagramsDropped() (dropped uint64) {
 		dropped = o.ring.dropped + o.lost
 		o.mu.Unlock()
 	}
-	s.unread.mu.Lock()
-	defer s.unread.mu.Unlock()
-	return dropped + s.unread.datagramsDropped
+	return dropped + s.replaced.Load()
 }

@@ -137,7 +137,7 @@ func (s *Session) left() (open Open, changed <-chan struct{}, broken bool) {
 		Publications:  answering + s.broken.Publications,
 	}
 	s.mu.Unlock()
-	open.Groups = s.unread.groups() + s.groupsWriting()
+	open.Groups = s.budget.Open() + s.groupsWriting()
 	return open, changed, broken
 }
 

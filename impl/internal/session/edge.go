@@ -4,6 +4,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
 	"github.com/moqlite/moqlite/impl/internal/numbers"
+	"github.com/moqlite/moqlite/impl/internal/receive"
 )
 
 // An edge makes a subscription of moq-lite-06 begin with the newest group. That version
@@ -13,7 +14,7 @@ import (
 // that follow it, with the max age that is wanted. The first AcceptGroup returns the
 // newest group that has come, and the older ones are refused.
 //
-// It is guarded by the session's unread lock.
+// It is guarded by the subscription's lock.
 type edge struct {
 	wanted  bool        // the subscription begins with the newest group
 	narrow  bool        // only the newest group is asked for so far
@@ -22,7 +23,7 @@ type edge struct {
 	left    numbers.Set // the older groups that were refused
 }
 
-// params returns what a SUBSCRIBE or SUBSCRIBE_UPDATE for c says. The unread lock is
+// params returns what a SUBSCRIBE or SUBSCRIBE_UPDATE for c says. The subscription's lock is
 // held.
 func (sub *subscription) params(c *api.SubscribeConfig) (message.SubscribeParams, error) {
 	p, err := sub.session.params(c)
@@ -40,17 +41,17 @@ func (sub *subscription) params(c *api.SubscribeConfig) (message.SubscribeParams
 
 // hasAsked notes that SUBSCRIBE was sent, so that updates may follow it.
 func (sub *subscription) hasAsked() {
-	sub.session.unread.mu.Lock()
+	sub.mu.Lock()
 	sub.edge.asked = true
-	sub.session.unread.mu.Unlock()
+	sub.mu.Unlock()
 	sub.widen() // groups may have come already
 }
 
 // widen sends the update that asks for all groups from the newest on, once a group has
 // come.
 func (sub *subscription) widen() {
-	sub.session.unread.mu.Lock()
-	defer sub.session.unread.mu.Unlock()
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
 	if e := &sub.edge; !e.narrow || !e.asked || len(sub.arrived.Spans()) == 0 {
 		return
 	}
@@ -62,7 +63,7 @@ func (sub *subscription) widen() {
 
 // reconfigure sets the subscription's config to c and returns it. A start at the latest
 // group stands for where the subscription began. With a start by number, groups that
-// the edge has refused may be wanted again: they become gaps. The unread lock is held.
+// the edge has refused may be wanted again: they become gaps. The subscription's lock is held.
 func (sub *subscription) reconfigure(c api.SubscribeConfig) api.SubscribeConfig {
 	if c.StartGroup == api.GroupLatest {
 		c.StartGroup = sub.config.StartGroup
@@ -80,9 +81,9 @@ func (sub *subscription) reconfigure(c api.SubscribeConfig) api.SubscribeConfig 
 }
 
 // leaveOut refuses a group that is older than the one that the subscription begins
-// with. The unread lock is held.
-func (sub *subscription) leaveOut(g *groupReader) {
-	sub.edge.left.Add(g.seq)
+// with. The subscription's lock is held.
+func (sub *subscription) leaveOut(g *receive.Group) {
+	sub.edge.left.Add(g.Sequence())
 	sub.edge.left.Squeeze() // bounded, like sub.arrived
-	g.in.stream.CancelRead(uint64(api.StreamOld))
+	g.Stream().Cancel(api.StreamOld)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/impl/internal/receive"
 	"github.com/moqlite/moqlite/impl/internal/send"
 )
 
@@ -19,7 +20,7 @@ func (s *Session) Fetch(ctx context.Context, req api.FetchRequest) (api.GroupRea
 	return g, nil
 }
 
-func (s *Session) fetch(ctx context.Context, req *api.FetchRequest) (*groupReader, error) {
+func (s *Session) fetch(ctx context.Context, req *api.FetchRequest) (*receive.Group, error) {
 	m, err := s.fetchMessage(ctx, req)
 	if err != nil {
 		return nil, err
@@ -31,9 +32,9 @@ func (s *Session) fetch(ctx context.Context, req *api.FetchRequest) (*groupReade
 	if err != nil {
 		return nil, err
 	}
-	g := newGroupReader(s, st.Stream)
+	g := s.budget.NewGroup(st.Stream)
 	stop := st.AbandonAt(ctx)
-	err = g.in.await()
+	err = g.Await()
 	if !stop() {
 		return nil, context.Cause(ctx)
 	}
@@ -41,11 +42,11 @@ func (s *Session) fetch(ctx context.Context, req *api.FetchRequest) (*groupReade
 		_ = st.Close()
 		return nil, streamError(err)
 	}
-	g.identify(s.fetchingFor(req.Session), req.Group, req.StartFrame)
+	g.Identify(req.Group, req.StartFrame)
 	// Our half stays open until the answer has arrived: peers take its end for a
 	// cancellation.
-	g.ended = func() { _ = st.Close() }
-	s.take(g)
+	g.OnEnd(func() { _ = st.Close() })
+	s.fetchingFor(req.Session).take(g, s.clock())
 	return g, nil
 }
 
@@ -71,59 +72,6 @@ func (s *Session) fetchMessage(ctx context.Context, req *api.FetchRequest) (*mes
 		EndFrame:   req.EndFrame,
 	}
 	return m, m.Validate(s.version)
-}
-
-// fetching is the holder of the groups that are fetched for one other session, which
-// together have one share of the budget; or of a single group that the application
-// fetches for itself.
-type fetching struct {
-	unread *unread
-	held   uint64
-	key    context.Context // that of the other session; nil if there is none
-	groups int             // number of groups fetched for it
-}
-
-// fetchingFor returns the holder for a group that is fetched for another session. If
-// asker is nil, it is a new one.
-func (s *Session) fetchingFor(asker api.Session) *fetching {
-	u := &s.unread
-	if asker == nil {
-		return &fetching{unread: u}
-	}
-	key := asker.Context() // a session may be of a type that is not comparable
-	u.mu.Lock()
-	defer u.mu.Unlock()
-	f := u.fetching[key]
-	if f == nil {
-		if u.fetching == nil {
-			u.fetching = make(map[context.Context]*fetching)
-		}
-		f = &fetching{unread: u, key: key}
-		u.fetching[key] = f
-	}
-	f.groups++
-	return f
-}
-
-// holds implements holder.
-func (f *fetching) holds() *uint64 { return &f.held }
-
-// lose implements holder.
-func (f *fetching) lose(*groupReader) {}
-
-// finished implements holder.
-func (f *fetching) finished() {
-	if f.groups--; f.groups == 0 {
-		delete(f.unread.fetching, f.key)
-	}
-}
-
-// take adds a group, which the application is about to get, to the budget.
-func (s *Session) take(g *groupReader) {
-	s.unread.mu.Lock()
-	defer s.unread.mu.Unlock()
-	g.handed = true
-	s.unread.add(g, s.clock())
 }
 
 // serveFetch answers a FETCH of the peer (moq-lite-06, FETCH).
@@ -201,6 +149,4 @@ func (a *fetched) GroupDone(_ *send.Group, end send.Ending) {
 var (
 	_ send.Owner = (*fetched)(nil)
 	_ send.Owner = (*publication)(nil)
-	_ holder     = (*fetching)(nil)
-	_ holder     = (*subscription)(nil)
 )

@@ -7,28 +7,33 @@ import (
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/announce"
 	"github.com/moqlite/moqlite/impl/internal/control"
+	"github.com/moqlite/moqlite/impl/internal/receive"
 	"github.com/moqlite/moqlite/impl/internal/send"
 	"github.com/moqlite/moqlite/transport"
 )
 
-// A host is what the packages control, announce and send see of a session.
+// A host is what the packages control, announce, receive and send see of a session.
 type host Session
 
 var (
 	_ control.Host  = (*host)(nil)
 	_ announce.Host = (*host)(nil)
+	_ receive.Host  = (*host)(nil)
 	_ send.Host     = (*host)(nil)
 )
 
-// Spawn implements [control.Host] and [send.Host].
+// Spawn implements [control.Host], [receive.Host] and [send.Host].
 func (h *host) Spawn(f func()) bool { return h.life.spawn(f) }
 
 // ControlDeadline implements [control.Host]: the peer has as long as for the first
 // message of a stream.
 func (h *host) ControlDeadline() time.Time { return (*Session)(h).in(h.limits.setup) }
 
-// StreamError implements [control.Host].
+// StreamError implements [control.Host] and [receive.Host].
 func (h *host) StreamError(err error) error { return streamError(err) }
+
+// GroupFinished implements [receive.Host].
+func (h *host) GroupFinished() { (*Session)(h).groupFinished() }
 
 // PeerSetup implements [announce.Host].
 func (h *host) PeerSetup() (api.PeerSetup, error) {

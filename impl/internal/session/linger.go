@@ -24,10 +24,10 @@ func (sub *subscription) linger() error {
 	timer := time.NewTimer(lateGroup)
 	defer timer.Stop()
 	for quiet := false; ; {
-		sub.session.unread.mu.Lock()
+		sub.mu.Lock()
 		missing := sub.missing()
-		wait := sub.patience(len(missing) > 0)
-		open, closed := sub.open, sub.closed
+		wait := sub.waitForMore(len(missing) > 0)
+		open, closed := sub.share.Len(), sub.closed
 		if quiet && open == 0 {
 			for _, hole := range missing {
 				sub.drop(hole.Start, hole.End, nil)
@@ -37,11 +37,11 @@ func (sub *subscription) linger() error {
 		if len(missing) == 0 && (wait == 0 || quiet) {
 			sub.finishQueue(io.EOF)
 			if open == 0 || closed {
-				sub.session.unread.mu.Unlock()
+				sub.mu.Unlock()
 				return io.EOF
 			}
 		}
-		sub.session.unread.mu.Unlock()
+		sub.mu.Unlock()
 		quiet = false
 		timer.Reset(max(wait, time.Millisecond))
 		select {
@@ -55,7 +55,7 @@ func (sub *subscription) linger() error {
 }
 
 // missing returns the numbers of the track that have neither arrived nor become a gap.
-// The unread lock is held.
+// The subscription's lock is held.
 func (sub *subscription) missing() []numbers.Span {
 	spans := sub.arrived.Spans()
 	if len(spans) == 0 && !sub.endKnown {
@@ -76,8 +76,8 @@ func (sub *subscription) missing() []numbers.Span {
 	return sub.arrived.Missing(sub.clip(start, end))
 }
 
-// patience is how long linger waits for the next group, given whether one is missing.
-func (sub *subscription) patience(missing bool) time.Duration {
+// waitForMore is how long linger waits for the next group, given whether one is missing.
+func (sub *subscription) waitForMore(missing bool) time.Duration {
 	age := sub.config.MaxLatency
 	if age == 0 {
 		age = sub.info.MaxLatency

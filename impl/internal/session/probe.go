@@ -10,6 +10,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/impl/internal/receive"
 	"github.com/moqlite/moqlite/impl/internal/signal"
 	"github.com/moqlite/moqlite/transport"
 )
@@ -72,7 +73,7 @@ func (p *probing) run(s *Session) {
 			if s.life.isOver() {
 				err = s.life.err()
 			}
-			p.end(streamError(malformedFrame(err)))
+			p.end(streamError(receive.Malformed(err)))
 			return
 		}
 		p.mu.Lock()

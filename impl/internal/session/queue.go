@@ -6,48 +6,48 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/receive"
 )
 
-// handful is how many groups are queued before the accept loop yields the processor, so
+// yieldEvery is how many groups are queued before the accept loop yields the processor, so
 // that a reader for which no processor is free gets them while they are in the cache.
-const handful = 64
+const yieldEvery = 64
 
 // offer queues a group that has arrived, or refuses it if it is not wanted. If the queue
 // is full it first waits for the reader, and then drops the oldest group.
-func (sub *subscription) offer(g *groupReader, now time.Duration) {
-	s := sub.session
-	u := &s.unread
-	u.mu.Lock()
+func (sub *subscription) offer(g *receive.Group, now time.Duration) {
+	seq := g.Sequence()
+	sub.mu.Lock()
 	if sub.full() && !sub.behind {
 		sub.awaitReader()
 	}
-	if sub.closed || sub.over != nil || !sub.arrived.Add(g.seq) {
-		u.mu.Unlock()
-		g.in.stream.CancelRead(uint64(api.StreamCancelled))
+	if sub.closed || sub.over != nil || !sub.arrived.Add(seq) {
+		sub.mu.Unlock()
+		g.Stream().Cancel(api.StreamCancelled)
 		return
 	}
-	sub.beginsBy(g.seq)
+	sub.beginsBy(seq)
 	sub.boundHoles()
-	if sub.edge.skipped && g.seq < sub.start {
+	if sub.edge.skipped && seq < sub.start {
 		sub.leaveOut(g)
-		u.mu.Unlock()
+		sub.mu.Unlock()
 		return
 	}
 	narrow := sub.edge.narrow
-	var excess *groupReader
+	var excess *receive.Group
 	if sub.full() {
 		excess = sub.oldestQueued()
-		sub.lose(excess)
+		sub.share.Remove(excess)
+		sub.Lose(excess)
 	}
 	sub.queue = append(sub.queue, g)
-	sub.open++
-	u.add(g, now)
-	pause := len(sub.queue)%handful == 0
+	sub.share.Add(g, now)
+	pause := len(sub.queue)%yieldEvery == 0
 	sub.ready.Wake()
 	sub.progress.Wake()
-	u.mu.Unlock()
+	sub.mu.Unlock()
 	if excess != nil {
-		s.drop(excess)
+		excess.Dropped()
 	}
 	if narrow {
 		sub.widen()
@@ -58,15 +58,15 @@ func (sub *subscription) offer(g *groupReader, now time.Duration) {
 }
 
 // boundHoles makes the oldest missing numbers a gap if there are too many ranges of
-// missing numbers. The unread lock is held.
+// missing numbers. The subscription's lock is held.
 func (sub *subscription) boundHoles() {
 	if hole, ok := sub.arrived.Squeeze(); ok {
 		sub.gaps.Add(api.Gap{Start: hole.Start, End: hole.End, Err: &api.StreamError{Code: api.StreamTooFarBehind}})
 	}
 }
 
-// full reports whether the queue has reached Limits.UnreadGroups. The unread lock is
-// held.
+// full reports whether the queue has reached Limits.UnreadGroups. The subscription's lock
+// is held.
 func (sub *subscription) full() bool { return len(sub.queue) >= sub.session.limits.UnreadGroups }
 
 // readerGrace is how long the accept loop waits for a reader whose queue is full, which
@@ -76,14 +76,13 @@ func (sub *subscription) full() bool { return len(sub.queue) >= sub.session.limi
 const readerGrace = 10 * time.Millisecond
 
 // awaitReader waits until the reader has emptied half of the queue, for at most
-// readerGrace. The unread lock is held, and released during the wait.
+// readerGrace. The subscription's lock is held, and released during the wait.
 func (sub *subscription) awaitReader() {
-	u := &sub.session.unread
 	select {
 	case <-sub.relieved: // a signal from earlier
 	default:
 	}
-	u.mu.Unlock()
+	sub.mu.Unlock()
 	timer := time.NewTimer(readerGrace)
 	select {
 	case <-sub.relieved:
@@ -91,41 +90,34 @@ func (sub *subscription) awaitReader() {
 	case <-timer.C:
 	}
 	timer.Stop()
-	u.mu.Lock()
+	sub.mu.Lock()
 	sub.behind = sub.full()
 }
 
-func (sub *subscription) oldestQueued() *groupReader {
+func (sub *subscription) oldestQueued() *receive.Group {
 	oldest := sub.queue[0]
 	for _, g := range sub.queue[1:] {
-		if g.seq < oldest.seq {
+		if g.Sequence() < oldest.Sequence() {
 			oldest = g
 		}
 	}
 	return oldest
 }
 
-// lose implements holder: a group in the queue is removed and becomes a gap. If
+// Lose implements [receive.Holder]: a group in the queue is removed and becomes a gap. If
 // AcceptGroup has returned it already, its reader gets an error instead.
-func (sub *subscription) lose(g *groupReader) {
-	sub.session.unread.unpark(g)
+func (sub *subscription) Lose(g *receive.Group) {
 	for i, queued := range sub.queue {
 		if queued == g {
 			sub.queue = append(sub.queue[:i], sub.queue[i+1:]...)
-			sub.gaps.Add(api.Gap{Start: g.seq, End: g.seq + 1, Err: &api.StreamError{Code: api.StreamTooFarBehind}})
+			sub.gaps.Add(api.Gap{Start: g.Sequence(), End: g.Sequence() + 1, Err: &api.StreamError{Code: api.StreamTooFarBehind}})
 			return
 		}
 	}
 }
 
-// holds implements holder.
-func (sub *subscription) holds() *uint64 { return &sub.held }
-
-// finished implements holder.
-func (sub *subscription) finished() {
-	sub.open--
-	sub.progress.Wake()
-}
+// Finished implements [receive.Holder].
+func (sub *subscription) Finished() { sub.progress.Wake() }
 
 // AcceptGroup implements [api.TrackReader].
 func (sub *subscription) AcceptGroup(ctx context.Context) (api.GroupReader, error) {
@@ -147,10 +139,9 @@ func (sub *subscription) AcceptGroup(ctx context.Context) (api.GroupReader, erro
 
 // dequeue removes and returns the first group of the queue. It returns nil and no error
 // when there is none yet.
-func (sub *subscription) dequeue() (*groupReader, error) {
-	u := &sub.session.unread
-	u.mu.Lock()
-	defer u.mu.Unlock()
+func (sub *subscription) dequeue() (*receive.Group, error) {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
 	if sub.closed {
 		return nil, api.ErrClosed
 	}
@@ -166,7 +157,7 @@ func (sub *subscription) dequeue() (*groupReader, error) {
 	g := sub.queue[0]
 	sub.queue[0] = nil
 	sub.queue = sub.queue[1:]
-	g.handed = true
+	g.Handed()
 	if len(sub.queue) > 0 {
 		sub.ready.Wake()
 	}
@@ -178,27 +169,26 @@ func (sub *subscription) dequeue() (*groupReader, error) {
 }
 
 // skipToNewest refuses all queued groups but the newest, for the first AcceptGroup of a
-// subscription that begins with the newest group (see edge). The unread lock is held.
+// subscription that begins with the newest group (see edge). The subscription's lock is held.
 func (sub *subscription) skipToNewest() {
 	newest := sub.queue[0]
 	for _, g := range sub.queue {
-		if g.seq > newest.seq {
+		if g.Sequence() > newest.Sequence() {
 			newest = g
 		}
 	}
 	for _, g := range sub.queue {
 		if g != newest {
-			sub.session.unread.remove(g)
-			sub.open--
+			sub.share.Remove(g)
 			sub.leaveOut(g)
 		}
 	}
 	sub.queue = append(sub.queue[:0], newest)
-	sub.start, sub.started, sub.edge.skipped = newest.seq, true, true
+	sub.start, sub.started, sub.edge.skipped = newest.Sequence(), true, true
 }
 
 // finishQueue sets what AcceptGroup returns after the queued groups, unless it is set.
-// The unread lock is held.
+// The subscription's lock is held.
 func (sub *subscription) finishQueue(err error) {
 	if sub.over == nil {
 		sub.over = err

@@ -3,10 +3,10 @@
 //
 // A session accepts the peer's streams and passes each to the handler of its type
 // (accept.go). The other files implement one kind of stream each, for both ends.
-// Groups are read in group_reader.go. Code that needs no session is in packages of its
-// own: the sending of groups in send, control streams in control, announcements in
-// announce, the maximum age of groups in age, sets of group numbers in numbers. host.go
-// has what these need of a session.
+// Code that needs no session is in packages of its own: the sending of groups in send, the
+// receiving of groups in receive, control streams in control, announcements in announce,
+// the maximum age of groups in age, sets of group numbers in numbers. host.go has what
+// these need of a session.
 //
 // # Terms
 //
@@ -31,8 +31,9 @@
 //
 // A Session has three parts with locks of their own: its lifetime (life), what the
 // peer has said of itself (peer), and the peer's requests that are being answered
-// (requests). Locks are taken in this order: first that of unread or of a publication;
-// then that of an outbox, of the queue of send, or of a backlog; then that of a group; then
+// (requests). Locks are taken in this order: first that of a subscription or of a
+// publication; then that of the budget of receive, of an outbox, of the queue of send, or
+// of a backlog; then that of a group that is sent; then
 // Session.mu; and last those of the three parts.
 //
 // No callback of the application runs on an accept loop. A track does not wait for the
@@ -52,11 +53,13 @@ import (
 	"log/slog"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/impl/internal/receive"
 	"github.com/moqlite/moqlite/impl/internal/send"
 	"github.com/moqlite/moqlite/impl/internal/signal"
 	"github.com/moqlite/moqlite/transport"
@@ -96,15 +99,17 @@ type Session struct {
 	version *message.Version
 	opts    Options
 	limits  *limits
-	unread  unread
+	budget  receive.Budget // of received groups
 
 	began time.Time
 
 	life     life
 	peer     peer
 	requests requests
-	ready    signal.Event // mux is final, and the peer may be served
-	hearing  sync.Once    // starts receiveDatagrams
+	fetches  fetches
+	ready    signal.Event  // mux is final, and the peer may be served
+	hearing  sync.Once     // starts receiveDatagrams
+	replaced atomic.Uint64 // number of datagrams that newer ones have replaced unread
 
 	mu       sync.Mutex
 	sentAway bool        // GOAWAY was sent
@@ -115,7 +120,6 @@ type Session struct {
 	subs     map[uint64]*subscription // tracks being read, by id
 	pubs     map[uint64]*publication  // tracks being served, by the peer's id
 	broken   Open                     // what was still open when the connection was lost
-	dropped  uint64                   // number of groups dropped because they were not read in time
 	unheard  uint64                   // number of announcements left out for their limit
 }
 
@@ -201,8 +205,9 @@ func (s *Session) setConfig(c *api.Config) {
 	if c != nil {
 		s.limits = limitsOf(c)
 	}
-	s.unread.limit = s.limits.UnreadBytes
-	s.unread.weighed.L = &s.unread.mu
+	s.budget.Init((*host)(s), receive.Options{
+		Version: s.version, Began: s.began, FrameSize: s.limits.FrameSize, Bytes: s.limits.UnreadBytes,
+	})
 }
 
 func orDefault[T comparable](v, otherwise T) T {
@@ -330,12 +335,12 @@ func (s *Session) Stats() api.SessionStats {
 		stats.EstimatedBitrate = estimate(t).BitsPerSecond
 	}
 	stats.GroupsWriting = s.groupsWriting()
-	stats.GroupsReading = s.unread.groups()
+	stats.GroupsReading = s.budget.Open()
 	stats.DatagramsDropped = s.datagramsDropped()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	stats.Subscriptions, stats.Publications = len(s.subs), len(s.pubs)+s.broken.Publications
-	stats.GroupsDropped, stats.AnnouncementsDropped = s.dropped, s.unheard
+	stats.GroupsDropped, stats.AnnouncementsDropped = s.budget.Dropped(), s.unheard
 	return stats
 }
 

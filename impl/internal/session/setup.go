@@ -9,6 +9,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/impl/internal/receive"
 	"github.com/moqlite/moqlite/transport"
 )
 
@@ -71,14 +72,13 @@ func (s *Session) expectSetup() {
 }
 
 // takeSetup reads the peer's SETUP. A malformed or second one is a violation.
-func (s *Session) takeSetup(in *incoming) {
+func (s *Session) takeSetup(in *receive.Stream) {
 	if !s.peer.beginsSetup() {
 		s.violation(errors.New("a second SETUP"))
 		return
 	}
 	var m message.Setup
-	_ = in.stream.SetReadDeadline(s.in(s.limits.setup))
-	body, err := message.ReadBody(in, s.version, message.MaxBody, nil)
+	body, _, err := in.ReadMessage(s.version)
 	if err == nil {
 		err = m.Parse(s.version, body)
 	}

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/age"
 	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
 	"github.com/moqlite/moqlite/impl/internal/numbers"
+	"github.com/moqlite/moqlite/impl/internal/receive"
 	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
@@ -132,14 +134,13 @@ type subscription struct {
 	progress      signal.Wake  // a group or datagram has arrived, or a group is finished or lost
 	datagramReady signal.Wake  // wakes ReceiveDatagram
 
-	// Guarded by session.unread.mu.
+	mu        sync.Mutex    // guards what follows
+	share     receive.Share // of the session's budget
 	info      api.TrackInfo
 	config    api.SubscribeConfig
-	queue     []*groupReader // groups that AcceptGroup has not returned, as they came
-	behind    bool           // the queue was full for longer than readerGrace
+	queue     []*receive.Group // groups that AcceptGroup has not returned, as they came
+	behind    bool             // the queue was full for longer than readerGrace
 	datagrams []message.Datagram
-	open      int               // number of groups that are not finished
-	held      uint64            // how much of the budget its parked groups hold
 	arrived   numbers.Set       // numbers that have arrived, or are in a gap
 	gaps      numbers.Gaps      // not yet returned by Gaps
 	start     api.GroupSequence // if started, the least number that may come
@@ -163,6 +164,7 @@ func newSubscription(s *Session, config *api.SubscribeConfig) *subscription {
 		datagramReady: signal.NewWake(),
 	}
 	atEdge := config.StartGroup == api.GroupLatest && s.version.StartFloor
+	sub.share.Init(&s.budget, sub, &sub.mu)
 	sub.edge = edge{wanted: atEdge, narrow: atEdge}
 	sub.ctx, sub.cancel = context.WithCancelCause(context.Background())
 	if config.StartGroup != api.GroupLatest {
@@ -207,15 +209,15 @@ func (sub *subscription) accepted(ctx context.Context, path api.BroadcastPath, n
 }
 
 func (sub *subscription) describe(info api.TrackInfo) {
-	sub.session.unread.mu.Lock()
-	defer sub.session.unread.mu.Unlock()
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
 	sub.info = info
 }
 
 // refusal returns why the subscription is over; nil if the track has ended normally.
 func (sub *subscription) refusal() error {
-	sub.session.unread.mu.Lock()
-	defer sub.session.unread.mu.Unlock()
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
 	if sub.over == io.EOF {
 		return nil
 	}
@@ -225,15 +227,15 @@ func (sub *subscription) refusal() error {
 // terminate ends the subscription with err, which AcceptGroup returns after the queued
 // groups. The numbers that are missing become gaps.
 func (sub *subscription) terminate(err error) {
-	u := &sub.session.unread
-	u.mu.Lock()
+	sub.mu.Lock()
 	for _, hole := range sub.missing() {
 		sub.drop(hole.Start, hole.End, err)
 	}
 	sub.finishQueue(err)
 	err = sub.over
 	sub.cancel(err) // under the lock: a caller that gets err finds the context ended
-	u.mu.Unlock()
+	sub.share.End()
+	sub.mu.Unlock()
 	if _, lost := errors.AsType[*api.SessionError](err); lost {
 		sub.session.mu.Lock()
 		sub.session.broken.Subscriptions++
@@ -245,15 +247,15 @@ func (sub *subscription) terminate(err error) {
 
 // Gaps implements [api.TrackReader].
 func (sub *subscription) Gaps() []api.Gap {
-	sub.session.unread.mu.Lock()
-	defer sub.session.unread.mu.Unlock()
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
 	return sub.gaps.Take()
 }
 
 // Info implements [api.TrackReader].
 func (sub *subscription) Info() api.TrackInfo {
-	sub.session.unread.mu.Lock()
-	defer sub.session.unread.mu.Unlock()
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
 	return sub.info
 }
 
@@ -272,8 +274,8 @@ func (sub *subscription) update(c api.SubscribeConfig) error {
 	if _, err := sub.session.params(&c); err != nil {
 		return err
 	}
-	sub.session.unread.mu.Lock()
-	defer sub.session.unread.mu.Unlock()
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
 	switch {
 	case sub.closed:
 		return api.ErrClosed
@@ -290,25 +292,20 @@ func (sub *subscription) update(c api.SubscribeConfig) error {
 
 // Close implements [api.TrackReader].
 func (sub *subscription) Close() error {
-	u := &sub.session.unread
-	u.mu.Lock()
+	sub.mu.Lock()
 	if sub.closed {
-		u.mu.Unlock()
+		sub.mu.Unlock()
 		return nil
 	}
 	sub.closed = true
 	sub.finishQueue(api.ErrClosed)
 	sub.cancel(api.ErrClosed)
 	sub.queue, sub.datagrams = nil, nil
-	var open []*groupReader
-	for g := u.open; g != nil; g = g.older {
-		if g.of == holder(sub) {
-			open = append(open, g)
-		}
-	}
-	u.mu.Unlock()
+	open := sub.share.Groups()
+	sub.share.End()
+	sub.mu.Unlock()
 	for _, g := range open {
-		g.abortWith(api.ErrClosed, api.StreamCancelled)
+		g.Cancel(api.StreamCancelled)
 	}
 	sub.session.forget(sub)
 	sub.progress.Wake()
