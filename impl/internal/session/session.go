@@ -2,8 +2,8 @@
 // an [api.Session]. It works over any transport and knows no QUIC library.
 //
 // A session accepts the peer's streams and passes each to the handler of its type
-// (accept.go). The other files implement one kind of stream each, for both ends.
-// Code that needs no session is in packages of its own: the sending of groups in send, the
+// (accept.go). The other files implement one kind of stream each, for both ends. Code
+// that needs no session is in packages of its own: the sending of groups in send, the
 // receiving of groups in receive, control streams in control, announcements in announce,
 // the maximum age of groups in age, sets of group numbers in numbers. host.go has what
 // these need of a session.
@@ -33,8 +33,8 @@
 // peer has said of itself (peer), and the peer's requests that are being answered
 // (requests). Locks are taken in this order: first that of a subscription or of a
 // publication; then that of the budget of receive, of an outbox, of the queue of send, or
-// of a backlog; then that of a group that is sent; then
-// Session.mu; and last those of the three parts.
+// of a backlog; then that of a group that is sent; then Session.mu; and last those of the
+// three parts.
 //
 // No callback of the application runs on an accept loop. A track does not wait for the
 // reader of another, with two bounded exceptions: a reader that has just fallen behind
