@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"sync"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -12,17 +11,6 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 	"github.com/moqlite/moqlite/impl/internal/receive"
 )
-
-// served are the handlers of the peer's bidirectional streams, by type. A stream whose
-// type is missing here, or does not exist in the version, is refused.
-var served = map[message.StreamType]func(*Session, *peerStream){
-	message.StreamAnnounce:  (*Session).serveAnnounce,
-	message.StreamSubscribe: (*Session).serveSubscribe,
-	message.StreamFetch:     (*Session).serveFetch,
-	message.StreamProbe:     (*Session).serveProbe,
-	message.StreamTrack:     (*Session).serveTrack,
-	message.StreamGoAway:    (*Session).serveGoAway,
-}
 
 // acceptStreams serves each of the peer's bidirectional streams in a goroutine. While
 // Limits.Requests streams are being served it accepts no more.
@@ -33,52 +21,12 @@ func (s *Session) acceptStreams() {
 		if err != nil {
 			return
 		}
-		st := &peerStream{control.New(raw, s.version), s.requests.accepted()}
+		r := &request{control.New(raw, s.version), s, s.requests.accepted()}
 		s.life.spawn(func() {
 			defer s.requests.served()
-			s.serve(st)
+			r.serve()
 		})
 	}
-}
-
-// serve reads a stream's type and calls its handler. Drain waits for the handler to
-// return, except for streams that last as long as the session.
-func (s *Session) serve(st *peerStream) {
-	done := sync.OnceFunc(s.requests.answered)
-	defer done()
-	_ = st.SetReadDeadline(s.in(s.limits.setup))
-	t, err := st.ReadType()
-	if err != nil {
-		st.Refuse(api.StreamControlTimeout)
-		return
-	}
-	handler := served[message.StreamType(t)]
-	if handler == nil || !s.version.Serves(message.StreamType(t)) {
-		st.Refuse(api.StreamCancelled)
-		return
-	}
-	switch message.StreamType(t) {
-	case message.StreamAnnounce, message.StreamProbe:
-		done() // these end with the session
-	}
-	handler(s, st)
-}
-
-// A peerStream is a bidirectional stream that the peer has opened.
-type peerStream struct {
-	*control.Stream
-	late bool // it was accepted while the session drains
-}
-
-// request reads the first message of a stream that the peer has opened. It refuses the
-// stream and reports false when the message is malformed or comes too late.
-func (s *Session) request(st *peerStream, m control.Parser) bool {
-	if err := st.Receive(m); err != nil {
-		st.Refuse(api.StreamCancelled)
-		return false
-	}
-	_ = st.SetReadDeadline(time.Time{})
-	return true
 }
 
 // open opens a stream of type t and writes its first message, if m is not nil. Once

@@ -6,7 +6,6 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/announce"
-	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
@@ -80,40 +79,36 @@ func (s *Session) silence() api.AnnouncementReader {
 
 // serveAnnounce tells the peer what is published below a prefix (moq-lite-06,
 // ANNOUNCE_REQUEST), until the peer ends the stream.
-func (s *Session) serveAnnounce(st *peerStream) {
+func (r *request) serveAnnounce() {
+	s := r.session
 	var m message.AnnounceRequest
-	if !s.request(st, &m) {
-		return
-	}
 	// SETUP has the peer's hop: routes through it are not announced.
-	if s.readyToServe() != nil || s.WaitForSetup(s.Context()) != nil {
+	if !r.receiveFirst(&m) || s.WaitForSetup(s.Context()) != nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(s.Context())
 	defer cancel()
-	if !s.life.spawn(func() { st.AwaitEnd(); cancel() }) {
+	if !s.life.spawn(func() { r.AwaitEnd(); cancel() }) {
 		return
 	}
-	err := s.newTeller(st.Stream, &m).Run(ctx)
+	err := r.newTeller(&m).Run(ctx)
 	if ctx.Err() == nil { // reset: a FIN would withdraw all announcements
 		s.opts.Logger.Debug("announcements broken off", "prefix", m.Prefix, "error", err)
-		st.CancelWrite(uint64(api.ErrorCode(err)))
+		r.CancelWrite(uint64(api.ErrorCode(err)))
 	}
-	_ = st.Close()
-	st.CancelRead(0)
+	_ = r.Close()
+	r.CancelRead(0)
 }
 
-// newTeller returns the Teller for a request. It excludes the hops of the peer's SETUP
-// and of the request.
-func (s *Session) newTeller(st *control.Stream, m *message.AnnounceRequest) *announce.Teller {
+// newTeller returns the Teller that serves an ANNOUNCE_REQUEST. It excludes the hops of
+// the peer's SETUP and of the request.
+func (r *request) newTeller(m *message.AnnounceRequest) *announce.Teller {
+	s := r.session
 	peer, root := s.peer.said()
-	s.mu.Lock()
-	mux := s.mux
-	s.mu.Unlock()
 	t := &announce.Teller{
 		Version: s.version,
-		Stream:  st,
-		Mux:     mux,
+		Stream:  r.Stream,
+		Mux:     s.publicMux(),
 		Prefix:  root.Join(api.BroadcastPath(m.Prefix).Clean()),
 		Own:     s.opts.Hop,
 		Session: s,

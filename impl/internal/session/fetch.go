@@ -75,35 +75,35 @@ func (s *Session) fetchMessage(ctx context.Context, req *api.FetchRequest) (*mes
 }
 
 // serveFetch answers a FETCH of the peer (moq-lite-06, FETCH).
-func (s *Session) serveFetch(st *peerStream) {
+func (r *request) serveFetch() {
 	var m message.Fetch
-	if !s.request(st, &m) || s.readyToServe() != nil {
+	if !r.receiveFirst(&m) {
 		return
 	}
-	broadcast, err := s.lookup(st, s.fullPath(m.Path))
+	broadcast, err := r.lookup(r.session.fullPath(m.Path))
 	if err != nil {
-		st.Refuse(api.ErrorCode(err))
+		r.Refuse(api.ErrorCode(err))
 		return
 	}
 	h, ok := broadcast.Handler().(api.FetchHandler)
 	if !ok {
-		st.Refuse(api.StreamNotFound)
+		r.Refuse(api.StreamNotFound)
 		return
 	}
-	a := s.newFetched(st.Stream, &m)
+	a := r.newFetched(&m)
 	if !a.group.Open() {
 		return
 	}
-	s.call("ServeFetch", func() {
+	control.Call(r.session.opts.Logger, "ServeFetch", func() {
 		h.ServeFetch(a.group, a.request)
 		if a.group.IsOpen() {
 			a.group.Cancel(api.StreamCancelled)
 		}
 	}, func() { a.group.Cancel(api.StreamInternal) })
 	// The peer ends its half to cancel, or when it has the answer.
-	_ = st.AwaitEnd()
+	_ = r.AwaitEnd()
 	a.group.Reset(&api.StreamError{Code: api.StreamCancelled, Remote: true}, api.StreamCancelled)
-	st.CancelRead(0)
+	r.CancelRead(0)
 }
 
 // fetched is the state of a FETCH that is answered.
@@ -115,8 +115,9 @@ type fetched struct {
 	group   *send.Group
 }
 
-func (s *Session) newFetched(st *control.Stream, m *message.Fetch) *fetched {
-	a := &fetched{session: s, stream: st, request: api.FetchRequest{
+func (r *request) newFetched(m *message.Fetch) *fetched {
+	s := r.session
+	a := &fetched{session: s, stream: r.Stream, request: api.FetchRequest{
 		Path:       s.fullPath(m.Path),
 		Name:       api.TrackName(m.Track),
 		Group:      api.GroupSequence(m.Group),
@@ -125,9 +126,9 @@ func (s *Session) newFetched(st *control.Stream, m *message.Fetch) *fetched {
 		Priority:   apiPriority(m.Priority),
 		Session:    s,
 	}}
-	a.lane.Init(s.sending(st), m.Priority, normalPriority)
+	a.lane.Init(s.sending(r.Stream), m.Priority, normalPriority)
 	a.group = a.lane.NewGroup(a, a.request.Group, send.Frames{First: m.StartFrame, End: m.EndFrame})
-	a.group.SetStream(st.Stream)
+	a.group.SetStream(r.Stream.Stream)
 	return a
 }
 

@@ -41,18 +41,19 @@ func (s *Session) GoneAway() <-chan struct{} { return s.peer.goneAway.Done() }
 
 // serveGoAway reads a GOAWAY (moq-lite-04 to 06): the peer asks this end to leave. A
 // second one is a violation.
-func (s *Session) serveGoAway(st *peerStream) {
+func (r *request) serveGoAway() {
+	s := r.session
 	var m message.GoAway
-	if err := st.Receive(&m); err != nil {
+	if err := r.Receive(&m); err != nil {
 		s.opts.Logger.Warn("malformed GOAWAY ignored", "error", err)
-		st.Refuse(api.StreamCancelled)
+		r.Refuse(api.StreamCancelled)
 		return
 	}
 	if !s.peer.leaves(api.GoAway{URI: m.URI}) {
 		s.violation(errors.New("a second GOAWAY"))
 		return
 	}
-	_ = st.SetReadDeadline(s.in(s.limits.setup))
-	st.AwaitEnd()
-	_ = st.Close()
+	_ = r.SetReadDeadline(s.in(s.limits.setup))
+	r.AwaitEnd()
+	_ = r.Close()
 }

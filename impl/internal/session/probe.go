@@ -133,25 +133,26 @@ func estimate(t transport.Stats) api.Bitrate {
 
 // serveProbe sends PROBE reports (moq-lite-06, PROBE) until the peer ends the stream: at
 // once, when the estimate has changed by a quarter, and every probeMaxAge.
-func (s *Session) serveProbe(st *peerStream) {
+func (r *request) serveProbe() {
+	s := r.session
 	conn, ok := s.conn.(transport.StatsConn)
 	if !ok {
-		st.Refuse(api.StreamCancelled)
+		r.Refuse(api.StreamCancelled)
 		return
 	}
-	_ = st.SetReadDeadline(time.Time{})
+	_ = r.SetReadDeadline(time.Time{})
 	left := make(chan struct{})
-	if !s.life.spawn(func() { st.AwaitEnd(); close(left) }) {
+	if !s.life.spawn(func() { r.AwaitEnd(); close(left) }) {
 		return
 	}
-	defer st.Refuse(api.StreamCancelled)
+	defer r.Refuse(api.StreamCancelled)
 	tick := time.NewTicker(probeInterval)
 	defer tick.Stop()
 	var last api.Bitrate
 	var told time.Time
 	for {
 		if now := estimate(conn.Stats()); told.IsZero() || time.Since(told) >= probeMaxAge || changed(last, now) {
-			if st.Send(&message.Probe{Bitrate: now.BitsPerSecond, RTT: roundTrip(now.RTT)}) != nil {
+			if r.Send(&message.Probe{Bitrate: now.BitsPerSecond, RTT: roundTrip(now.RTT)}) != nil {
 				return
 			}
 			last, told = now, time.Now()

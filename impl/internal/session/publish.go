@@ -21,16 +21,17 @@ import (
 // serveSubscribe serves one subscription of the peer (moq-lite-06, SUBSCRIBE). The
 // application's handler gets a [publication] and writes to it in another goroutine,
 // while this one reads the subscriber's updates.
-func (s *Session) serveSubscribe(st *peerStream) {
+func (r *request) serveSubscribe() {
 	var m message.Subscribe
-	if !s.request(st, &m) || s.readyToServe() != nil {
+	if !r.receiveFirst(&m) {
 		return
 	}
-	p, err := s.accept(st, &m)
+	p, err := r.accept(&m)
 	if err != nil {
-		st.Refuse(api.ErrorCode(err))
+		r.Refuse(api.ErrorCode(err))
 		return
 	}
+	s := r.session
 	if err := p.follow(); err != nil {
 		s.mu.Lock()
 		s.broken.Publications++
@@ -43,25 +44,26 @@ func (s *Session) serveSubscribe(st *peerStream) {
 }
 
 // accept starts to serve a subscription, or returns why it is refused.
-func (s *Session) accept(st *peerStream, m *message.Subscribe) (*publication, error) {
+func (r *request) accept(m *message.Subscribe) (*publication, error) {
+	s := r.session
 	req := api.TrackRequest{
 		Path:    s.fullPath(m.Path),
 		Name:    api.TrackName(m.Track),
-		Config:  s.config(&m.SubscribeParams),
+		Config:  subscribeConfig(&m.SubscribeParams),
 		Session: s,
 	}
-	broadcast, err := s.lookup(st, req.Path)
+	broadcast, err := r.lookup(req.Path)
 	if err != nil {
 		return nil, err
 	}
-	info, err := s.describeIn(st.Context(), broadcast, req)
+	info, err := r.describe(broadcast, req)
 	if err != nil {
 		return nil, err
 	}
 	if m.Latest {
 		req.Config.StartGroup = latest(broadcast, req.Name)
 	}
-	p := newPublication(s, st.Stream, m.ID, broadcast, req, info)
+	p := newPublication(s, r.Stream, m.ID, broadcast, req, info)
 	s.mu.Lock()
 	_, taken := s.pubs[m.ID]
 	if s.pubs == nil {
@@ -77,15 +79,15 @@ func (s *Session) accept(st *peerStream, m *message.Subscribe) (*publication, er
 	if !s.version.ImplicitOK {
 		p.outbox.Put(&message.SubscribeOK{SubscribeParams: message.SubscribeParams{Priority: m.Priority, Latest: true}})
 	}
-	s.call("ServeTrack", func() {
+	control.Call(s.opts.Logger, "ServeTrack", func() {
 		broadcast.Handler().ServeTrack(p)
 		p.returned()
 	}, func() { _ = p.CloseWithError(api.StreamInternal) })
 	return p, nil
 }
 
-// config translates the fields of a SUBSCRIBE or SUBSCRIBE_UPDATE.
-func (s *Session) config(m *message.SubscribeParams) api.SubscribeConfig {
+// subscribeConfig translates the fields of a SUBSCRIBE or SUBSCRIBE_UPDATE.
+func subscribeConfig(m *message.SubscribeParams) api.SubscribeConfig {
 	c := api.SubscribeConfig{
 		Priority:   apiPriority(m.Priority),
 		MaxLatency: milliseconds(m.MaxAge),
@@ -198,7 +200,7 @@ func (p *publication) follow() error {
 }
 
 func (p *publication) update(m *message.SubscribeParams) {
-	c := p.session.config(m)
+	c := subscribeConfig(m)
 	p.mu.Lock()
 	if m.Latest { // the start stays as it is
 		c.StartGroup = p.request.Config.StartGroup

@@ -42,15 +42,6 @@ func (s *Session) awaitRoot(ctx context.Context) (api.BroadcastPath, error) {
 	return root, nil
 }
 
-// readyToServe waits until the session's mux and root are known.
-func (s *Session) readyToServe() error {
-	if err := s.Ready(s.Context()); err != nil {
-		return err
-	}
-	_, err := s.awaitRoot(s.Context())
-	return err
-}
-
 // overlap returns the longer of root and prefix if one is below the other: broadcasts
 // below it are below both.
 func overlap(root, prefix api.BroadcastPath) (lower api.BroadcastPath, some bool) {

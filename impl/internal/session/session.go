@@ -233,13 +233,6 @@ func (s *Session) start() {
 	s.life.spawn(s.acceptUniStreams)
 }
 
-// call runs f, which calls a handler of the application, in a goroutine that the
-// session does not wait for. If f panics, that is logged and failed is called, which
-// tells the peer.
-func (s *Session) call(handler string, f, failed func()) {
-	control.Call(s.opts.Logger, handler, f, failed)
-}
-
 // end ends the session with a cause. Only the first call has an effect.
 func (s *Session) end(cause *api.SessionError) {
 	gone, first := s.life.end(cause)
@@ -402,24 +395,11 @@ func (s *Session) authorize() {
 	}
 }
 
-// lookup returns what is published at a path, for a request of the peer. It does not
-// return a broadcast that comes from the same peer: that was not announced to it, so
-// the peer must mean another publisher.
-func (s *Session) lookup(st *peerStream, path api.BroadcastPath) (*api.Publication, error) {
+// publicMux returns what the peer may subscribe to, once the session is ready.
+func (s *Session) publicMux() *api.TrackMux {
 	s.mu.Lock()
-	mux := s.mux
-	s.mu.Unlock()
-	if st.late {
-		return nil, &api.StreamError{Code: api.StreamGoingAway}
-	}
-	p, err := mux.Lookup(path)
-	if err != nil {
-		return nil, &api.StreamError{Code: api.StreamUnroutable}
-	}
-	if h, passesOn := p.Handler().(api.OriginHandler); passesOn && h.Origin() == api.Session(s) {
-		return nil, &api.StreamError{Code: api.StreamUnroutable}
-	}
-	return p, nil
+	defer s.mu.Unlock()
+	return s.mux
 }
 
 // refused returns an error if the application may make no new request.

@@ -49,52 +49,44 @@ func (s *Session) askTrack(ctx context.Context, path api.BroadcastPath, name api
 }
 
 // serveTrack answers TRACK with TRACK_INFO (moq-lite-06, TRACK).
-func (s *Session) serveTrack(st *peerStream) {
+func (r *request) serveTrack() {
 	var m message.Track
-	if !s.request(st, &m) {
-		return
-	}
-	if s.readyToServe() != nil {
+	if !r.receiveFirst(&m) {
 		return
 	}
 	// It is answered while the session drains too: it may belong to a subscription
 	// that came before, on another stream.
-	st.late = false
-	info, err := s.describe(st, api.TrackRequest{
-		Path:    s.fullPath(m.Path),
-		Name:    api.TrackName(m.Name),
-		Session: s,
-	})
+	r.late = false
+	s := r.session
+	req := api.TrackRequest{Path: s.fullPath(m.Path), Name: api.TrackName(m.Name), Session: s}
+	p, err := r.lookup(req.Path)
+	var info api.TrackInfo
+	if err == nil {
+		info, err = r.describe(p, req)
+	}
 	if err != nil {
-		st.Refuse(api.ErrorCode(err))
+		r.Refuse(api.ErrorCode(err))
 		return
 	}
-	if st.Send(infoMessage(info)) == nil {
-		_ = st.Close()
+	if r.Send(infoMessage(info)) == nil {
+		_ = r.Close()
 	}
 	// The peer ends its half once it has the answer.
-	_ = st.SetReadDeadline(s.in(s.limits.setup))
-	if !st.AwaitEnd() {
-		st.CancelRead(0)
+	_ = r.SetReadDeadline(s.in(s.limits.setup))
+	if !r.AwaitEnd() {
+		r.CancelRead(0)
 	}
 }
 
 // describe asks the application for a track's description. It stops waiting when the
 // peer cancels the request.
-func (s *Session) describe(st *peerStream, req api.TrackRequest) (api.TrackInfo, error) {
-	p, err := s.lookup(st, req.Path)
-	if err != nil {
-		return api.TrackInfo{}, err
-	}
-	return s.describeIn(st.Context(), p, req)
-}
-
-func (s *Session) describeIn(ctx context.Context, p *api.Publication, req api.TrackRequest) (api.TrackInfo, error) {
+func (r *request) describe(p *api.Publication, req api.TrackRequest) (api.TrackInfo, error) {
 	h, ok := p.Handler().(api.InfoHandler)
 	if !ok {
 		return api.TrackInfo{}, nil
 	}
-	ctx, cancel := context.WithCancelCause(ctx)
+	s := r.session
+	ctx, cancel := context.WithCancelCause(r.Context())
 	defer cancel(nil)
 	stop := context.AfterFunc(s.Context(), func() { cancel(s.life.err()) })
 	defer stop()

@@ -1,0 +1,85 @@
+package session
+
+import (
+	"sync"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/control"
+	"github.com/moqlite/moqlite/impl/internal/message"
+)
+
+// A request is a bidirectional stream that the peer has opened. Its methods serve it.
+type request struct {
+	*control.Stream
+	session *Session
+	late    bool // it was accepted while the session drains
+}
+
+// handlers serve the requests of the peer, by the type of the stream. A stream whose type
+// is missing here, or does not exist in the version, is refused.
+var handlers = map[message.StreamType]func(*request){
+	message.StreamAnnounce:  (*request).serveAnnounce,
+	message.StreamSubscribe: (*request).serveSubscribe,
+	message.StreamFetch:     (*request).serveFetch,
+	message.StreamProbe:     (*request).serveProbe,
+	message.StreamTrack:     (*request).serveTrack,
+	message.StreamGoAway:    (*request).serveGoAway,
+}
+
+// serve reads the stream's type and calls its handler. Drain waits for the handler to
+// return, except for streams that last as long as the session.
+func (r *request) serve() {
+	s := r.session
+	done := sync.OnceFunc(s.requests.answered)
+	defer done()
+	_ = r.SetReadDeadline(s.in(s.limits.setup))
+	t, err := r.ReadType()
+	if err != nil {
+		r.Refuse(api.StreamControlTimeout)
+		return
+	}
+	handler := handlers[message.StreamType(t)]
+	if handler == nil || !s.version.Serves(message.StreamType(t)) {
+		r.Refuse(api.StreamCancelled)
+		return
+	}
+	switch message.StreamType(t) {
+	case message.StreamAnnounce, message.StreamProbe:
+		done() // these end with the session
+	}
+	handler(r)
+}
+
+// receiveFirst reads the first message of the stream, and waits until the session may
+// serve the peer. If it reports false, the stream is refused or the session has ended.
+func (r *request) receiveFirst(m control.Parser) bool {
+	if err := r.Receive(m); err != nil {
+		r.Refuse(api.StreamCancelled)
+		return false
+	}
+	_ = r.SetReadDeadline(time.Time{})
+	s := r.session
+	if s.Ready(s.Context()) != nil {
+		return false
+	}
+	_, err := s.awaitRoot(s.Context())
+	return err == nil
+}
+
+// lookup returns what is published at a path. It does not return a broadcast that comes
+// from the same peer: that was not announced to it, so the peer must mean another
+// publisher.
+func (r *request) lookup(path api.BroadcastPath) (*api.Publication, error) {
+	if r.late {
+		return nil, &api.StreamError{Code: api.StreamGoingAway}
+	}
+	p, err := r.session.publicMux().Lookup(path)
+	if err != nil {
+		return nil, &api.StreamError{Code: api.StreamUnroutable}
+	}
+	if h, passesOn := p.Handler().(api.OriginHandler); passesOn && h.Origin() == api.Session(r.session) {
+		return nil, &api.StreamError{Code: api.StreamUnroutable}
+	}
+	return p, nil
+}
