@@ -18,20 +18,22 @@ func (s *Session) Announcements(ctx context.Context, prefix string) (api.Announc
 	if err := s.refused(); err != nil {
 		return nil, fmt.Errorf("announcements: %w", err)
 	}
-	role, err := s.peerRole(ctx)
-	if err != nil {
-		return nil, cause(ctx, "announcements", err)
+	if !s.opts.Client { // only clients have a role
+		peer, err := s.peer.awaitSetup(ctx)
+		if err != nil {
+			return nil, cause(ctx, "announcements", err)
+		}
+		if peer.Role == api.RoleSubscriber {
+			return silence(&s.life), nil
+		}
 	}
-	if role == api.RoleSubscriber {
-		return s.silence(), nil
-	}
-	root, err := s.awaitRoot(ctx)
+	root, err := s.peer.awaitRoot(ctx)
 	if err != nil {
 		return nil, cause(ctx, "announcements", err)
 	}
 	asked, some := overlap(root, wanted)
 	if !some {
-		return s.silence(), nil
+		return silence(&s.life), nil
 	}
 	request := &message.AnnounceRequest{Prefix: string(asked.Rel(root))}
 	if s.version.ExcludeHop {
@@ -56,24 +58,12 @@ func (s *Session) Announcements(ctx context.Context, prefix string) (api.Announc
 	return hearer, nil
 }
 
-// peerRole returns whether the peer publishes, subscribes or both. Only clients say so,
-// in SETUP, which it waits for.
-func (s *Session) peerRole(ctx context.Context) (api.Role, error) {
-	if s.opts.Client {
-		return api.RoleBoth, nil
-	}
-	if err := s.WaitForSetup(ctx); err != nil {
-		return api.RoleBoth, err
-	}
-	return s.State().Peer.Role, nil
-}
-
 // silence returns a reader without announcements that ends with the session, for when
 // the peer need not be asked.
-func (s *Session) silence() api.AnnouncementReader {
+func silence(l *life) api.AnnouncementReader {
 	var set api.AnnouncementSet
 	set.Complete()
-	context.AfterFunc(s.Context(), func() { set.End(s.life.err()) })
+	context.AfterFunc(l.context(), func() { set.End(l.err()) })
 	return set.Reader("")
 }
 
@@ -82,8 +72,12 @@ func (s *Session) silence() api.AnnouncementReader {
 func (r *request) serveAnnounce() {
 	s := r.session
 	var m message.AnnounceRequest
+	if !r.receiveFirst(&m) {
+		return
+	}
 	// SETUP has the peer's hop: routes through it are not announced.
-	if !r.receiveFirst(&m) || s.WaitForSetup(s.Context()) != nil {
+	peer, err := s.peer.awaitSetup(s.Context())
+	if err != nil {
 		return
 	}
 	ctx, cancel := context.WithCancel(s.Context())
@@ -91,7 +85,7 @@ func (r *request) serveAnnounce() {
 	if !s.life.spawn(func() { r.AwaitEnd(); cancel() }) {
 		return
 	}
-	err := r.newTeller(&m).Run(ctx)
+	err = r.newTeller(peer, &m).Run(ctx)
 	if ctx.Err() == nil { // reset: a FIN would withdraw all announcements
 		s.opts.Logger.Debug("announcements broken off", "prefix", m.Prefix, "error", err)
 		r.CancelWrite(uint64(api.ErrorCode(err)))
@@ -102,14 +96,13 @@ func (r *request) serveAnnounce() {
 
 // newTeller returns the Teller that serves an ANNOUNCE_REQUEST. It excludes the hops of
 // the peer's SETUP and of the request.
-func (r *request) newTeller(m *message.AnnounceRequest) *announce.Teller {
+func (r *request) newTeller(peer api.PeerSetup, m *message.AnnounceRequest) *announce.Teller {
 	s := r.session
-	peer, root := s.peer.said()
 	t := &announce.Teller{
 		Version: s.version,
 		Stream:  r.Stream,
 		Mux:     s.publicMux(),
-		Prefix:  root.Join(api.BroadcastPath(m.Prefix).Clean()),
+		Prefix:  s.peer.fullPath(m.Prefix),
 		Own:     s.opts.Hop,
 		Session: s,
 	}

@@ -59,7 +59,7 @@ func (s *Session) fetchMessage(ctx context.Context, req *api.FetchRequest) (*mes
 	case (req.StartFrame != 0 || req.EndFrame != 0) && !s.version.FrameBounds:
 		return nil, fmt.Errorf("frame bounds on %s: %w", s.version.Name, api.ErrNotSupported)
 	}
-	path, err := s.wirePath(ctx, req.Path, req.Name)
+	path, err := s.peer.wirePath(ctx, req.Path, req.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -80,7 +80,7 @@ func (r *request) serveFetch() {
 	if !r.receiveFirst(&m) {
 		return
 	}
-	broadcast, err := r.lookup(r.session.fullPath(m.Path))
+	broadcast, err := r.lookup(r.session.peer.fullPath(m.Path))
 	if err != nil {
 		r.Refuse(api.ErrorCode(err))
 		return
@@ -118,7 +118,7 @@ type fetched struct {
 func (r *request) newFetched(m *message.Fetch) *fetched {
 	s := r.session
 	a := &fetched{session: s, stream: r.Stream, request: api.FetchRequest{
-		Path:       s.fullPath(m.Path),
+		Path:       s.peer.fullPath(m.Path),
 		Name:       api.TrackName(m.Track),
 		Group:      api.GroupSequence(m.Group),
 		StartFrame: m.StartFrame,

@@ -37,9 +37,7 @@ func (h *host) GroupFinished() { (*Session)(h).groupFinished() }
 
 // PeerSetup implements [announce.Host].
 func (h *host) PeerSetup() (api.PeerSetup, error) {
-	s := (*Session)(h)
-	err := s.WaitForSetup(s.Context())
-	return s.State().Peer, err
+	return h.peer.awaitSetup(h.life.context())
 }
 
 // LeftOut implements [announce.Host].

@@ -5,6 +5,7 @@ import (
 	"sync"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/signal"
 	"github.com/moqlite/moqlite/transport"
 )
 
@@ -87,6 +88,21 @@ func (l *life) context() context.Context {
 		return l.ctx.Context(l.cause)
 	}
 	return l.ctx.Context(nil)
+}
+
+// await waits for an event, or for the end of the session or ctx, which it returns.
+func (l *life) await(ctx context.Context, e *signal.Event) error {
+	if e.Happened() {
+		return nil
+	}
+	select {
+	case <-e.Done():
+		return nil
+	case <-l.context().Done():
+		return l.err()
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // whenGone sets the function that is called, in a goroutine of its own, when the session

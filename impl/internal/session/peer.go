@@ -1,34 +1,61 @@
 package session
 
 import (
+	"context"
 	"net/url"
 	"sync"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/message"
 	"github.com/moqlite/moqlite/impl/internal/signal"
+	"github.com/moqlite/moqlite/transport"
 )
 
-// A peer is what the other end has told about itself, by SETUP (moq-lite-05 and 06) and
-// GOAWAY (moq-lite-04 to 06).
+// A peer is what the other end has told about itself, by the URL that it has dialled, by
+// SETUP (moq-lite-05 and 06) and GOAWAY (moq-lite-04 to 06). The session's root is part of
+// it (root.go).
 type peer struct {
-	setupIn  signal.Event // SETUP has arrived, or the version has none
-	goneAway signal.Event // GOAWAY has arrived
+	life      *life
+	setupIn   signal.Event // SETUP has arrived, or the version has none
+	rootKnown signal.Event // root is final: only SETUP can carry the URL's path later
+	goneAway  signal.Event // GOAWAY has arrived
 
 	mu    sync.Mutex
 	begun bool // the peer has opened its Setup stream
 	setup api.PeerSetup
 	url   *url.URL          // the URL that was dialled, or that of SETUP; nil for the connection's
-	root  api.BroadcastPath // empty until it is known
+	root  api.BroadcastPath // of a server's session, once it is known
 	away  *api.GoAway       // nil until it has arrived
 	due   *time.Timer       // ends the session if no SETUP arrives
 }
 
-// expectSetup calls late after d, unless SETUP arrives before.
+// connected stores what the connection tells. It is called before all other methods.
+func (p *peer) connected(l *life, v *message.Version, o *Options, conn transport.State) {
+	p.life, p.url = l, o.URL
+	if !v.Setup {
+		p.setupIn.Happen()
+	}
+	if !o.Client && v.Setup && !conn.CarriesURL {
+		return
+	}
+	if !o.Client && conn.URL != nil {
+		p.root = rootOf(conn.URL.EscapedPath())
+	}
+	p.rootKnown.Happen()
+}
+
+// expectSetup calls late in a goroutine of the session after d, unless SETUP has arrived.
 func (p *peer) expectSetup(d time.Duration, late func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.due = time.AfterFunc(d, late)
+	p.due = time.AfterFunc(d, func() {
+		p.life.spawn(func() {
+			if !p.setupIn.Happened() {
+				late()
+			}
+		})
+	})
 }
 
 // beginsSetup is called when a Setup stream has been opened. It reports false for a
@@ -41,16 +68,36 @@ func (p *peer) beginsSetup() bool {
 	return !again
 }
 
-// says stores the peer's SETUP. If SETUP has no path, u is nil and root is ignored.
-func (p *peer) says(setup api.PeerSetup, u *url.URL, root api.BroadcastPath) {
+// learn stores what the peer's SETUP says. conn is the state of the connection. The path
+// of SETUP counts where the connection carries none.
+func (p *peer) learn(m *message.Setup, conn transport.State) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.setup = setup
-	if u != nil {
-		p.url, p.root = u, root
+	p.setup = api.PeerSetup{Hop: api.Hop(m.Hop), Probe: api.ProbeLevel(m.Probe)}
+	if m.HasCost {
+		p.setup.Cost = &m.Cost
 	}
+	if m.Role <= uint64(api.RoleSubscriber) {
+		p.setup.Role = api.Role(m.Role)
+	}
+	if m.HasPath && !p.rootKnown.Happened() {
+		p.url = withTarget(knownURL(&conn), m.Path)
+		p.root = rootOf(targetPath(m.Path))
+	}
+	p.rootKnown.Happen()
 	p.setupIn.Happen()
-	p.stop()
+	p.stopTimer()
+}
+
+// awaitSetup waits for the peer's SETUP and returns it. In versions without SETUP it
+// returns the zero value at once.
+func (p *peer) awaitSetup(ctx context.Context) (api.PeerSetup, error) {
+	if err := p.life.await(ctx, &p.setupIn); err != nil {
+		return api.PeerSetup{}, err
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.setup, nil
 }
 
 // leaves stores the peer's GOAWAY. It reports false for a second one.
@@ -63,13 +110,6 @@ func (p *peer) leaves(away api.GoAway) bool {
 	p.away = &away
 	p.goneAway.Happen()
 	return true
-}
-
-// said returns the peer's SETUP and the session's root.
-func (p *peer) said() (setup api.PeerSetup, root api.BroadcastPath) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.setup, p.root
 }
 
 // describe adds what the peer has told to a session's state. The caller has set the URL
@@ -86,10 +126,10 @@ func (p *peer) describe(state *api.SessionState) {
 func (p *peer) stopWaiting() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.stop()
+	p.stopTimer()
 }
 
-func (p *peer) stop() {
+func (p *peer) stopTimer() {
 	if p.due != nil {
 		p.due.Stop()
 	}

@@ -46,10 +46,11 @@ func (s *Session) offersProbe(ctx context.Context) error {
 	if err := s.refused(); err != nil || !s.version.Setup {
 		return err
 	}
-	if err := s.WaitForSetup(ctx); err != nil {
+	peer, err := s.peer.awaitSetup(ctx)
+	if err != nil {
 		return err
 	}
-	if s.State().Peer.Probe == api.ProbeNone {
+	if peer.Probe == api.ProbeNone {
 		return fmt.Errorf("the peer reports no bitrate: %w", api.ErrNotSupported)
 	}
 	return nil

@@ -47,7 +47,7 @@ func (r *request) serveSubscribe() {
 func (r *request) accept(m *message.Subscribe) (*publication, error) {
 	s := r.session
 	req := api.TrackRequest{
-		Path:    s.fullPath(m.Path),
+		Path:    s.peer.fullPath(m.Path),
 		Name:    api.TrackName(m.Track),
 		Config:  subscribeConfig(&m.SubscribeParams),
 		Session: s,

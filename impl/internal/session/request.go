@@ -63,7 +63,7 @@ func (r *request) receiveFirst(m control.Parser) bool {
 	if s.Ready(s.Context()) != nil {
 		return false
 	}
-	_, err := s.awaitRoot(s.Context())
+	_, err := s.peer.awaitRoot(s.Context())
 	return err == nil
 }
 

@@ -15,31 +15,17 @@ import (
 // root in both directions; muxes, handlers and callers on the server see full paths. A
 // client's root is empty: its own paths are the relative ones.
 
-// findRoot sets the root from the connection's URL, if the connection carries one.
-// Versions without SETUP (moq-lite-03 and 04) have no other way.
-func (s *Session) findRoot() {
-	state := s.conn.State()
-	if s.opts.Client || state.URL == nil || !state.CarriesURL && s.version.Setup {
-		return
-	}
-	s.peer.root = rootOf(state.URL.EscapedPath())
-}
-
 // rootOf returns the root for the escaped path of a URL.
 func rootOf(path string) api.BroadcastPath { return api.BroadcastPath(path).Clean() }
 
 // awaitRoot waits until the root is known, and returns it.
-func (s *Session) awaitRoot(ctx context.Context) (api.BroadcastPath, error) {
-	if s.opts.Client {
-		return "", nil
+func (p *peer) awaitRoot(ctx context.Context) (api.BroadcastPath, error) {
+	if err := p.life.await(ctx, &p.rootKnown); err != nil {
+		return "", err
 	}
-	if !s.conn.State().CarriesURL {
-		if err := s.WaitForSetup(ctx); err != nil {
-			return "", err
-		}
-	}
-	_, root := s.peer.said()
-	return root, nil
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.root, nil
 }
 
 // overlap returns the longer of root and prefix if one is below the other: broadcasts
@@ -53,7 +39,7 @@ func overlap(root, prefix api.BroadcastPath) (lower api.BroadcastPath, some bool
 
 // wirePath returns a caller's path relative to the root, as it is sent to the peer. It
 // returns an error if the path or the track's name cannot be sent.
-func (s *Session) wirePath(ctx context.Context, path api.BroadcastPath, name api.TrackName) (api.BroadcastPath, error) {
+func (p *peer) wirePath(ctx context.Context, path api.BroadcastPath, name api.TrackName) (api.BroadcastPath, error) {
 	path = path.Clean()
 	if err := path.Validate(); err != nil {
 		return "", err
@@ -61,7 +47,7 @@ func (s *Session) wirePath(ctx context.Context, path api.BroadcastPath, name api
 	if err := name.Validate(); err != nil {
 		return "", err
 	}
-	root, err := s.awaitRoot(ctx)
+	root, err := p.awaitRoot(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -71,10 +57,11 @@ func (s *Session) wirePath(ctx context.Context, path api.BroadcastPath, name api
 	return path.Rel(root), nil
 }
 
-// fullPath returns the full path for a path that the peer has sent.
-func (s *Session) fullPath(path string) api.BroadcastPath {
-	_, root := s.peer.said()
-	return root.Join(api.BroadcastPath(path).Clean())
+// fullPath returns the full path for a path that the peer has sent. The root is known.
+func (p *peer) fullPath(path string) api.BroadcastPath {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.root.Join(api.BroadcastPath(path).Clean())
 }
 
 // targetPath returns a request target without its query.

@@ -136,9 +136,8 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 		return nil, fmt.Errorf("%w: the peer negotiated %q", api.ErrUnsupportedVersion, protocol)
 	}
 	s := &Session{conn: conn, version: version, opts: opts, began: time.Now(), mux: opts.Mux}
-	s.peer.url = opts.URL
+	s.peer.connected(&s.life, version, &s.opts, conn.State())
 	s.setConfig(opts.Config)
-	s.findRoot()
 	s.start()
 	return s, nil
 }
@@ -220,9 +219,9 @@ func orDefault[T comparable](v, otherwise T) T {
 
 func (s *Session) start() {
 	if s.version.Setup {
-		s.expectSetup()
-	} else {
-		s.peer.setupIn.Happen()
+		s.peer.expectSetup(s.limits.setup, func() {
+			s.fail(api.SessionControlTimeout, fmt.Sprintf("no SETUP within %v", s.limits.setup))
+		})
 	}
 	if s.opts.Authorize == nil {
 		s.letIn()
@@ -339,26 +338,14 @@ func (s *Session) Stats() api.SessionStats {
 
 // Ready waits until the session may serve its peer. A session without Authorize is
 // ready at once; otherwise it is when Authorize has let the peer in.
-func (s *Session) Ready(ctx context.Context) error { return s.await(ctx, &s.ready) }
-
-// await waits for an event, or for the end of the session or ctx.
-func (s *Session) await(ctx context.Context, e *signal.Event) error {
-	if e.Happened() {
-		return nil
-	}
-	select {
-	case <-e.Done():
-		return nil
-	case <-s.Context().Done():
-		return s.life.err()
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
+func (s *Session) Ready(ctx context.Context) error { return s.life.await(ctx, &s.ready) }
 
 // WaitForSetup waits for the peer's SETUP (moq-lite-05 and 06). In other versions it
 // returns at once.
-func (s *Session) WaitForSetup(ctx context.Context) error { return s.await(ctx, &s.peer.setupIn) }
+func (s *Session) WaitForSetup(ctx context.Context) error {
+	_, err := s.peer.awaitSetup(ctx)
+	return err
+}
 
 // letIn begins to serve the peer and sends our SETUP. SETUP is not sent earlier, so
 // that a peer that waits for it gets the refusal of Authorize instead.
@@ -372,10 +359,8 @@ func (s *Session) letIn() {
 // authorize calls Options.Authorize once the peer's URL is known: at once if the
 // connection carries it, or else after the peer's SETUP.
 func (s *Session) authorize() {
-	if !s.conn.State().CarriesURL {
-		if err := s.WaitForSetup(s.Context()); err != nil {
-			return
-		}
+	if _, err := s.peer.awaitRoot(s.Context()); err != nil {
+		return
 	}
 	mux, err := control.Ask(s.Context(), s.opts.Logger, "Authorize", func() (*api.TrackMux, error) {
 		return s.opts.Authorize(s.Context(), s.State())

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
@@ -28,29 +27,29 @@ func (s *Session) sendSetup() {
 		p.SetPriority(setupUrgency, true)
 	}
 	b := s.version.AppendVarint(nil, uint64(message.StreamSetup))
-	if _, err := st.Write(s.setup().Append(s.version, b)); err != nil {
+	if _, err := st.Write(newSetup(s.version, &s.opts, s.conn).Append(s.version, b)); err != nil {
 		return
 	}
 	_ = st.Close()
 }
 
-// setup returns this end's SETUP.
-func (s *Session) setup() *message.Setup {
-	m := &message.Setup{Hop: uint64(s.opts.Hop)}
-	if _, ok := s.conn.(transport.StatsConn); ok {
+// newSetup returns the SETUP of one end of a connection.
+func newSetup(v *message.Version, o *Options, conn transport.Conn) *message.Setup {
+	m := &message.Setup{Hop: uint64(o.Hop)}
+	if _, ok := conn.(transport.StatsConn); ok {
 		m.Probe = uint64(api.ProbeReports)
 	}
-	c := s.opts.Config
-	if c != nil && c.LinkCost != nil && s.version.Cost {
+	c := o.Config
+	if c != nil && c.LinkCost != nil && v.Cost {
 		m.HasCost, m.Cost = true, *c.LinkCost
 	}
-	if !s.opts.Client {
+	if !o.Client {
 		return m
 	}
 	if c != nil {
 		m.Role = uint64(c.Role)
 	}
-	if u := s.opts.URL; u != nil && !s.conn.State().CarriesURL {
+	if u := o.URL; u != nil && !conn.State().CarriesURL {
 		m.Path = u.EscapedPath()
 		if u.RawQuery != "" {
 			m.Path += "?" + u.RawQuery
@@ -58,17 +57,6 @@ func (s *Session) setup() *message.Setup {
 		m.HasPath = m.Path != ""
 	}
 	return m
-}
-
-// expectSetup ends the session if the peer's SETUP does not arrive within limits.setup.
-func (s *Session) expectSetup() {
-	s.peer.expectSetup(s.limits.setup, func() {
-		s.life.spawn(func() {
-			if !s.peer.setupIn.Happened() {
-				s.fail(api.SessionControlTimeout, fmt.Sprintf("no SETUP within %v", s.limits.setup))
-			}
-		})
-	})
 }
 
 // takeSetup reads the peer's SETUP. A malformed or second one is a violation.
@@ -88,27 +76,9 @@ func (s *Session) takeSetup(in *receive.Stream) {
 		}
 		return
 	}
-	s.learn(&m)
+	s.peer.learn(&m, s.conn.State())
 	// Nothing follows. Reading to the end lets the transport free the stream.
 	_, _ = io.Copy(io.Discard, in)
-}
-
-// learn stores what the peer's SETUP says.
-func (s *Session) learn(m *message.Setup) {
-	peer := api.PeerSetup{Hop: api.Hop(m.Hop), Probe: api.ProbeLevel(m.Probe)}
-	if m.HasCost {
-		peer.Cost = &m.Cost
-	}
-	if m.Role <= uint64(api.RoleSubscriber) {
-		peer.Role = api.Role(m.Role)
-	}
-	var u *url.URL
-	var root api.BroadcastPath
-	if state := s.conn.State(); !s.opts.Client && m.HasPath && !state.CarriesURL {
-		u = withTarget(knownURL(&state), m.Path)
-		root = rootOf(targetPath(m.Path))
-	}
-	s.peer.says(peer, u, root)
 }
 
 // CarriesPath reports whether a version's SETUP can carry the path and query of the URL,

@@ -26,7 +26,7 @@ func (s *Session) Subscribe(ctx context.Context, path api.BroadcastPath, name ap
 }
 
 func (s *Session) subscribe(ctx context.Context, path api.BroadcastPath, name api.TrackName, config *api.SubscribeConfig) (*subscription, error) {
-	path, err := s.wirePath(ctx, path, name)
+	path, err := s.peer.wirePath(ctx, path, name)
 	if err != nil {
 		return nil, err
 	}

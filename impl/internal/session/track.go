@@ -19,7 +19,7 @@ func (s *Session) TrackInfo(ctx context.Context, path api.BroadcastPath, name ap
 	if err := s.refused(); err != nil {
 		return api.TrackInfo{}, fmt.Errorf("track info: %w", err)
 	}
-	wire, err := s.wirePath(ctx, path, name)
+	wire, err := s.peer.wirePath(ctx, path, name)
 	if err != nil {
 		return api.TrackInfo{}, cause(ctx, "track info", err)
 	}
@@ -58,7 +58,7 @@ func (r *request) serveTrack() {
 	// that came before, on another stream.
 	r.late = false
 	s := r.session
-	req := api.TrackRequest{Path: s.fullPath(m.Path), Name: api.TrackName(m.Name), Session: s}
+	req := api.TrackRequest{Path: s.peer.fullPath(m.Path), Name: api.TrackName(m.Name), Session: s}
 	p, err := r.lookup(req.Path)
 	var info api.TrackInfo
 	if err == nil {
