@@ -10,6 +10,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/quicconn/internal/udp"
 )
 
 // probeDelay is how long a handshake waits for an answer before the address is
@@ -30,7 +31,7 @@ type dial struct {
 // error when nothing listens there.
 func (d *dial) attempt(ctx context.Context, addr *net.UDPAddr) (*dialled, error) {
 	if d.probes {
-		if err := checkRoute(addr); err != nil {
+		if err := udp.CheckRoute(addr); err != nil {
 			return nil, dialError(transport.PhaseConnect, err)
 		}
 	}

@@ -3,6 +3,8 @@ package quicconn
 import (
 	"fmt"
 	"log/slog"
+
+	"github.com/moqlite/moqlite/transport/quicconn/internal/udp"
 )
 
 // A BuffersError tells that the system allows a UDP socket less buffer memory
@@ -24,28 +26,28 @@ func (e *BuffersError) Error() string {
 // [*BuffersError] if its buffers are too small. It returns nil on systems that
 // do not report the sizes, and closes the socket.
 func CheckBuffers() error {
-	s, err := listenUDP(nil)
+	s, err := udp.Listen(nil)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	return s.checkBuffers()
+	return checkBuffers(s)
 }
 
-func (s *socket) checkBuffers() error {
-	receive, send, ok := bufferSizes(s.UDPConn)
-	if !ok || receive >= bufferSize && send >= bufferSize {
+func checkBuffers(s *udp.Socket) error {
+	receive, send, ok := s.Buffers()
+	if !ok || receive >= udp.BufferSize && send >= udp.BufferSize {
 		return nil
 	}
-	return &BuffersError{receive, send, bufferSize}
+	return &BuffersError{receive, send, udp.BufferSize}
 }
 
-// warn logs if the buffers are too small; logger may be nil.
-func (s *socket) warn(logger *slog.Logger) {
+// warnOfBuffers logs if the buffers of s are too small; logger may be nil.
+func warnOfBuffers(s *udp.Socket, logger *slog.Logger) {
 	if logger == nil {
 		return
 	}
-	if err := s.checkBuffers(); err != nil {
+	if err := checkBuffers(s); err != nil {
 		logger.Warn("small UDP buffers", "error", err)
 	}
 }

@@ -5,10 +5,12 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+
+	"github.com/moqlite/moqlite/transport/quicconn/internal/udp"
 )
 
 func TestSmallBuffers(t *testing.T) {
-	s, err := listenUDP(nil)
+	s, err := udp.Listen(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -16,13 +18,13 @@ func TestSmallBuffers(t *testing.T) {
 	if err := s.UDPConn.SetReadBuffer(64 << 10); err != nil {
 		t.Fatal(err)
 	}
-	err = s.checkBuffers()
+	err = checkBuffers(s)
 	small, ok := errors.AsType[*BuffersError](err)
-	if !ok || small.Receive != 64<<10 || small.Want != bufferSize {
+	if !ok || small.Receive != 64<<10 || small.Want != udp.BufferSize {
 		t.Errorf("error is %v", err)
 	}
 	var log strings.Builder
-	s.warn(slog.New(slog.NewTextHandler(&log, nil)))
+	warnOfBuffers(s, slog.New(slog.NewTextHandler(&log, nil)))
 	if said := log.String(); !strings.Contains(said, "64 KiB") || !strings.Contains(said, "net.core.rmem_max=7340032") {
 		t.Errorf("it logs %q", said)
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go"
+
+	"github.com/moqlite/moqlite/transport/quicconn/internal/udp"
 )
 
 // DefaultConfig returns the configuration that nil stands for, tuned for live
@@ -107,7 +109,7 @@ func configureServer(c *quic.Config) *quic.Config {
 	if choose := c.GetConfigForClient; choose != nil {
 		c.GetConfigForClient = func(info *quic.ClientInfo) (*quic.Config, error) {
 			client := *info
-			client.RemoteAddr = trueNetAddr(info.RemoteAddr)
+			client.RemoteAddr = udp.TrueAddr(info.RemoteAddr)
 			chosen, err := choose(&client)
 			if err != nil {
 				return nil, err

@@ -11,6 +11,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/quicconn/internal/udp"
 )
 
 // An Endpoint is the UDP socket of a client and the connections dialled over
@@ -117,7 +118,7 @@ func (e *Endpoint) dialRaced(ctx context.Context, addr string, r request) (*dial
 		early:     r.early && allows0RTT(r.tls, r.conf),
 	})
 	if c != nil && e.Socket == nil {
-		from, _ := sourceAddr(c.RemoteAddr())
+		from, _ := udp.SourceAddr(c.RemoteAddr())
 		l.watch.addConn(&watchedConn{Conn: c.Conn, from: from})
 	}
 	if l.own {
@@ -148,14 +149,14 @@ func (e *Endpoint) openSocket(own bool) (*clientSocket, error) {
 		e.shared = newClientSocket(e.Socket, false)
 		return e.shared, nil
 	}
-	s, err := listenUDP(nil)
+	s, err := udp.Listen(nil)
 	if err != nil {
 		return nil, err
 	}
 	l := newClientSocket(s, own)
 	switch {
 	case !own:
-		s.warn(e.Logger)
+		warnOfBuffers(s, e.Logger)
 		e.shared = l
 	case e.own == nil:
 		e.own = map[*clientSocket]struct{}{l: {}}

@@ -179,7 +179,7 @@ func (l *Listener) dispatch(q *quic.Conn) {
 	case q.ConnectionState().TLS.NegotiatedProtocol == protocolH3:
 		go func() {
 			if err := l.options.H3(q); err != nil && l.options.Logger != nil {
-				l.options.Logger.Debug("HTTP/3 failed", "remote", q.RemoteAddr(), "error", err)
+				l.options.Logger.Debug("HTTP/3 failed", "remote", RemoteAddr(q), "error", err)
 			}
 		}()
 	default:

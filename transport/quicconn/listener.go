@@ -15,6 +15,7 @@ import (
 	"github.com/quic-go/quic-go"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/quicconn/internal/udp"
 )
 
 // protocolH3 is the ALPN of HTTP/3.
@@ -117,15 +118,15 @@ func Listen(addr string, tlsConf *tls.Config, conf *quic.Config, o ListenOptions
 	}
 	l := &Listener{options: o, accepted: make(chan *conn, o.Backlog), closing: make(chan struct{}), done: make(chan struct{}), socket: o.Socket}
 	if l.socket == nil {
-		udp, err := net.ResolveUDPAddr("udp", addr)
+		at, err := net.ResolveUDPAddr("udp", addr)
 		if err != nil {
 			return nil, fmt.Errorf("listen: %w", err)
 		}
-		s, err := listenUDP(udp)
+		s, err := udp.Listen(at)
 		if err != nil {
 			return nil, err
 		}
-		s.warn(o.Logger)
+		warnOfBuffers(s, o.Logger)
 		l.socket = s
 	}
 	l.watch.check = l.checkConns

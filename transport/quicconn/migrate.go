@@ -2,11 +2,12 @@ package quicconn
 
 import (
 	"context"
-	"net"
 	"net/netip"
 	"time"
 
 	"github.com/quic-go/quic-go"
+
+	"github.com/moqlite/moqlite/transport/quicconn/internal/udp"
 )
 
 // moveWithin bounds the validation of a new path.
@@ -26,7 +27,7 @@ func (l *clientSocket) checkConns(now time.Time, conns []*watchedConn) {
 		to := c.RemoteAddr()
 		at, known := sources[to.String()]
 		if !known {
-			at, _ = sourceAddr(to)
+			at, _ = udp.SourceAddr(to)
 			sources[to.String()] = at
 		}
 		if at.IsValid() && at != c.from {
@@ -57,16 +58,4 @@ func (l *clientSocket) migrate(c *quic.Conn) {
 		return
 	}
 	_ = path.Switch()
-}
-
-// sourceAddr returns the local address from which the system would send to an
-// address. It sends nothing.
-func sourceAddr(to net.Addr) (netip.Addr, error) {
-	c, err := net.Dial("udp", to.String())
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	defer c.Close()
-	at, err := netip.ParseAddrPort(c.LocalAddr().String())
-	return at.Addr(), err
 }

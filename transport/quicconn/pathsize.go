@@ -14,7 +14,7 @@ import (
 // differs between the two ends.
 //
 // A server's connection starts again on the same path, as after a change of
-// the client's address (see [socket.readdress]), and loses nothing. A client
+// the client's address (see [udp.Socket.Readdress]), and loses nothing. A client
 // cannot do that: quic-go would validate a new path first, and does not send
 // the packets for it while lost packets fill the congestion window. So the
 // client measures the path and ends the connection if the path is too small.

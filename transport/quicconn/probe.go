@@ -10,6 +10,8 @@ import (
 	"slices"
 	"syscall"
 	"time"
+
+	"github.com/moqlite/moqlite/transport/quicconn/internal/udp"
 )
 
 // A verdict is what a probe found out about an address.
@@ -100,7 +102,7 @@ func probe(ctx context.Context, addr *net.UDPAddr, size int) findings {
 		return findings{}
 	}
 	defer c.Close()
-	whole := dontFragment(c)
+	whole := udp.DontFragment(c)
 	stop := context.AfterFunc(ctx, func() { _ = c.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
 

@@ -1,4 +1,4 @@
-package quicconn
+package udp
 
 import (
 	"bytes"
@@ -16,13 +16,13 @@ import (
 )
 
 // offloaded opens a socket at addr that reads with receive offload.
-func offloaded(t *testing.T, addr string) *socket {
+func offloaded(t *testing.T, addr string) *Socket {
 	t.Helper()
 	at, err := net.ResolveUDPAddr("udp", addr)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := listenUDP(at)
+	s, err := Listen(at)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func messages(n int) []ipv4.Message {
 }
 
 // read reads a number of packets, at most eight at a time.
-func read(t *testing.T, s *socket, n int) (packets []ipv4.Message) {
+func read(t *testing.T, s *Socket, n int) (packets []ipv4.Message) {
 	t.Helper()
 	if err := s.SetReadDeadline(time.Now().Add(5 * time.Second)); err != nil {
 		t.Fatal(err)

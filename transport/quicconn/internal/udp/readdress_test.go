@@ -1,4 +1,4 @@
-package quicconn
+package udp
 
 import (
 	"net"
@@ -15,7 +15,7 @@ func TestReaddress(t *testing.T) {
 }
 
 func readdressed(t *testing.T, server, local *net.UDPAddr) {
-	s, err := listenUDP(server)
+	s, err := Listen(server)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,7 +30,7 @@ func readdressed(t *testing.T, server, local *net.UDPAddr) {
 	seen := at
 	for life := range 3 {
 		if life > 0 {
-			s.readdress(seen)
+			s.Readdress(seen)
 		}
 		if _, err := client.WriteTo([]byte("hello"), to); err != nil {
 			t.Fatal(err)
@@ -58,7 +58,7 @@ func readdressed(t *testing.T, server, local *net.UDPAddr) {
 			}
 		}
 	}
-	s.dropSubstitutes(nil)
+	s.KeepSubstitutes(func(func(*net.UDPAddr) bool) {})
 	if s.book.Load() != nil {
 		t.Error("a client without connections keeps its address")
 	}

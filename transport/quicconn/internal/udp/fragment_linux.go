@@ -1,4 +1,4 @@
-package quicconn
+package udp
 
 import (
 	"net"
@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dontFragment forbids that packets of a socket are fragmented, and makes the
+// DontFragment forbids that packets of a socket are fragmented, and makes the
 // system ignore what it knows about the path's MTU. It reports false if that
 // is not possible.
-func dontFragment(c *net.UDPConn) bool {
+func DontFragment(c *net.UDPConn) bool {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return false

@@ -1,4 +1,4 @@
-package quicconn
+package udp
 
 import (
 	"net"
@@ -6,9 +6,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// dontFragment forbids that packets of a socket are fragmented. It reports
+// DontFragment forbids that packets of a socket are fragmented. It reports
 // false if that is not possible.
-func dontFragment(c *net.UDPConn) bool {
+func DontFragment(c *net.UDPConn) bool {
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return false

@@ -1,8 +1,9 @@
-package quicconn
+package udp
 
 import (
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
 	"syscall"
 )
@@ -27,7 +28,7 @@ func isRouteError(err error) bool {
 // lost on the way: given an error, quic-go would end the connection, which may
 // outlive the change of networks. Linux sometimes forbids the first packet of
 // a socket but not the second, so that error is retried once.
-func (s *socket) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
+func (s *Socket) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
 	n, oobn, err = s.write(b, oob, addr)
 	if errors.Is(err, syscall.EPERM) {
 		n, oobn, err = s.write(b, oob, addr)
@@ -39,7 +40,7 @@ func (s *socket) WriteMsgUDP(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err
 }
 
 // write sends a packet to the true address of addr.
-func (s *socket) write(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
+func (s *Socket) write(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error) {
 	if addr.Port < portSpan {
 		return s.UDPConn.WriteMsgUDP(b, oob, addr)
 	}
@@ -47,20 +48,32 @@ func (s *socket) write(b, oob []byte, addr *net.UDPAddr) (n, oobn int, err error
 }
 
 // WriteTo is like WriteMsgUDP. quic-go uses it on systems without that.
-func (s *socket) WriteTo(b []byte, addr net.Addr) (int, error) {
-	n, err := s.UDPConn.WriteTo(b, trueNetAddr(addr))
+func (s *Socket) WriteTo(b []byte, addr net.Addr) (int, error) {
+	n, err := s.UDPConn.WriteTo(b, TrueAddr(addr))
 	if isRouteError(err) {
 		return len(b), nil
 	}
 	return n, err
 }
 
-// checkRoute returns an error if the system has no route to addr, because the
+// CheckRoute returns an error if the system has no route to addr, because the
 // packets of a handshake would then count as lost until it times out.
-func checkRoute(addr *net.UDPAddr) error {
+func CheckRoute(addr *net.UDPAddr) error {
 	c, err := net.DialUDP("udp", nil, addr)
 	if err != nil {
 		return err
 	}
 	return c.Close()
+}
+
+// SourceAddr returns the local address from which the system would send to an
+// address. It sends nothing.
+func SourceAddr(to net.Addr) (netip.Addr, error) {
+	c, err := net.Dial("udp", to.String())
+	if err != nil {
+		return netip.Addr{}, err
+	}
+	defer c.Close()
+	at, err := netip.ParseAddrPort(c.LocalAddr().String())
+	return at.Addr(), err
 }

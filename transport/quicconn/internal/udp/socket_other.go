@@ -1,6 +1,6 @@
 //go:build !linux
 
-package quicconn
+package udp
 
 import (
 	"net"
@@ -10,7 +10,8 @@ import (
 
 func forceBuffers(*net.UDPConn, int) {}
 
-func bufferSizes(*net.UDPConn) (receive, send int, ok bool) { return 0, 0, false }
+// Buffers returns false: this system does not tell the sizes.
+func (*Socket) Buffers() (receive, send int, ok bool) { return 0, 0, false }
 
 // An offload exists on Linux only.
 type offload struct{}

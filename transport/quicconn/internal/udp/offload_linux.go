@@ -1,4 +1,4 @@
-package quicconn
+package udp
 
 import (
 	"encoding/binary"

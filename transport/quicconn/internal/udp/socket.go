@@ -1,4 +1,4 @@
-package quicconn
+package udp
 
 import (
 	"errors"
@@ -10,13 +10,14 @@ import (
 	"golang.org/x/net/ipv4"
 )
 
-// bufferSize is the size of the kernel's buffers that quic-go asks for.
-const bufferSize = 7 << 20
+// BufferSize is the size that each of the kernel's two buffers of a socket
+// should have, in bytes. It is the one that quic-go asks for.
+const BufferSize = 7 << 20
 
-// A socket is the UDP socket that quic-go works with. Its buffers already have
+// A Socket is the UDP socket that quic-go works with. Its buffers already have
 // the largest possible size: quic-go would try to enlarge them again, and
 // complain to the standard logger where the system does not allow that.
-type socket struct {
+type Socket struct {
 	*net.UDPConn
 	batch batchReader
 	book  atomic.Pointer[addressBook] // nil while no client has a substitute address
@@ -27,11 +28,11 @@ type socket struct {
 }
 
 // newSocket makes c's buffers as large as the system allows.
-func newSocket(c *net.UDPConn) *socket {
-	_ = c.SetReadBuffer(bufferSize)
-	_ = c.SetWriteBuffer(bufferSize)
-	forceBuffers(c, bufferSize)
-	s := &socket{UDPConn: c, batch: ipv4.NewPacketConn(c)}
+func newSocket(c *net.UDPConn) *Socket {
+	_ = c.SetReadBuffer(BufferSize)
+	_ = c.SetWriteBuffer(BufferSize)
+	forceBuffers(c, BufferSize)
+	s := &Socket{UDPConn: c, batch: ipv4.NewPacketConn(c)}
 	if o := newOffload(c); o != nil {
 		s.batch = o
 	}
@@ -43,9 +44,9 @@ type batchReader interface {
 	ReadBatch(ms []ipv4.Message, flags int) (int, error)
 }
 
-// listenUDP opens a socket at addr; nil means all addresses, of IPv4 and IPv6
+// Listen opens a socket at addr; nil means all addresses, of IPv4 and IPv6
 // where the system has both.
-func listenUDP(addr *net.UDPAddr) (*socket, error) {
+func Listen(addr *net.UDPAddr) (*Socket, error) {
 	c, err := net.ListenUDP("udp", addr)
 	if err != nil && addr == nil {
 		c, err = net.ListenUDP("udp4", nil)
@@ -58,7 +59,7 @@ func listenUDP(addr *net.UDPAddr) (*socket, error) {
 
 // SetReadBuffer only notes that quic-go has called it: the buffer is set
 // already.
-func (s *socket) SetReadBuffer(int) error {
+func (s *Socket) SetReadBuffer(int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.askedToRead = true
@@ -66,7 +67,7 @@ func (s *socket) SetReadBuffer(int) error {
 }
 
 // SetWriteBuffer is like SetReadBuffer.
-func (s *socket) SetWriteBuffer(int) error {
+func (s *Socket) SetWriteBuffer(int) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.askedToSend = true
@@ -76,7 +77,7 @@ func (s *socket) SetWriteBuffer(int) error {
 // SyscallConn fails until quic-go has called SetReadBuffer and SetWriteBuffer,
 // so that it cannot check the sizes and complain. Later it needs the
 // descriptor.
-func (s *socket) SyscallConn() (syscall.RawConn, error) {
+func (s *Socket) SyscallConn() (syscall.RawConn, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if !s.askedToRead || !s.askedToSend {

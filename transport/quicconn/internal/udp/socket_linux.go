@@ -1,4 +1,4 @@
-package quicconn
+package udp
 
 import (
 	"net"
@@ -18,10 +18,11 @@ func forceBuffers(c *net.UDPConn, size int) {
 	})
 }
 
-// bufferSizes returns the sizes of a socket's buffers, in bytes. Linux reports
-// twice the size that was requested, to account for its bookkeeping.
-func bufferSizes(c *net.UDPConn) (receive, send int, ok bool) {
-	raw, err := c.SyscallConn()
+// Buffers returns the sizes of the kernel's buffers, in bytes, and false where
+// the system does not tell them. Linux reports twice the size that was
+// requested, to account for its bookkeeping.
+func (s *Socket) Buffers() (receive, send int, ok bool) {
+	raw, err := s.UDPConn.SyscallConn()
 	if err != nil {
 		return 0, 0, false
 	}
