@@ -8,9 +8,11 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/quic-go/quic-go"
+	"github.com/quic-go/quic-go/testutils/simnet"
 
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/internal/certtest"
@@ -252,6 +254,47 @@ func TestDialAfterClose(t *testing.T) {
 	if !errors.Is(err, net.ErrClosed) {
 		t.Errorf("%v does not match net.ErrClosed", err)
 	}
+}
+
+// A closingSocket blocks in Close until it is let go.
+type closingSocket struct {
+	net.PacketConn
+	closing, leave chan struct{}
+}
+
+func (s *closingSocket) Close() error {
+	close(s.closing)
+	<-s.leave
+	return s.PacketConn.Close()
+}
+
+// While an endpoint closes its socket, which may take time, it holds up nobody:
+// dials fail at once, and so does a second Close return.
+func TestDialWhileTheEndpointCloses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		addr := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1).To4(), Port: 1}
+		s := &closingSocket{simnet.NewBlockingSimConn(addr, new(simnet.PerfectRouter)), make(chan struct{}), make(chan struct{})}
+		e := &quicconn.Endpoint{Socket: s}
+		closed := make(chan struct{})
+		go func() {
+			defer close(closed)
+			_ = e.Close()
+		}()
+		<-s.closing
+		var dialled error
+		var again bool
+		go func() { _, dialled = e.Dial(t.Context(), "127.0.0.1:2", []string{protocol}, nil, nil) }()
+		go func() { again = e.Close() == nil }()
+		synctest.Wait()
+		if !errors.Is(dialled, net.ErrClosed) {
+			t.Errorf("the dial returns %v", dialled)
+		}
+		if !again {
+			t.Error("a second Close waits")
+		}
+		close(s.leave)
+		<-closed
+	})
 }
 
 func TestCloseEndsDials(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"sync/atomic"
 
 	"github.com/quic-go/quic-go"
 
@@ -31,6 +32,8 @@ type Endpoint struct {
 	// Logger gets a warning if the system allows sockets too little buffer
 	// memory. Nil: no warning.
 	Logger *slog.Logger
+
+	warned atomic.Bool
 
 	mu     sync.Mutex
 	shared *clientSocket
@@ -110,6 +113,7 @@ func (e *Endpoint) dialRaced(ctx context.Context, addr string, r request) (*dial
 	if err != nil {
 		return nil, dialError(transport.PhaseConnect, err)
 	}
+	e.warn(l)
 	c, err := l.dialHost(ctx, host, port, &dial{
 		transport: l.quic,
 		tls:       configureTLS(r.tls, host, r.protocols),
@@ -156,7 +160,6 @@ func (e *Endpoint) openSocket(own bool) (*clientSocket, error) {
 	l := newClientSocket(s, own)
 	switch {
 	case !own:
-		warnOfBuffers(s, e.Logger)
 		e.shared = l
 	case e.own == nil:
 		e.own = map[*clientSocket]struct{}{l: {}}
@@ -164,6 +167,13 @@ func (e *Endpoint) openSocket(own bool) (*clientSocket, error) {
 		e.own[l] = struct{}{}
 	}
 	return l, nil
+}
+
+// warn logs once if the buffers of the sockets are too small.
+func (e *Endpoint) warn(l *clientSocket) {
+	if s, ok := l.conn.(*udp.Socket); ok && !e.warned.Swap(true) {
+		warnOfBuffers(s, e.Logger)
+	}
 }
 
 // closeWith closes the socket of a single connection when that has ended, or
