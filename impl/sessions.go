@@ -180,7 +180,7 @@ func (l *sessions) shutdown(ctx context.Context, over error, release func() erro
 				_ = s.Terminate(api.SessionNoError, "")
 				return
 			}
-			s.Cut()
+			_ = s.Terminate(api.SessionGoAwayTimeout, "goaway timeout")
 			mu.Lock()
 			defer mu.Unlock()
 			cut++

@@ -101,7 +101,7 @@ func (r *request) newTeller(peer api.PeerSetup, m *message.AnnounceRequest) *ann
 	t := &announce.Teller{
 		Version: s.version,
 		Stream:  r.Stream,
-		Mux:     s.publicMux(),
+		Mux:     s.opts.Mux,
 		Prefix:  s.peer.fullPath(m.Prefix),
 		Own:     s.opts.Hop,
 		Session: s,

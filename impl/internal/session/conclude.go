@@ -1,12 +1,9 @@
 package session
 
 import (
-	"time"
-
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
-	"github.com/moqlite/moqlite/transport"
 )
 
 // end is called when the subscriber's half of the stream has ended. It resets the groups
@@ -90,7 +87,7 @@ func (p *publication) conclude() {
 			return
 		}
 	}
-	p.session.quiet()
+	awaitQuiet(p.session.Context(), p.session.conn)
 	p.mu.Lock()
 	if p.over {
 		p.mu.Unlock()
@@ -109,33 +106,4 @@ func (p *publication) conclude() {
 	}
 	p.mu.Unlock()
 	p.outbox.Finish()
-}
-
-// quiet waits until all that was sent has probably arrived: until the connection has
-// sent no packet for longer than a probe timeout, after which a lost one would have been
-// sent again. Some subscribers take a group that is still arriving at the track's end
-// for complete. On a busy connection quiet returns after a second.
-func (s *Session) quiet() {
-	c, ok := s.conn.(transport.StatsConn)
-	if !ok {
-		return
-	}
-	before := c.Stats()
-	if before.PacketsSent == 0 {
-		return
-	}
-	timeout := before.RTT + max(4*before.RTTVar, time.Millisecond) + 25*time.Millisecond
-	deadline := time.Now().Add(time.Second)
-	for time.Now().Before(deadline) {
-		select {
-		case <-time.After(min(timeout*5/4, time.Until(deadline))):
-		case <-s.Context().Done():
-			return
-		}
-		now := c.Stats()
-		if now.PacketsSent == before.PacketsSent {
-			return
-		}
-		before = now
-	}
 }

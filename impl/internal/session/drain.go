@@ -2,10 +2,7 @@ package session
 
 import (
 	"context"
-	"errors"
 	"time"
-
-	"github.com/moqlite/moqlite/api"
 )
 
 // Open counts what would be cut short if the session ended now.
@@ -26,7 +23,12 @@ type Open struct {
 func (s *Session) Drain(ctx context.Context) (Open, error) {
 	s.requests.drain()
 	asked := make(chan struct{})
-	if !s.life.spawn(func() { defer close(asked); s.askToLeave() }) {
+	if !s.life.spawn(func() {
+		defer close(asked)
+		if s.version.GoAway && s.GoAway("") == nil {
+			awaitQuiet(s.Context(), s.conn)
+		}
+	}) {
 		close(asked)
 	}
 	for {
@@ -35,12 +37,12 @@ func (s *Session) Drain(ctx context.Context) (Open, error) {
 		case broken:
 			changed = nil // wait for the end of the session
 		case open == (Open{}):
-			return s.afterGoAway(ctx, asked)
+			return Open{}, s.awaitLeave(ctx, asked)
 		}
 		select {
 		case <-changed:
 		case <-s.Context().Done():
-			if s.leftByPeer() {
+			if s.life.leftByPeer() {
 				return Open{}, nil
 			}
 			return open, s.life.err()
@@ -50,52 +52,40 @@ func (s *Session) Drain(ctx context.Context) (Open, error) {
 	}
 }
 
-// askToLeave sends GOAWAY, if the version has it, and waits until it has probably
-// arrived.
-func (s *Session) askToLeave() {
-	if s.version.GoAway && s.GoAway("") == nil {
-		s.quiet()
-	}
-}
-
 // leaveWithin is how long Drain waits for a client to close the session after a GOAWAY:
 // the client dials its next session before it does.
 const leaveWithin = 2 * time.Second
 
-// afterGoAway waits until askToLeave has returned, since the end of the session could
-// overtake the GOAWAY, and then for the client to close the session.
-func (s *Session) afterGoAway(ctx context.Context, asked <-chan struct{}) (Open, error) {
+// awaitLeave is called when nothing is open any more. It waits until GOAWAY has probably
+// arrived, which is when asked is closed, since the end of the session could overtake it.
+// Then it gives a client time to close the session.
+func (s *Session) awaitLeave(ctx context.Context, asked <-chan struct{}) error {
 	select {
 	case <-asked:
 	case <-s.Context().Done():
-		return Open{}, nil
+		return nil
 	case <-ctx.Done():
-		return Open{}, context.Cause(ctx)
+		return context.Cause(ctx)
 	}
-	if !s.opts.Client && s.version.GoAway {
-		timer := time.NewTimer(leaveWithin)
-		defer timer.Stop()
-		select {
-		case <-timer.C:
-		case <-s.Context().Done():
-		case <-ctx.Done():
-		}
+	if s.opts.Client || !s.version.GoAway {
+		return nil
 	}
-	return Open{}, nil
-}
-
-// leftByPeer reports whether the peer has closed the session without an error.
-func (s *Session) leftByPeer() bool {
-	ended, ok := errors.AsType[*api.SessionError](s.life.err())
-	return ok && ended.Remote && ended.Code == api.SessionNoError
+	timer := time.NewTimer(leaveWithin)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-s.Context().Done():
+	case <-ctx.Done():
+	}
+	return nil
 }
 
 // AwaitServed waits until no track is served to the peer and no group is being written.
 // It returns an error if the session or ctx ends first.
 func (s *Session) AwaitServed(ctx context.Context) error {
 	for {
-		serves, changed := s.serves()
-		if !serves {
+		_, changed := s.requests.left()
+		if pubs, _ := s.serving.count(); pubs == 0 && s.serving.groups() == 0 {
 			return nil
 		}
 		select {
@@ -108,40 +98,18 @@ func (s *Session) AwaitServed(ctx context.Context) error {
 	}
 }
 
-// serves reports whether a track is served to the peer or a group is being written, and
-// returns a channel that is closed when one of these has ended.
-func (s *Session) serves() (some bool, changed <-chan struct{}) {
-	_, changed = s.requests.left()
-	s.mu.Lock()
-	some = len(s.pubs) > 0
-	s.mu.Unlock()
-	return some || s.groupsWriting() > 0, changed
-}
-
-// groupFinished wakes Drain and AwaitServed after a group has ended.
-func (s *Session) groupFinished() {
-	if !s.requests.watched.Load() {
-		return
-	}
-	s.requests.tellLess()
-}
-
 // left returns what is open, and a channel that is closed when some of it has ended.
 // broken tells that the connection was lost while something was open.
 func (s *Session) left() (open Open, changed <-chan struct{}, broken bool) {
 	answering, changed := s.requests.left()
+	_, brokenPubs := s.serving.count()
 	s.mu.Lock()
-	broken = s.broken != (Open{})
 	open = Open{
-		Subscriptions: len(s.subs) + s.broken.Subscriptions,
-		Publications:  answering + s.broken.Publications,
+		Subscriptions: len(s.subs) + s.brokenSubs,
+		Publications:  answering + brokenPubs,
 	}
+	broken = s.brokenSubs+brokenPubs > 0
 	s.mu.Unlock()
-	open.Groups = s.budget.Open() + s.groupsWriting()
+	open.Groups = s.budget.Open() + s.serving.groups()
 	return open, changed, broken
-}
-
-// Cut ends a session that has not drained in time, with [api.SessionGoAwayTimeout].
-func (s *Session) Cut() {
-	_ = s.Terminate(api.SessionGoAwayTimeout, "goaway timeout")
 }

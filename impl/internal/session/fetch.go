@@ -126,7 +126,7 @@ func (r *request) newFetched(m *message.Fetch) *fetched {
 		Priority:   apiPriority(m.Priority),
 		Session:    s,
 	}}
-	a.lane.Init(s.sending(r.Stream), m.Priority, normalPriority)
+	a.lane.Init(s.serving.queueFor(s, r.Stream), m.Priority, normalPriority)
 	a.group = a.lane.NewGroup(a, a.request.Group, send.Frames{First: m.StartFrame, End: m.EndFrame})
 	a.group.SetStream(r.Stream.Stream)
 	return a

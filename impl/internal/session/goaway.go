@@ -18,11 +18,7 @@ func (s *Session) GoAway(uri string) error {
 	case len(uri) > message.MaxURI:
 		return fmt.Errorf("goaway: the URI has %d bytes, the most is %d", len(uri), message.MaxURI)
 	}
-	s.mu.Lock()
-	again := s.sentAway
-	s.sentAway = true
-	s.mu.Unlock()
-	if again {
+	if s.sentAway.Swap(true) {
 		return fmt.Errorf("goaway: %w", errAlreadySent)
 	}
 	st, err := s.open(s.Context(), message.StreamGoAway, &message.GoAway{URI: uri})

@@ -33,7 +33,7 @@ func (h *host) ControlDeadline() time.Time { return (*Session)(h).in(h.limits.se
 func (h *host) StreamError(err error) error { return streamError(err) }
 
 // GroupFinished implements [receive.Host].
-func (h *host) GroupFinished() { (*Session)(h).groupFinished() }
+func (h *host) GroupFinished() { h.requests.tellLess() }
 
 // PeerSetup implements [announce.Host].
 func (h *host) PeerSetup() (api.PeerSetup, error) {
@@ -72,4 +72,4 @@ func (h *host) OpenUniStream(ctx context.Context) (transport.SendStream, error) 
 func (h *host) Lost(err error) error { return (*Session)(h).translate(err) }
 
 // NoGroups implements [send.Host].
-func (h *host) NoGroups() { (*Session)(h).groupFinished() }
+func (h *host) NoGroups() { h.requests.tellLess() }

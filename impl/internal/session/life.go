@@ -80,6 +80,13 @@ func (l *life) err() error {
 	return l.cause
 }
 
+// leftByPeer reports whether the peer has closed the session without an error.
+func (l *life) leftByPeer() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.over && l.cause.Remote && l.cause.Code == api.SessionNoError
+}
+
 // context returns a context that ends with the session.
 func (l *life) context() context.Context {
 	l.mu.Lock()

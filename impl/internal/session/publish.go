@@ -31,16 +31,9 @@ func (r *request) serveSubscribe() {
 		r.Refuse(api.ErrorCode(err))
 		return
 	}
-	s := r.session
-	if err := p.follow(); err != nil {
-		s.mu.Lock()
-		s.broken.Publications++
-		s.mu.Unlock()
-	}
+	lost := p.follow()
 	p.end(&api.StreamError{Code: api.StreamCancelled, Remote: true})
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	delete(s.pubs, p.id)
+	r.session.serving.unregister(p, lost != nil)
 }
 
 // accept starts to serve a subscription, or returns why it is refused.
@@ -64,16 +57,7 @@ func (r *request) accept(m *message.Subscribe) (*publication, error) {
 		req.Config.StartGroup = latest(broadcast, req.Name)
 	}
 	p := newPublication(s, r.Stream, m.ID, broadcast, req, info)
-	s.mu.Lock()
-	_, taken := s.pubs[m.ID]
-	if s.pubs == nil {
-		s.pubs = make(map[uint64]*publication)
-	}
-	if !taken {
-		s.pubs[m.ID] = p
-	}
-	s.mu.Unlock()
-	if taken {
+	if !s.serving.register(p) {
 		return nil, &api.StreamError{Code: api.StreamCancelled}
 	}
 	if !s.version.ImplicitOK {
@@ -166,7 +150,7 @@ func newPublication(s *Session, st *control.Stream, id uint64, b *api.Publicatio
 	}
 	p.outbox.Init((*host)(s), st)
 	p.open.SetRule(age.NewRule(req.Config.MaxLatency, info.MaxLatency, info.Timescale))
-	p.lane.Init(s.sending(st), wirePriority(req.Config.Priority), wirePriority(info.Priority))
+	p.lane.Init(s.serving.queueFor(s, st), wirePriority(req.Config.Priority), wirePriority(info.Priority))
 	// It is a child of the session's context, so it has ended before a write fails
 	// for the end of the session: after an error, handlers look here whether the
 	// subscriber is gone.

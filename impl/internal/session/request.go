@@ -74,7 +74,7 @@ func (r *request) lookup(path api.BroadcastPath) (*api.Publication, error) {
 	if r.late {
 		return nil, &api.StreamError{Code: api.StreamGoingAway}
 	}
-	p, err := r.session.publicMux().Lookup(path)
+	p, err := r.session.opts.Mux.Lookup(path)
 	if err != nil {
 		return nil, &api.StreamError{Code: api.StreamUnroutable}
 	}

@@ -70,8 +70,11 @@ func (r *requests) drain() {
 	r.draining.Store(true)
 }
 
-// tellLess wakes Drain and AwaitServed.
+// tellLess wakes Drain and AwaitServed, because a subscription or a group has ended.
 func (r *requests) tellLess() {
+	if !r.watched.Load() {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.less.Tell()

@@ -60,7 +60,6 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
 	"github.com/moqlite/moqlite/impl/internal/receive"
-	"github.com/moqlite/moqlite/impl/internal/send"
 	"github.com/moqlite/moqlite/impl/internal/signal"
 	"github.com/moqlite/moqlite/transport"
 )
@@ -73,8 +72,7 @@ type Options struct {
 	// Hop is this end's hop id in routes, not 0.
 	Hop api.Hop
 
-	// Mux holds what the peer may subscribe to. A server may have Authorize decide
-	// instead.
+	// Mux holds what the peer may subscribe to, unless Authorize decides otherwise.
 	Mux *api.TrackMux
 
 	// Client is set at the end that has dialled.
@@ -106,21 +104,19 @@ type Session struct {
 	life     life
 	peer     peer
 	requests requests
+	serving  serving
+	ready    signal.Event // opts.Mux is final, and the peer may be served
 	fetches  fetches
-	ready    signal.Event  // mux is final, and the peer may be served
+	sentAway atomic.Bool   // GOAWAY was sent
 	hearing  sync.Once     // starts receiveDatagrams
 	replaced atomic.Uint64 // number of datagrams that newer ones have replaced unread
 
-	mu       sync.Mutex
-	sentAway bool        // GOAWAY was sent
-	queue    *send.Queue // lazily made
-	outgoing *outgoing   // lazily made
-	mux      *api.TrackMux
-	nextID   uint64                   // of the next subscription
-	subs     map[uint64]*subscription // tracks being read, by id
-	pubs     map[uint64]*publication  // tracks being served, by the peer's id
-	broken   Open                     // what was still open when the connection was lost
-	unheard  uint64                   // number of announcements left out for their limit
+	mu         sync.Mutex
+	outgoing   *outgoing                // lazily made
+	nextID     uint64                   // of the next subscription
+	subs       map[uint64]*subscription // tracks being read, by id
+	brokenSubs int                      // number of subs that were open when the connection was lost
+	unheard    uint64                   // number of announcements left out for their limit
 }
 
 var _ api.Session = (*Session)(nil)
@@ -135,7 +131,7 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 		_ = conn.CloseWithError(uint64(api.SessionVersionNegotiationFailed), "no moq-lite version was negotiated")
 		return nil, fmt.Errorf("%w: the peer negotiated %q", api.ErrUnsupportedVersion, protocol)
 	}
-	s := &Session{conn: conn, version: version, opts: opts, began: time.Now(), mux: opts.Mux}
+	s := &Session{conn: conn, version: version, opts: opts, began: time.Now()}
 	s.peer.connected(&s.life, version, &s.opts, conn.State())
 	s.setConfig(opts.Config)
 	s.start()
@@ -240,12 +236,7 @@ func (s *Session) end(cause *api.SessionError) {
 	}
 	s.peer.stopWaiting()
 	s.requests.stop()
-	s.mu.Lock()
-	sending := s.queue // one that is made later finds the session ended
-	s.mu.Unlock()
-	if sending != nil {
-		sending.Stop(s.life.err())
-	}
+	s.serving.stop(s.life.err())
 	if gone != nil {
 		go s.life.afterwards(gone)
 	}
@@ -326,12 +317,14 @@ func (s *Session) Stats() api.SessionStats {
 		}
 		stats.EstimatedBitrate = estimate(t).BitsPerSecond
 	}
-	stats.GroupsWriting = s.groupsWriting()
+	stats.GroupsWriting = s.serving.groups()
 	stats.GroupsReading = s.budget.Open()
 	stats.DatagramsDropped = s.datagramsDropped()
+	pubs, broken := s.serving.count()
+	stats.Publications = pubs + broken
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	stats.Subscriptions, stats.Publications = len(s.subs), len(s.pubs)+s.broken.Publications
+	stats.Subscriptions = len(s.subs)
 	stats.GroupsDropped, stats.AnnouncementsDropped = s.budget.Dropped(), s.unheard
 	return stats
 }
@@ -371,20 +364,9 @@ func (s *Session) authorize() {
 		s.opts.Logger.Info("session refused", "remote", s.conn.State().Remote, "error", err)
 		s.fail(api.SessionUnauthorized, "unauthorized")
 	default:
-		if mux != nil {
-			s.mu.Lock()
-			s.mux = mux
-			s.mu.Unlock()
-		}
+		s.opts.Mux = orDefault(mux, s.opts.Mux)
 		s.letIn()
 	}
-}
-
-// publicMux returns what the peer may subscribe to, once the session is ready.
-func (s *Session) publicMux() *api.TrackMux {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.mux
 }
 
 // refused returns an error if the application may make no new request.

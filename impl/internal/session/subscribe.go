@@ -238,7 +238,7 @@ func (sub *subscription) terminate(err error) {
 	sub.mu.Unlock()
 	if _, lost := errors.AsType[*api.SessionError](err); lost {
 		sub.session.mu.Lock()
-		sub.session.broken.Subscriptions++
+		sub.session.brokenSubs++
 		sub.session.mu.Unlock()
 	}
 	sub.answered.Happen()
