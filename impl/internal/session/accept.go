@@ -52,7 +52,7 @@ func (s *Session) acceptUniStreams() {
 	for {
 		raw, err := s.conn.AcceptUniStream(context.Background()) // see acceptStreams
 		if err != nil {
-			s.over()
+			s.endWithConn()
 			return
 		}
 		g, arrived := arrivals.Accept(raw)
@@ -61,7 +61,7 @@ func (s *Session) acceptUniStreams() {
 			continue
 		}
 		s.life.spawn(func() {
-			g.Stream().SetDeadline(s.in(s.limits.setup))
+			g.Stream().SetDeadline(s.controlDeadline())
 			s.serveUni(g, s.clock())
 		})
 	}
@@ -96,9 +96,7 @@ func (s *Session) takeGroup(g *receive.Group, now time.Duration) {
 		now = s.clock()
 	}
 	in.ClearDeadline()
-	s.mu.Lock()
-	sub := s.subs[m.Subscribe]
-	s.mu.Unlock()
+	sub := s.reading.find(m.Subscribe)
 	if sub == nil {
 		in.Cancel(api.StreamCancelled)
 		return
@@ -107,10 +105,10 @@ func (s *Session) takeGroup(g *receive.Group, now time.Duration) {
 	sub.offer(g, now)
 }
 
-// over waits for the end of the connection, which it makes the end of the session, or
-// for the end of the session. Unless this end has closed the connection, over closes it
+// endWithConn waits for the end of the connection, which it makes the end of the session, or
+// for the end of the session. Unless this end has closed the connection, endWithConn closes it
 // and waits until it is gone.
-func (s *Session) over() {
+func (s *Session) endWithConn() {
 	if !s.life.isOver() {
 		conn := s.conn.Context()
 		select {

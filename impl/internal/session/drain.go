@@ -102,14 +102,12 @@ func (s *Session) AwaitServed(ctx context.Context) error {
 // broken tells that the connection was lost while something was open.
 func (s *Session) left() (open Open, changed <-chan struct{}, broken bool) {
 	answering, changed := s.requests.left()
+	subs, brokenSubs := s.reading.count()
 	_, brokenPubs := s.serving.count()
-	s.mu.Lock()
 	open = Open{
-		Subscriptions: len(s.subs) + s.brokenSubs,
+		Subscriptions: subs + brokenSubs,
 		Publications:  answering + brokenPubs,
+		Groups:        s.budget.Open() + s.serving.groups(),
 	}
-	broken = s.brokenSubs+brokenPubs > 0
-	s.mu.Unlock()
-	open.Groups = s.budget.Open() + s.serving.groups()
-	return open, changed, broken
+	return open, changed, brokenSubs+brokenPubs > 0
 }

@@ -26,7 +26,7 @@ type edge struct {
 // params returns what a SUBSCRIBE or SUBSCRIBE_UPDATE for c says. The subscription's lock is
 // held.
 func (sub *subscription) params(c *api.SubscribeConfig) (message.SubscribeParams, error) {
-	p, err := sub.session.params(c)
+	p, err := subscribeParams(sub.session.version, c)
 	switch spans := sub.arrived.Spans(); {
 	case !sub.edge.wanted || c.StartGroup != api.GroupLatest:
 	case sub.edge.narrow:

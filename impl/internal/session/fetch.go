@@ -21,7 +21,11 @@ func (s *Session) Fetch(ctx context.Context, req api.FetchRequest) (api.GroupRea
 }
 
 func (s *Session) fetch(ctx context.Context, req *api.FetchRequest) (*receive.Group, error) {
-	m, err := s.fetchMessage(ctx, req)
+	path, err := s.peer.wirePath(ctx, req.Path, req.Name)
+	if err != nil {
+		return nil, err
+	}
+	m, err := fetchMessage(s.version, path, req)
 	if err != nil {
 		return nil, err
 	}
@@ -46,22 +50,18 @@ func (s *Session) fetch(ctx context.Context, req *api.FetchRequest) (*receive.Gr
 	// Our half stays open until the answer has arrived: peers take its end for a
 	// cancellation.
 	g.OnEnd(func() { _ = st.Close() })
-	s.fetchingFor(req.Session).take(g, s.clock())
+	s.reading.fetches.fetchingFor(req.Session, &s.budget).take(g, s.clock())
 	return g, nil
 }
 
 // fetchMessage translates a request to FETCH, or returns an error if the version has no
 // way to express it.
-func (s *Session) fetchMessage(ctx context.Context, req *api.FetchRequest) (*message.Fetch, error) {
+func fetchMessage(v *message.Version, path api.BroadcastPath, req *api.FetchRequest) (*message.Fetch, error) {
 	switch {
-	case !s.version.Fetch:
-		return nil, fmt.Errorf("on %s: %w", s.version.Name, api.ErrNotSupported)
-	case (req.StartFrame != 0 || req.EndFrame != 0) && !s.version.FrameBounds:
-		return nil, fmt.Errorf("frame bounds on %s: %w", s.version.Name, api.ErrNotSupported)
-	}
-	path, err := s.peer.wirePath(ctx, req.Path, req.Name)
-	if err != nil {
-		return nil, err
+	case !v.Fetch:
+		return nil, fmt.Errorf("on %s: %w", v.Name, api.ErrNotSupported)
+	case (req.StartFrame != 0 || req.EndFrame != 0) && !v.FrameBounds:
+		return nil, fmt.Errorf("frame bounds on %s: %w", v.Name, api.ErrNotSupported)
 	}
 	m := &message.Fetch{
 		Path:       string(path),
@@ -71,7 +71,7 @@ func (s *Session) fetchMessage(ctx context.Context, req *api.FetchRequest) (*mes
 		StartFrame: req.StartFrame,
 		EndFrame:   req.EndFrame,
 	}
-	return m, m.Validate(s.version)
+	return m, m.Validate(v)
 }
 
 // serveFetch answers a FETCH of the peer (moq-lite-06, FETCH).
@@ -144,7 +144,7 @@ func (a *fetched) GroupDone(_ *send.Group, end send.Ending) {
 	if end.Reset {
 		a.stream.CancelRead(0)
 	}
-	_ = a.stream.SetReadDeadline(a.session.in(a.session.limits.setup))
+	_ = a.stream.SetReadDeadline(a.session.controlDeadline())
 }
 
 var (

@@ -30,23 +30,23 @@ type fetching struct {
 
 // fetchingFor returns the holder for one more group that is fetched for another session.
 // If asker is nil, it is a new one.
-func (s *Session) fetchingFor(asker api.Session) *fetching {
-	f := &fetching{fetches: &s.fetches, groups: 1}
-	f.share.Init(&s.budget, f, &f.mu)
+func (all *fetches) fetchingFor(asker api.Session, b *receive.Budget) *fetching {
+	f := &fetching{fetches: all, groups: 1}
+	f.share.Init(b, f, &f.mu)
 	if asker == nil {
 		return f
 	}
 	f.key = asker.Context()
-	s.fetches.mu.Lock()
-	defer s.fetches.mu.Unlock()
-	if known := s.fetches.by[f.key]; known != nil {
+	all.mu.Lock()
+	defer all.mu.Unlock()
+	if known := all.by[f.key]; known != nil {
 		known.groups++
 		return known
 	}
-	if s.fetches.by == nil {
-		s.fetches.by = make(map[context.Context]*fetching)
+	if all.by == nil {
+		all.by = make(map[context.Context]*fetching)
 	}
-	s.fetches.by[f.key] = f
+	all.by[f.key] = f
 	return f
 }
 

@@ -49,7 +49,7 @@ func (r *request) serveGoAway() {
 		s.violation(errors.New("a second GOAWAY"))
 		return
 	}
-	_ = r.SetReadDeadline(s.in(s.limits.setup))
+	_ = r.SetReadDeadline(s.controlDeadline())
 	r.AwaitEnd()
 	_ = r.Close()
 }

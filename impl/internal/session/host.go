@@ -25,9 +25,8 @@ var (
 // Spawn implements [control.Host], [receive.Host] and [send.Host].
 func (h *host) Spawn(f func()) bool { return h.life.spawn(f) }
 
-// ControlDeadline implements [control.Host]: the peer has as long as for the first
-// message of a stream.
-func (h *host) ControlDeadline() time.Time { return (*Session)(h).in(h.limits.setup) }
+// ControlDeadline implements [control.Host].
+func (h *host) ControlDeadline() time.Time { return (*Session)(h).controlDeadline() }
 
 // StreamError implements [control.Host] and [receive.Host].
 func (h *host) StreamError(err error) error { return streamError(err) }
@@ -42,9 +41,7 @@ func (h *host) PeerSetup() (api.PeerSetup, error) {
 
 // LeftOut implements [announce.Host].
 func (h *host) LeftOut(prefix api.BroadcastPath, first bool) {
-	h.mu.Lock()
-	h.unheard++
-	h.mu.Unlock()
+	h.reading.leftOut()
 	if first {
 		h.opts.Logger.Warn("announcements are left out: the peer has announced more than Limits.Announcements",
 			"limit", h.limits.Announcements, "prefix", string(prefix), "remote", h.conn.State().Remote)

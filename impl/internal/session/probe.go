@@ -26,8 +26,17 @@ const (
 
 // Probe implements [api.Session].
 func (s *Session) Probe(ctx context.Context) (api.BitrateReader, error) {
-	if err := s.offersProbe(ctx); err != nil {
+	if err := s.refused(); err != nil {
 		return nil, fmt.Errorf("probe: %w", err)
+	}
+	if s.version.Setup { // before moq-lite-05 it is not known whether the peer sends reports
+		peer, err := s.peer.awaitSetup(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("probe: %w", err)
+		}
+		if peer.Probe == api.ProbeNone {
+			return nil, fmt.Errorf("probe: the peer reports no bitrate: %w", api.ErrNotSupported)
+		}
 	}
 	st, err := s.open(ctx, message.StreamProbe, nil)
 	if err != nil {
@@ -38,22 +47,6 @@ func (s *Session) Probe(ctx context.Context) (api.BitrateReader, error) {
 		return nil, fmt.Errorf("probe: %w", s.life.err())
 	}
 	return p, nil
-}
-
-// offersProbe returns an error if the peer's SETUP says that it sends no reports. Before
-// moq-lite-05 that is not known.
-func (s *Session) offersProbe(ctx context.Context) error {
-	if err := s.refused(); err != nil || !s.version.Setup {
-		return err
-	}
-	peer, err := s.peer.awaitSetup(ctx)
-	if err != nil {
-		return err
-	}
-	if peer.Probe == api.ProbeNone {
-		return fmt.Errorf("the peer reports no bitrate: %w", api.ErrNotSupported)
-	}
-	return nil
 }
 
 // probing reads the peer's PROBE messages. It implements [api.BitrateReader].

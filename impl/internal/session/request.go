@@ -33,7 +33,7 @@ func (r *request) serve() {
 	s := r.session
 	done := sync.OnceFunc(s.requests.answered)
 	defer done()
-	_ = r.SetReadDeadline(s.in(s.limits.setup))
+	_ = r.SetReadDeadline(s.controlDeadline())
 	t, err := r.ReadType()
 	if err != nil {
 		r.Refuse(api.StreamControlTimeout)

@@ -1,12 +1,12 @@
 // Package session implements the moq-lite protocol: it turns a [transport.Conn] into
 // an [api.Session]. It works over any transport and knows no QUIC library.
 //
-// A session accepts the peer's streams and passes each to the handler of its type
-// (accept.go). The other files implement one kind of stream each, for both ends. Code
-// that needs no session is in packages of its own: the sending of groups in send, the
-// receiving of groups in receive, control streams in control, announcements in announce,
-// the maximum age of groups in age, sets of group numbers in numbers. host.go has what
-// these need of a session.
+// A session accepts the peer's streams (accept.go) and calls the handler of each one's
+// type, which request.go lists. The other files implement one kind of stream each, for
+// both ends. Code that needs no session is in packages of its own: the sending of groups
+// in send, the receiving of groups in receive, control streams in control, announcements
+// in announce, the maximum age of groups in age, sets of group numbers in numbers. host.go
+// has what these need of a session.
 //
 // # Terms
 //
@@ -25,16 +25,18 @@
 //   - holder: the subscription or fetch that a received group belongs to.
 //   - drop: to give up a received group that its reader is too slow for.
 //   - gap: group numbers of a subscription that are known not to come.
+//   - request: a bidirectional stream that the peer has opened (request.go).
 //   - root: the path that a server's session is relative to (root.go).
 //
 // # Locks and goroutines
 //
-// A Session has three parts with locks of their own: its lifetime (life), what the
-// peer has said of itself (peer), and the peer's requests that are being answered
-// (requests). Locks are taken in this order: first that of a subscription or of a
-// publication; then that of the budget of receive, of an outbox, of the queue of send, or
-// of a backlog; then that of a group that is sent; then Session.mu; and last those of the
-// three parts.
+// What a Session consists of has owners, each with a lock of its own: its lifetime (life),
+// what the peer has told about itself (peer), the peer's requests that are being answered
+// (requests), the tracks that are read (reading) and those that are served (serving), and
+// the datagrams. Session has no lock besides. Locks are taken in this order: first that of
+// a subscription or of a publication; then that of the budget of receive, of an outbox, of
+// the queue of send, or of a backlog; then that of a group that is sent; and last those of
+// the owners, of which only that of life may be taken while another is held.
 //
 // No callback of the application runs on an accept loop. A track does not wait for the
 // reader of another, with two bounded exceptions: a reader that has just fallen behind
@@ -50,46 +52,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net/url"
-	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
-	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/message"
 	"github.com/moqlite/moqlite/impl/internal/receive"
 	"github.com/moqlite/moqlite/impl/internal/signal"
 	"github.com/moqlite/moqlite/transport"
 )
-
-// Options are the settings of a session.
-type Options struct {
-	// Config is the application's configuration. It is valid, or nil.
-	Config *api.Config
-
-	// Hop is this end's hop id in routes, not 0.
-	Hop api.Hop
-
-	// Mux holds what the peer may subscribe to, unless Authorize decides otherwise.
-	Mux *api.TrackMux
-
-	// Client is set at the end that has dialled.
-	Client bool
-
-	// URL is what a client has dialled. If the connection does not carry its path
-	// and query, SETUP does (moq-lite-05 and 06). It is not modified.
-	URL *url.URL
-
-	// Authorize is called once the peer's URL is known, and returns what the peer
-	// may subscribe to; a nil mux stands for Mux. An error refuses the session. If
-	// Authorize is nil, every peer may subscribe to Mux.
-	Authorize func(ctx context.Context, s api.SessionState) (*api.TrackMux, error)
-
-	// Logger receives what no caller gets as an error. It is not nil.
-	Logger *slog.Logger
-}
 
 // A Session is one end of a moq-lite connection. It implements [api.Session].
 type Session struct {
@@ -97,26 +69,17 @@ type Session struct {
 	version *message.Version
 	opts    Options
 	limits  *limits
-	budget  receive.Budget // of received groups
+	began   time.Time
 
-	began time.Time
-
-	life     life
-	peer     peer
-	requests requests
-	serving  serving
-	ready    signal.Event // opts.Mux is final, and the peer may be served
-	fetches  fetches
-	sentAway atomic.Bool   // GOAWAY was sent
-	hearing  sync.Once     // starts receiveDatagrams
-	replaced atomic.Uint64 // number of datagrams that newer ones have replaced unread
-
-	mu         sync.Mutex
-	outgoing   *outgoing                // lazily made
-	nextID     uint64                   // of the next subscription
-	subs       map[uint64]*subscription // tracks being read, by id
-	brokenSubs int                      // number of subs that were open when the connection was lost
-	unheard    uint64                   // number of announcements left out for their limit
+	life      life
+	peer      peer
+	requests  requests
+	reading   reading
+	serving   serving
+	datagrams datagrams
+	budget    receive.Budget // of received groups
+	ready     signal.Event   // opts.Mux is final, and the peer may be served
+	sentAway  atomic.Bool    // GOAWAY was sent
 }
 
 var _ api.Session = (*Session)(nil)
@@ -131,9 +94,12 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 		_ = conn.CloseWithError(uint64(api.SessionVersionNegotiationFailed), "no moq-lite version was negotiated")
 		return nil, fmt.Errorf("%w: the peer negotiated %q", api.ErrUnsupportedVersion, protocol)
 	}
-	s := &Session{conn: conn, version: version, opts: opts, began: time.Now()}
+	s := &Session{conn: conn, version: version, opts: opts, limits: limitsOf(opts.Config), began: time.Now()}
 	s.peer.connected(&s.life, version, &s.opts, conn.State())
-	s.setConfig(opts.Config)
+	s.datagrams.life, s.datagrams.conn, s.datagrams.version = &s.life, conn, version
+	s.budget.Init((*host)(s), receive.Options{
+		Version: version, Began: s.began, FrameSize: s.limits.FrameSize, Bytes: s.limits.UnreadBytes,
+	})
 	s.start()
 	return s, nil
 }
@@ -169,49 +135,9 @@ func knownURL(s *transport.State) *url.URL {
 // is called several times for each group.
 func (s *Session) clock() time.Duration { return time.Since(s.began) }
 
-// in returns the deadline that is d from now.
-func (s *Session) in(d time.Duration) time.Time { return s.began.Add(s.clock() + d) }
-
-// limits are the limits of a session. Sessions without a Config share usualLimits.
-type limits struct {
-	api.Limits
-	setup time.Duration // how long the peer may take for the first message of a stream
-}
-
-var usualLimits = limitsOf(new(api.Config))
-
-// limitsOf returns the limits of a configuration, with the documented defaults.
-func limitsOf(c *api.Config) *limits {
-	return &limits{
-		Limits: api.Limits{
-			FrameSize:     orDefault(c.Limits.FrameSize, 32<<20),
-			UnreadBytes:   orDefault(c.Limits.UnreadBytes, 8<<20),
-			UnreadGroups:  orDefault(c.Limits.UnreadGroups, 1024),
-			Announcements: orDefault(c.Limits.Announcements, 1_000_000),
-			Requests:      orDefault(c.Limits.Requests, 4096),
-		},
-		setup: orDefault(c.SetupTimeout, 10*time.Second),
-	}
-}
-
-// setConfig sets the limits of the session; c may be nil.
-func (s *Session) setConfig(c *api.Config) {
-	s.limits = usualLimits
-	if c != nil {
-		s.limits = limitsOf(c)
-	}
-	s.budget.Init((*host)(s), receive.Options{
-		Version: s.version, Began: s.began, FrameSize: s.limits.FrameSize, Bytes: s.limits.UnreadBytes,
-	})
-}
-
-func orDefault[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
-}
+// controlDeadline is the time until which the peer has to send, or to read, a message that
+// is due now.
+func (s *Session) controlDeadline() time.Time { return s.began.Add(s.clock() + s.limits.setup) }
 
 func (s *Session) start() {
 	if s.version.Setup {
@@ -317,56 +243,20 @@ func (s *Session) Stats() api.SessionStats {
 		}
 		stats.EstimatedBitrate = estimate(t).BitsPerSecond
 	}
-	stats.GroupsWriting = s.serving.groups()
-	stats.GroupsReading = s.budget.Open()
-	stats.DatagramsDropped = s.datagramsDropped()
+	stats.GroupsWriting, stats.GroupsReading = s.serving.groups(), s.budget.Open()
+	stats.GroupsDropped, stats.DatagramsDropped = s.budget.Dropped(), s.datagrams.dropped()
+	stats.AnnouncementsDropped = s.reading.announcementsDropped()
+	stats.Subscriptions, _ = s.reading.count()
 	pubs, broken := s.serving.count()
 	stats.Publications = pubs + broken
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	stats.Subscriptions = len(s.subs)
-	stats.GroupsDropped, stats.AnnouncementsDropped = s.budget.Dropped(), s.unheard
 	return stats
 }
-
-// Ready waits until the session may serve its peer. A session without Authorize is
-// ready at once; otherwise it is when Authorize has let the peer in.
-func (s *Session) Ready(ctx context.Context) error { return s.life.await(ctx, &s.ready) }
 
 // WaitForSetup waits for the peer's SETUP (moq-lite-05 and 06). In other versions it
 // returns at once.
 func (s *Session) WaitForSetup(ctx context.Context) error {
 	_, err := s.peer.awaitSetup(ctx)
 	return err
-}
-
-// letIn begins to serve the peer and sends our SETUP. SETUP is not sent earlier, so
-// that a peer that waits for it gets the refusal of Authorize instead.
-func (s *Session) letIn() {
-	s.ready.Happen()
-	if s.version.Setup {
-		s.life.spawn(s.sendSetup)
-	}
-}
-
-// authorize calls Options.Authorize once the peer's URL is known: at once if the
-// connection carries it, or else after the peer's SETUP.
-func (s *Session) authorize() {
-	if _, err := s.peer.awaitRoot(s.Context()); err != nil {
-		return
-	}
-	mux, err := control.Ask(s.Context(), s.opts.Logger, "Authorize", func() (*api.TrackMux, error) {
-		return s.opts.Authorize(s.Context(), s.State())
-	})
-	switch {
-	case s.life.isOver():
-	case err != nil:
-		s.opts.Logger.Info("session refused", "remote", s.conn.State().Remote, "error", err)
-		s.fail(api.SessionUnauthorized, "unauthorized")
-	default:
-		s.opts.Mux = orDefault(mux, s.opts.Mux)
-		s.letIn()
-	}
 }
 
 // refused returns an error if the application may make no new request.

@@ -18,16 +18,16 @@ const setupUrgency = 0
 
 // sendSetup sends SETUP on a stream of its own (moq-lite-05 and 06). Both ends send it as
 // soon as they can, since peers hold back their answers until it has arrived.
-func (s *Session) sendSetup() {
-	st, err := s.conn.OpenUniStream(context.Background())
+func sendSetup(v *message.Version, o *Options, conn transport.Conn) {
+	st, err := conn.OpenUniStream(context.Background())
 	if err != nil {
 		return
 	}
 	if p, ok := st.(transport.Prioritizer); ok {
 		p.SetPriority(setupUrgency, true)
 	}
-	b := s.version.AppendVarint(nil, uint64(message.StreamSetup))
-	if _, err := st.Write(newSetup(s.version, &s.opts, s.conn).Append(s.version, b)); err != nil {
+	b := v.AppendVarint(nil, uint64(message.StreamSetup))
+	if _, err := st.Write(newSetup(v, o, conn).Append(v, b)); err != nil {
 		return
 	}
 	_ = st.Close()

@@ -39,8 +39,8 @@ func (s *Session) subscribe(ctx context.Context, path api.BroadcastPath, name ap
 		return nil, err
 	}
 	// Groups and datagrams may arrive as soon as the request is sent.
-	s.register(sub)
-	s.hearDatagrams()
+	s.reading.register(sub)
+	s.datagrams.receiveFor(&s.reading)
 	sub.stream, err = s.open(ctx, message.StreamSubscribe, &message.Subscribe{
 		ID: sub.id, Path: string(path), Track: string(name), SubscribeParams: params,
 	})
@@ -61,9 +61,9 @@ func (s *Session) subscribe(ctx context.Context, path api.BroadcastPath, name ap
 	return sub, nil
 }
 
-// params translates a config to the fields of a SUBSCRIBE, or returns an error if the
+// subscribeParams translates a config to the fields of a SUBSCRIBE, or returns an error if the
 // version has no way to express it.
-func (s *Session) params(c *api.SubscribeConfig) (message.SubscribeParams, error) {
+func subscribeParams(v *message.Version, c *api.SubscribeConfig) (message.SubscribeParams, error) {
 	p := message.SubscribeParams{
 		Priority:   wirePriority(c.Priority),
 		MaxAge:     publishersMaxAge,
@@ -83,38 +83,14 @@ func (s *Session) params(c *api.SubscribeConfig) (message.SubscribeParams, error
 	}
 	const most = message.MaxVarint - 1 // a bound may be sent as one more
 	switch {
-	case (c.StartFrame != 0 || c.EndFrame != 0) && !s.version.FrameBounds:
-		return p, fmt.Errorf("frame bounds on %s: %w", s.version.Name, api.ErrNotSupported)
+	case (c.StartFrame != 0 || c.EndFrame != 0) && !v.FrameBounds:
+		return p, fmt.Errorf("frame bounds on %s: %w", v.Name, api.ErrNotSupported)
 	case c.EndFrame != 0 && c.EndGroup == 0:
 		return p, errors.New("an end frame needs an end group")
 	case max(p.StartGroup, p.EndGroup, p.StartFrame, p.EndFrame) > most:
 		return p, fmt.Errorf("a bound is above %d", uint64(most))
 	}
 	return p, nil
-}
-
-func (s *Session) register(sub *subscription) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	sub.id = s.nextID
-	s.nextID++
-	if s.subs == nil {
-		s.subs = make(map[uint64]*subscription)
-	}
-	s.subs[sub.id] = sub
-}
-
-// forget removes a subscription from the session.
-func (s *Session) forget(sub *subscription) {
-	s.mu.Lock()
-	known := s.subs[sub.id] == sub
-	if known {
-		delete(s.subs, sub.id)
-	}
-	s.mu.Unlock()
-	if known {
-		s.requests.tellLess()
-	}
 }
 
 // subscription is the subscriber's end of a Subscribe stream. It implements
@@ -236,13 +212,17 @@ func (sub *subscription) terminate(err error) {
 	sub.cancel(err) // under the lock: a caller that gets err finds the context ended
 	sub.share.End()
 	sub.mu.Unlock()
-	if _, lost := errors.AsType[*api.SessionError](err); lost {
-		sub.session.mu.Lock()
-		sub.session.brokenSubs++
-		sub.session.mu.Unlock()
-	}
 	sub.answered.Happen()
-	sub.session.forget(sub)
+	_, lost := errors.AsType[*api.SessionError](err)
+	sub.unregister(lost)
+}
+
+// unregister removes the subscription from the session. broken tells that it has ended with
+// the connection.
+func (sub *subscription) unregister(broken bool) {
+	if sub.session.reading.unregister(sub, broken) {
+		sub.session.requests.tellLess()
+	}
 }
 
 // Gaps implements [api.TrackReader].
@@ -271,7 +251,7 @@ func (sub *subscription) Update(config *api.SubscribeConfig) error {
 }
 
 func (sub *subscription) update(c api.SubscribeConfig) error {
-	if _, err := sub.session.params(&c); err != nil {
+	if _, err := subscribeParams(sub.session.version, &c); err != nil {
 		return err
 	}
 	sub.mu.Lock()
@@ -307,10 +287,10 @@ func (sub *subscription) Close() error {
 	for _, g := range open {
 		g.Cancel(api.StreamCancelled)
 	}
-	sub.session.forget(sub)
+	sub.unregister(false)
 	sub.progress.Wake()
 	// A FIN unsubscribes; the publisher answers with its own, which ends run.
 	sub.outbox.Finish()
-	_ = sub.stream.SetReadDeadline(sub.session.in(sub.session.limits.setup))
+	_ = sub.stream.SetReadDeadline(sub.session.controlDeadline())
 	return nil
 }

@@ -72,7 +72,7 @@ func (r *request) serveTrack() {
 		_ = r.Close()
 	}
 	// The peer ends its half once it has the answer.
-	_ = r.SetReadDeadline(s.in(s.limits.setup))
+	_ = r.SetReadDeadline(s.controlDeadline())
 	if !r.AwaitEnd() {
 		r.CancelRead(0)
 	}

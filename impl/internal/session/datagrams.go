@@ -1,0 +1,150 @@
+package session
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/transport"
+)
+
+// queuedDatagrams is how many datagrams of a session may wait to be sent, and how many
+// of a subscription may wait for ReceiveDatagram. More replace the oldest.
+const queuedDatagrams = 128
+
+// datagramRing is a bounded queue of encoded datagrams that reuses their memory.
+type datagramRing struct {
+	slots   [][]byte
+	first   int    // index of the oldest
+	length  int    // number of datagrams
+	dropped uint64 // number of those that newer ones have replaced
+}
+
+// push makes room for one more datagram, replacing the oldest if the ring is full, and
+// returns an empty slice to append it to. The caller passes the result to set.
+func (r *datagramRing) push() []byte {
+	if r.slots == nil {
+		r.slots = make([][]byte, queuedDatagrams)
+	}
+	if r.length == len(r.slots) {
+		r.first = (r.first + 1) % len(r.slots)
+		r.length--
+		r.dropped++
+	}
+	r.length++
+	return r.slots[r.last()][:0]
+}
+
+func (r *datagramRing) last() int { return (r.first + r.length - 1) % len(r.slots) }
+
+// set stores b as the newest datagram.
+func (r *datagramRing) set(b []byte) { r.slots[r.last()] = b }
+
+// pop removes and returns the oldest datagram, and keeps the memory of spare in exchange.
+func (r *datagramRing) pop(spare []byte) (b []byte, ok bool) {
+	if r.length == 0 {
+		return spare, false
+	}
+	b, r.slots[r.first] = r.slots[r.first], spare
+	r.first = (r.first + 1) % len(r.slots)
+	r.length--
+	return b, true
+}
+
+// datagrams sends and receives the datagrams of a session (moq-lite-05 and 06). Those to be
+// sent are queued. A goroutine sends them, since the connection may block; it runs only
+// while there are any.
+type datagrams struct {
+	conn    transport.Conn
+	version *message.Version
+	life    *life
+
+	receiving sync.Once // starts receive
+
+	mu      sync.Mutex
+	ring    datagramRing
+	sending bool   // the goroutine runs
+	lost    uint64 // number of datagrams that the transport has refused, and of those that were replaced unread
+}
+
+// supported returns the connection, or an error if the version or the transport has no
+// datagrams.
+func (d *datagrams) supported() (transport.DatagramConn, error) {
+	conn, ok := d.conn.(transport.DatagramConn)
+	if !ok || !d.version.Datagrams {
+		return nil, fmt.Errorf("datagrams on %s over %s: %w", d.version.Name, d.conn.State().Transport, api.ErrNotSupported)
+	}
+	return conn, nil
+}
+
+// enqueue queues a datagram to be sent. It never blocks. Datagrams are supported.
+func (d *datagrams) enqueue(m *message.Datagram) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ring.set(m.Append(d.version, d.ring.push()))
+	if !d.sending {
+		d.sending = d.life.spawn(d.sendQueued)
+	}
+}
+
+func (d *datagrams) sendQueued() {
+	conn := d.conn.(transport.DatagramConn)
+	var buf []byte
+	for {
+		d.mu.Lock()
+		var ok bool
+		if buf, ok = d.ring.pop(buf); !ok || d.life.isOver() {
+			d.sending = false
+			d.mu.Unlock()
+			return
+		}
+		d.mu.Unlock()
+		if conn.SendDatagram(buf) != nil {
+			d.countLost()
+		}
+	}
+}
+
+// receiveFor starts to receive the peer's datagrams, when the first track is subscribed to.
+func (d *datagrams) receiveFor(tracks *reading) {
+	d.receiving.Do(func() {
+		if conn, err := d.supported(); err == nil {
+			d.life.spawn(func() { d.receive(conn, tracks) })
+		}
+	})
+}
+
+// receive queues each datagram with its subscription, until the session ends.
+func (d *datagrams) receive(conn transport.DatagramConn, tracks *reading) {
+	ctx := d.life.context()
+	for {
+		b, err := conn.ReceiveDatagram(ctx)
+		if err != nil {
+			return
+		}
+		// Parse moves the payload to the front of b, which nobody else uses.
+		m := message.Datagram{Payload: b[:0]}
+		if m.Parse(d.version, b) != nil {
+			continue
+		}
+		if sub := tracks.find(m.Subscribe); sub != nil {
+			sub.takeDatagram(&m)
+		}
+	}
+}
+
+// countLost counts a datagram that was lost after it was queued or received.
+func (d *datagrams) countLost() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lost++
+}
+
+// dropped returns how many datagrams were lost here: replaced by newer ones in a queue, or
+// refused by the transport.
+func (d *datagrams) dropped() uint64 {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ring.dropped + d.lost
+}

@@ -1,0 +1,75 @@
+package session
+
+import (
+	"context"
+	"log/slog"
+	"net/url"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+)
+
+// Options are the settings of a session.
+type Options struct {
+	// Config is the application's configuration. It is valid, or nil.
+	Config *api.Config
+
+	// Hop is this end's hop id in routes, not 0.
+	Hop api.Hop
+
+	// Mux holds what the peer may subscribe to, unless Authorize decides otherwise.
+	Mux *api.TrackMux
+
+	// Client is set at the end that has dialled.
+	Client bool
+
+	// URL is what a client has dialled. If the connection does not carry its path
+	// and query, SETUP does (moq-lite-05 and 06). It is not modified.
+	URL *url.URL
+
+	// Authorize is called once the peer's URL is known, and returns what the peer
+	// may subscribe to; a nil mux stands for Mux. An error refuses the session. If
+	// Authorize is nil, every peer may subscribe to Mux.
+	Authorize func(ctx context.Context, s api.SessionState) (*api.TrackMux, error)
+
+	// Logger receives what no caller gets as an error. It is not nil.
+	Logger *slog.Logger
+}
+
+// limits are the limits of a session. Sessions without a Config share usualLimits.
+type limits struct {
+	api.Limits
+	setup time.Duration // how long the peer may take to send or to read a message that is due
+}
+
+var usualLimits = newLimits(new(api.Config))
+
+// limitsOf returns the limits of a configuration, which may be nil.
+func limitsOf(c *api.Config) *limits {
+	if c == nil {
+		return usualLimits
+	}
+	return newLimits(c)
+}
+
+// newLimits returns the limits of a configuration, with the documented defaults.
+func newLimits(c *api.Config) *limits {
+	return &limits{
+		Limits: api.Limits{
+			FrameSize:     orDefault(c.Limits.FrameSize, 32<<20),
+			UnreadBytes:   orDefault(c.Limits.UnreadBytes, 8<<20),
+			UnreadGroups:  orDefault(c.Limits.UnreadGroups, 1024),
+			Announcements: orDefault(c.Limits.Announcements, 1_000_000),
+			Requests:      orDefault(c.Limits.Requests, 4096),
+		},
+		setup: orDefault(c.SetupTimeout, 10*time.Second),
+	}
+}
+
+func orDefault[T comparable](v, otherwise T) T {
+	var zero T
+	if v == zero {
+		return otherwise
+	}
+	return v
+}
