@@ -80,11 +80,11 @@ func (r *request) serveAnnounce() {
 	if err != nil {
 		return
 	}
-	ctx, cancel := context.WithCancel(s.Context())
-	defer cancel()
-	if !s.life.spawn(func() { r.AwaitEnd(); cancel() }) {
+	ctx, cancel, ok := r.untilEnd()
+	if !ok {
 		return
 	}
+	defer cancel()
 	err = r.newTeller(peer, &m).Run(ctx)
 	if ctx.Err() == nil { // reset: a FIN would withdraw all announcements
 		s.opts.Logger.Debug("announcements broken off", "prefix", m.Prefix, "error", err)

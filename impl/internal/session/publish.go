@@ -74,7 +74,7 @@ func (r *request) accept(m *message.Subscribe) (*publication, error) {
 func subscribeConfig(m *message.SubscribeParams) api.SubscribeConfig {
 	c := api.SubscribeConfig{
 		Priority:   apiPriority(m.Priority),
-		MaxLatency: milliseconds(m.MaxAge),
+		MaxLatency: message.Milliseconds(m.MaxAge),
 		StartGroup: api.GroupSequence(m.StartGroup),
 		EndGroup:   api.GroupSequence(m.EndGroup),
 		StartFrame: m.StartFrame,

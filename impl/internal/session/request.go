@@ -1,6 +1,7 @@
 package session
 
 import (
+	"context"
 	"sync"
 	"time"
 
@@ -65,6 +66,14 @@ func (r *request) receiveFirst(m control.Parser) bool {
 	}
 	_, err := s.peer.awaitRoot(s.Context())
 	return err == nil
+}
+
+// untilEnd returns a context that ends with the peer's half of the stream, of which nothing
+// more is to be read. ok is false if the session has ended.
+func (r *request) untilEnd() (ctx context.Context, cancel context.CancelFunc, ok bool) {
+	ctx, cancel = context.WithCancel(r.session.Context())
+	ok = r.session.life.spawn(func() { r.AwaitEnd(); cancel() })
+	return ctx, cancel, ok
 }
 
 // lookup returns what is published at a path. It does not return a broadcast that comes

@@ -5,8 +5,8 @@
 // type, which request.go lists. The other files implement one kind of stream each, for
 // both ends. Code that needs no session is in packages of its own: the sending of groups
 // in send, the receiving of groups in receive, control streams in control, announcements
-// in announce, the maximum age of groups in age, sets of group numbers in numbers. host.go
-// has what these need of a session.
+// in announce, reports of the bitrate in probe, the maximum age of groups in age, sets of
+// group numbers in numbers. host.go has what these need of a session.
 //
 // # Terms
 //
@@ -58,6 +58,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/impl/internal/probe"
 	"github.com/moqlite/moqlite/impl/internal/receive"
 	"github.com/moqlite/moqlite/impl/internal/signal"
 	"github.com/moqlite/moqlite/transport"
@@ -241,7 +242,7 @@ func (s *Session) Stats() api.SessionStats {
 			BytesSent: t.BytesSent, BytesReceived: t.BytesReceived,
 			PacketsSent: t.PacketsSent, PacketsReceived: t.PacketsReceived, PacketsLost: t.PacketsLost,
 		}
-		stats.EstimatedBitrate = estimate(t).BitsPerSecond
+		stats.EstimatedBitrate = probe.Estimate(t).BitsPerSecond
 	}
 	stats.GroupsWriting, stats.GroupsReading = s.serving.groups(), s.budget.Open()
 	stats.GroupsDropped, stats.DatagramsDropped = s.budget.Dropped(), s.datagrams.dropped()

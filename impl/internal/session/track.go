@@ -3,7 +3,6 @@ package session
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/age"
@@ -124,14 +123,7 @@ func infoMessage(info api.TrackInfo) *message.TrackInfo {
 func trackInfo(m *message.TrackInfo) api.TrackInfo {
 	return api.TrackInfo{
 		Priority:   apiPriority(m.Priority),
-		MaxLatency: milliseconds(m.MaxAge),
+		MaxLatency: message.Milliseconds(m.MaxAge),
 		Timescale:  m.Timescale,
 	}
-}
-
-// milliseconds converts the milliseconds of a message to a duration, or to the longest
-// one that there is.
-func milliseconds(ms uint64) time.Duration {
-	const most = uint64(1<<63-1) / uint64(time.Millisecond)
-	return time.Duration(min(ms, most)) * time.Millisecond
 }
