@@ -68,11 +68,9 @@ func (p *publication) passes(seq api.GroupSequence) bool {
 func (sub *subscription) takeDatagram(m *message.Datagram) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
-	if sub.closed || sub.over != nil || !sub.arrived.Add(api.GroupSequence(m.Sequence)) {
+	if sub.closed || sub.over != nil || !sub.coverage.Arrive(api.GroupSequence(m.Sequence)) {
 		return
 	}
-	sub.beginsBy(api.GroupSequence(m.Sequence))
-	sub.boundHoles()
 	if len(sub.datagrams) == queuedDatagrams {
 		sub.datagrams = append(sub.datagrams[:0], sub.datagrams[1:]...)
 		sub.session.datagrams.countLost()

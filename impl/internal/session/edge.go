@@ -3,7 +3,6 @@ package session
 import (
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
-	"github.com/moqlite/moqlite/impl/internal/numbers"
 	"github.com/moqlite/moqlite/impl/internal/receive"
 )
 
@@ -16,25 +15,21 @@ import (
 //
 // It is guarded by the subscription's lock.
 type edge struct {
-	wanted  bool        // the subscription begins with the newest group
-	narrow  bool        // only the newest group is asked for so far
-	asked   bool        // SUBSCRIBE was sent
-	skipped bool        // AcceptGroup has returned the newest group
-	left    numbers.Set // the older groups that were refused
+	wanted bool // the subscription begins with the newest group
+	narrow bool // only the newest group is asked for so far
+	asked  bool // SUBSCRIBE was sent
 }
 
 // params returns what a SUBSCRIBE or SUBSCRIBE_UPDATE for c says. The subscription's lock is
 // held.
 func (sub *subscription) params(c *api.SubscribeConfig) (message.SubscribeParams, error) {
 	p, err := subscribeParams(sub.session.version, c)
-	switch spans := sub.arrived.Spans(); {
+	switch first, ok := sub.coverage.First(); {
 	case !sub.edge.wanted || c.StartGroup != api.GroupLatest:
 	case sub.edge.narrow:
 		p.MaxAge = 0
-	case sub.edge.skipped:
-		p.Latest, p.StartGroup = false, uint64(sub.start)
-	case len(spans) > 0:
-		p.Latest, p.StartGroup = false, uint64(spans[0].Start)
+	case ok:
+		p.Latest, p.StartGroup = false, uint64(first)
 	}
 	return p, err
 }
@@ -52,7 +47,8 @@ func (sub *subscription) hasAsked() {
 func (sub *subscription) widen() {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
-	if e := &sub.edge; !e.narrow || !e.asked || len(sub.arrived.Spans()) == 0 {
+	_, some := sub.coverage.First()
+	if e := &sub.edge; !e.narrow || !e.asked || !some {
 		return
 	}
 	sub.edge.narrow = false
@@ -62,19 +58,14 @@ func (sub *subscription) widen() {
 }
 
 // reconfigure sets the subscription's config to c and returns it. A start at the latest
-// group stands for where the subscription began. With a start by number, groups that
-// the edge has refused may be wanted again: they become gaps. The subscription's lock is held.
+// group stands for where the subscription began. The subscription's lock is held.
 func (sub *subscription) reconfigure(c api.SubscribeConfig) api.SubscribeConfig {
 	if c.StartGroup == api.GroupLatest {
 		c.StartGroup = sub.config.StartGroup
 	}
 	sub.config = c
+	sub.coverage.Ask(c.StartGroup, c.EndGroup)
 	if c.StartGroup != api.GroupLatest {
-		for _, span := range sub.edge.left.Spans() {
-			if start, end := sub.clip(span.Start, span.End); start < end {
-				sub.gaps.Add(api.Gap{Start: start, End: end, Err: &api.StreamError{Code: api.StreamOld}})
-			}
-		}
 		sub.edge = edge{asked: sub.edge.asked}
 	}
 	return c
@@ -83,7 +74,6 @@ func (sub *subscription) reconfigure(c api.SubscribeConfig) api.SubscribeConfig 
 // leaveOut refuses a group that is older than the one that the subscription begins
 // with. The subscription's lock is held.
 func (sub *subscription) leaveOut(g *receive.Group) {
-	sub.edge.left.Add(g.Sequence())
-	sub.edge.left.Squeeze() // bounded, like sub.arrived
+	sub.coverage.LeaveOut(g.Sequence())
 	g.Stream().Cancel(api.StreamOld)
 }

@@ -3,8 +3,6 @@ package session
 import (
 	"io"
 	"time"
-
-	"github.com/moqlite/moqlite/impl/internal/numbers"
 )
 
 const (
@@ -25,16 +23,14 @@ func (sub *subscription) linger() error {
 	defer timer.Stop()
 	for quiet := false; ; {
 		sub.mu.Lock()
-		missing := sub.missing()
-		wait := sub.waitForMore(len(missing) > 0)
+		missing := len(sub.coverage.Missing()) > 0
+		wait := sub.waitForMore(missing)
 		open, closed := sub.share.Len(), sub.closed
 		if quiet && open == 0 {
-			for _, hole := range missing {
-				sub.drop(hole.Start, hole.End, nil)
-			}
-			missing, wait = nil, 0
+			sub.coverage.DropMissing(nil)
+			missing, wait = false, 0
 		}
-		if len(missing) == 0 && (wait == 0 || quiet) {
+		if !missing && (wait == 0 || quiet) {
 			sub.finishQueue(io.EOF)
 			if open == 0 || closed {
 				sub.mu.Unlock()
@@ -54,28 +50,6 @@ func (sub *subscription) linger() error {
 	}
 }
 
-// missing returns the numbers of the track that have neither arrived nor become a gap.
-// The subscription's lock is held.
-func (sub *subscription) missing() []numbers.Span {
-	spans := sub.arrived.Spans()
-	if len(spans) == 0 && !sub.endKnown {
-		return nil
-	}
-	start, known := sub.firstWanted()
-	switch {
-	case known:
-	case sub.started:
-		start = sub.start
-	case len(spans) > 0:
-		start = spans[0].Start
-	}
-	end := sub.end
-	if !sub.endKnown {
-		end = spans[len(spans)-1].End
-	}
-	return sub.arrived.Missing(sub.clip(start, end))
-}
-
 // waitForMore is how long linger waits for the next group, given whether one is missing.
 func (sub *subscription) waitForMore(missing bool) time.Duration {
 	age := sub.config.MaxLatency
@@ -85,7 +59,7 @@ func (sub *subscription) waitForMore(missing bool) time.Duration {
 	switch {
 	case missing:
 		return min(max(age, lateEnd), lateGroup)
-	case sub.endKnown:
+	case sub.coverage.Ended():
 		return 0
 	default:
 		return lateEnd

@@ -21,14 +21,12 @@ func (sub *subscription) offer(g *receive.Group, now time.Duration) {
 	if sub.full() && !sub.behind {
 		sub.awaitReader()
 	}
-	if sub.closed || sub.over != nil || !sub.arrived.Add(seq) {
+	if sub.closed || sub.over != nil || !sub.coverage.Arrive(seq) {
 		sub.mu.Unlock()
 		g.Stream().Cancel(api.StreamCancelled)
 		return
 	}
-	sub.beginsBy(seq)
-	sub.boundHoles()
-	if sub.edge.skipped && seq < sub.start {
+	if sub.coverage.Below(seq) {
 		sub.leaveOut(g)
 		sub.mu.Unlock()
 		return
@@ -54,14 +52,6 @@ func (sub *subscription) offer(g *receive.Group, now time.Duration) {
 	}
 	if pause {
 		runtime.Gosched()
-	}
-}
-
-// boundHoles makes the oldest missing numbers a gap if there are too many ranges of
-// missing numbers. The subscription's lock is held.
-func (sub *subscription) boundHoles() {
-	if hole, ok := sub.arrived.Squeeze(); ok {
-		sub.gaps.Add(api.Gap{Start: hole.Start, End: hole.End, Err: &api.StreamError{Code: api.StreamTooFarBehind}})
 	}
 }
 
@@ -110,7 +100,7 @@ func (sub *subscription) Lose(g *receive.Group) {
 	for i, queued := range sub.queue {
 		if queued == g {
 			sub.queue = append(sub.queue[:i], sub.queue[i+1:]...)
-			sub.gaps.Add(api.Gap{Start: g.Sequence(), End: g.Sequence() + 1, Err: &api.StreamError{Code: api.StreamTooFarBehind}})
+			sub.coverage.Lose(g.Sequence(), &api.StreamError{Code: api.StreamTooFarBehind})
 			return
 		}
 	}
@@ -151,7 +141,7 @@ func (sub *subscription) dequeue() (*receive.Group, error) {
 		}
 		return nil, sub.over
 	}
-	if sub.edge.wanted && !sub.edge.skipped {
+	if sub.edge.wanted && !sub.coverage.Skipped() {
 		sub.skipToNewest()
 	}
 	g := sub.queue[0]
@@ -184,7 +174,7 @@ func (sub *subscription) skipToNewest() {
 		}
 	}
 	sub.queue = append(sub.queue[:0], newest)
-	sub.start, sub.started, sub.edge.skipped = newest.Sequence(), true, true
+	sub.coverage.SkipTo(newest.Sequence())
 }
 
 // finishQueue sets what AcceptGroup returns after the queued groups, unless it is set.

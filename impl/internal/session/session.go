@@ -5,8 +5,8 @@
 // type, which request.go lists. The other files implement one kind of stream each, for
 // both ends. Code that needs no session is in packages of its own: the sending of groups
 // in send, the receiving of groups in receive, control streams in control, announcements
-// in announce, reports of the bitrate in probe, the maximum age of groups in age, sets of
-// group numbers in numbers. host.go has what these need of a session.
+// in announce, reports of the bitrate in probe, the maximum age of groups in age, what
+// is known of group numbers in numbers. host.go has what these need of a session.
 //
 // # Terms
 //

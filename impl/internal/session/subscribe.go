@@ -117,12 +117,7 @@ type subscription struct {
 	queue     []*receive.Group // groups that AcceptGroup has not returned, as they came
 	behind    bool             // the queue was full for longer than readerGrace
 	datagrams []message.Datagram
-	arrived   numbers.Set       // numbers that have arrived, or are in a gap
-	gaps      numbers.Gaps      // not yet returned by Gaps
-	start     api.GroupSequence // if started, the least number that may come
-	started   bool
-	end       api.GroupSequence // if endKnown, the first number that will not come
-	endKnown  bool
+	coverage  numbers.Coverage
 	edge      edge
 	over      error // what AcceptGroup returns after the queued groups; nil until the end
 	closed    bool  // Close was called
@@ -143,9 +138,7 @@ func newSubscription(s *Session, config *api.SubscribeConfig) *subscription {
 	sub.share.Init(&s.budget, sub, &sub.mu)
 	sub.edge = edge{wanted: atEdge, narrow: atEdge}
 	sub.ctx, sub.cancel = context.WithCancelCause(context.Background())
-	if config.StartGroup != api.GroupLatest {
-		sub.start = config.StartGroup
-	}
+	sub.coverage.Ask(config.StartGroup, config.EndGroup)
 	return sub
 }
 
@@ -204,9 +197,7 @@ func (sub *subscription) refusal() error {
 // groups. The numbers that are missing become gaps.
 func (sub *subscription) terminate(err error) {
 	sub.mu.Lock()
-	for _, hole := range sub.missing() {
-		sub.drop(hole.Start, hole.End, err)
-	}
+	sub.coverage.DropMissing(err)
 	sub.finishQueue(err)
 	err = sub.over
 	sub.cancel(err) // under the lock: a caller that gets err finds the context ended
@@ -229,7 +220,7 @@ func (sub *subscription) unregister(broken bool) {
 func (sub *subscription) Gaps() []api.Gap {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
-	return sub.gaps.Take()
+	return sub.coverage.TakeGaps()
 }
 
 // Info implements [api.TrackReader].
