@@ -68,7 +68,7 @@ type Client struct {
 
 	once     sync.Once
 	dialer   transport.Dialer
-	sessions sessions
+	sessions sessionSet
 	identity identity
 }
 
@@ -93,7 +93,7 @@ func (c *Client) DialWith(ctx context.Context, rawURL string, mux *api.TrackMux,
 }
 
 func (c *Client) dial(ctx context.Context, rawURL string, mux *api.TrackMux, o transport.DialOptions) (*session.Session, error) {
-	ctx, end, ok := c.sessions.begin(ctx, api.ErrClientClosed)
+	ctx, end, ok := c.sessions.beginOpening(ctx, api.ErrClientClosed)
 	if !ok {
 		return nil, api.ErrClientClosed
 	}
@@ -103,13 +103,13 @@ func (c *Client) dial(ctx context.Context, rawURL string, mux *api.TrackMux, o t
 		return nil, dialError(transport.RedactURL(rawURL), err)
 	}
 	t.Options = o
-	names, err := c.offer(t)
+	names, err := c.versionsFor(t)
 	if err != nil {
 		return nil, &api.DialError{URL: t.String(), Phase: api.PhaseResolve, Err: err}
 	}
-	conn, err := transport.DialTarget(ctx, c.transport(), t, names)
+	conn, err := transport.DialTarget(ctx, c.dialTransport(), t, names)
 	if err != nil {
-		return nil, c.failed(ctx, t, err)
+		return nil, c.dialError(ctx, t, err)
 	}
 	s, err := session.New(conn, session.Options{
 		Config: c.Config,
@@ -117,24 +117,24 @@ func (c *Client) dial(ctx context.Context, rawURL string, mux *api.TrackMux, o t
 		Mux:    orDefault(mux, api.DefaultTrackMux),
 		Client: true,
 		URL:    t.URL,
-		Logger: logger(c.Logger),
+		Logger: orDiscard(c.Logger),
 	})
 	if err != nil {
 		return nil, &api.DialError{URL: t.String(), Transport: conn.State().Transport, Phase: api.PhaseNegotiate, Err: err}
 	}
-	if err := c.settle(ctx, s); err != nil {
+	if err := c.registerSession(ctx, s); err != nil {
 		phase := api.PhaseSetup
 		if errors.Is(err, transport.ErrUnauthorized) {
 			phase = api.PhaseTLS // a server rejects a certificate after the handshake
 		}
-		return nil, c.failed(ctx, t, &transport.DialError{Transport: conn.State().Transport, Phase: transport.Phase(phase), Err: err})
+		return nil, c.dialError(ctx, t, &transport.DialError{Transport: conn.State().Transport, Phase: transport.Phase(phase), Err: err})
 	}
 	return s, nil
 }
 
-// settle registers s with the client. With Config.WaitForSetup it first waits
-// for the peer's SETUP. If it fails, it terminates s.
-func (c *Client) settle(ctx context.Context, s *session.Session) error {
+// registerSession registers s with the client. With Config.WaitForSetup it
+// first waits for the peer's SETUP. If it fails, it terminates s.
+func (c *Client) registerSession(ctx context.Context, s *session.Session) error {
 	var err error
 	if c.Config != nil && c.Config.WaitForSetup {
 		err = s.WaitForSetup(ctx)
@@ -142,7 +142,7 @@ func (c *Client) settle(ctx context.Context, s *session.Session) error {
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	if err == nil && !c.sessions.add(s) {
+	if err == nil && !c.sessions.addSession(s) {
 		err = api.ErrClientClosed
 	}
 	if err != nil {
@@ -151,8 +151,8 @@ func (c *Client) settle(ctx context.Context, s *session.Session) error {
 	return err
 }
 
-// failed makes the error of a dial.
-func (c *Client) failed(ctx context.Context, t *transport.Target, err error) error {
+// dialError makes the error of a dial.
+func (c *Client) dialError(ctx context.Context, t *transport.Target, err error) error {
 	switch {
 	case errors.Is(context.Cause(ctx), api.ErrClientClosed), errors.Is(err, api.ErrClientClosed):
 		return api.ErrClientClosed
@@ -162,9 +162,9 @@ func (c *Client) failed(ctx context.Context, t *transport.Target, err error) err
 	return dialError(t.String(), err)
 }
 
-// offer returns the versions to offer for a target: if the URL has a path that
-// the transport does not carry, only those whose SETUP does.
-func (c *Client) offer(t *transport.Target) ([]string, error) {
+// versionsFor returns the versions to offer for a target: if the URL has a path
+// that the transport does not carry, only those whose SETUP does.
+func (c *Client) versionsFor(t *transport.Target) ([]string, error) {
 	if err := c.Config.Validate(); err != nil {
 		return nil, err
 	}
@@ -182,24 +182,24 @@ func (c *Client) offer(t *transport.Target) ([]string, error) {
 	return names, nil
 }
 
-// transport returns the dialer of the client, which it makes when first
+// dialTransport returns the dialer of the client, which it makes when first
 // called.
-func (c *Client) transport() transport.Dialer {
+func (c *Client) dialTransport() transport.Dialer {
 	c.once.Do(func() {
 		switch {
 		case c.Transport != nil:
 			c.dialer = c.Transport
 		case c.DialWebTransportFunc != nil:
-			c.dialer = c.byScheme()
+			c.dialer = c.newDialers()
 		default:
-			c.dialer = transport.WithFallback(c.byScheme())
+			c.dialer = transport.WithFallback(c.newDialers())
 		}
 	})
 	return c.dialer
 }
 
-// byScheme makes the dialers for the client's fields.
-func (c *Client) byScheme() transport.ByScheme {
+// newDialers makes the dialers for the client's fields.
+func (c *Client) newDialers() transport.ByScheme {
 	endpoint := &quicconn.Endpoint{Logger: c.Logger}
 	native := &quicconn.Dialer{Endpoint: endpoint, TLSConfig: c.TLSConfig, QUICConfig: c.QUICConfig, DialAddr: c.DialQUICFunc}
 	web := &wtconn.Dialer{Endpoint: endpoint, TLSConfig: c.TLSConfig, QUICConfig: c.QUICConfig, DialAddr: c.DialWebTransportFunc}
@@ -219,12 +219,12 @@ func (c *Client) byScheme() transport.ByScheme {
 // configs mean the defaults. Close releases the sockets.
 func NewTransport(tlsConfig *tls.Config, quicConfig *quic.Config) transport.ByScheme {
 	c := &Client{TLSConfig: tlsConfig, QUICConfig: quicConfig}
-	return c.byScheme()
+	return c.newDialers()
 }
 
-// release closes the client's sockets.
-func (c *Client) release() error {
-	closer, ok := c.transport().(io.Closer)
+// closeSockets closes the client's sockets.
+func (c *Client) closeSockets() error {
+	closer, ok := c.dialTransport().(io.Closer)
 	if !ok || c.Transport != nil {
 		return nil
 	}
@@ -235,20 +235,20 @@ func (c *Client) release() error {
 }
 
 // Close implements [api.Client].
-func (c *Client) Close() error { return c.sessions.close(c.release) }
+func (c *Client) Close() error { return c.sessions.closeAll(c.closeSockets) }
 
 // Closed returns a channel that is closed when Close or Shutdown is called.
 // From then on Dial fails.
-func (c *Client) Closed() <-chan struct{} { return c.sessions.stopped() }
+func (c *Client) Closed() <-chan struct{} { return c.sessions.drainingStarted() }
 
 // Shutdown implements [api.Client]. It returns nil when the peer of every
 // subscription that the client served has answered the end of it, and the
 // application has read or cancelled every group that it was given.
 func (c *Client) Shutdown(ctx context.Context) error {
-	return c.sessions.shutdown(ctx, api.ErrClientClosed, c.release)
+	return c.sessions.drainAll(ctx, api.ErrClientClosed, c.closeSockets)
 }
 
-// silent is the logger used in place of nil.
-var silent = slog.New(slog.DiscardHandler)
+// discardLogger is the logger used in place of nil.
+var discardLogger = slog.New(slog.DiscardHandler)
 
-func logger(l *slog.Logger) *slog.Logger { return cmp.Or(l, silent) }
+func orDiscard(l *slog.Logger) *slog.Logger { return cmp.Or(l, discardLogger) }

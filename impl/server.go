@@ -93,8 +93,8 @@ type Server struct {
 	ListenFunc func(protocols []string) (transport.Listener, error)
 
 	mu       sync.Mutex
-	bound    *binding
-	sessions sessions
+	bound    *listenerSet
+	sessions sessionSet
 	identity identity
 	tasks    sync.WaitGroup // goroutines that accept and serve; Add with mu held, before released
 	released bool
@@ -102,16 +102,16 @@ type Server struct {
 
 var _ api.Server = (*Server)(nil)
 
-// A binding holds the listeners of a server.
-type binding struct {
+// A listenerSet holds the listeners of a server.
+type listenerSet struct {
 	listeners []transport.Listener
 	close     []func() error // close the HTTP servers
 }
 
-func (b *binding) addr() net.Addr { return b.listeners[0].Addr() }
+func (b *listenerSet) addr() net.Addr { return b.listeners[0].Addr() }
 
-// release closes them.
-func (b *binding) release() error {
+// closeAll closes them.
+func (b *listenerSet) closeAll() error {
 	var errs []error
 	for _, f := range b.close {
 		errs = append(errs, f())
@@ -126,7 +126,7 @@ func (b *binding) release() error {
 func (s *Server) Listen() (net.Addr, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.sessions.over() {
+	if s.sessions.isDraining() {
 		return nil, api.ErrServerClosed
 	}
 	if s.bound != nil {
@@ -143,7 +143,7 @@ func (s *Server) Listen() (net.Addr, error) {
 	return b.addr(), nil
 }
 
-func (s *Server) bind() (*binding, error) {
+func (s *Server) bind() (*listenerSet, error) {
 	names := protocols(s.Config)
 	if len(names) == 0 {
 		return nil, errNoVersions
@@ -153,7 +153,7 @@ func (s *Server) bind() (*binding, error) {
 		if err != nil {
 			return nil, err
 		}
-		return &binding{listeners: []transport.Listener{l}}, nil
+		return &listenerSet{listeners: []transport.Listener{l}}, nil
 	}
 	tlsConfig := s.TLSConfig
 	if tlsConfig == nil {
@@ -167,7 +167,7 @@ func (s *Server) bind() (*binding, error) {
 	// until one is free for both.
 	var err error
 	for range 16 {
-		var b *binding
+		var b *listenerSet
 		if b, err = s.listen(tlsConfig, names); err == nil {
 			return b, nil
 		}
@@ -179,31 +179,31 @@ func (s *Server) bind() (*binding, error) {
 }
 
 // listen opens a UDP port, or uses s.Socket, and the TCP port.
-func (s *Server) listen(tlsConfig *tls.Config, names []string) (*binding, error) {
+func (s *Server) listen(tlsConfig *tls.Config, names []string) (*listenerSet, error) {
 	addr := s.Addr
 	if addr == "" {
 		addr = ":0"
 	}
-	web := &wtconn.Server{Protocols: names, Origins: s.Origins, Accept: s.admit, Logger: s.Logger}
+	web := &wtconn.Server{Protocols: names, Origins: s.Origins, Accept: s.authorizeSession, Logger: s.Logger}
 	udp, err := quicconn.Listen(addr, tlsConfig, s.QUICConfig, quicconn.ListenOptions{
 		Protocols: names, H3: web.ServeQUICConn, Socket: s.Socket, Logger: s.Logger,
 	})
 	if err != nil {
 		return nil, err
 	}
-	b := &binding{listeners: []transport.Listener{udp}, close: []func() error{web.Close}}
+	b := &listenerSet{listeners: []transport.Listener{udp}, close: []func() error{web.Close}}
 	if s.Socket != nil && s.TCP == nil {
 		return b, nil
 	}
 	sockets := &wsconn.Server{
-		Protocols: names, Origins: s.Origins, Accept: s.admit, Logger: s.Logger, Handler: certificateHandler(tlsConfig),
+		Protocols: names, Origins: s.Origins, Accept: s.authorizeSession, Logger: s.Logger, Handler: certificateHandler(tlsConfig),
 		TrustedProxies: s.TrustedProxies,
 	}
 	tcp, err := wsconn.Listen(udp.Addr().String(), wsconn.ListenOptions{
 		Protocols: names, TLSConfig: tlsConfig, Plain: true, HTTP: sockets, Socket: s.TCP, TrustedProxies: s.TrustedProxies,
 	})
 	if err != nil {
-		_ = b.release()
+		_ = b.closeAll()
 		return nil, err
 	}
 	b.listeners, b.close = append(b.listeners, tcp), append(b.close, sockets.Close)
@@ -214,7 +214,7 @@ func (s *Server) listen(tlsConfig *tls.Config, names []string) (*binding, error)
 func certificateHandler(c *tls.Config) http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /certificate.sha256", func(w http.ResponseWriter, r *http.Request) {
-		cert, err := leaf(c, r.Host)
+		cert, err := leafCertificate(c, r.Host)
 		if err != nil {
 			http.Error(w, "no certificate", http.StatusNotFound)
 			return
@@ -227,8 +227,8 @@ func certificateHandler(c *tls.Config) http.Handler {
 	return mux
 }
 
-// leaf returns the certificate that a client of host gets.
-func leaf(c *tls.Config, host string) (*tls.Certificate, error) {
+// leafCertificate returns the certificate that a client of host gets.
+func leafCertificate(c *tls.Config, host string) (*tls.Certificate, error) {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
@@ -275,7 +275,7 @@ func (s *Server) ListenAndServe() error {
 func (s *Server) acceptFrom(l transport.Listener) error {
 	for {
 		conn, err := l.Accept(context.Background())
-		if s.sessions.over() {
+		if s.sessions.isDraining() {
 			if err == nil {
 				_ = conn.CloseWithError(uint64(api.SessionNoError), "going away")
 			}
@@ -284,7 +284,7 @@ func (s *Server) acceptFrom(l transport.Listener) error {
 		if err != nil {
 			return fmt.Errorf("serve: %w", err)
 		}
-		if !s.spawn(func() { s.serve(conn, session.Options{Mux: s.mux(), Authorize: s.Authorize}) }) {
+		if !s.spawn(func() { s.serveConn(conn, session.Options{Mux: s.mux(), Authorize: s.Authorize}) }) {
 			_ = conn.CloseWithError(uint64(api.SessionNoError), "going away")
 		}
 	}
@@ -304,14 +304,14 @@ func (s *Server) spawn(f func()) bool {
 
 func (s *Server) mux() *api.TrackMux { return orDefault(s.Mux, api.DefaultTrackMux) }
 
-// admit decides whether to accept a session over WebTransport or WebSocket,
-// before the request is answered. Authorize runs in a goroutine that admit
-// does not wait for once ctx has ended, so that Authorize may close the
+// authorizeSession decides whether to accept a session over WebTransport or
+// WebSocket, before the request is answered. Authorize runs in a goroutine that
+// admit does not wait for once ctx has ended, so that Authorize may close the
 // server.
-func (s *Server) admit(ctx context.Context, state transport.State) (func(transport.Conn), error) {
+func (s *Server) authorizeSession(ctx context.Context, state transport.State) (func(transport.Conn), error) {
 	mux, err := s.mux(), error(nil)
 	if s.Authorize != nil {
-		mux, err = control.Ask(ctx, logger(s.Logger), "Authorize", func() (*api.TrackMux, error) {
+		mux, err = control.Ask(ctx, orDiscard(s.Logger), "Authorize", func() (*api.TrackMux, error) {
 			return s.Authorize(ctx, session.State(state))
 		})
 		mux = orDefault(mux, s.mux())
@@ -320,7 +320,7 @@ func (s *Server) admit(ctx context.Context, state transport.State) (func(transpo
 		return nil, errors.Join(transport.ErrUnauthorized, err)
 	}
 	return func(conn transport.Conn) {
-		if ss := s.serve(conn, session.Options{Mux: mux}); ss != nil {
+		if ss := s.serveConn(conn, session.Options{Mux: mux}); ss != nil {
 			ss.Wait() // the request must last as long as the session
 		}
 	}, nil
@@ -333,17 +333,17 @@ func orDefault(mux, otherwise *api.TrackMux) *api.TrackMux {
 	return mux
 }
 
-// serve makes a session of a connection, and passes it to Handler once it is
+// serveConn makes a session of a connection, and passes it to Handler once it is
 // accepted. It returns nil if the session was refused.
-func (s *Server) serve(conn transport.Conn, o session.Options) *session.Session {
-	_, end, ok := s.sessions.begin(context.Background(), api.ErrServerClosed)
+func (s *Server) serveConn(conn transport.Conn, o session.Options) *session.Session {
+	_, end, ok := s.sessions.beginOpening(context.Background(), api.ErrServerClosed)
 	if !ok {
 		_ = conn.CloseWithError(uint64(api.SessionNoError), "going away")
 		return nil
 	}
-	o.Config, o.Hop, o.Logger = s.Config, s.identity.hop(s.Config), logger(s.Logger)
+	o.Config, o.Hop, o.Logger = s.Config, s.identity.hop(s.Config), orDiscard(s.Logger)
 	ss, err := session.New(conn, o)
-	if err == nil && !s.sessions.add(ss) {
+	if err == nil && !s.sessions.addSession(ss) {
 		_ = ss.Terminate(api.SessionNoError, "going away")
 		err = api.ErrServerClosed
 	}
@@ -353,21 +353,21 @@ func (s *Server) serve(conn transport.Conn, o session.Options) *session.Session 
 		return nil
 	}
 	if ss.Ready(context.Background()) == nil && s.Handler != nil {
-		control.Call(logger(s.Logger), "Handler", func() { s.Handler(ss) }, nil)
+		control.Call(orDiscard(s.Logger), "Handler", func() { s.Handler(ss) }, nil)
 	}
 	return ss
 }
 
 // Close implements [api.Server].
-func (s *Server) Close() error { return s.sessions.close(s.release) }
+func (s *Server) Close() error { return s.sessions.closeAll(s.closeListeners) }
 
 // Shutdown implements [api.Server].
 func (s *Server) Shutdown(ctx context.Context) error {
-	return s.sessions.shutdown(ctx, api.ErrServerClosed, s.release)
+	return s.sessions.drainAll(ctx, api.ErrServerClosed, s.closeListeners)
 }
 
-// release closes the listeners and waits for the goroutines that serve.
-func (s *Server) release() error {
+// closeListeners closes the listeners and waits for the goroutines that serve.
+func (s *Server) closeListeners() error {
 	s.mu.Lock()
 	b := s.bound
 	s.released = true
@@ -375,7 +375,7 @@ func (s *Server) release() error {
 	if b == nil {
 		return nil
 	}
-	err := b.release()
+	err := b.closeAll()
 	s.tasks.Wait()
 	if err != nil {
 		return fmt.Errorf("close: %w", err)

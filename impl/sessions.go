@@ -29,27 +29,27 @@ func (id *identity) hop(c *api.Config) api.Hop {
 	return id.random
 }
 
-// A sessions value holds the sessions of one client or server, and counts
+// A sessionSet value holds the sessions of one client or server, and counts
 // those that are being opened. The zero value is ready to use.
-type sessions struct {
-	mu       sync.Mutex
-	closed   bool           // Close was called
-	ended    bool           // everything is closed, or being closed
-	draining bool           // Shutdown or Close was called
-	stop     chan struct{}  // closed when draining begins
-	opening  sync.WaitGroup // sessions between begin and its end
-	live     map[*session.Session]struct{}
-	forget   func(*session.Session) // removes a session from live
-	done     chan struct{}          // closed when Close has finished
-	err      error                  // of release; valid once done is closed
+type sessionSet struct {
+	mu            sync.Mutex
+	closed        bool           // Close was called
+	ended         bool           // everything is closed, or being closed
+	draining      bool           // Shutdown or Close was called
+	stop          chan struct{}  // closed when draining begins
+	opening       sync.WaitGroup // sessions between begin and its end
+	live          map[*session.Session]struct{}
+	removeSession func(*session.Session) // removes a session from live
+	done          chan struct{}          // closed when Close has finished
+	err           error                  // of release; valid once done is closed
 }
 
-func (l *sessions) init() {
+func (l *sessionSet) initOnce() {
 	if l.stop == nil {
 		l.stop = make(chan struct{})
 		l.done = make(chan struct{})
 		l.live = make(map[*session.Session]struct{})
-		l.forget = func(s *session.Session) {
+		l.removeSession = func(s *session.Session) {
 			l.mu.Lock()
 			defer l.mu.Unlock()
 			delete(l.live, s)
@@ -57,14 +57,14 @@ func (l *sessions) init() {
 	}
 }
 
-// begin counts a session that is being opened. The returned context ends with
-// ctx, or with cause over when no more sessions may be opened. The caller must
-// call end when the session is open or has failed. begin reports false when no
-// more sessions may be opened.
-func (l *sessions) begin(ctx context.Context, over error) (_ context.Context, end func(), ok bool) {
+// beginOpening counts a session that is being opened. The returned context ends
+// with ctx, or with cause over when no more sessions may be opened. The caller
+// must call end when the session is open or has failed. begin reports false
+// when no more sessions may be opened.
+func (l *sessionSet) beginOpening(ctx context.Context, over error) (_ context.Context, end func(), ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.init()
+	l.initOnce()
 	if l.draining {
 		return nil, nil, false
 	}
@@ -81,41 +81,41 @@ func (l *sessions) begin(ctx context.Context, over error) (_ context.Context, en
 	return ctx, func() { close(stopped); cancel(nil); l.opening.Done() }, true
 }
 
-// add registers a session until it has ended. It reports false when no more
+// addSession registers a session until it has ended. It reports false when no more
 // sessions may be opened; the caller must then terminate the session.
-func (l *sessions) add(s *session.Session) bool {
+func (l *sessionSet) addSession(s *session.Session) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.init()
+	l.initOnce()
 	if l.draining {
 		return false
 	}
 	l.live[s] = struct{}{}
-	s.WhenGone(l.forget)
+	s.WhenGone(l.removeSession)
 	return true
 }
 
-// stopped returns a channel that is closed when no more sessions may be
+// drainingStarted returns a channel that is closed when no more sessions may be
 // opened.
-func (l *sessions) stopped() <-chan struct{} {
+func (l *sessionSet) drainingStarted() <-chan struct{} {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.init()
+	l.initOnce()
 	return l.stop
 }
 
-// over tells whether no more may be opened.
-func (l *sessions) over() bool {
+// isDraining tells whether no more may be opened.
+func (l *sessionSet) isDraining() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.draining
 }
 
-// drain stops the opening of sessions and returns those that are open.
-func (l *sessions) drain() (live []*session.Session, ended bool) {
+// startDraining stops the opening of sessions and returns those that are open.
+func (l *sessionSet) startDraining() (live []*session.Session, ended bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.init()
+	l.initOnce()
 	if !l.draining {
 		l.draining = true
 		close(l.stop)
@@ -126,19 +126,19 @@ func (l *sessions) drain() (live []*session.Session, ended bool) {
 	return live, l.ended
 }
 
-// close terminates all sessions at once, waits until they have ended, and
+// closeAll terminates all sessions at once, waits until they have ended, and
 // calls release, which frees what they ran on. Every call returns the error of
 // release.
-func (l *sessions) close(release func() error) error {
+func (l *sessionSet) closeAll(release func() error) error {
 	l.mu.Lock()
 	l.closed = true
 	l.mu.Unlock()
-	return l.end(release)
+	return l.closeOnce(release)
 }
 
-// end does the work of close. A second call waits for the first.
-func (l *sessions) end(release func() error) error {
-	live, _ := l.drain()
+// closeOnce does the work of close. A second call waits for the first.
+func (l *sessionSet) closeOnce(release func() error) error {
+	live, _ := l.startDraining()
 	l.mu.Lock()
 	again := l.ended
 	l.ended = true
@@ -158,10 +158,10 @@ func (l *sessions) end(release func() error) error {
 	return l.err
 }
 
-// shutdown lets all sessions drain and then closes. It returns over if Close
+// drainAll lets all sessions drain and then closes. It returns over if Close
 // was called meanwhile.
-func (l *sessions) shutdown(ctx context.Context, over error, release func() error) error {
-	live, ended := l.drain()
+func (l *sessionSet) drainAll(ctx context.Context, over error, release func() error) error {
+	live, ended := l.startDraining()
 	if ended {
 		<-l.done
 		return nil
@@ -197,7 +197,7 @@ func (l *sessions) shutdown(ctx context.Context, over error, release func() erro
 	if closed {
 		return over
 	}
-	err := l.end(release)
+	err := l.closeOnce(release)
 	if cut > 0 {
 		err = errors.Join(fmt.Errorf("shutdown: %w: cut %d sessions with %d groups in flight, %d tracks being read and %d tracks served without the peer's answer",
 			why, cut, left.Groups, left.Subscriptions, left.Publications), err)

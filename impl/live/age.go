@@ -9,8 +9,8 @@ import (
 
 // The cache applies the rule of package age to the groups it holds.
 //
-// stamp records the timestamp of a frame that begins.
-func (c *cache) stamp(g *group, timestamp uint64) {
+// setTimestamp records the timestamp of a frame that begins.
+func (c *cache) setTimestamp(g *group, timestamp uint64) {
 	if g.released {
 		return
 	}
@@ -28,27 +28,28 @@ func (c *cache) stamp(g *group, timestamp uint64) {
 	}
 }
 
-// tooOld reports whether a group that is held is too old by a rule.
+// tooOld reports whether a group that is held is too old by a rule. What was
+// evicted is not held: the caller looks at group.evicted first.
 func (c *cache) tooOld(g *group, rule age.Rule) bool {
 	i, found := c.find(g.seq)
-	return found && c.past(i+1, rule)
+	return found && c.isTooOldBefore(i+1, rule)
 }
 
 // tooLate reports whether a group that was not opened would be too old.
 func (c *cache) tooLate(seq api.GroupSequence, rule age.Rule) bool {
 	i, _ := c.find(seq)
-	return c.past(i, rule)
+	return c.isTooOldBefore(i, rule)
 }
 
 // firstFresh returns the index of the first group that is not too old.
 func (c *cache) firstFresh(rule age.Rule) int {
-	return sort.Search(len(c.groups), func(i int) bool { return !c.past(i+1, rule) })
+	return sort.Search(len(c.groups), func(i int) bool { return !c.isTooOldBefore(i+1, rule) })
 }
 
-// past reports whether the group before index i is too old: whether the next
-// group's first timestamp is. If that group has no frame yet, the next one that
-// has decides, which is no older.
-func (c *cache) past(i int, rule age.Rule) bool {
+// isTooOldBefore reports whether the group before index i is too old: whether
+// the next group's first timestamp is. If that group has no frame yet, the next
+// one that has decides, which is no older.
+func (c *cache) isTooOldBefore(i int, rule age.Rule) bool {
 	for ; i < len(c.groups); i++ {
 		if g := c.groups[i]; g.stamped {
 			return rule.TooOld(c.latest, g.stamp)

@@ -52,14 +52,17 @@ type Broadcast struct {
 	// [api.FetchHandler]. Nil: they are reset, as evicted or not found.
 	OnFetch func(w api.GroupWriter, req api.FetchRequest)
 
-	mu     sync.Mutex
-	tracks map[api.TrackName]*Track
-	making map[api.TrackName]*making
-	closed bool
+	// mu is held neither while OnTrack or OnFetch runs nor while anything is
+	// served. A track may call removeTrack, but without its own lock: the order
+	// is mu, then Track.mu.
+	mu      sync.Mutex
+	tracks  map[api.TrackName]*Track        // those with OnTrack leave when they are aborted or retired
+	pending map[api.TrackName]*pendingTrack // OnTrack is running for these
+	closed  bool
 }
 
-// A making is a call of OnTrack and its result.
-type making struct {
+// A pendingTrack is a call of OnTrack and its result.
+type pendingTrack struct {
 	done  chan struct{} // closed when the rest is set
 	track *Track
 	err   error
@@ -82,12 +85,12 @@ func (b *Broadcast) Track(name api.TrackName, info api.TrackInfo) *Track {
 		return t
 	}
 	t := NewTrack(info, b.Limits)
-	b.put(name, t)
+	b.setTrack(name, t)
 	return t
 }
 
-// put makes t the track of a name. The lock is held.
-func (b *Broadcast) put(name api.TrackName, t *Track) {
+// setTrack makes t the track of a name. The lock is held.
+func (b *Broadcast) setTrack(name api.TrackName, t *Track) {
 	if b.closed {
 		_ = t.Close()
 		return
@@ -98,10 +101,10 @@ func (b *Broadcast) put(name api.TrackName, t *Track) {
 	b.tracks[name] = t
 }
 
-// forget removes a track that was aborted or retired, so that OnTrack makes
+// removeTrack removes a track that was aborted or retired, so that OnTrack makes
 // another at the next request, and names of tracks that are gone take no
 // memory.
-func (b *Broadcast) forget(name api.TrackName, t *Track) {
+func (b *Broadcast) removeTrack(name api.TrackName, t *Track) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.tracks[name] == t {
@@ -143,16 +146,16 @@ func (b *Broadcast) Close() error {
 // publication.
 func (b *Broadcast) ServeTrack(w api.TrackWriter) {
 	err := error(&api.StreamError{Code: api.StreamCancelled})
-	// CloseIdle may abort the track between find and join; then OnTrack makes
-	// another.
+	// CloseIdle may abort the track between trackForRequest and
+	// addSubscription; then OnTrack makes another.
 	for range 2 {
-		t, refusal := b.find(w.Context(), w.Request())
+		t, refusal := b.trackForRequest(w.Context(), w.Request())
 		if refusal != nil {
 			err = refusal
 			break
 		}
-		if s, ok := t.join(w); ok {
-			s.run()
+		if s, ok := t.addSubscription(w); ok {
+			s.serveTrack()
 			return
 		}
 	}
@@ -161,7 +164,7 @@ func (b *Broadcast) ServeTrack(w api.TrackWriter) {
 
 // TrackInfo implements [api.InfoHandler].
 func (b *Broadcast) TrackInfo(ctx context.Context, req api.TrackRequest) (api.TrackInfo, error) {
-	t, err := b.find(ctx, req)
+	t, err := b.trackForRequest(ctx, req)
 	if err != nil {
 		return api.TrackInfo{}, err
 	}
@@ -172,7 +175,7 @@ func (b *Broadcast) TrackInfo(ctx context.Context, req api.TrackRequest) (api.Tr
 // however old, until the group ends. A group that was evicted is refused with
 // [api.StreamEvicted], one that was never opened with [api.StreamNotFound].
 func (b *Broadcast) ServeFetch(w api.GroupWriter, req api.FetchRequest) {
-	t, err := b.at(w.Context(), &req)
+	t, err := b.trackForFetch(w.Context(), &req)
 	switch {
 	case t != nil && t.fetch(w, &req):
 	case b.OnFetch != nil:
@@ -180,14 +183,15 @@ func (b *Broadcast) ServeFetch(w api.GroupWriter, req api.FetchRequest) {
 	case err != nil:
 		w.Cancel(api.ErrorCode(err))
 	default:
-		w.Cancel(t.missing(req.Group))
+		w.Cancel(t.missingCode(req.Group))
 	}
 }
 
-// at returns the track to fetch from. If there is an OnFetch, it makes none.
-func (b *Broadcast) at(ctx context.Context, req *api.FetchRequest) (*Track, error) {
+// trackForFetch returns the track to fetch from. If there is an OnFetch, it
+// makes none.
+func (b *Broadcast) trackForFetch(ctx context.Context, req *api.FetchRequest) (*Track, error) {
 	if b.OnFetch == nil {
-		return b.find(ctx, api.TrackRequest{Path: req.Path, Name: req.Name, Session: req.Session})
+		return b.trackForRequest(ctx, api.TrackRequest{Path: req.Path, Name: req.Name, Session: req.Session})
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -205,10 +209,12 @@ func (b *Broadcast) LatestGroup(name api.TrackName) (api.GroupSequence, bool) {
 	return t.Latest()
 }
 
-// find returns the requested track, and waits for OnTrack if that must make it.
-func (b *Broadcast) find(ctx context.Context, req api.TrackRequest) (*Track, error) {
+// trackForRequest returns the requested track, and waits for OnTrack if that
+// must make it. The first request calls OnTrack itself: a goroutine of its own
+// would outlive Close, and cost every request that finds the track.
+func (b *Broadcast) trackForRequest(ctx context.Context, req api.TrackRequest) (*Track, error) {
 	b.mu.Lock()
-	t, m := b.tracks[req.Name], b.making[req.Name]
+	t, m := b.tracks[req.Name], b.pending[req.Name]
 	another := b.OnTrack != nil && !b.closed
 	if t != nil && !(another && t.isAborted()) {
 		b.mu.Unlock()
@@ -219,9 +225,9 @@ func (b *Broadcast) find(ctx context.Context, req api.TrackRequest) (*Track, err
 		return nil, fmt.Errorf("track %q: %w", string(req.Name), api.ErrNotFound)
 	}
 	if m == nil {
-		m = b.begin(req.Name)
+		m = b.beginMaking(req.Name)
 		b.mu.Unlock()
-		b.make(m, req)
+		b.callOnTrack(m, req)
 	} else {
 		b.mu.Unlock()
 	}
@@ -233,29 +239,32 @@ func (b *Broadcast) find(ctx context.Context, req api.TrackRequest) (*Track, err
 	}
 }
 
-// begin records that OnTrack is called for a name. The lock is held.
-func (b *Broadcast) begin(name api.TrackName) *making {
-	m := &making{done: make(chan struct{}), err: errors.New("OnTrack panicked")}
-	if b.making == nil {
-		b.making = make(map[api.TrackName]*making)
+// beginMaking records that OnTrack is called for a name. The lock is held.
+func (b *Broadcast) beginMaking(name api.TrackName) *pendingTrack {
+	m := &pendingTrack{done: make(chan struct{}), err: errors.New("OnTrack panicked")}
+	if b.pending == nil {
+		b.pending = make(map[api.TrackName]*pendingTrack)
 	}
-	b.making[name] = m
+	b.pending[name] = m
 	return m
 }
 
-// make calls OnTrack and gives its result to all that wait for it.
-func (b *Broadcast) make(m *making, req api.TrackRequest) {
+// callOnTrack calls OnTrack and gives its result to all that wait for it. If
+// OnTrack panics, they get an error, and the panic goes on to the caller. A
+// track that is aborted or retired by then answers these requests, but no later
+// ones.
+func (b *Broadcast) callOnTrack(m *pendingTrack, req api.TrackRequest) {
 	defer func() {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		delete(b.making, req.Name)
+		delete(b.pending, req.Name)
 		switch {
 		case m.err != nil:
 			m.track = nil
 		case m.track == nil:
 			m.err = fmt.Errorf("track %q: %w", string(req.Name), api.ErrNotFound)
-		case m.track.onForget(func() { b.forget(req.Name, m.track) }):
-			b.put(req.Name, m.track)
+		case m.track.setOnGone(func() { b.removeTrack(req.Name, m.track) }):
+			b.setTrack(req.Name, m.track)
 		}
 		close(m.done)
 	}()

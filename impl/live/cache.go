@@ -12,6 +12,11 @@ import (
 
 // A cache holds the groups of a track, in order of their numbers. The track's
 // lock guards it.
+//
+// bytes is the sum of held over groups, and within the limits after each write,
+// except that the newest group always stays. Groups are evicted from the lowest
+// number on, so all below floor are gone and none of them comes back. The lists
+// groups and open have no gaps in memory, but may lack numbers.
 type cache struct {
 	groups []*group
 	open   []*group          // those that may be open, in order; see firstOpen
@@ -24,7 +29,7 @@ type cache struct {
 	latest uint64 // its newest timestamp
 }
 
-func (c *cache) init(info *api.TrackInfo) {
+func (c *cache) initCache(info *api.TrackInfo) {
 	c.scale = info.Timescale
 	if c.scale == 0 {
 		c.scale = age.DefaultScale
@@ -33,7 +38,7 @@ func (c *cache) init(info *api.TrackInfo) {
 }
 
 // find returns the index of the group with a number, or where it would be
-// inserted.
+// inserted. Tracks hold thousands of small groups, so it must not be linear.
 func (c *cache) find(seq api.GroupSequence) (i int, found bool) {
 	return slices.BinarySearchFunc(c.groups, seq, bySequence)
 }
@@ -86,23 +91,27 @@ func (c *cache) firstOpen() *group {
 	return c.open[0]
 }
 
-// take counts n more bytes for a group. It reports whether other groups were
+// addBytes counts n more bytes for a group. It reports whether other groups were
 // evicted to make room.
-func (c *cache) take(g *group, n int64, limits *Limits) (evicted bool) {
+func (c *cache) addBytes(g *group, n int64, limits *Limits) (evicted bool) {
 	g.held += n
 	g.touched = time.Now()
 	c.bytes += n
 	return c.evict(limits, g.touched)
 }
 
-// release uncounts the frames of a group that is about to be reset.
-func (c *cache) release(g *group) {
+// releaseFrames uncounts the frames of a group that is about to be reset. The
+// group itself stays, and keeps counting for groupCost, so that its number is
+// known as lost and cannot be opened again.
+func (c *cache) releaseFrames(g *group) {
 	g.released = true
 	c.bytes -= g.held - groupCost
 	g.held = groupCost
 }
 
-// evict drops the oldest groups that exceed the limits.
+// evict drops the oldest groups that exceed the limits. It is called at each
+// write and each new group, so a track that nobody writes to keeps what it has,
+// and needs no timer.
 func (c *cache) evict(limits *Limits, now time.Time) (evicted bool) {
 	for len(c.groups) > 1 {
 		oldest := c.groups[0]
@@ -114,7 +123,7 @@ func (c *cache) evict(limits *Limits, now time.Time) (evicted bool) {
 		c.bytes -= oldest.held
 		c.floor = oldest.seq + 1
 		oldest.released, oldest.evicted, evicted = true, true, true
-		oldest.fail(api.StreamEvicted, &api.StreamError{Code: api.StreamEvicted})
+		oldest.resetWith(api.StreamEvicted, &api.StreamError{Code: api.StreamEvicted})
 	}
 	return evicted
 }
@@ -123,7 +132,7 @@ func (c *cache) evict(limits *Limits, now time.Time) (evicted bool) {
 func (c *cache) clear(code api.StreamErrorCode, err error) {
 	for _, g := range c.groups {
 		g.released, g.evicted = true, true
-		g.fail(code, err)
+		g.resetWith(code, err)
 	}
 	c.groups, c.open, c.newest, c.bytes = nil, nil, nil, 0
 }

@@ -33,18 +33,18 @@ func (t *Track) Demand() (d Demand, changed <-chan struct{}) {
 	defer t.mu.Unlock()
 	edge := false
 	for _, s := range t.subs {
-		d.add(s.config)
+		d.addConfig(s.config)
 		edge = edge || s.config.StartGroup == api.GroupLatest
 	}
 	if start := &d.Config.StartGroup; edge && *start != api.GroupLatest {
-		*start = min(*start, t.edgeStart())
+		*start = min(*start, t.newestSequence())
 	}
 	return d, t.demand.Changed()
 }
 
-// edgeStart returns the number of the newest group, 0 if none is held. The lock
-// is held.
-func (t *Track) edgeStart() api.GroupSequence {
+// newestSequence returns the number of the newest group, 0 if none is held. The
+// lock is held.
+func (t *Track) newestSequence() api.GroupSequence {
 	if newest := t.cache.last(); newest != nil {
 		return newest.seq
 	}
@@ -68,8 +68,8 @@ func (t *Track) CloseIdle() bool {
 	return over
 }
 
-// add adds what one subscriber wants.
-func (d *Demand) add(c api.SubscribeConfig) {
+// addConfig adds what one subscriber wants.
+func (d *Demand) addConfig(c api.SubscribeConfig) {
 	c.StartFrame, c.EndFrame = 0, 0
 	d.Subscribers++
 	if d.Subscribers == 1 {

@@ -20,14 +20,14 @@ func (t *Track) fetch(w api.GroupWriter, req *api.FetchRequest) bool {
 		return false
 	}
 	r := &reader{group: g, w: w, start: req.StartFrame, end: req.EndFrame, whole: true}
-	stop := context.AfterFunc(w.Context(), func() { r.stop(context.Cause(w.Context())) })
+	stop := context.AfterFunc(w.Context(), func() { r.stopWith(context.Cause(w.Context())) })
 	defer stop()
-	r.run()
+	r.copyGroup()
 	return true
 }
 
-// missing returns why a group is not held.
-func (t *Track) missing(seq api.GroupSequence) api.StreamErrorCode {
+// missingCode returns why a group is not held.
+func (t *Track) missingCode(seq api.GroupSequence) api.StreamErrorCode {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {

@@ -20,8 +20,8 @@ const (
 // the other in chunks. The published bytes of a chunk never change, so readers
 // write straight from them without a lock.
 type group struct {
-	seq  api.GroupSequence
-	edge *edge // of the track
+	seq    api.GroupSequence
+	newest *newestFrame // of the track
 
 	// Guarded by the track.
 	held     int64     // counted in the track's bytes
@@ -31,17 +31,17 @@ type group struct {
 	released bool      // it was reset or evicted, and holds no frames
 	evicted  bool      // it is no longer in the track
 
-	mu        sync.Mutex
-	more      sync.Cond // something below has changed
-	skipped   uint64    // number of frames before the first that is held
-	frames    []frame
-	chunks    [][]byte
-	lacks     uint64          // bytes missing of the last frame
-	closed    bool            // no more frames
-	err       error           // why it was reset, for readers
-	writerErr error           // why no more may be written
-	ctx       context.Context // made by the first call of context
-	cancel    context.CancelCauseFunc
+	mu           sync.Mutex
+	changed      sync.Cond // something below has changed
+	skipped      uint64    // number of frames before the first that is held
+	frames       []frame
+	chunks       [][]byte
+	missingBytes uint64          // bytes missing of the last frame
+	closed       bool            // no more frames
+	err          error           // why it was reset, for readers
+	writerErr    error           // why no more may be written
+	ctx          context.Context // made by the first call of context
+	cancel       context.CancelCauseFunc
 }
 
 // A frame says where its payload begins; it continues in the chunks that
@@ -51,14 +51,14 @@ type frame struct {
 	chunk, offset   int
 }
 
-func newGroup(seq api.GroupSequence, e *edge) *group {
-	g := &group{seq: seq, edge: e, held: groupCost, touched: time.Now()}
-	g.more.L = &g.mu
+func newGroup(seq api.GroupSequence, e *newestFrame) *group {
+	g := &group{seq: seq, newest: e, held: groupCost, touched: time.Now()}
+	g.changed.L = &g.mu
 	return g
 }
 
-// An update is what was written to a group since the last one.
-type update struct {
+// A writeUpdate is what was written to a group since the last one.
+type writeUpdate struct {
 	tail  []byte // the last chunk, longer than before
 	fresh []byte // one more chunk
 	frame *frame // one more frame
@@ -66,10 +66,10 @@ type update struct {
 }
 
 // publish makes what was written visible to readers.
-func (g *group) publish(u update) error {
+func (g *group) publish(u writeUpdate) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if err := g.usable(); err != nil {
+	if err := g.writeError(); err != nil {
 		return err
 	}
 	if u.tail != nil {
@@ -80,26 +80,26 @@ func (g *group) publish(u update) error {
 	}
 	if u.frame != nil {
 		g.frames = append(g.frames, *u.frame)
-		g.lacks = u.frame.size
+		g.missingBytes = u.frame.size
 	}
-	g.lacks -= uint64(u.bytes)
-	g.more.Broadcast()
+	g.missingBytes -= uint64(u.bytes)
+	g.changed.Broadcast()
 	return nil
 }
 
-// usable returns why nothing more may be written, or nil. The lock is held.
-func (g *group) usable() error {
+// writeError returns why nothing more may be written, or nil. The lock is held.
+func (g *group) writeError() error {
 	if g.writerErr != nil {
 		return fmt.Errorf("group %d: %w", g.seq, g.writerErr)
 	}
 	return nil
 }
 
-// skip records that the first n frames are not available.
-func (g *group) skip(n uint64) error {
+// skipFrames records that the first n frames are not available.
+func (g *group) skipFrames(n uint64) error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if err := g.usable(); err != nil {
+	if err := g.writeError(); err != nil {
 		return err
 	}
 	if len(g.frames) > 0 || g.skipped > 0 {
@@ -109,13 +109,13 @@ func (g *group) skip(n uint64) error {
 	return nil
 }
 
-// finish ends the group regularly. If it was reset before, it returns why.
-func (g *group) finish() error {
+// closeGroup ends the group regularly. If it was reset before, it returns why.
+func (g *group) closeGroup() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if !g.closed && g.err == nil {
 		g.closed = true
-		g.over(api.ErrClosed)
+		g.endWriting(api.ErrClosed)
 	}
 	if g.err != nil && g.writerErr != api.ErrClosed {
 		return fmt.Errorf("group %d: %w", g.seq, g.writerErr)
@@ -123,9 +123,9 @@ func (g *group) finish() error {
 	return nil
 }
 
-// fail resets the group and drops its frames: readers get the code, the writer
+// resetWith resets the group and drops its frames: readers get the code, the writer
 // gets writerErr.
-func (g *group) fail(code api.StreamErrorCode, writerErr error) {
+func (g *group) resetWith(code api.StreamErrorCode, writerErr error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.err != nil {
@@ -133,26 +133,26 @@ func (g *group) fail(code api.StreamErrorCode, writerErr error) {
 	}
 	g.err = &api.StreamError{Code: code}
 	g.chunks, g.frames = nil, nil
-	g.edge.drop(g.seq)
-	g.over(writerErr)
+	g.newest.dropGroup(g.seq)
+	g.endWriting(writerErr)
 }
 
-// failure returns why the group was reset, nil if it was not.
-func (g *group) failure() error {
+// resetError returns why the group was reset, nil if it was not.
+func (g *group) resetError() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.err
 }
 
-// over ends writing with err, unless it has ended before. The lock is held.
-func (g *group) over(err error) {
+// endWriting ends writing with err, unless it has ended before. The lock is held.
+func (g *group) endWriting(err error) {
 	if g.writerErr == nil {
 		g.writerErr = err
 		if g.cancel != nil {
 			g.cancel(err)
 		}
 	}
-	g.more.Broadcast()
+	g.changed.Broadcast()
 }
 
 // isOpen reports whether frames may still be written.

@@ -12,7 +12,8 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
-// maxDatagrams is how many datagrams wait for a reader in this process.
+// maxDatagrams is how many datagrams wait for a reader in this process. A new
+// one then replaces the oldest, as on a network.
 const maxDatagrams = 64
 
 // Subscribe reads a track in this process, as [api.Subscriber] does over a
@@ -26,15 +27,15 @@ func (b *Broadcast) Subscribe(ctx context.Context, name api.TrackName, config *a
 	}
 	// Twice, as in ServeTrack.
 	for range 2 {
-		t, err := b.find(ctx, req)
+		t, err := b.trackForRequest(ctx, req)
 		if err != nil {
 			return nil, err
 		}
 		p := newPipe(t, req)
-		if s, ok := t.join(p); ok {
+		if s, ok := t.addSubscription(p); ok {
 			go func() {
-				s.run()
-				p.end(io.EOF)
+				s.serveTrack()
+				p.setEnd(io.EOF)
 			}()
 			return &pipeReader{p}, nil
 		}
@@ -43,7 +44,9 @@ func (b *Broadcast) Subscribe(ctx context.Context, name api.TrackName, config *a
 }
 
 // A pipe is both ends of a subscription in this process: the TrackWriter that
-// the track writes to, and the TrackReader.
+// the track writes to, and the TrackReader. It copies nothing and holds nothing
+// but datagrams: groups wait in the track's cache, and each frame is handed over
+// by a [pipeGroup].
 type pipe struct {
 	track *Track
 
@@ -52,8 +55,8 @@ type pipe struct {
 	arrived signal.Wake // a datagram, or the end
 
 	// wanted ends when the reader has left, ctx when nothing more will come.
-	wanted, ctx     context.Context
-	unwant, endLife context.CancelCauseFunc
+	wanted, ctx           context.Context
+	cancelWanted, endLife context.CancelCauseFunc
 
 	mu        sync.Mutex
 	request   api.TrackRequest
@@ -79,7 +82,7 @@ func newPipe(t *Track, req api.TrackRequest) *pipe {
 		ready:   signal.NewWake(),
 		arrived: signal.NewWake(),
 	}
-	p.wanted, p.unwant = context.WithCancelCause(context.Background())
+	p.wanted, p.cancelWanted = context.WithCancelCause(context.Background())
 	p.ctx, p.endLife = context.WithCancelCause(context.Background())
 	return p
 }
@@ -155,19 +158,19 @@ func (p *pipe) SendDatagramAt(seq api.GroupSequence, d api.Datagram) error {
 
 // Close implements [api.TrackSink].
 func (p *pipe) Close() error {
-	p.end(io.EOF)
+	p.setEnd(io.EOF)
 	return nil
 }
 
 // CloseWithError implements [api.TrackSink].
 func (p *pipe) CloseWithError(code api.StreamErrorCode) error {
-	p.end(&api.StreamError{Code: code, Remote: true})
+	p.setEnd(&api.StreamError{Code: code, Remote: true})
 	return nil
 }
 
-// end sets the error that follows the queued groups. Only the first call
+// setEnd sets the error that follows the queued groups. Only the first call
 // counts.
-func (p *pipe) end(err error) {
+func (p *pipe) setEnd(err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.over == nil {
@@ -178,8 +181,8 @@ func (p *pipe) end(err error) {
 	p.arrived.Wake()
 }
 
-// forget removes a group that has ended from open.
-func (p *pipe) forget(g *pipeGroup) {
+// removeGroup removes a group that has ended from open.
+func (p *pipe) removeGroup(g *pipeGroup) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	same := func(other *pipeGroup) bool { return other == g }
@@ -192,12 +195,12 @@ type pipeReader struct{ *pipe }
 // AcceptGroup implements [api.TrackReader].
 func (p *pipeReader) AcceptGroup(ctx context.Context) (api.GroupReader, error) {
 	for {
-		g, err := p.take()
+		g, err := p.takeGroup()
 		if err != nil {
 			return nil, err
 		}
 		if g != nil {
-			lost := g.refused()
+			lost := g.cancelError()
 			if lost == nil {
 				return g, nil
 			}
@@ -212,9 +215,9 @@ func (p *pipeReader) AcceptGroup(ctx context.Context) (api.GroupReader, error) {
 	}
 }
 
-// take removes and returns the next group; nil without an error if there is
+// takeGroup removes and returns the next group; nil without an error if there is
 // none yet.
-func (p *pipeReader) take() (*pipeGroup, error) {
+func (p *pipeReader) takeGroup() (*pipeGroup, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if len(p.queue) == 0 {
@@ -287,13 +290,13 @@ func (p *pipeReader) Update(config *api.SubscribeConfig) error {
 
 // Close implements [api.TrackReader].
 func (p *pipeReader) Close() error {
-	p.end(api.ErrClosed)
+	p.setEnd(api.ErrClosed)
 	p.mu.Lock()
 	p.over = api.ErrClosed
 	open := slices.Clone(p.open)
 	p.queue, p.datagrams = nil, nil
 	p.mu.Unlock()
-	p.unwant(&api.StreamError{Code: api.StreamCancelled, Remote: true})
+	p.cancelWanted(&api.StreamError{Code: api.StreamCancelled, Remote: true})
 	for _, g := range open {
 		g.Cancel(api.StreamCancelled)
 	}

@@ -13,6 +13,11 @@ import (
 // A pipeGroup hands the frames of a group from its writer to its reader: the
 // writer waits until the reader has copied the payload. It implements
 // [api.GroupReader].
+//
+// One frame at most is under way: framed is set by the writer in StartFrame and
+// reset when left is 0, by whoever reads the last byte. data belongs to the
+// writer's caller and is used only while Write waits, so it needs no copy. One
+// of each side's methods may run at once.
 type pipeGroup struct {
 	pipe *pipe
 	seq  api.GroupSequence
@@ -29,7 +34,7 @@ type pipeGroup struct {
 	ended   bool   // the reader has seen that
 	lost    error  // what the reader gets: why the group was given up
 	ctx     context.Context
-	cancel  context.CancelCauseFunc // with the writer's error
+	cancel  context.CancelCauseFunc // with the writer's error; wakes nobody: change.Broadcast does
 }
 
 var (
@@ -54,15 +59,15 @@ func (g *pipeGroup) FirstFrame() uint64 {
 	return g.skipped
 }
 
-// refused returns why the group was given up, or nil.
-func (g *pipeGroup) refused() error {
+// cancelError returns why the group was given up, or nil.
+func (g *pipeGroup) cancelError() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.lost
 }
 
-// over ends the group, with an error for each side.
-func (g *pipeGroup) over(reader, writer error) {
+// endGroup ends the group, with an error for each side.
+func (g *pipeGroup) endGroup(reader, writer error) {
 	g.mu.Lock()
 	if g.lost == nil {
 		g.lost = reader
@@ -70,16 +75,16 @@ func (g *pipeGroup) over(reader, writer error) {
 	g.cancel(writer)
 	g.change.Broadcast()
 	g.mu.Unlock()
-	g.pipe.forget(g)
+	g.pipe.removeGroup(g)
 }
 
 // Cancel implements [api.GroupReader].
 func (g *pipeGroup) Cancel(code api.StreamErrorCode) {
-	g.over(api.ErrClosed, &api.StreamError{Code: code, Remote: true})
+	g.endGroup(api.ErrClosed, &api.StreamError{Code: code, Remote: true})
 }
 
-// next waits for the next frame and skips what was not read of the one before.
-func (g *pipeGroup) next() (api.FrameHeader, error) {
+// nextFrame waits for the next frame and skips what was not read of the one before.
+func (g *pipeGroup) nextFrame() (api.FrameHeader, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	for {
@@ -123,13 +128,13 @@ func (g *pipeGroup) finishFrame() {
 
 // ReadFrame implements [api.GroupReader].
 func (g *pipeGroup) ReadFrame(f *api.Frame) error {
-	h, err := g.next()
+	h, err := g.nextFrame()
 	if err != nil {
 		return err
 	}
 	f.Timestamp, f.Payload = h.Timestamp, f.Payload[:0]
 	for left := h.Size; left > 0; {
-		err := g.read(left, func(data []byte) (int, error) {
+		err := g.readPayload(left, func(data []byte) (int, error) {
 			f.Payload = append(slices.Grow(f.Payload, len(data)), data...)
 			return len(data), nil
 		})
@@ -141,9 +146,9 @@ func (g *pipeGroup) ReadFrame(f *api.Frame) error {
 	return nil
 }
 
-// read waits for payload of a frame that has left unread bytes, and passes what
-// is there to use, which returns how many bytes it has used.
-func (g *pipeGroup) read(left uint64, use func([]byte) (int, error)) error {
+// readPayload waits for payload of a frame that has left unread bytes, and
+// passes what is there to use, which returns how many bytes it has used.
+func (g *pipeGroup) readPayload(left uint64, use func([]byte) (int, error)) error {
 	if left == 0 {
 		return io.EOF
 	}
@@ -162,7 +167,7 @@ func (g *pipeGroup) read(left uint64, use func([]byte) (int, error)) error {
 
 // NextFrame implements [api.GroupReader].
 func (g *pipeGroup) NextFrame() (api.FrameHeader, io.Reader, error) {
-	h, err := g.next()
+	h, err := g.nextFrame()
 	if err != nil {
 		return api.FrameHeader{}, nil, err
 	}
@@ -182,7 +187,7 @@ func (p *pipePayload) Read(b []byte) (n int, err error) {
 	if len(b) == 0 {
 		return 0, nil
 	}
-	err = p.group.read(p.left, func(data []byte) (int, error) {
+	err = p.group.readPayload(p.left, func(data []byte) (int, error) {
 		n = copy(b, data)
 		return n, nil
 	})
@@ -195,7 +200,7 @@ func (p *pipePayload) Read(b []byte) (n int, err error) {
 func (p *pipePayload) WriteTo(w io.Writer) (written int64, err error) {
 	for p.left > 0 && err == nil {
 		var n int
-		err = p.group.read(p.left, func(data []byte) (_ int, err error) {
+		err = p.group.readPayload(p.left, func(data []byte) (_ int, err error) {
 			n, err = w.Write(data)
 			return n, err
 		})
@@ -285,11 +290,11 @@ func (w *pipeWriter) Close() error {
 	}
 	g.mu.Unlock()
 	g.cancel(api.ErrClosed)
-	g.pipe.forget(g)
+	g.pipe.removeGroup(g)
 	return nil
 }
 
 // Cancel implements [api.GroupWriter].
 func (w *pipeWriter) Cancel(code api.StreamErrorCode) {
-	w.over(&api.StreamError{Code: code, Remote: true}, api.ErrClosed)
+	w.endGroup(&api.StreamError{Code: code, Remote: true}, api.ErrClosed)
 }

@@ -6,7 +6,10 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A reader copies a group to one writer, while the group is being written.
+// A reader copies a group to one writer, while the group is being written. It
+// waits on the group's condition variable, and writes without any lock: the
+// bytes that were published never change. When it is told to stop, it still
+// finishes the write that it is in, unless [reader.abort] cancels the writer.
 type reader struct {
 	group *group
 	w     api.GroupWriter
@@ -15,16 +18,16 @@ type reader struct {
 	whole      bool   // fail if the group begins after start
 
 	// The position, used only by the goroutine that runs the reader.
-	begun  bool   // the first frame was found
-	frame  uint64 // index in the group's frames
-	within bool   // the frame's header was written,
-	sent   uint64 // and this much of its payload;
-	chunk  int    // the rest is here
-	offset int
+	started bool   // the first frame was found
+	frame   uint64 // index in the group's frames
+	inFrame bool   // the frame's header was written,
+	sent    uint64 // and this much of its payload;
+	chunk   int    // the rest is here
+	offset  int
 
 	// Guarded by the group.
 	stopped error // why to stop
-	hasty   bool  // stop rather than wait for more
+	noWait  bool  // stop rather than wait for more
 }
 
 // A part is what a reader writes next.
@@ -46,17 +49,19 @@ const (
 	partEnd                   // the end of the group
 )
 
-// run copies the group and ends the writer with it.
-func (r *reader) run() {
-	if err := r.copy(); err != nil {
+// copyGroup copies the group and ends the writer with it.
+func (r *reader) copyGroup() {
+	if err := r.copyParts(); err != nil {
 		r.w.Cancel(api.ErrorCode(err))
 	}
 }
 
-func (r *reader) copy() error {
+// copyParts returns nil when the group, or the part that was asked for, was
+// written to its end and the writer closed.
+func (r *reader) copyParts() error {
 	var body io.Writer
 	for {
-		p, err := r.next()
+		p, err := r.nextPart()
 		if err != nil {
 			return err
 		}
@@ -78,6 +83,8 @@ func (r *reader) copy() error {
 	}
 }
 
+// writeFrame writes a frame that is there in one piece, encoded only once for
+// all subscribers where the writer can share that.
 func (r *reader) writeFrame(p *part) error {
 	if w, ok := r.w.(api.SharedWriter); ok && p.shared != nil {
 		return w.WriteSharedFrame(p.shared)
@@ -85,43 +92,43 @@ func (r *reader) writeFrame(p *part) error {
 	return r.w.WriteFrame(api.Frame{Timestamp: p.header.Timestamp, Payload: p.payload})
 }
 
-// giveUp ends the reader with a code, even if its writer blocks.
-func (r *reader) giveUp(code api.StreamErrorCode) {
-	r.stop(&api.StreamError{Code: code})
+// abort ends the reader with a code, even if its writer blocks.
+func (r *reader) abort(code api.StreamErrorCode) {
+	r.stopWith(&api.StreamError{Code: code})
 	r.w.Cancel(code)
 }
 
-// stop makes the reader end before its next write.
-func (r *reader) stop(err error) {
+// stopWith makes the reader end before its next write.
+func (r *reader) stopWith(err error) {
 	r.group.mu.Lock()
 	defer r.group.mu.Unlock()
 	if r.stopped == nil {
 		r.stopped = err
-		r.group.more.Broadcast()
+		r.group.changed.Broadcast()
 	}
 }
 
-// leave ends the reader when the subscription does: at once if its group is
-// still being written, since it cannot be complete then, and else when all is
-// passed on.
-func (r *reader) leave() {
+// endWithSubscription ends the reader when the subscription does: at once if
+// its group is still being written, since it cannot be complete then, and else
+// when all is passed on.
+func (r *reader) endWithSubscription() {
 	if r.group.isOpen() {
-		r.giveUp(api.StreamCancelled)
+		r.abort(api.StreamCancelled)
 	} else {
-		r.hasten()
+		r.stopWaiting()
 	}
 }
 
-// hasten makes the reader end instead of waiting for more of the group.
-func (r *reader) hasten() {
+// stopWaiting makes the reader end instead of waiting for more of the group.
+func (r *reader) stopWaiting() {
 	r.group.mu.Lock()
 	defer r.group.mu.Unlock()
-	r.hasty = true
-	r.group.more.Broadcast()
+	r.noWait = true
+	r.group.changed.Broadcast()
 }
 
-// next waits for the next part.
-func (r *reader) next() (part, error) {
+// nextPart waits for the next part.
+func (r *reader) nextPart() (part, error) {
 	g := r.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -132,26 +139,26 @@ func (r *reader) next() (part, error) {
 		if g.err != nil {
 			return part{}, g.err
 		}
-		if !r.begun && (len(g.frames) > 0 || g.closed) {
-			skip, err := r.begin()
+		if !r.started && (len(g.frames) > 0 || g.closed) {
+			skip, err := r.findFirstFrame()
 			if skip > 0 || err != nil {
 				return part{kind: partSkip, skip: skip}, err
 			}
 		}
-		if p, ok := r.part(); ok {
+		if p, ok := r.writtenPart(); ok {
 			return p, nil
 		}
-		if r.hasty {
+		if r.noWait {
 			return part{}, &api.StreamError{Code: api.StreamCancelled}
 		}
-		g.more.Wait()
+		g.changed.Wait()
 	}
 }
 
-// begin finds the first frame that is wanted, and returns how many frames are
-// left out before it. The group's lock is held.
-func (r *reader) begin() (skip uint64, err error) {
-	r.begun = true
+// findFirstFrame finds the first frame that is wanted, and returns how many
+// frames are left out before it. The group's lock is held.
+func (r *reader) findFirstFrame() (skip uint64, err error) {
+	r.started = true
 	skipped := r.group.skipped
 	if r.whole && skipped > r.start {
 		return 0, &api.StreamError{Code: api.StreamNotFound}
@@ -161,27 +168,28 @@ func (r *reader) begin() (skip uint64, err error) {
 	return skip, nil
 }
 
-// part returns the next part, if it has been written. The group's lock is held.
-func (r *reader) part() (p part, ok bool) {
+// writtenPart returns the next part, if it has been written. The group's lock
+// is held.
+func (r *reader) writtenPart() (p part, ok bool) {
 	g := r.group
 	switch {
-	case !r.begun:
+	case !r.started:
 		return p, false
-	case r.within:
-		payload := r.piece()
+	case r.inFrame:
+		payload := r.nextPiece()
 		return part{kind: partPiece, payload: payload}, len(payload) > 0
 	case r.end > 0 && g.skipped+r.frame >= r.end:
 		return part{kind: partEnd}, true
 	case r.frame < uint64(len(g.frames)):
-		return r.header(), true
+		return r.nextHeader(), true
 	default:
 		return part{kind: partEnd}, g.closed
 	}
 }
 
-// header begins a frame and returns its header, or all of it if it is stored in
+// nextHeader begins a frame and returns its header, or all of it if it is stored in
 // one piece. The group's lock is held.
-func (r *reader) header() part {
+func (r *reader) nextHeader() part {
 	f := &r.group.frames[r.frame]
 	p := part{kind: partStart, header: api.FrameHeader{Timestamp: f.timestamp, Size: f.size}}
 	if f.size == 0 {
@@ -190,35 +198,35 @@ func (r *reader) header() part {
 		return p
 	}
 	r.chunk, r.offset, r.sent = f.chunk, f.offset, 0
-	if r.arrived() == f.size && f.chunk < len(r.group.chunks) {
+	if r.arrivedBytes() == f.size && f.chunk < len(r.group.chunks) {
 		if chunk := r.group.chunks[f.chunk]; uint64(len(chunk)-f.offset) >= f.size {
 			r.frame++
 			p.kind, p.payload = partFrame, chunk[f.offset:f.offset+int(f.size)]
 			if r.frame == uint64(len(r.group.frames)) && !r.group.closed {
-				p.shared = r.group.edge.share(r.group.seq, r.group.skipped+r.frame, api.Frame{Timestamp: f.timestamp, Payload: p.payload})
+				p.shared = r.group.newest.shareFrame(r.group.seq, r.group.skipped+r.frame, api.Frame{Timestamp: f.timestamp, Payload: p.payload})
 			}
 			return p
 		}
 	}
-	r.within = true
+	r.inFrame = true
 	return p
 }
 
-// arrived returns how many bytes of the current frame are there. The group's
+// arrivedBytes returns how many bytes of the current frame are there. The group's
 // lock is held.
-func (r *reader) arrived() uint64 {
+func (r *reader) arrivedBytes() uint64 {
 	g := r.group
 	size := g.frames[r.frame].size
 	if r.frame == uint64(len(g.frames))-1 {
-		return size - g.lacks
+		return size - g.missingBytes
 	}
 	return size
 }
 
-// piece returns the next piece of the current frame, empty if there is none
+// nextPiece returns the next piece of the current frame, empty if there is none
 // yet. The group's lock is held.
-func (r *reader) piece() []byte {
-	size, arrived := r.group.frames[r.frame].size, r.arrived()
+func (r *reader) nextPiece() []byte {
+	size, arrived := r.group.frames[r.frame].size, r.arrivedBytes()
 	if arrived == r.sent {
 		return nil
 	}
@@ -231,7 +239,7 @@ func (r *reader) piece() []byte {
 	r.offset += n
 	r.sent += uint64(n)
 	if r.sent == size {
-		r.within = false
+		r.inFrame = false
 		r.frame++
 	}
 	return piece

@@ -25,7 +25,13 @@ const (
 	catchUpBytes = 256 << 10
 )
 
-// A subscription serves a track to one subscriber.
+// A subscription serves a track to one subscriber. Its goroutine decides which
+// group is next, and each group is copied by a goroutine of its own, which the
+// first waits for at the end.
+//
+// A group that is held and wanted goes from waiting to opening to serving, and
+// then leaves. done has every number that was decided, so that a number is
+// served or reported once; lost has those that are to be reported.
 type subscription struct {
 	track *Track
 	w     api.TrackWriter
@@ -33,8 +39,8 @@ type subscription struct {
 
 	// writing guards the use of w: the goroutine that runs the subscription
 	// opens groups, the track's writers send datagrams.
-	writing sync.Mutex
-	left    bool // w is not used any more
+	writing  sync.Mutex
+	detached bool // w is not used any more
 
 	// Guarded by the track.
 	config   api.SubscribeConfig
@@ -52,41 +58,42 @@ func newSubscription(t *Track, w api.TrackWriter) *subscription {
 	return &subscription{track: t, w: w, awake: signal.NewWake()}
 }
 
-// run serves until the end of the track or of the subscription, and returns
+// serveTrack serves until the end of the track or of the subscription, and returns
 // when all readers have ended.
-func (s *subscription) run() {
+func (s *subscription) serveTrack() {
 	var working sync.WaitGroup
 	defer working.Wait()
-	defer s.leave()
+	defer s.detach()
 	for s.w.Context().Err() == nil {
 		g, end := s.step()
-		s.tell()
+		s.reportGaps()
 		if g != nil {
-			s.serve(g, &working)
+			s.startReader(g, &working)
 			continue
 		}
 		if end != nil {
-			s.finish(end)
+			s.endWithTrack(end)
 			return
 		}
 		select {
 		case <-s.awake:
 		case <-s.w.Updated():
-			s.update(s.w.Request().Config)
+			s.applyUpdate(s.w.Request().Config)
 		case <-s.w.Context().Done():
 		}
 	}
-	s.eachServed((*reader).leave)
+	s.eachReader((*reader).endWithSubscription)
 }
 
-// A loss is a reader to be stopped, and the code for its subscriber.
-type loss struct {
+// A lostReader is a reader to be stopped, and the code for its subscriber.
+type lostReader struct {
 	reader *reader
 	code   api.StreamErrorCode
 }
 
 // step stops the readers of groups that are too old, and returns the group to
-// be served next, or the end of the track.
+// be served next, or the end of the track. Readers are stopped after the lock is
+// released, since that cancels their writers.
 func (s *subscription) step() (g *group, end error) {
 	t := s.track
 	t.mu.Lock()
@@ -94,13 +101,13 @@ func (s *subscription) step() (g *group, end error) {
 		t.mu.Unlock()
 		return nil, t.aborted
 	}
-	s.trim()
-	s.settle()
-	lost := s.losses()
-	g, cut := s.pick()
+	s.dropStale()
+	s.addUnwritten()
+	lost := s.removeLost()
+	g, cut := s.pickGroup()
 	s.opening = g
 	if cut != nil {
-		lost = append(lost, loss{cut, api.StreamTooFarBehind})
+		lost = append(lost, lostReader{cut, api.StreamTooFarBehind})
 	}
 	if len(lost) > 0 {
 		t.room.Tell()
@@ -110,22 +117,22 @@ func (s *subscription) step() (g *group, end error) {
 	}
 	t.mu.Unlock()
 	for _, l := range lost {
-		l.reader.giveUp(l.code)
+		l.reader.abort(l.code)
 	}
 	return g, end
 }
 
-// losses removes the readers of groups that have become too old, were evicted,
+// removeLost removes the readers of groups that have become too old, were evicted,
 // or were reset. The track's lock is held.
-func (s *subscription) losses() (lost []loss) {
+func (s *subscription) removeLost() (lost []lostReader) {
 	s.serving = slices.DeleteFunc(s.serving, func(r *reader) bool {
 		switch {
 		case r.group.evicted:
-			lost = append(lost, loss{r, api.StreamEvicted})
+			lost = append(lost, lostReader{r, api.StreamEvicted})
 		case r.group.released:
-			lost = append(lost, loss{r, api.ErrorCode(r.group.failure())})
+			lost = append(lost, lostReader{r, api.ErrorCode(r.group.resetError())})
 		case s.track.cache.tooOld(r.group, s.rule):
-			lost = append(lost, loss{r, api.StreamOld})
+			lost = append(lost, lostReader{r, api.StreamOld})
 		default:
 			return false
 		}
@@ -134,12 +141,12 @@ func (s *subscription) losses() (lost []loss) {
 	return lost
 }
 
-// pick removes the next group to be served from waiting: the lowest, or, if
+// pickGroup removes the next group to be served from waiting: the lowest, or, if
 // there is no slot for that, the newest of the track. If all slots are taken
 // then, it also removes the oldest reader, which is to be stopped. The track's
 // lock is held.
-func (s *subscription) pick() (g *group, cut *reader) {
-	n := s.wanted()
+func (s *subscription) pickGroup() (g *group, cut *reader) {
+	n := s.countWanted()
 	if n == 0 {
 		return nil, nil
 	}
@@ -179,9 +186,9 @@ func (s *subscription) mayCatchUp() bool {
 	return len(s.serving) < maxServing && n < maxCatchUp && held < catchUpBytes
 }
 
-// wanted returns how many of the waiting groups are before the end of the
+// countWanted returns how many of the waiting groups are before the end of the
 // range: at the end, a subscription pauses. The track's lock is held.
-func (s *subscription) wanted() int {
+func (s *subscription) countWanted() int {
 	if s.config.EndGroup == 0 {
 		return len(s.waiting)
 	}
@@ -189,10 +196,10 @@ func (s *subscription) wanted() int {
 	return n
 }
 
-// serve begins to copy a group to the subscriber. If the group cannot be
+// startReader begins to copy a group to the subscriber. If the group cannot be
 // opened, it is left out: the subscriber is about to leave, or was told that it
 // is lost.
-func (s *subscription) serve(g *group, working *sync.WaitGroup) {
+func (s *subscription) startReader(g *group, working *sync.WaitGroup) {
 	s.writing.Lock()
 	w, err := s.w.OpenGroupAt(s.w.Context(), g.seq)
 	s.writing.Unlock()
@@ -209,13 +216,13 @@ func (s *subscription) serve(g *group, working *sync.WaitGroup) {
 		return
 	}
 	working.Go(func() {
-		r.run()
-		s.served(r)
+		r.copyGroup()
+		s.removeReader(r)
 	})
 }
 
-// served removes a reader that has ended.
-func (s *subscription) served(r *reader) {
+// removeReader removes a reader that has ended.
+func (s *subscription) removeReader(r *reader) {
 	s.track.mu.Lock()
 	if i := slices.Index(s.serving, r); i >= 0 {
 		s.serving = slices.Delete(s.serving, i, i+1)
@@ -225,9 +232,9 @@ func (s *subscription) served(r *reader) {
 	s.awake.Wake()
 }
 
-// finish ends the subscription with its track. At a regular end, returning from
-// the handler is enough; an abort is sent here.
-func (s *subscription) finish(end error) {
+// endWithTrack ends the subscription with its track. At a regular end,
+// returning from the handler is enough; an abort is sent here.
+func (s *subscription) endWithTrack(end error) {
 	if end == io.EOF {
 		return
 	}
@@ -235,10 +242,12 @@ func (s *subscription) finish(end error) {
 	s.writing.Lock()
 	_ = s.w.CloseWithError(code)
 	s.writing.Unlock()
-	s.eachServed(func(r *reader) { r.giveUp(code) })
+	s.eachReader(func(r *reader) { r.abort(code) })
 }
 
-func (s *subscription) eachServed(f func(r *reader)) {
+// eachReader calls f without the lock: f may cancel a writer, which may call
+// back.
+func (s *subscription) eachReader(f func(r *reader)) {
 	s.track.mu.Lock()
 	serving := slices.Clone(s.serving)
 	s.track.mu.Unlock()
@@ -247,12 +256,12 @@ func (s *subscription) eachServed(f func(r *reader)) {
 	}
 }
 
-// leave ends the subscription and the use of w.
-func (s *subscription) leave() {
-	s.track.leave(s)
+// detach ends the subscription and the use of w.
+func (s *subscription) detach() {
+	s.track.removeSubscription(s)
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	s.left = true
+	s.detached = true
 }
 
 // sendDatagram passes a datagram on. An error is ignored: the subscriber's
@@ -260,7 +269,7 @@ func (s *subscription) leave() {
 func (s *subscription) sendDatagram(d api.Datagram) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	if !s.left {
+	if !s.detached {
 		_ = s.w.SendDatagramAt(d.Sequence, d)
 	}
 }

@@ -23,8 +23,12 @@ type Track struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	edge edge
+	newest newestFrame
 
+	// mu is below Broadcast.mu and above group.mu, which are locked in this
+	// order. It guards what its subscriptions keep about groups, too. While it
+	// is held nothing is written to a subscriber, so that one that blocks
+	// delays neither the track's writers nor other subscribers.
 	mu      sync.Mutex
 	cache   cache
 	next    api.GroupSequence // one above the highest number taken
@@ -36,7 +40,7 @@ type Track struct {
 	aborted error             // set when all groups and readers were reset
 	idle    bool              // aborted by CloseIdle
 	retired bool              // by Retire
-	forget  func()            // called when it is aborted or retired; may be nil
+	onGone  func()            // called when it is aborted or retired; may be nil
 }
 
 var (
@@ -49,7 +53,7 @@ var (
 func NewTrack(info api.TrackInfo, limits Limits) *Track {
 	t := &Track{info: info, limits: limits.withDefaults(&info)}
 	t.ctx, t.cancel = context.WithCancelCause(context.Background())
-	t.cache.init(&info)
+	t.cache.initCache(&info)
 	return t
 }
 
@@ -84,7 +88,7 @@ func (t *Track) OpenGroup(ctx context.Context) (api.GroupWriter, error) {
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.open(t.next)
+	return t.openGroup(t.next)
 }
 
 // OpenGroupAt implements [api.TrackSink]. It does not block. Numbers may come
@@ -95,12 +99,12 @@ func (t *Track) OpenGroupAt(ctx context.Context, seq api.GroupSequence) (api.Gro
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.open(seq)
+	return t.openGroup(seq)
 }
 
-// open opens a group. The lock is held.
-func (t *Track) open(seq api.GroupSequence) (api.GroupWriter, error) {
-	if err := t.usable(); err != nil {
+// openGroup opens a group. The lock is held.
+func (t *Track) openGroup(seq api.GroupSequence) (api.GroupWriter, error) {
+	if err := t.closedError(); err != nil {
 		return nil, fmt.Errorf("open group %d: %w", seq, err)
 	}
 	if seq >= maxNumber { // the end after it must travel too
@@ -109,7 +113,7 @@ func (t *Track) open(seq api.GroupSequence) (api.GroupWriter, error) {
 	if t.lost.Has(seq) {
 		return nil, fmt.Errorf("open group %d: it was given up before", seq)
 	}
-	g := newGroup(seq, &t.edge)
+	g := newGroup(seq, &t.newest)
 	if err := t.cache.insert(g); err != nil {
 		return nil, fmt.Errorf("open group %d: %w", seq, err)
 	}
@@ -117,13 +121,13 @@ func (t *Track) open(seq api.GroupSequence) (api.GroupWriter, error) {
 	t.cache.evict(&t.limits, g.touched)
 	t.lost.DropBelow(t.cache.floor)
 	for _, s := range t.subs {
-		s.offer(g)
+		s.offerGroup(g)
 	}
 	return &groupWriter{track: t, group: g}, nil
 }
 
-// usable returns why no group may be opened, or nil. The lock is held.
-func (t *Track) usable() error {
+// closedError returns why no group may be opened, or nil. The lock is held.
+func (t *Track) closedError() error {
 	switch {
 	case t.aborted != nil:
 		return t.aborted
@@ -134,32 +138,32 @@ func (t *Track) usable() error {
 	}
 }
 
-// admit counts a frame that begins and a chunk of the given size for it.
-func (t *Track) admit(g *group, h *api.FrameHeader, chunk int) error {
+// admitFrame counts a frame that begins and a chunk of the given size for it.
+func (t *Track) admitFrame(g *group, h *api.FrameHeader, chunk int) error {
 	t.mu.Lock()
 	first := !g.stamped
-	err := t.take(g, frameCost+int64(chunk), h.Size)
+	err := t.reserveBytes(g, frameCost+int64(chunk), h.Size)
 	if err == nil {
-		t.cache.stamp(g, h.Timestamp)
+		t.cache.setTimestamp(g, h.Timestamp)
 		if first {
 			t.wakeAll() // what is before g may be too old now
 		}
 	}
 	t.mu.Unlock()
-	return t.refuse(g, err)
+	return t.resetIfTooLarge(g, err)
 }
 
-// reserve counts a chunk of the given size.
-func (t *Track) reserve(g *group, chunk int) error {
+// reserveChunk counts a chunk of the given size.
+func (t *Track) reserveChunk(g *group, chunk int) error {
 	t.mu.Lock()
-	err := t.take(g, int64(chunk), 0)
+	err := t.reserveBytes(g, int64(chunk), 0)
 	t.mu.Unlock()
-	return t.refuse(g, err)
+	return t.resetIfTooLarge(g, err)
 }
 
-// take counts n bytes for a group, which is known to grow by ahead bytes. The
-// lock is held.
-func (t *Track) take(g *group, n int64, ahead uint64) error {
+// reserveBytes counts n bytes for a group, which is known to grow by ahead
+// bytes. The lock is held.
+func (t *Track) reserveBytes(g *group, n int64, ahead uint64) error {
 	if g.released {
 		return nil // publishing fails, and says why
 	}
@@ -167,30 +171,33 @@ func (t *Track) take(g *group, n int64, ahead uint64) error {
 	if n > room || ahead > uint64(max(room, 0)) {
 		return errGroupTooLarge
 	}
-	if t.cache.take(g, n, &t.limits) {
+	if t.cache.addBytes(g, n, &t.limits) {
 		t.wakeAll()
 	}
 	return nil
 }
 
+// errGroupTooLarge is what the writer of a group gets that has exceeded
+// Limits.GroupBytes, now and later.
 var errGroupTooLarge = &api.StreamError{Code: api.StreamGroupTooLarge}
 
-// refuse resets a group that has become too large, if err says so.
-func (t *Track) refuse(g *group, err error) error {
+// resetIfTooLarge resets a group that has become too large, if err says so.
+func (t *Track) resetIfTooLarge(g *group, err error) error {
 	if err != nil {
-		t.reset(g, api.StreamGroupTooLarge, errGroupTooLarge)
+		t.resetGroup(g, api.StreamGroupTooLarge, errGroupTooLarge)
 	}
 	return err
 }
 
-// reset resets a group for everyone: readers get code, the writer gets
-// writerErr.
-func (t *Track) reset(g *group, code api.StreamErrorCode, writerErr error) {
+// resetGroup resets a group for everyone: readers get code, the writer gets
+// writerErr. Its memory is free at once, also if a reader is stuck in a write of
+// one of its chunks: that reader keeps the one chunk alive, and nothing else.
+func (t *Track) resetGroup(g *group, code api.StreamErrorCode, writerErr error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if !g.released {
-		t.cache.release(g)
-		g.fail(code, writerErr)
+		t.cache.releaseFrames(g)
+		g.resetWith(code, writerErr)
 		t.wakeAll()
 	}
 	t.room.Tell()
@@ -225,7 +232,7 @@ func (t *Track) sendDatagram(d *api.Datagram, next bool) error {
 		return fmt.Errorf("datagram: number %d or timestamp %d is too high", d.Sequence, d.Timestamp)
 	}
 	t.mu.Lock()
-	if err := t.usable(); err != nil {
+	if err := t.closedError(); err != nil {
 		t.mu.Unlock()
 		return fmt.Errorf("datagram: %w", err)
 	}
@@ -235,7 +242,7 @@ func (t *Track) sendDatagram(d *api.Datagram, next bool) error {
 	t.next = max(t.next, d.Sequence+1)
 	to := t.subs
 	for _, s := range t.subs {
-		if !s.take(d.Sequence) { // as it rarely is
+		if !s.takeNumber(d.Sequence) { // as it rarely is
 			to = slices.DeleteFunc(slices.Clone(to), func(other *subscription) bool { return other == s })
 		}
 	}
@@ -246,6 +253,8 @@ func (t *Track) sendDatagram(d *api.Datagram, next bool) error {
 	return nil
 }
 
+// maxDatagram is how much a datagram carries on every path, in bytes: the size
+// that api.ErrDatagramTooLarge promises, less than the smallest QUIC packet.
 const maxDatagram = 1200
 
 // Close implements [api.TrackSink]. Open groups may be finished; subscribers
@@ -275,19 +284,19 @@ func (t *Track) CloseWithError(code api.StreamErrorCode) error {
 func (t *Track) Retire() {
 	t.mu.Lock()
 	t.retired = true
-	forget := t.forget
+	forget := t.onGone
 	t.mu.Unlock()
 	if forget != nil {
 		forget()
 	}
 }
 
-// onForget sets a function to be called, without the track's lock, when the
+// setOnGone sets a function to be called, without the track's lock, when the
 // track is aborted or retired. It reports false if it is already.
-func (t *Track) onForget(f func()) bool {
+func (t *Track) setOnGone(f func()) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.forget = f
+	t.onGone = f
 	return t.aborted == nil && !t.retired
 }
 
@@ -303,10 +312,10 @@ func (t *Track) abort(code api.StreamErrorCode) (tell func()) {
 	t.cache.clear(code, err)
 	t.wakeAll()
 	t.room.Tell()
-	if t.forget == nil {
+	if t.onGone == nil {
 		return func() {}
 	}
-	return t.forget
+	return t.onGone
 }
 
 func (t *Track) isAborted() bool {
@@ -315,29 +324,29 @@ func (t *Track) isAborted() bool {
 	return t.aborted != nil
 }
 
-// join begins a subscription. It reports false if CloseIdle has aborted the
-// track.
-func (t *Track) join(w api.TrackWriter) (*subscription, bool) {
+// addSubscription begins a subscription. It reports false if CloseIdle has
+// aborted the track.
+func (t *Track) addSubscription(w api.TrackWriter) (*subscription, bool) {
 	s, config := newSubscription(t, w), w.Request().Config
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.idle {
 		return nil, false
 	}
-	s.begin(config)
+	s.chooseStart(config)
 	t.subs = append(slices.Clone(t.subs), s)
-	t.edge.count(len(t.subs))
+	t.newest.setReaders(len(t.subs))
 	t.demand.Tell()
 	t.room.Tell()
 	return s, true
 }
 
-// leave ends a subscription.
-func (t *Track) leave(s *subscription) {
+// removeSubscription ends a subscription.
+func (t *Track) removeSubscription(s *subscription) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.subs = slices.DeleteFunc(slices.Clone(t.subs), func(other *subscription) bool { return other == s })
-	t.edge.count(len(t.subs))
+	t.newest.setReaders(len(t.subs))
 	t.demand.Tell()
 	t.room.Tell()
 }

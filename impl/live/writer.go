@@ -20,7 +20,11 @@ const (
 	maxNumber = 1<<62 - 1
 )
 
-// A groupWriter writes a group. It implements [api.GroupWriter].
+// A groupWriter writes a group. It implements [api.GroupWriter]. Its payloads
+// are copied once, into the group's last chunk or a new one: what is published
+// is never written again, and appending to a chunk does not move it, so readers
+// need no copy and no lock. Before memory is allocated, the track has counted
+// it.
 type groupWriter struct {
 	track *Track
 	group *group
@@ -45,22 +49,22 @@ func (w *groupWriter) Context() context.Context { return w.group.context() }
 // Paced.
 func (w *groupWriter) WriteFrame(f api.Frame) error {
 	n := len(f.Payload)
-	head := min(n, w.free())
+	head := min(n, w.freeBytes())
 	if head < n && n < maxSplit {
 		head = 0
 	}
 	rest := n - head
-	start, err := w.begin(api.FrameHeader{Timestamp: f.Timestamp, Size: uint64(n)}, rest)
+	start, err := w.beginFrame(api.FrameHeader{Timestamp: f.Timestamp, Size: uint64(n)}, rest)
 	if err != nil {
 		return err
 	}
-	u := update{frame: &start, bytes: n}
+	u := writeUpdate{frame: &start, bytes: n}
 	if head > 0 {
 		w.tail = append(w.tail, f.Payload[:head]...)
 		u.tail = w.tail
 	}
 	if rest > 0 {
-		w.grow(rest)
+		w.addChunk(rest)
 		w.tail = append(w.tail, f.Payload[head:]...)
 		u.fresh = w.tail
 		if head == 0 {
@@ -73,16 +77,16 @@ func (w *groupWriter) WriteFrame(f api.Frame) error {
 // StartFrame implements [api.GroupWriter].
 func (w *groupWriter) StartFrame(h api.FrameHeader) (io.Writer, error) {
 	reserved := 0
-	if h.Size < maxSplit && int(h.Size) > w.free() {
+	if h.Size < maxSplit && int(h.Size) > w.freeBytes() {
 		reserved = int(h.Size)
 	}
-	start, err := w.begin(h, reserved)
+	start, err := w.beginFrame(h, reserved)
 	if err != nil {
 		return nil, err
 	}
-	u := update{frame: &start}
+	u := writeUpdate{frame: &start}
 	if reserved > 0 {
-		w.grow(reserved)
+		w.addChunk(reserved)
 		u.fresh = w.tail
 		start.chunk, start.offset = w.chunks-1, 0
 	}
@@ -93,30 +97,31 @@ func (w *groupWriter) StartFrame(h api.FrameHeader) (io.Writer, error) {
 	return (*bodyWriter)(w), nil
 }
 
-// begin checks that a frame may begin, and counts it with a chunk for need more
-// bytes. The frame it returns is stored after the last chunk's bytes.
-func (w *groupWriter) begin(h api.FrameHeader, need int) (frame, error) {
+// beginFrame checks that a frame may begin, and counts it with a chunk for need
+// more bytes. The frame it returns is stored after the last chunk's bytes.
+func (w *groupWriter) beginFrame(h api.FrameHeader, need int) (frame, error) {
 	if w.left > 0 && w.group.isOpen() {
-		return frame{}, w.short()
+		return frame{}, w.failShort()
 	}
 	if h.Timestamp > maxNumber {
 		return frame{}, fmt.Errorf("group %d: timestamp %d is too high", w.group.seq, h.Timestamp)
 	}
-	w.await()
-	if err := w.track.admit(w.group, &h, w.chunkFor(need)); err != nil {
+	w.awaitRoom()
+	if err := w.track.admitFrame(w.group, &h, w.chunkFor(need)); err != nil {
 		return frame{}, fmt.Errorf("group %d: %w", w.group.seq, err)
 	}
 	return frame{timestamp: h.Timestamp, size: h.Size, chunk: max(w.chunks-1, 0), offset: len(w.tail)}, nil
 }
 
-// await waits for room if the track is Paced.
-func (w *groupWriter) await() {
+// awaitRoom waits for room if the track is Paced.
+func (w *groupWriter) awaitRoom() {
 	if w.paced {
 		w.track.awaitRoom(w.group)
 	}
 }
 
-func (w *groupWriter) free() int { return cap(w.tail) - len(w.tail) }
+// freeBytes returns how much fits into the last chunk, which is counted already.
+func (w *groupWriter) freeBytes() int { return cap(w.tail) - len(w.tail) }
 
 // chunkFor returns the size of the next chunk if it is to hold need bytes:
 // chunks grow with their group, so that a small group takes little more than it
@@ -128,8 +133,8 @@ func (w *groupWriter) chunkFor(need int) int {
 	return max(need, min(w.stored, maxChunk))
 }
 
-// grow adds a chunk that holds need bytes.
-func (w *groupWriter) grow(need int) {
+// addChunk adds a chunk that holds need bytes.
+func (w *groupWriter) addChunk(need int) {
 	size := w.chunkFor(need)
 	w.tail = make([]byte, 0, size)
 	w.chunks++
@@ -158,19 +163,19 @@ func (b *bodyWriter) Write(p []byte) (written int, err error) {
 
 // writeSome writes as much of p as fits into one chunk.
 func (w *groupWriter) writeSome(p []byte) (int, error) {
-	fresh := w.free() == 0
+	fresh := w.freeBytes() == 0
 	if fresh {
-		w.await()
+		w.awaitRoom()
 		need := int(min(w.left, maxChunk))
-		if err := w.track.reserve(w.group, w.chunkFor(need)); err != nil {
+		if err := w.track.reserveChunk(w.group, w.chunkFor(need)); err != nil {
 			return 0, fmt.Errorf("group %d: %w", w.group.seq, err)
 		}
-		w.grow(need)
+		w.addChunk(need)
 	}
-	n := min(len(p), w.free())
+	n := min(len(p), w.freeBytes())
 	w.tail = append(w.tail, p[:n]...)
 	w.left -= uint64(n)
-	u := update{bytes: n}
+	u := writeUpdate{bytes: n}
 	if fresh {
 		u.fresh = w.tail
 	} else {
@@ -179,9 +184,9 @@ func (w *groupWriter) writeSome(p []byte) (int, error) {
 	return n, w.group.publish(u)
 }
 
-// short resets the group because its last frame is shorter than its size.
-func (w *groupWriter) short() error {
-	w.track.reset(w.group, api.StreamWrongSize, &api.StreamError{Code: api.StreamWrongSize})
+// failShort resets the group because its last frame is shorter than its size.
+func (w *groupWriter) failShort() error {
+	w.track.resetGroup(w.group, api.StreamWrongSize, &api.StreamError{Code: api.StreamWrongSize})
 	return fmt.Errorf("group %d: the last frame is short by %d bytes, the group was reset", w.group.seq, w.left)
 }
 
@@ -191,15 +196,15 @@ func (w *groupWriter) SkipFrames(n uint64) error {
 	if n == 0 {
 		return nil
 	}
-	return w.group.skip(n)
+	return w.group.skipFrames(n)
 }
 
 // Close implements [api.GroupWriter].
 func (w *groupWriter) Close() error {
 	if w.left > 0 && w.group.isOpen() {
-		return w.short()
+		return w.failShort()
 	}
-	err := w.group.finish()
+	err := w.group.closeGroup()
 	w.track.mu.Lock()
 	w.track.room.Tell()
 	w.track.mu.Unlock()
@@ -210,6 +215,6 @@ func (w *groupWriter) Close() error {
 // is complete.
 func (w *groupWriter) Cancel(code api.StreamErrorCode) {
 	if w.group.isOpen() {
-		w.track.reset(w.group, code, api.ErrClosed)
+		w.track.resetGroup(w.group, code, api.ErrClosed)
 	}
 }

@@ -62,17 +62,17 @@ func (s *Server) ResetStreams(code uint64) {
 	// more on the sending halves, and the receiving halves are reset before the peer
 	// can end them.
 	for half := range streams {
-		if out, ok := half.(*sending); ok {
+		if out, ok := half.(*faultySend); ok {
 			out.broken.Store(true)
 		}
 	}
 	for half := range streams {
-		if in, ok := half.(*receiving); ok {
+		if in, ok := half.(*faultyReceive); ok {
 			in.reset(code)
 		}
 	}
 	for half := range streams {
-		if out, ok := half.(*sending); ok {
+		if out, ok := half.(*faultySend); ok {
 			out.reset(code)
 		}
 	}
@@ -81,7 +81,7 @@ func (s *Server) ResetStreams(code uint64) {
 // CloseConnections closes all connections of a server in memory from the
 // server's side.
 func (s *Server) CloseConnections(code uint64, reason string) {
-	for _, c := range s.faults.open() {
+	for _, c := range s.faults.openConns() {
 		_ = c.Conn.CloseWithError(code, reason)
 	}
 }
@@ -89,7 +89,7 @@ func (s *Server) CloseConnections(code uint64, reason string) {
 // Sever breaks all connections of a server in memory at both ends, as a broken
 // network would: neither side sends a close.
 func (s *Server) Sever() {
-	for _, c := range s.faults.open() {
+	for _, c := range s.faults.openConns() {
 		if conn, ok := c.Conn.(interface{ Sever(error) }); ok {
 			conn.Sever(nil)
 		}
@@ -103,7 +103,7 @@ func (s *Server) LoseDatagrams(n int) {
 	s.faults.lose = n
 }
 
-func (f *faults) open() []*faultyConn {
+func (f *faults) openConns() []*faultyConn {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var conns []*faultyConn
@@ -113,8 +113,8 @@ func (f *faults) open() []*faultyConn {
 	return conns
 }
 
-// wait blocks while the server is frozen, until one of ends is closed.
-func (f *faults) wait(ends ...<-chan struct{}) {
+// awaitThaw blocks while the server is frozen, until one of ends is closed.
+func (f *faults) awaitThaw(ends ...<-chan struct{}) {
 	for {
 		f.mu.Lock()
 		thawed := f.thawed
@@ -175,7 +175,7 @@ var (
 )
 
 func (c *faultyConn) OpenStream(ctx context.Context) (transport.Stream, error) {
-	c.faults.wait(ctx.Done(), c.Context().Done())
+	c.faults.awaitThaw(ctx.Done(), c.Context().Done())
 	s, err := c.Conn.OpenStream(ctx)
 	if err != nil {
 		return nil, err
@@ -185,7 +185,7 @@ func (c *faultyConn) OpenStream(ctx context.Context) (transport.Stream, error) {
 
 func (c *faultyConn) AcceptStream(ctx context.Context) (transport.Stream, error) {
 	s, err := c.Conn.AcceptStream(ctx)
-	c.faults.wait(ctx.Done(), c.Context().Done())
+	c.faults.awaitThaw(ctx.Done(), c.Context().Done())
 	if err != nil {
 		return nil, err
 	}
@@ -193,7 +193,7 @@ func (c *faultyConn) AcceptStream(ctx context.Context) (transport.Stream, error)
 }
 
 func (c *faultyConn) OpenUniStream(ctx context.Context) (transport.SendStream, error) {
-	c.faults.wait(ctx.Done(), c.Context().Done())
+	c.faults.awaitThaw(ctx.Done(), c.Context().Done())
 	s, err := c.Conn.OpenUniStream(ctx)
 	if err != nil {
 		return nil, err
@@ -203,7 +203,7 @@ func (c *faultyConn) OpenUniStream(ctx context.Context) (transport.SendStream, e
 
 func (c *faultyConn) AcceptUniStream(ctx context.Context) (transport.ReceiveStream, error) {
 	s, err := c.Conn.AcceptUniStream(ctx)
-	c.faults.wait(ctx.Done(), c.Context().Done())
+	c.faults.awaitThaw(ctx.Done(), c.Context().Done())
 	if err != nil {
 		return nil, err
 	}
@@ -215,7 +215,7 @@ func (c *faultyConn) Stats() transport.Stats { return c.Conn.(transport.StatsCon
 
 // SendDatagram implements [transport.DatagramConn].
 func (c *faultyConn) SendDatagram(p []byte) error {
-	c.faults.wait(c.Context().Done())
+	c.faults.awaitThaw(c.Context().Done())
 	c.faults.mu.Lock()
 	lost := c.faults.lose > 0
 	if lost {
@@ -231,69 +231,69 @@ func (c *faultyConn) SendDatagram(p []byte) error {
 // ReceiveDatagram implements [transport.DatagramConn].
 func (c *faultyConn) ReceiveDatagram(ctx context.Context) ([]byte, error) {
 	p, err := c.Conn.(transport.DatagramConn).ReceiveDatagram(ctx)
-	c.faults.wait(ctx.Done(), c.Context().Done())
+	c.faults.awaitThaw(ctx.Done(), c.Context().Done())
 	return p, err
 }
 
 func (c *faultyConn) stream(s transport.Stream) transport.Stream {
 	return struct {
-		*sending
-		*receiving
+		*faultySend
+		*faultyReceive
 	}{c.sending(s), c.receiving(s)}
 }
 
-func (c *faultyConn) sending(s transport.SendStream) *sending {
-	out := &sending{SendStream: s, faults: c.faults}
-	c.faults.add(out)
-	context.AfterFunc(s.Context(), func() { c.faults.remove(out) })
+func (c *faultyConn) sending(s transport.SendStream) *faultySend {
+	out := &faultySend{SendStream: s, faults: c.faults}
+	c.faults.addStream(out)
+	context.AfterFunc(s.Context(), func() { c.faults.removeStream(out) })
 	return out
 }
 
-func (c *faultyConn) receiving(s transport.ReceiveStream) *receiving {
-	in := &receiving{ReceiveStream: s, faults: c.faults, conn: c.Context(), cancelled: make(chan struct{})}
-	c.faults.add(in)
+func (c *faultyConn) receiving(s transport.ReceiveStream) *faultyReceive {
+	in := &faultyReceive{ReceiveStream: s, faults: c.faults, conn: c.Context(), cancelled: make(chan struct{})}
+	c.faults.addStream(in)
 	return in
 }
 
-func (f *faults) add(r resetter) {
+func (f *faults) addStream(r resetter) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.streams[r] = struct{}{}
 }
 
-func (f *faults) remove(r resetter) {
+func (f *faults) removeStream(r resetter) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.streams, r)
 }
 
-type sending struct {
+type faultySend struct {
 	transport.SendStream
 	faults *faults
 	broken atomic.Bool // ResetStreams is about to reset it
 }
 
-func (s *sending) reset(code uint64) { s.SendStream.CancelWrite(code) }
+func (s *faultySend) reset(code uint64) { s.SendStream.CancelWrite(code) }
 
-func (s *sending) CancelWrite(code uint64) {
+func (s *faultySend) CancelWrite(code uint64) {
 	if !s.broken.Load() {
 		s.SendStream.CancelWrite(code)
 	}
 }
 
-func (s *sending) Close() error {
+func (s *faultySend) Close() error {
 	if s.broken.Load() {
 		return nil
 	}
 	return s.SendStream.Close()
 }
 
-func (s *sending) Write(p []byte) (int, error) {
-	s.faults.wait(s.Context().Done())
+func (s *faultySend) Write(p []byte) (int, error) {
+	s.faults.awaitThaw(s.Context().Done())
 	return s.SendStream.Write(p)
 }
 
-type receiving struct {
+type faultyReceive struct {
 	transport.ReceiveStream
 	faults    *faults
 	conn      context.Context
@@ -301,19 +301,19 @@ type receiving struct {
 	cancelled chan struct{}
 }
 
-func (s *receiving) reset(code uint64) { s.CancelRead(code) }
+func (s *faultyReceive) reset(code uint64) { s.CancelRead(code) }
 
-func (s *receiving) Read(p []byte) (int, error) {
+func (s *faultyReceive) Read(p []byte) (int, error) {
 	n, err := s.ReceiveStream.Read(p)
-	s.faults.wait(s.cancelled, s.conn.Done())
+	s.faults.awaitThaw(s.cancelled, s.conn.Done())
 	if err != nil {
-		s.faults.remove(s)
+		s.faults.removeStream(s)
 	}
 	return n, err
 }
 
-func (s *receiving) CancelRead(code uint64) {
+func (s *faultyReceive) CancelRead(code uint64) {
 	s.once.Do(func() { close(s.cancelled) })
-	s.faults.remove(s)
+	s.faults.removeStream(s)
 	s.ReceiveStream.CancelRead(code)
 }

@@ -38,29 +38,29 @@ type Link struct {
 	// packets.
 	Seed uint64
 
-	once  sync.Once
-	mu    sync.Mutex
-	rng   *rand.Rand
-	loss  float64
-	ways  map[string]*way // by the address of the receiver
-	nodes int
+	once       sync.Once
+	mu         sync.Mutex
+	rng        *rand.Rand
+	loss       float64
+	directions map[string]*direction // by the address of the receiver
+	nodes      int
 
-	listeners map[string]*streamListener // by address
+	listeners map[string]*tcpListener // by address
 }
 
 var _ simnet.Router = (*Link)(nil)
 
-func (l *Link) init() {
+func (l *Link) initLink() {
 	l.once.Do(func() {
 		l.rng = rand.New(rand.NewPCG(l.Seed, l.Seed))
 		l.loss = l.Loss
-		l.ways = make(map[string]*way)
+		l.directions = make(map[string]*direction)
 	})
 }
 
 // SetLoss changes the share of packets that are lost from now on; 1 loses all.
 func (l *Link) SetLoss(share float64) {
-	l.init()
+	l.initLink()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.loss = share
@@ -69,7 +69,7 @@ func (l *Link) SetLoss(share float64) {
 // Socket returns a UDP socket on the link, at an address of its own. The
 // caller closes it.
 func (l *Link) Socket() net.PacketConn {
-	l.init()
+	l.initLink()
 	l.mu.Lock()
 	l.nodes++
 	addr := &net.UDPAddr{IP: net.IPv4(10, 0, byte(l.nodes>>8), byte(l.nodes)), Port: 443}
@@ -79,35 +79,35 @@ func (l *Link) Socket() net.PacketConn {
 
 // AddNode implements [simnet.Router].
 func (l *Link) AddNode(addr net.Addr, to simnet.PacketReceiver) {
-	l.init()
+	l.initLink()
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.ways[addr.String()] = &way{link: l, to: to}
+	l.directions[addr.String()] = &direction{link: l, to: to}
 }
 
 // SendPacket implements [simnet.Router].
 func (l *Link) SendPacket(p simnet.Packet) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	w := l.ways[p.To.String()]
+	w := l.directions[p.To.String()]
 	if w == nil {
 		return fmt.Errorf("moqtest: no route to %v", p.To)
 	}
 	if l.rng.Float64() >= l.loss {
-		w.send(p)
+		w.enqueuePacket(p)
 	}
 	return nil
 }
 
-// A way is the direction of the link to one receiver. The link's lock guards
+// A direction is the direction of the link to one receiver. The link's lock guards
 // it.
-type way struct {
+type direction struct {
 	link    *Link
 	to      simnet.PacketReceiver
 	free    time.Time // when the queue will be empty
 	waiting []arrival // in order
 	timer   *time.Timer
-	busy    bool // deliver is running
+	busy    bool // deliverPackets is running
 }
 
 // An arrival is a packet on its way.
@@ -116,34 +116,34 @@ type arrival struct {
 	at     time.Time
 }
 
-// send puts a packet into the queue, or drops it if the queue is full.
-func (w *way) send(p simnet.Packet) {
+// enqueuePacket puts a packet into the queue, or drops it if the queue is full.
+func (w *direction) enqueuePacket(p simnet.Packet) {
 	now := time.Now()
 	if w.free.Before(now) {
 		w.free = now
 	}
-	if w.link.overflows(w.free.Sub(now), len(p.Data)) {
+	if w.link.queueOverflows(w.free.Sub(now), len(p.Data)) {
 		return
 	}
-	w.free = w.free.Add(w.link.takes(len(p.Data)))
+	w.free = w.free.Add(w.link.transmitTime(len(p.Data)))
 	w.waiting = append(w.waiting, arrival{p, w.free.Add(w.link.Delay)})
 	if len(w.waiting) == 1 && !w.busy {
-		w.schedule()
+		w.setTimer()
 	}
 }
 
-// schedule sets the timer for the next packet.
-func (w *way) schedule() {
+// setTimer sets the timer for the next packet.
+func (w *direction) setTimer() {
 	in := time.Until(w.waiting[0].at)
 	if w.timer == nil {
-		w.timer = time.AfterFunc(in, w.deliver)
+		w.timer = time.AfterFunc(in, w.deliverPackets)
 		return
 	}
 	w.timer.Reset(in)
 }
 
-// deliver passes the packets that have arrived to the receiver.
-func (w *way) deliver() {
+// deliverPackets passes the packets that have arrived to the receiver.
+func (w *direction) deliverPackets() {
 	w.link.mu.Lock()
 	defer w.link.mu.Unlock()
 	w.busy = true
@@ -156,6 +156,6 @@ func (w *way) deliver() {
 		w.link.mu.Lock()
 	}
 	if len(w.waiting) > 0 {
-		w.schedule()
+		w.setTimer()
 	}
 }

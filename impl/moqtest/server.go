@@ -124,7 +124,7 @@ func (s *Server) Start() {
 
 // startLink starts the server on its Link.
 func (s *Server) startLink() {
-	s.Config.TLSConfig = s.certify()
+	s.Config.TLSConfig = s.makeCertificate()
 	s.Config.Socket = s.Link.Socket()
 	s.Config.TCP = s.Link.Listen()
 	s.tcp = s.Config.TCP.Addr().String()
@@ -134,13 +134,13 @@ func (s *Server) startLink() {
 // StartSockets starts the server on a free port of the loopback interface. It
 // panics when that fails.
 func (s *Server) StartSockets() {
-	s.Config.TLSConfig = s.certify()
+	s.Config.TLSConfig = s.makeCertificate()
 	s.Config.Addr = "127.0.0.1:0"
 	s.URL = "moqt://" + s.listen().String()
 }
 
-// certify makes the server's certificate.
-func (s *Server) certify() *tls.Config {
+// makeCertificate makes the server's certificate.
+func (s *Server) makeCertificate() *tls.Config {
 	rotation, err := devcert.NewRotation()
 	if err != nil {
 		panic("moqtest: " + err.Error())
@@ -190,14 +190,14 @@ func (s *Server) Client() *impl.Client {
 
 // WebTransportURL returns URL with the scheme of WebTransport, which servers
 // with sockets or a Link accept.
-func (s *Server) WebTransportURL() string { return s.with("https", "") }
+func (s *Server) WebTransportURL() string { return s.urlWith("https", "") }
 
 // WebSocketURL returns URL with the scheme of WebSocket, which the same
 // servers accept.
-func (s *Server) WebSocketURL() string { return s.with("wss", s.tcp) }
+func (s *Server) WebSocketURL() string { return s.urlWith("wss", s.tcp) }
 
-// with returns URL with another scheme and, unless it is empty, another host.
-func (s *Server) with(scheme, host string) string {
+// urlWith returns URL with another scheme and, unless it is empty, another host.
+func (s *Server) urlWith(scheme, host string) string {
 	u, err := url.Parse(s.URL)
 	if err != nil {
 		panic("moqtest: " + err.Error())

@@ -8,12 +8,12 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/numbers"
 )
 
-// begin finds where to start: StartGroup n is group n, [api.GroupLatest] the
+// chooseStart finds where to start: StartGroup n is group n, [api.GroupLatest] the
 // newest that is held, and 0 the oldest that is held and not too old. While the
 // track holds nothing, the latter two are the first group that comes. The
 // track's lock is held.
-func (s *subscription) begin(c api.SubscribeConfig) {
-	s.configure(c)
+func (s *subscription) chooseStart(c api.SubscribeConfig) {
+	s.setConfig(c)
 	newest := s.track.cache.last()
 	switch {
 	case c.StartGroup == api.GroupLatest && newest != nil:
@@ -21,34 +21,34 @@ func (s *subscription) begin(c api.SubscribeConfig) {
 	case c.StartGroup != api.GroupLatest:
 		s.start, s.numbered = c.StartGroup, c.StartGroup > 0
 	}
-	s.queue()
+	s.enqueueHeld()
 }
 
-// configure sets what the subscriber wants. The track's lock is held.
-func (s *subscription) configure(c api.SubscribeConfig) {
+// setConfig sets what the subscriber wants. The track's lock is held.
+func (s *subscription) setConfig(c api.SubscribeConfig) {
 	s.config = c
 	s.rule = age.NewRule(c.MaxLatency, s.track.info.MaxLatency, s.track.info.Timescale)
 }
 
-// update applies a change of the subscriber's config. [api.GroupLatest] leaves
+// applyUpdate applies a change of the subscriber's config. [api.GroupLatest] leaves
 // the start where it is.
-func (s *subscription) update(c api.SubscribeConfig) {
+func (s *subscription) applyUpdate(c api.SubscribeConfig) {
 	t := s.track
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	s.configure(c)
+	s.setConfig(c)
 	if c.StartGroup != api.GroupLatest {
 		s.start, s.numbered = c.StartGroup, c.StartGroup > 0
 	}
-	s.unqueue()
-	s.queue()
+	s.dequeueUnwanted()
+	s.enqueueHeld()
 	t.demand.Tell()
 }
 
-// queue adds to waiting the groups that are held, wanted, and not offered
+// enqueueHeld adds to waiting the groups that are held, wanted, and not offered
 // before. Unless the start is a number, groups that are too old are not wanted.
 // The track's lock is held.
-func (s *subscription) queue() {
+func (s *subscription) enqueueHeld() {
 	c := &s.track.cache
 	first, _ := c.find(s.start)
 	if !s.numbered {
@@ -56,15 +56,15 @@ func (s *subscription) queue() {
 	}
 	if first < len(c.groups) {
 		for _, hole := range s.done.Missing(c.groups[first].seq, s.track.next) {
-			s.enqueueAll(hole)
+			s.enqueueSpan(hole)
 		}
 	}
-	s.loseKnown()
+	s.addTrackGaps()
 }
 
-// enqueueAll adds the groups of a range that are held to waiting. The track's
+// enqueueSpan adds the groups of a range that are held to waiting. The track's
 // lock is held.
-func (s *subscription) enqueueAll(run numbers.Span) {
+func (s *subscription) enqueueSpan(run numbers.Span) {
 	for _, g := range s.track.cache.from(run.Start) {
 		if g.seq >= run.End {
 			break
@@ -73,9 +73,9 @@ func (s *subscription) enqueueAll(run numbers.Span) {
 	}
 }
 
-// unqueue removes the groups that are no longer wanted from waiting. The
+// dequeueUnwanted removes the groups that are no longer wanted from waiting. The
 // track's lock is held.
-func (s *subscription) unqueue() {
+func (s *subscription) dequeueUnwanted() {
 	s.waiting = slices.DeleteFunc(s.waiting, func(g *group) bool {
 		unwanted := g.seq < s.start
 		if unwanted {
@@ -85,10 +85,11 @@ func (s *subscription) unqueue() {
 	})
 }
 
-// offer adds a new group to waiting, if it is wanted. The track's lock is held.
-func (s *subscription) offer(g *group) {
+// offerGroup adds a new group to waiting, if it is wanted. The track's lock is
+// held.
+func (s *subscription) offerGroup(g *group) {
 	if g.seq >= s.start {
-		s.trim()
+		s.dropStale()
 		s.enqueue(g)
 	}
 	s.awake.Wake()
@@ -97,7 +98,7 @@ func (s *subscription) offer(g *group) {
 // enqueue adds a group to waiting, unless it was offered or lost before. The
 // track's lock is held.
 func (s *subscription) enqueue(g *group) {
-	if !s.take(g.seq) {
+	if !s.takeNumber(g.seq) {
 		return
 	}
 	i := len(s.waiting)
@@ -107,11 +108,11 @@ func (s *subscription) enqueue(g *group) {
 	s.waiting = slices.Insert(s.waiting, i, g)
 }
 
-// trim removes the first waiting groups as far as they were evicted or have
+// dropStale removes the first waiting groups as far as they were evicted or have
 // become too old. The track's lock is held.
-func (s *subscription) trim() {
+func (s *subscription) dropStale() {
 	n := 0
-	for n < len(s.waiting) && s.gone(s.waiting[n]) {
+	for n < len(s.waiting) && s.isStale(s.waiting[n]) {
 		n++
 	}
 	for _, g := range s.waiting[:n] {
@@ -120,12 +121,13 @@ func (s *subscription) trim() {
 			code = api.StreamEvicted
 		}
 		s.done.RemoveSpan(g.seq, g.seq+1)
-		s.lose(api.Gap{Start: g.seq, End: g.seq + 1, Err: &api.StreamError{Code: code}})
+		s.addGap(api.Gap{Start: g.seq, End: g.seq + 1, Err: &api.StreamError{Code: code}})
 	}
 	clear(s.waiting[:n])
 	s.waiting = s.waiting[n:]
 }
 
-func (s *subscription) gone(g *group) bool {
+// isStale reports whether a waiting group can only be reported as lost.
+func (s *subscription) isStale(g *group) bool {
 	return g.evicted || s.track.cache.tooOld(g, s.rule)
 }

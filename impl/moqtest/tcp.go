@@ -28,18 +28,18 @@ const (
 // each loss. Each connection has the link's whole rate. The caller closes the
 // listener.
 func (l *Link) Listen() net.Listener {
-	l.init()
+	l.initLink()
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.nodes++
-	s := &streamListener{
+	s := &tcpListener{
 		link:  l,
 		addr:  &net.TCPAddr{IP: net.IPv4(10, 0, byte(l.nodes>>8), byte(l.nodes)), Port: 443},
-		conns: make(chan *stream),
+		conns: make(chan *tcpConn),
 		done:  make(chan struct{}),
 	}
 	if l.listeners == nil {
-		l.listeners = make(map[string]*streamListener)
+		l.listeners = make(map[string]*tcpListener)
 	}
 	l.listeners[s.addr.String()] = s
 	return s
@@ -48,7 +48,7 @@ func (l *Link) Listen() net.Listener {
 // DialContext connects to an address at which the link listens. It takes one
 // round trip.
 func (l *Link) DialContext(ctx context.Context, _, address string) (net.Conn, error) {
-	l.init()
+	l.initLink()
 	l.mu.Lock()
 	to := l.listeners[address]
 	l.nodes++
@@ -63,11 +63,11 @@ func (l *Link) DialContext(ctx context.Context, _, address string) (net.Conn, er
 	if to == nil {
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: fmt.Errorf("moqtest: connection refused by %s", address)}
 	}
-	there, back := newFlow(l), newFlow(l)
-	theirs := &stream{in: there, out: back, local: to.addr, remote: from}
+	there, back := newTCPFlow(l), newTCPFlow(l)
+	theirs := &tcpConn{in: there, out: back, local: to.addr, remote: from}
 	select {
 	case to.conns <- theirs:
-		return &stream{in: back, out: there, local: from, remote: to.addr}, nil
+		return &tcpConn{in: back, out: there, local: from, remote: to.addr}, nil
 	case <-to.done:
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Err: fmt.Errorf("moqtest: connection refused by %s", address)}
 	case <-ctx.Done():
@@ -75,15 +75,15 @@ func (l *Link) DialContext(ctx context.Context, _, address string) (net.Conn, er
 	}
 }
 
-type streamListener struct {
+type tcpListener struct {
 	link  *Link
 	addr  net.Addr
-	conns chan *stream
+	conns chan *tcpConn
 	done  chan struct{}
 	once  sync.Once
 }
 
-func (s *streamListener) Accept() (net.Conn, error) {
+func (s *tcpListener) Accept() (net.Conn, error) {
 	select {
 	case c := <-s.conns:
 		return c, nil
@@ -92,52 +92,52 @@ func (s *streamListener) Accept() (net.Conn, error) {
 	}
 }
 
-func (s *streamListener) Addr() net.Addr { return s.addr }
+func (s *tcpListener) Addr() net.Addr { return s.addr }
 
-func (s *streamListener) Close() error {
+func (s *tcpListener) Close() error {
 	s.once.Do(func() { close(s.done) })
 	return nil
 }
 
-// A stream is one end of a TCP connection over a link.
-type stream struct {
-	in, out       *flow
+// A tcpConn is one end of a TCP connection over a link.
+type tcpConn struct {
+	in, out       *tcpFlow
 	local, remote net.Addr
 }
 
-func (s *stream) Read(b []byte) (int, error)  { return s.in.read(b) }
-func (s *stream) Write(b []byte) (int, error) { return s.out.write(b) }
-func (s *stream) LocalAddr() net.Addr         { return s.local }
-func (s *stream) RemoteAddr() net.Addr        { return s.remote }
+func (s *tcpConn) Read(b []byte) (int, error)  { return s.in.readBytes(b) }
+func (s *tcpConn) Write(b []byte) (int, error) { return s.out.writeBytes(b) }
+func (s *tcpConn) LocalAddr() net.Addr         { return s.local }
+func (s *tcpConn) RemoteAddr() net.Addr        { return s.remote }
 
-func (s *stream) Close() error {
-	s.in.set(func(f *flow) { f.unwanted = true })
-	s.out.set(func(f *flow) { f.ended = true })
+func (s *tcpConn) Close() error {
+	s.in.update(func(f *tcpFlow) { f.unwanted = true })
+	s.out.update(func(f *tcpFlow) { f.ended = true })
 	return nil
 }
 
-func (s *stream) SetDeadline(t time.Time) error {
+func (s *tcpConn) SetDeadline(t time.Time) error {
 	_ = s.SetReadDeadline(t)
 	return s.SetWriteDeadline(t)
 }
 
-func (s *stream) SetReadDeadline(t time.Time) error {
-	s.in.set(func(f *flow) { f.readBy = t })
+func (s *tcpConn) SetReadDeadline(t time.Time) error {
+	s.in.update(func(f *tcpFlow) { f.readBy = t })
 	return nil
 }
 
-func (s *stream) SetWriteDeadline(t time.Time) error {
-	s.out.set(func(f *flow) { f.writeBy = t })
+func (s *tcpConn) SetWriteDeadline(t time.Time) error {
+	s.out.update(func(f *tcpFlow) { f.writeBy = t })
 	return nil
 }
 
-// A flow is one direction of a simulated TCP connection.
-type flow struct {
+// A tcpFlow is one direction of a simulated TCP connection.
+type tcpFlow struct {
 	link *Link
 
 	mu              sync.Mutex
 	changed         chan struct{} // closed and replaced at each change
-	window          window
+	window          congestionWindow
 	free            time.Time // when the queue will be empty
 	arrives         time.Time // when the last segment arrives
 	segments        []piece
@@ -152,26 +152,26 @@ type piece struct {
 	at   time.Time
 }
 
-func newFlow(l *Link) *flow {
-	return &flow{link: l, changed: make(chan struct{}), window: window{size: 10 * segment}}
+func newTCPFlow(l *Link) *tcpFlow {
+	return &tcpFlow{link: l, changed: make(chan struct{}), window: congestionWindow{size: 10 * segment}}
 }
 
-// set changes the flow and wakes the goroutines that wait for a change.
-func (f *flow) set(change func(*flow)) {
+// update changes the flow and wakes the goroutines that wait for a change.
+func (f *tcpFlow) update(change func(*tcpFlow)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	change(f)
 	f.wake()
 }
 
-func (f *flow) wake() {
+func (f *tcpFlow) wake() {
 	close(f.changed)
 	f.changed = make(chan struct{})
 }
 
-// wait waits for a change, until one of two times; a zero time is no bound. It
-// releases the lock meanwhile.
-func (f *flow) wait(until time.Time, deadline time.Time) {
+// awaitChange waits for a change, until one of two times; a zero time is no
+// bound. It releases the lock meanwhile.
+func (f *tcpFlow) awaitChange(until time.Time, deadline time.Time) {
 	changed := f.changed
 	f.mu.Unlock()
 	defer f.mu.Lock()
@@ -188,36 +188,36 @@ func (f *flow) wait(until time.Time, deadline time.Time) {
 	}
 }
 
-func passed(deadline time.Time) bool { return !deadline.IsZero() && !time.Now().Before(deadline) }
+func hasPassed(deadline time.Time) bool { return !deadline.IsZero() && !time.Now().Before(deadline) }
 
-func (f *flow) write(b []byte) (n int, err error) {
+func (f *tcpFlow) writeBytes(b []byte) (n int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for n < len(b) {
 		size := min(segment, len(b)-n)
-		open := f.window.opens(size)
+		open := f.window.opensAt(size)
 		switch {
 		case f.ended:
 			return n, net.ErrClosed
 		case f.unwanted:
 			return n, io.ErrClosedPipe
-		case passed(f.writeBy):
+		case hasPassed(f.writeBy):
 			return n, os.ErrDeadlineExceeded
 		case f.unread+size > unreadWindow:
-			f.wait(time.Time{}, f.writeBy)
+			f.awaitChange(time.Time{}, f.writeBy)
 		case time.Now().Before(open):
-			f.wait(open, f.writeBy)
+			f.awaitChange(open, f.writeBy)
 		default:
-			f.send(b[n : n+size])
+			f.sendSegment(b[n : n+size])
 			n += size
 		}
 	}
 	return n, nil
 }
 
-// A window is the congestion window of a flow's writer, similar to that of
-// NewReno.
-type window struct {
+// A congestionWindow is the congestion window of a flow's writer, similar to
+// that of NewReno.
+type congestionWindow struct {
 	size    float64           // bytes
 	steady  bool              // slow start is over
 	sent    []acknowledgement // segments that are not acknowledged
@@ -230,8 +230,8 @@ type acknowledgement struct {
 	size int
 }
 
-// opens returns when size bytes may be sent; the zero time means now.
-func (w *window) opens(size int) time.Time {
+// opensAt returns when size bytes may be sent; the zero time means now.
+func (w *congestionWindow) opensAt(size int) time.Time {
 	for len(w.sent) > 0 && !time.Now().Before(w.sent[0].at) {
 		w.flight -= w.sent[0].size
 		if w.steady {
@@ -247,9 +247,9 @@ func (w *window) opens(size int) time.Time {
 	return w.sent[0].at
 }
 
-// add counts a segment that will be acknowledged at a time. A loss shrinks the
-// window, at most once per round trip.
-func (w *window) add(size int, at time.Time, lost bool) {
+// addSegment counts a segment that will be acknowledged at a time. A loss
+// shrinks the window, at most once per round trip.
+func (w *congestionWindow) addSegment(size int, at time.Time, lost bool) {
 	w.sent = append(w.sent, acknowledgement{at, size})
 	w.flight += size
 	if lost && !time.Now().Before(w.lowered) {
@@ -258,22 +258,22 @@ func (w *window) add(size int, at time.Time, lost bool) {
 	}
 }
 
-// takes returns how long the link needs to send bytes.
-func (l *Link) takes(bytes int) time.Duration {
+// transmitTime returns how long the link needs to send bytes.
+func (l *Link) transmitTime(bytes int) time.Duration {
 	if l.Rate == 0 {
 		return 0
 	}
 	return time.Duration(float64(bytes*8) / float64(l.Rate) * float64(time.Second))
 }
 
-// send puts a segment on its way.
-func (f *flow) send(data []byte) {
+// sendSegment puts a segment on its way.
+func (f *tcpFlow) sendSegment(data []byte) {
 	now := time.Now()
 	if f.free.Before(now) {
 		f.free = now
 	}
-	lost := f.link.loses() || f.link.overflows(f.free.Sub(now), len(data))
-	f.free = f.free.Add(f.link.takes(len(data)))
+	lost := f.link.losesPacket() || f.link.queueOverflows(f.free.Sub(now), len(data))
+	f.free = f.free.Add(f.link.transmitTime(len(data)))
 	at := f.free.Add(f.link.Delay)
 	if lost {
 		at = at.Add(2 * f.link.Delay)
@@ -282,22 +282,22 @@ func (f *flow) send(data []byte) {
 		at = f.arrives
 	}
 	f.arrives = at
-	f.window.add(len(data), at.Add(f.link.Delay), lost)
+	f.window.addSegment(len(data), at.Add(f.link.Delay), lost)
 	f.segments = append(f.segments, piece{append([]byte(nil), data...), at})
 	f.unread += len(data)
 	f.wake()
 }
 
-// loses decides whether the next packet is lost.
-func (l *Link) loses() bool {
+// losesPacket decides whether the next packet is lost.
+func (l *Link) losesPacket() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.rng.Float64() < l.loss
 }
 
-// overflows tells whether a packet does not fit into the queue, which will be
+// queueOverflows tells whether a packet does not fit into the queue, which will be
 // empty after queued.
-func (l *Link) overflows(queued time.Duration, size int) bool {
+func (l *Link) queueOverflows(queued time.Duration, size int) bool {
 	if l.Rate == 0 {
 		return false
 	}
@@ -308,40 +308,40 @@ func (l *Link) overflows(queued time.Duration, size int) bool {
 	return int(queued.Seconds()*float64(l.Rate)/8)+size > limit
 }
 
-// dark tells whether the link loses all packets.
-func (l *Link) dark() bool {
+// isBlackedOut tells whether the link loses all packets.
+func (l *Link) isBlackedOut() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.loss >= 1
 }
 
-func (f *flow) read(b []byte) (int, error) {
+func (f *tcpFlow) readBytes(b []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for {
 		switch {
 		case f.unwanted:
 			return 0, net.ErrClosed
-		case passed(f.readBy):
+		case hasPassed(f.readBy):
 			return 0, os.ErrDeadlineExceeded
 		case len(b) == 0:
 			return 0, nil
-		case f.link.dark():
-			f.wait(time.Now().Add(blackoutPoll), f.readBy)
+		case f.link.isBlackedOut():
+			f.awaitChange(time.Now().Add(blackoutPoll), f.readBy)
 		case len(f.segments) == 0 && f.ended:
 			return 0, io.EOF
 		case len(f.segments) == 0:
-			f.wait(time.Time{}, f.readBy)
+			f.awaitChange(time.Time{}, f.readBy)
 		case time.Now().Before(f.segments[0].at):
-			f.wait(f.segments[0].at, f.readBy)
+			f.awaitChange(f.segments[0].at, f.readBy)
 		default:
-			return f.take(b), nil
+			return f.readArrived(b), nil
 		}
 	}
 }
 
-// take reads from the segments that have arrived.
-func (f *flow) take(b []byte) (n int) {
+// readArrived reads from the segments that have arrived.
+func (f *tcpFlow) readArrived(b []byte) (n int) {
 	for n < len(b) && len(f.segments) > 0 && !time.Now().Before(f.segments[0].at) {
 		p := &f.segments[0]
 		took := copy(b[n:], p.data)

@@ -12,9 +12,9 @@ import (
 // more. Its first number is the StartGroup that was asked for, or else the
 // lowest that was offered to it.
 //
-// first returns that number; false while nothing was offered to a subscriber
+// firstSequence returns that number; false while nothing was offered to a subscriber
 // that asked for no number. The track's lock is held.
-func (s *subscription) first() (seq api.GroupSequence, known bool) {
+func (s *subscription) firstSequence() (seq api.GroupSequence, known bool) {
 	if s.numbered {
 		return s.start, true
 	}
@@ -24,32 +24,32 @@ func (s *subscription) first() (seq api.GroupSequence, known bool) {
 	return 0, false
 }
 
-// take records a number that is offered, and reports whether it was not offered
+// takeNumber records a number that is offered, and reports whether it was not offered
 // or lost before. If it is below all others, the gaps of the track above it are
 // lost now. The track's lock is held.
-func (s *subscription) take(seq api.GroupSequence) bool {
+func (s *subscription) takeNumber(seq api.GroupSequence) bool {
 	if !s.done.Add(seq) {
 		return false
 	}
 	if s.done.Spans()[0].Start == seq {
-		s.loseKnown()
+		s.addTrackGaps()
 		s.awake.Wake()
 	}
 	return true
 }
 
-// loseKnown records the gaps of the track as lost. The track's lock is held.
-func (s *subscription) loseKnown() {
+// addTrackGaps records the gaps of the track as lost. The track's lock is held.
+func (s *subscription) addTrackGaps() {
 	for _, gap := range s.track.lost.All() {
-		s.lose(gap)
+		s.addGap(gap)
 	}
 }
 
-// lose records that the groups of a gap will not come. It leaves out groups
+// addGap records that the groups of a gap will not come. It leaves out groups
 // that were offered, and those outside the subscriber's range, which it may ask
 // for later. The track's lock is held.
-func (s *subscription) lose(gap api.Gap) {
-	first, known := s.first()
+func (s *subscription) addGap(gap api.Gap) {
+	first, known := s.firstSequence()
 	if !known {
 		return
 	}
@@ -63,31 +63,31 @@ func (s *subscription) lose(gap api.Gap) {
 	s.lost.Lose(&s.done, gap)
 }
 
-// settle finds the groups that were never written and cannot come any more:
+// addUnwritten finds the groups that were never written and cannot come any more:
 // those below an evicted one, those that would be too old, and all when the
 // track has ended. The track's lock is held.
-func (s *subscription) settle() {
-	first, known := s.first()
+func (s *subscription) addUnwritten() {
+	first, known := s.firstSequence()
 	if !known {
 		return
 	}
 	t := s.track
-	s.lose(api.Gap{Start: first, End: t.cache.floor, Err: &api.StreamError{Code: api.StreamEvicted}})
+	s.addGap(api.Gap{Start: first, End: t.cache.floor, Err: &api.StreamError{Code: api.StreamEvicted}})
 	for {
 		hole, ok := s.done.Hole(first)
 		if !ok || s.config.EndGroup > 0 && hole.Start >= s.config.EndGroup || !t.cache.tooLate(hole.End-1, s.rule) {
 			break
 		}
-		s.lose(api.Gap{Start: hole.Start, End: hole.End, Err: &api.StreamError{Code: api.StreamOld}})
+		s.addGap(api.Gap{Start: hole.Start, End: hole.End, Err: &api.StreamError{Code: api.StreamOld}})
 	}
 	if t.ended {
-		s.lose(api.Gap{Start: first, End: t.next, Err: &api.StreamError{Code: api.StreamNotFound}})
+		s.addGap(api.Gap{Start: first, End: t.next, Err: &api.StreamError{Code: api.StreamNotFound}})
 	}
 }
 
-// tell reports the recorded losses to the subscriber if its writer is a
+// reportGaps reports the recorded losses to the subscriber if its writer is a
 // GapWriter.
-func (s *subscription) tell() {
+func (s *subscription) reportGaps() {
 	s.track.mu.Lock()
 	lost := s.lost.Take()
 	s.track.mu.Unlock()
@@ -109,7 +109,7 @@ func (s *subscription) tell() {
 func (t *Track) WriteGap(gap api.Gap) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if err := t.usable(); err != nil {
+	if err := t.closedError(); err != nil {
 		return fmt.Errorf("gap [%d, %d): %w", gap.Start, gap.End, err)
 	}
 	gap.Start, gap.End = max(gap.Start, t.cache.floor), min(gap.End, maxNumber+1)
@@ -120,7 +120,7 @@ func (t *Track) WriteGap(gap api.Gap) error {
 		gap := api.Gap{Start: hole.Start, End: hole.End, Err: gap.Err}
 		t.lost.Add(gap)
 		for _, s := range t.subs {
-			s.lose(gap)
+			s.addGap(gap)
 		}
 	}
 	t.next = max(t.next, gap.End)
