@@ -46,7 +46,8 @@ func (b *Broadcast) Subscribe(ctx context.Context, name api.TrackName, config *a
 // A pipe is both ends of a subscription in this process: the TrackWriter that
 // the track writes to, and the TrackReader. It copies nothing and holds nothing
 // but datagrams: groups wait in the track's cache, and each frame is handed over
-// by a [pipeGroup].
+// by a [pipeGroup]. So queue has at most as many groups as a subscription serves
+// at the same time.
 type pipe struct {
 	track *Track
 
@@ -181,12 +182,18 @@ func (p *pipe) setEnd(err error) {
 	p.arrived.Wake()
 }
 
-// removeGroup removes a group that has ended from open.
-func (p *pipe) removeGroup(g *pipeGroup) {
+// removeGroup removes a group that has ended, with lost if it was given up. If
+// it still waits in the queue, it becomes a gap: a reader that accepts nothing
+// must not make the queue grow.
+func (p *pipe) removeGroup(g *pipeGroup, lost error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	same := func(other *pipeGroup) bool { return other == g }
 	p.open = slices.DeleteFunc(p.open, same)
+	if i := slices.Index(p.queue, g); i >= 0 && lost != nil {
+		p.queue = slices.Delete(p.queue, i, i+1)
+		p.gaps.Add(api.Gap{Start: g.seq, End: g.seq + 1, Err: lost})
+	}
 }
 
 // A pipeReader is the reader's end of a pipe.

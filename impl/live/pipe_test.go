@@ -175,6 +175,28 @@ func TestSlowReaderInProcess(t *testing.T) {
 	})
 }
 
+// What is given up before it is accepted becomes a gap at once: nothing piles up
+// for a reader that accepts no groups.
+func TestIdleReaderInProcess(t *testing.T) {
+	const groups, served = 200, 64
+	inProcess(t, live.Limits{}, nil, func(t *testing.T, track *live.Track, r api.TrackReader) {
+		for range groups {
+			putGroup(t, track, "frame")
+			synctest.Wait()
+		}
+		var lost api.GroupSequence
+		for _, gap := range r.Gaps() {
+			if !errors.Is(gap.Err, api.ErrTooFarBehind) {
+				t.Errorf("gap %v", gap)
+			}
+			lost += gap.End - gap.Start
+		}
+		if lost < groups-2*served || lost >= groups {
+			t.Errorf("%d of %d groups are lost", lost, groups)
+		}
+	})
+}
+
 func TestCancelInProcess(t *testing.T) {
 	inProcess(t, live.Limits{}, nil, func(t *testing.T, track *live.Track, r api.TrackReader) {
 		putGroup(t, track, "a", "b")

@@ -72,10 +72,11 @@ func (g *pipeGroup) endGroup(reader, writer error) {
 	if g.lost == nil {
 		g.lost = reader
 	}
+	lost := g.lost
 	g.cancel(writer)
 	g.change.Broadcast()
 	g.mu.Unlock()
-	g.pipe.removeGroup(g)
+	g.pipe.removeGroup(g, lost)
 }
 
 // Cancel implements [api.GroupReader].
@@ -290,7 +291,7 @@ func (w *pipeWriter) Close() error {
 	}
 	g.mu.Unlock()
 	g.cancel(api.ErrClosed)
-	g.pipe.removeGroup(g)
+	g.pipe.removeGroup(g, nil)
 	return nil
 }
 
