@@ -14,9 +14,9 @@ const (
 	// count as lost.
 	maxPending = 256
 
-	// maxForgot bounds the empty gaps that are kept, by which sessions tell
+	// maxForgotten bounds the empty gaps that are kept, by which sessions tell
 	// that they have forgotten some.
-	maxForgot = 256
+	maxForgotten = 256
 )
 
 // errTooManyHoles is why a group is lost that might have come later: too many
@@ -26,12 +26,12 @@ var errTooManyHoles = errors.New("too many groups are missing")
 // An account records what has become of the groups and datagrams of a
 // numbering. The track's lock guards it.
 type account struct {
-	from    api.GroupSequence // the first that was asked for; 0: whatever is there
-	seen    numbers.Set       // passed on, or reported as lost
-	next    api.GroupSequence // one above the highest group passed on; 0 for none
-	pending []expected
-	gaps    numbers.Gaps
-	forgot  []api.Gap // empty gaps: sessions have forgotten some
+	from      api.GroupSequence // the first that was asked for; 0: whatever is there
+	seen      numbers.Set       // passed on, or reported as lost
+	next      api.GroupSequence // one above the highest group passed on; 0 for none
+	pending   []expected
+	gaps      numbers.Gaps
+	forgotten []api.Gap // empty gaps: sessions have forgotten some
 }
 
 // An expected is a range of groups that count as lost unless they come in time.
@@ -40,9 +40,9 @@ type expected struct {
 	due time.Time
 }
 
-// note records a number. It reports false if that was passed on before, or was
-// reported as lost.
-func (a *account) note(seq api.GroupSequence) bool {
+// noteNumber records a number. It reports false if that was passed on before,
+// or was reported as lost.
+func (a *account) noteNumber(seq api.GroupSequence) bool {
 	if !a.seen.Add(seq) {
 		return false
 	}
@@ -52,91 +52,91 @@ func (a *account) note(seq api.GroupSequence) bool {
 	return true
 }
 
-// some reports whether any group has come.
-func (a *account) some() bool { return len(a.seen.Spans()) > 0 }
+// hasAny reports whether any group has come.
+func (a *account) hasAny() bool { return len(a.seen.Spans()) > 0 }
 
-// pass is note for a group.
-func (a *account) pass(seq api.GroupSequence) bool {
-	if !a.note(seq) {
+// noteGroup is noteNumber for a group.
+func (a *account) noteGroup(seq api.GroupSequence) bool {
+	if !a.noteNumber(seq) {
 		return false
 	}
 	a.next = max(a.next, seq+1)
 	return true
 }
 
-// unpass counts a group as lost that was noted but could not be handed to the
+// revokeGroup counts a group as lost that was noted but could not be handed to the
 // reader.
-func (a *account) unpass(seq api.GroupSequence, err error) {
+func (a *account) revokeGroup(seq api.GroupSequence, err error) {
 	a.seen.RemoveSpan(seq, seq+1)
-	a.lose(api.Gap{Start: seq, End: seq + 1, Err: err})
+	a.addLost(api.Gap{Start: seq, End: seq + 1, Err: err})
 }
 
-// following returns the number after the highest group that came; false while
+// nextSequence returns the number after the highest group that came; false while
 // none has.
-func (a *account) following() (api.GroupSequence, bool) { return a.next, a.next > 0 }
+func (a *account) nextSequence() (api.GroupSequence, bool) { return a.next, a.next > 0 }
 
-// expect gives the groups of a range that have not come until due.
-func (a *account) expect(start, end api.GroupSequence, err error, due time.Time) {
+// expectGap gives the groups of a range that have not come until due.
+func (a *account) expectGap(start, end api.GroupSequence, err error, due time.Time) {
 	for _, hole := range a.seen.Missing(start, end) {
 		if len(a.pending) == maxPending {
-			a.lose(a.pending[0].gap)
+			a.addLost(a.pending[0].gap)
 			a.pending = slices.Delete(a.pending, 0, 1)
 		}
 		a.pending = append(a.pending, expected{api.Gap{Start: hole.Start, End: hole.End, Err: err}, due})
 	}
 }
 
-// expectAll gives all groups that are missing below the highest one until due.
-func (a *account) expectAll(err error, due time.Time) {
-	a.expect(a.first(), a.next, err, due)
+// expectMissing gives all groups that are missing below the highest one until due.
+func (a *account) expectMissing(err error, due time.Time) {
+	a.expectGap(a.firstSequence(), a.next, err, due)
 }
 
-// first returns where the numbers begin: the first that was asked for, or else
-// the first that came.
-func (a *account) first() api.GroupSequence {
-	if a.from == 0 && a.some() {
+// firstSequence returns where the numbers begin: the first that was asked for,
+// or else the first that came.
+func (a *account) firstSequence() api.GroupSequence {
+	if a.from == 0 && a.hasAny() {
 		return a.seen.Spans()[0].Start
 	}
 	return a.from
 }
 
-// lose records the groups of a gap that have not come as lost. They are refused
+// addLost records the groups of a gap that have not come as lost. They are refused
 // from then on.
-func (a *account) lose(g api.Gap) { a.gaps.Lose(&a.seen, g) }
+func (a *account) addLost(g api.Gap) { a.gaps.Lose(&a.seen, g) }
 
-// take returns the gaps that are due.
-func (a *account) take(now time.Time) []api.Gap {
-	a.losePending(now)
-	gaps := append(a.forgot, a.gaps.Take()...)
-	a.forgot = nil
+// takeGaps returns the gaps that are due.
+func (a *account) takeGaps(now time.Time) []api.Gap {
+	a.expireOverdue(now)
+	gaps := append(a.forgotten, a.gaps.Take()...)
+	a.forgotten = nil
 	return gaps
 }
 
-// losePending records the expected groups as lost whose time is over.
-func (a *account) losePending(now time.Time) {
+// expireOverdue records the expected groups as lost whose time is over.
+func (a *account) expireOverdue(now time.Time) {
 	a.pending = slices.DeleteFunc(a.pending, func(p expected) bool {
 		due := !now.Before(p.due)
 		if due {
-			a.lose(p.gap)
+			a.addLost(p.gap)
 		}
 		return due
 	})
 }
 
-// forget keeps an empty gap, by which a session tells that it has forgotten
+// addForgotten keeps an empty gap, by which a session tells that it has forgotten
 // some.
-func (a *account) forget(g api.Gap) {
-	if len(a.forgot) < maxForgot {
-		a.forgot = append(a.forgot, g)
+func (a *account) addForgotten(g api.Gap) {
+	if len(a.forgotten) < maxForgotten {
+		a.forgotten = append(a.forgotten, g)
 	}
 }
 
-// end records all groups as lost that have not come, since nothing comes any
+// loseRest records all groups as lost that have not come, since nothing comes any
 // more. err is the reason if no other was told.
-func (a *account) end(err error) {
+func (a *account) loseRest(err error) {
 	for _, p := range a.pending {
-		a.lose(p.gap)
+		a.addLost(p.gap)
 	}
 	a.pending = nil
-	a.lose(api.Gap{Start: a.first(), End: a.next, Err: err})
+	a.addLost(api.Gap{Start: a.firstSequence(), End: a.next, Err: err})
 }

@@ -15,22 +15,22 @@ func TestAccount(t *testing.T) {
 	lost := errors.New("lost")
 	var a account
 	for _, n := range []api.GroupSequence{3, 4, 7, 9} {
-		a.pass(n)
+		a.noteGroup(n)
 	}
 	now := time.Unix(1000, 0)
-	a.expectAll(lost, now.Add(time.Second))
-	if gaps := a.take(now); gaps != nil {
+	a.expectMissing(lost, now.Add(time.Second))
+	if gaps := a.takeGaps(now); gaps != nil {
 		t.Errorf("told %v too early", gaps)
 	}
-	a.pass(6)
+	a.noteGroup(6)
 	want := []api.Gap{{Start: 5, End: 6, Err: lost}, {Start: 8, End: 9, Err: lost}}
-	if gaps := a.take(now.Add(time.Second)); !slices.Equal(gaps, want) {
+	if gaps := a.takeGaps(now.Add(time.Second)); !slices.Equal(gaps, want) {
 		t.Errorf("told %v, want %v", gaps, want)
 	}
-	if gaps := a.take(now.Add(time.Hour)); gaps != nil {
+	if gaps := a.takeGaps(now.Add(time.Hour)); gaps != nil {
 		t.Errorf("told %v again", gaps)
 	}
-	if a.pass(5) || a.pass(6) || !a.pass(2) {
+	if a.noteGroup(5) || a.noteGroup(6) || !a.noteGroup(2) {
 		t.Error("what is lost, or has come, comes again, or what is neither does not come")
 	}
 }
@@ -39,11 +39,11 @@ func TestAccount(t *testing.T) {
 func TestAccountMergesNeighbours(t *testing.T) {
 	one, other := errors.New("one"), errors.New("other")
 	var a account
-	a.expect(5, 6, one, time.Time{})
-	a.expect(3, 5, one, time.Time{})
-	a.expect(6, 7, other, time.Time{})
+	a.expectGap(5, 6, one, time.Time{})
+	a.expectGap(3, 5, one, time.Time{})
+	a.expectGap(6, 7, other, time.Time{})
 	want := []api.Gap{{Start: 3, End: 6, Err: one}, {Start: 6, End: 7, Err: other}}
-	if gaps := a.take(time.Unix(0, 0)); !slices.Equal(gaps, want) {
+	if gaps := a.takeGaps(time.Unix(0, 0)); !slices.Equal(gaps, want) {
 		t.Errorf("told %v, want %v", gaps, want)
 	}
 }
@@ -56,15 +56,15 @@ func TestAccountIsBounded(t *testing.T) {
 	var a account
 	const last = 20_000
 	for n := range api.GroupSequence(last) {
-		if !a.pass(2 * n) {
+		if !a.noteGroup(2 * n) {
 			t.Fatalf("group %d is refused", 2*n)
 		}
-		a.expect(2*n+1, 2*n+2, lost, time.Unix(1<<40, 0))
+		a.expectGap(2*n+1, 2*n+2, lost, time.Unix(1<<40, 0))
 	}
 	if len(a.pending) > maxPending || len(a.seen.Spans()) > 5000 || len(a.gaps.All()) > 5000 {
 		t.Errorf("%d pending, %d spans, %d gaps are held", len(a.pending), len(a.seen.Spans()), len(a.gaps.All()))
 	}
-	gaps := a.take(time.Unix(0, 0))
+	gaps := a.takeGaps(time.Unix(0, 0))
 	if len(gaps) == 0 {
 		t.Fatal("no gaps are told")
 	}
@@ -72,12 +72,12 @@ func TestAccountIsBounded(t *testing.T) {
 		if g.Start != g.End && (g.End != g.Start+1 || g.Start%2 != 1) {
 			t.Fatalf("the gap %v covers groups that came", g)
 		}
-		if g.Start != g.End && a.pass(g.Start) {
+		if g.Start != g.End && a.noteGroup(g.Start) {
 			t.Fatalf("group %d comes although it was told as lost", g.Start)
 		}
 	}
 	for n := gaps[len(gaps)-1].End; n < 2*last; n++ {
-		if n%2 == 1 && !a.pass(n) {
+		if n%2 == 1 && !a.noteGroup(n) {
 			t.Fatalf("group %d is refused, and was not told as lost", n)
 		}
 	}
@@ -90,10 +90,10 @@ func TestHolesAreBounded(t *testing.T) {
 	var a account
 	const last = 6000
 	for n := range api.GroupSequence(last) {
-		a.pass(2 * n)
+		a.noteGroup(2 * n)
 	}
 	told := make(map[api.GroupSequence]bool)
-	for _, g := range a.take(time.Unix(0, 0)) {
+	for _, g := range a.takeGaps(time.Unix(0, 0)) {
 		for n := g.Start; n < g.End; n++ {
 			told[n] = true
 		}
@@ -113,15 +113,15 @@ func TestHolesAreBounded(t *testing.T) {
 func TestAccountEnds(t *testing.T) {
 	lost, over := errors.New("lost"), errors.New("over")
 	var a account
-	a.pass(10)
-	a.pass(15) // 13 and 14 are under way
-	a.expect(11, 13, lost, time.Unix(1<<40, 0))
-	a.end(over)
+	a.noteGroup(10)
+	a.noteGroup(15) // 13 and 14 are under way
+	a.expectGap(11, 13, lost, time.Unix(1<<40, 0))
+	a.loseRest(over)
 	want := []api.Gap{{Start: 11, End: 13, Err: lost}, {Start: 13, End: 15, Err: over}}
-	if gaps := a.take(time.Unix(0, 0)); !slices.Equal(gaps, want) {
+	if gaps := a.takeGaps(time.Unix(0, 0)); !slices.Equal(gaps, want) {
 		t.Errorf("told %v, want %v", gaps, want)
 	}
-	if a.pass(12) || a.pass(14) {
+	if a.noteGroup(12) || a.noteGroup(14) {
 		t.Error("what was told as lost comes")
 	}
 }
@@ -130,13 +130,13 @@ func TestAccountEnds(t *testing.T) {
 func TestPassedOnInVain(t *testing.T) {
 	cut := errors.New("cut off")
 	var a account
-	a.pass(3)
-	a.pass(4)
-	a.unpass(4, cut)
-	if gaps := a.take(time.Unix(0, 0)); !slices.Equal(gaps, []api.Gap{{Start: 4, End: 5, Err: cut}}) {
+	a.noteGroup(3)
+	a.noteGroup(4)
+	a.revokeGroup(4, cut)
+	if gaps := a.takeGaps(time.Unix(0, 0)); !slices.Equal(gaps, []api.Gap{{Start: 4, End: 5, Err: cut}}) {
 		t.Errorf("told %v", gaps)
 	}
-	if a.pass(4) {
+	if a.noteGroup(4) {
 		t.Error("it comes after it was told as lost")
 	}
 }
@@ -145,11 +145,11 @@ func TestPassedOnInVain(t *testing.T) {
 // group with a lower number may still be on the way.
 func TestDatagramsCountAsNumbers(t *testing.T) {
 	var a account
-	a.pass(3)
-	if !a.note(4) || a.note(4) || a.note(3) || a.pass(4) {
+	a.noteGroup(3)
+	if !a.noteNumber(4) || a.noteNumber(4) || a.noteNumber(3) || a.noteGroup(4) {
 		t.Error("a number comes twice")
 	}
-	if next, some := a.following(); next != 4 || !some {
+	if next, some := a.nextSequence(); next != 4 || !some {
 		t.Errorf("goes on at %d", next)
 	}
 }

@@ -18,15 +18,15 @@ import (
 // announces in addition are reported as they come; those that it does not
 // announce any more have ended when its initial set is complete.
 func (s *Session) Announcements(ctx context.Context, prefix string) (api.AnnouncementReader, error) {
-	a := &announcements{session: s, prefix: prefix}
+	a := &announcementReader{session: s, prefix: prefix}
 	a.ctx, a.cancel = context.WithCancel(s.ctx)
-	first, err := request(ctx, s, "announcements", func(l *link) (*heard, error) { return a.open(ctx, l) })
+	first, err := request(ctx, s, "announcements", func(l *link) (*announceStream, error) { return a.openStream(ctx, l) })
 	if err != nil {
 		a.cancel()
 		return nil, err
 	}
 	a.AnnouncementReader = a.set.Reader(prefix)
-	if !s.spawn(func() { a.follow(first) }) {
+	if !s.spawn(func() { a.readStreams(first) }) {
 		_ = a.Close()
 		_ = first.Close()
 		return nil, fmt.Errorf("announcements: %w", context.Cause(s.ctx))
@@ -34,15 +34,15 @@ func (s *Session) Announcements(ctx context.Context, prefix string) (api.Announc
 	return a, nil
 }
 
-// An announcements reads the announcements of one session after another. They
+// An announcementReader reads the announcements of one session after another. They
 // are put into a set, so that each path is always active, updated, and ended in
 // this order.
-type announcements struct {
+type announcementReader struct {
 	api.AnnouncementReader
 	session *Session
 	prefix  string
 	set     api.AnnouncementSet
-	known   map[api.BroadcastPath]api.Hop // those in the set, with their origins; used by follow alone
+	known   map[api.BroadcastPath]api.Hop // those in the set, with their origins; used by readStreams alone
 
 	ctx    context.Context
 	cancel context.CancelFunc
@@ -50,40 +50,40 @@ type announcements struct {
 }
 
 // Close implements [api.AnnouncementReader].
-func (a *announcements) Close() error {
+func (a *announcementReader) Close() error {
 	a.once.Do(a.cancel)
 	return a.AnnouncementReader.Close()
 }
 
-// A heard is a reader of one session's announcements.
-type heard struct {
+// An announceStream is a reader of one session's announcements.
+type announceStream struct {
 	api.AnnouncementReader
 	link *link
 }
 
-func (a *announcements) open(ctx context.Context, l *link) (*heard, error) {
+func (a *announcementReader) openStream(ctx context.Context, l *link) (*announceStream, error) {
 	r, err := l.session.Announcements(ctx, a.prefix)
 	if err != nil {
 		return nil, err
 	}
-	return &heard{r, l}, nil
+	return &announceStream{r, l}, nil
 }
 
-// follow reads one announcement stream after another into the set.
-func (a *announcements) follow(h *heard) {
+// readStreams reads one announcement stream after another into the set.
+func (a *announcementReader) readStreams(h *announceStream) {
 	a.known = make(map[api.BroadcastPath]api.Hop)
-	pause := a.session.policy.pause()
+	pause := a.session.policy.newBackoff()
 	began := time.Now()
-	err := a.tell(h, nil)
+	err := a.passStream(h, nil)
 	for err == nil {
-		if !h.link.left() && !rest(a.ctx, pause, began) {
+		if !h.link.isReplaced() && !backOff(a.ctx, pause, began) {
 			err = context.Cause(a.ctx)
 			break
 		}
 		began = time.Now()
 		before := h.link
-		if h, err = a.again(before); err == nil {
-			err = a.tell(h, before)
+		if h, err = a.reopenStream(before); err == nil {
+			err = a.passStream(h, before)
 		}
 	}
 	if a.session.ctx.Err() != nil {
@@ -92,20 +92,20 @@ func (a *announcements) follow(h *heard) {
 	a.set.End(err)
 }
 
-// again opens the announcements of the session that follows that of l, or of
+// reopenStream opens the announcements of the session that follows that of l, or of
 // the same one if that still stands.
-func (a *announcements) again(l *link) (*heard, error) {
-	pause := a.session.policy.pause()
+func (a *announcementReader) reopenStream(l *link) (*announceStream, error) {
+	pause := a.session.policy.newBackoff()
 	for {
 		var but *link
-		if l.left() {
+		if l.isReplaced() {
 			but = l
 		}
-		next, err := a.session.next(a.ctx, but)
+		next, err := a.session.awaitLink(a.ctx, but)
 		if err != nil {
 			return nil, err
 		}
-		h, err := a.open(a.ctx, next)
+		h, err := a.openStream(a.ctx, next)
 		switch {
 		case err == nil:
 			return h, nil
@@ -120,32 +120,32 @@ func (a *announcements) again(l *link) (*heard, error) {
 	}
 }
 
-// tell passes on what one stream announces. before is the session of the stream
-// before; nil if this is the first. It returns nil when another stream is to be
-// opened.
-func (a *announcements) tell(h *heard, before *link) error {
+// passStream passes on what one stream announces. before is the session of the
+// stream before; nil if this is the first. It returns nil when another stream
+// is to be opened.
+func (a *announcementReader) passStream(h *announceStream, before *link) error {
 	defer func() { _ = h.Close() }()
 	// The stream of a session that is left is not read any longer.
 	ctx, cancel := context.WithCancel(a.ctx)
 	defer cancel()
 	defer context.AfterFunc(h.link.ctx, cancel)()
 	if before != nil {
-		initial, err := a.gather(ctx, h, h.link == before)
+		initial, err := a.receiveInitial(ctx, h, h.link == before)
 		if err != nil {
-			return a.over(h, err)
+			return a.finalError(h, err)
 		}
 		a.endAllBut(initial)
 	}
 	for {
-		batch, err := h.receive(ctx)
+		batch, err := h.receiveBatch(ctx)
 		end := err != nil
 		if end {
-			err = a.over(h, err)
+			err = a.finalError(h, err)
 		}
-		gone := end && err == nil || h.link.ended() || h.link.leaving()
+		gone := end && err == nil || h.link.isEnded() || h.link.isGoingAway()
 		for _, next := range batch {
 			if !gone || next.Status != api.AnnouncementEnded {
-				a.take(next)
+				a.applyAnnouncement(next)
 			}
 		}
 		if end {
@@ -154,10 +154,10 @@ func (a *announcements) tell(h *heard, before *link) error {
 	}
 }
 
-// receive returns the next announcement. If that is an end, it also returns
+// receiveBatch returns the next announcement. If that is an end, it also returns
 // those that follow for a while: a session that is about to go ends all its
 // announcements, which does not mean that the broadcasts have ended.
-func (h *heard) receive(ctx context.Context) (batch []api.Announcement, err error) {
+func (h *announceStream) receiveBatch(ctx context.Context) (batch []api.Announcement, err error) {
 	next, err := h.Receive(ctx)
 	if err != nil {
 		return nil, err
@@ -166,7 +166,7 @@ func (h *heard) receive(ctx context.Context) (batch []api.Announcement, err erro
 	if next.Status != api.AnnouncementEnded {
 		return batch, nil
 	}
-	within, cancel := context.WithTimeout(ctx, fading)
+	within, cancel := context.WithTimeout(ctx, endsSoonWithin)
 	defer cancel()
 	for {
 		next, err := h.Receive(within)
@@ -184,14 +184,14 @@ func (h *heard) receive(ctx context.Context) (batch []api.Announcement, err erro
 	}
 }
 
-// over returns err if it ends the announcements, and nil if it ends only one
+// finalError returns err if it ends the announcements, and nil if it ends only one
 // stream, which is then asked for again. A peer that is about to go may end its
 // set before that is known.
-func (a *announcements) over(h *heard, err error) error {
+func (a *announcementReader) finalError(h *announceStream, err error) error {
 	switch {
 	case a.ctx.Err() != nil:
 		return context.Cause(a.ctx)
-	case h.link.ctx.Err() != nil, h.link.over(err), h.link.fades(a.ctx):
+	case h.link.ctx.Err() != nil, h.link.isEndError(err), h.link.endsSoon(a.ctx):
 		return nil
 	case err == io.EOF, Permanent(err):
 		return err
@@ -200,10 +200,11 @@ func (a *announcements) over(h *heard, err error) error {
 	}
 }
 
-// gather receives the initial set of a new stream. If a broadcast has another
-// publisher than before, it reports that at once, since new requests reach that
-// publisher. An unknown origin counts as the same on the same session only.
-func (a *announcements) gather(ctx context.Context, h *heard, sameSession bool) (map[api.BroadcastPath]struct{}, error) {
+// receiveInitial receives the initial set of a new stream. If a broadcast has
+// another publisher than before, it reports that at once, since new requests
+// reach that publisher. An unknown origin counts as the same on the same
+// session only.
+func (a *announcementReader) receiveInitial(ctx context.Context, h *announceStream, sameSession bool) (map[api.BroadcastPath]struct{}, error) {
 	within, cancel := context.WithTimeout(ctx, initialWithin)
 	defer cancel()
 	set := make(map[api.BroadcastPath]struct{})
@@ -226,22 +227,22 @@ func (a *announcements) gather(ctx context.Context, h *heard, sameSession bool) 
 		} else {
 			next.Status = api.AnnouncementActive
 		}
-		a.take(next)
+		a.applyAnnouncement(next)
 	}
 }
 
 // endAllBut reports that all broadcasts have ended except those of a set.
-func (a *announcements) endAllBut(set map[api.BroadcastPath]struct{}) {
+func (a *announcementReader) endAllBut(set map[api.BroadcastPath]struct{}) {
 	for _, path := range slices.Sorted(maps.Keys(a.known)) {
 		if _, there := set[path]; !there {
-			a.take(api.Announcement{Path: path, Status: api.AnnouncementEnded})
+			a.applyAnnouncement(api.Announcement{Path: path, Status: api.AnnouncementEnded})
 		}
 	}
 	a.set.Complete()
 }
 
-// take applies one announcement to the set.
-func (a *announcements) take(next api.Announcement) {
+// applyAnnouncement applies one announcement to the set.
+func (a *announcementReader) applyAnnouncement(next api.Announcement) {
 	switch next.Status {
 	case api.AnnouncementActive:
 		a.known[next.Path] = next.Origin()

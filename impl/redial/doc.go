@@ -22,10 +22,11 @@ package redial
 
 // What follows is for developers of this package. The types:
 //
-//	Session    has one session beneath at all times (keeper.go)
+//	Session    has one session beneath at all times (reconnect.go)
 //	link       is one of these: the current one until it ends or its peer sends a
 //	           GOAWAY, then one that drains until nothing uses it (link.go)
-//	origin     is the publisher of a path, as one link announces it (origin.go)
+//	originWatch follows the publisher of a path, as one link announces it
+//	           (origin.go)
 //	track      is a subscription that goes on over several links (track.go)
 //	feed       is the track's subscription over one link (feed.go)
 //	numbering  is a run of group numbers; feeds that go on with the numbers of
@@ -38,16 +39,17 @@ package redial
 //
 // # The states of a track
 //
-// One goroutine, track.run, goes from state to state:
+// One goroutine, track.followFeeds, goes from state to state:
 //
 //	opening  Subscribe waits for the first feed (track.go).
 //	fed      The newest feed brings groups, and feeds before it what is left of
-//	         theirs. run waits in turn for a reason to change (turn.go).
-//	turning  run asks for another feed, in resume, while the newest goes on if it
+//	         theirs. followFeeds waits in awaitChange for a reason to change
+//	         (feedchange.go).
+//	changing followFeeds asks for another feed, in resume, while the newest goes on if it
 //	         can (resume.go).
 //	ended    AcceptGroup returns why.
 //
-// From fed to turning, as decide tells, and in one case doubt.go:
+// From fed to changing, as nextChange tells, and in one case renumbered.go:
 //
 //	another link is current: the one before has ended, or its peer said GOAWAY
 //	over the same link, another publisher than the feed's is announced: a
@@ -55,10 +57,11 @@ package redial
 //	the feed was reset, its link stands, and the publisher did not do that: it is
 //	  withdrawn or announced anew, or a relay on the way to it is gone
 //	the newest group broke off with a link that was left, and the newest feed
-//	  does not bring it (again.go)
-//	the publisher is the same, and numbers its groups from 0 again (doubt.go)
+//	  does not bring it (continuegroup.go)
+//	the publisher is the same, and numbers its groups from 0 again
+//	  (renumbered.go)
 //
-// From turning to fed, by change:
+// From changing to fed, by replaceFeed:
 //
 //	the publisher is the same: the next feed goes on at the next group, or at the
 //	  newest one if that has broken off, in the same numbering; the feeds before
@@ -75,10 +78,10 @@ package redial
 // before any group of the next feed.
 //
 // A track goes back to fed without another feed if the link has ended too, or the feed
-// before has come to the end of the track. The same turn is made again only when
+// before has come to the end of the track. The same change is tried again only when
 // something has changed.
 //
-// To ended, by finish:
+// To ended, by endTrack:
 //
 //	the publisher has ended the track, or refused or reset it for good
 //	resume has failed for the policy's ResumeTimeout, and the newest feed has ended
@@ -86,13 +89,13 @@ package redial
 //
 // # The states of a feed
 //
-//	opened     track.open has subscribed. A subscription belongs to the publisher
+//	opened     track.openFeed has subscribed. A subscription belongs to the publisher
 //	           that is announced when it is made, or first after that.
 //	tried      A trial holds its groups. It is abandoned if yet another publisher is
 //	           announced, or another link is current.
 //	told       The reader knows of the numbering: its first feed tells it, and the
 //	           others wait for that.
-//	accepting  pass takes groups from the session, and hands each to AcceptGroup
+//	accepting  passUntilEnd takes groups from the session, and hands each to AcceptGroup
 //	           unless it came by another feed.
 //	finishing  Another feed of the same numbering is there: only groups that
 //	           it does not have are still passed on, until none came for a while.
@@ -105,17 +108,17 @@ package redial
 //
 // Each numbering has its account. A group counts as passed on when a feed takes
 // it, and as lost if AcceptGroup does not get it then. The gaps of a numbering are
-// reported after the reader has entered it, see place; groups that are missing when
-// it ends are lost.
+// reported after the reader has entered it, see readerPosition; groups that are
+// missing when it ends are lost.
 //
 // # Locks
 //
 // A track's mu guards its feeds, numberings and groups, a link's mu its uses and
-// origins, an origin's mu what is announced, and the Session's mu which link is
-// current. Of these, only a link's is held when another is taken, the Session's.
-// Nothing that waits for a peer is called with one of them. track.updating, which
-// is taken before the track's mu, is held while a feed is updated, so that updates
-// are sent one after the other.
+// origins, an originWatch's mu what is announced, and the Session's mu which link
+// is current. Of these, only a link's is held when another is taken, the
+// Session's. Nothing that waits for a peer is called with one of them.
+// track.updating, which is taken before the track's mu, is held while a feed is
+// updated, so that updates are sent one after the other.
 //
 // The times are in times.go, and in [Policy]. Requests that are repeated wait for
-// Policy.pause, which grows, with jitter.
+// Policy.newBackoff, which grows, with jitter.

@@ -28,11 +28,11 @@ func Permanent(err error) bool {
 			return true
 		}
 	}
-	return badCertificate(err) || badAddress(err)
+	return isBadCertificate(err) || isBadURL(err)
 }
 
-// closedHere reports whether a session ended because its client was closed.
-func closedHere(err error) bool {
+// isClosedHere reports whether a session ended because its client was closed.
+func isClosedHere(err error) bool {
 	ended, ok := errors.AsType[*api.SessionError](err)
 	return ok && !ended.Remote && ended.Err == nil && ended.Code == api.SessionNoError
 }
@@ -40,9 +40,9 @@ func closedHere(err error) bool {
 // alertInternal is the alert of a server that has a problem: it may recover.
 const alertInternal tls.AlertError = 80
 
-// badCertificate reports whether one side does not trust the other's
+// isBadCertificate reports whether one side does not trust the other's
 // certificate.
-func badCertificate(err error) bool {
+func isBadCertificate(err error) bool {
 	if alert, ok := errors.AsType[tls.AlertError](err); ok {
 		return alert != alertInternal
 	}
@@ -51,7 +51,7 @@ func badCertificate(err error) bool {
 		return true
 	}
 	failed, ok := errors.AsType[*api.DialError](err)
-	return ok && failed.Phase == api.PhaseTLS && !isA[net.Error](err) && !cutOff(failed.Err)
+	return ok && failed.Phase == api.PhaseTLS && !isA[net.Error](err) && !isHandshakeCut(failed.Err)
 }
 
 // isA reports whether err is, or wraps, an error of a type.
@@ -60,12 +60,14 @@ func isA[E error](err error) bool {
 	return ok
 }
 
-// cutOff reports whether a handshake was cut off.
-func cutOff(err error) bool { return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) }
+// isHandshakeCut reports whether a handshake was cut off.
+func isHandshakeCut(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)
+}
 
-// badAddress reports whether the URL itself is wrong. A name that cannot be
+// isBadURL reports whether the URL itself is wrong. A name that cannot be
 // looked up now may be found later.
-func badAddress(err error) bool {
+func isBadURL(err error) bool {
 	failed, ok := errors.AsType[*api.DialError](err)
 	return ok && failed.Phase == api.PhaseResolve && !isA[net.Error](err)
 }

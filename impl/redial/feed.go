@@ -14,7 +14,7 @@ type feed struct {
 	track  *track
 	link   *link
 	reader api.TrackReader
-	origin *origin
+	watch  *originWatch
 	continuation
 	lost error             // why the feed before could not go on
 	held []api.GroupReader // groups that came in a trial, before run
@@ -22,21 +22,21 @@ type feed struct {
 	accepting     context.Context
 	stopAccepting context.CancelFunc
 	newest        context.Context // ends when next is set, or with the track
-	notNewest     context.CancelFunc
+	cancelNewest  context.CancelFunc
 	begun         signal.Event // its first group has come
 	done          signal.Event // nothing more is accepted, and err is set
 	err           error
 	life          context.Context // ends when its groups are no longer waited for
-	cutOff        context.CancelCauseFunc
+	cancelLife    context.CancelCauseFunc
 
 	regained chan struct{} // closed when the group asked for again was passed on, or will not come
 	next     *feed         // the feed that followed; see newest
 
 	// The publisher as it was announced at the subscription, or first after
-	// that. Used by track.run alone.
-	sight   sighting
-	opened  time.Time
-	checked time.Time // when its numbers were last compared with the peer's
+	// that. Used by track.followFeeds alone.
+	announced announcedState
+	opened    time.Time
+	checked   time.Time // when its numbers were last compared with the peer's
 
 	// Guarded by the track's lock.
 	numbering *numbering
@@ -52,73 +52,74 @@ type feed struct {
 	read      signal.Wake       // unread has become 0
 }
 
-// errReplaced is the reason of a turn to another publisher.
+// errReplaced is the reason of a change to another publisher.
 var errReplaced = errors.New("another publisher has taken its place")
 
-// open subscribes over l to the publisher seen there. The groups are those of
+// openFeed subscribes over l to the publisher seen there. The groups are those of
 // the route by which the subscription was made: if the announcement changes
 // meanwhile, that is not known, and the error is errReplaced.
-func (t *track) open(ctx context.Context, l *link, seen sighting, config api.SubscribeConfig) (*feed, error) {
-	o := l.follow(t.path)
-	l.hold()
+func (t *track) openFeed(ctx context.Context, l *link, seen announcedState, config api.SubscribeConfig) (*feed, error) {
+	o := l.watchOrigin(t.path)
+	l.addUse()
 	r, err := l.session.Subscribe(ctx, t.path, t.name, &config)
 	if err == nil {
-		if now, _ := o.sight(); now.replaces(seen) || now.hasChanged(seen) {
+		if now, _ := o.current(); now.replaces(seen) || now.hasChanged(seen) {
 			_ = r.Close()
 			err = errReplaced
 		}
 	}
 	if err != nil {
-		l.leave(o)
-		l.release()
+		l.unwatchOrigin(o)
+		l.removeUse()
 		return nil, err
 	}
 	f := &feed{
-		track:  t,
-		link:   l,
-		reader: r,
-		origin: o,
-		sight:  seen,
-		opened: time.Now(),
-		read:   signal.NewWake(),
+		track:     t,
+		link:      l,
+		reader:    r,
+		watch:     o,
+		announced: seen,
+		opened:    time.Now(),
+		read:      signal.NewWake(),
 	}
 	f.wanted, f.asked, f.same = config, config, true
 	f.accepting, f.stopAccepting = context.WithCancel(t.feeding)
-	f.newest, f.notNewest = context.WithCancel(t.ctx)
-	f.life, f.cutOff = context.WithCancelCause(context.Background())
+	f.newest, f.cancelNewest = context.WithCancel(t.ctx)
+	f.life, f.cancelLife = context.WithCancelCause(context.Background())
 	return f, nil
 }
 
-// unwatch ends the use of f's origin, when f is not the newest feed any more:
+// releaseOrigin ends the use of f's origin, when f is not the newest feed any more:
 // until then, the origin decides how the track goes on, even after f has ended.
-func (f *feed) unwatch() { f.link.leave(f.origin) }
+func (f *feed) releaseOrigin() { f.link.unwatchOrigin(f.watch) }
 
-// follower returns the feed that has followed f, or nil.
-func (f *feed) follower() *feed {
+// successor returns the feed that has followed f, or nil.
+func (f *feed) successor() *feed {
 	f.track.mu.Lock()
 	defer f.track.mu.Unlock()
 	return f.next
 }
 
-// finished reports whether nothing more is accepted.
-func (f *feed) finished() bool { return f.done.Happened() }
+// isDone reports whether nothing more is accepted.
+func (f *feed) isDone() bool { return f.done.Happened() }
 
-// run passes groups on until the subscription ends, or another has taken over.
-func (f *feed) run() {
-	f.err = f.pass()
+// passGroups passes groups on until the subscription ends, or another has taken
+// over.
+func (f *feed) passGroups() {
+	f.err = f.passUntilEnd()
 	f.track.mu.Lock()
-	f.track.takeGaps(f)
+	f.track.recordGaps(f)
 	f.track.mu.Unlock()
 	f.done.Happen()
-	f.release()
+	f.releaseLink()
 }
 
-func (f *feed) pass() error {
+func (f *feed) passUntilEnd() error {
 	defer f.dropHeld()
 	if err := f.tellRestart(); err != nil {
 		return err
 	}
-	if err := f.awaitAsked(); err != nil {
+	if err := f.awaitFirstAccept(); err != nil {
 		return err
 	}
 	f.passHeld()
@@ -128,25 +129,25 @@ func (f *feed) pass() error {
 		if err != nil {
 			return err
 		}
-		f.compare(g.Sequence(), asked)
-		f.take(g)
+		f.recordInTrial(g.Sequence(), asked)
+		f.passGroup(g)
 	}
 }
 
-// compare records a group that has come in the trial of the next feed, if there
-// is one.
-func (f *feed) compare(seq api.GroupSequence, asked time.Time) {
+// recordInTrial records a group that has come in the trial of the next feed, if
+// there is one.
+func (f *feed) recordInTrial(seq api.GroupSequence, asked time.Time) {
 	f.track.mu.Lock()
 	tr := f.trial
 	f.track.mu.Unlock()
 	if tr != nil {
-		tr.note(tr.byOld, seq, asked)
+		tr.noteArrival(tr.byOld, seq, asked)
 	}
 }
 
-// awaitAsked waits for the first call of AcceptGroup: a session may choose then
-// where to begin.
-func (f *feed) awaitAsked() error {
+// awaitFirstAccept waits for the first call of AcceptGroup: a session may
+// choose then where to begin.
+func (f *feed) awaitFirstAccept() error {
 	if f.track.asked.Happened() {
 		return nil
 	}
@@ -156,42 +157,42 @@ func (f *feed) awaitAsked() error {
 	case <-f.accepting.Done():
 		return context.Cause(f.accepting)
 	case <-f.reader.Context().Done():
-		return f.ended()
+		return f.endError()
 	}
 }
 
-// ended returns the error with which the subscription has ended before
+// endError returns the error with which the subscription has ended before
 // AcceptGroup was called.
-func (f *feed) ended() error { return context.Cause(f.reader.Context()) }
+func (f *feed) endError() error { return context.Cause(f.reader.Context()) }
 
-// take passes on a group, unless it came by another feed.
-func (f *feed) take(g api.GroupReader) {
-	switch f.admit(g.Sequence()) {
+// passGroup passes on a group, unless it came by another feed.
+func (f *feed) passGroup(g api.GroupReader) {
+	switch f.admitGroup(g.Sequence()) {
 	case refused:
 		g.Cancel(api.StreamCancelled)
 	case again:
-		f.takeAgain(g)
+		f.passContinued(g)
 	case admitted:
-		err := f.hand(f.group(g, 0))
+		err := f.deliverGroup(f.wrapGroup(g, 0))
 		f.track.mu.Lock()
 		defer f.track.mu.Unlock()
 		f.busy = false
 		if err != nil {
-			f.numbering.unpass(g.Sequence(), err)
+			f.numbering.revokeGroup(g.Sequence(), err)
 		}
 	}
 }
 
-// group returns g for a reader that has had the frames before from.
-func (f *feed) group(g api.GroupReader, from uint64) *group {
-	out := newGroup(g, from, f.groupRead)
+// wrapGroup returns g for a reader that has had the frames before from.
+func (f *feed) wrapGroup(g api.GroupReader, from uint64) *group {
+	out := newGroup(g, from, f.groupDone)
 	out.by = f
 	return out
 }
 
-// hand passes a group on, which may then be the newest. It returns an error if
-// the reader does not get it.
-func (f *feed) hand(g *group) error {
+// deliverGroup passes a group on, which may then be the newest. It returns an
+// error if the reader does not get it.
+func (f *feed) deliverGroup(g *group) error {
 	t := f.track
 	if err := f.deliver(delivery{group: g}); err != nil {
 		g.Cancel(api.StreamCancelled)
@@ -201,7 +202,7 @@ func (f *feed) hand(g *group) error {
 	defer t.mu.Unlock()
 	if g.Sequence()+1 == f.numbering.next {
 		f.numbering.last = g
-		t.checkLast(g)
+		t.wakeIfNewest(g)
 	}
 	return nil
 }
@@ -215,8 +216,8 @@ const (
 	again                     // it is the one asked for again
 )
 
-// admit decides what to do with a group, and records it.
-func (f *feed) admit(seq api.GroupSequence) admission {
+// admitGroup decides what to do with a group, and records it.
+func (f *feed) admitGroup(seq api.GroupSequence) admission {
 	t := f.track
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -224,9 +225,9 @@ func (f *feed) admit(seq api.GroupSequence) admission {
 	if f.resumed && seq < f.from && !isAgain {
 		return refused // its numbers do not go on: see renumbered
 	}
-	f.begin(seq)
+	f.recordFirst(seq)
 	switch {
-	case f.life.Err() != nil, f.end != 0 && seq >= f.end, !isAgain && !f.numbering.pass(seq):
+	case f.life.Err() != nil, f.end != 0 && seq >= f.end, !isAgain && !f.numbering.noteGroup(seq):
 		return refused
 	}
 	f.unread++
@@ -243,12 +244,12 @@ func (f *feed) admit(seq api.GroupSequence) admission {
 	return admitted
 }
 
-// begin records the first group that has come, even if the feed before has
+// recordFirst records the first group that has come, even if the feed before has
 // passed it on already. The track's lock is held.
-func (f *feed) begin(seq api.GroupSequence) {
+func (f *feed) recordFirst(seq api.GroupSequence) {
 	if f.resumed && !f.expected && seq >= f.from {
 		f.expected = true
-		f.numbering.expect(f.from, seq, f.lost, time.Now().Add(settle))
+		f.numbering.expectGap(f.from, seq, f.lost, time.Now().Add(reorderWait))
 	}
 	if !f.begun.Happened() {
 		f.first = seq
@@ -256,10 +257,10 @@ func (f *feed) begin(seq api.GroupSequence) {
 	}
 }
 
-// groupRead records that reading a group has ended, and returns the error for
+// groupDone records that reading a group has ended, and returns the error for
 // its reader.
-func (f *feed) groupRead(g *group, err error) error {
-	f.track.finished(g, f.link, err)
+func (f *feed) groupDone(g *group, err error) error {
+	f.track.groupEnded(g, f.link, err)
 	if cut := context.Cause(f.life); errors.Is(err, api.ErrClosed) && errors.Is(cut, api.ErrRestarted) {
 		err = cut
 	}
@@ -285,27 +286,27 @@ func (f *feed) deliver(d delivery) error {
 	}
 }
 
-// release ends the use of the session when the groups that came over it have
+// releaseLink ends the use of the session when the groups that came over it have
 // been read. If the session is lost, readers can still read what has come.
-func (f *feed) release() {
+func (f *feed) releaseLink() {
 	t := f.track
 	f.awaitRead()
 	t.mu.Lock()
 	delete(t.feeds, f)
 	t.mu.Unlock()
 	f.stopAccepting()
-	if !f.link.ended() && !isA[*api.SessionError](f.err) {
+	if !f.link.isEnded() && !isA[*api.SessionError](f.err) {
 		_ = f.reader.Close()
 	}
-	f.cutOff(nil)
-	f.link.release()
+	f.cancelLife(nil)
+	f.link.removeUse()
 }
 
 // cutAfter cuts f off a while after another publisher has taken over: readers
 // of its groups then get err, since the rest may never come.
 func (f *feed) cutAfter(d time.Duration, err error) {
 	if sleep(f.life, d) {
-		f.cutOff(err)
+		f.cancelLife(err)
 	}
 }
 
@@ -333,16 +334,16 @@ func (f *feed) awaitRead() {
 	}
 }
 
-// update changes what is asked for, except where a resumed feed began.
-func (f *feed) update(config api.SubscribeConfig) error {
+// updateConfig changes what is asked for, except where a resumed feed began.
+func (f *feed) updateConfig(config api.SubscribeConfig) error {
 	if f.resumed && beginsBefore(&config, f.asked.StartGroup) {
 		config.StartGroup, config.StartFrame = f.asked.StartGroup, f.asked.StartFrame
 	}
 	return f.reader.Update(&config)
 }
 
-// datagram receives a datagram, until another feed is the newest.
-func (f *feed) datagram(ctx context.Context, d *api.Datagram) error {
+// receiveDatagram receives a datagram, until another feed is the newest.
+func (f *feed) receiveDatagram(ctx context.Context, d *api.Datagram) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(f.newest, cancel)()

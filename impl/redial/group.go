@@ -28,10 +28,10 @@ type group struct {
 	err  error // the reader's, after once
 
 	// Guarded by the track's lock, and not used for a fetch.
-	by   *feed // the feed that brought it
-	is   outcome
-	lost bool         // it broke off because its session ended, or was about to
-	over signal.Event // the outcome is known
+	by      *feed // the feed that brought it
+	outcome outcome
+	lost    bool         // it broke off because its session ended, or was about to
+	over    signal.Event // the outcome is known
 }
 
 // An outcome is what has become of a group.
@@ -63,9 +63,9 @@ func (g *group) ReadFrame(f *api.Frame) error {
 		err = g.GroupReader.ReadFrame(f)
 	}
 	if err != nil {
-		return g.end(err)
+		return g.finishReading(err)
 	}
-	g.leaveBody()
+	g.skipRest()
 	g.next.Add(1)
 	return nil
 }
@@ -77,9 +77,9 @@ func (g *group) NextFrame() (h api.FrameHeader, payload io.Reader, err error) {
 		h, payload, err = g.GroupReader.NextFrame()
 	}
 	if err != nil {
-		return api.FrameHeader{}, nil, g.end(err)
+		return api.FrameHeader{}, nil, g.finishReading(err)
 	}
-	g.leaveBody()
+	g.skipRest()
 	g.body = body{group: g, payload: payload, left: h.Size}
 	if h.Size == 0 {
 		g.next.Add(1)
@@ -87,10 +87,10 @@ func (g *group) NextFrame() (h api.FrameHeader, payload io.Reader, err error) {
 	return h, &g.body, nil
 }
 
-// leaveBody counts a frame whose rest the reader does not want.
-func (g *group) leaveBody() {
+// skipRest counts a frame whose rest the reader does not want.
+func (g *group) skipRest() {
 	if g.body.left > 0 {
-		g.body.took(g.body.left)
+		g.body.countRead(g.body.left)
 	}
 }
 
@@ -99,45 +99,45 @@ func (g *group) leaveBody() {
 type body struct {
 	group   *group
 	payload io.Reader
-	left    uint64 // bytes that the reader has not had
-	to      writer // the destination of WriteTo
+	left    uint64      // bytes that the reader has not had
+	to      errorWriter // the destination of WriteTo
 }
 
 // Read implements [io.Reader].
 func (b *body) Read(p []byte) (int, error) {
 	n, err := b.payload.Read(p)
-	b.took(uint64(n))
+	b.countRead(uint64(n))
 	if err != nil && err != io.EOF {
-		err = b.group.end(err)
+		err = b.group.finishReading(err)
 	}
 	return n, err
 }
 
 // WriteTo implements [io.WriterTo].
 func (b *body) WriteTo(w io.Writer) (int64, error) {
-	b.to = writer{Writer: w}
+	b.to = errorWriter{Writer: w}
 	n, err := io.Copy(&b.to, b.payload)
-	b.took(uint64(n))
+	b.countRead(uint64(n))
 	if err != nil && b.to.err == nil {
-		err = b.group.end(err)
+		err = b.group.finishReading(err)
 	}
-	b.to = writer{}
+	b.to = errorWriter{}
 	return n, err
 }
 
-// A writer keeps its error apart from that of the source.
-type writer struct {
+// An errorWriter keeps its error apart from that of the source.
+type errorWriter struct {
 	io.Writer
 	err error
 }
 
 // Write implements [io.Writer].
-func (w *writer) Write(p []byte) (n int, err error) {
+func (w *errorWriter) Write(p []byte) (n int, err error) {
 	n, w.err = w.Writer.Write(p)
 	return n, w.err
 }
 
-func (b *body) took(n uint64) {
+func (b *body) countRead(n uint64) {
 	if n == 0 || b.left == 0 {
 		return
 	}
@@ -164,12 +164,12 @@ func (g *group) skipFrames() error {
 // Cancel implements [api.GroupReader].
 func (g *group) Cancel(code api.StreamErrorCode) {
 	g.GroupReader.Cancel(code)
-	_ = g.end(api.ErrClosed)
+	_ = g.finishReading(api.ErrClosed)
 }
 
-// end records that reading has ended with err, and returns the error for the
-// reader.
-func (g *group) end(err error) error {
+// finishReading records that reading has ended with err, and returns the error
+// for the reader.
+func (g *group) finishReading(err error) error {
 	g.once.Do(func() { g.err = g.ended(err) })
 	return g.err
 }

@@ -10,7 +10,7 @@ import (
 // handOver ends f when next, or a feed that follows next, has begun: until
 // then, and for groups before the first of that feed, f passes on what it has.
 func (f *feed) handOver(next *feed) {
-	quiet := time.NewTicker(idle)
+	quiet := time.NewTicker(idleFor)
 	defer quiet.Stop()
 	taken := -1
 	ended := next.done.Done()
@@ -22,13 +22,13 @@ func (f *feed) handOver(next *feed) {
 		select {
 		case <-next.begun.Done():
 		case <-f.done.Done():
-			f.giveUp(next.lost)
+			f.expectRest(next.lost)
 			return
 		case <-next.newest.Done():
-			after := next.follower()
+			after := next.successor()
 			if after == nil { // the track is about to end
 				<-f.done.Done()
-				f.giveUp(next.lost)
+				f.expectRest(next.lost)
 				return
 			}
 			next = after
@@ -39,7 +39,7 @@ func (f *feed) handOver(next *feed) {
 				return
 			}
 		case <-quiet.C:
-			if f.still(&taken) && !next.finished() {
+			if f.isSilent(&taken) && !next.isDone() {
 				f.finishBelow(next)
 				return
 			}
@@ -47,9 +47,9 @@ func (f *feed) handOver(next *feed) {
 	}
 }
 
-// still reports whether nothing was passed on since the last call, which has
+// isSilent reports whether nothing was passed on since the last call, which has
 // set taken, and nothing waits to be.
-func (f *feed) still(taken *int) bool {
+func (f *feed) isSilent(taken *int) bool {
 	f.track.mu.Lock()
 	defer f.track.mu.Unlock()
 	still := f.taken == *taken && !f.busy
@@ -60,18 +60,18 @@ func (f *feed) still(taken *int) bool {
 // finishBelow ends f when it has passed on what next does not have, or has had
 // the time to.
 func (f *feed) finishBelow(next *feed) {
-	if config, ok := f.below(next); ok {
-		_ = f.update(config)
+	if config, ok := f.limitBelow(next); ok {
+		_ = f.updateConfig(config)
 	}
-	f.settle()
+	f.awaitSilence()
 	f.stopAccepting()
 	<-f.done.Done()
-	f.giveUp(next.lost)
+	f.expectRest(next.lost)
 }
 
-// below makes f pass on nothing from the first group of next on, and returns
+// limitBelow makes f pass on nothing from the first group of next on, and returns
 // the config to ask for: it still includes groups that are being read.
-func (f *feed) below(next *feed) (config api.SubscribeConfig, ok bool) {
+func (f *feed) limitBelow(next *feed) (config api.SubscribeConfig, ok bool) {
 	t := f.track
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -83,16 +83,16 @@ func (f *feed) below(next *feed) (config api.SubscribeConfig, ok bool) {
 	config.EndGroup, config.EndFrame = f.numbering.next, 0
 	if config.StartGroup == api.GroupLatest {
 		// Sent again, GroupLatest would mean the group that is the newest now.
-		config.StartGroup = f.numbering.first()
+		config.StartGroup = f.numbering.firstSequence()
 	}
 	return config, true
 }
 
-// settle returns when nothing has come for a while that f could pass on.
-func (f *feed) settle() {
-	ticker := time.NewTicker(settle)
+// awaitSilence returns when nothing has come for a while that f could pass on.
+func (f *feed) awaitSilence() {
+	ticker := time.NewTicker(reorderWait)
 	defer ticker.Stop()
-	for taken := -1; !f.still(&taken); {
+	for taken := -1; !f.isSilent(&taken); {
 		select {
 		case <-ticker.C:
 		case <-f.done.Done():
@@ -101,11 +101,11 @@ func (f *feed) settle() {
 	}
 }
 
-// giveUp counts what f should have passed on as lost, unless another feed
+// expectRest counts what f should have passed on as lost, unless another feed
 // brings it soon.
-func (f *feed) giveUp(err error) {
+func (f *feed) expectRest(err error) {
 	t := f.track
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	f.numbering.expectAll(err, time.Now().Add(settle))
+	f.numbering.expectMissing(err, time.Now().Add(reorderWait))
 }

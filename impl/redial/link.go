@@ -14,12 +14,12 @@ import (
 
 // A link is one session beneath a [Session].
 type link struct {
-	session api.Session
-	url     string
-	began   time.Time
-	moved   bool              // it was dialled to replace another one that still stood
-	spawn   func(func()) bool // of the Session
-	pause   func() *backoff.ExponentialBackOff
+	session    api.Session
+	url        string
+	began      time.Time
+	moved      bool              // it was dialled to replace another one that still stood
+	spawn      func(func()) bool // of the Session
+	newBackoff func() *backoff.ExponentialBackOff
 
 	ctx    context.Context // ends the goroutines that follow the session here
 	cancel context.CancelFunc
@@ -27,31 +27,31 @@ type link struct {
 	mu      sync.Mutex
 	uses    int         // subscriptions and groups being read
 	unused  signal.Wake // uses has become 0
-	origins map[api.BroadcastPath]*origin
+	origins map[api.BroadcastPath]*originWatch
 }
 
 func newLink(s *Session, under api.Session, url string) *link {
 	l := &link{
-		session: under,
-		url:     url,
-		began:   time.Now(),
-		spawn:   s.spawn,
-		pause:   s.policy.pause,
-		unused:  signal.NewWake(),
-		origins: make(map[api.BroadcastPath]*origin),
+		session:    under,
+		url:        url,
+		began:      time.Now(),
+		spawn:      s.spawn,
+		newBackoff: s.policy.newBackoff,
+		unused:     signal.NewWake(),
+		origins:    make(map[api.BroadcastPath]*originWatch),
 	}
 	l.ctx, l.cancel = context.WithCancel(context.Background())
 	return l
 }
 
-// close stops what follows the session; the session itself is not closed.
-func (l *link) close() { l.cancel() }
+// stopFollowing stops what follows the session; the session itself is not closed.
+func (l *link) stopFollowing() { l.cancel() }
 
-// ended reports whether the session has ended.
-func (l *link) ended() bool { return l.session.Context().Err() != nil }
+// isEnded reports whether the session has ended.
+func (l *link) isEnded() bool { return l.session.Context().Err() != nil }
 
-// leaving reports whether the session's peer wants us to go.
-func (l *link) leaving() bool {
+// isGoingAway reports whether the session's peer wants us to go.
+func (l *link) isGoingAway() bool {
 	select {
 	case <-l.session.GoneAway():
 		return true
@@ -60,20 +60,20 @@ func (l *link) leaving() bool {
 	}
 }
 
-// over reports whether err is due to the end of the session, or to a peer that
-// wants us to go, so that the next session may do better. A request that was
-// refused as going away does not show that: a relay may pass on the code of its
-// own peer.
-func (l *link) over(err error) bool {
-	return l.ended() || l.leaving() || isA[*api.SessionError](err)
+// isEndError reports whether err is due to the end of the session, or to a peer
+// that wants us to go, so that the next session may do better. A request that
+// was refused as going away does not show that: a relay may pass on the code of
+// its own peer.
+func (l *link) isEndError(err error) bool {
+	return l.isEnded() || l.isGoingAway() || isA[*api.SessionError](err)
 }
 
-// left reports whether the session is over, or another has replaced it.
-func (l *link) left() bool { return l.ctx.Err() != nil || l.over(nil) }
+// isReplaced reports whether the session is over, or another has replaced it.
+func (l *link) isReplaced() bool { return l.ctx.Err() != nil || l.isEndError(nil) }
 
-// goingAway reports whether a peer has reset a request because it is about to
+// isGoAwayReset reports whether a peer has reset a request because it is about to
 // end, or because a session of its own is. It may have another one soon.
-func goingAway(err error) bool {
+func isGoAwayReset(err error) bool {
 	reset, ok := errors.AsType[*api.StreamError](err)
 	if !ok || !reset.Remote {
 		return false
@@ -81,10 +81,10 @@ func goingAway(err error) bool {
 	return reset.Code == api.StreamGoingAway || reset.Code == api.StreamSessionClosed
 }
 
-// fades reports whether the session ends in a moment, or its peer wants us to
+// endsSoon reports whether the session ends in a moment, or its peer wants us to
 // go.
-func (l *link) fades(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, fading)
+func (l *link) endsSoon(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, endsSoonWithin)
 	defer cancel()
 	select {
 	case <-l.session.Context().Done():
@@ -96,8 +96,8 @@ func (l *link) fades(ctx context.Context) bool {
 	}
 }
 
-// sleep waits, at most until the session ends or its peer wants us to go.
-func (l *link) sleep(ctx context.Context, d time.Duration) {
+// sleepWhileOpen waits, at most until the session ends or its peer wants us to go.
+func (l *link) sleepWhileOpen(ctx context.Context, d time.Duration) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(l.session.Context(), cancel)()
@@ -110,14 +110,14 @@ func (l *link) sleep(ctx context.Context, d time.Duration) {
 	}
 }
 
-// hold keeps the session open while it drains, until release is called.
-func (l *link) hold() {
+// addUse keeps the session open while it drains, until removeUse is called.
+func (l *link) addUse() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.uses++
 }
 
-func (l *link) release() {
+func (l *link) removeUse() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.uses--
@@ -134,7 +134,7 @@ func (l *link) awaitIdle(ctx context.Context) bool {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(l.session.Context(), cancel)()
-	for l.used() {
+	for l.inUse() {
 		select {
 		case <-l.unused:
 		case <-ctx.Done():
@@ -152,7 +152,7 @@ func (l *link) awaitIdle(ctx context.Context) bool {
 	return true
 }
 
-func (l *link) used() bool {
+func (l *link) inUse() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.uses > 0

@@ -56,43 +56,43 @@ func (f *feed) tellRestart() error {
 	}
 }
 
-// A place is the reader's position among the numberings of its track. It may be
-// several behind: the reader enters a numbering by the first call of
+// A readerPosition is the reader's position among the numberings of its track.
+// It may be several behind: the reader enters a numbering by the first call of
 // AcceptGroup after the one that returned its RestartError, and gets its gaps
 // only from then on. The track's lock guards it.
-type place struct {
+type readerPosition struct {
 	in      *numbering
-	heard   *numbering // the one told last: in, or the one to be entered next
+	told    *numbering // the one told last: in, or the one to be entered next
 	earlier []api.Gap  // of the numberings before in, and of in when that has ended
 }
 
-// hear records that the reader is told that n begins, and returns the error for
-// it.
-func (t *track) hear(n *numbering) error {
+// tellNumbering records that the reader is told that n begins, and returns the
+// error for it.
+func (t *track) tellNumbering(n *numbering) error {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.place.heard = n
+	t.position.told = n
 	n.told.Happen()
 	return n.restart
 }
 
-// enter moves the reader to the numbering that it was told of.
-func (t *track) enter() {
+// enterNumbering moves the reader to the numbering that it was told of.
+func (t *track) enterNumbering() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	p := &t.place
-	if p.in == p.heard {
+	p := &t.position
+	if p.in == p.told {
 		return
 	}
-	p.in = p.heard
+	p.in = p.told
 	if p.in != t.numbering {
-		p.keep(p.in)
+		p.keepGaps(p.in)
 	}
 }
 
-// keep keeps the gaps of a numbering that has ended.
-func (p *place) keep(over *numbering) {
-	p.earlier = append(p.earlier, over.take(time.Now())...)
+// keepGaps keeps the gaps of a numbering that has ended.
+func (p *readerPosition) keepGaps(over *numbering) {
+	p.earlier = append(p.earlier, over.takeGaps(time.Now())...)
 	p.earlier = slices.Delete(p.earlier, 0, max(0, len(p.earlier)-maxEarlier))
 }
 
@@ -103,25 +103,25 @@ const maxEarlier = 4096
 // If the reader has got no group of it, it need not be told; if it was not told
 // of the current one yet, it is told of next only. The lock is held.
 func (t *track) renumber(next *numbering, err error) {
-	over, p := t.numbering, &t.place
+	over, p := t.numbering, &t.position
 	t.numbering = next
 	switch {
 	case !over.isTold():
 		both := *next.restart // others may have it already
 		both.Before = over.restart.Before
 		next.restart = &both
-	case !over.some():
+	case !over.hasAny():
 		next.told.Happen()
 		if p.in == over {
 			p.in = next
 		}
-		if p.heard == over {
-			p.heard = next
+		if p.told == over {
+			p.told = next
 		}
 	default:
-		over.end(err)
+		over.loseRest(err)
 		if p.in == over {
-			p.keep(over)
+			p.keepGaps(over)
 		}
 	}
 }

@@ -12,33 +12,33 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
-// An origin follows which publisher has the broadcast of a path, as one session
-// announces it, while somebody reads the broadcast over that session. If its
-// announcement stream breaks off, it asks for another.
-type origin struct {
+// An originWatch follows which publisher has the broadcast of a path, as one
+// session announces it, while somebody reads the broadcast over that session.
+// If its announcement stream breaks off, it asks for another.
+type originWatch struct {
 	path   api.BroadcastPath
 	link   *link
 	users  int // guarded by the link's lock
 	cancel context.CancelFunc
 
 	mu      sync.Mutex
-	now     sighting
+	state   announcedState
 	changed signal.Notice // now has changed
 }
 
-// A sighting is what a session announces of a broadcast.
-type sighting struct {
-	is   presence
-	hop  api.Hop   // the publisher, or the last one; 0 is unknown
-	life int       // how many times it was announced anew
-	at   time.Time // when it was announced anew last
+// An announcedState is what a session announces of a broadcast.
+type announcedState struct {
+	presence presence
+	hop      api.Hop   // the publisher, or the last one; 0 is unknown
+	life     int       // how many times it was announced anew
+	at       time.Time // when it was announced anew last
 }
 
 // A presence is what is known of a broadcast.
 type presence int
 
 const (
-	unheard presence = iota
+	unknown presence = iota
 	announced
 	withdrawn
 )
@@ -46,8 +46,8 @@ const (
 // replaces reports whether another publisher is announced than was before. If
 // publishers are unknown (moq-lite-03), each new announcement counts as another
 // publisher.
-func (s sighting) replaces(was sighting) bool {
-	if s.is != announced || was.is != announced {
+func (s announcedState) replaces(was announcedState) bool {
+	if s.presence != announced || was.presence != announced {
 		return false
 	}
 	return s.hop != was.hop || s.hop == 0 && s.life != was.life
@@ -55,36 +55,37 @@ func (s sighting) replaces(was sighting) bool {
 
 // hasChanged reports whether more than one publisher has been announced since
 // was, in which none was known.
-func (s sighting) hasChanged(was sighting) bool {
-	return was.is != announced && s.life > was.life+1
+func (s announcedState) hasChanged(was announcedState) bool {
+	return was.presence != announced && s.life > was.life+1
 }
 
 // origin returns the announced publisher; 0 is unknown.
-func (s sighting) origin() api.Hop {
-	if s.is != announced {
+func (s announcedState) origin() api.Hop {
+	if s.presence != announced {
 		return 0
 	}
 	return s.hop
 }
 
-// follow returns the origin of path. The caller calls leave.
-func (l *link) follow(path api.BroadcastPath) *origin {
+// watchOrigin returns the origin of path. The caller calls
+// unwatchOrigin.
+func (l *link) watchOrigin(path api.BroadcastPath) *originWatch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	o := l.origins[path]
 	if o == nil {
-		o = &origin{path: path, link: l}
+		o = &originWatch{path: path, link: l}
 		var ctx context.Context
 		ctx, o.cancel = context.WithCancel(l.ctx)
 		l.origins[path] = o
-		l.spawn(func() { o.run(ctx) })
+		l.spawn(func() { o.followStreams(ctx) })
 	}
 	o.users++
 	return o
 }
 
-// leave ends a use that follow began.
-func (l *link) leave(o *origin) {
+// unwatchOrigin ends a use that watchOrigin began.
+func (l *link) unwatchOrigin(o *originWatch) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	o.users--
@@ -94,30 +95,31 @@ func (l *link) leave(o *origin) {
 	}
 }
 
-// run listens until nobody uses the origin any more, or the session is over.
-func (o *origin) run(ctx context.Context) {
-	pause := o.link.pause()
+// followStreams listens until nobody uses the origin any more, or the session
+// is over.
+func (o *originWatch) followStreams(ctx context.Context) {
+	pause := o.link.newBackoff()
 	for {
 		began := time.Now()
-		err := o.listen(ctx)
-		if ctx.Err() != nil || o.link.over(err) || Permanent(err) || !rest(ctx, pause, began) {
+		err := o.followStream(ctx)
+		if ctx.Err() != nil || o.link.isEndError(err) || Permanent(err) || !backOff(ctx, pause, began) {
 			return
 		}
 	}
 }
 
-// rest waits before something is begun again that began at began and broke off:
+// backOff waits before something is begun again that began at began and broke off:
 // longer each time, unless it has stood for a while. It reports false if ctx
 // ends first.
-func rest(ctx context.Context, pause *backoff.ExponentialBackOff, began time.Time) bool {
+func backOff(ctx context.Context, pause *backoff.ExponentialBackOff, began time.Time) bool {
 	if time.Since(began) >= stableAfter {
 		pause.Reset()
 	}
 	return sleep(ctx, pause.NextBackOff())
 }
 
-// listen follows one announcement stream to its end.
-func (o *origin) listen(ctx context.Context) error {
+// followStream follows one announcement stream to its end.
+func (o *originWatch) followStream(ctx context.Context) error {
 	r, err := o.link.session.Announcements(ctx, string(o.path))
 	if err != nil {
 		return err
@@ -128,31 +130,31 @@ func (o *origin) listen(ctx context.Context) error {
 		a, err := r.Receive(ctx)
 		for err == nil && a.Path == o.path && a.Status == api.AnnouncementEnded {
 			there = false
-			a, err = o.end(ctx, r)
+			a, err = o.handleEnd(ctx, r)
 		}
 		switch {
 		case err != nil:
 			return err
 		case a.Status == api.AnnouncementsComplete:
 			if complete = true; !there {
-				o.withdrawn()
+				o.setWithdrawn()
 			}
 		case a.Path == o.path && a.Status != api.AnnouncementEnded:
-			o.announced(a.Origin(), a.Status == api.AnnouncementActive && complete)
+			o.setAnnounced(a.Origin(), a.Status == api.AnnouncementActive && complete)
 			there = true
 		}
 	}
 }
 
-// end records that the broadcast is withdrawn, unless the whole stream ends,
+// handleEnd records that the broadcast is withdrawn, unless the whole stream ends,
 // and returns the next announcement.
-func (o *origin) end(ctx context.Context, r api.AnnouncementReader) (api.Announcement, error) {
-	within, cancel := context.WithTimeout(ctx, breaking)
+func (o *originWatch) handleEnd(ctx context.Context, r api.AnnouncementReader) (api.Announcement, error) {
+	within, cancel := context.WithTimeout(ctx, ignoreEndsWithin)
 	defer cancel()
 	next, err := r.Receive(within)
 	late := errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil
 	if err == nil || late {
-		o.withdrawn()
+		o.setWithdrawn()
 	}
 	if late {
 		return r.Receive(ctx)
@@ -160,42 +162,42 @@ func (o *origin) end(ctx context.Context, r api.AnnouncementReader) (api.Announc
 	return next, err
 }
 
-// announced records the publisher of the broadcast. The broadcast counts as
+// setAnnounced records the publisher of the broadcast. The broadcast counts as
 // announced anew if it was not announced before, the publisher is another, or
 // the peer says so, but not if a new announcement stream repeats what was
 // known.
-func (o *origin) announced(hop api.Hop, anew bool) {
+func (o *originWatch) setAnnounced(hop api.Hop, anew bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if anew || o.now.is != announced || o.now.hop != hop {
-		o.now.life++
-		o.now.at = time.Now()
+	if anew || o.state.presence != announced || o.state.hop != hop {
+		o.state.life++
+		o.state.at = time.Now()
 	}
-	o.now.is, o.now.hop = announced, hop
+	o.state.presence, o.state.hop = announced, hop
 	o.changed.Tell()
 }
 
-// withdrawn records that nobody publishes the broadcast.
-func (o *origin) withdrawn() {
+// setWithdrawn records that nobody publishes the broadcast.
+func (o *originWatch) setWithdrawn() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.now.is = withdrawn
+	o.state.presence = withdrawn
 	o.changed.Tell()
 }
 
-// sight returns what is announced now; changed is closed when that may have
+// current returns what is announced now; changed is closed when that may have
 // changed.
-func (o *origin) sight() (now sighting, changed <-chan struct{}) {
+func (o *originWatch) current() (now announcedState, changed <-chan struct{}) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.now, o.changed.Changed()
+	return o.state, o.changed.Changed()
 }
 
-// await waits for a sighting that is wanted. If ctx ends first, it returns the
+// awaitState waits for a state that is wanted. If ctx ends first, it returns the
 // current one.
-func (o *origin) await(ctx context.Context, wanted func(sighting) bool) sighting {
+func (o *originWatch) awaitState(ctx context.Context, wanted func(announcedState) bool) announcedState {
 	for {
-		now, changed := o.sight()
+		now, changed := o.current()
 		if wanted(now) {
 			return now
 		}

@@ -70,8 +70,8 @@ type Policy struct {
 	Logger *slog.Logger
 }
 
-// pause returns a new sequence of growing waits.
-func (p *Policy) pause() *backoff.ExponentialBackOff {
+// newBackoff returns a new sequence of growing waits.
+func (p *Policy) newBackoff() *backoff.ExponentialBackOff {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval, wait.Multiplier = p.InitialInterval, p.MaxInterval, 2
 	return wait

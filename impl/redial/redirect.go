@@ -41,7 +41,7 @@ func (s *Session) destinations(l *link) []string {
 		if err != nil {
 			s.policy.Logger.Warn("redirect refused", "to", transport.RedactURL(away.URI), "error", err)
 			if hook := s.policy.Trace.RedirectRefused; hook != nil {
-				s.report.hook(func() { hook(transport.RedactURL(away.URI), err) })
+				s.report.enqueueHook(func() { hook(transport.RedactURL(away.URI), err) })
 			}
 			next = l.url
 		}

@@ -10,14 +10,14 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// lastWords returns how the track ends when the session ends with err. If f's
+// endErrorAfter returns how the track ends when the session ends with err. If f's
 // subscription has come to its regular end before, the track ends so too,
 // unless nobody takes the groups.
-func (f *feed) lastWords(err error) error {
+func (f *feed) endErrorAfter(err error) error {
 	if context.Cause(f.reader.Context()) != io.EOF {
 		return err
 	}
-	timer := time.NewTimer(fading)
+	timer := time.NewTimer(endsSoonWithin)
 	defer timer.Stop()
 	select {
 	case <-f.done.Done():
@@ -27,13 +27,13 @@ func (f *feed) lastWords(err error) error {
 	}
 }
 
-// finish ends the track. At a regular end, it first waits for what other feeds
+// endTrack ends the track. At a regular end, it first waits for what other feeds
 // have yet to pass on. All feeds have ended when it sets the error, so that the
 // reader can then ask for all gaps.
-func (t *track) finish(err error) {
+func (t *track) endTrack(err error) {
 	feeds := t.allFeeds()
 	if err == io.EOF {
-		t.await(feeds)
+		t.awaitFeeds(feeds)
 	}
 	t.stop(err)
 	for _, f := range feeds {
@@ -42,9 +42,9 @@ func (t *track) finish(err error) {
 	t.cancel(err)
 }
 
-// await waits until feeds pass nothing on any more, or the track or the session
-// ends.
-func (t *track) await(feeds []*feed) {
+// awaitFeeds waits until feeds pass nothing on any more, or the track or the
+// session ends.
+func (t *track) awaitFeeds(feeds []*feed) {
 	for _, f := range feeds {
 		select {
 		case <-f.done.Done():
@@ -54,27 +54,27 @@ func (t *track) await(feeds []*feed) {
 	}
 }
 
-// resume makes a turn: it subscribes again, to continue after f. It returns
-// neither a feed nor an error if the track or the turn's session ends.
-func (t *track) resume(f *feed, to turn) (*feed, error) {
+// resume makes a change: it subscribes again, to continue after f. It returns
+// neither a feed nor an error if the track or the change's session ends.
+func (t *track) resume(f *feed, to feedChange) (*feed, error) {
 	l := to.link
-	o := l.follow(t.path)
-	defer l.leave(o)
+	o := l.watchOrigin(t.path)
+	defer l.unwatchOrigin(o)
 	until := time.Now().Add(t.session.policy.ResumeTimeout)
-	pause := t.session.policy.pause()
+	pause := t.session.policy.newBackoff()
 	ctx, cancel := context.WithCancel(t.ctx)
 	defer cancel()
 	defer context.AfterFunc(l.session.Context(), cancel)()
-	if to.rest && !sleep(ctx, t.rests.NextBackOff()) {
+	if to.rest && !sleep(ctx, t.backoff.NextBackOff()) {
 		return nil, nil
 	}
 	for {
-		_, announced := o.sight()
-		next, err := t.attempt(ctx, f, to, o)
+		_, announced := o.current()
+		next, err := t.subscribeAgain(ctx, f, to, o)
 		switch {
 		case err == nil:
 			return next, nil
-		case ctx.Err() != nil, err == errLeft, l.over(err):
+		case ctx.Err() != nil, err == errOtherSession, l.isEndError(err):
 			return nil, nil
 		case err == errReplaced:
 			continue
@@ -82,19 +82,19 @@ func (t *track) resume(f *feed, to turn) (*feed, error) {
 			t.session.policy.Logger.Warn("track not resumed", "path", string(t.path), "track", string(t.name), "error", err)
 			return nil, f.notResumed(err)
 		}
-		if !f.pause(ctx, pause.NextBackOff(), announced) {
+		if !f.waitUnless(ctx, pause.NextBackOff(), announced) {
 			return nil, nil
 		}
 	}
 }
 
-// pause waits, at most until early is closed. It reports false if the track or
+// waitUnless waits, at most until early is closed. It reports false if the track or
 // ctx has ended.
-func (f *feed) pause(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
+func (f *feed) waitUnless(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	done := f.done.Done()
-	if f.finished() {
+	if f.isDone() {
 		done = nil
 	}
 	select {
@@ -104,20 +104,20 @@ func (f *feed) pause(ctx context.Context, d time.Duration, early <-chan struct{}
 	case <-ctx.Done():
 		return false
 	}
-	return !f.finished() || f.err != io.EOF
+	return !f.isDone() || f.err != io.EOF
 }
 
-// attempt subscribes once over the link of a turn.
-func (t *track) attempt(ctx context.Context, f *feed, to turn, o *origin) (*feed, error) {
+// subscribeAgain subscribes once over the link of a change.
+func (t *track) subscribeAgain(ctx context.Context, f *feed, to feedChange, o *originWatch) (*feed, error) {
 	within, cancel := context.WithTimeout(ctx, originWithin)
-	seen := o.await(within, func(s sighting) bool { return s.is == announced })
+	seen := o.awaitState(within, func(s announcedState) bool { return s.presence == announced })
 	cancel()
-	before, after := f.sight.origin(), seen.origin()
+	before, after := f.announced.origin(), seen.origin()
 	c := t.continuation(f, !to.anew && before != 0 && before == after)
-	next, err := t.open(ctx, to.link, seen, c.asked)
+	next, err := t.openFeed(ctx, to.link, seen, c.asked)
 	if errors.Is(err, api.ErrNotSupported) && c.asked.StartFrame != 0 && c.again != nil {
 		c.asked.StartFrame = 0 // the version has no such thing: they are skipped
-		next, err = t.open(ctx, to.link, seen, c.asked)
+		next, err = t.openFeed(ctx, to.link, seen, c.asked)
 	}
 	if err != nil {
 		return nil, err
@@ -125,13 +125,13 @@ func (t *track) attempt(ctx context.Context, f *feed, to turn, o *origin) (*feed
 	next.continuation = c
 	next.lost = to.why
 	if next.lost == nil {
-		next.lost = f.why()
+		next.lost = f.reason()
 	}
 	if !c.same {
 		next.numbering = newNumbering(c.asked.StartGroup, &RestartError{Before: before, After: after, Err: next.lost})
 	}
 	if to.why == errReplaced && !c.same {
-		return t.try(ctx, f, next)
+		return t.runTrial(ctx, f, next)
 	}
 	return next, nil
 }
@@ -150,11 +150,11 @@ type continuation struct {
 // begins at the group after those that came, unless the application only wants
 // the newest.
 func (t *track) continuation(f *feed, same bool) continuation {
-	open := t.openEnd(f)
+	open := t.groupToContinue(f)
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	c := continuation{wanted: t.config, asked: t.config, same: same}
-	next, some := t.numbering.following()
+	next, some := t.numbering.nextSequence()
 	switch {
 	case same && some:
 		c.resumed, c.from, c.again = true, next, open
@@ -162,11 +162,11 @@ func (t *track) continuation(f *feed, same bool) continuation {
 		if open != nil {
 			start, frame = open.Sequence(), open.next.Load()
 		}
-		edge := c.asked.StartGroup == api.GroupLatest && (f.finished() || f.link.ended())
+		edge := c.asked.StartGroup == api.GroupLatest && (f.isDone() || f.link.isEnded())
 		if !edge && beginsBefore(&c.asked, start) {
 			c.asked.StartGroup, c.asked.StartFrame = start, frame
 		}
-	case !same && t.numbering.some() && c.asked.StartGroup != api.GroupLatest:
+	case !same && t.numbering.hasAny() && c.asked.StartGroup != api.GroupLatest:
 		c.asked.StartGroup, c.asked.StartFrame = 0, 0 // they are of another numbering
 	}
 	return c
@@ -179,15 +179,15 @@ func beginsBefore(c *api.SubscribeConfig, start api.GroupSequence) bool {
 
 // notResumed returns the error of a track that could not be continued after f.
 func (f *feed) notResumed(err error) error {
-	if f.finished() {
+	if f.isDone() {
 		return fmt.Errorf("%w; not resumed: %w", f.err, err)
 	}
 	return fmt.Errorf("not resumed: %w", err)
 }
 
-// why returns the reason why f cannot go on.
-func (f *feed) why() error {
-	if f.finished() && !f.link.ended() && !f.link.leaving() {
+// reason returns the reason why f cannot go on.
+func (f *feed) reason() error {
+	if f.isDone() && !f.link.isEnded() && !f.link.isGoingAway() {
 		return fmt.Errorf("the publisher was lost: %w", f.err)
 	}
 	if err := context.Cause(f.link.session.Context()); err != nil {
@@ -196,33 +196,33 @@ func (f *feed) why() error {
 	return api.ErrGoingAway
 }
 
-// change makes next replace f.
-func (t *track) change(f, next *feed) {
+// replaceFeed makes next replace f.
+func (t *track) replaceFeed(f, next *feed) {
 	if !next.same {
-		t.restart(next)
+		t.endNumbering(next)
 	}
-	t.begin(next)
-	t.session.wg.Go(next.run)
+	t.makeNewest(next)
+	t.session.wg.Go(next.passGroups)
 	if next.same {
 		t.session.wg.Go(func() { f.handOver(next) })
 	}
 }
 
-// restart ends the feeds of the numbering before. What has come is passed on
+// endNumbering ends the feeds of the numbering before. What has come is passed on
 // first. If the publisher was replaced over the same session, the groups that
 // the old one has begun are not waited for long.
-func (t *track) restart(next *feed) {
+func (t *track) endNumbering(next *feed) {
 	old, why := t.allFeeds(), next.numbering.restart
 	for _, f := range old {
 		f.stopAccepting()
 		if f.link == next.link {
-			t.session.wg.Go(func() { f.cutAfter(grace, why) })
+			t.session.wg.Go(func() { f.cutAfter(replacedGrace, why) })
 		}
 	}
-	t.await(old)
+	t.awaitFeeds(old)
 	for _, f := range old {
-		if f.finished() && f.regained != nil {
-			f.cutOff(why)
+		if f.isDone() && f.regained != nil {
+			f.cancelLife(why)
 			<-f.regained
 		}
 	}
@@ -230,19 +230,19 @@ func (t *track) restart(next *feed) {
 	t.renumber(next.numbering, next.lost)
 	t.mu.Unlock()
 	if hook := t.session.policy.Trace.Restarted; hook != nil && !next.numbering.isTold() {
-		t.session.report.hook(func() { hook(t.path, t.name) })
+		t.session.report.enqueueHook(func() { hook(t.path, t.name) })
 	}
 }
 
-// begin makes f the newest feed, and updates it to what the application wants
+// makeNewest makes f the newest feed, and updates it to what the application wants
 // by now.
-func (t *track) begin(f *feed) {
+func (t *track) makeNewest(f *feed) {
 	t.updating.Lock()
 	defer t.updating.Unlock()
 	t.mu.Lock()
 	if before := t.newest; before != nil {
 		before.next = f
-		before.notNewest()
+		before.cancelNewest()
 	}
 	f.numbering = t.numbering
 	t.newest = f
@@ -254,7 +254,7 @@ func (t *track) begin(f *feed) {
 	}
 	t.mu.Unlock()
 	if stale {
-		_ = f.update(config)
+		_ = f.updateConfig(config)
 	}
 	if t.isClosed() { // before it was one of feeds
 		_ = f.reader.Close()

@@ -54,11 +54,11 @@ func (r *redialer) Dial(ctx context.Context, url string, mux *api.TrackMux) (api
 	s := newSession(r, url, mux)
 	first, err := s.redial(ctx, []string{url}, false)
 	if err != nil {
-		s.end(asSessionError(err))
+		s.endSession(asSessionError(err))
 		return nil, err
 	}
-	s.install(first)
-	s.wg.Go(func() { s.keep(first) })
+	s.setCurrent(first)
+	s.wg.Go(func() { s.keepConnected(first) })
 	return s, nil
 }
 
@@ -97,7 +97,7 @@ func newSession(r *redialer, url string, mux *api.TrackMux) *Session {
 		policy:  r.policy,
 		home:    url,
 		mux:     mux,
-		backoff: r.policy.pause(),
+		backoff: r.policy.newBackoff(),
 		report:  reporter{changes: make(chan StateChange, 1)},
 		links:   make(map[*link]struct{}),
 	}
@@ -121,14 +121,14 @@ func (s *Session) Context() context.Context { return s.ctx }
 func (s *Session) Wait() {
 	<-s.ctx.Done()
 	s.wg.Wait()
-	s.report.wait()
+	s.report.awaitHooks()
 }
 
 // Terminate implements [api.Session]. [Policy.Redirect] and [Policy.Lookup]
 // must not call it, since it waits for them. It does not wait for the hooks of
 // [Policy.Trace], which may call it.
 func (s *Session) Terminate(code api.SessionErrorCode, reason string) error {
-	s.end(&api.SessionError{Code: code, Reason: reason})
+	s.endSession(&api.SessionError{Code: code, Reason: reason})
 	s.mu.Lock()
 	var links []*link
 	for l := range s.links {
@@ -142,17 +142,17 @@ func (s *Session) Terminate(code api.SessionErrorCode, reason string) error {
 	return nil
 }
 
-// end ends the session, once.
-func (s *Session) end(err *api.SessionError) {
+// endSession ends the session, once.
+func (s *Session) endSession(err *api.SessionError) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
 		return
 	}
 	s.cancel(err)
-	s.report.status(Ended, err)
+	s.report.sendStatus(Ended, err)
 	if hook := s.policy.Trace.Ended; hook != nil {
-		s.report.hook(func() { hook(err) })
+		s.report.enqueueHook(func() { hook(err) })
 	}
 }
 
@@ -168,8 +168,8 @@ func (s *Session) spawn(f func()) bool {
 	return true
 }
 
-// install makes l the session beneath. It reports false after the end.
-func (s *Session) install(l *link) bool {
+// setCurrent makes l the session beneath. It reports false after the end.
+func (s *Session) setCurrent(l *link) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
@@ -178,15 +178,15 @@ func (s *Session) install(l *link) bool {
 	s.current, s.last = l, l
 	s.links[l] = struct{}{}
 	s.changed.Tell()
-	s.report.status(Connected, nil)
+	s.report.sendStatus(Connected, nil)
 	if hook := s.policy.Trace.Connected; hook != nil {
-		s.report.hook(func() { hook(l.session.State()) })
+		s.report.enqueueHook(func() { hook(l.session.State()) })
 	}
 	return true
 }
 
-// withdraw makes new requests wait for the session after l.
-func (s *Session) withdraw(l *link) {
+// clearCurrent makes new requests wait for the session after l.
+func (s *Session) clearCurrent(l *link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.current == l {
@@ -195,40 +195,40 @@ func (s *Session) withdraw(l *link) {
 	}
 }
 
-// lost reports that l has ended, unless there is another session already.
-func (s *Session) lost(l *link) {
+// reportLost reports that l has ended, unless there is another session already.
+func (s *Session) reportLost(l *link) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.current != nil || s.ctx.Err() != nil {
 		return
 	}
 	err := context.Cause(l.session.Context())
-	s.report.status(Connecting, err)
+	s.report.sendStatus(Connecting, err)
 	if hook := s.policy.Trace.Lost; hook != nil {
-		s.report.hook(func() { hook(err) })
+		s.report.enqueueHook(func() { hook(err) })
 	}
 }
 
-// forget drops a session that has ended.
-func (s *Session) forget(l *link) {
-	l.close()
+// removeLink drops a session that has ended.
+func (s *Session) removeLink(l *link) {
+	l.stopFollowing()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.links, l)
 }
 
-// now returns the session beneath, nil while there is none, and a channel that
-// is closed when that changes.
-func (s *Session) now() (*link, <-chan struct{}) {
+// currentLink returns the session beneath, nil while there is none, and a
+// channel that is closed when that changes.
+func (s *Session) currentLink() (*link, <-chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.current, s.changed.Changed()
 }
 
-// next waits for a session beneath other than but.
-func (s *Session) next(ctx context.Context, but *link) (*link, error) {
+// awaitLink waits for a session beneath other than but.
+func (s *Session) awaitLink(ctx context.Context, but *link) (*link, error) {
 	for {
-		l, changed := s.now()
+		l, changed := s.currentLink()
 		if l != nil && l != but {
 			return l, nil
 		}
@@ -242,31 +242,31 @@ func (s *Session) next(ctx context.Context, but *link) (*link, error) {
 	}
 }
 
-// latest returns the session beneath, or the last one.
-func (s *Session) latest() api.Session {
+// latestSession returns the session beneath, or the last one.
+func (s *Session) latestSession() api.Session {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last.session
 }
 
-// again reports whether there has been a session before.
-func (s *Session) again() bool {
+// hasConnected reports whether there has been a session before.
+func (s *Session) hasConnected() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.last != nil
 }
 
 // State implements [api.Session].
-func (s *Session) State() api.SessionState { return s.latest().State() }
+func (s *Session) State() api.SessionState { return s.latestSession().State() }
 
 // Stats implements [api.Session].
-func (s *Session) Stats() api.SessionStats { return s.latest().Stats() }
+func (s *Session) Stats() api.SessionStats { return s.latestSession().Stats() }
 
 // GoneAway implements [api.Session].
-func (s *Session) GoneAway() <-chan struct{} { return s.latest().GoneAway() }
+func (s *Session) GoneAway() <-chan struct{} { return s.latestSession().GoneAway() }
 
 // GoAway implements [api.Session].
-func (s *Session) GoAway(uri string) error { return s.latest().GoAway(uri) }
+func (s *Session) GoAway(uri string) error { return s.latestSession().GoAway(uri) }
 
 // Probe implements [api.Session]. The reader ends with the session beneath.
 func (s *Session) Probe(ctx context.Context) (api.BitrateReader, error) {
@@ -281,13 +281,13 @@ func (s *Session) TrackInfo(ctx context.Context, path api.BroadcastPath, name ap
 // Fetch implements [api.Subscriber]. The group ends with the session beneath.
 func (s *Session) Fetch(ctx context.Context, req api.FetchRequest) (api.GroupReader, error) {
 	return request(ctx, s, "fetch", func(l *link) (api.GroupReader, error) {
-		l.hold()
+		l.addUse()
 		g, err := l.session.Fetch(ctx, req)
 		if err != nil {
-			l.release()
+			l.removeUse()
 			return nil, err
 		}
-		return newGroup(g, 0, func(_ *group, err error) error { l.release(); return err }), nil
+		return newGroup(g, 0, func(_ *group, err error) error { l.removeUse(); return err }), nil
 	})
 }
 
@@ -297,9 +297,9 @@ func (s *Session) Fetch(ctx context.Context, req api.FetchRequest) (api.GroupRea
 func request[T any](ctx context.Context, s *Session, operation string, ask func(*link) (T, error)) (T, error) {
 	var zero T
 	var but *link
-	pause, until := s.policy.pause(), time.Now().Add(s.policy.ResumeTimeout)
+	pause, until := s.policy.newBackoff(), time.Now().Add(s.policy.ResumeTimeout)
 	for {
-		l, err := s.next(ctx, but)
+		l, err := s.awaitLink(ctx, but)
 		if err != nil {
 			return zero, fmt.Errorf("%s: %w", operation, err)
 		}
@@ -307,12 +307,12 @@ func request[T any](ctx context.Context, s *Session, operation string, ask func(
 		switch {
 		case err == nil, ctx.Err() != nil:
 			return v, err
-		case l.over(err):
+		case l.isEndError(err):
 			but = l
-		case !goingAway(err), time.Now().After(until):
+		case !isGoAwayReset(err), time.Now().After(until):
 			return v, err
 		default:
-			l.sleep(ctx, pause.NextBackOff())
+			l.sleepWhileOpen(ctx, pause.NextBackOff())
 		}
 	}
 }

@@ -11,9 +11,9 @@ const (
 	// that is accepted and then ended at once is no better than one refused.
 	stableAfter = 10 * time.Second
 
-	// fading is how long before the end of a session, or its peer's GOAWAY, a
-	// reset on it may be a part of that.
-	fading = 500 * time.Millisecond
+	// endsSoonWithin is how long before the end of a session, or its peer's
+	// GOAWAY, a reset on it may be a part of that.
+	endsSoonWithin = 500 * time.Millisecond
 
 	// drainPoll is how often a session that drains is polled for what it still
 	// serves, if it does not tell.
@@ -23,53 +23,53 @@ const (
 	// session may take before it is taken to be complete.
 	initialWithin = 10 * time.Second
 
-	// breaking is how long before the end of a stream the ends that it
+	// ignoreEndsWithin is how long before the end of a stream the ends that it
 	// announces are ignored.
-	breaking = 100 * time.Millisecond
+	ignoreEndsWithin = 100 * time.Millisecond
 
-	// telling is how long after the reset of a feed a relay may report that the
-	// publisher is gone: it waits for another one first.
-	telling = 1500 * time.Millisecond
+	// withdrawnWithin is how long after the reset of a feed a relay may report
+	// that the publisher is gone: it waits for another one first.
+	withdrawnWithin = 1500 * time.Millisecond
 
 	// originWithin is how long a session may take to announce a broadcast
 	// before a track subscribes that has to continue the numbers of an origin.
 	originWithin = 5 * time.Second
 
-	// doubtAfter is how long a resumed feed may bring nothing before its
+	// checkNumbersAfter is how long a resumed feed may bring nothing before its
 	// numbers are checked: longer than a group may take from one relay to
 	// another.
-	doubtAfter = time.Second
+	checkNumbersAfter = time.Second
 
-	// edgeWithin is how long the peer may take to send its newest group, and
-	// edgeMore how long a newer one may come after the first.
-	edgeWithin = 2 * time.Second
-	edgeMore   = 200 * time.Millisecond
+	// newestWithin is how long the peer may take to send its newest group, and
+	// newerWithin how long a newer one may come after the first.
+	newestWithin = 2 * time.Second
+	newerWithin  = 200 * time.Millisecond
 
-	// behind is how late a feed may be with a group that another feed has
+	// maxLag is how late a feed may be with a group that another feed has
 	// brought: longer than a relay takes to decide that a standby continues its
-	// groups. mute is how long neither feed may bring anything.
-	behind = 400 * time.Millisecond
-	mute   = time.Second
+	// groups. muteFor is how long neither feed may bring anything.
+	maxLag  = 400 * time.Millisecond
+	muteFor = time.Second
 
-	// trialFor is how long a trial of two feeds may take, and mostPace how long
+	// trialFor is how long a trial of two feeds may take, and maxPace how long
 	// their next group is waited for.
 	trialFor = 2 * time.Second
-	mostPace = 4 * time.Second
+	maxPace  = 4 * time.Second
 
 	// A group that the peer has from one publisher comes by two feeds within a
 	// quarter of a group's duration, within these bounds.
-	leastAside = 5 * time.Millisecond
-	mostAside  = 50 * time.Millisecond
+	minAside = 5 * time.Millisecond
+	maxAside = 50 * time.Millisecond
 
-	// settle is how long groups may come after later ones before they count as
+	// reorderWait is how long groups may come after later ones before they count as
 	// lost.
-	settle = time.Second
+	reorderWait = time.Second
 
-	// idle is how long a track is silent before a feed hands over to one that
+	// idleFor is how long a track is silent before a feed hands over to one that
 	// has not begun either.
-	idle = 5 * time.Second
+	idleFor = 5 * time.Second
 
-	// grace is how long the groups of a publisher that was replaced are still
-	// read: a publisher that was killed never ends what it has begun.
-	grace = 500 * time.Millisecond
+	// replacedGrace is how long the groups of a publisher that was replaced are
+	// still read: a publisher that was killed never ends what it has begun.
+	replacedGrace = 500 * time.Millisecond
 )

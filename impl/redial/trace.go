@@ -61,8 +61,8 @@ type reporter struct {
 	calling chan struct{} // closed when the queue is empty; nil while nothing is called
 }
 
-// status sends a change, in place of one that nobody has received yet.
-func (r *reporter) status(status Status, err error) {
+// sendStatus sends a change, in place of one that nobody has received yet.
+func (r *reporter) sendStatus(status Status, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	select {
@@ -72,27 +72,27 @@ func (r *reporter) status(status Status, err error) {
 	r.changes <- StateChange{status, err}
 }
 
-// maxUntold bounds the calls that wait while a hook does not return.
-const maxUntold = 1024
+// maxQueuedHooks bounds the calls that wait while a hook does not return.
+const maxQueuedHooks = 1024
 
-// hook calls f after the calls before it.
-func (r *reporter) hook(f func()) {
+// enqueueHook calls f after the calls before it.
+func (r *reporter) enqueueHook(f func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if len(r.queue) >= maxUntold {
+	if len(r.queue) >= maxQueuedHooks {
 		return
 	}
 	r.queue = append(r.queue, f)
 	if r.calling == nil {
 		r.calling = make(chan struct{})
-		go r.run()
+		go r.callHooks()
 	}
 }
 
-// run makes the queued calls until there are none.
-func (r *reporter) run() {
+// callHooks makes the queued calls until there are none.
+func (r *reporter) callHooks() {
 	for {
-		f := r.take()
+		f := r.takeHook()
 		if f == nil {
 			return
 		}
@@ -100,8 +100,8 @@ func (r *reporter) run() {
 	}
 }
 
-// take removes and returns the next call; nil if there is none.
-func (r *reporter) take() (f func()) {
+// takeHook removes and returns the next call; nil if there is none.
+func (r *reporter) takeHook() (f func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if len(r.queue) == 0 {
@@ -114,8 +114,8 @@ func (r *reporter) take() (f func()) {
 	return f
 }
 
-// wait returns when all calls have been made.
-func (r *reporter) wait() {
+// awaitHooks returns when all calls have been made.
+func (r *reporter) awaitHooks() {
 	r.mu.Lock()
 	calling := r.calling
 	r.mu.Unlock()

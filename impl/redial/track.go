@@ -16,10 +16,10 @@ import (
 // Subscribe implements [api.Subscriber].
 func (s *Session) Subscribe(ctx context.Context, path api.BroadcastPath, name api.TrackName, config *api.SubscribeConfig) (api.TrackReader, error) {
 	t := newTrack(s, path.Clean(), name, config)
-	f, err := request(ctx, s, "subscribe", func(l *link) (*feed, error) { return t.first(ctx, l) })
+	f, err := request(ctx, s, "subscribe", func(l *link) (*feed, error) { return t.openFirst(ctx, l) })
 	if err == nil {
-		t.begin(f)
-		if s.spawn(func() { t.run(f) }) {
+		t.makeNewest(f)
+		if s.spawn(func() { t.followFeeds(f) }) {
 			return t, nil
 		}
 		err = fmt.Errorf("subscribe: %w", context.Cause(s.ctx))
@@ -28,13 +28,13 @@ func (s *Session) Subscribe(ctx context.Context, path api.BroadcastPath, name ap
 	return nil, err
 }
 
-// first opens the first feed. It does not wait for announcements.
-func (t *track) first(ctx context.Context, l *link) (*feed, error) {
-	o := l.follow(t.path)
-	defer l.leave(o)
+// openFirst opens the first feed. It does not wait for announcements.
+func (t *track) openFirst(ctx context.Context, l *link) (*feed, error) {
+	o := l.watchOrigin(t.path)
+	defer l.unwatchOrigin(o)
 	for {
-		seen, _ := o.sight()
-		f, err := t.open(ctx, l, seen, t.config)
+		seen, _ := o.current()
+		f, err := t.openFeed(ctx, l, seen, t.config)
 		if err != errReplaced {
 			return f, err
 		}
@@ -58,17 +58,17 @@ type track struct {
 	groups  chan delivery // from the feeds to AcceptGroup
 	closed  signal.Event  // Close was called
 
-	trouble  time.Time // since when no feed was good; used by run alone
-	rests    *backoff.ExponentialBackOff
-	broke    signal.Wake // the newest group has broken off
-	updating sync.Mutex  // held for one change of config or newest at a time
+	failingSince time.Time // since when no feed was good; used by followFeeds alone
+	backoff      *backoff.ExponentialBackOff
+	newestBroke  signal.Wake // the newest group has broken off
+	updating     sync.Mutex  // held for one change of config or newest at a time
 
 	mu        sync.Mutex
 	config    api.SubscribeConfig // what the application wants
 	newest    *feed
 	feeds     map[*feed]struct{}
-	numbering *numbering // of the newest feed
-	place     place      // of the reader
+	numbering *numbering     // of the newest feed
+	position  readerPosition // of the reader
 }
 
 var _ api.TrackReader = (*track)(nil)
@@ -82,20 +82,20 @@ type delivery struct {
 
 func newTrack(s *Session, path api.BroadcastPath, name api.TrackName, config *api.SubscribeConfig) *track {
 	t := &track{
-		session: s,
-		path:    path,
-		name:    name,
-		groups:  make(chan delivery),
-		feeds:   make(map[*feed]struct{}),
-		trouble: time.Now(),
-		rests:   s.policy.pause(),
-		broke:   signal.NewWake(),
+		session:      s,
+		path:         path,
+		name:         name,
+		groups:       make(chan delivery),
+		feeds:        make(map[*feed]struct{}),
+		failingSince: time.Now(),
+		backoff:      s.policy.newBackoff(),
+		newestBroke:  signal.NewWake(),
 	}
 	if config != nil {
 		t.config = *config
 	}
 	t.numbering = newNumbering(t.config.StartGroup, nil)
-	t.place = place{in: t.numbering, heard: t.numbering}
+	t.position = readerPosition{in: t.numbering, told: t.numbering}
 	t.ctx, t.cancel = context.WithCancelCause(context.Background())
 	t.feeding, t.stop = context.WithCancelCause(t.ctx)
 	return t
@@ -107,11 +107,11 @@ func (t *track) AcceptGroup(ctx context.Context) (api.GroupReader, error) {
 	if t.isClosed() {
 		return nil, api.ErrClosed
 	}
-	t.enter()
+	t.enterNumbering()
 	select {
 	case d := <-t.groups:
 		if d.begins != nil {
-			return nil, t.hear(d.begins)
+			return nil, t.tellNumbering(d.begins)
 		}
 		return d.group, nil
 	case <-t.ctx.Done():
@@ -126,13 +126,13 @@ func (t *track) AcceptGroup(ctx context.Context) (api.GroupReader, error) {
 func (t *track) ReceiveDatagram(ctx context.Context, d *api.Datagram) error {
 	for !t.isClosed() {
 		f := t.newestFeed()
-		err := f.datagram(ctx, d)
+		err := f.receiveDatagram(ctx, d)
 		switch {
-		case err == nil && t.received(f, d.Sequence):
+		case err == nil && t.noteDatagram(f, d.Sequence):
 			return nil
 		case err == nil:
 			continue
-		case f.newest.Err() == nil && f.reader.Context().Err() == nil && !f.link.over(err):
+		case f.newest.Err() == nil && f.reader.Context().Err() == nil && !f.link.isEndError(err):
 			return err
 		}
 		select {
@@ -147,11 +147,11 @@ func (t *track) ReceiveDatagram(ctx context.Context, d *api.Datagram) error {
 	return api.ErrClosed
 }
 
-// received records a datagram of f. It reports false if it has come before.
-func (t *track) received(f *feed, seq api.GroupSequence) bool {
+// noteDatagram records a datagram of f. It reports false if it has come before.
+func (t *track) noteDatagram(f *feed, seq api.GroupSequence) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return f.numbering == t.numbering && t.numbering.note(seq)
+	return f.numbering == t.numbering && t.numbering.noteNumber(seq)
 }
 
 func (t *track) newestFeed() *feed {
@@ -169,36 +169,36 @@ func (t *track) isClosed() bool { return t.closed.Happened() }
 func (t *track) Gaps() []api.Gap {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	gaps := t.place.earlier
-	t.place.earlier = nil
-	if t.place.in != t.numbering {
+	gaps := t.position.earlier
+	t.position.earlier = nil
+	if t.position.in != t.numbering {
 		return gaps
 	}
 	for f := range t.feeds {
-		t.takeGaps(f)
+		t.recordGaps(f)
 	}
 	if t.ctx.Err() != nil {
-		t.numbering.end(context.Cause(t.ctx))
+		t.numbering.loseRest(context.Cause(t.ctx))
 	}
-	return append(gaps, t.numbering.take(time.Now())...)
+	return append(gaps, t.numbering.takeGaps(time.Now())...)
 }
 
-// takeGaps records the gaps that a feed reports. If another feed may still have
+// recordGaps records the gaps that a feed reports. If another feed may still have
 // the groups, they are given time. The lock is held.
-func (t *track) takeGaps(f *feed) {
+func (t *track) recordGaps(f *feed) {
 	if f.numbering != t.numbering {
 		return
 	}
 	due := time.Now()
 	if len(t.feeds) > 1 {
-		due = due.Add(settle)
+		due = due.Add(reorderWait)
 	}
 	for _, g := range f.reader.Gaps() {
 		if g.Start == g.End {
-			t.numbering.forget(g)
+			t.numbering.addForgotten(g)
 			continue
 		}
-		t.numbering.expect(g.Start, g.End, g.Err, due)
+		t.numbering.expectGap(g.Start, g.End, g.Err, due)
 	}
 }
 
@@ -217,7 +217,7 @@ func (t *track) Update(config *api.SubscribeConfig) error {
 	}
 	t.updating.Lock()
 	defer t.updating.Unlock()
-	err := t.newestFeed().update(c)
+	err := t.newestFeed().updateConfig(c)
 	if err != nil && !errors.Is(err, api.ErrSessionClosed) && !errors.Is(err, api.ErrClosed) {
 		return err
 	}

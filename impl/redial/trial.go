@@ -47,24 +47,24 @@ const (
 	restarts          // they do not, or nobody knows
 )
 
-// errLeft is why a trial ends when another session is current.
-var errLeft = errors.New("the session was left")
+// errOtherSession is why a trial ends when another session is current.
+var errOtherSession = errors.New("the session was left")
 
 // maxHeld bounds the groups that a trial holds, and those that it remembers of
 // each feed.
 const maxHeld = 256
 
-// apart is the largest distance, in groups, between the numbers of a publisher
+// maxApart is the largest distance, in groups, between the numbers of a publisher
 // and of its standby.
-const apart = 16
+const maxApart = 16
 
 // newTrial begins to compare next with f. It returns nil if there is nothing to
 // compare.
 func (t *track) newTrial(f, next *feed) *trial {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	from, some := t.numbering.following()
-	if !some || !t.numbering.isTold() || f.finished() || f.numbering != t.numbering {
+	from, some := t.numbering.nextSequence()
+	if !some || !t.numbering.isTold() || f.isDone() || f.numbering != t.numbering {
 		return nil
 	}
 	f.trial = &trial{
@@ -81,16 +81,16 @@ func (t *track) newTrial(f, next *feed) *trial {
 	return f.trial
 }
 
-// try makes next continue the numbering of f if a trial shows that their
+// runTrial makes next continue the numbering of f if a trial shows that their
 // numbers go on. It returns an error if next was given up.
-func (t *track) try(ctx context.Context, f, next *feed) (*feed, error) {
+func (t *track) runTrial(ctx context.Context, f, next *feed) (*feed, error) {
 	tr := t.newTrial(f, next)
 	if tr == nil {
 		return next, nil
 	}
-	v, err := tr.run(ctx)
+	v, err := tr.compare(ctx)
 	if err != nil {
-		next.abandon()
+		next.releaseUnused()
 		return nil, err
 	}
 	if v == goesOn {
@@ -99,14 +99,14 @@ func (t *track) try(ctx context.Context, f, next *feed) (*feed, error) {
 	return next, nil
 }
 
-// run compares until there is a verdict. It returns an error if ctx ends,
+// compare compares until there is a verdict. It returns an error if ctx ends,
 // another session is current, or yet another publisher is announced.
-func (tr *trial) run(ctx context.Context) (verdict, error) {
+func (tr *trial) compare(ctx context.Context) (verdict, error) {
 	t := tr.old.track
 	holding, stop := context.WithCancel(ctx)
 	var held signal.Event
 	t.session.wg.Go(func() {
-		tr.hold(holding)
+		tr.holdGroups(holding)
 		held.Happen()
 	})
 	defer func() {
@@ -117,13 +117,13 @@ func (tr *trial) run(ctx context.Context) (verdict, error) {
 		tr.old.trial = nil
 	}()
 	for {
-		l, relinked := t.session.now()
-		now, announced := tr.next.origin.sight()
+		l, relinked := t.session.currentLink()
+		now, announced := tr.next.watch.current()
 		v, due := tr.judge(time.Now())
 		switch {
 		case l != tr.next.link:
-			return unsettled, errLeft
-		case now.replaces(tr.next.sight):
+			return unsettled, errOtherSession
+		case now.replaces(tr.next.announced):
 			return unsettled, errReplaced
 		case v != unsettled:
 			return v, nil
@@ -148,8 +148,8 @@ func (tr *trial) run(ctx context.Context) (verdict, error) {
 	}
 }
 
-// hold accepts groups of next, which are passed on after the trial.
-func (tr *trial) hold(ctx context.Context) {
+// holdGroups accepts groups of next, which are passed on after the trial.
+func (tr *trial) holdGroups(ctx context.Context) {
 	for range maxHeld {
 		asked := time.Now()
 		g, err := tr.next.reader.AcceptGroup(ctx)
@@ -157,13 +157,13 @@ func (tr *trial) hold(ctx context.Context) {
 			return
 		}
 		tr.next.held = append(tr.next.held, g)
-		tr.note(tr.byNext, g.Sequence(), asked)
+		tr.noteArrival(tr.byNext, g.Sequence(), asked)
 	}
 }
 
-// note records a group that has come, for which AcceptGroup was called at
+// noteArrival records a group that has come, for which AcceptGroup was called at
 // asked.
-func (tr *trial) note(by map[api.GroupSequence]arrival, seq api.GroupSequence, asked time.Time) {
+func (tr *trial) noteArrival(by map[api.GroupSequence]arrival, seq api.GroupSequence, asked time.Time) {
 	now := time.Now()
 	mu := &tr.old.track.mu
 	mu.Lock()
@@ -181,21 +181,21 @@ func (tr *trial) judge(now time.Time) (v verdict, due time.Time) {
 	mu := &tr.old.track.mu
 	mu.Lock()
 	defer mu.Unlock()
-	if tr.coincide() {
+	if tr.coincides() {
 		return goesOn, due
 	}
-	if due = tr.due(); !now.Before(due) {
+	if due = tr.decideAt(); !now.Before(due) {
 		return restarts, due
 	}
 	return unsettled, due
 }
 
-// coincide reports whether a group came by both feeds at the same time, while
+// coincides reports whether a group came by both feeds at the same time, while
 // the feed before was waiting for it. Groups of the same number of two
 // different publishers may come near each other, but rarely nearer than a part
 // of a group's duration.
-func (tr *trial) coincide() bool {
-	within := min(max(tr.pace/4, leastAside), mostAside)
+func (tr *trial) coincides() bool {
+	within := min(max(tr.pace/4, minAside), maxAside)
 	for seq, old := range tr.byOld {
 		next, ok := tr.byNext[seq]
 		if ok && seq >= tr.from && old.at.Sub(old.asked) >= within && old.at.Sub(next.at).Abs() <= within {
@@ -205,23 +205,23 @@ func (tr *trial) coincide() bool {
 	return false
 }
 
-// due returns when the numbers count as different, unless a group that comes
+// decideAt returns when the numbers count as different, unless a group that comes
 // before shows otherwise.
-func (tr *trial) due() time.Time {
+func (tr *trial) decideAt() time.Time {
 	if len(tr.byNext) == 0 {
 		if tr.last.IsZero() {
-			return tr.began.Add(mute)
+			return tr.began.Add(muteFor)
 		}
-		return tr.last.Add(mute + tr.pace)
+		return tr.last.Add(muteFor + tr.pace)
 	}
 	lowest, newest, first := tr.span()
 	if !tr.plausible(newest) {
 		if tr.latest {
 			return first
 		}
-		return first.Add(edgeMore) // an older group may come before the newest
+		return first.Add(newerWithin) // an older group may come before the newest
 	}
-	wait := behind + min(tr.pace, mostPace)
+	wait := maxLag + min(tr.pace, maxPace)
 	due := earlier(tr.last.Add(wait), first.Add(max(trialFor, 2*wait)))
 	if len(tr.byOld) == 0 {
 		due = earlier(due, first.Add(wait))
@@ -235,7 +235,7 @@ func (tr *trial) due() time.Time {
 func lacks(by, other map[api.GroupSequence]arrival, from api.GroupSequence) (due time.Time) {
 	for seq, a := range other {
 		if _, ok := by[seq]; !ok && seq >= from {
-			due = earlier(due, a.at.Add(behind))
+			due = earlier(due, a.at.Add(maxLag))
 		}
 	}
 	return due
@@ -252,13 +252,13 @@ func (tr *trial) span() (lowest, newest api.GroupSequence, first time.Time) {
 }
 
 // plausible reports whether the newest group of next is near those of the feed
-// before: a standby may be late by behind, or by two groups.
+// before: a standby may be late by maxLag, or by two groups.
 func (tr *trial) plausible(newest api.GroupSequence) bool {
-	below := api.GroupSequence(apart)
+	below := api.GroupSequence(maxApart)
 	if tr.pace > 0 {
-		below = min(below, 2+api.GroupSequence(behind/tr.pace))
+		below = min(below, 2+api.GroupSequence(maxLag/tr.pace))
 	}
-	return newest+1+below >= tr.from && newest <= tr.from+apart
+	return newest+1+below >= tr.from && newest <= tr.from+maxApart
 }
 
 // earlier returns the earlier of two times; a zero time does not count.
@@ -269,15 +269,15 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// abandon releases a feed that was not run.
-func (f *feed) abandon() {
+// releaseUnused releases a feed that was not run.
+func (f *feed) releaseUnused() {
 	f.dropHeld()
 	_ = f.reader.Close()
 	f.stopAccepting()
-	f.notNewest()
-	f.cutOff(nil)
-	f.link.leave(f.origin)
-	f.link.release()
+	f.cancelNewest()
+	f.cancelLife(nil)
+	f.link.unwatchOrigin(f.watch)
+	f.link.removeUse()
 }
 
 // dropHeld cancels the groups that were held in a trial.
@@ -293,6 +293,6 @@ func (f *feed) passHeld() {
 	for len(f.held) > 0 && f.accepting.Err() == nil {
 		g := f.held[0]
 		f.held = f.held[1:]
-		f.take(g)
+		f.passGroup(g)
 	}
 }

@@ -15,7 +15,7 @@ const maxMissing = 256
 // An account records the numbers of a track's groups: which came, which are
 // missing, and how fast they follow each other. The filler's lock guards it.
 type account struct {
-	some         bool              // the fields below are set
+	hasAny       bool              // the fields below are set
 	lowest, next api.GroupSequence // the range of numbers that came or are missing
 	missing      []missing         // in order of their numbers
 
@@ -36,48 +36,48 @@ type missing struct {
 	due time.Time // when they are given up
 }
 
-// note records a group that came. The groups that it leaves out may come until
-// due.
-func (a *account) note(seq api.GroupSequence, now, due time.Time) {
+// noteArrival records a group that came. The groups that it leaves out may come
+// until due.
+func (a *account) noteArrival(seq api.GroupSequence, now, due time.Time) {
 	if a.newest < seq || a.arrived == 0 {
 		a.newest = seq
 		a.arrivals[a.arrived%len(a.arrivals)] = arrival{seq, now}
 		a.arrived++
 	}
-	a.extend(seq, seq+1, nil, due)
-	a.remove(seq)
+	a.extendKnown(seq, seq+1, nil, due)
+	a.removeMissing(seq)
 }
 
-// extend extends the range of known numbers by [start, end). These, and all
+// extendKnown extends the range of known numbers by [start, end). These, and all
 // between them and the range before, count as missing.
-func (a *account) extend(start, end api.GroupSequence, err error, due time.Time) {
-	if !a.some {
-		a.some, a.lowest, a.next = true, start, start
+func (a *account) extendKnown(start, end api.GroupSequence, err error, due time.Time) {
+	if !a.hasAny {
+		a.hasAny, a.lowest, a.next = true, start, start
 	}
 	if start > a.next {
-		a.miss(a.next, start, nil, due)
+		a.addMissing(a.next, start, nil, due)
 	}
 	if end > a.next {
-		a.miss(max(start, a.next), end, err, due)
+		a.addMissing(max(start, a.next), end, err, due)
 		a.next = end
 	}
 	if end < a.lowest {
-		a.miss(end, a.lowest, nil, due)
+		a.addMissing(end, a.lowest, nil, due)
 	}
 	if start < a.lowest {
-		a.miss(start, min(end, a.lowest), err, due)
+		a.addMissing(start, min(end, a.lowest), err, due)
 		a.lowest = start
 	}
 }
 
-func (a *account) miss(start, end api.GroupSequence, err error, due time.Time) {
+func (a *account) addMissing(start, end api.GroupSequence, err error, due time.Time) {
 	m := missing{api.Gap{Start: start, End: end, Err: err}, due}
 	i, _ := slices.BinarySearchFunc(a.missing, m, func(m, other missing) int { return cmp.Compare(m.Start, other.Start) })
 	a.missing = slices.Insert(a.missing, i, m)
 }
 
-// remove removes a group from the missing ones.
-func (a *account) remove(seq api.GroupSequence) {
+// removeMissing removes a group from the missing ones.
+func (a *account) removeMissing(seq api.GroupSequence) {
 	i := slices.IndexFunc(a.missing, func(m missing) bool { return m.Start <= seq && seq < m.End })
 	if i < 0 {
 		return
@@ -88,15 +88,15 @@ func (a *account) remove(seq api.GroupSequence) {
 	a.missing = slices.DeleteFunc(a.missing, func(m missing) bool { return m.Start == m.End })
 }
 
-// lose makes the missing groups of a gap due now.
-func (a *account) lose(g api.Gap, now time.Time) {
+// makeDue makes the missing groups of a gap due now.
+func (a *account) makeDue(g api.Gap, now time.Time) {
 	if g.Start >= g.End {
 		return
 	}
-	a.extend(g.Start, g.End, g.Err, now)
+	a.extendKnown(g.Start, g.End, g.Err, now)
 	var split []missing
 	for _, m := range a.missing {
-		for _, part := range m.cut(g.Start, g.End) {
+		for _, part := range m.split(g.Start, g.End) {
 			if part.Start >= g.Start && part.End <= g.End {
 				part.Err, part.due = g.Err, now
 			}
@@ -106,8 +106,8 @@ func (a *account) lose(g api.Gap, now time.Time) {
 	a.missing = split
 }
 
-// cut splits m into up to three parts: before, within, and after [start, end).
-func (m missing) cut(start, end api.GroupSequence) (parts []missing) {
+// split splits m into up to three parts: before, within, and after [start, end).
+func (m missing) split(start, end api.GroupSequence) (parts []missing) {
 	for _, bound := range []api.GroupSequence{start, end} {
 		if m.Start < bound && bound < m.End {
 			before := m
@@ -118,8 +118,8 @@ func (m missing) cut(start, end api.GroupSequence) (parts []missing) {
 	return append(parts, m)
 }
 
-// hasten makes all missing groups from a number on due by a time.
-func (a *account) hasten(from api.GroupSequence, due time.Time) {
+// dueBy makes all missing groups from a number on due by a time.
+func (a *account) dueBy(from api.GroupSequence, due time.Time) {
 	for i := range a.missing {
 		if m := &a.missing[i]; m.Start >= from && m.due.After(due) {
 			m.due = due
@@ -127,9 +127,9 @@ func (a *account) hasten(from api.GroupSequence, due time.Time) {
 	}
 }
 
-// take removes and returns the missing groups that are due, and the time at
+// takeDue removes and returns the missing groups that are due, and the time at
 // which the next are; zero for none.
-func (a *account) take(now time.Time) (gaps []api.Gap, next time.Time) {
+func (a *account) takeDue(now time.Time) (gaps []api.Gap, next time.Time) {
 	excess := len(a.missing) - maxMissing
 	a.missing = slices.DeleteFunc(a.missing, func(m missing) bool {
 		if excess--; excess >= 0 || !now.Before(m.due) {
@@ -150,8 +150,8 @@ func earliest(a, b time.Time) time.Time {
 	return a
 }
 
-// last returns when the newest group came.
-func (a *account) last() time.Time {
+// lastArrival returns when the newest group came.
+func (a *account) lastArrival() time.Time {
 	return a.arrivals[(a.arrived+len(a.arrivals)-1)%len(a.arrivals)].at
 }
 
@@ -175,37 +175,38 @@ func (a *account) pace() (time.Duration, bool) {
 }
 
 const (
-	// leap is how many numbers may be left out at a change of route, besides
+	// maxSkip is how many numbers may be left out at a change of route, besides
 	// those of groups that should have come in the meantime.
-	leap = 16
+	maxSkip = 16
 
-	// aside and asideGroups are how far from its expected time a group may come
-	// by another route, as a time and in groups; the greater of the two counts.
-	aside       = 250 * time.Millisecond
-	asideGroups = 2
+	// maxAside and maxAsideGroups are how far from its expected time a group
+	// may come by another route, as a time and in groups; the greater of the
+	// two counts.
+	maxAside       = 250 * time.Millisecond
+	maxAsideGroups = 2
 )
 
-// plausible reports whether a group of this number may follow those that came:
+// isPlausible reports whether a group of this number may follow those that came:
 // a publisher is at most twice as fast as before.
-func (a *account) plausible(seq api.GroupSequence, now time.Time) bool {
+func (a *account) isPlausible(seq api.GroupSequence, now time.Time) bool {
 	if seq <= a.newest {
 		return true
 	}
-	most := api.GroupSequence(leap)
+	most := api.GroupSequence(maxSkip)
 	if pace, ok := a.pace(); ok {
-		most += 2 * api.GroupSequence(now.Sub(a.last())/max(pace, time.Microsecond))
+		most += 2 * api.GroupSequence(now.Sub(a.lastArrival())/max(pace, time.Microsecond))
 	}
 	return seq-a.newest <= most
 }
 
-// early returns how long before its expected time a group comes (negative if it
+// earliness returns how long before its expected time a group comes (negative if it
 // is late), and the deviation that is allowed. It is false while the pace is
 // not known.
-func (a *account) early(seq api.GroupSequence, now time.Time) (by, within time.Duration, ok bool) {
+func (a *account) earliness(seq api.GroupSequence, now time.Time) (by, within time.Duration, ok bool) {
 	pace, ok := a.pace()
 	if !ok || max(seq, a.newest)-min(seq, a.newest) > 1<<20 {
 		return 0, 0, false
 	}
-	due := a.last().Add(time.Duration(int64(seq)-int64(a.newest)) * pace)
-	return due.Sub(now), max(aside, asideGroups*pace), true
+	due := a.lastArrival().Add(time.Duration(int64(seq)-int64(a.newest)) * pace)
+	return due.Sub(now), max(maxAside, maxAsideGroups*pace), true
 }

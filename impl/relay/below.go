@@ -12,53 +12,53 @@ import (
 // a track needs it.
 //
 // A lower is the handler for one path below the one that a publisher announces.
-type lower struct {
+type belowHandler struct {
 	*publisher
 	path api.BroadcastPath
 }
 
 var (
-	_ api.TrackHandler  = lower{}
-	_ api.InfoHandler   = lower{}
-	_ api.FetchHandler  = lower{}
-	_ api.LatestHandler = lower{}
-	_ api.OriginHandler = lower{}
+	_ api.TrackHandler  = belowHandler{}
+	_ api.InfoHandler   = belowHandler{}
+	_ api.FetchHandler  = belowHandler{}
+	_ api.LatestHandler = belowHandler{}
+	_ api.OriginHandler = belowHandler{}
 )
 
 // Below implements [api.BelowHandler].
-func (p *publisher) Below(path api.BroadcastPath) api.TrackHandler { return lower{p, path} }
+func (p *publisher) Below(path api.BroadcastPath) api.TrackHandler { return belowHandler{p, path} }
 
 // ServeTrack implements [api.TrackHandler].
-func (l lower) ServeTrack(w api.TrackWriter) {
-	b := l.use()
-	defer b.release()
+func (l belowHandler) ServeTrack(w api.TrackWriter) {
+	b := l.acquireBroadcast()
+	defer b.removeUser()
 	b.ServeTrack(w)
 }
 
 // TrackInfo implements [api.InfoHandler].
-func (l lower) TrackInfo(ctx context.Context, req api.TrackRequest) (api.TrackInfo, error) {
-	b := l.use()
-	defer b.release()
+func (l belowHandler) TrackInfo(ctx context.Context, req api.TrackRequest) (api.TrackInfo, error) {
+	b := l.acquireBroadcast()
+	defer b.removeUser()
 	return b.TrackInfo(ctx, req)
 }
 
 // ServeFetch implements [api.FetchHandler].
-func (l lower) ServeFetch(w api.GroupWriter, req api.FetchRequest) {
-	b := l.use()
-	defer b.release()
+func (l belowHandler) ServeFetch(w api.GroupWriter, req api.FetchRequest) {
+	b := l.acquireBroadcast()
+	defer b.removeUser()
 	b.ServeFetch(w, req)
 }
 
 // LatestGroup implements [api.LatestHandler].
-func (l lower) LatestGroup(name api.TrackName) (api.GroupSequence, bool) {
-	b := l.use()
-	defer b.release()
+func (l belowHandler) LatestGroup(name api.TrackName) (api.GroupSequence, bool) {
+	b := l.acquireBroadcast()
+	defer b.removeUser()
 	return b.LatestGroup(name)
 }
 
-// use returns the path's broadcast, which it makes if there is none. It is kept
-// until release is called.
-func (l lower) use() *broadcast {
+// acquireBroadcast returns the path's broadcast, which it makes if there is
+// none. It is kept until removeUser is called.
+func (l belowHandler) acquireBroadcast() *broadcast {
 	l.relay.mu.Lock()
 	defer l.relay.mu.Unlock()
 	b := l.below[l.path]
@@ -73,16 +73,16 @@ func (l lower) use() *broadcast {
 	return b
 }
 
-// keep adds a user to a broadcast that has one.
-func (b *broadcast) keep() {
+// addUser adds a user to a broadcast that has one.
+func (b *broadcast) addUser() {
 	b.relay.mu.Lock()
 	defer b.relay.mu.Unlock()
 	b.users++
 }
 
-// release removes a user. A broadcast below the announced path is deleted with
+// removeUser removes a user. A broadcast below the announced path is deleted with
 // its last user.
-func (b *broadcast) release() {
+func (b *broadcast) removeUser() {
 	b.relay.mu.Lock()
 	defer b.relay.mu.Unlock()
 	if b.users--; b.users == 0 && b.below[b.path] == b {

@@ -70,21 +70,21 @@ func (p *publisher) newBroadcast(path api.BroadcastPath) *broadcast {
 	return b
 }
 
-// add adds a route. Relay.mu is held.
-func (p *publisher) add(rt *route) {
+// addRoute adds a route. Relay.mu is held.
+func (p *publisher) addRoute(rt *route) {
 	p.routes = append(p.routes, rt)
-	p.sort()
+	p.sortRoutes()
 }
 
-// sort puts the preferred route first after one has come or changed. Relay.mu
+// sortRoutes puts the preferred route first after one has come or changed. Relay.mu
 // is held.
-func (p *publisher) sort() {
+func (p *publisher) sortRoutes() {
 	slices.SortFunc(p.routes, compareRoutes)
 	p.changed.Tell()
 }
 
-// remove removes a route. Relay.mu is held.
-func (p *publisher) remove(rt *route) {
+// removeRoute removes a route. Relay.mu is held.
+func (p *publisher) removeRoute(rt *route) {
 	p.routes = slices.DeleteFunc(p.routes, func(other *route) bool { return other == rt })
 	p.left, rt.gone = rt.session, true
 	p.changed.Tell()
@@ -98,22 +98,22 @@ func (p *publisher) remove(rt *route) {
 func (p *publisher) candidates() (routes []*route, changed <-chan struct{}) {
 	p.relay.mu.Lock()
 	defer p.relay.mu.Unlock()
-	routes = working(p.routes)
+	routes = liveRoutes(p.routes)
 	if place := p.relay.places[p.announced]; place != nil {
 		var others []*route
 		for _, other := range place.broadcasts {
-			if other.publisher != p && !slices.ContainsFunc(other.routes, place.doubts) {
+			if other.publisher != p && !slices.ContainsFunc(other.routes, place.mayLoop) {
 				others = append(others, other.routes...)
 			}
 		}
 		slices.SortFunc(others, compareRoutes)
-		routes = append(routes, working(others)...)
+		routes = append(routes, liveRoutes(others)...)
 	}
 	return routes, p.changed.Changed()
 }
 
-// working returns those of the routes whose sessions have not ended.
-func working(routes []*route) (those []*route) {
+// liveRoutes returns those of the routes whose sessions have not ended.
+func liveRoutes(routes []*route) (those []*route) {
 	for _, rt := range routes {
 		if rt.session.Context().Err() == nil {
 			those = append(those, rt)
@@ -127,15 +127,15 @@ func working(routes []*route) (those []*route) {
 func (p *publisher) routesNow() (routes []*route, changed <-chan struct{}) {
 	p.relay.mu.Lock()
 	defer p.relay.mu.Unlock()
-	return working(p.routes), p.changed.Changed()
+	return liveRoutes(p.routes), p.changed.Changed()
 }
 
-// own returns the publisher's own routes. If there are none, it waits for one
+// awaitOwn returns the publisher's own routes. If there are none, it waits for one
 // while the broadcast is held and ctx lasts.
-func (p *publisher) own(ctx context.Context) []*route {
+func (p *publisher) awaitOwn(ctx context.Context) []*route {
 	for {
 		p.relay.mu.Lock()
-		routes, listed, changed := working(p.routes), p.listed, p.changed.Changed()
+		routes, listed, changed := liveRoutes(p.routes), p.listed, p.changed.Changed()
 		p.relay.mu.Unlock()
 		if len(routes) > 0 || !listed {
 			return routes
@@ -171,23 +171,23 @@ func (b *broadcast) makeTrack(req api.TrackRequest) (*live.Track, error) {
 	if req.Session != nil {
 		ctx = req.Session.Context()
 	}
-	ctx, free := b.relay.life.within(ctx)
+	ctx, free := b.relay.life.withContext(ctx)
 	defer free()
 	failed := error(errUnroutable)
-	for _, rt := range b.own(ctx) {
-		info, counted, err := b.describe(rt, &req)
+	for _, rt := range b.awaitOwn(ctx) {
+		info, counted, err := b.describeTrack(rt, &req)
 		if err == nil {
 			track := live.NewTrack(info, b.Limits)
-			b.keep()
-			if !b.relay.life.fill(track, func() { defer b.release(); fill(b, req, track, counted) }) {
-				b.release()
+			b.addUser()
+			if !b.relay.life.spawnFiller(track, func() { defer b.removeUser(); fill(b, req, track, counted) }) {
+				b.removeUser()
 				counted.release()
 				return nil, errGoingAway
 			}
 			return track, nil
 		}
 		code, final := trackCode(err)
-		if !final && rt.fades(ctx) {
+		if !final && rt.endsSoon(ctx) {
 			code = api.StreamUnroutable
 		}
 		failed = &api.StreamError{Code: code}
@@ -198,14 +198,14 @@ func (b *broadcast) makeTrack(req api.TrackRequest) (*live.Track, error) {
 	return nil, failed
 }
 
-// describe asks for a track's description and reserves a slot for a
+// describeTrack asks for a track's description and reserves a slot for a
 // subscription. In versions without descriptions, every track is accepted.
-func (b *broadcast) describe(rt *route, req *api.TrackRequest) (api.TrackInfo, slot, error) {
-	release, ok := rt.session.quota.take(req.Session)
+func (b *broadcast) describeTrack(rt *route, req *api.TrackRequest) (api.TrackInfo, slot, error) {
+	release, ok := rt.session.quota.acquire(req.Session)
 	if !ok {
 		return api.TrackInfo{}, slot{}, errNoCapacity
 	}
-	ctx, free := b.relay.life.within(rt.session.Context())
+	ctx, free := b.relay.life.withContext(rt.session.Context())
 	defer free()
 	ctx, cancel := context.WithTimeout(ctx, answerIn)
 	defer cancel()
@@ -213,7 +213,7 @@ func (b *broadcast) describe(rt *route, req *api.TrackRequest) (api.TrackInfo, s
 	if errors.Is(err, api.ErrNotSupported) {
 		info, err = api.TrackInfo{MaxLatency: unknownMaxAge}, nil
 	}
-	if err == nil && !rt.stands() {
+	if err == nil && !rt.isAnnounced() {
 		err = errGone
 	}
 	if err != nil {
@@ -223,10 +223,10 @@ func (b *broadcast) describe(rt *route, req *api.TrackRequest) (api.TrackInfo, s
 	return info, slot{rt.session, release}, nil
 }
 
-// nearest returns those of the routes with the fewest hops. Fetches use only
+// nearestRoutes returns those of the routes with the fewest hops. Fetches use only
 // these: by longer ones, two relays that both lack a group could fetch it from
 // each other, and each wait for the other.
-func nearest(routes []*route) (those []*route) {
+func nearestRoutes(routes []*route) (those []*route) {
 	least := math.MaxInt
 	for _, rt := range routes {
 		least = min(least, len(rt.announcement.Hops))
@@ -244,7 +244,7 @@ func nearest(routes []*route) (those []*route) {
 func (b *broadcast) passFetch(w api.GroupWriter, req api.FetchRequest) {
 	c := copier{out: w}
 	code := api.StreamUnroutable
-	for _, rt := range nearest(b.own(w.Context())) {
+	for _, rt := range nearestRoutes(b.awaitOwn(w.Context())) {
 		err := rt.passFetch(&c, req)
 		if err == nil || isA[sinkError](err) || w.Context().Err() != nil {
 			return
@@ -253,7 +253,7 @@ func (b *broadcast) passFetch(w api.GroupWriter, req api.FetchRequest) {
 		if code, final = fetchCode(&c, err); final {
 			break
 		}
-		if rt.fades(w.Context()) {
+		if rt.endsSoon(w.Context()) {
 			code, _ = fetchCode(&c, nil)
 		}
 	}
@@ -263,7 +263,7 @@ func (b *broadcast) passFetch(w api.GroupWriter, req api.FetchRequest) {
 // passFetch fetches by one route, for the session that asked, the frames that c
 // has not got.
 func (rt *route) passFetch(c *copier, req api.FetchRequest) error {
-	release, ok := rt.session.quota.take(req.Session)
+	release, ok := rt.session.quota.acquire(req.Session)
 	if !ok {
 		return errNoCapacity
 	}
@@ -273,13 +273,13 @@ func (rt *route) passFetch(c *copier, req api.FetchRequest) error {
 	if err != nil {
 		return err
 	}
-	if c.begun && !rt.standsFor(c.out.Context(), crossing) || !rt.stands() {
+	if c.begun && !rt.staysAnnounced(c.out.Context(), crossingWait) || !rt.isAnnounced() {
 		g.Cancel(api.StreamCancelled)
 		return errGone
 	}
 	stop := context.AfterFunc(c.out.Context(), func() { g.Cancel(api.StreamCancelled) })
 	defer stop()
-	if err = c.copy(g); err != nil {
+	if err = c.copyGroup(g); err != nil {
 		g.Cancel(api.ErrorCode(err))
 	}
 	return err

@@ -33,37 +33,37 @@ type sinkError struct{ error }
 
 func (e sinkError) Unwrap() error { return e.error }
 
-// copy writes the part of src that was not written yet, and closes the group at
-// the end of src. If src fails, the group stays open for another source; if out
-// fails, the error is a sinkError.
-func (c *copier) copy(src api.GroupReader) error {
-	if err := c.align(src); err != nil {
+// copyGroup writes the part of src that was not written yet, and closes the
+// group at the end of src. If src fails, the group stays open for another
+// source; if out fails, the error is a sinkError.
+func (c *copier) copyGroup(src api.GroupReader) error {
+	if err := c.skipWritten(src); err != nil {
 		return err
 	}
 	for {
 		h, payload, err := src.NextFrame()
 		switch {
 		case err == io.EOF && c.body == nil:
-			return c.sink(c.out.Close())
+			return c.wrapSinkError(c.out.Close())
 		case err == io.EOF:
 			return errDiffers
 		case err != nil:
 			return err
 		}
-		if err := c.frame(h, payload); err != nil {
+		if err := c.copyFrame(h, payload); err != nil {
 			return err
 		}
 	}
 }
 
-// align skips the frames of src that were written before.
-func (c *copier) align(src api.GroupReader) error {
+// skipWritten skips the frames of src that were written before.
+func (c *copier) skipWritten(src api.GroupReader) error {
 	first := src.FirstFrame()
 	if !c.begun {
 		c.begun = true
 		c.frames.Store(first)
 		if first > 0 {
-			return c.sink(c.out.SkipFrames(first))
+			return c.wrapSinkError(c.out.SkipFrames(first))
 		}
 		return nil
 	}
@@ -80,8 +80,8 @@ func (c *copier) align(src api.GroupReader) error {
 	return nil
 }
 
-// frame writes one frame, or the rest of the one that has begun.
-func (c *copier) frame(h api.FrameHeader, payload io.Reader) error {
+// copyFrame writes one frame, or the rest of the one that has begun.
+func (c *copier) copyFrame(h api.FrameHeader, payload io.Reader) error {
 	c.came.Add(1)
 	if c.body == nil {
 		c.within.Store(true)
@@ -98,7 +98,7 @@ func (c *copier) frame(h api.FrameHeader, payload io.Reader) error {
 			return err
 		}
 	}
-	_, err := io.Copy((*body)(c), payload)
+	_, err := io.Copy((*payloadWriter)(c), payload)
 	switch {
 	case c.failed != nil:
 		return sinkError{c.failed}
@@ -115,19 +115,19 @@ func (c *copier) frame(h api.FrameHeader, payload io.Reader) error {
 	return nil
 }
 
-func (c *copier) sink(err error) error {
+func (c *copier) wrapSinkError(err error) error {
 	if err != nil {
 		return sinkError{err}
 	}
 	return nil
 }
 
-// A body is a copier as the io.Writer of a frame's payload: it counts the
+// A payloadWriter is a copier as the io.Writer of a frame's payload: it counts the
 // bytes, and keeps the writer's error apart from the reader's.
-type body copier
+type payloadWriter copier
 
 // Write implements [io.Writer].
-func (b *body) Write(p []byte) (int, error) {
+func (b *payloadWriter) Write(p []byte) (int, error) {
 	n, err := b.body.Write(p)
 	b.sent += uint64(n)
 	if err != nil {

@@ -4,13 +4,13 @@ package relay
 //
 //	Relay      has the places, and the mux in which they are announced (relay.go)
 //	upstream   is a session whose announcements the relay follows (upstream.go)
-//	place      is a path that sessions announce (route.go, doubt.go)
+//	place      is a path that sessions announce (route.go, loopwait.go)
 //	publisher  is one origin at a place, with the routes to it (broadcast.go)
 //	route      is an announcement of one session: a way to a publisher (route.go)
 //	broadcast  is the handler of a publisher's path, or of one below; it is a
 //	           live.Broadcast (broadcast.go, below.go)
-//	filler     fills one track of a broadcast: one goroutine each (fill.go,
-//	           change.go)
+//	filler     fills one track of a broadcast: one goroutine each
+//	           (filler.go, routechange.go)
 //	feed       is a subscription by one route that brings the track's groups
 //	           (feed.go)
 //	trial      is the time in which a feed shows that its groups belong to the
@@ -20,27 +20,28 @@ package relay
 //	shadow     is a better source of a group than the one that is read, until it
 //	           brings what was not written yet (shadow.go)
 //	account    is what a filler knows of the numbers of its groups: which came,
-//	           are missing, or are due (account.go, lost.go)
+//	           are missing, or are due (account.go, missing.go)
 //	refusals   are the routes that a filler does not use for a while (refusals.go)
 //	quota      bounds the requests in one upstream session (quota.go)
-//	life       is all that runs until Close (life.go)
+//	lifetime   is all that runs until Close (lifetime.go)
 //	Share      uses the same for readers in this process (share.go)
 //
 // # The states of a place
 //
-// choose goes from one to the other when a route has come, changed or gone:
+// choosePublished goes from one to the other when a route has come, changed or
+// gone:
 //
 //	used       The broadcast of the preferred route is announced in the mux.
 //	held       Its last route is gone. It stays announced for holdFor, and is used
 //	           again if another session announces its origin in that time.
-//	withdrawn  Nothing is announced. For doubtFor, routes are not used that may
-//	           lead back to this relay (doubt.go).
+//	withdrawn  Nothing is announced. For loopWait, routes are not used that may
+//	           lead back to this relay (loopwait.go).
 //	waiting    The program publishes the path itself, in the same mux. The place
 //	           is used when that has ended.
 //
-// A place with no route, nothing used and nothing in doubt is deleted. If the
-// preferred route is of another origin than the broadcast in use, that one is
-// withdrawn and the other is announced.
+// A place with no route, nothing used and no routes that are not used yet is
+// deleted. If the preferred route is of another origin than the broadcast in
+// use, that one is withdrawn and the other is announced.
 //
 // # The states of a broadcast
 //
@@ -64,34 +65,36 @@ package relay
 //	yes      yes   Changing: next has a better route, or current is silent.
 //	no       yes   Saving: current has failed.
 //
-// From idle or lost, follow tries the best route for a subscriber. Without one,
-// the track is aborted after lostFor (fail). A track without subscribers is closed
-// after idleFor.
+// From idle or lost, followDemand tries the best route for a subscriber.
+// Without one, the track is aborted after lostFor (abortUnroutable). A track
+// without subscribers is closed after idleFor.
 //
 // From fed to changing: tryBetter has found a preferred route of the same origin,
-// or checkSilence has heard nothing from current for leastSilence; the time doubles
-// with each check, to mostSilence.
+// or checkSilence has heard nothing from current for minSilence; the time doubles
+// with each check, to maxSilence.
 //
-// From changing or saving to fed: next has begun (see below) and is promoted. From
-// changing back to fed: next has ended, its numbers do not go on, or current is
-// silent no more; judge decides that each trialFor, and asks once for all groups
-// where nothing has come. In changing and saving, groups of other numbers from the
-// same origin tell that the publisher has begun anew, if current is lost or silent
-// for long: the track is aborted, and viewers that subscribe again get a new one.
+// From changing or saving to fed: next has begun (see below) and switchToNext
+// makes it current. From changing back to fed: next has ended, its numbers do not
+// go on, or current is silent no more; judgeTrial decides that each trialFor, and
+// asks once for all groups where nothing has come. In changing and saving, groups
+// of other numbers from the same origin tell that the publisher has begun anew, if
+// current is lost or silent for long: the track is aborted, and viewers that
+// subscribe again get a new one.
 //
-// From fed to saving, by lost: current has failed, and another route may do better.
-// To the end, by lost too: the publisher has ended the track (finish waits
-// for what is missing, linger keeps the track for a while), has restarted it, or
-// has refused it with a code of its own, which viewers get (cause.go).
+// From fed to saving, by handleLost: current has failed, and another route may do
+// better. To the end, by handleLost too: the publisher has ended the track
+// (endTrack waits for what is missing, keepEnded keeps the track for a while), has
+// restarted it, or has refused it with a code of its own, which viewers get
+// (cause.go).
 //
 // # The states of a feed
 //
 //	subscribing  It waits for the answer of its route's session.
 //	on trial     Its groups are held, and their numbers compared with those before.
 //	             If the track holds no groups, there is no trial.
-//	begun        Its groups go to the track: at once, or when decide has found that
+//	begun        Its groups go to the track: at once, or when decideTrial has found that
 //	             the route still stands a moment after the first of them.
-//	left         Another feed is current. For settle it still accepts groups that
+//	replaced     Another feed is current. For reorderMax it still accepts groups that
 //	             are on the way. Groups older than the newest that then bring
 //	             nothing for recoverWithin are broken: its peer may read them from
 //	             here.
@@ -101,26 +104,26 @@ package relay
 //
 //	read       It is copied from a source: a feed's, or a fetch. A better source
 //	           is its shadow meanwhile, and replaces the other when it brings more.
-//	broken     Its source has failed. For recoverWithin, goOn waits for a fetch of
+//	broken     Its source has failed. For recoverWithin, awaitSource waits for a fetch of
 //	           the rest or for another feed that brings it. It does so again only
 //	           if a frame has come since.
 //	over       It is closed, reset, or wanted by nobody.
 //
 // Numbers that are left out are missing until the max age has passed, until their
-// route says that they are lost, until settle after a change, or until the default
-// max age after a renewed feed left them out. They are then fetched, and what nobody
-// has is reported to viewers as a gap (lost.go).
+// route says that they are lost, until reorderMax after a change, or until the
+// default max age after a renewed feed left them out. They are then fetched, and
+// what nobody has is reported to viewers as a gap (missing.go).
 //
 // # Times
 //
-//	fill.go       idleFor, lostFor, trialFor, leastSilence, mostSilence,
+//	filler.go     idleFor, lostFor, trialFor, minSilence, maxSilence,
 //	              unpacedSilence; failedFor, silentFor and strangeFor, for which a
 //	              route is refused
-//	route.go      crossing, fading, withdrawnWithin, holdFor
-//	doubt.go      doubtFor
+//	route.go      crossingWait, endsSoonWithin, withdrawnWithin, holdFor
+//	loopwait.go   loopWait
 //	group.go      recoverWithin
-//	lost.go       settle
-//	account.go    aside
+//	missing.go    reorderMax
+//	account.go    maxAside
 //	broadcast.go  answerIn, unknownMaxAge
 //	upstream.go   askAgainAfter, askAgainWithin, keepUnconfirmed
 //
@@ -128,6 +131,6 @@ package relay
 //
 // Relay.mu guards places, publishers, routes, the routes of upstreams and the users
 // of broadcasts. The mux's locks are taken under it. A filler's mu guards its groups
-// and its account; the track's lock is taken under it. A feed's mu, life.mu, a
+// and its account; the track's lock is taken under it. A feed's mu, lifetime.mu, a
 // quota's and a Share's are taken alone. The fields of a filler that are not under
 // its mu belong to its goroutine. No lock is held while a peer is waited for.

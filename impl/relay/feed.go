@@ -30,23 +30,23 @@ type feed struct {
 	// that of life.
 	accepting, life context.Context
 	retire, stop    context.CancelFunc
-	left            atomic.Bool // another feed has replaced it
+	replaced        atomic.Bool // another feed has replaced it
 
 	mu     sync.Mutex
 	reader api.TrackReader
 	config api.SubscribeConfig // what to ask for
 }
 
-// feed subscribes by a route.
-func (f *filler) feed(rt *route, config api.SubscribeConfig, why reason) *feed {
+// feedBy subscribes by a route.
+func (f *filler) feedBy(rt *route, config api.SubscribeConfig, why reason) *feed {
 	fd := f.newFeed(rt, config, why)
 	fd.start()
 	return fd
 }
 
-// trial subscribes by a route that has to go on with group from, or a later
+// trialBy subscribes by a route that has to go on with group from, or a later
 // one.
-func (f *filler) trial(rt *route, config api.SubscribeConfig, why reason, from api.GroupSequence) *feed {
+func (f *filler) trialBy(rt *route, config api.SubscribeConfig, why reason, from api.GroupSequence) *feed {
 	fd := f.newFeed(rt, config, why)
 	fd.trial.on, fd.trial.holds, fd.trial.from = true, true, from
 	fd.start()
@@ -63,32 +63,32 @@ func (f *filler) newFeed(rt *route, config api.SubscribeConfig, why reason) *fee
 		heard:  f.heard.Load(),
 		config: config,
 	}
-	fd.trial.from, fd.trial.holds = f.known()
-	fd.release = f.count(rt.session)
+	fd.trial.from, fd.trial.holds = f.knownEnd()
+	fd.release = f.countRequest(rt.session)
 	fd.life, fd.stop = context.WithCancel(f.life)
 	fd.accepting, fd.retire = context.WithCancel(fd.life)
 	return fd
 }
 
-// count counts a subscription in a session's quota, and returns what uncounts
-// it; nil if there are too many.
-func (f *filler) count(u *upstream) (release func()) {
+// countRequest counts a subscription in a session's quota, and returns what
+// uncounts it; nil if there are too many.
+func (f *filler) countRequest(u *upstream) (release func()) {
 	if f.slot.upstream == u {
 		release, f.slot = f.slot.release, slot{}
 		return release
 	}
-	release, _ = u.quota.take(f.asker)
+	release, _ = u.quota.acquire(f.asker)
 	return release
 }
 
 func (fd *feed) start() {
 	fd.filler.working.Go(func() {
 		defer fd.stop()
-		fd.done <- fd.run()
+		fd.done <- fd.passUntilEnd()
 	})
 }
 
-func (fd *feed) run() error {
+func (fd *feed) passUntilEnd() error {
 	if fd.release == nil {
 		return errNoCapacity
 	}
@@ -104,13 +104,13 @@ func (fd *feed) run() error {
 	reading.Go(func() { fd.passDatagrams(r) })
 	err = fd.passGroups(r, &reading)
 	fd.retire()
-	fd.readOn(&reading)
+	fd.awaitGroups(&reading)
 	return err
 }
 
-// readOn waits until the groups that the feed brought are read to their end. If
-// the feed was left, those that have become silent are given up.
-func (fd *feed) readOn(reading *sync.WaitGroup) {
+// awaitGroups waits until the groups that the feed brought are read to their
+// end. If the feed was left, those that have become silent are given up.
+func (fd *feed) awaitGroups(reading *sync.WaitGroup) {
 	over := make(chan struct{})
 	go func() {
 		reading.Wait()
@@ -119,7 +119,7 @@ func (fd *feed) readOn(reading *sync.WaitGroup) {
 	ticker := time.NewTicker(recoverWithin)
 	defer ticker.Stop()
 	for {
-		if fd.left.Load() {
+		if fd.replaced.Load() {
 			fd.filler.breakSilent(fd)
 		}
 		select {
@@ -134,7 +134,7 @@ func (fd *feed) readOn(reading *sync.WaitGroup) {
 // changed meanwhile. In versions without frame bounds it asks for the whole
 // group.
 func (fd *feed) subscribe() (api.TrackReader, error) {
-	first := fd.wanted()
+	first := fd.wantedConfig()
 	b := fd.filler.broadcast
 	r, err := fd.route.session.Subscribe(fd.accepting, b.path, fd.filler.name, &first)
 	if first.StartFrame > 0 && errors.Is(err, api.ErrNotSupported) {
@@ -156,14 +156,14 @@ func (fd *feed) subscribe() (api.TrackReader, error) {
 	return r, nil
 }
 
-func (fd *feed) wanted() api.SubscribeConfig {
+func (fd *feed) wantedConfig() api.SubscribeConfig {
 	fd.mu.Lock()
 	defer fd.mu.Unlock()
 	return fd.config
 }
 
-// update changes what is asked for. The start is only ever raised.
-func (fd *feed) update(config api.SubscribeConfig) {
+// updateConfig changes what is asked for. The start is only ever raised.
+func (fd *feed) updateConfig(config api.SubscribeConfig) {
 	fd.mu.Lock()
 	if config.StartGroup <= fd.config.StartGroup || config.StartGroup == api.GroupLatest {
 		config.StartGroup, config.StartFrame = fd.config.StartGroup, fd.config.StartFrame
@@ -179,21 +179,21 @@ func (fd *feed) update(config api.SubscribeConfig) {
 // retireAfter makes the feed accept nothing new after a while, since another
 // one has replaced it.
 func (fd *feed) retireAfter(d time.Duration) {
-	fd.left.Store(true)
+	fd.replaced.Store(true)
 	stop := time.AfterFunc(d, fd.retire).Stop
 	context.AfterFunc(fd.accepting, func() { stop() })
 }
 
 // passGroups passes groups on until the end.
 func (fd *feed) passGroups(r api.TrackReader, reading *sync.WaitGroup) error {
-	defer fd.trial.drop()
+	defer fd.trial.cancelHeld()
 	for {
-		g, err := fd.accept(r)
-		if mistaken := fd.decide(time.Now(), reading); mistaken != nil {
+		g, err := fd.acceptGroup(r)
+		if mistaken := fd.decideTrial(time.Now(), reading); mistaken != nil {
 			return mistaken
 		}
 		if fd.trial.begun.Happened() { // else what it lacks is of others
-			fd.filler.lose(r.Gaps())
+			fd.filler.recordGaps(r.Gaps())
 		}
 		switch {
 		case err == errUndecided:
@@ -203,14 +203,14 @@ func (fd *feed) passGroups(r api.TrackReader, reading *sync.WaitGroup) error {
 		case err != nil:
 			return err
 		}
-		fd.receive(g, reading)
+		fd.handleGroup(g, reading)
 	}
 }
 
-// pass passes a group to the filler.
-func (fd *feed) pass(g api.GroupReader, reading *sync.WaitGroup) {
+// passGroup passes a group to the filler.
+func (fd *feed) passGroup(g api.GroupReader, reading *sync.WaitGroup) {
 	reading.Add(1)
-	fd.filler.take(&source{GroupReader: g, route: fd.route, feed: fd, done: reading.Done})
+	fd.filler.takeSource(&source{GroupReader: g, route: fd.route, feed: fd, done: reading.Done})
 }
 
 // passDatagrams copies datagrams, in versions that have them.
@@ -243,5 +243,5 @@ func (fd *feed) ended() <-chan error {
 	return fd.done
 }
 
-// ended reports whether err is the end of a track.
-func ended(err error) bool { return err == io.EOF }
+// isTrackEnd reports whether err is the end of a track.
+func isTrackEnd(err error) bool { return err == io.EOF }

@@ -35,43 +35,43 @@ type source struct {
 	mute  bool   // breakSilent has broken it off; the filler's lock guards it
 }
 
-// fetched reports whether it is the answer to a fetch.
-func (s *source) fetched() bool { return s.feed == nil }
+// isFetch reports whether it is the answer to a fetch.
+func (s *source) isFetch() bool { return s.feed == nil }
 
-// left reports whether its feed was replaced by another.
-func (s *source) left() bool { return s.feed != nil && s.feed.left.Load() }
+// isReplaced reports whether its feed was replaced by another.
+func (s *source) isReplaced() bool { return s.feed != nil && s.feed.replaced.Load() }
 
-// betters reports whether a source replaces the one that is read: if it comes
+// isBetter reports whether a source replaces the one that is read: if it comes
 // by another route, or if it comes by a feed and the other was fetched, or its
 // feed left. A feed does not bring a group again that was refused once, even if
 // the one that is read breaks off.
-func (s *source) betters(read *source) bool {
-	return s.route != read.route || !s.fetched() && (read.fetched() || read.left())
+func (s *source) isBetter(read *source) bool {
+	return s.route != read.route || !s.isFetch() && (read.isFetch() || read.isReplaced())
 }
 
-// drop cancels a source that is not wanted any more.
-func (s *source) drop(code api.StreamErrorCode) {
+// cancelWith cancels a source that is not wanted any more.
+func (s *source) cancelWith(code api.StreamErrorCode) {
 	s.Cancel(code)
 	s.done()
 }
 
-// take writes what a feed or a fetch has brought: as a new group, or as the
+// takeSource writes what a feed or a fetch has brought: as a new group, or as the
 // rest of one that broke off or is still read from another source.
-func (f *filler) take(src *source) {
+func (f *filler) takeSource(src *source) {
 	f.mu.Lock()
 	g := f.groups[src.Sequence()]
 	if g == nil {
-		g, err := f.open(src)
-		torn := f.torn && src.Sequence() == f.account.newest
+		g, err := f.openGroup(src)
+		torn := f.newestBroken && src.Sequence() == f.account.newest
 		f.mu.Unlock()
 		if err != nil { // it is there already, or too old
-			src.drop(api.StreamCancelled)
+			src.cancelWith(api.StreamCancelled)
 			if torn { // and no group may follow for long: viewers that ask again get it
 				_ = f.track.CloseWithError(api.StreamUnroutable)
 			}
 			return
 		}
-		f.writing.Go(func() { f.write(g, src) })
+		f.writing.Go(func() { f.writeGroup(g, src) })
 		return
 	}
 	// A feed that was replaced does not continue a group that is being read:
@@ -80,19 +80,19 @@ func (f *filler) take(src *source) {
 	var before *shadow
 	switch {
 	case g.source == nil:
-		taken = g.offer(src)
-	case !src.left() && g.accepts(src):
+		taken = g.offerSource(src)
+	case !src.isReplaced() && g.accepts(src):
 		taken, before = true, f.beginShadow(g, src)
 	}
 	f.mu.Unlock()
 	before.leave()
 	if !taken {
-		src.drop(api.StreamCancelled)
+		src.cancelWith(api.StreamCancelled)
 	}
 }
 
-// open begins the group that src brings. The lock is held.
-func (f *filler) open(src *source) (*group, error) {
+// openGroup begins the group that src brings. The lock is held.
+func (f *filler) openGroup(src *source) (*group, error) {
 	seq := src.Sequence()
 	out, err := f.track.Paced().OpenGroupAt(context.Background(), seq)
 	if err != nil {
@@ -101,21 +101,21 @@ func (f *filler) open(src *source) (*group, error) {
 	g := &group{copier: copier{out: out, heard: &f.heard}, seq: seq, first: src.route, offered: make(chan *source, 1)}
 	f.groups[seq] = g
 	if seq >= f.account.newest {
-		f.newestBy, f.torn = src.route, false
+		f.newestBy, f.newestBroken = src.route, false
 	}
-	f.note(seq)
+	f.noteGroup(seq)
 	return g, nil
 }
 
 // accepts reports whether src can be the next source of the group: it is of the
 // same origin and better than the one that is read. The filler's lock is held.
 func (g *group) accepts(src *source) bool {
-	return sameOrigin(g.first, src.route) && (g.source == nil || src.betters(g.source))
+	return sameOrigin(g.first, src.route) && (g.source == nil || src.isBetter(g.source))
 }
 
-// offer makes src the next source of the group, if it can be. The filler's lock
-// is held.
-func (g *group) offer(src *source) bool {
+// offerSource makes src the next source of the group, if it can be. The
+// filler's lock is held.
+func (g *group) offerSource(src *source) bool {
 	if !g.accepts(src) {
 		return false
 	}
@@ -127,8 +127,8 @@ func (g *group) offer(src *source) bool {
 	}
 }
 
-// write copies a group to its end, from src and the sources that follow it.
-func (f *filler) write(g *group, src *source) {
+// writeGroup copies a group to its end, from src and the sources that follow it.
+func (f *filler) writeGroup(g *group, src *source) {
 	stop := context.AfterFunc(g.out.Context(), func() { f.cancelSource(g) })
 	defer stop()
 	for src != nil {
@@ -136,12 +136,12 @@ func (f *filler) write(g *group, src *source) {
 	}
 	f.mu.Lock()
 	delete(f.groups, g.seq)
-	src = g.next()
+	src = g.takeOffered()
 	shadow := g.shadow.Swap(nil)
 	f.mu.Unlock()
 	shadow.leave()
 	if src != nil {
-		src.drop(api.StreamCancelled)
+		src.cancelWith(api.StreamCancelled)
 	}
 }
 
@@ -155,7 +155,7 @@ func (f *filler) writeFrom(g *group, src *source) *source {
 		src.Cancel(api.ErrorCode(err))
 	}
 	src.done()
-	if next := g.next(); next != nil {
+	if next := g.takeOffered(); next != nil {
 		return next
 	}
 	if err == nil || isA[sinkError](err) {
@@ -167,14 +167,14 @@ func (f *filler) writeFrom(g *group, src *source) *source {
 	if frames := g.frames.Load(); !final && frames >= g.due {
 		g.due = frames + 1
 		lost := isA[*api.SessionError](err)
-		if next := f.goOn(g, src, lost); next != nil {
+		if next := f.awaitSource(g, src, lost); next != nil {
 			return next
 		}
 	}
 	g.out.Cancel(code)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.torn = f.torn || !final && g.seq == f.account.newest
+	f.newestBroken = f.newestBroken || !final && g.seq == f.account.newest
 	return nil
 }
 
@@ -182,7 +182,7 @@ func (f *filler) writeFrom(g *group, src *source) *source {
 // time: its peer may be a relay which gets the group from here, so that each
 // waits for the other.
 func (g *group) copyFrom(src *source) error {
-	if src.fetched() {
+	if src.isFetch() {
 		before := g.came.Load()
 		late := time.AfterFunc(recoverWithin, func() {
 			if g.came.Load() == before {
@@ -191,11 +191,11 @@ func (g *group) copyFrom(src *source) error {
 		})
 		defer late.Stop()
 	}
-	return g.copy(src)
+	return g.copyGroup(src)
 }
 
-// next returns the source that was offered, or nil.
-func (g *group) next() *source {
+// takeOffered returns the source that was offered, or nil.
+func (g *group) takeOffered() *source {
 	select {
 	case src := <-g.offered:
 		return src
@@ -230,7 +230,7 @@ func (f *filler) breakSilent(fd *feed) {
 	var silent []*source
 	for _, g := range f.groups {
 		src, came := g.source, g.came.Load()+1
-		if src == nil || src.feed != fd || f.feeding == fd.route || g.seq >= f.account.newest {
+		if src == nil || src.feed != fd || f.feedRoute == fd.route || g.seq >= f.account.newest {
 			continue
 		}
 		if g.looked == came {
@@ -245,16 +245,16 @@ func (f *filler) breakSilent(fd *feed) {
 	}
 }
 
-// goOn finds another source for a group that broke off: the answer to a fetch,
-// or the next feed's if the route was lost. It returns nil if none comes in
-// time.
-func (f *filler) goOn(g *group, left *source, lost bool) *source {
+// awaitSource finds another source for a group that broke off: the answer to a
+// fetch, or the next feed's if the route was lost. It returns nil if none comes
+// in time.
+func (f *filler) awaitSource(g *group, left *source, lost bool) *source {
 	ctx, cancel := context.WithTimeout(g.out.Context(), recoverWithin)
 	defer cancel()
 	fetched := make(chan *source, 1)
 	go func() {
 		wait := lost || !f.isMute(left) && left.route.isLost(ctx)
-		fetched <- f.fetch(ctx, g.seq, g.frames.Load(), g.first, wait)
+		fetched <- f.fetchGroup(ctx, g.seq, g.frames.Load(), g.first, wait)
 	}()
 	select {
 	case src := <-fetched:
@@ -265,7 +265,7 @@ func (f *filler) goOn(g *group, left *source, lost bool) *source {
 	case src := <-g.offered:
 		cancel()
 		if late := <-fetched; late != nil {
-			late.drop(api.StreamCancelled)
+			late.cancelWith(api.StreamCancelled)
 		}
 		return src
 	}

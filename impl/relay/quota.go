@@ -22,9 +22,9 @@ type quota struct {
 	by    map[context.Context]int // requests, by the context of the session that asked
 }
 
-// take counts a request for a session (nil is the program itself) until release
+// acquire counts a request for a session (nil is the program itself) until release
 // is called. It reports false if that session has too many.
-func (q *quota) take(asker api.Session) (release func(), ok bool) {
+func (q *quota) acquire(asker api.Session) (release func(), ok bool) {
 	if asker == nil {
 		return func() {}, true
 	}
@@ -40,10 +40,10 @@ func (q *quota) take(asker api.Session) (release func(), ok bool) {
 	}
 	q.total++
 	q.by[key]++
-	return func() { q.release(key) }, true
+	return func() { q.releaseOne(key) }, true
 }
 
-func (q *quota) release(key context.Context) {
+func (q *quota) releaseOne(key context.Context) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.total--

@@ -12,8 +12,8 @@ type refusal struct {
 	rival bool // of the same publisher as the current feed, but with other numbers
 }
 
-// add refuses a route for a while.
-func (r refusals) add(rt *route, now time.Time, d time.Duration) {
+// refuseRoute refuses a route for a while.
+func (r refusals) refuseRoute(rt *route, now time.Time, d time.Duration) {
 	for other, is := range r {
 		if !now.Before(is.until) || other.session.Context().Err() != nil {
 			delete(r, other)
@@ -30,9 +30,9 @@ func (r refusals) markRival(rt *route) {
 	r[rt] = is
 }
 
-// forgive ends the refusals of rivals: if the current feed is silent or lost,
+// forgiveRivals ends the refusals of rivals: if the current feed is silent or lost,
 // theirs may be the numbers with which the publisher has begun anew.
-func (r refusals) forgive() {
+func (r refusals) forgiveRivals() {
 	for rt, is := range r {
 		if is.rival {
 			delete(r, rt)
@@ -40,8 +40,8 @@ func (r refusals) forgive() {
 	}
 }
 
-// usable returns those of the routes that are not refused.
-func (r refusals) usable(routes []*route, now time.Time) (usable []*route) {
+// filterUsable returns those of the routes that are not refused.
+func (r refusals) filterUsable(routes []*route, now time.Time) (usable []*route) {
 	for _, rt := range routes {
 		if !now.Before(r[rt].until) {
 			usable = append(usable, rt)

@@ -50,7 +50,7 @@ type Relay struct {
 	Announcements int
 
 	mux    api.TrackMux
-	life   life
+	life   lifetime
 	mu     sync.Mutex
 	places map[api.BroadcastPath]*place
 	came   uint64 // number of routes so far
@@ -73,13 +73,13 @@ func (r *Relay) Mux() *api.TrackMux { return &r.mux }
 //
 // After Close it returns at once.
 func (r *Relay) Handler(s api.Session) {
-	if !r.life.enter() {
+	if !r.life.register() {
 		return
 	}
-	defer r.life.leave()
-	ctx, free := r.life.within(s.Context())
+	defer r.life.unregister()
+	ctx, free := r.life.withContext(s.Context())
 	defer free()
-	newUpstream(r, s).listen(ctx)
+	newUpstream(r, s).followAnnouncements(ctx)
 }
 
 func (r *Relay) log(what string, s api.Session, err error) {

@@ -25,15 +25,15 @@ type route struct {
 // requested only if the peer still announces that route: an answer may arrive
 // before the announcement of another publisher, but not long before.
 //
-// crossing is how long after an answer an announcement may come that was made
+// crossingWait is how long after an answer an announcement may come that was made
 // before it.
-const crossing = 100 * time.Millisecond
+const crossingWait = 100 * time.Millisecond
 
 // errGone is why an answer is not used.
 var errGone = errors.New("its publisher was withdrawn or replaced meanwhile")
 
-// stands reports whether the session still announces the route.
-func (rt *route) stands() bool {
+// isAnnounced reports whether the session still announces the route.
+func (rt *route) isAnnounced() bool {
 	r := rt.broadcast.relay
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -57,11 +57,11 @@ func (rt *route) isReplaced() bool {
 	return rt.gone && rt.session.routes[rt.broadcast.announced] != nil
 }
 
-// standsFor reports whether the route still stands after a while.
-func (rt *route) standsFor(ctx context.Context, d time.Duration) bool {
+// staysAnnounced reports whether the route still stands after a while.
+func (rt *route) staysAnnounced(ctx context.Context, d time.Duration) bool {
 	select {
 	case <-time.After(d):
-		return rt.stands()
+		return rt.isAnnounced()
 	case <-ctx.Done():
 		return false
 	}
@@ -81,21 +81,21 @@ func compareRoutes(a, b *route) int {
 }
 
 // sameOrigin reports whether two routes lead to one publisher.
-func sameOrigin(a, b *route) bool { return a.broadcast.is(b.broadcast) }
+func sameOrigin(a, b *route) bool { return a.broadcast.isSamePublisher(b.broadcast) }
 
-// is reports whether two broadcasts are of one publisher.
-func (b *broadcast) is(other *broadcast) bool {
+// isSamePublisher reports whether two broadcasts are of one publisher.
+func (b *broadcast) isSamePublisher(other *broadcast) bool {
 	return b.publisher == other.publisher || b.origin != 0 && b.origin == other.origin
 }
 
-// fading is how long before the end of its session a reset may be a part of
+// endsSoonWithin is how long before the end of its session a reset may be a part of
 // that end.
-const fading = 100 * time.Millisecond
+const endsSoonWithin = 100 * time.Millisecond
 
-// fades reports whether the route's session has ended or does so in a moment:
+// endsSoon reports whether the route's session has ended or does so in a moment:
 // then a reset just before says nothing about the contents.
-func (rt *route) fades(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, fading)
+func (rt *route) endsSoon(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, endsSoonWithin)
 	defer cancel()
 	select {
 	case <-rt.session.Context().Done():
@@ -146,56 +146,56 @@ type place struct {
 	hold       *time.Timer // set while used has no route; withdraws it
 	waiting    bool        // the program publishes the path itself
 	distance   int         // number of hops in what was announced last
-	doubt      *time.Timer // set while routes that may lead back here are not used
+	loopTimer  *time.Timer // set while routes that may lead back here are not used
 }
 
 // best returns the preferred route of all that are not in doubt, or nil.
 func (p *place) best() *route {
 	var best *route
 	for _, b := range p.broadcasts {
-		if len(b.routes) > 0 && !p.doubts(b.routes[0]) && (best == nil || compareRoutes(b.routes[0], best) < 0) {
+		if len(b.routes) > 0 && !p.mayLoop(b.routes[0]) && (best == nil || compareRoutes(b.routes[0], best) < 0) {
 			best = b.routes[0]
 		}
 	}
 	return best
 }
 
-// take applies an announcement of a session.
-func (u *upstream) take(a api.Announcement) {
+// applyAnnouncement applies an announcement of a session.
+func (u *upstream) applyAnnouncement(a api.Announcement) {
 	u.relay.mu.Lock()
 	defer u.relay.mu.Unlock()
 	rt := u.routes[a.Path]
 	switch {
 	case a.Status == api.AnnouncementEnded:
-		u.remove(a.Path)
+		u.removeRoute(a.Path)
 	case rt == nil && u.mayAdd(a.Path):
-		u.add(a)
+		u.addRoute(a)
 	case rt == nil:
-		u.drop(a.Path)
+		u.dropAnnouncement(a.Path)
 	case a.Origin() == rt.broadcast.origin:
 		rt.announcement = a
-		rt.broadcast.sort()
-		u.relay.choose(a.Path)
+		rt.broadcast.sortRoutes()
+		u.relay.choosePublished(a.Path)
 	default: // another origin is another broadcast
-		u.relay.places[a.Path].remove(rt)
-		u.add(a)
+		u.relay.places[a.Path].removeRoute(rt)
+		u.addRoute(a)
 	}
 }
 
-// withdraw removes the routes to some paths.
-func (u *upstream) withdraw(paths map[api.BroadcastPath]struct{}) {
+// withdrawRoutes removes the routes to some paths.
+func (u *upstream) withdrawRoutes(paths map[api.BroadcastPath]struct{}) {
 	for path := range paths {
 		u.relay.mu.Lock()
-		u.remove(path)
+		u.removeRoute(path)
 		u.relay.mu.Unlock()
 	}
 }
 
 // withdrawAll removes all routes.
-func (u *upstream) withdrawAll() { u.withdraw(u.known()) }
+func (u *upstream) withdrawAll() { u.withdrawRoutes(u.knownPaths()) }
 
-// known returns the paths of all routes.
-func (u *upstream) known() map[api.BroadcastPath]struct{} {
+// knownPaths returns the paths of all routes.
+func (u *upstream) knownPaths() map[api.BroadcastPath]struct{} {
 	u.relay.mu.Lock()
 	defer u.relay.mu.Unlock()
 	paths := make(map[api.BroadcastPath]struct{}, len(u.routes))
@@ -205,20 +205,20 @@ func (u *upstream) known() map[api.BroadcastPath]struct{} {
 	return paths
 }
 
-// leave makes other routes preferred to the session's, whose peer is about to
+// markLeaving makes other routes preferred to the session's, whose peer is about to
 // end it. What the session still serves goes on until another route serves it.
-func (u *upstream) leave() {
+func (u *upstream) markLeaving() {
 	u.relay.mu.Lock()
 	defer u.relay.mu.Unlock()
 	u.leaving = true
 	for path, rt := range u.routes {
-		rt.broadcast.sort()
-		u.relay.choose(path)
+		rt.broadcast.sortRoutes()
+		u.relay.choosePublished(path)
 	}
 }
 
-// add adds a new route. The lock is held.
-func (u *upstream) add(a api.Announcement) {
+// addRoute adds a new route. The lock is held.
+func (u *upstream) addRoute(a api.Announcement) {
 	r := u.relay
 	p := r.places[a.Path]
 	if p == nil {
@@ -234,10 +234,10 @@ func (u *upstream) add(a api.Announcement) {
 	if rt.broadcast == nil {
 		rt.broadcast = p.newBroadcast(r, &a)
 	}
-	rt.broadcast.add(rt)
+	rt.broadcast.addRoute(rt)
 	u.routes[a.Path] = rt
-	r.logDoubt(p, rt)
-	r.choose(a.Path)
+	r.logLoopWait(p, rt)
+	r.choosePublished(a.Path)
 }
 
 // newBroadcast adds a broadcast to a place.
@@ -248,11 +248,11 @@ func (p *place) newBroadcast(r *Relay, a *api.Announcement) *broadcast {
 	return b
 }
 
-// beginsAnew handles a publisher of the same identity that does not continue
+// beginNew handles a publisher of the same identity that does not continue
 // the numbers of its broadcast: from now on the route leads to a new broadcast,
 // which is announced in the place of b. A broadcast below the announced path
 // begins anew by itself, and nothing else changes.
-func (b *broadcast) beginsAnew(rt *route) {
+func (b *broadcast) beginNew(rt *route) {
 	u, r, path := rt.session, b.relay, b.announced
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -260,13 +260,13 @@ func (b *broadcast) beginsAnew(rt *route) {
 		return // it did before, or is gone, or is one below
 	}
 	p := r.places[path]
-	p.remove(rt)
+	p.removeRoute(rt)
 	r.came++
 	anew := &route{session: u, announcement: rt.announcement, number: r.came}
 	anew.broadcast = p.newBroadcast(r, &anew.announcement)
-	anew.broadcast.add(anew)
+	anew.broadcast.addRoute(anew)
 	u.routes[path] = anew
-	r.choose(path)
+	r.choosePublished(path)
 }
 
 // mayAdd reports whether there is room for another route, to path. The lock is
@@ -277,23 +277,24 @@ func (u *upstream) mayAdd(path api.BroadcastPath) bool {
 	return len(u.routes) < (limit+1)/2 && (r.places[path] != nil || len(r.places) < limit)
 }
 
-// drop leaves out what a session announces beyond its share. The lock is held.
-func (u *upstream) drop(path api.BroadcastPath) {
+// dropAnnouncement leaves out what a session announces beyond its share. The
+// lock is held.
+func (u *upstream) dropAnnouncement(path api.BroadcastPath) {
 	if !u.dropping {
 		u.dropping = true
 		u.relay.log("announcements dropped", u, fmt.Errorf("%q and others: more than %d of this session, or of all", string(path), len(u.routes)))
 	}
 }
 
-// remove removes the route to path, if there is one. The lock is held.
-func (u *upstream) remove(path api.BroadcastPath) {
+// removeRoute removes the route to path, if there is one. The lock is held.
+func (u *upstream) removeRoute(path api.BroadcastPath) {
 	rt := u.routes[path]
 	if rt == nil {
 		return
 	}
 	delete(u.routes, path)
-	u.relay.places[path].remove(rt)
-	u.relay.choose(path)
+	u.relay.places[path].removeRoute(rt)
+	u.relay.choosePublished(path)
 }
 
 // broadcastOf returns the broadcast that a new route leads to: the latest of
@@ -309,18 +310,18 @@ func (p *place) broadcastOf(rt *route) *broadcast {
 	return nil
 }
 
-// remove removes a route, and its broadcast if that has no other. The broadcast
-// in use stays: choose withdraws it.
-func (p *place) remove(rt *route) {
+// removeRoute removes a route, and its broadcast if that has no other. The
+// broadcast in use stays: choose withdraws it.
+func (p *place) removeRoute(rt *route) {
 	b := rt.broadcast
-	b.remove(rt)
+	b.removeRoute(rt)
 	if b != p.used {
-		p.forget(b)
+		p.removeIfUnused(b)
 	}
 }
 
-// forget removes a broadcast if it has no route.
-func (p *place) forget(b *broadcast) {
+// removeIfUnused removes a broadcast if it has no route.
+func (p *place) removeIfUnused(b *broadcast) {
 	if len(b.routes) > 0 {
 		return
 	}
@@ -329,31 +330,31 @@ func (p *place) forget(b *broadcast) {
 	b.changed.Tell()
 }
 
-// choose announces the broadcast of a place's preferred route. The lock is
+// choosePublished announces the broadcast of a place's preferred route. The lock is
 // held.
-func (r *Relay) choose(path api.BroadcastPath) {
+func (r *Relay) choosePublished(path api.BroadcastPath) {
 	p := r.places[path]
 	best := p.best()
 	switch {
-	case best == nil && p.nameless():
-		r.withdrawn(path, p)
+	case best == nil && p.hasUnknownOrigin():
+		r.withdrawPlace(path, p)
 	case best == nil && p.used != nil:
-		r.hold(path, p)
+		r.holdWithdrawal(path, p)
 	case best == nil:
-		r.tidy(path, p)
+		r.deleteIfEmpty(path, p)
 	case best.broadcast == p.used:
-		p.release()
+		p.cancelHold()
 		p.distance = len(best.announcement.Hops)
 		_ = r.mux.Update(best.announcement)
 	default:
-		p.end()
+		p.withdrawPublished()
 		r.publish(p, best)
 	}
 }
 
-// hold withdraws the broadcast of a place after holdFor, unless it has a route
-// again by then. The lock is held.
-func (r *Relay) hold(path api.BroadcastPath, p *place) {
+// holdWithdrawal withdraws the broadcast of a place after holdFor, unless it
+// has a route again by then. The lock is held.
+func (r *Relay) holdWithdrawal(path api.BroadcastPath, p *place) {
 	if p.hold != nil {
 		return
 	}
@@ -362,26 +363,26 @@ func (r *Relay) hold(path api.BroadcastPath, p *place) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		if p.hold == timer { // nothing has come meanwhile
-			r.withdrawn(path, p)
+			r.withdrawPlace(path, p)
 		}
 	})
 	p.hold = timer
 }
 
-// release ends a hold.
-func (p *place) release() {
+// cancelHold ends the hold of a withdrawal, if there is one.
+func (p *place) cancelHold() {
 	if p.hold != nil {
 		p.hold.Stop()
 		p.hold = nil
 	}
 }
 
-// end withdraws what is published, if anything is.
-func (p *place) end() {
-	p.release()
+// withdrawPublished withdraws what is published, if anything is.
+func (p *place) withdrawPublished() {
+	p.cancelHold()
 	if p.used != nil {
 		p.withdraw()
-		p.forget(p.used)
+		p.removeIfUnused(p.used)
 		p.used, p.withdraw = nil, nil
 	}
 }
@@ -399,7 +400,7 @@ func (r *Relay) publish(p *place, rt *route) {
 	}
 	p.used, p.withdraw = rt.broadcast, cancel
 	p.distance = len(rt.announcement.Hops)
-	p.endDoubt()
+	p.endLoopWait()
 }
 
 // publishLater waits until the program, which publishes at the path itself, has
@@ -420,8 +421,8 @@ func (r *Relay) publishLater(p *place, rt *route) {
 		defer r.mu.Unlock()
 		p.waiting = false
 		if r.places[path] == p && p.used == nil {
-			r.beginDoubt(path, p) // what the program published may come round
-			r.choose(path)
+			r.beginLoopWait(path, p) // what the program published may come round
+			r.choosePublished(path)
 		}
 	})
 }

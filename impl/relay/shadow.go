@@ -63,7 +63,7 @@ func (f *filler) skip(g *group, s *shadow, frame uint64) bool {
 		}
 	}
 	if is == useless {
-		s.drop(api.StreamCancelled)
+		s.cancelWith(api.StreamCancelled)
 	}
 	return is == behind
 }
@@ -77,7 +77,7 @@ func (g *group) awaitShadow(ctx context.Context) *source {
 		case <-ctx.Done():
 		}
 	}
-	return g.next()
+	return g.takeOffered()
 }
 
 // A standing is how far a shadow has come.
@@ -106,7 +106,7 @@ func (f *filler) compare(g *group, s *shadow, next *ahead) (is standing, read *s
 			return level, nil
 		}
 		s.source.GroupReader = next
-		if g.offer(s.source) {
+		if g.offerSource(s.source) {
 			is, read = first, g.source
 		} else {
 			is = useless
@@ -123,7 +123,7 @@ func (f *filler) compare(g *group, s *shadow, next *ahead) (is standing, read *s
 // both from one source.
 func (s *shadow) passes(read *source, g *group, frame uint64) bool {
 	within := g.within.Load() // asked before the number of frames, which it may outlast
-	return frame == g.frames.Load() && !s.left() && (!within || s.route.session == read.route.session)
+	return frame == g.frames.Load() && !s.isReplaced() && (!within || s.route.session == read.route.session)
 }
 
 // ahead is a group whose next frame, or regular end, has come.

@@ -28,11 +28,11 @@ type Share struct {
 	upstream *upstream
 
 	mu    sync.Mutex
-	joint map[api.BroadcastPath]*joint
+	joint map[api.BroadcastPath]*sharedBroadcast
 }
 
-// A joint is a broadcast that is shared.
-type joint struct {
+// A sharedBroadcast is a broadcast that is shared.
+type sharedBroadcast struct {
 	*broadcast
 	readers int
 }
@@ -41,7 +41,7 @@ var _ api.Subscriber = (*Share)(nil)
 
 // NewShare returns a Share of s.
 func NewShare(s api.Session) *Share {
-	return &Share{upstream: &upstream{Session: s}, joint: make(map[api.BroadcastPath]*joint)}
+	return &Share{upstream: &upstream{Session: s}, joint: make(map[api.BroadcastPath]*sharedBroadcast)}
 }
 
 // Announcements implements [api.Subscriber] by the session's method.
@@ -64,13 +64,13 @@ func (s *Share) Subscribe(ctx context.Context, path api.BroadcastPath, name api.
 	if config != nil && isBounded(config) {
 		return s.upstream.Subscribe(ctx, path, name, config)
 	}
-	j := s.join(path.Clean())
+	j := s.acquireShared(path.Clean())
 	r, err := j.Subscribe(ctx, name, config)
 	if err != nil {
-		s.leave(j)
+		s.releaseShared(j)
 		return nil, fmt.Errorf("subscribe to %q in %q: %w", string(name), string(path), err)
 	}
-	context.AfterFunc(r.Context(), func() { s.leave(j) })
+	context.AfterFunc(r.Context(), func() { s.releaseShared(j) })
 	return r, nil
 }
 
@@ -80,13 +80,13 @@ func isBounded(c *api.SubscribeConfig) bool {
 	return numbered || c.EndGroup != 0 || c.StartFrame != 0 || c.EndFrame != 0
 }
 
-// join returns the broadcast of a path, with one more reader.
-func (s *Share) join(path api.BroadcastPath) *joint {
+// acquireShared returns the broadcast of a path, with one more reader.
+func (s *Share) acquireShared(path api.BroadcastPath) *sharedBroadcast {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	j := s.joint[path]
 	if j == nil {
-		j = &joint{broadcast: newBroadcast(&s.relay, path, 0)}
+		j = &sharedBroadcast{broadcast: newBroadcast(&s.relay, path, 0)}
 		j.routes = []*route{{session: s.upstream, broadcast: j.broadcast}}
 		s.joint[path] = j
 	}
@@ -94,9 +94,9 @@ func (s *Share) join(path api.BroadcastPath) *joint {
 	return j
 }
 
-// leave removes a reader. A broadcast is deleted with its last reader; its
+// releaseShared removes a reader. A broadcast is deleted with its last reader; its
 // tracks are kept a little longer, as in a relay.
-func (s *Share) leave(j *joint) {
+func (s *Share) releaseShared(j *sharedBroadcast) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if j.readers--; j.readers == 0 {

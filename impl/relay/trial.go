@@ -48,9 +48,9 @@ var (
 	errMistaken  = errors.New("its groups may be of another publisher")
 )
 
-// accept returns the next group, or errUndecided when the decision is due. While
-// no more groups can be held until then, they wait in the session.
-func (fd *feed) accept(r api.TrackReader) (g api.GroupReader, err error) {
+// acceptGroup returns the next group, or errUndecided when the decision is due.
+// While no more groups can be held until then, they wait in the session.
+func (fd *feed) acceptGroup(r api.TrackReader) (g api.GroupReader, err error) {
 	at := fd.trial.decideAt
 	if at.IsZero() {
 		return r.AcceptGroup(fd.accepting)
@@ -78,9 +78,9 @@ func (t *trial) decideIn(d time.Duration) {
 	}
 }
 
-// decide lets the feed begin if the time for it has come and nothing speaks
+// decideTrial lets the feed begin if the time for it has come and nothing speaks
 // against it. Its error ends the feed.
-func (fd *feed) decide(now time.Time, reading *sync.WaitGroup) error {
+func (fd *feed) decideTrial(now time.Time, reading *sync.WaitGroup) error {
 	t := &fd.trial
 	if t.decideAt.IsZero() || now.Before(t.decideAt) {
 		return nil
@@ -92,20 +92,20 @@ func (fd *feed) decide(now time.Time, reading *sync.WaitGroup) error {
 		return errMistaken
 	case !t.holds, t.strange.Happened():
 		return nil
-	case !fd.route.stands():
+	case !fd.route.isAnnounced():
 		return errGone
 	case fd.isNeedless():
 		return nil
 	case t.on:
-		fd.filler.goesOn()
+		fd.filler.allowMissing()
 	}
 	t.begun.Happen()
 	for _, g := range t.held {
-		fd.pass(g, reading)
+		fd.passGroup(g, reading)
 	}
 	t.held = nil
 	if !t.on {
-		fd.filler.leavesOut(t.from)
+		fd.filler.limitMissing(t.from)
 	}
 	return nil
 }
@@ -120,9 +120,9 @@ func (fd *feed) isNeedless() bool {
 // maxHeld is how many groups a feed on trial holds at most.
 const maxHeld = 64
 
-// hold keeps a group until it is decided whether the feed begins. If that may
+// holdGroup keeps a group until it is decided whether the feed begins. If that may
 // take long, only the newest ones are kept; the others are missing then.
-func (t *trial) hold(g api.GroupReader) {
+func (t *trial) holdGroup(g api.GroupReader) {
 	if len(t.held) == maxHeld {
 		t.held[0].Cancel(api.StreamCancelled)
 		t.held = slices.Delete(t.held, 0, 1)
@@ -130,8 +130,8 @@ func (t *trial) hold(g api.GroupReader) {
 	t.held = append(t.held, g)
 }
 
-// drop cancels the groups that are held.
-func (t *trial) drop() {
+// cancelHeld cancels the groups that are held.
+func (t *trial) cancelHeld() {
 	for _, g := range t.held {
 		g.Cancel(api.StreamCancelled)
 	}
@@ -148,16 +148,16 @@ const (
 	goesOn                 // its number goes on
 )
 
-// receive handles a group that has come.
-func (fd *feed) receive(g api.GroupReader, reading *sync.WaitGroup) {
+// handleGroup handles a group that has come.
+func (fd *feed) handleGroup(g api.GroupReader, reading *sync.WaitGroup) {
 	t := &fd.trial
 	if !t.holds && !t.seen {
 		t.seen = true
 		t.begun.Happen()
-		t.decideIn(crossing)
+		t.decideIn(crossingWait)
 	}
 	if t.begun.Happened() {
-		fd.pass(g, reading)
+		fd.passGroup(g, reading)
 		return
 	}
 	v := goesOn
@@ -165,7 +165,7 @@ func (fd *feed) receive(g api.GroupReader, reading *sync.WaitGroup) {
 	case t.strange.Happened():
 		v = differs
 	case t.on:
-		v = fd.filler.verdict(fd, g.Sequence(), time.Now())
+		v = fd.filler.judgeGroup(fd, g.Sequence(), time.Now())
 	}
 	switch v {
 	case repeats:
@@ -175,23 +175,23 @@ func (fd *feed) receive(g api.GroupReader, reading *sync.WaitGroup) {
 	case overdue:
 		t.lags.Store(!t.deciding.Load())
 	case isDue:
-		t.decideIn(aside)
+		t.decideIn(maxAside)
 	case goesOn:
-		t.decideIn(crossing)
+		t.decideIn(crossingWait)
 	}
 	if v >= overdue {
-		t.hold(g)
+		t.holdGroup(g)
 	} else {
 		g.Cancel(api.StreamCancelled)
 	}
 }
 
-// verdict judges a group of a feed on trial.
-func (f *filler) verdict(fd *feed, seq api.GroupSequence, now time.Time) verdict {
+// judgeGroup judges a group of a feed on trial.
+func (f *filler) judgeGroup(fd *feed, seq api.GroupSequence, now time.Time) verdict {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	standby := f.newestBy != nil && !sameOrigin(f.newestBy, fd.route)
-	early, within, known := f.account.early(seq, now)
+	early, within, known := f.account.earliness(seq, now)
 	from := fd.trial.from
 	switch {
 	case seq == from && (standby || fd.why == silent):
@@ -204,37 +204,37 @@ func (f *filler) verdict(fd *feed, seq api.GroupSequence, now time.Time) verdict
 		return overdue
 	case standby:
 		return isDue
-	case !f.account.plausible(seq, now):
+	case !f.account.isPlausible(seq, now):
 		return differs
 	}
 	return goesOn
 }
 
-// known returns one above the highest group that came or is missing, and
+// knownEnd returns one above the highest group that came or is missing, and
 // whether any has come.
-func (f *filler) known() (next api.GroupSequence, some bool) {
+func (f *filler) knownEnd() (next api.GroupSequence, some bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.account.next, f.account.some
+	return f.account.next, f.account.hasAny
 }
 
-// goesOn gives the missing groups until settle to come, since a feed on trial
-// goes on with the numbers before.
-func (f *filler) goesOn() {
+// allowMissing gives the missing groups until reorderMax to come, since a feed
+// on trial goes on with the numbers before.
+func (f *filler) allowMissing() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.settled = time.Now().Add(settle)
-	f.account.hasten(0, f.settled)
+	f.reorderUntil = time.Now().Add(reorderMax)
+	f.account.dueBy(0, f.reorderUntil)
 	f.changed.Wake()
 }
 
-// leavesOut limits how long the relay waits for the groups from a number on that
+// limitMissing limits how long the relay waits for the groups from a number on that
 // a renewed feed leaves out. Nobody asked for them while they were new, so the
 // publisher may not have them. Where its version does not tell how long it keeps
 // groups, viewers would learn of the loss late.
-func (f *filler) leavesOut(from api.GroupSequence) {
+func (f *filler) limitMissing(from api.GroupSequence) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.account.hasten(from, time.Now().Add(age.DefaultMax))
+	f.account.dueBy(from, time.Now().Add(age.DefaultMax))
 	f.changed.Wake()
 }

@@ -39,16 +39,16 @@ func newUpstream(r *Relay, s api.Session) *upstream {
 	return &upstream{Session: s, relay: r, routes: make(map[api.BroadcastPath]*route)}
 }
 
-// listen follows what the session announces, until ctx or the set of
+// followAnnouncements follows what the session announces, until ctx or the set of
 // announcements has ended. If only the stream of the announcements is lost, it
 // asks for them again and keeps the routes meanwhile.
-func (u *upstream) listen(ctx context.Context) {
+func (u *upstream) followAnnouncements(ctx context.Context) {
 	defer u.withdrawAll()
-	watching := u.watch(ctx)
+	watching := u.watchGoAway(ctx)
 	defer watching()
 	wait, confirmed := askAgainAfter, time.Now()
 	for {
-		complete, err := u.hear(ctx)
+		complete, err := u.readAnnouncements(ctx)
 		switch {
 		case err == io.EOF || ctx.Err() != nil:
 			return
@@ -71,15 +71,15 @@ func (u *upstream) listen(ctx context.Context) {
 	}
 }
 
-// watch waits for the peer to ask us to leave; other routes are preferred from
-// then on. The returned function ends that.
-func (u *upstream) watch(ctx context.Context) (stop func()) {
+// watchGoAway waits for the peer to ask us to leave; other routes are preferred
+// from then on. The returned function ends that.
+func (u *upstream) watchGoAway(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var watching sync.WaitGroup
 	watching.Go(func() {
 		select {
 		case <-u.GoneAway():
-			u.leave()
+			u.markLeaving()
 		case <-ctx.Done():
 		}
 	})
@@ -91,16 +91,16 @@ func refusedForGood(err error) bool {
 	return errors.Is(err, api.ErrUnauthorized) || errors.Is(err, api.ErrNotSupported)
 }
 
-// hear follows the announcements of one stream until it ends; io.EOF is the end
-// of the set. It reports whether the initial set was complete: routes from
-// before that are not in it are withdrawn then.
-func (u *upstream) hear(ctx context.Context) (complete bool, err error) {
+// readAnnouncements follows the announcements of one stream until it ends;
+// io.EOF is the end of the set. It reports whether the initial set was
+// complete: routes from before that are not in it are withdrawn then.
+func (u *upstream) readAnnouncements(ctx context.Context) (complete bool, err error) {
 	r, err := u.Announcements(ctx, "")
 	if err != nil {
 		return false, err
 	}
 	defer r.Close()
-	missing := u.known()
+	missing := u.knownPaths()
 	for {
 		a, err := r.Receive(ctx)
 		if err != nil {
@@ -108,11 +108,11 @@ func (u *upstream) hear(ctx context.Context) (complete bool, err error) {
 		}
 		if a.Status == api.AnnouncementsComplete {
 			complete = true
-			u.withdraw(missing)
+			u.withdrawRoutes(missing)
 			missing = nil
 			continue
 		}
 		delete(missing, a.Path)
-		u.take(a)
+		u.applyAnnouncement(a)
 	}
 }

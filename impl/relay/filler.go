@@ -25,10 +25,10 @@ const (
 	trialFor = time.Second
 
 	// If the current feed is silent, the filler tries another route: after
-	// leastSilence first, and then after twice the time before, up to
-	// mostSilence.
-	leastSilence = 3 * time.Second
-	mostSilence  = time.Minute
+	// minSilence first, and then after twice the time before, up to
+	// maxSilence.
+	minSilence = 3 * time.Second
+	maxSilence = time.Minute
 
 	// unpacedSilence is how long a track may be silent if too few groups came
 	// to know its pace.
@@ -74,37 +74,37 @@ type filler struct {
 	// When the next check of each kind is due; zero for never.
 	idleAt, lostAt, judgeAt, silentAt, missingAt time.Time
 
-	changed  signal.Wake   // the missing groups have changed
-	fetching chan struct{} // a semaphore for fetches
-	heard    atomic.Uint64 // counts the frames of all groups
-	over     chan struct{} // closed when the publisher has ended the track
+	changed       signal.Wake   // the missing groups have changed
+	fetching      chan struct{} // a semaphore for fetches
+	heard         atomic.Uint64 // counts the frames of all groups
+	upstreamEnded chan struct{} // closed when the publisher has ended the track
 
-	mu       sync.Mutex
-	groups   map[api.GroupSequence]*group // those being written
-	account  account
-	feeding  *route        // the route of the current feed, or of the last one
-	fed      signal.Notice // feeding has changed
-	torn     bool          // the newest group broke off and was given up
-	newestBy *route        // the route by which the newest group began
-	settled  time.Time     // until then, groups may come in any order
+	mu           sync.Mutex
+	groups       map[api.GroupSequence]*group // those being written
+	account      account
+	feedRoute    *route        // the route of the current feed, or of the last one
+	feedChanged  signal.Notice // feeding has changed
+	newestBroken bool          // the newest group broke off and was given up
+	newestBy     *route        // the route by which the newest group began
+	reorderUntil time.Time     // until then, groups may come in any order
 }
 
 // fill feeds a track until its end. A track that ended regularly is then kept
 // for a while.
 func fill(b *broadcast, req api.TrackRequest, track *live.Track, counted slot) {
 	f := &filler{
-		broadcast: b,
-		name:      req.Name,
-		asker:     req.Session,
-		track:     track,
-		slot:      counted,
-		refused:   make(refusals),
-		silence:   leastSilence,
-		idleAt:    time.Now().Add(idleFor),
-		changed:   signal.NewWake(),
-		fetching:  make(chan struct{}, maxFetching),
-		over:      make(chan struct{}),
-		groups:    make(map[api.GroupSequence]*group),
+		broadcast:     b,
+		name:          req.Name,
+		asker:         req.Session,
+		track:         track,
+		slot:          counted,
+		refused:       make(refusals),
+		silence:       minSilence,
+		idleAt:        time.Now().Add(idleFor),
+		changed:       signal.NewWake(),
+		fetching:      make(chan struct{}, maxFetching),
+		upstreamEnded: make(chan struct{}),
+		groups:        make(map[api.GroupSequence]*group),
 	}
 	var stop context.CancelFunc
 	f.life, stop = context.WithCancel(b.relay.life.context())
@@ -119,7 +119,7 @@ func fill(b *broadcast, req api.TrackRequest, track *live.Track, counted slot) {
 	f.working.Wait()
 	f.writing.Wait()
 	if context.Cause(track.Context()) == api.ErrClosed {
-		f.linger(timer)
+		f.keepEnded(timer)
 	}
 }
 
@@ -132,7 +132,7 @@ func (f *filler) step(timer *time.Timer) bool {
 	switch {
 	case demand.Subscribers > 0:
 		f.idleAt = time.Time{}
-		f.follow(f.refused.usable(routes, now), demand.Config, now)
+		f.followDemand(f.refused.filterUsable(routes, now), demand.Config, now)
 	case f.current == nil && (f.cause != nil || len(routes) == 0): // nothing to keep it for
 		return !f.track.CloseIdle()
 	default:
@@ -147,13 +147,13 @@ func (f *filler) step(timer *time.Timer) bool {
 	case <-f.track.Context().Done():
 		return false
 	case <-timer.C:
-		return f.due(time.Now())
+		return f.runDue(time.Now())
 	case err := <-f.current.ended():
-		return f.lost(err, time.Now())
+		return f.handleLost(err, time.Now())
 	case <-f.next.started():
-		f.changeOver(time.Now())
+		f.switchToNext(time.Now())
 	case err := <-f.next.ended():
-		f.refuse(err, failedFor)
+		f.refuseNext(err, failedFor)
 	}
 	return true
 }
@@ -170,11 +170,11 @@ func (f *filler) nextDue() time.Time {
 	return next
 }
 
-// due makes the checks that are due. It reports false when the track has ended.
-func (f *filler) due(now time.Time) bool {
+// runDue makes the checks that are due. It reports false when the track has ended.
+func (f *filler) runDue(now time.Time) bool {
 	isDue := func(at time.Time) bool { return !at.IsZero() && !now.Before(at) }
 	if isDue(f.missingAt) {
-		f.missingAt = f.giveUp(now)
+		f.missingAt = f.giveUpDue(now)
 	}
 	if isDue(f.silentAt) && !f.checkSilence(now) {
 		return false
@@ -184,9 +184,9 @@ func (f *filler) due(now time.Time) bool {
 		f.idleAt = now.Add(idleFor)
 		return !f.track.CloseIdle()
 	case isDue(f.lostAt):
-		return f.fail(now)
+		return f.abortUnroutable(now)
 	case isDue(f.judgeAt):
-		return f.judge(now)
+		return f.judgeTrial(now)
 	}
 	return true
 }

@@ -17,27 +17,27 @@ import (
 // errRenumbered is the reason of a restart if the numbers do not go on.
 var errRenumbered = errors.New("its groups are numbered from the beginning again")
 
-// doubts returns a channel that receives when the numbers of f are to be
+// renumberCheck returns a channel that receives when the numbers of f are to be
 // compared with those of the peer: a while after f was opened to continue the
 // numbers before, or after its publisher was announced anew, if no group has
 // come since. It returns nil if there is no doubt.
-func (f *feed) doubts(l *link, now sighting) <-chan time.Time {
+func (f *feed) renumberCheck(l *link, now announcedState) <-chan time.Time {
 	f.track.mu.Lock()
 	defer f.track.mu.Unlock()
-	if l != f.link || f.finished() || now.is != announced || now.hop == 0 || f.numbering.next == 0 {
+	if l != f.link || f.isDone() || now.presence != announced || now.hop == 0 || f.numbering.next == 0 {
 		return nil
 	}
 	var since time.Time
 	if f.resumed {
 		since = f.opened
 	}
-	if now.life != f.sight.life {
+	if now.life != f.announced.life {
 		since = now.at
 	}
 	if !since.After(f.passed) || !since.After(f.checked) {
 		return nil
 	}
-	return time.After(time.Until(since.Add(doubtAfter)))
+	return time.After(time.Until(since.Add(checkNumbersAfter)))
 }
 
 // endsOther reports whether the end of f may be that of other numbers: f was to
@@ -45,14 +45,14 @@ func (f *feed) doubts(l *link, now sighting) <-chan time.Time {
 func (f *feed) endsOther() bool {
 	f.track.mu.Lock()
 	defer f.track.mu.Unlock()
-	return f.err == io.EOF && f.resumed && !f.begun.Happened() && f.sight.origin() != 0
+	return f.err == io.EOF && f.resumed && !f.begun.Happened() && f.announced.origin() != 0
 }
 
 // renumbered reports whether the newest group of the peer is below those that f
 // continues from, and f has brought none meanwhile.
 func (f *feed) renumbered(ctx context.Context) bool {
 	f.checked = time.Now()
-	newest, ok := f.edge(ctx)
+	newest, ok := f.newestAtPeer(ctx)
 	if !ok {
 		return false
 	}
@@ -65,10 +65,10 @@ func (f *feed) renumbered(ctx context.Context) bool {
 	return newest+1 < from && !f.passed.After(f.checked)
 }
 
-// edge returns the newest group of the track that the peer has; false if none
-// comes in time.
-func (f *feed) edge(ctx context.Context) (newest api.GroupSequence, ok bool) {
-	ctx, cancel := context.WithTimeout(ctx, edgeWithin)
+// newestAtPeer returns the newest group of the track that the peer has; false
+// if none comes in time.
+func (f *feed) newestAtPeer(ctx context.Context) (newest api.GroupSequence, ok bool) {
+	ctx, cancel := context.WithTimeout(ctx, newestWithin)
 	defer cancel()
 	defer context.AfterFunc(f.link.session.Context(), cancel)()
 	// Not GroupLatest: for that, a relay may wait for what its other
@@ -86,7 +86,7 @@ func (f *feed) edge(ctx context.Context) (newest api.GroupSequence, ok bool) {
 		}
 		g.Cancel(api.StreamCancelled)
 		if !ok {
-			defer time.AfterFunc(edgeMore, cancel).Stop()
+			defer time.AfterFunc(newerWithin, cancel).Stop()
 		}
 		newest, ok = max(newest, g.Sequence()), true
 	}

@@ -10,9 +10,9 @@ import (
 )
 
 const (
-	// settle is how long after a change of route groups may come in another
+	// reorderMax is how long after a change of route groups may come in another
 	// order.
-	settle = time.Second
+	reorderMax = time.Second
 
 	// maxAsked is how many groups of one gap are fetched, the newest first, and
 	// maxFetching how many of a track at the same time.
@@ -20,116 +20,117 @@ const (
 	maxFetching = 4
 )
 
-// lose records the gaps that upstream reports.
-func (f *filler) lose(gaps []api.Gap) {
+// recordGaps records the gaps that upstream reports.
+func (f *filler) recordGaps(gaps []api.Gap) {
 	if len(gaps) == 0 {
 		return
 	}
 	now := time.Now()
 	f.mu.Lock()
 	for _, g := range gaps {
-		f.account.lose(g, now)
+		f.account.makeDue(g, now)
 	}
 	f.mu.Unlock()
 	f.changed.Wake()
 }
 
-// note records the number of a group that came. The lock is held.
-func (f *filler) note(seq api.GroupSequence) {
+// noteGroup records the number of a group that came. The lock is held.
+func (f *filler) noteGroup(seq api.GroupSequence) {
 	now := time.Now()
-	due := now.Add(f.patience())
-	if now.Before(f.settled) {
-		due = f.settled
+	due := now.Add(f.reorderWait())
+	if now.Before(f.reorderUntil) {
+		due = f.reorderUntil
 	}
 	before := len(f.account.missing)
-	f.account.note(seq, now, due)
+	f.account.noteArrival(seq, now, due)
 	if len(f.account.missing) > before {
 		f.changed.Wake()
 	}
 }
 
-// patience returns how long a group may come after later ones: the max age,
+// reorderWait returns how long a group may come after later ones: the max age,
 // after which no relay or publisher holds it.
-func (f *filler) patience() time.Duration {
+func (f *filler) reorderWait() time.Duration {
 	if maxAge := f.track.Info().MaxLatency; maxAge > 0 {
 		return maxAge
 	}
 	return age.DefaultMax
 }
 
-// hasten makes all missing groups due at a time, since no feed brings them.
-func (f *filler) hasten(at time.Time) {
+// expireMissingAt makes all missing groups due at a time, since no feed brings
+// them.
+func (f *filler) expireMissingAt(at time.Time) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.account.hasten(0, at)
+	f.account.dueBy(0, at)
 	f.changed.Wake()
 }
 
-// priority returns the highest priority of the viewers.
-func (f *filler) priority() api.Priority {
+// viewerPriority returns the highest priority of the viewers.
+func (f *filler) viewerPriority() api.Priority {
 	demand, _ := f.track.Demand()
 	return demand.Config.Priority
 }
 
-// giveUp fetches the missing groups that are due, in the background, and
+// giveUpDue fetches the missing groups that are due, in the background, and
 // reports those that nobody has. It returns when the next ones are due.
-func (f *filler) giveUp(now time.Time) (next time.Time) {
+func (f *filler) giveUpDue(now time.Time) (next time.Time) {
 	f.mu.Lock()
-	gaps, next := f.account.take(now)
+	gaps, next := f.account.takeDue(now)
 	f.mu.Unlock()
 	for _, g := range gaps {
 		f.asking.Add(1)
 		f.working.Go(func() {
 			defer f.asking.Done()
-			f.recover(g)
+			f.recoverGap(g)
 		})
 	}
 	return next
 }
 
-// recover fetches the groups of a gap, and reports those that do not come.
-func (f *filler) recover(gap api.Gap) {
+// recoverGap fetches the groups of a gap, and reports those that do not come.
+func (f *filler) recoverGap(gap api.Gap) {
 	ctx, cancel := context.WithTimeout(f.life, recoverWithin)
 	defer cancel()
 	asked := max(gap.Start, gap.End-min(gap.End, maxAsked))
-	f.tell(gap.Start, asked, gap.Err)
+	f.reportGap(gap.Start, asked, gap.Err)
 	for seq := gap.End; seq > asked; seq-- {
-		if !f.again(ctx, seq-1) {
-			f.tell(seq-1, seq, gap.Err)
+		if !f.refetch(ctx, seq-1) {
+			f.reportGap(seq-1, seq, gap.Err)
 		}
 	}
 }
 
-// again fetches a group. It reports false if that fails.
-func (f *filler) again(ctx context.Context, seq api.GroupSequence) bool {
-	src := f.fetch(ctx, seq, 0, nil, false)
+// refetch fetches a group. It reports false if that fails.
+func (f *filler) refetch(ctx context.Context, seq api.GroupSequence) bool {
+	src := f.fetchGroup(ctx, seq, 0, nil, false)
 	if src == nil {
 		return false
 	}
-	f.take(src)
+	f.takeSource(src)
 	return true
 }
 
-// fetch fetches a group from a frame on, by the route that feeds the track:
+// fetchGroup fetches a group from a frame on, by the route that feeds the track:
 // other routes, even of the same origin, may number the groups quite
 // differently. If of is not nil, the route must be of its origin. If the route
 // is lost, fetch waits for the next one; with wait, also if the route has not
 // got the group.
-func (f *filler) fetch(ctx context.Context, seq api.GroupSequence, frame uint64, of *route, wait bool) *source {
+func (f *filler) fetchGroup(ctx context.Context, seq api.GroupSequence, frame uint64, of *route, wait bool) *source {
 	select {
 	case f.fetching <- struct{}{}:
 		defer func() { <-f.fetching }()
 	case <-ctx.Done():
 		return nil
 	}
-	req := api.FetchRequest{Path: f.broadcast.path, Name: f.name, Group: seq, StartFrame: frame, Priority: f.priority()}
+	req := api.FetchRequest{Path: f.broadcast.path, Name: f.name, Group: seq, StartFrame: frame, Priority: f.viewerPriority()}
 	for {
-		feeding, changed := f.fedBy()
+		feeding, changed := f.currentRoute()
 		var routes []*route
-		if feeding != nil && feeding.stands() && (of == nil || sameOrigin(feeding, of)) {
+		if feeding != nil && feeding.isAnnounced() && (of == nil || sameOrigin(feeding, of)) {
 			routes = append(routes, feeding)
 		}
-		for _, rt := range nearest(routes) {
+		for _, rt := range nearestRoutes(routes) {
 			if g, err := fetchBy(ctx, rt, req); err == nil {
 				return &source{GroupReader: g, route: rt, done: func() {}}
 			}
@@ -139,7 +140,7 @@ func (f *filler) fetch(ctx context.Context, seq api.GroupSequence, frame uint64,
 		}
 		select {
 		case <-changed:
-		case <-f.over:
+		case <-f.upstreamEnded:
 			return nil
 		case <-ctx.Done():
 			return nil
@@ -147,19 +148,19 @@ func (f *filler) fetch(ctx context.Context, seq api.GroupSequence, frame uint64,
 	}
 }
 
-// fedBy returns the route by which the track is fed, or was last; changed is
+// currentRoute returns the route by which the track is fed, or was last; changed is
 // closed when it is another.
-func (f *filler) fedBy() (rt *route, changed <-chan struct{}) {
+func (f *filler) currentRoute() (rt *route, changed <-chan struct{}) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.feeding, f.fed.Changed()
+	return f.feedRoute, f.feedChanged.Changed()
 }
 
 // fetchBy fetches by a route. It fails unless the route still stands a moment
 // after the answer, since else another publisher may have answered.
 func fetchBy(ctx context.Context, rt *route, req api.FetchRequest) (api.GroupReader, error) {
 	g, err := askBy(ctx, rt, req)
-	if err == nil && !rt.standsFor(ctx, crossing) {
+	if err == nil && !rt.staysAnnounced(ctx, crossingWait) {
 		g.Cancel(api.StreamCancelled)
 		return nil, errGone
 	}
@@ -177,9 +178,9 @@ func askBy(ctx context.Context, rt *route, req api.FetchRequest) (api.GroupReade
 	return g, err
 }
 
-// tell reports to viewers that the groups [start, end) will not come, except
+// reportGap reports to viewers that the groups [start, end) will not come, except
 // those that have come.
-func (f *filler) tell(start, end api.GroupSequence, err error) {
+func (f *filler) reportGap(start, end api.GroupSequence, err error) {
 	sink, ok := api.TrackSink(f.track).(api.GapWriter)
 	if !ok || start >= end {
 		return

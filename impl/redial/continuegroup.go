@@ -16,30 +16,30 @@ import (
 // errBrokeOff is why a group is asked for again.
 var errBrokeOff = errors.New("the newest group broke off")
 
-// finished records how the reading of a group that came by a link has ended. A
+// groupEnded records how the reading of a group that came by a link has ended. A
 // session that is about to end may reset its groups first, since it loses its
 // own sources.
-func (t *track) finished(g *group, l *link, err error) {
-	leaving := l.leaving()
+func (t *track) groupEnded(g *group, l *link, err error) {
+	leaving := l.isGoingAway()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
 	case err == io.EOF:
-		g.is = whole
+		g.outcome = whole
 	case errors.Is(err, api.ErrClosed):
-		g.is = cancelled
+		g.outcome = cancelled
 	default:
-		g.is, g.lost = broken, leaving || isA[*api.SessionError](err)
+		g.outcome, g.lost = broken, leaving || isA[*api.SessionError](err)
 	}
 	g.over.Happen()
-	t.checkLast(g)
+	t.wakeIfNewest(g)
 }
 
-// checkLast wakes run if g is the newest group and has broken off. The lock is
+// wakeIfNewest wakes run if g is the newest group and has broken off. The lock is
 // held.
-func (t *track) checkLast(g *group) {
-	if g == t.numbering.last && g.is == broken {
-		t.broke.Wake()
+func (t *track) wakeIfNewest(g *group) {
+	if g == t.numbering.last && g.outcome == broken {
+		t.newestBroke.Wake()
 	}
 }
 
@@ -47,39 +47,39 @@ func (t *track) checkLast(g *group) {
 func (t *track) outcomeOf(g *group) outcome {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return g.is
+	return g.outcome
 }
 
-// openEnd returns the newest group that was passed on if the feed after f has
-// to ask for it again, else nil: it has broken off, or is about to, since its
-// feed or session has ended.
-func (t *track) openEnd(f *feed) *group {
+// groupToContinue returns the newest group that was passed on if the feed after
+// f has to ask for it again, else nil: it has broken off, or is about to, since
+// its feed or session has ended.
+func (t *track) groupToContinue(f *feed) *group {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	last := t.numbering.last
 	switch {
-	case last == nil, last.is == whole, last.is == cancelled:
+	case last == nil, last.outcome == whole, last.outcome == cancelled:
 		return nil
-	case last.is == broken, f.finished(), f.link.ended():
+	case last.outcome == broken, f.isDone(), f.link.isEnded():
 		return last
 	default:
 		return nil // f still brings it
 	}
 }
 
-// brokeOff reports whether the newest group has broken off with a session that
-// was left, and f, a feed of another session, does not bring it: f began behind
-// it, or the group had been passed on already when f brought it.
-func (t *track) brokeOff(f *feed) bool {
+// newestBrokeOff reports whether the newest group has broken off with a session
+// that was left, and f, a feed of another session, does not bring it: f began
+// behind it, or the group had been passed on already when f brought it.
+func (t *track) newestBrokeOff(f *feed) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	g := t.numbering.last
-	return g != nil && g.is == broken && g.lost && g.by != f && f.again != g
+	return g != nil && g.outcome == broken && g.lost && g.by != f && f.again != g
 }
 
-// takeAgain passes on a group that was asked for again, after the reader has
+// passContinued passes on a group that was asked for again, after the reader has
 // learned that it broke off.
-func (f *feed) takeAgain(g api.GroupReader) {
+func (f *feed) passContinued(g api.GroupReader) {
 	t, before := f.track, f.again
 	f.regained = make(chan struct{})
 	t.session.wg.Go(func() {
@@ -89,9 +89,9 @@ func (f *feed) takeAgain(g api.GroupReader) {
 		case <-f.life.Done():
 		case <-t.feeding.Done():
 		}
-		out := f.group(g, before.next.Load())
+		out := f.wrapGroup(g, before.next.Load())
 		if t.outcomeOf(before) == broken {
-			_ = f.hand(out) // of one that broke off its reader knows
+			_ = f.deliverGroup(out) // of one that broke off its reader knows
 		} else {
 			out.Cancel(api.StreamCancelled)
 		}

@@ -2,15 +2,15 @@ package relay
 
 import "time"
 
-// linger keeps a track that has ended regularly while somebody reads it. A new
+// keepEnded keeps a track that has ended regularly while somebody reads it. A new
 // request gets the groups held for idleFor, unless the publisher is gone
 // before. After that, a new request goes upstream, where the track may have
 // begun anew: the end is not assumed for longer, however often it is asked for.
 // It is not assumed at all if the track was not read from its beginning: a
 // publisher that has begun anew may have had lower numbers than were asked for.
-func (f *filler) linger(timer *time.Timer) {
+func (f *filler) keepEnded(timer *time.Timer) {
 	if f.whole {
-		f.believe(timer)
+		f.awaitEndInvalid(timer)
 	}
 	f.track.Retire()
 	for {
@@ -26,8 +26,8 @@ func (f *filler) linger(timer *time.Timer) {
 	}
 }
 
-// believe returns when the track's end may not be true any more.
-func (f *filler) believe(timer *time.Timer) {
+// awaitEndInvalid returns when the track's end may not be true any more.
+func (f *filler) awaitEndInvalid(timer *time.Timer) {
 	timer.Reset(idleFor)
 	for {
 		routes, changed := f.broadcast.routesNow()

@@ -9,10 +9,10 @@ import (
 	"github.com/moqlite/moqlite/impl/live"
 )
 
-// A life is all that runs for a relay until its end: sessions whose
+// A lifetime is all that runs for a relay until its end: sessions whose
 // announcements are followed, tracks that are filled, and requests that are
 // answered. The zero value is ready to use.
-type life struct {
+type lifetime struct {
 	mu      sync.Mutex
 	ctx     context.Context // made when it is first needed
 	cancel  context.CancelFunc
@@ -23,31 +23,31 @@ type life struct {
 	left    chan struct{} // closed when there is no reader; nil while nobody waits
 }
 
-// context returns a context that ends with the life.
-func (l *life) context() context.Context {
+// context returns a context that ends with the lifetime.
+func (l *lifetime) context() context.Context {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.init()
+	l.initOnce()
 	return l.ctx
 }
 
-func (l *life) init() {
+func (l *lifetime) initOnce() {
 	if l.ctx == nil {
 		l.ctx, l.cancel = context.WithCancel(context.Background())
 	}
 }
 
-// within returns a context that ends with ctx or with the life. The returned
-// function frees it.
-func (l *life) within(ctx context.Context) (context.Context, context.CancelFunc) {
+// withContext returns a context that ends with ctx or with the lifetime. The
+// returned function frees it.
+func (l *lifetime) withContext(ctx context.Context) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(l.context(), func() { cancel(errGoingAway) })
 	return ctx, func() { stop(); cancel(nil) }
 }
 
-// enter registers something that runs until leave is called. It reports false
-// after the end.
-func (l *life) enter() bool {
+// register registers something that runs until unregister is called. It reports
+// false after the end.
+func (l *lifetime) register() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended {
@@ -57,11 +57,11 @@ func (l *life) enter() bool {
 	return true
 }
 
-func (l *life) leave() { l.running.Done() }
+func (l *lifetime) unregister() { l.running.Done() }
 
-// fill runs f, which fills a track, in a goroutine. It reports false after the
-// end.
-func (l *life) fill(track *live.Track, f func()) bool {
+// spawnFiller runs f, which fills a track, in a goroutine. It reports false
+// after the end.
+func (l *lifetime) spawnFiller(track *live.Track, f func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended {
@@ -80,9 +80,10 @@ func (l *life) fill(track *live.Track, f func()) bool {
 	return true
 }
 
-// read is enter for a subscription or a fetch; unread takes the place of leave.
-func (l *life) read() bool {
-	if !l.enter() {
+// registerReader is register for a subscription or a fetch; unregisterReader
+// takes the place of unregister.
+func (l *lifetime) registerReader() bool {
+	if !l.register() {
 		return false
 	}
 	l.mu.Lock()
@@ -91,7 +92,7 @@ func (l *life) read() bool {
 	return true
 }
 
-func (l *life) unread() {
+func (l *lifetime) unregisterReader() {
 	l.mu.Lock()
 	l.readers--
 	if l.readers == 0 && l.left != nil {
@@ -99,17 +100,17 @@ func (l *life) unread() {
 		l.left = nil
 	}
 	l.mu.Unlock()
-	l.leave()
+	l.unregister()
 }
 
 // awaitReaders waits until there is no reader.
-func (l *life) awaitReaders(ctx context.Context) error {
+func (l *lifetime) awaitReaders(ctx context.Context) error {
 	l.mu.Lock()
 	if l.readers == 0 {
 		l.mu.Unlock()
 		return nil
 	}
-	l.init()
+	l.initOnce()
 	if l.left == nil {
 		l.left = make(chan struct{})
 	}
@@ -127,10 +128,10 @@ func (l *life) awaitReaders(ctx context.Context) error {
 	}
 }
 
-// end ends the life and all tracks, and waits for what runs.
-func (l *life) end() {
+// endAll ends the lifetime and all tracks, and waits for what runs.
+func (l *lifetime) endAll() {
 	l.mu.Lock()
-	l.init()
+	l.initOnce()
 	l.ended = true
 	l.cancel()
 	tracks := make([]*live.Track, 0, len(l.tracks))
@@ -150,12 +151,12 @@ func (l *life) end() {
 // sends no requests. The sessions are not closed, and what the program has
 // published in Mux stays. Further calls do nothing. The error is nil.
 func (r *Relay) Close() error {
-	r.life.end()
+	r.life.endAll()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for path, p := range r.places {
-		p.endDoubt()
-		p.end()
+		p.endLoopWait()
+		p.withdrawPublished()
 		delete(r.places, path)
 	}
 	return nil
@@ -183,32 +184,32 @@ func (r *Relay) Shutdown(ctx context.Context) error {
 
 // ServeTrack implements [api.TrackHandler].
 func (b *broadcast) ServeTrack(w api.TrackWriter) {
-	if !b.relay.life.read() {
+	if !b.relay.life.registerReader() {
 		_ = w.CloseWithError(api.StreamGoingAway)
 		return
 	}
-	defer b.relay.life.unread()
+	defer b.relay.life.unregisterReader()
 	b.Broadcast.ServeTrack(w)
 }
 
 // TrackInfo implements [api.InfoHandler].
 func (b *broadcast) TrackInfo(ctx context.Context, req api.TrackRequest) (api.TrackInfo, error) {
-	if !b.relay.life.enter() {
+	if !b.relay.life.register() {
 		return api.TrackInfo{}, errGoingAway
 	}
-	defer b.relay.life.leave()
-	ctx, free := b.relay.life.within(ctx)
+	defer b.relay.life.unregister()
+	ctx, free := b.relay.life.withContext(ctx)
 	defer free()
 	return b.Broadcast.TrackInfo(ctx, req)
 }
 
 // ServeFetch implements [api.FetchHandler].
 func (b *broadcast) ServeFetch(w api.GroupWriter, req api.FetchRequest) {
-	if !b.relay.life.read() {
+	if !b.relay.life.registerReader() {
 		w.Cancel(api.StreamGoingAway)
 		return
 	}
-	defer b.relay.life.unread()
+	defer b.relay.life.unregisterReader()
 	stop := context.AfterFunc(b.relay.life.context(), func() { w.Cancel(api.StreamGoingAway) })
 	defer stop()
 	b.Broadcast.ServeFetch(w, req)
