@@ -82,7 +82,7 @@ func bench(ctx context.Context, o *options, flags benchFlags, args []string) err
 	}
 	// A random path, so that several runs on one relay do not mix.
 	prefix := "bench/" + rand.Text()[:8]
-	l := &load{shape: flags.shape, o: o, prefix: prefix, sessions: flags.sessions, tracks: flags.subscriptions}
+	l := &loadTest{shape: flags.shape, o: o, prefix: prefix, sessions: flags.sessions, tracks: flags.subscriptions}
 	for i := range flags.broadcasts {
 		l.paths = append(l.paths, api.BroadcastPath(fmt.Sprintf("%s/%d", prefix, i)))
 	}
@@ -93,13 +93,13 @@ func bench(ctx context.Context, o *options, flags benchFlags, args []string) err
 		if err != nil {
 			return err
 		}
-		defer relay.close()
+		defer relay.shutDown()
 		l.url, l.newClient = "moqt://"+relay.addr, relay.client
 	}
-	bar := o.progress(l.live)
-	bar.often, bar.every, bar.object = time.Second, time.Second, l.object
-	err := l.run(ctx, bar)
-	if l.begun.IsZero() {
+	bar := o.progress(l.liveText)
+	bar.often, bar.every, bar.object = time.Second, time.Second, l.liveObject
+	err := l.runLoad(ctx, bar)
+	if l.startedAt.IsZero() {
 		return err
 	}
 	if o.json {

@@ -129,9 +129,9 @@ func (o *options) connectionTrace() *redial.SessionTrace {
 	}
 }
 
-// reach connects to a server and waits until it announces path or a prefix of
-// it.
-func (o *options) reach(ctx context.Context, c *impl.Client, url string, path api.BroadcastPath) (api.Session, error) {
+// dialAndAwait connects to a server and waits until it announces path or a
+// prefix of it.
+func (o *options) dialAndAwait(ctx context.Context, c *impl.Client, url string, path api.BroadcastPath) (api.Session, error) {
 	session, err := o.dialLasting(ctx, c, url, api.NewTrackMux())
 	if err != nil {
 		return nil, err
@@ -139,7 +139,7 @@ func (o *options) reach(ctx context.Context, c *impl.Client, url string, path ap
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout{o, fmt.Sprintf("nobody has announced %q", string(path))})
 	defer cancel()
 	_, err = api.WaitAnnounced(ctx, session, path)
-	return session, plainly(err)
+	return session, simplified(err)
 }
 
 // errTimeout is the error for something that did not happen in time.
@@ -148,9 +148,9 @@ type errTimeout struct {
 	what string
 }
 
-// plainly returns err, or the errTimeout in it unless the error is that
+// simplified returns err, or the errTimeout in it unless the error is that
 // something was not found.
-func plainly(err error) error {
+func simplified(err error) error {
 	if late, ok := errors.AsType[errTimeout](err); ok && !errors.Is(err, api.ErrNotFound) {
 		return late
 	}

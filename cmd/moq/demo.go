@@ -14,7 +14,7 @@ import (
 // demoPath is the broadcast that the demo publishes.
 const demoPath = "demo/camera"
 
-// video is a load like that of a modest video.
+// video is the shape of a load test like that of a modest video.
 var video = shape{rate: 50, size: 4000, group: 25, duration: 5 * time.Second, window: 1 << 20}
 
 func demoCommand(o *options) *cobra.Command {
@@ -47,8 +47,8 @@ func demo(ctx context.Context, o *options, scheme string, s shape) error {
 	if err != nil {
 		return err
 	}
-	defer relay.close()
-	l := &load{
+	defer relay.shutDown()
+	l := &loadTest{
 		shape: s, o: o, url: scheme + "://" + relay.addr, newClient: relay.client,
 		prefix: demoPath, paths: []api.BroadcastPath{demoPath}, sessions: 1, tracks: 1,
 	}
@@ -56,7 +56,7 @@ func demo(ctx context.Context, o *options, scheme string, s shape) error {
 		r := l.result()
 		return fmt.Sprintf("%s over %s: sent %d frames, received %d, %s", l.state.Version, l.state.Transport, r.sent, r.frames, size(r.bytes))
 	}
-	if err := l.run(ctx, o.progress(text)); err != nil {
+	if err := l.runLoad(ctx, o.progress(text)); err != nil {
 		return err
 	}
 	if o.json {

@@ -111,11 +111,11 @@ func (d *diagnosis) askVersions(ctx context.Context, o *options, t *transport.Ta
 	if t.Scheme.Transport != transport.QUIC {
 		other = t.WithScheme("moqt")
 	}
-	if here := o.spoken(ctx, t.URL); len(here) > 0 {
+	if here := o.versionsSpoken(ctx, t.URL); len(here) > 0 {
 		d.found = append(d.found, fmt.Sprintf("over this transport the server speaks %s", strings.Join(here, ", ")))
 		d.try = "drop --version-only, or ask for one of these"
 	}
-	if there := o.spoken(ctx, other.URL); len(there) > 0 {
+	if there := o.versionsSpoken(ctx, other.URL); len(there) > 0 {
 		d.found = append(d.found, fmt.Sprintf("over %s:// the server speaks %s", other.Scheme.Name, strings.Join(there, ", ")))
 		if len(d.found) == 1 {
 			d.try = fmt.Sprintf("use %s:// in the URL, with one of these versions", other.Scheme.Name)
@@ -127,9 +127,9 @@ func (d *diagnosis) askVersions(ctx context.Context, o *options, t *transport.Ta
 	}
 }
 
-// spoken returns the versions with which a dial to the server succeeds before
-// ctx ends.
-func (o *options) spoken(ctx context.Context, u *url.URL) (names []string) {
+// versionsSpoken returns the versions with which a dial to the server succeeds
+// before ctx ends.
+func (o *options) versionsSpoken(ctx context.Context, u *url.URL) (names []string) {
 	spoken := make([]bool, len(api.Versions()))
 	var dialling sync.WaitGroup
 	for i, v := range api.Versions() {
@@ -155,7 +155,7 @@ func (o *options) spoken(ctx context.Context, u *url.URL) (names []string) {
 
 // tryTCP connects over TCP and closes the connection.
 func tryTCP(ctx context.Context, host string) error {
-	ctx, cancel := context.WithTimeout(ctx, reportIn)
+	ctx, cancel := context.WithTimeout(ctx, probeWait)
 	defer cancel()
 	var d net.Dialer
 	c, err := d.DialContext(ctx, "tcp", host)
@@ -168,7 +168,7 @@ func tryTCP(ctx context.Context, host string) error {
 // askFingerprint asks a development server for its fingerprint. It returns an
 // empty one if the response is something else.
 func askFingerprint(ctx context.Context, host string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, reportIn)
+	ctx, cancel := context.WithTimeout(ctx, probeWait)
 	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+host+"/certificate.sha256", nil)
 	if err != nil {

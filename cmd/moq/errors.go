@@ -13,8 +13,8 @@ import (
 	"github.com/moqlite/moqlite/transport/tlspin"
 )
 
-// sentence returns the message for an error, with a hint what to do about it.
-func sentence(err error) string {
+// userMessage returns the message for an error, with a hint what to do about it.
+func userMessage(err error) string {
 	if d, ok := errors.AsType[*diagnosis](err); ok {
 		return d.Error() + d.lines()
 	}

@@ -62,7 +62,7 @@ func fetch(ctx context.Context, o *options, flags fetchFlags, url string, req ap
 		return err
 	}
 	defer out.discard()
-	session, err := o.reach(ctx, client, url, req.Path)
+	session, err := o.dialAndAwait(ctx, client, url, req.Path)
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func fetch(ctx context.Context, o *options, flags fetchFlags, url string, req ap
 	}
 	bar := o.startProgress(out.text)
 	err = out.group(ctx, group)
-	bar.finish()
+	bar.stopReports()
 	switch {
 	case ctx.Err() != nil:
 		return fmt.Errorf("interrupted: group %d is not whole", req.Group)

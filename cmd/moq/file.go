@@ -18,8 +18,8 @@ type fileSource struct {
 	size  int64
 	chunk int
 
-	mu       sync.Mutex
-	copyings map[*copying]bool
+	mu     sync.Mutex
+	copies map[*copyProgress]bool
 }
 
 // openFile returns the source for a file.
@@ -31,12 +31,12 @@ func openFile(name string, chunk int) (*fileSource, error) {
 	if info.IsDir() {
 		return nil, usage("--source %s is a directory", name)
 	}
-	return &fileSource{name: name, size: info.Size(), chunk: chunk, copyings: make(map[*copying]bool)}, nil
+	return &fileSource{name: name, size: info.Size(), chunk: chunk, copies: make(map[*copyProgress]bool)}, nil
 }
 
-// A copying is the progress of one subscriber. The lock of the fileSource
+// A copyProgress is the progress of one subscriber. The lock of the fileSource
 // guards it.
-type copying struct {
+type copyProgress struct {
 	began       time.Time
 	first, next int64 // offsets in the file, in bytes
 }
@@ -52,20 +52,20 @@ func (s *fileSource) serve(w api.TrackWriter, counted *counters) error {
 	if _, err := f.Seek(first, io.SeekStart); err != nil {
 		return err
 	}
-	c := &copying{began: time.Now(), first: first, next: first}
-	s.note(func() { s.copyings[c] = true })
-	defer s.note(func() { delete(s.copyings, c) })
-	buf, d := make([]byte, s.chunk), &delivery{w: w, counted: counted}
+	c := &copyProgress{began: time.Now(), first: first, next: first}
+	s.update(func() { s.copies[c] = true })
+	defer s.update(func() { delete(s.copies, c) })
+	buf, d := make([]byte, s.chunk), &groupDelivery{w: w, counted: counted}
 	for seq := start; ; seq++ {
 		more, err := s.group(d, f, seq, buf)
 		if err != nil || !more {
 			return err
 		}
-		s.note(func() { c.next = s.offset(seq + 1) })
+		s.update(func() { c.next = s.offset(seq + 1) })
 	}
 }
 
-func (s *fileSource) note(f func()) {
+func (s *fileSource) update(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	f()
@@ -85,16 +85,16 @@ func framesAGroup(chunk int) int { return min(max(maxGroup/chunk, 1), maxFrames)
 
 // group writes the next group of the file. It reports whether more of the file
 // may follow.
-func (s *fileSource) group(d *delivery, f io.Reader, seq api.GroupSequence, buf []byte) (more bool, err error) {
+func (s *fileSource) group(d *groupDelivery, f io.Reader, seq api.GroupSequence, buf []byte) (more bool, err error) {
 	n, err := io.ReadFull(f, buf)
 	if n == 0 {
 		return false, atEnd(err)
 	}
-	if err := d.begin(seq); err != nil {
+	if err := d.beginGroup(seq); err != nil {
 		return false, err
 	}
 	for i := 1; n > 0; i++ {
-		if err := d.frame(buf[:n]); err != nil {
+		if err := d.writeFrame(buf[:n]); err != nil {
 			return false, err
 		}
 		if i == framesAGroup(s.chunk) || err != nil {
@@ -102,16 +102,16 @@ func (s *fileSource) group(d *delivery, f io.Reader, seq api.GroupSequence, buf 
 		}
 		n, err = io.ReadFull(f, buf)
 	}
-	return err == nil, errors.Join(atEnd(err), d.end())
+	return err == nil, errors.Join(atEnd(err), d.endGroup())
 }
 
-// left describes the subscriber who has most of the file left: how much, at
-// what rate, and for how long. It returns "" if there is no subscriber.
-func (s *fileSource) left() string {
+// slowestText describes the subscriber who has most of the file left: how much,
+// at what rate, and for how long. It returns "" if there is no subscriber.
+func (s *fileSource) slowestText() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var slowest *copying
-	for c := range s.copyings {
+	var slowest *copyProgress
+	for c := range s.copies {
 		if slowest == nil || c.next < slowest.next {
 			slowest = c
 		}

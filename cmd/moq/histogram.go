@@ -25,8 +25,8 @@ type histogram struct {
 	most   atomic.Int64
 }
 
-// add counts d. Negative durations count as zero.
-func (h *histogram) add(d time.Duration) {
+// addSample counts d. Negative durations count as zero.
+func (h *histogram) addSample(d time.Duration) {
 	d = max(d, 0)
 	h.counts[bucket(d)].Add(1)
 	for most := h.most.Load(); int64(d) > most; most = h.most.Load() {

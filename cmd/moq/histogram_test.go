@@ -48,7 +48,7 @@ func TestPercentiles(t *testing.T) {
 	add := func(n int, scale float64) (added []time.Duration) {
 		for range n {
 			d := time.Duration(math.Exp(r.NormFloat64()) * scale)
-			h.add(d)
+			h.addSample(d)
 			added = append(added, d)
 		}
 		return added
@@ -69,7 +69,7 @@ func TestHistogramOfNothing(t *testing.T) {
 	if d := h.snapshot(); d.at(50) != 0 || d.at(100) != 0 {
 		t.Errorf("%v, %v", d.at(50), d.at(100))
 	}
-	h.add(-time.Second)
+	h.addSample(-time.Second)
 	if d := h.snapshot(); d.total != 1 || d.at(99) != 0 || d.at(100) != 0 {
 		t.Errorf("%d, %v, %v", d.total, d.at(99), d.at(100))
 	}
@@ -81,7 +81,7 @@ func TestHistogramIsConcurrent(t *testing.T) {
 	for i := range 8 {
 		adding.Go(func() {
 			for j := range 1000 {
-				h.add(time.Duration(i*1000 + j))
+				h.addSample(time.Duration(i*1000 + j))
 			}
 		})
 	}

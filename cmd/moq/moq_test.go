@@ -352,14 +352,14 @@ func TestFileProgress(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := source.left(); got != "" {
+		if got := source.slowestText(); got != "" {
 			t.Errorf("before anybody subscribes: %q", got)
 		}
 		began := time.Now()
-		source.copyings[&copying{began: began, next: 8 << 20}] = true
-		source.copyings[&copying{began: began, next: 4 << 20}] = true
+		source.copies[&copyProgress{began: began, next: 8 << 20}] = true
+		source.copies[&copyProgress{began: began, next: 4 << 20}] = true
 		time.Sleep(2 * time.Second)
-		if got, want := source.left(), "4.0 MiB of 10.0 MiB, 16.8 Mbit/s, 3s left"; got != want {
+		if got, want := source.slowestText(), "4.0 MiB of 10.0 MiB, 16.8 Mbit/s, 3s left"; got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	})

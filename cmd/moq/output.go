@@ -46,11 +46,11 @@ func (p *progress) start() {
 		p.terminal = term.IsTerminal(int(f.Fd()))
 	}
 	if !p.o.json || p.object != nil {
-		p.done.Go(p.run)
+		p.done.Go(p.reportPeriodically)
 	}
 }
 
-func (p *progress) run() {
+func (p *progress) reportPeriodically() {
 	every := p.every
 	if p.terminal && !p.o.json {
 		every = p.often
@@ -78,9 +78,9 @@ func (p *progress) print() {
 	}
 }
 
-// finish stops the reports and prints the last state on a line of its own.
+// stopReports stops the reports and prints the last state on a line of its own.
 // Commands with objects print their own summary instead.
-func (p *progress) finish() {
+func (p *progress) stopReports() {
 	close(p.stop)
 	p.done.Wait()
 	if p.o.json {

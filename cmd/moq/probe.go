@@ -16,9 +16,9 @@ import (
 	"github.com/moqlite/moqlite/transport/quicconn"
 )
 
-// reportIn is how long to wait for the peer to accept the session, to report
+// probeWait is how long to wait for the peer to accept the session, to report
 // its estimated bitrate, and to accept a TCP connection.
-const reportIn = time.Second
+const probeWait = time.Second
 
 type probeFlags struct {
 	watch    bool
@@ -68,7 +68,7 @@ func probe(ctx context.Context, o *options, flags probeFlags, url string) error 
 		}
 		return o.printFailure(newDiagnosis(bounded, o, url, err))
 	}
-	p.follow(ctx, bounded)
+	p.recordEstimates(ctx, bounded)
 	if err := o.printProbe(p); err != nil || !flags.watch {
 		return err
 	}
@@ -88,7 +88,7 @@ func (o *options) prober() (*impl.Client, error) {
 
 // probed dials and returns a session that the server has accepted. It leaves
 // part of ctx's time unused.
-func (o *options) probed(ctx context.Context, c *impl.Client, url string) (*probed, error) {
+func (o *options) probed(ctx context.Context, c *impl.Client, url string) (*probeSession, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout*2/3)
 	defer cancel()
 	begun := time.Now()
@@ -96,11 +96,11 @@ func (o *options) probed(ctx context.Context, c *impl.Client, url string) (*prob
 	if err != nil {
 		return nil, err
 	}
-	p := &probed{Session: session, took: time.Since(begun)}
+	p := &probeSession{Session: session, took: time.Since(begun)}
 	// A server may refuse the session after its SETUP, and old versions have
 	// no SETUP: only a response to a request shows that the session is
 	// accepted.
-	ctx, cancel = context.WithTimeout(ctx, reportIn)
+	ctx, cancel = context.WithTimeout(ctx, probeWait)
 	defer cancel()
 	announced, err := session.Announcements(ctx, "")
 	if err == nil {
@@ -122,8 +122,8 @@ func (o *options) probed(ctx context.Context, c *impl.Client, url string) (*prob
 	return p, nil
 }
 
-// A probed is a session with what the probe has measured.
-type probed struct {
+// A probeSession is a session with what the probe has measured.
+type probeSession struct {
 	api.Session
 	took   time.Duration               // the duration of the dial
 	report atomic.Pointer[api.Bitrate] // the latest estimate of the peer; nil if there is none
@@ -131,15 +131,15 @@ type probed struct {
 
 // hasSetup tells whether the session's version has a SETUP, which the server
 // has sent.
-func (p *probed) hasSetup() bool {
+func (p *probeSession) hasSetup() bool {
 	v := p.State().Version
 	return v != api.Lite03 && v != api.Lite04
 }
 
-// follow records the peer's estimates until ctx ends or there are no more. It
-// returns once there is one, or after reportIn.
-func (p *probed) follow(ctx, bounded context.Context) {
-	bounded, cancel := context.WithTimeout(bounded, reportIn)
+// recordEstimates records the peer's estimates until ctx ends or there are no
+// more. It returns once there is one, or after probeWait.
+func (p *probeSession) recordEstimates(ctx, bounded context.Context) {
+	bounded, cancel := context.WithTimeout(bounded, probeWait)
 	defer cancel()
 	reader, err := p.Probe(bounded)
 	if err != nil {
@@ -163,8 +163,8 @@ func (p *probed) follow(ctx, bounded context.Context) {
 	}()
 }
 
-// A path has the measurements of the path to the server.
-type path struct {
+// A pathStats has the measurements of the path to the server.
+type pathStats struct {
 	RTT      int64  `json:"rtt_us"`
 	MinRTT   int64  `json:"min_rtt_us"`
 	Bitrate  uint64 `json:"bits_per_second,omitempty"` // 0: unknown
@@ -173,9 +173,9 @@ type path struct {
 	Lost     uint64 `json:"packets_lost"`
 }
 
-func (p *probed) path() path {
+func (p *probeSession) path() pathStats {
 	stats := p.Stats()
-	is := path{
+	is := pathStats{
 		RTT: stats.RTT.Microseconds(), MinRTT: stats.MinRTT.Microseconds(),
 		Sent: stats.PacketsSent, Lost: stats.PacketsLost,
 	}
@@ -187,7 +187,7 @@ func (p *probed) path() path {
 	return is
 }
 
-func (p path) String() string {
+func (p pathStats) String() string {
 	rate := "not known"
 	switch p.Estimate {
 	case "peer":
@@ -199,14 +199,14 @@ func (p path) String() string {
 	return fmt.Sprintf("rtt          %v, at least %v\nbitrate      %s\n", micros(p.RTT), micros(p.MinRTT), rate)
 }
 
-// A setup is what the server's SETUP contains, from moq-lite-05 on.
-type setup struct {
+// A setupInfo is what the server's SETUP contains, from moq-lite-05 on.
+type setupInfo struct {
 	Hop   api.Hop        `json:"hop"`
 	Cost  *uint64        `json:"cost,omitempty"`
 	Probe api.ProbeLevel `json:"probe"`
 }
 
-func (s setup) String() string {
+func (s setupInfo) String() string {
 	probe := "does not tell its estimates"
 	if s.Probe > api.ProbeNone {
 		probe = fmt.Sprintf("tells its estimates (probe level %d)", s.Probe)
@@ -219,11 +219,11 @@ func (s setup) String() string {
 }
 
 // printProbe prints the properties of a session.
-func (o *options) printProbe(p *probed) error {
+func (o *options) printProbe(p *probeSession) error {
 	state := p.State()
-	var peer *setup
+	var peer *setupInfo
 	if p.hasSetup() {
-		peer = &setup{state.Peer.Hop, state.Peer.Cost, state.Peer.Probe}
+		peer = &setupInfo{state.Peer.Hop, state.Peer.Cost, state.Peer.Probe}
 	}
 	var expires time.Time
 	if state.TLS != nil && len(state.TLS.PeerCertificates) > 0 {
@@ -238,9 +238,9 @@ func (o *options) printProbe(p *probed) error {
 			Remote    string      `json:"remote"`
 			Took      int64       `json:"connect_us"`
 			Expires   time.Time   `json:"certificate_expires,omitzero"`
-			path
-			Peer    *setup `json:"peer,omitempty"`
-			Buffers string `json:"buffers,omitempty"`
+			pathStats
+			Peer    *setupInfo `json:"peer,omitempty"`
+			Buffers string     `json:"buffers,omitempty"`
 		}{true, state.Version, state.Transport, fmt.Sprint(state.Local), fmt.Sprint(state.Remote), p.took.Microseconds(), expires, p.path(), peer, message(udpBuffers(state.Transport))})
 	}
 	text := fmt.Sprintf("version      %s\ntransport    %s\naddresses    %v to %v\nconnected    in %v\n%v",
@@ -276,7 +276,7 @@ func udpBuffers(transport string) error {
 }
 
 // watchProbe prints the measurements of the path again and again.
-func (o *options) watchProbe(ctx context.Context, p *probed, interval time.Duration) error {
+func (o *options) watchProbe(ctx context.Context, p *probeSession, interval time.Duration) error {
 	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
@@ -293,7 +293,7 @@ func (o *options) watchProbe(ctx context.Context, p *probed, interval time.Durat
 	}
 }
 
-func (o *options) printPath(is path) error {
+func (o *options) printPath(is pathStats) error {
 	if o.json {
 		return line(o.out, is)
 	}

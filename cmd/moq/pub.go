@@ -138,7 +138,7 @@ func publish(ctx context.Context, o *options, flags pubFlags, url string, path a
 	mux := api.NewTrackMux()
 	life, withdraw := context.WithCancel(context.Background())
 	defer withdraw()
-	if err := mux.Publish(life, path, api.TrackFuncs{Serve: p.serve, Info: p.info}); err != nil {
+	if err := mux.Publish(life, path, api.TrackFuncs{Serve: p.serveTrack, Info: p.info}); err != nil {
 		return err
 	}
 	session, err := o.dialLasting(ctx, client, url, mux)
@@ -149,14 +149,14 @@ func publish(ctx context.Context, o *options, flags pubFlags, url string, path a
 		_ = line(o.out, map[string]any{"publishing": path, "track": flags.track, "version": session.State().Version, "transport": session.State().Transport})
 	}
 	bar := o.startProgress(func() string { return p.text(path) })
-	err = p.wait(ctx, session)
+	err = p.awaitSubscribers(ctx, session)
 	if ctx.Err() != nil {
 		withdraw() // current subscribers still get the end of their groups
 	}
 	if err == nil {
 		err = p.drain(client)
 	}
-	bar.finish()
+	bar.stopReports()
 	if err == nil && o.json {
 		err = line(o.out, map[string]any{"done": true, "groups": p.groups.Load(), "frames": p.frames.Load(), "bytes": p.bytes.Load(), "given_up": p.givenUp.Load(), "subscribers": p.served})
 	}
@@ -184,8 +184,8 @@ func (p *publisher) info(_ context.Context, req api.TrackRequest) (api.TrackInfo
 	return api.TrackInfo{MaxLatency: declaredMaxAge}, nil
 }
 
-func (p *publisher) serve(w api.TrackWriter) {
-	p.count(1, nil, nil)
+func (p *publisher) serveTrack(w api.TrackWriter) {
+	p.countSubscriber(1, nil, nil)
 	err := p.source.serve(w, &p.counters)
 	left := w.Context().Err() != nil
 	if err != nil && !left {
@@ -194,15 +194,15 @@ func (p *publisher) serve(w api.TrackWriter) {
 		err = nil
 	}
 	if left {
-		p.count(-1, err, nil)
+		p.countSubscriber(-1, err, nil)
 	} else {
-		p.count(-1, err, w.Request().Session)
+		p.countSubscriber(-1, err, w.Request().Session)
 	}
 }
 
-// count changes the number of active subscribers. sent is the session of one
-// that was sent everything.
-func (p *publisher) count(change int, err error, sent api.Session) {
+// countSubscriber changes the number of active subscribers. sent is the session
+// of one that was sent everything.
+func (p *publisher) countSubscriber(change int, err error, sent api.Session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.active += change
@@ -216,9 +216,10 @@ func (p *publisher) count(change int, err error, sent api.Session) {
 	}
 }
 
-// wait returns when all subscribers have received the source, or on Ctrl-C. A
-// subscriber whose session was lost before its answer may subscribe again.
-func (p *publisher) wait(ctx context.Context, session api.Session) error {
+// awaitSubscribers returns when all subscribers have received the source, or on
+// Ctrl-C. A subscriber whose session was lost before its answer may subscribe
+// again.
+func (p *publisher) awaitSubscribers(ctx context.Context, session api.Session) error {
 	var waiting time.Time // since when only answers are missing
 	for {
 		done, pending, err := p.delivered()
@@ -256,7 +257,7 @@ func (p *publisher) delivered() (done, pending bool, err error) {
 		ended := context.Cause(s.Context())
 		unanswered := s.Stats().Publications > 0
 		switch {
-		case !unanswered || leftInOrder(ended):
+		case !unanswered || closedCleanly(ended):
 			p.served += n
 		case ended == nil:
 			continue
@@ -266,8 +267,8 @@ func (p *publisher) delivered() (done, pending bool, err error) {
 	return p.served > 0 && p.active+len(p.sent) == 0, p.active == 0 && len(p.sent) > 0, p.err
 }
 
-// leftInOrder tells whether the peer has closed a session without an error.
-func leftInOrder(err error) bool {
+// closedCleanly tells whether the peer has closed a session without an error.
+func closedCleanly(err error) bool {
 	ended, ok := errors.AsType[*api.SessionError](err)
 	return ok && ended.Remote && ended.Err == nil && ended.Code == api.SessionNoError
 }
@@ -296,7 +297,7 @@ func (p *publisher) text(path api.BroadcastPath) string {
 		text += fmt.Sprintf("; %d groups given up by subscribers", n)
 	}
 	if file, ok := p.source.(*fileSource); ok && active > 0 {
-		if left := file.left(); left != "" {
+		if left := file.slowestText(); left != "" {
 			text += "; the slowest has " + left
 		}
 	}

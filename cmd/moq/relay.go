@@ -96,7 +96,7 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 	stopped := make(chan error, 1)
 	go func() { stopped <- server.ListenAndServe() }()
 	if flags.connect != "" {
-		leave, err := o.share(ctx, r, config, flags.connect)
+		leave, err := o.joinRelay(ctx, r, config, flags.connect)
 		if err != nil {
 			return err
 		}
@@ -110,12 +110,12 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 	return drain(server, r, flags.drain, stopped)
 }
 
-// share connects the relay to the one at url, and reconnects when the
+// joinRelay connects the relay to the one at url, and reconnects when the
 // connection is lost or that relay asks clients to leave, until leave is
 // called. The first dial has to succeed. When a session ends, its
 // announcements end too, unlike those of a session that package redial keeps:
 // there may be other routes.
-func (o *options) share(ctx context.Context, r *relay.Relay, config *api.Config, url string) (leave func(), err error) {
+func (o *options) joinRelay(ctx context.Context, r *relay.Relay, config *api.Config, url string) (leave func(), err error) {
 	client, err := o.client()
 	if err != nil {
 		return nil, err

@@ -14,8 +14,8 @@ type sample struct {
 	latency *distribution
 }
 
-func (l *load) sample() sample {
-	return sample{time.Since(l.begun), l.got.frames.Load(), l.got.bytes.Load(), l.latency.snapshot()}
+func (l *loadTest) sample() sample {
+	return sample{time.Since(l.startedAt), l.received.frames.Load(), l.received.bytes.Load(), l.latency.snapshot()}
 }
 
 func (s sample) since(earlier sample) sample {
@@ -26,39 +26,39 @@ func (s sample) framesPerSecond() float64 { return float64(s.frames) / s.at.Seco
 
 func (s sample) bitsPerSecond() float64 { return float64(s.bytes) * 8 / s.at.Seconds() }
 
-// next returns what has arrived since the last call.
-func (l *load) next() sample {
+// nextSample returns what has arrived since the last call.
+func (l *loadTest) nextSample() sample {
 	now := l.sample()
 	defer func() { l.last = now }()
 	return now.since(l.last)
 }
 
-// live formats what has arrived since the last report for people.
-func (l *load) live() string {
-	s := l.next()
+// liveText formats what has arrived since the last report for people.
+func (l *loadTest) liveText() string {
+	s := l.nextSample()
 	var lost string
-	if n := l.gaps(); n > 0 {
+	if n := l.countLost(); n > 0 {
 		lost = fmt.Sprintf(", lost %d groups", n)
 	}
 	return fmt.Sprintf("%3.0f s: %.0f frames/s, %s, %s%s",
 		l.last.at.Seconds(), s.framesPerSecond(), bitrate(s.bitsPerSecond()), percentiles(s.latency), lost)
 }
 
-// object is like live for JSON.
-func (l *load) object() any {
-	s := l.next()
+// liveObject is like liveText for JSON.
+func (l *loadTest) liveObject() any {
+	s := l.nextSample()
 	return map[string]any{
 		"seconds": seconds(l.last.at), "frames_received": s.frames, "bytes": s.bytes,
 		"frames_per_second": int64(s.framesPerSecond()), "bits_per_second": int64(s.bitsPerSecond()),
-		"groups_lost": l.gaps(), "latency_us": micros(s.latency),
+		"groups_lost": l.countLost(), "latency_us": micros(s.latency),
 	}
 }
 
 // seconds returns d in seconds, rounded down to milliseconds.
 func seconds(d time.Duration) float64 { return float64(d.Milliseconds()) / 1000 }
 
-// A result is the result of a load. Each session is expected to receive every
-// frame that was sent.
+// A result is the result of a load test. Each session is expected to receive
+// every frame that was sent.
 type result struct {
 	sample
 	sent                       int64
@@ -66,17 +66,17 @@ type result struct {
 	expectedGroups, groups     int64
 }
 
-func (l *load) result() result {
-	r := result{sample: l.sample(), groups: l.got.groups.Load()}
+func (l *loadTest) result() result {
+	r := result{sample: l.sample(), groups: l.received.groups.Load()}
 	r.at = max(l.took, time.Millisecond)
-	r.expectedFrames, r.expectedGroups = l.expected()
+	r.expectedFrames, r.expectedGroups = l.expectedTotals()
 	r.sent = r.expectedFrames / int64(l.sessions)
 	r.framesLost = r.expectedFrames - r.frames
 	return r
 }
 
 // summary returns the object that --json prints at the end.
-func (l *load) summary() map[string]any {
+func (l *loadTest) summary() map[string]any {
 	r := l.result()
 	return map[string]any{
 		"done": true, "version": l.state.Version, "transport": l.state.Transport,
@@ -89,7 +89,7 @@ func (l *load) summary() map[string]any {
 }
 
 // summaryText formats the summary for people.
-func (l *load) summaryText() string {
+func (l *loadTest) summaryText() string {
 	r := l.result()
 	percent := 0.0
 	if r.expectedFrames > 0 {
@@ -104,8 +104,8 @@ latency  %s
 		r.groups, r.expectedGroups, size(r.bytes), round(r.at), r.framesPerSecond(), bitrate(r.bitsPerSecond()), percentiles(r.latency))
 }
 
-// name describes the load.
-func (l *load) name() string {
+// name describes the load test.
+func (l *loadTest) name() string {
 	var b strings.Builder
 	for _, part := range []struct {
 		n    int

@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string, io stdio) int {
 	if err == nil {
 		return exitDone
 	}
-	fmt.Fprintln(io.err, "moq:", sentence(err))
+	fmt.Fprintln(io.err, "moq:", userMessage(err))
 	if isA[usageError](err) {
 		fmt.Fprintln(io.err, "Try 'moq --help', or --help after a command.")
 		return exitUsage

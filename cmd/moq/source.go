@@ -18,7 +18,7 @@ func now() uint64 { return uint64(time.Now().UnixMilli()) }
 type patternSource struct{ pubFlags }
 
 func (s patternSource) serve(w api.TrackWriter, counted *counters) error {
-	req, d := w.Request(), &delivery{w: w, counted: counted}
+	req, d := w.Request(), &groupDelivery{w: w, counted: counted}
 	for seq := uint64(req.Config.StartGroup); s.groups == 0 || seq < s.groups; seq++ {
 		if err := s.group(d, req, seq); err != nil {
 			return err
@@ -35,16 +35,16 @@ func (s patternSource) serve(w api.TrackWriter, counted *counters) error {
 	return nil
 }
 
-func (s patternSource) group(d *delivery, req api.TrackRequest, seq uint64) error {
-	if err := d.begin(api.GroupSequence(seq)); err != nil {
+func (s patternSource) group(d *groupDelivery, req api.TrackRequest, seq uint64) error {
+	if err := d.beginGroup(api.GroupSequence(seq)); err != nil {
 		return err
 	}
 	for i := range s.frames {
-		if err := d.frame(pattern(req.Path, req.Name, seq, i, s.size)); err != nil {
+		if err := d.writeFrame(pattern(req.Path, req.Name, seq, i, s.size)); err != nil {
 			return err
 		}
 	}
-	return d.end()
+	return d.endGroup()
 }
 
 // An input reads standard input, in lines or in frames of chunk bytes.
@@ -56,13 +56,13 @@ type input struct {
 // newInput returns a stream of standard input, which is read from the first
 // subscription on.
 func newInput(ctx context.Context, in io.Reader, chunk int) *stream {
-	s := &stream{ctx: ctx, produce: input{bufio.NewReader(in), chunk}.read}
+	s := &stream{ctx: ctx, produce: input{bufio.NewReader(in), chunk}.produce}
 	// Nothing waits for this goroutine: it may block in a terminal forever.
-	s.joined = sync.OnceFunc(func() { go s.run() })
+	s.onSubscribe = sync.OnceFunc(func() { go s.produceAll() })
 	return s
 }
 
-func (s input) read(send func(piece)) error {
+func (s input) produce(send func(piece)) error {
 	read := s.lines
 	if s.chunk > 0 {
 		read = s.chunks

@@ -11,18 +11,18 @@ import (
 // A stream is produced once, and sent to all current subscribers. A slow
 // subscriber delays the producer, so that nothing is lost.
 type stream struct {
-	ctx     context.Context
-	produce func(send func(piece)) error
-	joined  func() // called after each new subscription; may be nil
+	ctx         context.Context
+	produce     func(send func(piece)) error
+	onSubscribe func() // called after each new subscription; may be nil
 
 	mu    sync.Mutex
-	subs  []joint // replaced as a whole, never changed
+	subs  []streamSubscriber // replaced as a whole, never changed
 	ended bool
 	err   error
 }
 
-// A joint connects the stream to the goroutine of one subscriber.
-type joint struct {
+// A streamSubscriber connects the stream to the goroutine of one subscriber.
+type streamSubscriber struct {
 	w      api.TrackWriter
 	pieces chan piece
 }
@@ -35,8 +35,8 @@ type piece struct {
 	payload []byte
 }
 
-// run produces the stream until its end.
-func (s *stream) run() {
+// produceAll produces the stream until its end.
+func (s *stream) produceAll() {
 	err := s.produce(s.send)
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -47,22 +47,22 @@ func (s *stream) run() {
 }
 
 func (s *stream) serve(w api.TrackWriter, counted *counters) error {
-	pieces, err := s.join(w)
+	pieces, err := s.addSubscriber(w)
 	if pieces == nil {
 		return err
 	}
-	defer s.leave(pieces)
-	if s.joined != nil {
-		s.joined()
+	defer s.removeSubscriber(pieces)
+	if s.onSubscribe != nil {
+		s.onSubscribe()
 	}
-	d := &delivery{w: w, counted: counted}
+	d := &groupDelivery{w: w, counted: counted}
 	for {
 		select {
 		case p, ok := <-pieces:
 			if !ok {
 				return s.err
 			}
-			if err := d.piece(p); err != nil {
+			if err := d.writePiece(p); err != nil {
 				return err
 			}
 		case <-w.Context().Done():
@@ -73,23 +73,23 @@ func (s *stream) serve(w api.TrackWriter, counted *counters) error {
 	}
 }
 
-// join adds a subscriber and returns its channel, or nil if the stream has
-// ended.
-func (s *stream) join(w api.TrackWriter) (chan piece, error) {
+// addSubscriber adds a subscriber and returns its channel, or nil if the stream
+// has ended.
+func (s *stream) addSubscriber(w api.TrackWriter) (chan piece, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended {
 		return nil, s.err
 	}
 	pieces := make(chan piece, 16)
-	s.subs = append(slices.Clip(s.subs), joint{w, pieces})
+	s.subs = append(slices.Clip(s.subs), streamSubscriber{w, pieces})
 	return pieces, nil
 }
 
-func (s *stream) leave(pieces chan piece) {
+func (s *stream) removeSubscriber(pieces chan piece) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.subs = slices.DeleteFunc(slices.Clone(s.subs), func(sub joint) bool { return sub.pieces == pieces })
+	s.subs = slices.DeleteFunc(slices.Clone(s.subs), func(sub streamSubscriber) bool { return sub.pieces == pieces })
 }
 
 // send sends a piece to all subscribers and waits until each has room for it.

@@ -98,7 +98,7 @@ func subscribe(ctx context.Context, o *options, flags subFlags, url string, path
 	defer track.Close()
 	bar := o.startProgress(out.text)
 	err = read(ctx, track, out, config.StartGroup, flags.groups)
-	bar.finish()
+	bar.stopReports()
 	switch {
 	case ctx.Err() != nil && flags.output == "":
 		return nil
@@ -124,7 +124,7 @@ func (o *options) openAnnounced(ctx context.Context, session api.Session, path a
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout{o, fmt.Sprintf("nobody has announced %q or answered for it", string(path))})
 	defer cancel()
 	track, err := api.SubscribeWhenAnnounced(ctx, session, path, name, c)
-	return track, plainly(err)
+	return track, simplified(err)
 }
 
 // A sink is where a track is written, in order.

@@ -9,8 +9,8 @@ import (
 	"github.com/moqlite/moqlite/impl/relay"
 )
 
-// An embedded is a relay in this process, on the loopback interface.
-type embedded struct {
+// An embeddedRelay is a relay in this process, on the loopback interface.
+type embeddedRelay struct {
 	o      *options
 	addr   string
 	trust  *tls.Config
@@ -20,7 +20,7 @@ type embedded struct {
 }
 
 // embed starts a relay.
-func (o *options) embed() (*embedded, error) {
+func (o *options) embed() (*embeddedRelay, error) {
 	config, err := o.config()
 	if err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func (o *options) embed() (*embedded, error) {
 	}
 	r := relay.New()
 	r.Logger = o.logger()
-	e := &embedded{o: o, trust: certificate.Trust(), relay: r, server: &impl.Server{
+	e := &embeddedRelay{o: o, trust: certificate.Trust(), relay: r, server: &impl.Server{
 		Addr:      "127.0.0.1:0",
 		TLSConfig: certificate.Config(),
 		Config:    config, Logger: o.logger(), Mux: r.Mux(), Handler: r.Handler,
@@ -46,11 +46,11 @@ func (o *options) embed() (*embedded, error) {
 }
 
 // client returns a client that trusts the relay.
-func (e *embedded) client() (*impl.Client, error) {
+func (e *embeddedRelay) client() (*impl.Client, error) {
 	return &impl.Client{TLSConfig: e.trust, Config: e.server.Config, Logger: e.o.logger()}, nil
 }
 
-func (e *embedded) close() {
+func (e *embeddedRelay) shutDown() {
 	_ = e.server.Close()
 	_ = e.relay.Close()
 	e.served.Wait()
