@@ -229,8 +229,10 @@ func TestManyGroupsAhead(t *testing.T) {
 		track := &scripted{groups: make(chan api.GroupReader)}
 		stdout, stderr, ended := sub(t, track, "", 0)
 		track.groups <- whole(0)
+		synctest.Wait() // each is read before the next comes: else a late one is taken for missing
 		for seq := api.GroupSequence(2); seq < 2+maxGroups; seq++ {
 			track.groups <- whole(seq)
+			synctest.Wait()
 		}
 		track.groups <- whole(2 + maxGroups)
 		close(track.groups)
