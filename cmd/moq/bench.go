@@ -11,28 +11,31 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
+// benchFlags are the flags of bench: what each track is like, and how many
+// there are.
 type benchFlags struct {
 	shape
 	sessions, broadcasts, subscriptions int
 }
 
+// benchCommand returns the command that measures a relay.
 func benchCommand(o *options) *cobra.Command {
 	flags := benchFlags{shape: video}
 	cmd := &cobra.Command{
 		Use:   "bench [URL]",
 		Short: "Measure throughput, loss and latency through a relay",
-		Long: `Publish and subscribe through a relay, any that passes announcements on, and
-measure throughput, loss and latency. Without a URL it is a relay in this
-process.
+		Long: `Publish and subscribe through a relay, and measure throughput, loss and latency.
+Any relay will do that forwards announcements; without a URL, one is started in
+this process.
 
-Each broadcast is published over a session of its own. Each of the subscribing
-sessions subscribes so many times to each of the broadcasts, to another track
-each time: there are sessions × broadcasts × subscriptions of them. What is
-measured begins when all of them receive.
+Each broadcast is published over a session of its own. Each subscribing session
+subscribes to --subscriptions tracks of every broadcast, so there are sessions ×
+broadcasts × subscriptions of them. Measuring begins when all of them receive.
 
-A frame's latency is from when it was sent, or was due if sending had fallen
-behind, until its last byte was read. A frame is lost if it has not come in the
-end; the lost groups of each second are those known by then.`,
+A frame's latency is the time from sending it, or from when it was due if the
+sender had fallen behind, until its last byte was read. A frame counts as lost
+if it has not arrived at the end; the lost groups of each second are those known
+by then.`,
 		Example: `  moq bench
   moq bench http://127.0.0.1:4443 --sessions 20 --rate 50 --size 4000
   moq bench https://relay.example.com --rate 0 --size 100000 --duration 10s --json`,
@@ -40,42 +43,47 @@ end; the lost groups of each second are those known by then.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return bench(cmd.Context(), o, flags, args) },
 	}
 	f := cmd.Flags()
-	f.IntVar(&flags.sessions, "sessions", 1, "sessions that subscribe")
-	f.IntVar(&flags.broadcasts, "broadcasts", 1, "broadcasts")
+	f.IntVar(&flags.sessions, "sessions", 1, "number of subscribing sessions")
+	f.IntVar(&flags.broadcasts, "broadcasts", 1, "number of broadcasts")
 	f.IntVar(&flags.subscriptions, "subscriptions", 1, "subscriptions of each session to each broadcast")
-	f.Float64Var(&flags.rate, "rate", flags.rate, "frames a second of each track; 0 is as many as go through")
-	f.IntVar(&flags.size, "size", flags.size, "bytes a frame")
-	f.IntVar(&flags.window, "window", flags.window, "bytes under way in each subscription at most, with --rate 0")
-	f.IntVar(&flags.group, "group-frames", flags.group, "frames a group")
+	f.Float64Var(&flags.rate, "rate", flags.rate, "frames per second of each track; 0: as many as possible")
+	f.IntVar(&flags.size, "size", flags.size, "bytes per frame")
+	f.IntVar(&flags.window, "window", flags.window, "maximum of bytes in flight in each subscription, with --rate 0")
+	f.IntVar(&flags.group, "group-frames", flags.group, "frames per group")
 	f.DurationVar(&flags.duration, "duration", flags.duration, "how long to send")
 	return cmd
 }
 
+// validate refuses tracks that a reader would refuse, or that have no room for
+// the sending time.
 func (s shape) validate() error {
 	switch {
 	case s.rate < 0:
-		return usage("--rate %v is negative", s.rate)
+		return usage("--rate %v: it must not be negative", s.rate)
 	case s.size < stampSize || s.size > maxGroup:
-		return usage("--size %d: it is %d, for the sending time, to %d", s.size, stampSize, maxGroup)
+		return usage("--size %d: it must be %d, for the sending time, to %d", s.size, stampSize, maxGroup)
 	case s.group < 1 || s.group > maxFrames:
-		return usage("--group-frames %d: it is 1 to %d, since readers refuse longer groups", s.group, maxFrames)
+		return usage("--group-frames %d: it must be 1 to %d, since readers refuse longer groups", s.group, maxFrames)
 	case s.window < 1:
-		return usage("--window %d: it is 1 or more", s.window)
+		return usage("--window %d: it must be 1 or more", s.window)
 	case s.duration <= 0:
-		return usage("--duration %v: it is more than 0", s.duration)
+		return usage("--duration %v: it must be more than 0", s.duration)
 	}
 	return nil
 }
 
+// validate refuses a load without tracks or readers.
 func (f benchFlags) validate() error {
 	for name, n := range map[string]int{"sessions": f.sessions, "broadcasts": f.broadcasts, "subscriptions": f.subscriptions} {
 		if n < 1 {
-			return usage("--%s %d: it is 1 or more", name, n)
+			return usage("--%s %d: it must be 1 or more", name, n)
 		}
 	}
 	return f.shape.validate()
 }
 
+// bench runs a load test against the server of args, or a relay of its own. A
+// result is printed even if the test broke off once measuring had begun.
 func bench(ctx context.Context, o *options, flags benchFlags, args []string) error {
 	if err := flags.validate(); err != nil {
 		return err

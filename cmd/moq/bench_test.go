@@ -151,7 +151,7 @@ func TestBenchFails(t *testing.T) {
 	}{
 		{"--sessions 0", exitUsage, "--sessions 0"},
 		{"--rate -1", exitUsage, "--rate -1"},
-		{"--size 7: it is 8, for the sending time", exitUsage, "--size 7"},
+		{"--size 7: it must be 8, for the sending time", exitUsage, "--size 7"},
 		{"--group-frames 0", exitUsage, "--group-frames 0"},
 		{"--duration 0s", exitUsage, "--duration 0"},
 		{"--window 0", exitUsage, "--window 0"},

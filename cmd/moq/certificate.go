@@ -17,7 +17,7 @@ import (
 func (f relayFlags) certificate(host string) (*tls.Config, *devcert.Rotation, error) {
 	switch {
 	case (f.cert == "") != (f.key == ""):
-		return nil, nil, usage("--cert and --key go together")
+		return nil, nil, usage("--cert and --key must be given together")
 	case f.cert != "":
 		cert, err := tls.LoadX509KeyPair(f.cert, f.key)
 		if err != nil {
@@ -60,7 +60,7 @@ func (o *options) announceRenewals(ctx context.Context, rotation *devcert.Rotati
 		}
 		fingerprints, err := rotation.Fingerprints()
 		if err != nil {
-			fmt.Fprintln(o.err, "the certificate was not renewed, trying again:", err)
+			fmt.Fprintln(o.err, "cannot renew the development certificate, trying again in a minute:", err)
 			change = time.Now().Add(time.Minute)
 		} else {
 			o.announceRenewal(hex.EncodeToString(fingerprints[len(fingerprints)-1][:]), change)
@@ -71,12 +71,14 @@ func (o *options) announceRenewals(ctx context.Context, rotation *devcert.Rotati
 	}
 }
 
+// announceRenewal prints the fingerprint of the next certificate. Clients that
+// pin one need it before the change.
 func (o *options) announceRenewal(fingerprint string, from time.Time) {
 	if o.json {
 		_ = line(o.out, map[string]any{"fingerprint": fingerprint, "from": from})
 		return
 	}
-	fmt.Fprintf(o.err, "the certificate for development is renewed at %s: pass --fingerprint %s then\n", from.Format(time.RFC3339), fingerprint)
+	fmt.Fprintf(o.err, "the development certificate will be renewed at %s: pass --fingerprint %s from then on\n", from.Format(time.RFC3339), fingerprint)
 }
 
 // sleepUntil waits until a time. It reports false if ctx ends first.

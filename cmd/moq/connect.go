@@ -34,7 +34,7 @@ func (o *options) config() (*api.Config, error) {
 func (o *options) tlsConfig() (*tls.Config, error) {
 	switch {
 	case o.fingerprint != "" && o.insecure:
-		return nil, usage("--fingerprint and --insecure exclude each other")
+		return nil, usage("use --fingerprint or --insecure, not both")
 	case o.insecure:
 		return &tls.Config{InsecureSkipVerify: true}, nil
 	case o.fingerprint != "":
@@ -50,7 +50,7 @@ func (o *options) tlsConfig() (*tls.Config, error) {
 		}
 		roots := x509.NewCertPool()
 		if !roots.AppendCertsFromPEM(pem) {
-			return nil, usage("--ca %s: no certificate in PEM form is in it", o.ca)
+			return nil, usage("--ca %s: the file contains no PEM certificate", o.ca)
 		}
 		return &tls.Config{RootCAs: roots}, nil
 	default:
@@ -58,6 +58,8 @@ func (o *options) tlsConfig() (*tls.Config, error) {
 	}
 }
 
+// logger returns the logger for what no error reports. Without --verbose it is
+// silent: progress and errors are printed by the commands.
 func (o *options) logger() *slog.Logger {
 	if !o.verbose {
 		return slog.New(slog.DiscardHandler)
@@ -98,6 +100,8 @@ func (o *options) dialLasting(ctx context.Context, c *impl.Client, url string, m
 	}
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
+	// A first dial that fails is reported at once: most likely the URL is
+	// wrong.
 	var connected atomic.Bool
 	s, err := impl.NewRedialer(c, redial.Policy{
 		MaxElapsed:    o.reconnect,
@@ -114,18 +118,19 @@ func (o *options) dialLasting(ctx context.Context, c *impl.Client, url string, m
 // connectionTrace prints what happens to the connection.
 func (o *options) connectionTrace() *redial.SessionTrace {
 	tell := func(format string, args ...any) { fmt.Fprintf(o.err, format+"\n", args...) }
+	// Hooks are called one at a time, so again needs no lock.
 	again := false
 	return &redial.SessionTrace{
 		Connected: func(state api.SessionState) {
 			o.logger().Info("connected", "version", state.Version, "transport", state.Transport)
 			if again {
-				tell("connected again")
+				tell("reconnected")
 			}
 			again = true
 		},
-		Lost:            func(err error) { tell("connection lost, connecting again: %v", err) },
-		GoingAway:       func(to string) { tell("the server asks to leave, connecting to %s", to) },
-		RedirectRefused: func(to string, err error) { tell("the server asks to go to %s, which is refused: %v", to, err) },
+		Lost:            func(err error) { tell("connection lost, reconnecting: %v", err) },
+		GoingAway:       func(to string) { tell("the server is going away, connecting to %s", to) },
+		RedirectRefused: func(to string, err error) { tell("the server redirects to %s, which is refused: %v", to, err) },
 	}
 }
 

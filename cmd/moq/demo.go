@@ -17,15 +17,16 @@ const demoPath = "demo/camera"
 // video is the shape of a load test like that of a modest video.
 var video = shape{rate: 50, size: 4000, group: 25, duration: 5 * time.Second, window: 1 << 20}
 
+// demoCommand returns the command that shows the whole way in one process.
 func demoCommand(o *options) *cobra.Command {
 	s := video
 	var scheme string
 	cmd := &cobra.Command{
 		Use:   "demo",
 		Short: "Stream from a publisher through a relay to a subscriber, all in this process",
-		Long: `Stream for a few seconds from a publisher through a relay to a subscriber, all
-in this process but over real sockets on the loopback interface, and sum up
-what came through and how fast.`,
+		Long: `Stream for a few seconds from a publisher through a relay to a subscriber. All of
+them are in this process, but use real sockets on the loopback interface. At the
+end, print what arrived and how fast.`,
 		Example: `  moq demo
   moq demo --duration 1m --transport https --json`,
 		Args: exactly(0, "demo takes no arguments"),
@@ -36,9 +37,11 @@ what came through and how fast.`,
 	return cmd
 }
 
+// demo runs a small load test through a relay of its own. Unlike in bench, lost
+// frames are an error: nothing is lost on a machine by itself.
 func demo(ctx context.Context, o *options, scheme string, s shape) error {
 	if s, _ := transport.SchemeByName(scheme); !s.Secure {
-		return usage("--transport %s: it is moqt, https, wss or tls", scheme)
+		return usage("--transport %s: it must be moqt, https, wss or tls", scheme)
 	}
 	if err := s.validate(); err != nil {
 		return err

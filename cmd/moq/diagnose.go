@@ -26,6 +26,8 @@ type diagnosis struct {
 	try   string
 }
 
+// Error returns the error of the dial. What was found is printed after it, one
+// item a line.
 func (d *diagnosis) Error() string { return d.err.Error() }
 
 // Unwrap returns the error of the dial.
@@ -79,20 +81,20 @@ func (d *diagnosis) askTCP(ctx context.Context, t *transport.Target) {
 	switch {
 	case unreachable(d.err) || unreachable(err):
 	case fingerprint != "" && silent:
-		d.found = append(d.found, fmt.Sprintf("a MoQ server answers over TCP at %s, but nothing over UDP", host))
-		d.try = "UDP is blocked on the way: use wss:// (or https://, which tries both), or have firewalls let it pass"
+		d.found = append(d.found, fmt.Sprintf("a MoQ server answers over TCP at %s, but not over UDP", host))
+		d.try = "UDP is blocked: use wss:// (or https://, which tries both), or allow UDP in the firewalls"
 	case open && silent:
-		d.found = append(d.found, fmt.Sprintf("%s takes TCP connections, but nothing answers over UDP", host))
-		d.try = "is this a server of MoQ (or HTTP/3)? If so, UDP is blocked on the way"
+		d.found = append(d.found, fmt.Sprintf("%s accepts TCP connections, but nothing answers over UDP", host))
+		d.try = "is this a MoQ (or HTTP/3) server? If so, UDP is blocked"
 	case open:
-		d.found = append(d.found, fmt.Sprintf("%s takes TCP connections, but nothing listens on the UDP port", host))
-		d.try = "is this a server of MoQ (or HTTP/3), and the port that it has for QUIC?"
+		d.found = append(d.found, fmt.Sprintf("%s accepts TCP connections, but nothing listens on the UDP port", host))
+		d.try = "is this a MoQ (or HTTP/3) server, and its QUIC port?"
 	case silent && errors.Is(err, syscall.ECONNREFUSED):
 		d.found = append(d.found, fmt.Sprintf("%s refuses TCP connections: the host is up", host))
-		d.try = "is the server up, and is this its port? If so, UDP is blocked on the way"
+		d.try = "is the server up, and is this its port? If so, UDP is blocked"
 	case silent:
 		d.found = append(d.found, fmt.Sprintf("%s does not answer over TCP either", host))
-		d.try = "is the host up, and its address right? A firewall may drop all that is sent to it"
+		d.try = "is the host up, and is its address correct? A firewall may drop all packets to it"
 	}
 }
 
@@ -100,7 +102,7 @@ func (d *diagnosis) askTCP(ctx context.Context, t *transport.Target) {
 // certificate.
 func (d *diagnosis) askFingerprint(ctx context.Context, t *transport.Target) {
 	if fingerprint, err := askFingerprint(ctx, t.Addr()); err == nil {
-		d.found = append(d.found, "the server says, without proof, that its certificate's fingerprint is "+fingerprint)
+		d.found = append(d.found, "the server claims that the fingerprint of its certificate is "+fingerprint)
 	}
 }
 
@@ -113,7 +115,7 @@ func (d *diagnosis) askVersions(ctx context.Context, o *options, t *transport.Ta
 	}
 	if here := o.versionsSpoken(ctx, t.URL); len(here) > 0 {
 		d.found = append(d.found, fmt.Sprintf("over this transport the server speaks %s", strings.Join(here, ", ")))
-		d.try = "drop --version-only, or ask for one of these"
+		d.try = "remove --version-only, or use one of these versions"
 	}
 	if there := o.versionsSpoken(ctx, other.URL); len(there) > 0 {
 		d.found = append(d.found, fmt.Sprintf("over %s:// the server speaks %s", other.Scheme.Name, strings.Join(there, ", ")))
@@ -123,7 +125,7 @@ func (d *diagnosis) askVersions(ctx context.Context, o *options, t *transport.Ta
 	}
 	if len(d.found) == 0 {
 		d.found = append(d.found, fmt.Sprintf("the server completes no handshake with any of %v, neither here nor over %s://", api.Versions(), other.Scheme.Name))
-		d.try = "is this a server of MoQ, and of a version as new as moq-lite-03?"
+		d.try = "is this a MoQ server, and does it speak moq-lite-03 or later?"
 	}
 }
 
@@ -202,6 +204,8 @@ func timedOut(err error) bool {
 	return ok && timeout.Timeout()
 }
 
+// unreachable tells whether this machine has no route to the address: then
+// nothing is learned by trying other ports and protocols.
 func unreachable(err error) bool {
 	return errors.Is(err, syscall.ENETUNREACH) || errors.Is(err, syscall.EHOSTUNREACH)
 }

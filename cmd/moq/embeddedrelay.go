@@ -50,6 +50,7 @@ func (e *embeddedRelay) client() (*impl.Client, error) {
 	return &impl.Client{TLSConfig: e.trust, Config: e.server.Config, Logger: e.o.logger()}, nil
 }
 
+// shutDown ends the relay at once, and waits for its goroutines.
 func (e *embeddedRelay) shutDown() {
 	_ = e.server.Close()
 	_ = e.relay.Close()

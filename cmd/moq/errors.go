@@ -30,6 +30,8 @@ func isA[E error](err error) bool {
 	return ok
 }
 
+// hint returns what to do about an error, "" if nothing is known. It goes from
+// what is certain to what is likely, so the order of the cases counts.
 func hint(err error) string {
 	switch failed, ok := errors.AsType[*api.DialError](err); {
 	case isA[usageError](err):
@@ -39,9 +41,9 @@ func hint(err error) string {
 	case errors.Is(err, api.ErrUnsupportedVersion):
 		return "moq probe finds out which versions the server speaks"
 	case errors.Is(err, api.ErrUnauthorized):
-		return "does the URL need a token, as in ?jwt=…, or another one?"
+		return "does the URL need a token, as in ?jwt=…, or a different one?"
 	case errors.Is(err, api.ErrNotSupported):
-		return "that takes a later version of moq-lite"
+		return "this needs a later version of moq-lite"
 	case ok:
 		return dialHint(failed)
 	default:
@@ -49,31 +51,33 @@ func hint(err error) string {
 	}
 }
 
+// dialHint returns what to do about a failed dial. A question is a guess: from
+// here a server that is down and a blocked port look the same.
 func dialHint(failed *api.DialError) string {
 	err := failed.Err
 	switch invalid, ok := errors.AsType[x509.CertificateInvalidError](err); {
 	case errors.Is(err, tlspin.ErrMismatch):
 		return "is this the server you mean? If it has a new certificate, pin that with --fingerprint"
 	case ok && invalid.Reason == x509.Expired:
-		return "the server needs a new certificate, or this machine the right time"
+		return "renew the server's certificate, or set this machine's clock"
 	case isA[x509.HostnameError](err):
-		return "use a name in the URL that the certificate is for, or pin it with --fingerprint HEX"
+		return "use a host name in the URL that the certificate is valid for, or pin it with --fingerprint HEX"
 	case isA[*tls.CertificateVerificationError](err):
-		return "trust it with --fingerprint HEX (a moq server tells it) or --ca FILE, or skip the check with --insecure"
+		return "trust it with --fingerprint HEX (which moq relay prints) or --ca FILE, or skip the verification with --insecure"
 	case isA[*quicconn.PathError](err):
-		return "give the way there (a tunnel, a VPN) a larger MTU, or use wss://, which needs none (https:// tries both)"
+		return "increase the MTU of the path (a tunnel, a VPN), or use wss://, which works with any (https:// tries both)"
 	case isA[*net.DNSError](err):
-		return "is the host's name spelled right?"
+		return "is the host name correct?"
 	case errors.Is(err, api.ErrNotFound):
-		return "is the path in the URL right?"
+		return "is the path in the URL correct?"
 	case failed.Phase != api.PhaseConnect:
 		return ""
 	case unreachable(err):
-		return "is there a network that leads to this address?"
+		return "has this machine a network with a route to this address?"
 	case timedOut(err):
-		return "is the server up, or UDP blocked on the way? wss:// does without"
+		return "is the server up, or is UDP blocked? wss:// does not need UDP"
 	case errors.Is(err, syscall.ECONNREFUSED):
-		return "is the server up, and is this its port? One that is not for development is https://"
+		return "is the server up, and is this its port? In production the scheme is https://"
 	default:
 		return "is the server up, and is this its port?"
 	}

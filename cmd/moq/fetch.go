@@ -10,22 +10,25 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
+// fetchFlags are the flags of fetch. The frames are those from startFrame up
+// to, but without, endFrame; 0 is the end of the group.
 type fetchFlags struct {
 	startFrame, endFrame uint64
 	output               string
 }
 
+// fetchCommand returns the command that fetches one group.
 func fetchCommand(o *options) *cobra.Command {
 	var flags fetchFlags
 	cmd := &cobra.Command{
 		Use:   "fetch URL PATH TRACK GROUP",
-		Short: "Fetch one group of a track and write its payloads out",
-		Long: `Fetch one group of a track, once its broadcast is announced, and write the
-payloads of its frames out in order, as sub does. Whether a group of the past
-can be had is the publisher's matter, and that of the relays on the way.
+		Short: "Fetch one group of a track and write its payloads",
+		Long: `Fetch one group of a track, as soon as its broadcast is announced, and write the
+payloads of its frames in order, as sub does. The publisher and the relays in
+between decide how long a past group stays available.
 
-It takes moq-lite-05 or later, and moq-lite-06 to fetch some of the frames.
-With --output, the file appears under its name only when it is whole.`,
+This needs moq-lite-05 or later, and moq-lite-06 for --start-frame and
+--end-frame. With --output, the file gets its name only when it is complete.`,
 		Example: `  moq fetch http://127.0.0.1:4443 room/file data 0 --output first.bin
   moq fetch https://relay.example.com room/clock time 17 --json
   moq fetch moqt://127.0.0.1:4443 room/test data 3 --start-frame 1 --insecure`,
@@ -33,7 +36,7 @@ With --output, the file appears under its name only when it is whole.`,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			group, err := strconv.ParseUint(args[3], 10, 62)
 			if err != nil {
-				return usage("%q is no group: that is a number, from 0", args[3])
+				return usage("%q is not a group: it must be a number, from 0", args[3])
 			}
 			return fetch(cmd.Context(), o, flags, args[0], api.FetchRequest{
 				Path: api.BroadcastPath(args[1]).Clean(), Name: api.TrackName(args[2]), Group: api.GroupSequence(group),
@@ -43,14 +46,16 @@ With --output, the file appears under its name only when it is whole.`,
 	}
 	f := cmd.Flags()
 	f.Uint64Var(&flags.startFrame, "start-frame", 0, "the first frame, from 0")
-	f.Uint64Var(&flags.endFrame, "end-frame", 0, "the frame to stop before; 0 is the group's end")
+	f.Uint64Var(&flags.endFrame, "end-frame", 0, "the frame to stop before; 0: the end of the group")
 	f.StringVar(&flags.output, "output", "", "write to this `file`")
 	return cmd
 }
 
+// fetch writes the frames of one group while they arrive. Without --output,
+// what has arrived of an incomplete group stays written; the exit status tells.
 func fetch(ctx context.Context, o *options, flags fetchFlags, url string, req api.FetchRequest) error {
 	if flags.endFrame != 0 && flags.endFrame <= flags.startFrame {
-		return usage("--end-frame %d leaves nothing from --start-frame %d on", flags.endFrame, flags.startFrame)
+		return usage("--end-frame %d must be greater than --start-frame %d", flags.endFrame, flags.startFrame)
 	}
 	client, err := o.client()
 	if err != nil {
@@ -75,13 +80,15 @@ func fetch(ctx context.Context, o *options, flags fetchFlags, url string, req ap
 	bar.stopReports()
 	switch {
 	case ctx.Err() != nil:
-		return fmt.Errorf("interrupted: group %d is not whole", req.Group)
+		return fmt.Errorf("interrupted: group %d is incomplete", req.Group)
 	case err != nil:
-		return fmt.Errorf("group %d of %s of %s is not whole: %w", req.Group, req.Name, req.Path, err)
+		return fmt.Errorf("group %d of %s of %s is incomplete: %w", req.Group, req.Name, req.Path, err)
 	}
 	return out.commit()
 }
 
+// request sends the fetch and waits for its answer within the timeout. The
+// group may take longer: it may be one that is being written.
 func (o *options) request(ctx context.Context, session api.Session, req api.FetchRequest) (api.GroupReader, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout{o, "no answer to the fetch"})
 	defer cancel()

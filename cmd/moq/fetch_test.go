@@ -120,13 +120,13 @@ func TestFetchFails(t *testing.T) {
 		status int
 		args   string
 	}{
-		{"5 arguments were given", exitUsage, "room/past data 0 1"},
+		{"not 5 arguments", exitUsage, "room/past data 0 1"},
 		{"takes a URL, a broadcast's path, a track's name and a group's number", exitUsage, "room/past data"},
-		{`"first" is no group`, exitUsage, "room/past data first"},
-		{"--end-frame 1 leaves nothing", exitUsage, "room/past data 0 --start-frame 1 --end-frame 1"},
+		{`"first" is not a group`, exitUsage, "room/past data first"},
+		{"--end-frame 1 must be greater", exitUsage, "room/past data 0 --start-frame 1 --end-frame 1"},
 		{`nobody has announced "room/other" within 500ms`, exitFailed, "room/other data 0 --timeout 500ms"},
 		{"not found", exitFailed, "room/past data 7"},
-		{"moq-lite-04: not supported: that takes a later version", exitFailed, "room/past data 0 --version-only moq-lite-04"},
+		{"moq-lite-04: not supported: this needs a later version", exitFailed, "room/past data 0 --version-only moq-lite-04"},
 		{"frame bounds on moq-lite-05: not supported", exitFailed, "room/past data 0 --start-frame 1 --version-only moq-lite-05"},
 	} {
 		t.Run(test.says, func(t *testing.T) {
@@ -147,8 +147,8 @@ func TestFetchFails(t *testing.T) {
 func TestInterruptedFetch(t *testing.T) {
 	transporttest.NoLeaks(t)
 	for says, interrupt := range map[string]func(c *command, publisher chan<- struct{}){
-		"interrupted: group 3 is not whole":                     func(c *command, _ chan<- struct{}) { c.cancel() },
-		"group 3 of data of endless is not whole: reset by the": func(_ *command, publisher chan<- struct{}) { close(publisher) },
+		"interrupted: group 3 is incomplete":                     func(c *command, _ chan<- struct{}) { c.cancel() },
+		"group 3 of data of endless is incomplete: reset by the": func(_ *command, publisher chan<- struct{}) { close(publisher) },
 	} {
 		t.Run(says, func(t *testing.T) {
 			leave := make(chan struct{})

@@ -41,6 +41,9 @@ type copyProgress struct {
 	first, next int64 // offsets in the file, in bytes
 }
 
+// serve sends the file from the group that the subscription starts at, as fast
+// as the subscriber takes it. Each has a file handle and a position of its own,
+// so a slow one delays nobody.
 func (s *fileSource) serve(w api.TrackWriter, counted *counters) error {
 	f, err := os.Open(s.name)
 	if err != nil {
@@ -55,6 +58,7 @@ func (s *fileSource) serve(w api.TrackWriter, counted *counters) error {
 	c := &copyProgress{began: time.Now(), first: first, next: first}
 	s.update(func() { s.copies[c] = true })
 	defer s.update(func() { delete(s.copies, c) })
+	// One buffer is enough: WriteFrame returns when the payload was taken.
 	buf, d := make([]byte, s.chunk), &groupDelivery{w: w, counted: counted}
 	for seq := start; ; seq++ {
 		more, err := s.group(d, f, seq, buf)
@@ -65,6 +69,8 @@ func (s *fileSource) serve(w api.TrackWriter, counted *counters) error {
 	}
 }
 
+// update changes the progress of a subscriber under the lock, which slowestText
+// needs.
 func (s *fileSource) update(f func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -122,6 +128,7 @@ func (s *fileSource) slowestText() string {
 	text := fmt.Sprintf("%s of %s", size(slowest.next), size(s.size))
 	took := time.Since(slowest.began)
 	sent := slowest.next - slowest.first
+	// A rate from so little would jump, and the time left with it.
 	if sent == 0 || took < 100*time.Millisecond {
 		return text
 	}

@@ -60,6 +60,8 @@ type shape struct {
 	window   int // bytes that may be in flight in each subscription with rate 0
 }
 
+// newGenerator returns the generator of one track with so many subscribers. ctx
+// ends the sending, and life the stream.
 func newGenerator(ctx, life context.Context, s shape, readers int, epoch time.Time, begin <-chan struct{}) *generator {
 	f := &generator{shape: s, ctx: ctx, epoch: epoch, start: begin, readers: int64(readers)}
 	f.firstMeasured.Store(math.MaxUint64)
@@ -67,6 +69,7 @@ func newGenerator(ctx, life context.Context, s shape, readers int, epoch time.Ti
 	return f
 }
 
+// generate is the producer of the stream.
 func (f *generator) generate(send func(piece)) error {
 	pause := time.NewTimer(0)
 	defer pause.Stop()
@@ -150,6 +153,7 @@ func (f *generator) awaitRoom(pause *time.Timer) {
 	}
 }
 
+// sleep waits for d, or until the test ends.
 func (f *generator) sleep(d time.Duration, pause *time.Timer) {
 	pause.Reset(d)
 	select {
@@ -159,8 +163,12 @@ func (f *generator) sleep(d time.Duration, pause *time.Timer) {
 	}
 }
 
+// isOver tells whether nothing more is to be sent: on Ctrl-C, or at the end of
+// the test.
 func (f *generator) isOver() bool { return f.ctx.Err() != nil || f.stream.ctx.Err() != nil }
 
+// newPayload returns the payload of a frame sent at a time. It is new memory,
+// since subscribers write it at times of their own.
 func (f *generator) newPayload(sent time.Time) []byte {
 	p := make([]byte, f.size)
 	binary.BigEndian.PutUint64(p, uint64(sent.Sub(f.epoch)))

@@ -23,6 +23,12 @@ const (
 // A loadTest sends tracks through a server and measures what arrives. Each
 // broadcast is published over a session of its own. Each subscribing session
 // reads all tracks of all broadcasts.
+//
+// All sessions use the clock of this process, so latency needs no synchronised
+// clocks. Warm-up groups are sent until every subscription has received one;
+// only those after that are measured, so setting up costs nothing in the
+// result. mu guards what is collected while sessions are set up in parallel;
+// after that these fields only change in runLoad.
 type loadTest struct {
 	shape
 	o         *options
@@ -65,6 +71,7 @@ type failureLog struct {
 	failed chan struct{} // closed by the first
 }
 
+// addError counts an error. The first one also wakes those who wait for failed.
 func (f *failureLog) addError(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -74,6 +81,8 @@ func (f *failureLog) addError(err error) {
 	}
 }
 
+// firstError returns the first error, with the number of the others; nil if
+// there is none.
 func (f *failureLog) firstError() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -121,6 +130,8 @@ func (l *loadTest) runLoad(ctx context.Context, bar *progress) error {
 	return l.failures.firstError()
 }
 
+// makeGenerators makes the generator of each track. They are started later,
+// when the maps that they are found in change no more.
 func (l *loadTest) makeGenerators(ctx, life context.Context) {
 	for _, path := range l.paths {
 		for i := range l.tracks {
@@ -161,6 +172,8 @@ func parallel(n int, f func(i int) error) error {
 	return failed.first
 }
 
+// dialNew connects with a client of its own, so that sessions share no socket,
+// as those of different users.
 func (l *loadTest) dialNew(ctx context.Context, mux *api.TrackMux) (api.Session, error) {
 	client, err := l.newClient()
 	if err != nil {
@@ -172,6 +185,9 @@ func (l *loadTest) dialNew(ctx context.Context, mux *api.TrackMux) (api.Session,
 	return l.o.dial(ctx, client, l.url, mux)
 }
 
+// publish publishes one broadcast over a session of its own, until life ends. A
+// session that is lost before ends the test: its frames would count as lost by
+// the relay.
 func (l *loadTest) publish(ctx, life context.Context, path api.BroadcastPath) error {
 	mux := api.NewTrackMux()
 	var sent counters
@@ -201,6 +217,8 @@ func (l *loadTest) publish(ctx, life context.Context, path api.BroadcastPath) er
 	return nil
 }
 
+// subscribe opens all subscriptions of one session. Nothing is read yet:
+// reading begins when all sessions are there.
 func (l *loadTest) subscribe(ctx context.Context) error {
 	session, err := l.dialNew(ctx, api.NewTrackMux())
 	if err != nil {
@@ -311,6 +329,8 @@ func (l *loadTest) expectedTotals() (frames, groups int64) {
 	return frames, groups
 }
 
+// isComplete tells whether all that was sent has arrived. It is final only once
+// the generators have ended.
 func (l *loadTest) isComplete() bool {
 	frames, groups := l.expectedTotals()
 	return l.received.frames.Load() == frames && l.received.groups.Load() == groups
@@ -334,6 +354,8 @@ type loadReader struct {
 	gotFirst  atomic.Bool
 }
 
+// readTrack reads groups until the track or the test ends, each in a goroutine,
+// since they may arrive in parallel.
 func (r *loadReader) readTrack(ctx context.Context) {
 	var reading sync.WaitGroup
 	defer reading.Wait()
@@ -348,6 +370,8 @@ func (r *loadReader) readTrack(ctx context.Context) {
 	}
 }
 
+// readGroup reads one group and counts it. The first frame of any group shows
+// that the subscription works.
 func (r *loadReader) readGroup(ctx context.Context, g api.GroupReader) {
 	for f, err := range api.Frames(ctx, g, nil) {
 		if err != nil {
@@ -368,6 +392,7 @@ func (r *loadReader) readGroup(ctx context.Context, g api.GroupReader) {
 	}
 }
 
+// isMeasured tells whether a group was sent after the warm-up.
 func (r *loadReader) isMeasured(g api.GroupReader) bool {
 	return uint64(g.Sequence()) >= r.generator.firstMeasured.Load()
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
+// lsCommand returns the command that lists broadcasts.
 func lsCommand(o *options) *cobra.Command {
 	var watch bool
 	cmd := &cobra.Command{
@@ -18,11 +19,11 @@ func lsCommand(o *options) *cobra.Command {
 		Short: "List the broadcasts that a server announces",
 		Long: `List the broadcasts that a server announces below a prefix.
 
-What is announced covers what lies below it: where that is all that there is, the
-prefix itself is listed, which its publisher may have or not.`,
+An announcement covers the paths below it. If only a path above PREFIX is
+announced, PREFIX itself is listed; whether its publisher has it is not known.`,
 		Example: `  moq ls http://127.0.0.1:4443
   moq ls https://relay.example.com room --watch --json`,
-		Args: between(1, 2, "ls takes a URL and perhaps a prefix"),
+		Args: between(1, 2, "ls takes a URL and optionally a prefix"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			prefix := ""
 			if len(args) > 1 {
@@ -35,11 +36,14 @@ prefix itself is listed, which its publisher may have or not.`,
 			return err
 		},
 	}
-	cmd.Flags().BoolVar(&watch, "watch", false, "go on with what comes and goes, until Ctrl-C")
+	cmd.Flags().BoolVar(&watch, "watch", false, "keep reporting changes, until Ctrl-C")
 	o.reconnectFlag(cmd)
 	return cmd
 }
 
+// list prints what is announced now, and with watch what changes after that. A
+// relay sends its current announcements first and then marks that they are
+// complete, so a list needs no guess at how long to wait.
 func list(ctx context.Context, o *options, url, prefix string, watch bool) error {
 	client, err := o.client()
 	if err != nil {
@@ -59,7 +63,8 @@ func list(ctx context.Context, o *options, url, prefix string, watch bool) error
 		return err
 	}
 	defer announced.Close()
-	initial, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout{o, "the server did not tell all of its broadcasts"})
+	// A watch goes on for ever; only the initial list has to come in time.
+	initial, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout{o, "the server did not finish its list of broadcasts"})
 	defer cancel()
 	for {
 		bound := initial
@@ -83,6 +88,9 @@ func list(ctx context.Context, o *options, url, prefix string, watch bool) error
 	}
 }
 
+// printAnnouncement prints a path, or with --json also the hops that it came
+// by. For scripts a change of route is the same as an announcement: the path is
+// there.
 func (o *options) printAnnouncement(a api.Announcement, watch bool) error {
 	if !o.json {
 		path := cmp.Or(string(a.Path), "/") // / is the root of the session

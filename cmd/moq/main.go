@@ -1,4 +1,35 @@
 // Command moq publishes, subscribes and relays over MoQ Lite from the shell.
+//
+//	moq relay &
+//	date | moq pub http://127.0.0.1:4443 room/clock --track time
+//	moq sub http://127.0.0.1:4443 room/clock time
+//
+// See moq help. Payloads and, with --json, objects go to standard output, and
+// everything for people to standard error, so that commands can be combined. The
+// exit status is 0 if the command did what it was asked to, 1 if it failed, and
+// 2 if the command line is wrong.
+//
+// What follows is for developers. Each command has a file, which begins with its
+// help: relay.go, pub.go, sub.go, fetch.go, ls.go, probe.go, bench.go, demo.go,
+// version.go. Behind them are
+//
+//	root.go           the flags of all commands, and the exit status
+//	connect.go        from flags to a session
+//	errors.go         what to try after an error
+//	source.go,
+//	file.go,
+//	stream.go,
+//	groupdelivery.go  what pub publishes, to one or many subscribers
+//	orderedreader.go,
+//	readahead.go      groups in order, read in parallel, for sub
+//	loadtest.go,
+//	generator.go,
+//	histogram.go,
+//	report.go         what bench and demo measure
+//	diagnose.go       why a dial failed, for probe
+//
+// Nothing is global: a command gets its flags and its streams as options, so
+// that tests run several at once in one process.
 package main
 
 import (

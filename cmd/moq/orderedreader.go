@@ -96,6 +96,7 @@ func (r *orderedReader) writeInOrder(ctx context.Context) error {
 	}
 }
 
+// isDone tells whether as many groups were written as were asked for.
 func (r *orderedReader) isDone() bool { return r.maxGroups > 0 && r.done >= r.maxGroups }
 
 // takeGaps asks the track for lost groups. A gap without groups means that the
@@ -144,6 +145,7 @@ func (r *orderedReader) chooseFirst() {
 	}
 }
 
+// setFirst makes first the next group to be written.
 func (r *orderedReader) setFirst(first api.GroupSequence) {
 	r.next, r.hasNext = first, true
 	r.limiter.setNext(first)

@@ -36,10 +36,14 @@ func (o *options) startProgress(text func() string) *progress {
 	return p
 }
 
+// progress returns a progress that is not started, for callers that set other
+// intervals or an object first.
 func (o *options) progress(text func() string) *progress {
 	return &progress{o: o, often: 200 * time.Millisecond, every: 5 * time.Second, text: text}
 }
 
+// start begins to report, in a goroutine that stopReports waits for. On
+// standard error only a terminal can overwrite a line.
 func (p *progress) start() {
 	p.stop = make(chan struct{})
 	if f, ok := p.o.err.(*os.File); ok {
@@ -50,6 +54,7 @@ func (p *progress) start() {
 	}
 }
 
+// reportPeriodically prints until stopReports is called.
 func (p *progress) reportPeriodically() {
 	every := p.every
 	if p.terminal && !p.o.json {
@@ -67,6 +72,8 @@ func (p *progress) reportPeriodically() {
 	}
 }
 
+// print prints the current state once: an object, over the last line, or as one
+// more line.
 func (p *progress) print() {
 	switch {
 	case p.o.json:

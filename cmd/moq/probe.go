@@ -20,39 +20,44 @@ import (
 // its estimated bitrate, and to accept a TCP connection.
 const probeWait = time.Second
 
+// probeFlags are the flags of probe.
 type probeFlags struct {
 	watch    bool
 	interval time.Duration
 }
 
+// probeCommand returns the command that checks how a server is reached.
 func probeCommand(o *options) *cobra.Command {
 	var flags probeFlags
 	cmd := &cobra.Command{
 		Use:   "probe URL",
-		Short: "Tell how a server is reached, or why it is not",
-		Long: `Connect to a server and tell what was negotiated with it, and what the path to
-it is like. The bitrate is the server's estimate of what it can send to us if
-it tells that, and else ours of what we can send to it.
+		Short: "Check how a server can be reached, or why it cannot",
+		Long: `Connect to a server and print what was negotiated and the properties of the
+path. The bitrate is the server's estimate of what it can send to us, if it
+reports one, and otherwise our estimate of what we can send to it.
 
-When that fails, tell in which phase (resolve, connect, tls, upgrade, negotiate
-or setup), what else was found out, and what to try. Two thirds of --timeout
-are for connecting, the rest is for finding out.`,
+If connecting fails, print in which phase (resolve, connect, tls, upgrade,
+negotiate or setup), what else was found, and what to try. Two thirds of
+--timeout are for connecting, the rest for the diagnosis.`,
 		Example: `  moq probe http://127.0.0.1:4443
   moq probe https://relay.example.com/?jwt=TOKEN --watch --interval 5s
   moq probe moqt://127.0.0.1:4443 --version-only moq-lite-04 --json --insecure`,
 		Args: exactly(1, "probe takes a URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if flags.interval <= 0 {
-				return usage("--interval %v: it is more than 0", flags.interval)
+				return usage("--interval %v: it must be more than 0", flags.interval)
 			}
 			return probe(cmd.Context(), o, flags, args[0])
 		},
 	}
-	cmd.Flags().BoolVar(&flags.watch, "watch", false, "go on telling what the path is like, until Ctrl-C")
-	cmd.Flags().DurationVar(&flags.interval, "interval", time.Second, "the time from one line to the next, with --watch")
+	cmd.Flags().BoolVar(&flags.watch, "watch", false, "keep measuring the path, until Ctrl-C")
+	cmd.Flags().DurationVar(&flags.interval, "interval", time.Second, "the time between two lines with --watch")
 	return cmd
 }
 
+// probe dials once, and prints either what was negotiated or why that failed. A
+// diagnosis has the rest of the timeout, so that a script knows when the
+// command ends.
 func probe(ctx context.Context, o *options, flags probeFlags, url string) error {
 	client, err := o.prober()
 	if err != nil {
@@ -173,6 +178,8 @@ type pathStats struct {
 	Lost     uint64 `json:"packets_lost"`
 }
 
+// path returns the current measurements. The peer's estimate is preferred: it
+// is about the direction in which media comes.
 func (p *probeSession) path() pathStats {
 	stats := p.Stats()
 	is := pathStats{
@@ -187,6 +194,7 @@ func (p *probeSession) path() pathStats {
 	return is
 }
 
+// String formats the measurements for people, one to a line.
 func (p pathStats) String() string {
 	rate := "not known"
 	switch p.Estimate {
@@ -206,10 +214,11 @@ type setupInfo struct {
 	Probe api.ProbeLevel `json:"probe"`
 }
 
+// String formats the SETUP for people, in one line.
 func (s setupInfo) String() string {
-	probe := "does not tell its estimates"
+	probe := "does not report estimates"
 	if s.Probe > api.ProbeNone {
-		probe = fmt.Sprintf("tells its estimates (probe level %d)", s.Probe)
+		probe = fmt.Sprintf("reports estimates (probe level %d)", s.Probe)
 	}
 	cost := ""
 	if s.Cost != nil {
@@ -293,6 +302,7 @@ func (o *options) watchProbe(ctx context.Context, p *probeSession, interval time
 	}
 }
 
+// printPath prints one line of measurements, for --watch.
 func (o *options) printPath(is pathStats) error {
 	if o.json {
 		return line(o.out, is)

@@ -172,18 +172,18 @@ func TestProbeTellsWhatIsWrong(t *testing.T) {
 	}{
 		{"scheme", "resolve", "", "https://", "ftp://127.0.0.1"},
 		{"nothing listens", "connect", "", "is the server up, and is this its port?", "moqt://127.0.0.1:1"},
-		{"nothing listens over TCP", "connect", "", "not for development is https://", "http://127.0.0.1:1"},
-		{"only TCP listens", "connect", "nothing listens on the UDP port", "is this a server of MoQ", "moqt://" + tcpOnly.Addr().String()},
+		{"nothing listens over TCP", "connect", "", "In production the scheme is https://", "http://127.0.0.1:1"},
+		{"only TCP listens", "connect", "nothing listens on the UDP port", "is this a MoQ (or HTTP/3) server", "moqt://" + tcpOnly.Addr().String()},
 		{"UDP is blocked", "connect", "answers over TCP", "UDP is blocked", "https://127.0.0.1:" + silent(t, pinned)},
 		{"UDP is blocked after the pin", "connect", "answers over TCP", "UDP is blocked", "http://127.0.0.1:" + silent(t, pinned)},
-		{"a web server", "connect", "takes TCP connections, but nothing answers", "is this a server of MoQ", "https://127.0.0.1:" + silent(t, http.NotFoundHandler())},
+		{"a web server", "connect", "accepts TCP connections, but nothing answers", "is this a MoQ (or HTTP/3) server", "https://127.0.0.1:" + silent(t, http.NotFoundHandler())},
 		{"nothing answers", "connect", "refuses TCP", "is the server up", "moqt://127.0.0.1:" + silent(t, nil)},
 		{"untrusted", "tls", fingerprint, "--fingerprint HEX", "https://" + addr},
 		{"another pin", "tls", fingerprint, "is this the server you mean?", "moqt://" + addr + " --fingerprint " + other},
-		{"expired", "tls", "", "a new certificate, or this machine the right time", "https://localhost:" + expired + " --ca " + expiredCA},
-		{"another name", "tls", "", "use a name in the URL", "moqt://localhost:" + misnamed + " --ca " + misnamedCA},
-		{"version, native", "negotiate", "the server speaks moq-lite-05, moq-lite-04", "drop --version-only", "moqt://" + old.String() + " --insecure --version-only moq-lite-06"},
-		{"version, web", "negotiate", "over moqt:// the server speaks moq-lite-05", "drop --version-only", "https://" + old.String() + " --insecure --version-only moq-lite-03"},
+		{"expired", "tls", "", "renew the server's certificate, or set this machine's clock", "https://localhost:" + expired + " --ca " + expiredCA},
+		{"another name", "tls", "", "use a host name in the URL", "moqt://localhost:" + misnamed + " --ca " + misnamedCA},
+		{"version, native", "negotiate", "the server speaks moq-lite-05, moq-lite-04", "remove --version-only", "moqt://" + old.String() + " --insecure --version-only moq-lite-06"},
+		{"version, web", "negotiate", "over moqt:// the server speaks moq-lite-05", "remove --version-only", "https://" + old.String() + " --insecure --version-only moq-lite-03"},
 		{"token, native", "setup", "", "?jwt=", "moqt://" + strict.String() + " --insecure"},
 		{"token, moq-lite-04", "setup", "", "?jwt=", "moqt://" + strict.String() + " --insecure --version-only moq-lite-04"},
 		{"token, web", "upgrade", "", "?jwt=", "https://" + strict.String() + "?jwt=secret --insecure"},
@@ -200,7 +200,7 @@ func TestProbeTellsWhatIsWrong(t *testing.T) {
 			if is["ok"] != false || is["phase"] != test.phase || is["error"] == "" {
 				t.Errorf("%v", is)
 			}
-			if !strings.Contains(found, test.found) || test.found == "" && !strings.HasPrefix(found, "[the server says") && found != "[]" {
+			if !strings.Contains(found, test.found) || test.found == "" && !strings.HasPrefix(found, "[the server claims") && found != "[]" {
 				t.Errorf("found %s, want %q", found, test.found)
 			}
 			if !strings.Contains(try, test.try) || is["try"] == "" {
@@ -214,7 +214,7 @@ func TestProbeTellsWhatIsWrong(t *testing.T) {
 	// For people, the same in lines.
 	c := start(t, "", "probe", "https://"+addr)
 	c.wait(exitFailed)
-	for _, text := range []string{"moq: dial https://" + addr, "\nphase: tls\n", "\nfound: the server says", "\ntry:   trust it"} {
+	for _, text := range []string{"moq: dial https://" + addr, "\nphase: tls\n", "\nfound: the server claims", "\ntry:   trust it"} {
 		if !strings.Contains(c.err.String(), text) {
 			t.Errorf("no %q in\n%s", text, c.err)
 		}

@@ -29,6 +29,7 @@ const (
 	drainTimeout = time.Minute
 )
 
+// pubFlags are the flags of pub. source decides which of the others count.
 type pubFlags struct {
 	track    string
 	source   string
@@ -39,20 +40,22 @@ type pubFlags struct {
 	interval time.Duration
 }
 
+// pubCommand returns the command that publishes one track.
 func pubCommand(o *options) *cobra.Command {
 	var flags pubFlags
 	cmd := &cobra.Command{
 		Use:   "pub URL PATH",
 		Short: "Publish standard input, a file, or a test pattern",
-		Long: `Publish a track of a broadcast, to everyone who subscribes.
+		Long: `Publish a track of a broadcast to everyone who subscribes.
 
-A file and the test pattern are sent to each subscriber from their beginning.
-Standard input is read once, from the first subscription on: a line is a frame,
-in a group of its own, and goes to everyone subscribed at that time; with
---chunk, so many bytes are a frame, in groups of at most 1 MiB and 999 frames.
+Each subscriber gets a file or the test pattern from the beginning. Standard
+input is read once, from the first subscription on, and goes to all who are
+subscribed at that time: each line is a frame, in a group of its own; with
+--chunk, each frame has that many bytes, and groups have at most 1 MiB and 999
+frames.
 
-It ends when the source has been delivered to those subscribed, or on Ctrl-C. A
-connection that is lost is made again.`,
+The command ends when all subscribers have received everything, or on Ctrl-C. If
+the connection is lost, it reconnects.`,
 		Example: `  moq pub http://127.0.0.1:4443 room/file --source video.mp4
   date | moq pub https://relay.example.com/?jwt=TOKEN room/clock --track time
   moq pub moqt://127.0.0.1:4443 room/test --source pattern --groups 100 --insecure`,
@@ -64,25 +67,27 @@ connection that is lost is made again.`,
 	f := cmd.Flags()
 	f.StringVar(&flags.track, "track", "data", "the track's name")
 	f.StringVar(&flags.source, "source", "-", "what to publish: - for standard input, a file, or pattern")
-	f.IntVar(&flags.chunk, "chunk", 0, "bytes a frame, of standard input or a file (a file: 65536)")
-	f.Uint64Var(&flags.groups, "groups", 0, "groups of the pattern; 0 goes on until Ctrl-C")
-	f.Uint64Var(&flags.frames, "frames", 2, "frames a group of the pattern")
-	f.IntVar(&flags.size, "size", 100, "bytes a frame of the pattern")
-	f.DurationVar(&flags.interval, "interval", 0, "the pause between groups of the pattern")
+	f.IntVar(&flags.chunk, "chunk", 0, "bytes per frame of standard input or a file; 0: lines, or 65536 for a file")
+	f.Uint64Var(&flags.groups, "groups", 0, "number of groups of the pattern; 0: until Ctrl-C")
+	f.Uint64Var(&flags.frames, "frames", 2, "frames per group of the pattern")
+	f.IntVar(&flags.size, "size", 100, "bytes per frame of the pattern")
+	f.DurationVar(&flags.interval, "interval", 0, "the pause between two groups of the pattern")
 	o.reconnectFlag(cmd)
 	return cmd
 }
 
+// validate refuses what other implementations would refuse to read: the
+// publisher would see no more than subscribers that leave.
 func (f pubFlags) validate() error {
 	switch {
 	case f.chunk < 0 || f.chunk > maxGroup:
-		return usage("--chunk %d: it is 0 to %d", f.chunk, maxGroup)
+		return usage("--chunk %d: it must be 0 to %d", f.chunk, maxGroup)
 	case f.frames > maxFrames:
-		return usage("--frames %d: the most is %d, since readers refuse longer groups", f.frames, maxFrames)
+		return usage("--frames %d: the maximum is %d, since readers refuse longer groups", f.frames, maxFrames)
 	case f.size < 0 || uint64(f.size)*f.frames > maxGroup:
-		return usage("a group of %d frames of %d bytes: the most is %d bytes", f.frames, f.size, maxGroup)
+		return usage("a group of %d frames of %d bytes: the maximum is %d bytes", f.frames, f.size, maxGroup)
 	case f.interval < 0:
-		return usage("--interval %v is negative", f.interval)
+		return usage("--interval %v: it must not be negative", f.interval)
 	}
 	return nil
 }
@@ -113,11 +118,17 @@ type counters struct {
 	givenUp               atomic.Int64 // groups that a subscriber cancelled or that became too old
 }
 
+// frame counts one frame of n bytes. It may be called by all subscribers at
+// once.
 func (c *counters) frame(n int) {
 	c.frames.Add(1)
 	c.bytes.Add(int64(n))
 }
 
+// publish serves the track until all subscribers have it, or ctx ends. Two ends
+// are kept apart: life ends the publication, which subscribers see as the end
+// of the track, and ctx ends the waiting for them. So after Ctrl-C those who
+// are reading still get their groups whole.
 func publish(ctx context.Context, o *options, flags pubFlags, url string, path api.BroadcastPath) error {
 	if err := flags.validate(); err != nil {
 		return err
@@ -164,6 +175,9 @@ func publish(ctx context.Context, o *options, flags pubFlags, url string, path a
 }
 
 // A publisher serves the source and counts its subscribers.
+//
+// Its lock guards the counts of subscribers, and is not held while anything is
+// written to one.
 type publisher struct {
 	counters
 	track   api.TrackName
@@ -177,6 +191,8 @@ type publisher struct {
 	err    error               // of the source
 }
 
+// info describes the one track there is, and tells relays how long a group is
+// worth keeping.
 func (p *publisher) info(_ context.Context, req api.TrackRequest) (api.TrackInfo, error) {
 	if req.Name != p.track {
 		return api.TrackInfo{}, api.ErrNotFound
@@ -184,9 +200,14 @@ func (p *publisher) info(_ context.Context, req api.TrackRequest) (api.TrackInfo
 	return api.TrackInfo{MaxLatency: declaredMaxAge}, nil
 }
 
+// serveTrack runs once for each subscriber, in its goroutine. A subscriber that
+// leaves is no error; one that cannot be served is told, and makes the command
+// fail.
 func (p *publisher) serveTrack(w api.TrackWriter) {
 	p.countSubscriber(1, nil, nil)
 	err := p.source.serve(w, &p.counters)
+	// Where the subscriber was sent everything, its session has yet to answer
+	// the end: only that proves that it has arrived.
 	left := w.Context().Err() != nil
 	if err != nil && !left {
 		_ = w.CloseWithError(api.StreamInternal)
@@ -231,7 +252,7 @@ func (p *publisher) awaitSubscribers(ctx context.Context, session api.Session) e
 		case waiting.IsZero():
 			waiting = time.Now()
 		case time.Since(waiting) > drainTimeout:
-			return fmt.Errorf("not all that was published is known to have arrived: no answer within %v", drainTimeout)
+			return fmt.Errorf("subscribers may not have received everything: no answer within %v", drainTimeout)
 		}
 		var again <-chan time.Time // polls, since nothing signals an answer
 		if pending {
@@ -279,11 +300,13 @@ func (p *publisher) drain(client api.Client) error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	if err := client.Shutdown(ctx); err != nil {
-		return fmt.Errorf("not all that was published is known to have arrived: %w", err)
+		return fmt.Errorf("subscribers may not have received everything: %w", err)
 	}
 	return nil
 }
 
+// text is the line of progress. It may be called at any time, also after the
+// end.
 func (p *publisher) text(path api.BroadcastPath) string {
 	p.mu.Lock()
 	active, served := p.active, p.served
@@ -294,7 +317,7 @@ func (p *publisher) text(path api.BroadcastPath) string {
 	text := fmt.Sprintf("%s: %d subscribers, %d done; sent %d groups, %d frames, %s",
 		path, active, served, p.groups.Load(), p.frames.Load(), size(p.bytes.Load()))
 	if n := p.givenUp.Load(); n > 0 {
-		text += fmt.Sprintf("; %d groups given up by subscribers", n)
+		text += fmt.Sprintf("; %d groups cancelled by subscribers or too old", n)
 	}
 	if file, ok := p.source.(*fileSource); ok && active > 0 {
 		if left := file.slowestText(); left != "" {

@@ -72,6 +72,9 @@ func (r *orderedReader) readGroup(ctx context.Context, g api.GroupReader) {
 	r.sendArrival(ctx, in)
 }
 
+// sendArrival passes in to the goroutine of writeInOrder. It reports false if
+// ctx ends first. The channel is unbuffered: what was read and not yet taken is
+// counted by the limiter.
 func (r *orderedReader) sendArrival(ctx context.Context, in arrival) bool {
 	select {
 	case r.arrived <- in:
@@ -152,6 +155,9 @@ func (w *pendingGroup) isComplete() bool { return w != nil && w.complete && len(
 func (w *pendingGroup) isBroken() bool { return w.reading == 0 && w.ended > 0 && !w.complete }
 
 // A readLimiter limits how much is read ahead.
+//
+// The group that is written next is always read on, whatever the others hold:
+// else a full buffer of later groups would wait for it for ever.
 type readLimiter struct {
 	mu      sync.Mutex
 	groups  int
@@ -160,6 +166,7 @@ type readLimiter struct {
 	changed chan struct{}     // closed and replaced when blocked readers should check again
 }
 
+// newReadLimiter returns a limiter that has admitted nothing.
 func newReadLimiter() *readLimiter { return &readLimiter{changed: make(chan struct{})} }
 
 // wakeAll wakes the goroutines in awaitAllowed. The lock is held.
@@ -210,6 +217,8 @@ func (g *readLimiter) awaitFrame(ctx context.Context, seq api.GroupSequence) err
 	return err
 }
 
+// addBytes counts bytes that were read. It does not wait: who reads a frame has
+// waited before, so the limit is exceeded by one frame of each group at most.
 func (g *readLimiter) addBytes(n int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()

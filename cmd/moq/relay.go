@@ -19,6 +19,7 @@ import (
 	"github.com/moqlite/moqlite/impl/relay"
 )
 
+// relayFlags are the flags of relay.
 type relayFlags struct {
 	listen    string
 	cert, key string
@@ -26,6 +27,7 @@ type relayFlags struct {
 	drain     time.Duration
 }
 
+// relayCommand returns the command that runs a relay.
 func relayCommand(o *options) *cobra.Command {
 	var flags relayFlags
 	cmd := &cobra.Command{
@@ -33,26 +35,29 @@ func relayCommand(o *options) *cobra.Command {
 		Short: "Run a relay: what one session announces, others can subscribe to",
 		Long: `Run a relay of one node: what one session announces, others can subscribe to.
 
-It takes WebTransport and native QUIC on one UDP port, and WebSocket on the TCP
-port of the same number. Without a certificate, one for development is made,
-which clients get to know by an http:// URL, or by its fingerprint.
+It accepts WebTransport and native QUIC on one UDP port, and WebSocket on the TCP
+port with the same number. Without --cert it makes a development certificate,
+which clients trust by an http:// URL or by its fingerprint.
 
-With --connect, it is part of something larger: it tells the relay at that URL
-all that is announced here, and has from there what is announced there.`,
+With --connect it joins the relay at that URL: each announces to the other what
+is announced to it, and serves it.`,
 		Example: `  moq relay --listen 127.0.0.1:4443
   moq relay --listen 127.0.0.1:4444 --connect http://127.0.0.1:4443
   moq relay --listen :443 --cert cert.pem --key key.pem --drain-timeout 10s`,
 		Args: exactly(0, "relay takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runRelay(cmd.Context(), o, flags) },
 	}
-	cmd.Flags().StringVar(&flags.listen, "listen", "127.0.0.1:4443", "the address, host:port; port 0 is any free one")
+	cmd.Flags().StringVar(&flags.listen, "listen", "127.0.0.1:4443", "the address, host:port; port 0: any free port")
 	cmd.Flags().StringVar(&flags.cert, "cert", "", "the certificate chain, a PEM `file`")
 	cmd.Flags().StringVar(&flags.key, "key", "", "its private key, a PEM `file`")
-	cmd.Flags().StringVar(&flags.connect, "connect", "", "the `URL` of another relay, to share all broadcasts with")
-	cmd.Flags().DurationVar(&flags.drain, "drain-timeout", 0, "at the end, ask sessions to leave and wait this long for them; readers that stay are cut two seconds before")
+	cmd.Flags().StringVar(&flags.connect, "connect", "", "the `URL` of another relay, to exchange all broadcasts with")
+	cmd.Flags().DurationVar(&flags.drain, "drain-timeout", 0, "when stopped, ask sessions to leave and wait this long for them; readers that stay are cut off two seconds earlier")
 	return cmd
 }
 
+// runRelay serves until ctx ends, and then lets sessions leave in order. The
+// certificate is checked, and the ports are open, before anything is printed: a
+// script may connect as soon as it has read the address.
 func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 	config, err := o.config()
 	if err != nil {
@@ -93,6 +98,7 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 	if rotation != nil {
 		telling.Go(func() { o.announceRenewals(ctx, rotation) })
 	}
+	// Buffered, since nobody receives if joining the other relay fails.
 	stopped := make(chan error, 1)
 	go func() { stopped <- server.ListenAndServe() }()
 	if flags.connect != "" {
@@ -130,6 +136,8 @@ func (o *options) joinRelay(ctx context.Context, r *relay.Relay, config *api.Con
 	var working sync.WaitGroup
 	working.Go(func() {
 		for session != nil {
+			// After a GOAWAY the old session goes on beside the new one until
+			// its peer closes it, so that no broadcast is interrupted.
 			left := make(chan struct{})
 			working.Go(func() {
 				defer close(left)
@@ -137,9 +145,9 @@ func (o *options) joinRelay(ctx context.Context, r *relay.Relay, config *api.Con
 			})
 			select {
 			case <-left:
-				fmt.Fprintf(o.err, "lost %s: %v\n", url, context.Cause(session.Context()))
+				fmt.Fprintf(o.err, "connection to %s lost, reconnecting: %v\n", url, context.Cause(session.Context()))
 			case <-session.GoneAway():
-				fmt.Fprintf(o.err, "%s asks to leave\n", url)
+				fmt.Fprintf(o.err, "%s is going away, reconnecting\n", url)
 			}
 			session = o.dialAgain(ctx, client, url, r.Mux())
 		}
@@ -154,6 +162,8 @@ func (o *options) joinRelay(ctx context.Context, r *relay.Relay, config *api.Con
 // dialAgain dials until it succeeds; it returns nil if ctx ends first.
 func (o *options) dialAgain(ctx context.Context, c *impl.Client, url string, mux *api.TrackMux) api.Session {
 	wait := backoff.NewExponentialBackOff()
+	// With jitter, so that relays that have lost the same peer do not all come
+	// back at once.
 	wait.InitialInterval, wait.MaxInterval = time.Second, 30*time.Second
 	for {
 		select {
@@ -215,7 +225,7 @@ func (o *options) announceReady(addr net.Addr, host string, trust *tls.Config, r
 	}
 	fmt.Fprintf(o.err, "listening on https://%s, moqt://%s and wss://%s\n", place, place, place)
 	if rotation != nil {
-		fmt.Fprintf(o.err, "with a certificate for development: connect to http://%s, or pass --fingerprint %s\n", place, fingerprint)
+		fmt.Fprintf(o.err, "using a development certificate: connect to http://%s, or pass --fingerprint %s\n", place, fingerprint)
 	}
 	return nil
 }

@@ -14,16 +14,22 @@ type sample struct {
 	latency *distribution
 }
 
+// sample returns what has arrived until now. The counters are read one after
+// the other while frames arrive, so they may differ by a few.
 func (l *loadTest) sample() sample {
 	return sample{time.Since(l.startedAt), l.received.frames.Load(), l.received.bytes.Load(), l.latency.snapshot()}
 }
 
+// since returns what has arrived between two samples.
 func (s sample) since(earlier sample) sample {
 	return sample{s.at - earlier.at, s.frames - earlier.frames, s.bytes - earlier.bytes, s.latency.since(earlier.latency)}
 }
 
+// framesPerSecond returns the rate of frames over all subscriptions.
 func (s sample) framesPerSecond() float64 { return float64(s.frames) / s.at.Seconds() }
 
+// bitsPerSecond returns the rate of payload over all subscriptions; headers are
+// not counted.
 func (s sample) bitsPerSecond() float64 { return float64(s.bytes) * 8 / s.at.Seconds() }
 
 // nextSample returns what has arrived since the last call.
@@ -66,6 +72,8 @@ type result struct {
 	expectedGroups, groups     int64
 }
 
+// result returns the figures of the whole test. It may be called while that
+// runs.
 func (l *loadTest) result() result {
 	r := result{sample: l.sample(), groups: l.received.groups.Load()}
 	r.at = max(l.took, time.Millisecond)

@@ -30,6 +30,8 @@ type options struct {
 }
 
 // Exit statuses.
+//
+// Scripts depend on these numbers.
 const (
 	exitDone   = 0
 	exitFailed = 1
@@ -39,6 +41,8 @@ const (
 // A usageError is a mistake in the command line.
 type usageError struct{ error }
 
+// usage returns an error that ends the command with status 2 and a hint at
+// --help.
 func usage(format string, args ...any) error { return usageError{fmt.Errorf(format, args...)} }
 
 // run executes the command line and returns its exit status.
@@ -60,16 +64,22 @@ func run(ctx context.Context, args []string, io stdio) int {
 	return exitFailed
 }
 
+// newRoot returns the command line of the whole program. Errors are printed by
+// run, not by cobra, which would print the usage after each.
 func newRoot(o *options) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "moq",
 		Short: "Publish, subscribe and relay live media and data over MoQ Lite",
 		Long: `Publish, subscribe and relay live media and data over MoQ Lite.
 
-URLs: https:// is WebTransport, or WebSocket where UDP does not get through;
-moqt:// is native QUIC, wss:// and ws:// WebSocket alone, tls:// and tcp:// the
-same without HTTP, and http:// a development server, whose certificate is
-fetched from it first.`,
+The scheme of a URL chooses the transport:
+
+  https://   WebTransport, or WebSocket where UDP is blocked
+  moqt://    native QUIC
+  wss://     WebSocket over TLS; ws:// without TLS
+  tls://     TLS without HTTP; tcp:// without TLS
+  http://    like https://, for a development server: its certificate is pinned
+             by the fingerprint that it publishes`,
 		Version:       thisBuild().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -86,12 +96,12 @@ fetched from it first.`,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	f := root.PersistentFlags()
-	f.BoolVar(&o.json, "json", false, "print one JSON object a line on standard output, and all else on standard error")
-	f.StringVar(&o.version, "version-only", "", "speak this version alone: moq-lite-03 to moq-lite-06")
-	f.BoolVar(&o.insecure, "insecure", false, "do not check the server's certificate")
-	f.StringVar(&o.fingerprint, "fingerprint", "", "trust the server's certificate by its SHA-256, in `hex`")
-	f.StringVar(&o.ca, "ca", "", "trust the authorities in this PEM `file`")
-	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long connecting, and waiting for what is asked for, may take")
+	f.BoolVar(&o.json, "json", false, "print JSON objects on standard output, one a line, and everything else on standard error")
+	f.StringVar(&o.version, "version-only", "", "speak only this `version`, moq-lite-03 to moq-lite-06")
+	f.BoolVar(&o.insecure, "insecure", false, "do not verify the server's certificate")
+	f.StringVar(&o.fingerprint, "fingerprint", "", "trust the certificate with this SHA-256 fingerprint, in `hex`")
+	f.StringVar(&o.ca, "ca", "", "trust the certificate authorities in this PEM `file`")
+	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long connecting, and each request, may take")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log to standard error")
 	root.AddCommand(demoCommand(o), relayCommand(o), pubCommand(o), subCommand(o), fetchCommand(o),
 		lsCommand(o), probeCommand(o), benchCommand(o), versionCommand(o))
@@ -102,16 +112,18 @@ fetched from it first.`,
 
 // reconnectFlag adds the flag of commands that stay connected.
 func (o *options) reconnectFlag(cmd *cobra.Command) {
-	cmd.Flags().DurationVar(&o.reconnect, "reconnect", time.Minute, "how long to try to connect again when the connection is lost; 0 ends with it")
+	cmd.Flags().DurationVar(&o.reconnect, "reconnect", time.Minute, "how long to try to reconnect when the connection is lost; 0: not at all")
 }
 
 // exactly requires n arguments; what describes them.
 func exactly(n int, what string) cobra.PositionalArgs { return between(n, n, what) }
 
+// between requires a number of arguments; what describes them. Cobra's own
+// checks would tell how many there are to be, but not of what.
 func between(least, most int, what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most {
-			return usage("%s; %d arguments were given", what, len(args))
+			return usage("%s, not %d arguments", what, len(args))
 		}
 		return nil
 	}

@@ -35,6 +35,8 @@ func (s patternSource) serve(w api.TrackWriter, counted *counters) error {
 	return nil
 }
 
+// group writes one group of the pattern. Its payloads depend on nothing but the
+// position, so a reader can check each by itself.
 func (s patternSource) group(d *groupDelivery, req api.TrackRequest, seq uint64) error {
 	if err := d.beginGroup(api.GroupSequence(seq)); err != nil {
 		return err
@@ -62,6 +64,8 @@ func newInput(ctx context.Context, in io.Reader, chunk int) *stream {
 	return s
 }
 
+// produce reads standard input to its end. It blocks in Read, which nothing can
+// interrupt, so it runs in a goroutine that nobody waits for.
 func (s input) produce(send func(piece)) error {
 	read := s.lines
 	if s.chunk > 0 {
@@ -73,11 +77,13 @@ func (s input) produce(send func(piece)) error {
 	return nil
 }
 
+// lines sends each line as a group of its own, with its line end, so that a
+// subscriber can begin at any line. A last line without an end counts too.
 func (s input) lines(send func(piece)) error {
 	for seq := api.GroupSequence(0); ; seq++ {
 		text, err := s.in.ReadBytes('\n')
 		if len(text) > maxGroup {
-			return fmt.Errorf("a line of %d bytes: the most is %d; is --chunk what you mean?", len(text), maxGroup)
+			return fmt.Errorf("a line of %d bytes: the maximum is %d; use --chunk for data without lines", len(text), maxGroup)
 		}
 		if len(text) > 0 {
 			send(piece{group: seq, first: true, last: true, payload: text})
@@ -88,6 +94,8 @@ func (s input) lines(send func(piece)) error {
 	}
 }
 
+// chunks sends frames of a fixed size. Each gets memory of its own: subscribers
+// may still write it when the next one is read.
 func (s input) chunks(send func(piece)) error {
 	perGroup := framesAGroup(s.chunk)
 	for i := 0; ; i++ {

@@ -10,6 +10,11 @@ import (
 
 // A stream is produced once, and sent to all current subscribers. A slow
 // subscriber delays the producer, so that nothing is lost.
+//
+// The producer runs in one goroutine, which calls send; each subscriber has a
+// goroutine and a channel. The lock guards who subscribes, and is not held
+// while a channel is full. ended and err are set before the channels are
+// closed, so subscribers read err without it.
 type stream struct {
 	ctx         context.Context
 	produce     func(send func(piece)) error
@@ -46,6 +51,8 @@ func (s *stream) produceAll() {
 	}
 }
 
+// serve writes the stream to one subscriber, from the piece after its
+// subscription on, until the stream ends or the subscriber leaves.
 func (s *stream) serve(w api.TrackWriter, counted *counters) error {
 	pieces, err := s.addSubscriber(w)
 	if pieces == nil {
@@ -81,11 +88,15 @@ func (s *stream) addSubscriber(w api.TrackWriter) (chan piece, error) {
 	if s.ended {
 		return nil, s.err
 	}
+	// Some pieces may wait, so that subscribers of different speed need not
+	// take turns for each piece.
 	pieces := make(chan piece, 16)
 	s.subs = append(slices.Clip(s.subs), streamSubscriber{w, pieces})
 	return pieces, nil
 }
 
+// removeSubscriber ends a subscription. A send that is waiting for its channel
+// goes on when the subscriber's context ends.
 func (s *stream) removeSubscriber(pieces chan piece) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

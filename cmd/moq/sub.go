@@ -22,26 +22,28 @@ import (
 // askedMaxAge is how far behind a group may fall before it is skipped.
 const askedMaxAge = 30 * time.Second
 
+// subFlags are the flags of sub.
 type subFlags struct {
 	groups uint64
 	start  string
 	output string
 }
 
+// subCommand returns the command that reads one track.
 func subCommand(o *options) *cobra.Command {
 	var flags subFlags
 	cmd := &cobra.Command{
 		Use:   "sub URL PATH TRACK",
-		Short: "Subscribe to a track and write its payloads out",
-		Long: `Subscribe to a track of a broadcast, once that is announced, and write the
-payloads of its frames out in order, until the track's end.
+		Short: "Subscribe to a track and write its payloads",
+		Long: `Subscribe to a track of a broadcast, as soon as it is announced, and write the
+payloads of its frames in order, until the track ends.
 
-Groups that do not come are told as lost, those from the first one asked for on
-that are not held any more among them. With --output, the file appears under its
-name only when it is whole; groups that were lost are then an error.
+Groups that do not arrive are reported as lost, including those from --start on
+that the publisher does not hold any more. With --output, the file gets its name
+only when it is complete; lost groups are then an error.
 
-A connection that is lost is made again, and the track goes on where it was;
-what was missed is told.`,
+If the connection is lost, the command reconnects and continues where it was;
+groups that were missed are reported.`,
 		Example: `  moq sub http://127.0.0.1:4443 room/file data --output copy.mp4
   moq sub https://relay.example.com room/clock time --start latest
   moq sub moqt://127.0.0.1:4443 room/test data --json --groups 10 --insecure`,
@@ -51,13 +53,15 @@ what was missed is told.`,
 		},
 	}
 	f := cmd.Flags()
-	f.Uint64Var(&flags.groups, "groups", 0, "stop after so many groups; 0 is the track's end")
-	f.StringVar(&flags.start, "start", "0", "the first group: its number, or latest, which is the newest there is")
+	f.Uint64Var(&flags.groups, "groups", 0, "stop after this many groups; 0: at the end of the track")
+	f.StringVar(&flags.start, "start", "0", "the first group: a number, or latest for the newest that there is")
 	f.StringVar(&flags.output, "output", "", "write to this `file`")
 	o.reconnectFlag(cmd)
 	return cmd
 }
 
+// config returns what to ask for. The start is a group, as in package api: 0 is
+// the oldest that the publisher holds.
 func (f subFlags) config() (*api.SubscribeConfig, error) {
 	c := &api.SubscribeConfig{MaxLatency: askedMaxAge}
 	if f.start == "latest" {
@@ -66,12 +70,14 @@ func (f subFlags) config() (*api.SubscribeConfig, error) {
 	}
 	n, err := strconv.ParseUint(f.start, 10, 62)
 	if err != nil {
-		return nil, usage("--start %s: it is a number, or latest", f.start)
+		return nil, usage("--start %s: it must be a number, or latest", f.start)
 	}
 	c.StartGroup = api.GroupSequence(n)
 	return c, nil
 }
 
+// subscribe reads the track to its end. Ctrl-C is the usual end of an unbounded
+// track, and no error, except for a file, which is then incomplete.
 func subscribe(ctx context.Context, o *options, flags subFlags, url string, path api.BroadcastPath, name api.TrackName) error {
 	config, err := flags.config()
 	if err != nil {
@@ -128,6 +134,9 @@ func (o *options) openAnnounced(ctx context.Context, session api.Session, path a
 }
 
 // A sink is where a track is written, in order.
+//
+// Only the goroutine that reads in order writes to it; the counters are read by
+// the progress too.
 type sink struct {
 	o    *options
 	w    io.Writer // for payloads; nil with --json
@@ -155,10 +164,13 @@ func (o *options) sink(name string) (*sink, error) {
 	return s, nil
 }
 
+// text is the line of progress.
 func (s *sink) text() string {
 	return fmt.Sprintf("received %d groups, %d frames, %s", s.groups.Load(), s.frames.Load(), size(s.bytes.Load()))
 }
 
+// frame writes a payload, or with --json an object with its hash: the payloads
+// could be anything, and two runs can be compared by their hashes.
 func (s *sink) frame(group api.GroupSequence, index uint64, f api.Frame) error {
 	s.frames.Add(1)
 	s.bytes.Add(int64(len(f.Payload)))
@@ -203,6 +215,8 @@ func (s *sink) restart(why error) error {
 	return nil
 }
 
+// gapText names the groups of a gap for people. A gap without numbers stands
+// for gaps that the session has forgotten, since nobody asked for them in time.
 func gapText(g api.Gap) string {
 	if g.Start == g.End {
 		return "some groups"
@@ -216,7 +230,7 @@ func gapText(g api.Gap) string {
 // reason describes why groups are missing.
 func reason(g api.Gap) string {
 	if g.Err == nil {
-		return "nobody has said why"
+		return "no reason is known"
 	}
 	return g.Err.Error()
 }

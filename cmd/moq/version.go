@@ -44,6 +44,7 @@ func thisBuild() build {
 	return b
 }
 
+// String is what moq --version prints.
 func (b build) String() string {
 	var versions []string
 	for _, v := range b.MoqLite {
@@ -56,6 +57,8 @@ func (b build) String() string {
 	return fmt.Sprintf("moq %s (%s)\nquic-go %s\n%s\n", b.Version, built, b.QUIC, strings.Join(versions, ", "))
 }
 
+// versionCommand returns the command that tells what this program is made of,
+// which belongs in each report of a bug.
 func versionCommand(o *options) *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
