@@ -6,7 +6,7 @@
 //	dialer := redial.New(client, redial.Policy{})
 //	session, err := dialer.Dial(ctx, url, mux)
 //
-// A [api.TrackReader] stays the same object. If the same publisher is announced
+// An [api.TrackReader] stays the same object. If the same publisher is announced
 // again (the first hop is the same), it continues at the next group, and missed
 // groups are a [api.Gap]; a reader that wants [api.GroupLatest] continues at
 // the newest. If the newest group has broken off, it comes again, from where
