@@ -20,8 +20,8 @@ import (
 
 // The hops of both ends.
 const (
-	teller api.Hop = 100
-	hearer api.Hop = 200
+	sender   api.Hop = 100
+	receiver api.Hop = 200
 )
 
 // A host implements announce.Host for a Hearer.
@@ -30,7 +30,7 @@ type host struct {
 	leftOut   int
 }
 
-func (*host) PeerSetup() (api.PeerSetup, error)     { return api.PeerSetup{Hop: teller}, nil }
+func (*host) PeerSetup() (api.PeerSetup, error)     { return api.PeerSetup{Hop: sender}, nil }
 func (h *host) LeftOut(_ api.BroadcastPath, _ bool) { h.leftOut++ }
 func (h *host) Violation(err error)                 { h.violation = err }
 func (h *host) StreamEnd(err error) error           { return err }
@@ -72,7 +72,7 @@ func (w *world) step() {
 // chain returns random hops, sometimes with one of the two ends.
 func (w *world) chain() []api.Hop {
 	hops := []api.Hop{api.Hop(1 + w.rng.IntN(3))}
-	for _, hop := range []api.Hop{10, teller, hearer} {
+	for _, hop := range []api.Hop{10, sender, receiver} {
 		if w.rng.IntN(4) == 0 {
 			hops = append(hops, hop)
 		}
@@ -114,14 +114,14 @@ func (h *heard) follow(t *testing.T, r api.AnnouncementReader, v *message.Versio
 			}
 			delete(h.current, a.Path)
 		}
-		if v.HopIDs && a.Status != api.AnnouncementEnded && slices.Contains(a.Hops, hearer) {
+		if v.HopIDs && a.Status != api.AnnouncementEnded && slices.Contains(a.Hops, receiver) {
 			t.Errorf("%s comes by %v, through this end", a.Path, a.Hops)
 		}
 		h.mu.Unlock()
 	}
 }
 
-// talk connects a Teller of a mux and a Hearer of a version, runs f, and ends the
+// talk connects a Sender of a mux and a Receiver of a version, runs f, and ends the
 // stream. It returns the error after the reader's last announcement.
 func talk(t *testing.T, v *message.Version, mux *api.TrackMux, limit int, f func(told *heard, h *host)) (end error) {
 	there, here := memconn.Pipe(v.Name, nil, nil)
@@ -130,24 +130,24 @@ func talk(t *testing.T, v *message.Version, mux *api.TrackMux, limit int, f func
 	if err != nil {
 		t.Fatal(err)
 	}
-	tell := &Teller{Version: v, Stream: accepted(t, there, v), Mux: mux, Prefix: "room", Own: teller, Exclude: []api.Hop{hearer}}
+	sending := &Sender{Version: v, Stream: accepted(t, there, v), Mux: mux, Prefix: "room", Own: sender, Exclude: []api.Hop{receiver}}
 	ctx, cancel := context.WithCancel(t.Context())
 	var h host
-	hear := NewHearer(Settings{Version: v, Stream: st, Prefix: "room", Wanted: "room", Own: hearer, Limit: limit, Host: &h})
+	receiving := NewReceiver(Settings{Version: v, Stream: st, Prefix: "room", Wanted: "room", Own: receiver, Limit: limit, Host: &h})
 	told := heard{current: make(map[api.BroadcastPath][]api.Hop)}
 	var tasks sync.WaitGroup
 	tasks.Go(func() {
-		_ = tell.Run(ctx)
-		_ = tell.Stream.Close()
+		_ = sending.Run(ctx)
+		_ = sending.Stream.Close()
 	})
-	tasks.Go(hear.Run)
-	tasks.Go(func() { end = told.follow(t, hear, v) })
+	tasks.Go(receiving.Run)
+	tasks.Go(func() { end = told.follow(t, receiving, v) })
 	synctest.Wait()
 	f(&told, &h)
 	cancel()
 	tasks.Wait()
 	if h.violation != nil {
-		t.Error("the teller has broken the protocol:", h.violation)
+		t.Error("the sender has broken the protocol:", h.violation)
 	}
 	if len(told.current) > 0 {
 		t.Errorf("%v is left after the end of the stream", told.current)
@@ -207,8 +207,8 @@ func (w *world) compare(told *heard, v *message.Version) {
 	defer told.mu.Unlock()
 	want := make(map[api.BroadcastPath][]api.Hop)
 	for path, hops := range w.hops {
-		if !slices.Contains(hops, teller) && !slices.Contains(hops, hearer) {
-			want[path] = append(slices.Clone(hops), teller)
+		if !slices.Contains(hops, sender) && !slices.Contains(hops, receiver) {
+			want[path] = append(slices.Clone(hops), sender)
 		}
 	}
 	same := func(a, b []api.Hop) bool { return len(a) == len(b) && (!v.HopIDs || slices.Equal(a, b)) }
@@ -256,7 +256,7 @@ func TestStartIDsAgainstModel(t *testing.T) {
 				ids.leaveOut()
 				left[n] = true
 			} else {
-				ids.add(path)
+				ids.addPath(path)
 				known[n] = path
 			}
 			id := rng.Uint64N(n + 3)
@@ -268,7 +268,7 @@ func TestStartIDsAgainstModel(t *testing.T) {
 				t.Fatalf("id %d was left out, which is not known", id)
 			}
 			if rng.IntN(2) == 0 {
-				if got, ok := ids.remove(id); ok != is || got != want {
+				if got, ok := ids.removeID(id); ok != is || got != want {
 					t.Fatalf("removed %q, %v as %d; want %q", got, ok, id, want)
 				}
 				delete(known, id)

@@ -11,60 +11,61 @@ import (
 // leavesOut reports whether a newly announced broadcast is left out because Limit is
 // reached. That is no violation: a relay may pass on more announcements than each of its
 // publishers is allowed.
-func (h *Hearer) leavesOut(path api.BroadcastPath) bool {
-	if h.set.Len()+len(h.barred) < h.Limit {
+func (r *Receiver) leavesOut(path api.BroadcastPath) bool {
+	if r.set.Len()+len(r.barred) < r.Limit {
 		return false
 	}
-	_, barred := h.barred[path]
-	if _, known := h.set.Get(path); known || barred {
+	_, barred := r.barred[path]
+	if _, known := r.set.Get(path); known || barred {
 		return false
 	}
-	h.Host.LeftOut(h.Prefix, !h.excess)
-	h.excess = true
+	r.Host.LeftOut(r.Prefix, !r.excess)
+	r.excess = true
 	return true
 }
 
 // route returns an announcement of moq-lite-06 with the peer's hop and the cost of the
 // link added.
-func (h *Hearer) route(path api.BroadcastPath, ids []uint64, warm, cold uint64) api.Announcement {
-	return api.Announcement{Path: path, Hops: h.hops(ids, 0), Warm: addCost(warm, h.link), Cold: addCost(cold, h.link)}
+func (r *Receiver) route(path api.BroadcastPath, ids []uint64, warm, cold uint64) api.Announcement {
+	return api.Announcement{Path: path, Hops: r.hops(ids, 0), Warm: addCost(warm, r.link), Cold: addCost(cold, r.link)}
 }
 
 func addCost(a, b uint64) uint64 { return min(min(a, maxCost)+min(b, maxCost), maxCost) }
 
 // hops returns the hops of a route, the peer included. In moq-lite-03, which has only
 // their number, it returns count zeros. The result is valid until the next call.
-func (h *Hearer) hops(ids []uint64, count uint64) []api.Hop {
-	if !h.Version.HopIDs {
-		if uint64(len(h.chain)) != count {
-			h.chain = make([]api.Hop, count)
+func (r *Receiver) hops(ids []uint64, count uint64) []api.Hop {
+	if !r.Version.HopIDs {
+		if uint64(len(r.chain)) != count {
+			r.chain = make([]api.Hop, count)
 		}
-		return h.chain
+		return r.chain
 	}
-	h.chain = h.chain[:0]
+	r.chain = r.chain[:0]
 	for _, id := range ids {
-		h.chain = append(h.chain, api.Hop(id))
+		r.chain = append(r.chain, api.Hop(id))
 	}
-	if !h.Version.SenderInHops {
-		h.chain = append(h.chain, h.hop)
+	if !r.Version.SenderInHops {
+		r.chain = append(r.chain, r.hop)
 	}
-	return h.chain
+	return r.chain
 }
 
 // usable reports whether a route may be used: this end is not among its hops, it is not
 // too long, and the path is valid.
-func (h *Hearer) usable(a api.Announcement) bool {
-	return !slices.Contains(a.Hops, h.Own) && len(a.Hops) <= message.MaxHops && a.Path.Validate() == nil
+func (r *Receiver) usable(a api.Announcement) bool {
+	return !slices.Contains(a.Hops, r.Own) && len(a.Hops) <= message.MaxHops && a.Path.Validate() == nil
 }
 
-// begin adds an announcement. It returns an error if the path is announced already.
-func (h *Hearer) begin(a api.Announcement) error {
-	_, again := h.barred[a.Path]
-	if h.usable(a) {
-		again = again || !h.set.Add(a)
+// startBroadcast adds an announcement. It returns an error if the path is announced
+// already.
+func (r *Receiver) startBroadcast(a api.Announcement) error {
+	_, again := r.barred[a.Path]
+	if r.usable(a) {
+		again = again || !r.set.Add(a)
 	} else {
-		again = h.set.Remove(a.Path) || again
-		h.bar(a.Path)
+		again = r.set.Remove(a.Path) || again
+		r.bar(a.Path)
 	}
 	if again {
 		return fmt.Errorf("%w of %q, which is announced already", errOrder, string(a.Path))
@@ -74,33 +75,33 @@ func (h *Hearer) begin(a api.Announcement) error {
 
 // replace adds an announcement or replaces one. If the path is announced already, from the
 // same origin, that is an update; from another origin the broadcast ends and starts again.
-func (h *Hearer) replace(a api.Announcement) {
+func (r *Receiver) replace(a api.Announcement) {
 	switch {
-	case !h.usable(a):
-		h.withdraw(a.Path)
-		h.bar(a.Path)
-	case h.origin(a.Path) == a.Origin() && h.set.Update(a):
+	case !r.usable(a):
+		r.withdraw(a.Path)
+		r.bar(a.Path)
+	case r.origin(a.Path) == a.Origin() && r.set.Update(a):
 	default:
-		h.withdraw(a.Path)
-		h.set.Put(a)
+		r.withdraw(a.Path)
+		r.set.Put(a)
 	}
 }
 
 // origin returns the origin of the broadcast announced at path, 0 if there is none.
-func (h *Hearer) origin(path api.BroadcastPath) api.Hop {
-	a, _ := h.set.Get(path)
+func (r *Receiver) origin(path api.BroadcastPath) api.Hop {
+	a, _ := r.set.Get(path)
 	return a.Origin()
 }
 
 // bar records that path is announced, by a route that is not usable.
-func (h *Hearer) bar(path api.BroadcastPath) {
-	if h.barred == nil {
-		h.barred = make(map[api.BroadcastPath]struct{})
+func (r *Receiver) bar(path api.BroadcastPath) {
+	if r.barred == nil {
+		r.barred = make(map[api.BroadcastPath]struct{})
 	}
-	h.barred[path] = struct{}{}
+	r.barred[path] = struct{}{}
 }
 
-func (h *Hearer) withdraw(path api.BroadcastPath) {
-	delete(h.barred, path)
-	h.set.Remove(path)
+func (r *Receiver) withdraw(path api.BroadcastPath) {
+	delete(r.barred, path)
+	r.set.Remove(path)
 }

@@ -28,7 +28,7 @@ const endedPath = "/"
 // grow makes room for n more broadcasts.
 func (l *startIDs) grow(n int) { l.list = slices.Grow(l.list, n) }
 
-func (l *startIDs) add(path api.BroadcastPath) {
+func (l *startIDs) addPath(path api.BroadcastPath) {
 	if len(l.list) == cap(l.list) {
 		l.list = slices.Grow(l.list, max(16, len(l.list)))
 	}
@@ -60,7 +60,7 @@ func (l *startIDs) path(id uint64) (api.BroadcastPath, bool) {
 	return l.list[i].path, true
 }
 
-func (l *startIDs) remove(id uint64) (api.BroadcastPath, bool) {
+func (l *startIDs) removeID(id uint64) (api.BroadcastPath, bool) {
 	i, ok := l.find(id)
 	if !ok {
 		return "", false

@@ -43,7 +43,7 @@ func (s *Session) Announcements(ctx context.Context, prefix string) (api.Announc
 	if err != nil {
 		return nil, cause(ctx, "announcements", err)
 	}
-	hearer := announce.NewHearer(announce.Settings{
+	receiver := announce.NewReceiver(announce.Settings{
 		Version: s.version,
 		Stream:  st,
 		Prefix:  asked,
@@ -52,10 +52,10 @@ func (s *Session) Announcements(ctx context.Context, prefix string) (api.Announc
 		Limit:   s.limits.Announcements,
 		Host:    (*host)(s),
 	})
-	if !s.life.spawn(hearer.Run) {
+	if !s.life.spawn(receiver.Run) {
 		return nil, fmt.Errorf("announcements: %w", s.life.err())
 	}
-	return hearer, nil
+	return receiver, nil
 }
 
 // silence returns a reader without announcements that ends with the session, for when
@@ -85,7 +85,7 @@ func (r *request) serveAnnounce() {
 		return
 	}
 	defer cancel()
-	err = r.newTeller(peer, &m).Run(ctx)
+	err = r.newSender(peer, &m).Run(ctx)
 	if ctx.Err() == nil { // reset: a FIN would withdraw all announcements
 		s.opts.Logger.Debug("announcements broken off", "prefix", m.Prefix, "error", err)
 		r.CancelWrite(uint64(api.ErrorCode(err)))
@@ -94,11 +94,11 @@ func (r *request) serveAnnounce() {
 	r.CancelRead(0)
 }
 
-// newTeller returns the Teller that serves an ANNOUNCE_REQUEST. It excludes the hops of
+// newSender returns the Sender that serves an ANNOUNCE_REQUEST. It excludes the hops of
 // the peer's SETUP and of the request.
-func (r *request) newTeller(peer api.PeerSetup, m *message.AnnounceRequest) *announce.Teller {
+func (r *request) newSender(peer api.PeerSetup, m *message.AnnounceRequest) *announce.Sender {
 	s := r.session
-	t := &announce.Teller{
+	t := &announce.Sender{
 		Version: s.version,
 		Stream:  r.Stream,
 		Mux:     s.opts.Mux,

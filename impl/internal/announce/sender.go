@@ -1,5 +1,5 @@
-// Package announce sends and receives announcements on an Announce stream: a [Teller]
-// sends what is published here, a [Hearer] receives what the peer publishes.
+// Package announce sends and receives announcements on an Announce stream: a [Sender]
+// sends what is published here, a [Receiver] receives what the peer publishes.
 //
 // The announcements of one path come strictly in order: the broadcast becomes active, may
 // be updated, ends, and may become active again. A route through the peer is not sent, and
@@ -31,10 +31,10 @@ const (
 	maxCost = message.MaxVarint
 )
 
-// A Teller sends announcements to a peer. It has no queue: it receives the next changes
+// A Sender sends announcements to a peer. It has no queue: it receives the next changes
 // from the mux only when the peer has taken those before. Set all exported fields and call
 // Run once.
-type Teller struct {
+type Sender struct {
 	Version *message.Version
 	Stream  *control.Stream // ANNOUNCE_REQUEST was read from it
 	Mux     *api.TrackMux   // the broadcasts to announce
@@ -51,63 +51,63 @@ type Teller struct {
 	// announced back.
 	Session api.Session
 
-	told   map[api.BroadcastPath]uint64 // ids of the announced broadcasts
+	ids    map[api.BroadcastPath]uint64 // ids of the announced broadcasts
 	nextID uint64
 	buf    []byte   // encoded messages that are not written
 	chain  []uint64 // reused by hops
 }
 
 // Run sends announcements until ctx or the stream ends, and returns why it has stopped.
-func (t *Teller) Run(ctx context.Context) error {
-	reader, err := t.Mux.Announcements(ctx, string(t.Prefix))
+func (s *Sender) Run(ctx context.Context) error {
+	reader, err := s.Mux.Announcements(ctx, string(s.Prefix))
 	if err != nil {
 		return err
 	}
 	defer reader.Close()
 	now, cancel := context.WithCancel(ctx)
 	cancel()
-	active := t.count()
-	t.told = make(map[api.BroadcastPath]uint64, min(active, roomAtFirst))
-	if t.Version.AnnounceOK {
-		ok := message.AnnounceOK{Hop: uint64(t.Own), Active: active}
-		t.buf = ok.Append(t.Version, t.buf)
+	active := s.count()
+	s.ids = make(map[api.BroadcastPath]uint64, min(active, roomAtFirst))
+	if s.Version.AnnounceOK {
+		ok := message.AnnounceOK{Hop: uint64(s.Own), Active: active}
+		s.buf = ok.Append(s.Version, s.buf)
 	}
 	for {
-		if err := t.gather(ctx, now, reader); err != nil {
+		if err := s.collect(ctx, now, reader); err != nil {
 			return err
 		}
-		if len(t.buf) == 0 {
+		if len(s.buf) == 0 {
 			continue
 		}
-		if _, err := t.Stream.Write(t.buf); err != nil {
+		if _, err := s.Stream.Write(s.buf); err != nil {
 			return err
 		}
-		t.buf = t.buf[:0]
+		s.buf = s.buf[:0]
 	}
 }
 
 // count returns the number of broadcasts to announce first, for ANNOUNCE_OK (moq-lite-05
 // and 06). They are counted in a pass of its own, so as not to hold all their messages in
 // memory.
-func (t *Teller) count() (n uint64) {
-	for a := range t.Mux.All(string(t.Prefix)) {
-		if t.allowed(a) {
+func (s *Sender) count() (n uint64) {
+	for a := range s.Mux.All(string(s.Prefix)) {
+		if s.allowed(a) {
 			n++
 		}
 	}
 	return n
 }
 
-// gather waits for a change and encodes it, along with others that are there already, up
+// collect waits for a change and encodes it, along with others that are there already, up
 // to a batch. now is a context that has ended, for receiving without waiting.
-func (t *Teller) gather(ctx, now context.Context, reader api.AnnouncementReader) error {
+func (s *Sender) collect(ctx, now context.Context, reader api.AnnouncementReader) error {
 	a, err := reader.Receive(ctx)
 	if err != nil {
 		return err
 	}
 	for err == nil {
-		t.tell(a)
-		if len(t.buf) >= batch {
+		s.appendChange(a)
+		if len(s.buf) >= batch {
 			break
 		}
 		a, err = reader.Receive(now)
@@ -115,47 +115,47 @@ func (t *Teller) gather(ctx, now context.Context, reader api.AnnouncementReader)
 	return nil
 }
 
-// tell appends the message for a change to buf, if there has to be one.
-func (t *Teller) tell(a api.Announcement) {
+// appendChange appends the message for a change to buf, if there has to be one.
+func (s *Sender) appendChange(a api.Announcement) {
 	var wanted bool
 	switch a.Status {
 	case api.AnnouncementsComplete:
 		return
 	case api.AnnouncementActive:
-		if t.allowed(a) {
-			t.start(a)
+		if s.allowed(a) {
+			s.appendStart(a)
 		}
 		return
 	case api.AnnouncementUpdated:
-		wanted = t.allowed(a)
+		wanted = s.allowed(a)
 	}
-	id, told := t.told[a.Path]
+	id, told := s.ids[a.Path]
 	switch {
 	case told && !wanted:
-		t.end(a.Path, id)
+		s.appendEnd(a.Path, id)
 	case told && wanted:
-		t.update(a, id)
+		s.appendUpdate(a, id)
 	case wanted:
-		t.start(a)
+		s.appendStart(a)
 	}
 }
 
 // allowed reports whether an announcement may be sent: its route does not go through the
 // peer or an excluded hop, the peer can accept it, and the broadcast has not ended.
-func (t *Teller) allowed(a api.Announcement) bool {
-	for _, hop := range t.Exclude {
-		if hop == t.Own || slices.Contains(a.Hops, hop) {
+func (s *Sender) allowed(a api.Announcement) bool {
+	for _, hop := range s.Exclude {
+		if hop == s.Own || slices.Contains(a.Hops, hop) {
 			return false
 		}
 	}
-	if !extends(a.Hops, t.Own) || len(a.Path) > api.MaxPathBytes {
+	if !extends(a.Hops, s.Own) || len(a.Path) > api.MaxPathBytes {
 		return false
 	}
 	if a.Publication.Context().Err() != nil {
 		return false
 	}
 	h, ok := a.Publication.Handler().(api.OriginHandler)
-	return !ok || h.Origin() != t.Session
+	return !ok || h.Origin() != s.Session
 }
 
 // extends reports whether own may be appended to hops: no hop then occurs twice, and the
@@ -169,52 +169,52 @@ func extends(hops []api.Hop, own api.Hop) bool {
 	return len(hops) < message.MaxHops
 }
 
-func (t *Teller) start(a api.Announcement) {
-	t.told[a.Path] = t.nextID
-	t.nextID++
-	suffix := string(a.Path.Rel(t.Prefix))
-	if t.Version.AnnounceIDs {
-		m := message.AnnounceStart{Suffix: suffix, Hops: t.hops(a), Warm: min(a.Warm, maxCost), Cold: min(a.Cold, maxCost)}
-		t.buf = m.Append(t.Version, t.buf)
+func (s *Sender) appendStart(a api.Announcement) {
+	s.ids[a.Path] = s.nextID
+	s.nextID++
+	suffix := string(a.Path.Rel(s.Prefix))
+	if s.Version.AnnounceIDs {
+		m := message.AnnounceStart{Suffix: suffix, Hops: s.hops(a), Warm: min(a.Warm, maxCost), Cold: min(a.Cold, maxCost)}
+		s.buf = m.Append(s.Version, s.buf)
 		return
 	}
-	m := message.Announce{Status: message.AnnounceActive, Suffix: suffix, Hops: t.hops(a), HopCount: uint64(len(a.Hops) + 1)}
-	t.buf = m.Append(t.Version, t.buf)
+	m := message.Announce{Status: message.AnnounceActive, Suffix: suffix, Hops: s.hops(a), HopCount: uint64(len(a.Hops) + 1)}
+	s.buf = m.Append(s.Version, s.buf)
 }
 
-func (t *Teller) update(a api.Announcement, id uint64) {
+func (s *Sender) appendUpdate(a api.Announcement, id uint64) {
 	switch {
-	case t.Version.AnnounceIDs:
-		m := message.AnnounceUpdate{ID: id, Hops: t.hops(a), Warm: min(a.Warm, maxCost), Cold: min(a.Cold, maxCost)}
-		t.buf = m.Append(t.Version, t.buf)
-	case t.Version.AnnounceReplaces:
-		t.start(a)
+	case s.Version.AnnounceIDs:
+		m := message.AnnounceUpdate{ID: id, Hops: s.hops(a), Warm: min(a.Warm, maxCost), Cold: min(a.Cold, maxCost)}
+		s.buf = m.Append(s.Version, s.buf)
+	case s.Version.AnnounceReplaces:
+		s.appendStart(a)
 	default:
-		t.end(a.Path, id)
-		t.start(a)
+		s.appendEnd(a.Path, id)
+		s.appendStart(a)
 	}
 }
 
-func (t *Teller) end(path api.BroadcastPath, id uint64) {
-	delete(t.told, path)
-	if t.Version.AnnounceIDs {
+func (s *Sender) appendEnd(path api.BroadcastPath, id uint64) {
+	delete(s.ids, path)
+	if s.Version.AnnounceIDs {
 		m := message.AnnounceEnd{ID: id}
-		t.buf = m.Append(t.Version, t.buf)
+		s.buf = m.Append(s.Version, s.buf)
 		return
 	}
-	m := message.Announce{Status: message.AnnounceEnded, Suffix: string(path.Rel(t.Prefix))}
-	t.buf = m.Append(t.Version, t.buf)
+	m := message.Announce{Status: message.AnnounceEnded, Suffix: string(path.Rel(s.Prefix))}
+	s.buf = m.Append(s.Version, s.buf)
 }
 
 // hops returns the hops of an announcement as the version sends them, with this end
 // included or not. The result is valid until the next call.
-func (t *Teller) hops(a api.Announcement) []uint64 {
-	t.chain = t.chain[:0]
+func (s *Sender) hops(a api.Announcement) []uint64 {
+	s.chain = s.chain[:0]
 	for _, hop := range a.Hops {
-		t.chain = append(t.chain, uint64(hop))
+		s.chain = append(s.chain, uint64(hop))
 	}
-	if t.Version.SenderInHops {
-		t.chain = append(t.chain, uint64(t.Own))
+	if s.Version.SenderInHops {
+		s.chain = append(s.chain, uint64(s.Own))
 	}
-	return t.chain
+	return s.chain
 }

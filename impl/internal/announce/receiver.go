@@ -22,7 +22,7 @@ const (
 	readSize = 4 << 10
 )
 
-// A Host is what a [Hearer] needs of its session.
+// A Host is what a [Receiver] needs of its session.
 type Host interface {
 	// PeerSetup waits for the peer's SETUP and returns it. In versions without SETUP
 	// it returns at once.
@@ -41,7 +41,7 @@ type Host interface {
 	StreamEnd(err error) error
 }
 
-// Settings are the settings of a [Hearer]. All are required.
+// Settings are the settings of a [Receiver]. All are required.
 type Settings struct {
 	Version *message.Version
 	Stream  *control.Stream   // ANNOUNCE_REQUEST was written to it
@@ -52,10 +52,10 @@ type Settings struct {
 	Host    Host
 }
 
-// A Hearer reads a peer's announcements on one Announce stream and is the application's
+// A Receiver reads a peer's announcements on one Announce stream and is the application's
 // [api.AnnouncementReader] of them. Run reads them as they arrive, so that a slow reader
 // delays nothing: changes that the reader has not received are merged.
-type Hearer struct {
+type Receiver struct {
 	api.AnnouncementReader
 	Settings
 	set     api.AnnouncementSet // the announced broadcasts whose route is usable
@@ -80,63 +80,63 @@ type Hearer struct {
 	left  uint64      // announcements still expected by the count in ANNOUNCE_OK
 }
 
-// NewHearer returns a Hearer. The caller calls its Run.
-func NewHearer(s Settings) *Hearer {
-	h := &Hearer{Settings: s}
-	h.AnnouncementReader = h.set.Reader(string(s.Wanted))
-	return h
+// NewReceiver returns a Receiver. The caller calls its Run.
+func NewReceiver(s Settings) *Receiver {
+	r := &Receiver{Settings: s}
+	r.AnnouncementReader = r.set.Reader(string(s.Wanted))
+	return r
 }
 
 // Close implements [api.AnnouncementReader]: it ends the stream, and with it Run.
-func (h *Hearer) Close() error {
-	h.closing.Do(func() {
-		_ = h.AnnouncementReader.Close()
-		_ = h.Stream.Close()
-		h.Stream.CancelRead(uint64(api.StreamCancelled))
+func (r *Receiver) Close() error {
+	r.closing.Do(func() {
+		_ = r.AnnouncementReader.Close()
+		_ = r.Stream.Close()
+		r.Stream.CancelRead(uint64(api.StreamCancelled))
 	})
 	return nil
 }
 
 // Run reads announcements until the stream ends. If the peer ends it normally, that
 // withdraws all announcements. If it is lost, the reader gets only the error.
-func (h *Hearer) Run() {
-	h.quiet = time.AfterFunc(initialQuiet, h.set.Complete)
-	defer h.quiet.Stop()
-	h.reads = h.Stream.UseBuffer(readSize)
-	err := h.readAll()
+func (r *Receiver) Run() {
+	r.quiet = time.AfterFunc(initialQuiet, r.set.Complete)
+	defer r.quiet.Stop()
+	r.reads = r.Stream.UseBuffer(readSize)
+	err := r.readAll()
 	if errors.Is(err, errOrder) {
-		h.Host.Violation(err)
+		r.Host.Violation(err)
 	}
-	if err = h.Host.StreamEnd(err); err == io.EOF {
-		h.set.Clear()
+	if err = r.Host.StreamEnd(err); err == io.EOF {
+		r.set.Clear()
 		err = nil
 	}
-	h.set.End(err)
-	h.Stream.Refuse(api.StreamCancelled)
+	r.set.End(err)
+	r.Stream.Refuse(api.StreamCancelled)
 }
 
 // errOrder marks errors that end the session: the announcements are malformed or in an
 // order that is not allowed.
 var errOrder = errors.New("announcement")
 
-func (h *Hearer) readAll() error {
-	h.link = 1
-	if h.Version.AnnounceOK {
-		if err := h.readOK(); err != nil {
+func (r *Receiver) readAll() error {
+	r.link = 1
+	if r.Version.AnnounceOK {
+		if err := r.readOK(); err != nil {
 			return malformed(err)
 		}
 	}
 	for {
 		var err error
-		if h.Version.AnnounceIDs {
-			err = h.readTyped()
+		if r.Version.AnnounceIDs {
+			err = r.readTyped()
 		} else {
-			err = h.readPlain()
+			err = r.readPlain()
 		}
 		if err != nil {
 			return malformed(err)
 		}
-		h.heard()
+		r.countReceived()
 	}
 }
 
@@ -149,28 +149,28 @@ func malformed(err error) error {
 }
 
 // readOK reads ANNOUNCE_OK, the first message in moq-lite-05 and 06.
-func (h *Hearer) readOK() error {
-	h.quiet.Stop()
+func (r *Receiver) readOK() error {
+	r.quiet.Stop()
 	var ok message.AnnounceOK
-	if err := h.Stream.Receive(&ok); err != nil {
+	if err := r.Stream.Receive(&ok); err != nil {
 		return err
 	}
 	// SETUP has the cost of subscribing from the peer.
-	peer, err := h.Host.PeerSetup()
+	peer, err := r.Host.PeerSetup()
 	if err != nil {
 		return err
 	}
 	if peer.Cost != nil {
-		h.link = *peer.Cost
+		r.link = *peer.Cost
 	}
-	h.hop = peerHop(api.Hop(ok.Hop), peer.Hop)
-	h.left = ok.Active
+	r.hop = peerHop(api.Hop(ok.Hop), peer.Hop)
+	r.left = ok.Active
 	expected := int(min(ok.Active, roomAtFirst))
-	h.set.Grow(expected)
-	if h.Version.AnnounceIDs {
-		h.ids.grow(expected)
+	r.set.Grow(expected)
+	if r.Version.AnnounceIDs {
+		r.ids.grow(expected)
 	}
-	h.wait()
+	r.restartTimer()
 	return nil
 }
 
@@ -187,66 +187,67 @@ func peerHop(answer, setup api.Hop) api.Hop {
 	}
 }
 
-// heard counts an announcement. It restarts the timer only if the stream was read since
-// the timer was set, and not for each of several announcements in one read.
-func (h *Hearer) heard() {
-	last := h.left == 1
-	h.left = max(h.left, 1) - 1
-	if last || h.seen != h.reads() {
-		h.wait()
+// countReceived counts an announcement. It restarts the timer only if the stream was read
+// since the timer was set, and not for each of several announcements in one read.
+func (r *Receiver) countReceived() {
+	last := r.left == 1
+	r.left = max(r.left, 1) - 1
+	if last || r.seen != r.reads() {
+		r.restartTimer()
 	}
 }
 
-// wait restarts the timer that completes the initial set. The time is longer while fewer
-// announcements have arrived than ANNOUNCE_OK has counted; that count is only a hint.
-func (h *Hearer) wait() {
-	h.seen = h.reads()
-	if h.left == 0 {
-		h.quiet.Reset(initialQuiet)
+// restartTimer restarts the timer that completes the initial set. The time is longer
+// while fewer announcements have arrived than ANNOUNCE_OK has counted; that count is only
+// a hint.
+func (r *Receiver) restartTimer() {
+	r.seen = r.reads()
+	if r.left == 0 {
+		r.quiet.Reset(initialQuiet)
 	} else {
-		h.quiet.Reset(5 * initialQuiet)
+		r.quiet.Reset(5 * initialQuiet)
 	}
 }
 
 // readPlain reads an ANNOUNCE (moq-lite-03 to 05).
-func (h *Hearer) readPlain() error {
-	m := &h.plain
-	if err := h.Stream.Receive(m); err != nil {
+func (r *Receiver) readPlain() error {
+	m := &r.plain
+	if err := r.Stream.Receive(m); err != nil {
 		return err
 	}
-	path := h.Prefix.Join(api.BroadcastPath(m.Suffix))
+	path := r.Prefix.Join(api.BroadcastPath(m.Suffix))
 	if m.Status == message.AnnounceEnded {
-		h.withdraw(path)
+		r.withdraw(path)
 		return nil
 	}
-	if h.leavesOut(path) {
+	if r.leavesOut(path) {
 		return nil
 	}
 	// A route without costs gets the highest cold cost: it is usable, but never
 	// preferred.
-	a := api.Announcement{Path: path, Hops: h.hops(m.Hops, m.HopCount), Warm: h.link, Cold: maxCost}
-	if h.Version.AnnounceReplaces {
-		h.replace(a)
+	a := api.Announcement{Path: path, Hops: r.hops(m.Hops, m.HopCount), Warm: r.link, Cold: maxCost}
+	if r.Version.AnnounceReplaces {
+		r.replace(a)
 		return nil
 	}
-	return h.begin(a)
+	return r.startBroadcast(a)
 }
 
 // readTyped reads an announcement of moq-lite-06. It skips one of an unknown type.
-func (h *Hearer) readTyped() error {
-	t, err := h.Stream.ReadType()
+func (r *Receiver) readTyped() error {
+	t, err := r.Stream.ReadType()
 	if err != nil {
 		return err
 	}
 	switch message.AnnounceType(t) {
 	case message.AnnounceTypeStart:
-		err = h.readStart()
+		err = r.readStart()
 	case message.AnnounceTypeEnd:
-		err = h.readEnd()
+		err = r.readEnd()
 	case message.AnnounceTypeUpdate:
-		err = h.readUpdate()
+		err = r.readUpdate()
 	default:
-		err = h.Stream.Skip()
+		err = r.Stream.Skip()
 	}
 	if err == io.EOF {
 		err = io.ErrUnexpectedEOF // the body is missing
@@ -255,53 +256,53 @@ func (h *Hearer) readTyped() error {
 }
 
 // readStart reads an ANNOUNCE_START.
-func (h *Hearer) readStart() error {
-	m := &h.start
-	if err := h.Stream.Receive(m); err != nil {
+func (r *Receiver) readStart() error {
+	m := &r.start
+	if err := r.Stream.Receive(m); err != nil {
 		return err
 	}
-	path := h.Prefix.Join(api.BroadcastPath(m.Suffix))
-	if h.leavesOut(path) {
-		h.ids.leaveOut()
+	path := r.Prefix.Join(api.BroadcastPath(m.Suffix))
+	if r.leavesOut(path) {
+		r.ids.leaveOut()
 		return nil
 	}
-	h.ids.add(path)
-	return h.begin(h.route(path, m.Hops, m.Warm, m.Cold))
+	r.ids.addPath(path)
+	return r.startBroadcast(r.route(path, m.Hops, m.Warm, m.Cold))
 }
 
 // readEnd reads an ANNOUNCE_END.
-func (h *Hearer) readEnd() error {
-	m := &h.end
-	if err := h.Stream.Receive(m); err != nil {
+func (r *Receiver) readEnd() error {
+	m := &r.end
+	if err := r.Stream.Receive(m); err != nil {
 		return err
 	}
-	path, ok := h.ids.remove(m.ID)
+	path, ok := r.ids.removeID(m.ID)
 	switch {
-	case !ok && h.ids.mayBeLeftOut(m.ID):
+	case !ok && r.ids.mayBeLeftOut(m.ID):
 		return nil
 	case !ok:
 		return fmt.Errorf("%w: end of the unknown id %d", errOrder, m.ID)
 	}
-	h.withdraw(path)
+	r.withdraw(path)
 	return nil
 }
 
 // readUpdate reads an ANNOUNCE_UPDATE.
-func (h *Hearer) readUpdate() error {
-	m := &h.update
-	if err := h.Stream.Receive(m); err != nil {
+func (r *Receiver) readUpdate() error {
+	m := &r.update
+	if err := r.Stream.Receive(m); err != nil {
 		return err
 	}
-	path, ok := h.ids.path(m.ID)
+	path, ok := r.ids.path(m.ID)
 	switch {
-	case !ok && h.ids.mayBeLeftOut(m.ID):
+	case !ok && r.ids.mayBeLeftOut(m.ID):
 		return nil
 	case !ok:
 		return fmt.Errorf("%w: update of the unknown id %d", errOrder, m.ID)
 	}
-	a := h.route(path, m.Hops, m.Warm, m.Cold)
-	if !h.usable(a) || !h.set.Update(a) {
-		h.replace(a)
+	a := r.route(path, m.Hops, m.Warm, m.Cold)
+	if !r.usable(a) || !r.set.Update(a) {
+		r.replace(a)
 	}
 	return nil
 }
