@@ -89,7 +89,7 @@ func (r *announcementReader) Receive(ctx context.Context) (Announcement, error) 
 			return Announcement{}, ErrClosed
 		default:
 		}
-		if a, ok, err := r.take(); ok || err != nil {
+		if a, ok, err := r.takeNext(); ok || err != nil {
 			return a, err
 		}
 		select {
@@ -101,9 +101,9 @@ func (r *announcementReader) Receive(ctx context.Context) (Announcement, error) 
 	}
 }
 
-// take returns the next announcement for the reader, in the order of the
+// takeNext returns the next announcement for the reader, in the order of the
 // changes; false if there is none.
-func (r *announcementReader) take() (Announcement, bool, error) {
+func (r *announcementReader) takeNext() (Announcement, bool, error) {
 	r.set.mu.Lock()
 	defer r.set.mu.Unlock()
 	for r.next != nil && !r.follows(r.next) {

@@ -70,7 +70,7 @@ func (s *AnnouncementSet) Put(a Announcement) {
 	if old := s.current[a.Path]; old != nil {
 		s.drop(old)
 	}
-	s.add(a)
+	s.startLife(a)
 }
 
 // Add adds the broadcast at a.Path and reports true. If there is one already,
@@ -82,7 +82,7 @@ func (s *AnnouncementSet) Add(a Announcement) bool {
 	if s.current[a.Path] != nil {
 		return false
 	}
-	s.add(a)
+	s.startLife(a)
 	return true
 }
 
@@ -249,8 +249,8 @@ func (s *AnnouncementSet) All(prefix string) iter.Seq[Announcement] {
 // the lock.
 const allAtOnce = 32
 
-// add begins a life of a.Path, which has none. The lock is held.
-func (s *AnnouncementSet) add(a Announcement) {
+// startLife begins a life of a.Path, which has none. The lock is held.
+func (s *AnnouncementSet) startLife(a Announcement) {
 	for _, r := range s.readers {
 		if r.prefix == a.Path { // first, since it is told at the same path
 			s.uncover(r)

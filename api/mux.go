@@ -90,17 +90,17 @@ func (m *TrackMux) announce(ctx context.Context, a Announcement, h TrackHandler,
 	}
 	done := ctx.Done()
 	a.Publication = &Publication{ctx: ctx, path: a.Path, handler: h, below: below}
-	first, err := m.add(a, done)
+	first, err := m.addUntil(a, done)
 	if err == nil && first {
 		context.AfterFunc(ctx, func() { m.removeAll(done) })
 	}
 	return err
 }
 
-// add publishes a until done is closed. It reports whether a is the first
+// addUntil publishes a until done is closed. It reports whether a is the first
 // publication with this done: all of those are removed by one call of
 // removeAll.
-func (m *TrackMux) add(a Announcement, done <-chan struct{}) (first bool, err error) {
+func (m *TrackMux) addUntil(a Announcement, done <-chan struct{}) (first bool, err error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	// A publication whose context is done has ended, even if it is not removed

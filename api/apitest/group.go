@@ -38,7 +38,7 @@ type groupReader struct {
 func (g *groupReader) Sequence() api.GroupSequence { return g.seq }
 func (g *groupReader) FirstFrame() uint64          { return 0 }
 
-func (g *groupReader) next() (api.Frame, error) {
+func (g *groupReader) nextFrame() (api.Frame, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	switch {
@@ -53,7 +53,7 @@ func (g *groupReader) next() (api.Frame, error) {
 }
 
 func (g *groupReader) ReadFrame(f *api.Frame) error {
-	next, err := g.next()
+	next, err := g.nextFrame()
 	if err != nil {
 		return err
 	}
@@ -63,7 +63,7 @@ func (g *groupReader) ReadFrame(f *api.Frame) error {
 }
 
 func (g *groupReader) NextFrame() (api.FrameHeader, io.Reader, error) {
-	next, err := g.next()
+	next, err := g.nextFrame()
 	if err != nil {
 		return api.FrameHeader{}, nil, err
 	}

@@ -153,17 +153,17 @@ func (w *TrackRecorder) WriteGap(g api.Gap) error {
 
 // Close implements [api.TrackSink].
 func (w *TrackRecorder) Close() error {
-	w.end(nil)
+	w.endTrack(nil)
 	return nil
 }
 
 // CloseWithError implements [api.TrackSink].
 func (w *TrackRecorder) CloseWithError(code api.StreamErrorCode) error {
-	w.end(&code)
+	w.endTrack(&code)
 	return nil
 }
 
-func (w *TrackRecorder) end(code *api.StreamErrorCode) {
+func (w *TrackRecorder) endTrack(code *api.StreamErrorCode) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if !w.closed {
@@ -234,7 +234,7 @@ func (g *GroupRecorder) StartFrame(h api.FrameHeader) (io.Writer, error) {
 	case g.closed:
 		return nil, api.ErrClosed
 	case g.left > 0:
-		g.end(api.StreamWrongSize)
+		g.endGroup(api.StreamWrongSize)
 		return nil, &api.StreamError{Code: api.StreamWrongSize}
 	}
 	g.frames = append(g.frames, api.Frame{Timestamp: h.Timestamp, Payload: []byte{}})
@@ -274,7 +274,7 @@ func (g *GroupRecorder) Close() error {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.left > 0 {
-		g.end(api.StreamWrongSize)
+		g.endGroup(api.StreamWrongSize)
 		return &api.StreamError{Code: api.StreamWrongSize}
 	}
 	if !g.closed {
@@ -288,11 +288,11 @@ func (g *GroupRecorder) Close() error {
 func (g *GroupRecorder) Cancel(code api.StreamErrorCode) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.end(code)
+	g.endGroup(code)
 }
 
-// end ends the group with a code. The lock is held.
-func (g *GroupRecorder) end(code api.StreamErrorCode) {
+// endGroup ends the group with a code. The lock is held.
+func (g *GroupRecorder) endGroup(code api.StreamErrorCode) {
 	if !g.closed {
 		g.closed, g.code = true, &code
 		g.cancel(api.ErrClosed)

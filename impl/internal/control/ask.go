@@ -12,10 +12,10 @@ import (
 // internal error.
 var ErrPanicked = errors.New("the application's handler panicked")
 
-// Ask calls f, a handler of the application, in a goroutine of its own and returns what it
-// returns. If ctx ends first, Ask returns the cause of ctx; it then does not wait for f, and
-// ignores its result. If f panics, that is logged with the handler's name, and Ask returns
-// [ErrPanicked].
+// Ask calls f, a handler of the application, in a goroutine of its own and returns what
+// it returns. If ctx ends first, Ask returns the cause of ctx; it then does not wait for
+// f, and ignores its result. If f panics, that is logged with the handler's name, and Ask
+// returns [ErrPanicked].
 func Ask[T any](ctx context.Context, logger *slog.Logger, name string, f func() (T, error)) (T, error) {
 	type answer struct {
 		value T

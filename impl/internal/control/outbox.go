@@ -59,7 +59,7 @@ func (o *Outbox) Put(m Appender) {
 		return
 	}
 	o.queued = m.Append(o.stream.version, o.appendDrops(o.queued))
-	o.begin()
+	o.startWriting()
 }
 
 // Update queues m in place of a queued update. It returns an error if the outbox no longer
@@ -71,7 +71,7 @@ func (o *Outbox) Update(m Appender) error {
 		return o.err
 	}
 	o.update = m
-	o.begin()
+	o.startWriting()
 	return nil
 }
 
@@ -90,7 +90,7 @@ func (o *Outbox) Drop(g api.Gap) bool {
 		o.abandon(api.ErrTooFarBehind)
 		return false
 	}
-	o.begin()
+	o.startWriting()
 	return true
 }
 
@@ -115,8 +115,8 @@ func (o *Outbox) Finish() {
 	}
 }
 
-// begin starts the goroutine that writes, unless it runs. The lock is held.
-func (o *Outbox) begin() {
+// startWriting starts the goroutine that writes, unless it runs. The lock is held.
+func (o *Outbox) startWriting() {
 	if !o.writing {
 		o.writing = o.host.Spawn(o.write)
 	}
@@ -127,7 +127,7 @@ func (o *Outbox) write() {
 	var buf []byte
 	for {
 		var fin bool
-		if buf, fin = o.take(buf[:0]); len(buf) == 0 {
+		if buf, fin = o.dequeue(buf[:0]); len(buf) == 0 {
 			if fin {
 				_ = o.stream.Close()
 			}
@@ -145,10 +145,10 @@ func (o *Outbox) write() {
 	}
 }
 
-// take removes and returns all that is queued, and keeps the memory of buf for later
+// dequeue removes and returns all that is queued, and keeps the memory of buf for later
 // messages. If nothing is queued, fin tells whether to end our half, and the caller stops
 // writing.
-func (o *Outbox) take(buf []byte) (b []byte, fin bool) {
+func (o *Outbox) dequeue(buf []byte) (b []byte, fin bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	b, o.queued = o.appendDrops(o.queued), buf

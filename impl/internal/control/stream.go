@@ -54,8 +54,8 @@ func New(raw transport.Stream, v *message.Version) *Stream {
 	return &Stream{Stream: raw, version: v, in: bufio.NewReaderSize(raw, bufferSize)}
 }
 
-// Open opens a stream of type t and writes its first message, if m is not nil. Once Open has
-// returned, the end of ctx does not affect the stream.
+// Open opens a stream of type t and writes its first message, if m is not nil. Once Open
+// has returned, the end of ctx does not affect the stream.
 func Open(ctx context.Context, conn transport.Conn, v *message.Version, t message.StreamType, m Appender) (*Stream, error) {
 	raw, err := conn.OpenStream(ctx)
 	if err != nil {

@@ -92,8 +92,8 @@ func TestSameCauseIsMerged(t *testing.T) {
 	}
 }
 
-// If nobody takes the gaps, the oldest are forgotten and counted, and none of the rest has a
-// number that has arrived.
+// If nobody takes the gaps, the oldest are forgotten and counted, and none of the rest
+// has a number that has arrived.
 func TestGapsForget(t *testing.T) {
 	var l Gaps
 	for i := range api.GroupSequence(maxGaps + 3) {

@@ -1,11 +1,11 @@
 // Package numbers keeps account of a track's groups: which numbers have arrived, and which
 // are lost.
 //
-// A [Set] consists of spans in ascending order that neither overlap nor touch. [Gaps] are in
-// ascending order and do not overlap, and adjacent gaps have different causes. Every lost
-// number is reported once: in a gap, or, if gaps were forgotten because nobody has taken
-// them, in the count of those. Memory is bounded: there are at most 4,096 gaps, and a set
-// whose owner calls [Set.Squeeze] has at most 4,096 spans.
+// A [Set] consists of spans in ascending order that neither overlap nor touch. [Gaps] are
+// in ascending order and do not overlap, and adjacent gaps have different causes. Every
+// lost number is reported once: in a gap, or, if gaps were forgotten because nobody has
+// taken them, in the count of those. Memory is bounded: there are at most 4,096 gaps, and
+// a set whose owner calls [Set.Squeeze] has at most 4,096 spans.
 //
 // Nothing here has a lock.
 package numbers
@@ -125,8 +125,8 @@ func (s *Set) Squeeze() (hole Span, ok bool) {
 	return hole, true
 }
 
-// Hole returns the first range of numbers, from n on, that the set does not have and that is
-// followed by one that it has. ok is false if there is none.
+// Hole returns the first range of numbers, from n on, that the set does not have and that
+// is followed by one that it has. ok is false if there is none.
 func (s *Set) Hole(n api.GroupSequence) (hole Span, ok bool) {
 	i := s.search(n)
 	if i < len(s.spans) && s.spans[i].Start <= n {

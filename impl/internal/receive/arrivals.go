@@ -31,13 +31,13 @@ func (b *Budget) Arrivals() *Arrivals { return &Arrivals{budget: b} }
 // whether these, or the end of the stream, have arrived.
 func (a *Arrivals) Accept(raw transport.ReceiveStream) (g *Group, arrived bool) {
 	g = a.budget.NewGroup(raw)
-	return g, g.in.begin(a)
+	return g, g.in.readFirst(a)
 }
 
-// read reads once from st, and waits for the first bytes for arrivalWait to twice that.
+// readSoon reads once from st, and waits for the first bytes for arrivalWait to twice that.
 // To save reading the clock for each stream, the deadline is first set by the time read
 // last; only when that has passed is the clock read and the read repeated.
-func (a *Arrivals) read(st transport.ReceiveStream, p []byte) (n int, err error) {
+func (a *Arrivals) readSoon(st transport.ReceiveStream, p []byte) (n int, err error) {
 	_ = st.SetReadDeadline(a.budget.began.Add(a.Now + arrivalWait))
 	n, err = st.Read(p)
 	if !timedOut(err) || n == len(p) {

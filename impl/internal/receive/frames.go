@@ -80,7 +80,7 @@ func (g *Group) header() (api.FrameHeader, error) {
 		return api.FrameHeader{}, g.fail(nil)
 	}
 	for g.left > 0 {
-		if _, err := (*payload)(g).next(); err != nil {
+		if _, err := (*payload)(g).nextPart(); err != nil {
 			return api.FrameHeader{}, err
 		}
 	}
@@ -124,12 +124,12 @@ func (p *payload) Read(b []byte) (int, error) {
 	if p.left == 0 {
 		return 0, io.EOF
 	}
-	n, err := p.read(b)
+	n, err := p.readPart(b)
 	(*Group)(p).stopWaiting()
 	return n, err
 }
 
-func (p *payload) read(b []byte) (int, error) {
+func (p *payload) readPart(b []byte) (int, error) {
 	if p.err != nil {
 		return 0, p.err
 	}
@@ -146,7 +146,7 @@ func (p *payload) read(b []byte) (int, error) {
 
 func (p *payload) readFull(b []byte) error {
 	for len(b) > 0 {
-		n, err := p.read(b)
+		n, err := p.readPart(b)
 		if err != nil {
 			return err
 		}
@@ -155,12 +155,12 @@ func (p *payload) readFull(b []byte) error {
 	return nil
 }
 
-// next waits for some bytes of the payload and returns those that are buffered.
-func (p *payload) next() ([]byte, error) {
+// nextPart waits for some bytes of the payload and returns those that are buffered.
+func (p *payload) nextPart() ([]byte, error) {
 	if p.in.empty() {
 		(*Group)(p).startWaiting()
 	}
-	b, err := p.in.next(p.left)
+	b, err := p.in.nextBuffered(p.left)
 	if err != nil {
 		return nil, p.fail(err)
 	}
@@ -183,7 +183,7 @@ func (p *payload) WriteTo(w io.Writer) (int64, error) {
 		if p.err != nil {
 			return written, p.err
 		}
-		b, err := p.next()
+		b, err := p.nextPart()
 		(*Group)(p).stopWaiting()
 		if err != nil {
 			return written, err

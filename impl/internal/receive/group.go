@@ -84,15 +84,15 @@ func (g *Group) Cancel(code api.StreamErrorCode) { g.abort(api.ErrClosed, code) 
 func (g *Group) abort(err error, code api.StreamErrorCode) {
 	if g.aborted.CompareAndSwap(nil, &err) {
 		g.in.Cancel(code)
-		g.finish()
+		g.markFinished()
 	}
 }
 
-// finish removes the group from its share and tells its holder, once.
-func (g *Group) finish() {
+// markFinished removes the group from its share and tells its holder, once.
+func (g *Group) markFinished() {
 	s := g.share
 	s.mu.Lock()
-	first := s.remove(g)
+	first := s.removeGroup(g)
 	s.mu.Unlock()
 	if first {
 		g.tellFinished()
@@ -118,8 +118,8 @@ func (g *Group) fail(err error) error {
 		g.in.Cancel(api.ErrorCode(err))
 	}
 	g.err = err
-	g.in.release()
-	g.finish()
+	g.in.releaseBuffer()
+	g.markFinished()
 	return err
 }
 

@@ -35,11 +35,11 @@ func (s *Share) Init(b *Budget, h Holder, mu *sync.Mutex) {
 // lock is held.
 func (s *Share) End() {
 	s.over = true
-	s.leave()
+	s.leaveBudget()
 }
 
-// leave removes the share from the budget when it is no longer of use to it.
-func (s *Share) leave() {
+// leaveBudget removes the share from the budget when it is no longer of use to it.
+func (s *Share) leaveBudget() {
 	if s.over && s.joined && s.count == 0 {
 		s.joined = false
 		s.budget.forget(s)
@@ -78,10 +78,10 @@ func (s *Share) Add(g *Group, now time.Duration) {
 // Remove finishes g, which nobody reads and which the application does not have: the
 // holder gives it up and is not told. The holder's lock is held. The caller then calls
 // [Group.Dropped], or cancels the stream.
-func (s *Share) Remove(g *Group) { s.remove(g) }
+func (s *Share) Remove(g *Group) { s.removeGroup(g) }
 
-// remove finishes g. It reports false if g was finished already.
-func (s *Share) remove(g *Group) (first bool) {
+// removeGroup finishes g. It reports false if g was finished already.
+func (s *Share) removeGroup(g *Group) (first bool) {
 	if g.state == finished {
 		return false
 	}
@@ -103,7 +103,7 @@ func (s *Share) remove(g *Group) (first bool) {
 	g.newer, g.older = nil, nil
 	s.count--
 	s.budget.open.Add(-1)
-	s.leave()
+	s.leaveBudget()
 	return true
 }
 
@@ -114,7 +114,7 @@ func (s *Share) drop(g *Group) {
 	s.mu.Lock()
 	lost := g.state == parked && g.aborted.CompareAndSwap(nil, &why)
 	if lost {
-		s.remove(g)
+		s.removeGroup(g)
 		s.holder.Lose(g)
 	}
 	s.mu.Unlock()

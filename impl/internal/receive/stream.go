@@ -77,11 +77,11 @@ func (in *Stream) ClearDeadline() {
 	}
 }
 
-// begin reads the first bytes of a stream that was just accepted, and reports whether
+// readFirst reads the first bytes of a stream that was just accepted, and reports whether
 // they, or its end, have arrived.
-func (in *Stream) begin(a *Arrivals) bool {
+func (in *Stream) readFirst(a *Arrivals) bool {
 	scratch := middleBuffers.Get().(*[middleBuffer]byte)
-	n, err := a.read(in.raw, scratch[:])
+	n, err := a.readSoon(in.raw, scratch[:])
 	if !timedOut(err) {
 		in.err = err
 	}
@@ -90,7 +90,7 @@ func (in *Stream) begin(a *Arrivals) bool {
 	}
 	in.drained = n < middleBuffer
 	if n > middleBuffer/2 {
-		in.buf = scratch[:n] // release returns it to the pool
+		in.buf = scratch[:n] // releaseBuffer returns it to the pool
 		return true
 	}
 	in.buf = a.shelf.keep(scratch[:n])
@@ -110,9 +110,9 @@ func (in *Stream) await() error {
 	return err
 }
 
-// release returns the buffer to its pool. It is called by the reader only, and nothing in
-// the buffer may be in use.
-func (in *Stream) release() {
+// releaseBuffer returns the buffer to its pool. It is called by the reader only, and
+// nothing in the buffer may be in use.
+func (in *Stream) releaseBuffer() {
 	switch b := in.buf; cap(b) {
 	case smallBuffer:
 		smallBuffers.Put((*[smallBuffer]byte)(b[:smallBuffer]))
@@ -177,17 +177,17 @@ func (in *Stream) fill(byteOnly bool) error {
 	}
 	switch size := cap(in.buf); {
 	case byteOnly:
-		in.release()
+		in.releaseBuffer()
 		in.buf = in.first[:]
 	case in.direct && size != smallBuffer:
-		in.release()
+		in.releaseBuffer()
 		in.buf = smallBuffers.Get().(*[smallBuffer]byte)[:]
 	case in.direct:
 	case size < middleBuffer:
-		in.release()
+		in.releaseBuffer()
 		in.buf = middleBuffers.Get().(*[middleBuffer]byte)[:]
 	case size == middleBuffer && len(in.buf) == middleBuffer: // the last read filled it
-		in.release()
+		in.releaseBuffer()
 		in.buf = largeBuffers.Get().(*[largeBuffer]byte)[:]
 	}
 	in.buf, in.at = in.buf[:cap(in.buf)], 0
@@ -282,9 +282,9 @@ func (in *Stream) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-// next consumes and returns up to most buffered bytes, and fills the buffer first if it is
-// empty. They are valid until the next call of any method.
-func (in *Stream) next(most uint64) ([]byte, error) {
+// nextBuffered consumes and returns up to most buffered bytes, and fills the buffer first
+// if it is empty. They are valid until the next call of any method.
+func (in *Stream) nextBuffered(most uint64) ([]byte, error) {
 	if in.empty() {
 		if err := in.fill(false); err != nil {
 			return nil, err

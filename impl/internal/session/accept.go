@@ -105,15 +105,15 @@ func (s *Session) takeGroup(g *receive.Group, now time.Duration) {
 	sub.offer(g, now)
 }
 
-// endWithConn waits for the end of the connection, which it makes the end of the session, or
-// for the end of the session. Unless this end has closed the connection, endWithConn closes it
-// and waits until it is gone.
+// endWithConn waits for the end of the connection, which it makes the end of the session,
+// or for the end of the session. Unless this end has closed the connection, endWithConn
+// closes it and waits until it is gone.
 func (s *Session) endWithConn() {
 	if !s.life.isOver() {
 		conn := s.conn.Context()
 		select {
 		case <-conn.Done():
-			s.end(sessionError(context.Cause(conn)))
+			s.endWith(sessionError(context.Cause(conn)))
 		case <-s.Context().Done():
 		}
 	}

@@ -9,9 +9,9 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/receive"
 )
 
-// run reads the publisher's answers until the subscription is over.
-func (sub *subscription) run() {
-	err := sub.listen()
+// receiveAnswers reads the publisher's answers until the subscription is over.
+func (sub *subscription) receiveAnswers() {
+	err := sub.readAnswers()
 	if err == nil {
 		err = sub.linger()
 	}
@@ -21,9 +21,9 @@ func (sub *subscription) run() {
 	sub.stream.CancelRead(uint64(api.StreamCancelled))
 }
 
-// listen reads the publisher's messages until the end of its half of the stream. It
+// readAnswers reads the publisher's messages until the end of its half of the stream. It
 // returns nil if that is the end of the track.
-func (sub *subscription) listen() error {
+func (sub *subscription) readAnswers() error {
 	s := sub.session
 	for {
 		t, err := sub.stream.ReadType()
@@ -31,7 +31,7 @@ func (sub *subscription) listen() error {
 			return sub.endOfTrack()
 		}
 		if err == nil {
-			err = sub.take(s.version.ResponseKind(t))
+			err = sub.readAnswer(s.version.ResponseKind(t))
 		}
 		if err != nil {
 			if s.life.isOver() {
@@ -54,8 +54,8 @@ func (sub *subscription) endOfTrack() error {
 	return nil
 }
 
-// take reads one message of the publisher.
-func (sub *subscription) take(kind message.ResponseKind) error {
+// readAnswer reads one message of the publisher.
+func (sub *subscription) readAnswer(kind message.ResponseKind) error {
 	switch kind {
 	case message.ResponseOK:
 		var m message.SubscribeOK

@@ -11,9 +11,9 @@ import (
 // ready at once; otherwise it is when Authorize has let the peer in.
 func (s *Session) Ready(ctx context.Context) error { return s.life.await(ctx, &s.ready) }
 
-// letIn begins to serve the peer and sends our SETUP. SETUP is not sent earlier, so
+// admitPeer begins to serve the peer and sends our SETUP. SETUP is not sent earlier, so
 // that a peer that waits for it gets the refusal of Authorize instead.
-func (s *Session) letIn() {
+func (s *Session) admitPeer() {
 	s.ready.Happen()
 	if s.version.Setup {
 		s.life.spawn(func() { sendSetup(s.version, &s.opts, s.conn) })
@@ -36,6 +36,6 @@ func (s *Session) authorize() {
 		s.fail(api.SessionUnauthorized, "unauthorized")
 	default:
 		s.opts.Mux = orDefault(mux, s.opts.Mux)
-		s.letIn()
+		s.admitPeer()
 	}
 }

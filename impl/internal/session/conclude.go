@@ -6,9 +6,9 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
-// end is called when the subscriber's half of the stream has ended. It resets the groups
-// that are open and ends our half.
-func (p *publication) end(err error) {
+// unsubscribed is called when the subscriber's half of the stream has ended. It resets
+// the groups that are open and ends our half.
+func (p *publication) unsubscribed(err error) {
 	p.mu.Lock()
 	p.cancel(err)
 	p.closed, p.over = true, true
@@ -20,9 +20,9 @@ func (p *publication) end(err error) {
 	p.outbox.Finish()
 }
 
-// returned is called when the handler has returned. It resets the groups that are open
-// and closes the track.
-func (p *publication) returned() {
+// handlerReturned is called when the handler has returned. It resets the groups that are
+// open and closes the track.
+func (p *publication) handlerReturned() {
 	p.mu.Lock()
 	groups := p.open.All()
 	p.mu.Unlock()

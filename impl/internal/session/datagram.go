@@ -41,25 +41,25 @@ func (p *publication) sendDatagram(d *api.Datagram, next bool) error {
 	} else {
 		p.broadcast.TakeGroup(p.request.Name, d.Sequence)
 	}
-	if p.passes(d.Sequence) {
+	if p.claimDatagram(d.Sequence) {
 		p.session.datagrams.enqueue(&m)
 	}
 	return nil
 }
 
-// passes reports whether the subscriber asks for a number and has not been sent it, and
-// records the number. It is not added to sent: at the track's end SUBSCRIBE_DROP covers
-// it like a number that was skipped, because the datagram may be lost and nothing else
-// tells the subscriber not to wait for it.
-func (p *publication) passes(seq api.GroupSequence) bool {
+// claimDatagram reports whether the subscriber asks for a number and has not been sent
+// it, and records the number. It is not added to sent: at the track's end SUBSCRIBE_DROP
+// covers it like a number that was skipped, because the datagram may be lost and nothing
+// else tells the subscriber not to wait for it.
+func (p *publication) claimDatagram(seq api.GroupSequence) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.next = max(p.next, seq+1)
 	c := p.rangeFrom(seq)
-	if !within(&c, seq) || p.sent.Has(seq) || !p.flown.Add(seq) {
+	if !within(&c, seq) || p.sent.Has(seq) || !p.asDatagrams.Add(seq) {
 		return false
 	}
-	p.flown.Squeeze()
+	p.asDatagrams.Squeeze()
 	p.startAt(seq)
 	return true
 }

@@ -20,8 +20,8 @@ type edge struct {
 	asked  bool // SUBSCRIBE was sent
 }
 
-// params returns what a SUBSCRIBE or SUBSCRIBE_UPDATE for c says. The subscription's lock is
-// held.
+// params returns what a SUBSCRIBE or SUBSCRIBE_UPDATE for c says. The subscription's lock
+// is held.
 func (sub *subscription) params(c *api.SubscribeConfig) (message.SubscribeParams, error) {
 	p, err := subscribeParams(sub.session.version, c)
 	switch first, ok := sub.coverage.First(); {
@@ -34,8 +34,8 @@ func (sub *subscription) params(c *api.SubscribeConfig) (message.SubscribeParams
 	return p, err
 }
 
-// hasAsked notes that SUBSCRIBE was sent, so that updates may follow it.
-func (sub *subscription) hasAsked() {
+// markAsked notes that SUBSCRIBE was sent, so that updates may follow it.
+func (sub *subscription) markAsked() {
 	sub.mu.Lock()
 	sub.edge.asked = true
 	sub.mu.Unlock()

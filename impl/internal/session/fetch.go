@@ -50,7 +50,7 @@ func (s *Session) fetch(ctx context.Context, req *api.FetchRequest) (*receive.Gr
 	// Our half stays open until the answer has arrived: peers take its end for a
 	// cancellation.
 	g.OnEnd(func() { _ = st.Close() })
-	s.reading.fetches.fetchingFor(req.Session, &s.budget).take(g, s.clock())
+	s.reading.fetches.fetchingFor(req.Session, &s.budget).addGroup(g, s.clock())
 	return g, nil
 }
 

@@ -50,8 +50,8 @@ func (all *fetches) fetchingFor(asker api.Session, b *receive.Budget) *fetching 
 	return f
 }
 
-// take adds a group, which the application is about to get.
-func (f *fetching) take(g *receive.Group, now time.Duration) {
+// addGroup adds a group, which the application is about to get.
+func (f *fetching) addGroup(g *receive.Group, now time.Duration) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	g.Handed()

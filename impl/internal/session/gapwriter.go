@@ -23,27 +23,27 @@ func (p *publication) WriteGap(g api.Gap) error {
 	if p.over {
 		return fmt.Errorf("gap [%d, %d): %w", g.Start, g.End, api.ErrClosed)
 	}
-	p.dropLocked(clip(&p.request.Config, g))
+	p.dropUnsent(clip(&p.request.Config, g))
 	return nil
 }
 
-// dropLocked tells the subscriber that the groups of g that were not opened will not
+// dropUnsent tells the subscriber that the groups of g that were not opened will not
 // come. The lock is held.
-func (p *publication) dropLocked(g api.Gap) {
+func (p *publication) dropUnsent(g api.Gap) {
 	if g.Start >= g.End {
 		return
 	}
 	p.next = max(p.next, g.End)
 	for _, hole := range p.sent.Missing(g.Start, g.End) {
-		p.lost(api.Gap{Start: hole.Start, End: hole.End, Err: g.Err})
+		p.queueDrop(api.Gap{Start: hole.Start, End: hole.End, Err: g.Err})
 	}
 	p.sent.AddSpan(g.Start, g.End)
 	p.squeeze()
 }
 
-// lost queues a SUBSCRIBE_DROP for g. If too many are queued, because the subscriber
+// queueDrop queues a SUBSCRIBE_DROP for g. If too many are queued, because the subscriber
 // reads none, it ends the subscription. The lock is held.
-func (p *publication) lost(g api.Gap) {
+func (p *publication) queueDrop(g api.Gap) {
 	if !p.outbox.Drop(g) {
 		p.session.life.spawn(func() { _ = p.CloseWithError(api.StreamTooFarBehind) })
 	}
@@ -53,7 +53,7 @@ func (p *publication) lost(g api.Gap) {
 // oldest hole will not come. The lock is held.
 func (p *publication) squeeze() {
 	if hole, ok := p.sent.Squeeze(); ok {
-		p.lost(api.Gap{Start: hole.Start, End: hole.End})
+		p.queueDrop(api.Gap{Start: hole.Start, End: hole.End})
 	}
 }
 

@@ -45,7 +45,7 @@ func (r *request) serveGoAway() {
 		r.Refuse(api.StreamCancelled)
 		return
 	}
-	if !s.peer.leaves(api.GoAway{URI: m.URI}) {
+	if !s.peer.storeGoAway(api.GoAway{URI: m.URI}) {
 		s.violation(errors.New("a second GOAWAY"))
 		return
 	}

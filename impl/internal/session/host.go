@@ -32,7 +32,7 @@ func (h *host) ControlDeadline() time.Time { return (*Session)(h).controlDeadlin
 func (h *host) StreamError(err error) error { return streamError(err) }
 
 // GroupFinished implements [receive.Host].
-func (h *host) GroupFinished() { h.requests.tellLess() }
+func (h *host) GroupFinished() { h.requests.tellEnded() }
 
 // PeerSetup implements [announce.Host].
 func (h *host) PeerSetup() (api.PeerSetup, error) {
@@ -69,4 +69,4 @@ func (h *host) OpenUniStream(ctx context.Context) (transport.SendStream, error) 
 func (h *host) Lost(err error) error { return (*Session)(h).translate(err) }
 
 // NoGroups implements [send.Host].
-func (h *host) NoGroups() { h.requests.tellLess() }
+func (h *host) NoGroups() { h.requests.tellEnded() }

@@ -12,14 +12,14 @@ import (
 // A life is the lifetime of a session. Only the first end counts, and no goroutine of
 // the session starts after it. The zero value is a session that has not ended.
 type life struct {
-	mu    sync.Mutex
-	tasks sync.WaitGroup    // the session's goroutines; added to under mu, and only before the end
-	over  bool              // the session has ended
-	here  bool              // this end has ended it, and closes the connection
-	cause *api.SessionError // why it has ended; set together with over
-	fate  *api.SessionError // why this end is about to end it; nil unless it is
-	ctx   transport.Life
-	gone  func() // called after the last goroutine; nil for none
+	mu       sync.Mutex
+	tasks    sync.WaitGroup    // the session's goroutines; added to under mu, and only before the end
+	over     bool              // the session has ended
+	here     bool              // this end has ended it, and closes the connection
+	cause    *api.SessionError // why it has ended; set together with over
+	ownCause *api.SessionError // why this end is about to end it; nil unless it is
+	ctx      transport.Life
+	gone     func() // called after the last goroutine; nil for none
 }
 
 // spawn runs f in a goroutine of the session. It reports false when the session
@@ -34,28 +34,28 @@ func (l *life) spawn(f func()) bool {
 	return true
 }
 
-// end ends the session. first is false if it had ended before. The caller passes gone,
+// endWith ends the session. first is false if it had ended before. The caller passes gone,
 // if it is not nil, to afterwards.
-func (l *life) end(cause *api.SessionError) (gone func(), first bool) {
+func (l *life) endWith(cause *api.SessionError) (gone func(), first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.over {
 		return nil, false
 	}
-	l.over, l.cause = true, orDefault(l.fate, cause)
+	l.over, l.cause = true, orDefault(l.ownCause, cause)
 	l.ctx.End(l.cause)
 	return l.gone, true
 }
 
-// endsHere notes that this end is about to end the session. The first such cause is the
+// setEndedHere notes that this end is about to end the session. The first such cause is the
 // cause of the end, even if the connection is lost before end is called.
-func (l *life) endsHere(cause *api.SessionError) {
+func (l *life) setEndedHere(cause *api.SessionError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.here, l.fate = true, orDefault(l.fate, cause)
+	l.here, l.ownCause = true, orDefault(l.ownCause, cause)
 }
 
-// endedHere reports whether endsHere was called: the caller of that closes the
+// endedHere reports whether setEndedHere was called: the caller of that closes the
 // connection.
 func (l *life) endedHere() bool {
 	l.mu.Lock()

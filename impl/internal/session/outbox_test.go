@@ -97,8 +97,8 @@ func TestLostGroupsAreMerged(t *testing.T) {
 	})
 }
 
-// TestTooManyLossesEndTheSubscription: a subscriber reads nothing while every other group is
-// lost. The subscription ends, and no group is reported as lost that was not.
+// TestTooManyLossesEndTheSubscription: a subscriber reads nothing while every other group
+// is lost. The subscription ends, and no group is reported as lost that was not.
 func TestTooManyLossesEndTheSubscription(t *testing.T) {
 	mux := api.NewTrackMux()
 	written := loseGroups(t, mux, 100_000, 2)

@@ -58,9 +58,9 @@ func (p *peer) expectSetup(d time.Duration, late func()) {
 	})
 }
 
-// beginsSetup is called when a Setup stream has been opened. It reports false for a
+// isFirstSetup is called when a Setup stream has been opened. It reports false for a
 // second one.
-func (p *peer) beginsSetup() bool {
+func (p *peer) isFirstSetup() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	again := p.begun
@@ -68,9 +68,9 @@ func (p *peer) beginsSetup() bool {
 	return !again
 }
 
-// learn stores what the peer's SETUP says. conn is the state of the connection. The path
-// of SETUP counts where the connection carries none.
-func (p *peer) learn(m *message.Setup, conn transport.State) {
+// storeSetup stores what the peer's SETUP says. conn is the state of the connection. The
+// path of SETUP counts where the connection carries none.
+func (p *peer) storeSetup(m *message.Setup, conn transport.State) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.setup = api.PeerSetup{Hop: api.Hop(m.Hop), Probe: api.ProbeLevel(m.Probe)}
@@ -100,8 +100,8 @@ func (p *peer) awaitSetup(ctx context.Context) (api.PeerSetup, error) {
 	return p.setup, nil
 }
 
-// leaves stores the peer's GOAWAY. It reports false for a second one.
-func (p *peer) leaves(away api.GoAway) bool {
+// storeGoAway stores the peer's GOAWAY. It reports false for a second one.
+func (p *peer) storeGoAway(away api.GoAway) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.away != nil {

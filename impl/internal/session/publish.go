@@ -31,8 +31,8 @@ func (r *request) serveSubscribe() {
 		r.Refuse(api.ErrorCode(err))
 		return
 	}
-	lost := p.follow()
-	p.end(&api.StreamError{Code: api.StreamCancelled, Remote: true})
+	lost := p.readUpdates()
+	p.unsubscribed(&api.StreamError{Code: api.StreamCancelled, Remote: true})
 	r.session.serving.unregister(p, lost != nil)
 }
 
@@ -65,7 +65,7 @@ func (r *request) accept(m *message.Subscribe) (*publication, error) {
 	}
 	control.Call(s.opts.Logger, "ServeTrack", func() {
 		broadcast.Handler().ServeTrack(p)
-		p.returned()
+		p.handlerReturned()
 	}, func() { _ = p.CloseWithError(api.StreamInternal) })
 	return p, nil
 }
@@ -118,18 +118,18 @@ type publication struct {
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
-	mu      sync.Mutex
-	request api.TrackRequest
-	sent    numbers.Set             // numbers that were opened as groups, or are in a gap
-	flown   numbers.Set             // numbers that were sent as datagrams
-	first   api.GroupSequence       // the lowest number that may be sent, once started
-	next    api.GroupSequence       // one above the highest number so far
-	started bool                    // first is known, and SUBSCRIBE_START queued
-	open    age.Groups[*send.Group] // groups that are not over
-	settled signal.Wake             // open has become empty
-	closed  bool                    // no more groups may be opened
-	over    bool                    // no more messages are sent
-	long    atomic.Bool             // the warning about long groups was logged
+	mu          sync.Mutex
+	request     api.TrackRequest
+	sent        numbers.Set             // numbers that were opened as groups, or are in a gap
+	asDatagrams numbers.Set             // numbers that were sent as datagrams
+	first       api.GroupSequence       // the lowest number that may be sent, once started
+	next        api.GroupSequence       // one above the highest number so far
+	started     bool                    // first is known, and SUBSCRIBE_START queued
+	open        age.Groups[*send.Group] // groups that are not over
+	settled     signal.Wake             // open has become empty
+	closed      bool                    // no more groups may be opened
+	over        bool                    // no more messages are sent
+	long        atomic.Bool             // the warning about long groups was logged
 }
 
 var (
@@ -163,9 +163,9 @@ func newPublication(s *Session, st *control.Stream, id uint64, b *api.Publicatio
 	return p
 }
 
-// follow reads the subscriber's updates until the end of its half of the stream. It
+// readUpdates reads the subscriber's updates until the end of its half of the stream. It
 // returns an error only if the connection was lost.
-func (p *publication) follow() error {
+func (p *publication) readUpdates() error {
 	for {
 		var m message.SubscribeUpdate
 		if err := p.stream.Receive(&m); err != nil {
@@ -264,7 +264,7 @@ func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) 
 		p.next = max(p.next, seq+1)
 		return g, nil
 	}
-	if p.flown.Has(seq) || !p.sent.Add(seq) {
+	if p.asDatagrams.Has(seq) || !p.sent.Add(seq) {
 		return nil, fmt.Errorf("open group %d: it was opened before, or is given up", seq)
 	}
 	g := p.lane.NewGroup(p, seq, wanted(&c, seq))
@@ -331,9 +331,9 @@ func (p *publication) AppendHeader(b []byte, g *send.Group, first uint64) []byte
 // limit of browsers, which is the lowest.
 const longGroup = 1024
 
-// tellLong logs, once for each publication, that a group is too long for some
+// warnLong logs, once for each publication, that a group is too long for some
 // subscribers.
-func (p *publication) tellLong(g *send.Group) {
+func (p *publication) warnLong(g *send.Group) {
 	if p.long.Swap(true) {
 		return
 	}
@@ -346,7 +346,7 @@ func (p *publication) tellLong(g *send.Group) {
 // this frame.
 func (p *publication) FrameBegins(g *send.Group, timestamp uint64) {
 	if g.Begun() > longGroup && !p.long.Load() {
-		p.tellLong(g)
+		p.warnLong(g)
 	}
 	if p.open.GoesOn(g.AgeEntry(), timestamp) {
 		return
@@ -368,7 +368,7 @@ func (p *publication) GroupDone(g *send.Group, end send.Ending) {
 		return
 	}
 	if end.Reset && !g.Silent() && !p.over && !refused(end.Err) {
-		p.lost(api.Gap{Start: g.Sequence(), End: g.Sequence() + 1, Err: &api.StreamError{Code: end.Code}})
+		p.queueDrop(api.Gap{Start: g.Sequence(), End: g.Sequence() + 1, Err: &api.StreamError{Code: end.Code}})
 	}
 	if p.open.Len() == 0 {
 		p.settled.Wake()

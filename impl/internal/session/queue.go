@@ -159,7 +159,8 @@ func (sub *subscription) dequeue() (*receive.Group, error) {
 }
 
 // skipToNewest refuses all queued groups but the newest, for the first AcceptGroup of a
-// subscription that begins with the newest group (see edge). The subscription's lock is held.
+// subscription that begins with the newest group (see edge). The subscription's lock is
+// held.
 func (sub *subscription) skipToNewest() {
 	newest := sub.queue[0]
 	for _, g := range sub.queue {

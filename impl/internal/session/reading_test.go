@@ -10,8 +10,8 @@ import (
 	"github.com/moqlite/moqlite/transport/memconn"
 )
 
-// TestWaitingReadersHoldNoBuffers: many readers wait for the rest of a group, and each costs
-// little memory.
+// TestWaitingReadersHoldNoBuffers: many readers wait for the rest of a group, and each
+// costs little memory.
 func TestWaitingReadersHoldNoBuffers(t *testing.T) {
 	const groups = 500
 	synctest.Test(t, func(t *testing.T) {

@@ -19,7 +19,7 @@ type requests struct {
 	streams   int           // streams being served, and one being accepted
 	answering int           // requests being answered
 	fewer     *sync.Cond    // signals that streams has shrunk; lazily made
-	less      signal.Notice // something that Drain or AwaitServed waits for has ended
+	ended     signal.Notice // something that Drain or AwaitServed waits for has ended
 }
 
 // admit waits until fewer than most streams are being served, and counts one more. It
@@ -60,7 +60,7 @@ func (r *requests) answered() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.answering--
-	r.less.Tell()
+	r.ended.Tell()
 }
 
 // drain makes the session refuse new requests.
@@ -70,14 +70,14 @@ func (r *requests) drain() {
 	r.draining.Store(true)
 }
 
-// tellLess wakes Drain and AwaitServed, because a subscription or a group has ended.
-func (r *requests) tellLess() {
+// tellEnded wakes Drain and AwaitServed, because a subscription or a group has ended.
+func (r *requests) tellEnded() {
 	if !r.watched.Load() {
 		return
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.less.Tell()
+	r.ended.Tell()
 }
 
 // left returns how many requests are being answered, and a channel that is closed when a
@@ -86,7 +86,7 @@ func (r *requests) left() (answering int, less <-chan struct{}) {
 	r.watched.Store(true)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.answering, r.less.Changed()
+	return r.answering, r.ended.Changed()
 }
 
 // stop makes admit report false, because the session has ended.

@@ -147,7 +147,7 @@ func (s *Session) start() {
 		})
 	}
 	if s.opts.Authorize == nil {
-		s.letIn()
+		s.admitPeer()
 	} else {
 		s.life.spawn(s.authorize)
 	}
@@ -155,9 +155,9 @@ func (s *Session) start() {
 	s.life.spawn(s.acceptUniStreams)
 }
 
-// end ends the session with a cause. Only the first call has an effect.
-func (s *Session) end(cause *api.SessionError) {
-	gone, first := s.life.end(cause)
+// endWith ends the session with a cause. Only the first call has an effect.
+func (s *Session) endWith(cause *api.SessionError) {
+	gone, first := s.life.endWith(cause)
 	if !first {
 		return
 	}
@@ -174,7 +174,7 @@ func (s *Session) end(cause *api.SessionError) {
 // error.
 func (s *Session) translate(err error) error {
 	if lost, ok := errors.AsType[*transport.ConnError](err); ok {
-		s.end(sessionError(lost))
+		s.endWith(sessionError(lost))
 	}
 	return streamError(err)
 }
@@ -186,7 +186,7 @@ func (s *Session) translate(err error) error {
 // see reset groups and ended tracks, and only then the close that explains them.
 func (s *Session) fail(code api.SessionErrorCode, reason string) {
 	cause := &api.SessionError{Code: code, Reason: reason}
-	s.life.endsHere(cause)
+	s.life.setEndedHere(cause)
 	closed := make(chan struct{})
 	go func() {
 		defer close(closed)
@@ -196,7 +196,7 @@ func (s *Session) fail(code api.SessionErrorCode, reason string) {
 	case <-s.conn.Context().Done(): // CloseWithError may still be telling the peer
 	case <-closed:
 	}
-	s.end(cause)
+	s.endWith(cause)
 	<-closed
 }
 

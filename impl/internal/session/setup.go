@@ -61,7 +61,7 @@ func newSetup(v *message.Version, o *Options, conn transport.Conn) *message.Setu
 
 // takeSetup reads the peer's SETUP. A malformed or second one is a violation.
 func (s *Session) takeSetup(in *receive.Stream) {
-	if !s.peer.beginsSetup() {
+	if !s.peer.isFirstSetup() {
 		s.violation(errors.New("a second SETUP"))
 		return
 	}
@@ -76,7 +76,7 @@ func (s *Session) takeSetup(in *receive.Stream) {
 		}
 		return
 	}
-	s.peer.learn(&m, s.conn.State())
+	s.peer.storeSetup(&m, s.conn.State())
 	// Nothing follows. Reading to the end lets the transport free the stream.
 	_, _ = io.Copy(io.Discard, in)
 }

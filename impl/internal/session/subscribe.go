@@ -49,8 +49,8 @@ func (s *Session) subscribe(ctx context.Context, path api.BroadcastPath, name ap
 		return nil, err
 	}
 	sub.outbox.Init((*host)(s), sub.stream)
-	sub.hasAsked()
-	if !s.life.spawn(sub.run) {
+	sub.markAsked()
+	if !s.life.spawn(sub.receiveAnswers) {
 		sub.terminate(s.life.err())
 		return nil, s.life.err()
 	}
@@ -61,8 +61,8 @@ func (s *Session) subscribe(ctx context.Context, path api.BroadcastPath, name ap
 	return sub, nil
 }
 
-// subscribeParams translates a config to the fields of a SUBSCRIBE, or returns an error if the
-// version has no way to express it.
+// subscribeParams translates a config to the fields of a SUBSCRIBE, or returns an error
+// if the version has no way to express it.
 func subscribeParams(v *message.Version, c *api.SubscribeConfig) (message.SubscribeParams, error) {
 	p := message.SubscribeParams{
 		Priority:   wirePriority(c.Priority),
@@ -212,7 +212,7 @@ func (sub *subscription) terminate(err error) {
 // the connection.
 func (sub *subscription) unregister(broken bool) {
 	if sub.session.reading.unregister(sub, broken) {
-		sub.session.requests.tellLess()
+		sub.session.requests.tellEnded()
 	}
 }
 

@@ -11,9 +11,9 @@ import (
 	"github.com/moqlite/moqlite/transport/memconn"
 )
 
-// TestGroupsOfEqualRankTakeTurns: two tracks write a group each, for which the peer gives no
-// more credit. One group began so soon after another that its writer wrote it directly, and
-// it was never queued.
+// TestGroupsOfEqualRankTakeTurns: two tracks write a group each, for which the peer gives
+// no more credit. One group began so soon after another that its writer wrote it
+// directly, and it was never queued.
 func TestGroupsOfEqualRankTakeTurns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		mux, other := api.NewTrackMux(), make(chan struct{})
