@@ -83,16 +83,11 @@ type GroupWriter interface {
 	// Sequence returns the group's number.
 	Sequence() GroupSequence
 
-	// WriteFrame writes a complete frame. It copies f.Payload before it
-	// returns. If the subscriber does not want the rest of the group, or the
-	// group is too old, it fails with a [*StreamError].
-	//
-	// It blocks while too much is buffered, for the group or for its track. It
-	// also waits briefly so that a fast writer does not run ahead of the
-	// network: about 10 ms at a time when its track has buffered much, or when
-	// the peer does not yet allow a stream for the group, and, when dozens of
-	// the session's groups are queued, until the session has handed them to the
-	// transport or has to wait for it.
+	// WriteFrame copies f.Payload, and blocks while its group, track or session
+	// has gathered too much to be sent: for 100 ms at most at a time, unless the
+	// link is too slow or the peer withholds credit. If the subscriber does not want the
+	// rest of the group, or the group is too old, it fails with a
+	// [*StreamError].
 	WriteFrame(f Frame) error
 
 	// StartFrame begins a frame of exactly h.Size bytes, which the caller then

@@ -1,10 +1,49 @@
 // Package send sends groups: it gathers the frames that writers write, decides in which
 // order the groups of a session are sent, and passes them to the transport.
+//
+// A writer gathers frames in its [Group] (frames.go), as many as the admission of the
+// group's [Lane] allows (admission.go), and submits the group to the session's [Queue],
+// which gives it a slot (submit.go, slots.go). What is gathered is then written in one
+// write to the transport (write.go), by the writer itself or by the goroutine that serves
+// the queue. While the link keeps up, a frame costs neither a goroutine nor a wait.
+//
+// # Invariants
+//
+//   - At most 6 writes hold a slot; 1 once it is known that the transport cannot
+//     prioritize streams. Writes that have waited for 100 ms, and those that a group of
+//     higher rank has preempted, go on without.
+//   - Only the holder of a group's slot writes to its stream. While the group is neither
+//     queued nor written, its writer may close the stream. Resetting a stream and
+//     setting its urgency are allowed at any time.
+//   - Each gathered byte is counted in the backlog of one lane until the write that has
+//     taken it is settled, or the group is over.
+//   - A group is queued only while as many slots as may be are held, or a goroutine that
+//     does not block serves the queue.
+//
+// # States of a group
+//
+//	idle ──submit──► queued ──take──► written ──settle──► idle, if nothing is pending;
+//	  │                 ▲                │                over, if it is closed besides
+//	  │ claim           └── more is ─────┤
+//	  └──────────────────── pending      │
+//	                                     └─ startWaiting: the transport takes no more at
+//	                                        once, and another goroutine serves the queue
+//
+// A group is idle once it was opened. From any state it is over when it is reset, refused
+// by the subscriber, or its session ends; a write under way then fails.
+//
+// # Locks
+//
+// Locks are taken in this order: those of the owner and of the session; Queue.mu;
+// admission.mu; Group.mu. The methods of [Host] are called without a lock, but for Spawn
+// and NoGroups, under Queue.mu; those of [Owner] without one, but for AppendHeader, under
+// Group.mu. Of the transport, only what does not block is called with a lock held.
 package send
 
 import (
 	"context"
 
+	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/transport"
 )
 
@@ -24,7 +63,36 @@ type Host interface {
 	// [Queue.Stop].
 	Lost(err error) error
 
-	// NoGroups is called when the last group is over. The lock of the queue is held:
-	// it must neither block nor call the queue.
+	// NoGroups is called when the last group is over. It must neither block nor call
+	// the queue.
 	NoGroups()
+}
+
+// An Owner is the served subscription or fetch that a group belongs to.
+type Owner interface {
+	// AppendHeader appends the bytes that precede the frames on the stream. first is
+	// the index of the first frame that follows. It must not call the group.
+	AppendHeader(b []byte, g *Group, first uint64) []byte
+
+	// FrameBegins is called for each frame that is sent, by its writer, before it is
+	// submitted.
+	FrameBegins(g *Group, timestamp uint64)
+
+	// GroupDone is called once, when the group is over.
+	GroupDone(g *Group, end Ending)
+}
+
+// An Ending is how a group has ended.
+type Ending struct {
+	Err   error               // what later calls of the writer return
+	Reset bool                // the stream was reset rather than closed
+	Code  api.StreamErrorCode // of the reset
+}
+
+// Frames are the frames of a group that are wanted: [First, End), where an End of 0
+// means that there is no upper bound.
+type Frames struct{ First, End uint64 }
+
+func (f Frames) contain(frame uint64) bool {
+	return frame >= f.First && (f.End == 0 || frame < f.End)
 }

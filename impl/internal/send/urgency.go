@@ -29,11 +29,11 @@ func groupUrgencies(ranked bool) (first, usual int8) {
 	return transport.DefaultUrgency + 1, transport.DefaultUrgency + 2
 }
 
-// tellUrgencies sets the urgencies of the streams that are being written, by rank.
+// updateUrgencies sets the urgencies of the streams that are being written, by rank.
 // Groups of equal rank share an urgency, and take turns. An urgency that fits is kept,
 // since each change costs the transport an entry in its queue. The queue's lock is
 // held.
-func (q *Queue) tellUrgencies() {
+func (q *Queue) updateUrgencies() {
 	if q.plain.Load() || len(q.writing) == 0 {
 		return
 	}
@@ -128,9 +128,9 @@ func (g *Group) setUrgency(u int8) {
 	}
 }
 
-// opened sets the urgency of a stream that was just opened. It reports false if the
+// firstUrgencyOf sets the urgency of a stream that was just opened. It reports false if the
 // transport cannot prioritize streams.
-func opened(stream transport.SendStream, u int8) bool {
+func firstUrgencyOf(stream transport.SendStream, u int8) bool {
 	if u == transport.DefaultUrgency {
 		_, ok := stream.(transport.Prioritizer)
 		return ok

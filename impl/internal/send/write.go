@@ -2,6 +2,8 @@ package send
 
 import (
 	"context"
+	"errors"
+	"os"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -9,10 +11,15 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// A delivery is the state of one write. It belongs to the slot's holder, the
-// goroutine that writes, which is also the one that opens the group's stream.
+// streamWait is how long a writer waits for the peer to allow a stream for a group that
+// begins. After that a goroutine waits instead, and the group's next frames are
+// gathered. A peer that keeps up takes less time than this, and a faster publisher is
+// slowed to the peer's pace without a goroutine.
+const streamWait = 10 * time.Millisecond
+
+// A delivery is what a slot's holder writes. It belongs to the holder, which is also the
+// one that opens the group's stream.
 type delivery struct {
-	most    int    // limit of taken
 	taken   []byte // the bytes to be written, taken from the group
 	shared  bool   // taken is a shared frame's memory rather than a pooled buffer
 	written int    // how much of taken is written
@@ -20,124 +27,154 @@ type delivery struct {
 	late    bool   // opening the stream would block
 }
 
-// tryFlush takes the group's pending bytes, at most most, and writes them without
-// blocking. It reports false if something is left to be written, or the stream
-// could not be opened: the caller then calls flush. The caller ends the write with
-// settle in either case.
-func (g *Group) tryFlush(most int) bool {
-	out := &g.slot.out
-	*out = delivery{most: most}
-	err := g.take((*momentOf)(out))
-	switch {
-	case err != nil && out.late:
+// try takes the group's pending bytes and writes what is possible without blocking. It
+// reports whether the write is over: all is written, or the group has failed. Otherwise
+// wait completes it.
+func (s *slot) try() (over bool) {
+	switch err := s.take((*noWait)(s)); {
+	case err == nil:
+		return s.tryWrite()
+	case s.late:
 		return false
-	case err != nil:
-		g.fail(err)
+	default:
+		s.group.fail(err)
 		return true
 	}
-	return g.tryWrite()
 }
 
-// tryWrite writes the taken bytes without blocking, and reports whether nothing is
-// left to do: all are written, or the group has failed.
-func (g *Group) tryWrite() bool {
-	if len(g.slot.out.taken) == 0 {
-		return true
-	}
-	stream, ok := g.stream.(transport.TryWriter)
-	return ok && g.wrote(stream.TryWrite(g.slot.out.taken))
-}
-
-// flush completes what tryFlush began. It blocks until the transport has taken the
-// bytes or the group is over.
-func (g *Group) flush() {
-	out := &g.slot.out
-	if out.late {
-		if err := g.take((*lifeOf)(g)); err != nil {
+// wait completes the write. It blocks until the transport has taken the bytes or the
+// group is over.
+func (s *slot) wait() {
+	g := s.group
+	if s.late {
+		if err := s.take((*groupContext)(g)); err != nil {
 			g.fail(err)
 			return
 		}
 	}
-	if rest := out.taken[out.written:]; len(rest) > 0 {
-		g.wrote(g.stream.Write(rest))
+	if rest := s.taken[s.written:]; len(rest) > 0 {
+		s.wrote(g.stream.Write(rest))
 	}
 }
 
-// take opens the group's stream if it has none, which blocks until ctx ends while
-// the peer allows no more streams, and then takes the group's pending bytes. It
-// takes nothing from a group that is over.
-func (g *Group) take(ctx context.Context) error {
-	out := &g.slot.out
-	if g.stream != nil {
-		g.mu.Lock()
-		g.takePending(out)
-		g.mu.Unlock()
-		return nil
+// waitHere is what the writer's goroutine does of wait. It waits for a stream, no longer
+// than streamWait; and for the transport to take a shared frame, until another group
+// has something to send. It reports whether the write is over. Otherwise another
+// goroutine calls wait.
+func (s *slot) waitHere() (over bool) {
+	switch {
+	case s.shared:
+		n, err := s.group.stream.Write(s.taken)
+		if errors.Is(err, os.ErrDeadlineExceeded) && s.group.lane.queue.resume(s) {
+			err = nil
+		}
+		return s.wrote(n, err)
+	case s.late:
+		return s.awaitStream() && (s.late || s.tryWrite())
+	default:
+		return false
 	}
-	stream, err := g.lane.queue.host.OpenUniStream(ctx)
+}
+
+// awaitStream waits for a stream no longer than streamWait, and takes the group's
+// pending bytes. It reports false when the time is up. If the group has failed, late
+// stays set.
+func (s *slot) awaitStream() bool {
+	ctx, cancel := context.WithTimeout(s.group.lifetime(), streamWait)
+	defer cancel()
+	err := s.take(ctx)
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return false
+	}
 	if err != nil {
-		return g.lane.queue.host.Lost(err)
+		s.group.fail(err)
 	}
-	g.mu.Lock()
-	g.stream = stream
-	g.watch()
-	ranked := opened(stream, g.urgency)
-	g.takePending(out)
-	gone := g.done
-	g.mu.Unlock()
-	out.late = false
-	if !ranked {
-		g.lane.queue.plain.Store(true)
+	return true
+}
+
+// take opens the group's stream if it has none, which blocks until ctx ends while the
+// peer allows no more streams, and then takes the group's pending bytes. It takes
+// nothing from a group that is over.
+func (s *slot) take(ctx context.Context) error {
+	g := s.group
+	q := g.lane.queue
+	var opened transport.SendStream
+	if g.stream == nil {
+		var err error
+		if opened, err = q.host.OpenUniStream(ctx); err != nil {
+			return q.host.Lost(err)
+		}
+		s.late = false
 	}
-	if gone {
-		stream.CancelWrite(uint64(api.StreamCancelled))
+	if !s.takeFrom(g, opened) {
+		q.plain.Store(true)
 	}
+	g.lane.admission.wake()
 	return nil
 }
 
-// takePending moves the pending bytes, at most out.most, from the group to out,
-// along with how many of them the backlog counts. The lock is held.
-func (g *Group) takePending(out *delivery) {
-	if g.done {
-		return
-	}
-	out.taken, out.counted = g.pending, g.counted
-	g.pending, g.counted = nil, 0
-	if len(out.taken) > out.most {
-		rest := out.taken[out.most:]
-		g.pending = append(grow(nil, len(rest)), rest...)
-		out.taken = out.taken[:out.most]
-		g.counted = max(out.counted-out.most, 0)
-		out.counted -= g.counted
-	}
-	g.roomMade()
-}
-
-// wrote takes the result of a write to the stream, and reports whether nothing is
-// left to do.
-func (g *Group) wrote(n int, err error) bool {
-	out := &g.slot.out
-	out.written += n
-	if err != nil {
-		g.fail(g.lane.queue.host.Lost(err))
-		return true
-	}
-	return out.written == len(out.taken)
-}
-
-// settle ends a write. more reports whether bytes are pending again, and closed
-// whether the writer has closed the group. If it is closed and there is no more, the
-// caller calls end.
-func (g *Group) settle() (more, closed bool) {
-	out := &g.slot.out
-	if !out.shared {
-		recycle(out.taken)
-	}
-	g.lane.backlog.remove(out.counted)
-	*out = delivery{}
+// takeFrom gives the group its stream, unless opened is nil, and moves its pending
+// bytes, at most the queue's chunk, to the slot, along with how many of them the backlog
+// counts. It reports false if the transport cannot prioritize the stream.
+func (s *slot) takeFrom(g *Group, opened transport.SendStream) (ranked bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.waited = g.slot.waits
+	ranked = true
+	if opened != nil {
+		g.stream = opened
+		g.watch()
+		ranked = firstUrgencyOf(opened, g.urgency)
+	}
+	if g.done {
+		if opened != nil {
+			opened.CancelWrite(uint64(api.StreamCancelled))
+		}
+		return ranked
+	}
+	s.taken, s.counted = g.pending, g.counted
+	g.pending, g.counted = nil, 0
+	if most := g.lane.queue.chunk(); len(s.taken) > most {
+		rest := s.taken[most:]
+		g.pending = append(grow(nil, len(rest)), rest...)
+		s.taken = s.taken[:most]
+		g.counted = max(s.counted-most, 0)
+		s.counted -= g.counted
+	}
+	return ranked
+}
+
+// tryWrite writes the taken bytes without blocking, and reports whether the write is
+// over.
+func (s *slot) tryWrite() (over bool) {
+	if len(s.taken) == 0 {
+		return true
+	}
+	stream, ok := s.group.stream.(transport.TryWriter)
+	return ok && s.wrote(stream.TryWrite(s.taken))
+}
+
+// wrote takes the result of a write to the stream, and reports whether the write is over.
+func (s *slot) wrote(n int, err error) (over bool) {
+	s.written += n
+	if err != nil {
+		s.group.fail(s.group.lane.queue.host.Lost(err))
+		return true
+	}
+	return s.written == len(s.taken)
+}
+
+// settle ends a write. more reports whether bytes are pending again, and closed whether
+// the writer has closed the group.
+func (s *slot) settle() (more, closed bool) {
+	g := s.group
+	if !s.shared {
+		recycle(s.taken)
+	}
+	g.lane.admission.remove(s.counted)
+	s.delivery = delivery{}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.waited = s.waits
 	switch {
 	case g.done:
 		return false, false
@@ -149,35 +186,20 @@ func (g *Group) settle() (more, closed bool) {
 	}
 }
 
-// end closes the stream and finishes the group. If the last write had to wait, the
-// transport still holds the stream's last packet. The stream is then given the first
-// urgency: the group no longer has a rank, and newer groups could overtake the
-// packet for as long as there are any.
-func (g *Group) end(waited bool) {
-	if waited {
-		prioritize(g.stream, g.lane.queue.first)
-	}
-	if err := g.stream.Close(); err != nil {
-		g.fail(g.lane.queue.host.Lost(err))
-		return
-	}
-	g.finish(Ending{Err: api.ErrClosed})
-}
-
-// lifeOf is a context that ends with the group, for calls that rarely block: the
+// A groupContext is a context that ends with the group, for calls that rarely block: the
 // real context is only made when Done is called.
-type lifeOf Group
+type groupContext Group
 
-func (l *lifeOf) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
+func (c *groupContext) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
 
-func (l *lifeOf) Value(any) any { return nil }
+func (c *groupContext) Value(any) any { return nil }
 
-func (l *lifeOf) Done() <-chan struct{} {
-	return (*Group)(l).lifetime().Done()
+func (c *groupContext) Done() <-chan struct{} {
+	return (*Group)(c).lifetime().Done()
 }
 
-func (l *lifeOf) Err() error {
-	g := (*Group)(l)
+func (c *groupContext) Err() error {
+	g := (*Group)(c)
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.err != nil {
@@ -186,21 +208,21 @@ func (l *lifeOf) Err() error {
 	return nil
 }
 
-// momentOf is a context for calls that must not block: it ends as soon as Done is
-// called, and notes that in late.
-type momentOf delivery
+// A noWait is a context for calls that must not block: it ends as soon as Done is
+// called, and notes that in the slot's late.
+type noWait slot
 
-func (m *momentOf) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
+func (w *noWait) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
 
-func (m *momentOf) Value(any) any { return nil }
+func (w *noWait) Value(any) any { return nil }
 
-func (m *momentOf) Done() <-chan struct{} {
-	m.late = true
+func (w *noWait) Done() <-chan struct{} {
+	w.late = true
 	return signal.Past()
 }
 
-func (m *momentOf) Err() error {
-	if m.late {
+func (w *noWait) Err() error {
+	if w.late {
 		return context.Canceled
 	}
 	return nil

@@ -34,14 +34,13 @@
 // what the peer has told about itself (peer), the peer's requests that are being answered
 // (requests), the tracks that are read (reading) and those that are served (serving), and
 // the datagrams. Session has no lock besides. Locks are taken in this order: first that of
-// a subscription or of a publication; then that of the budget of receive, of an outbox, of
-// the queue of send, or of a backlog; then that of a group that is sent; and last those of
-// the owners, of which only that of life may be taken while another is held.
+// a subscription or of a publication; then that of the budget of receive, of an outbox,
+// or those of send; and last those of the owners, of which only that of life may be taken while another is held.
 //
 // No callback of the application runs on an accept loop. A track does not wait for the
 // reader of another, with two bounded exceptions: a reader that has just fallen behind
-// delays all received groups for up to 10 ms (readerGrace), and a writer waits while
-// dozens of groups are queued and none of them waits for the transport (farAhead).
+// delays all received groups for up to 10 ms (readerGrace), and a writer waits for up to
+// 10 ms while dozens of groups are queued and none of them waits for the transport.
 //
 // Every goroutine belongs to the session and ends with it, and Terminate waits for it.
 // Only those in which handlers of the application run are not waited for; their
