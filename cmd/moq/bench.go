@@ -102,11 +102,14 @@ func bench(ctx context.Context, o *options, flags benchFlags, args []string) err
 			return err
 		}
 		defer relay.shutDown()
+		// Native QUIC, so that the relay is measured, without HTTP/3 above it.
 		l.url, l.newClient = "moqt://"+relay.addr, relay.client
 	}
 	bar := o.progress(l.liveText)
+	// A line each second, on a terminal too: the seconds are to be compared.
 	bar.often, bar.every, bar.object = time.Second, time.Second, l.liveObject
 	err := l.runLoad(ctx, bar)
+	// Nothing was measured: the error alone says why.
 	if l.startedAt.IsZero() {
 		return err
 	}

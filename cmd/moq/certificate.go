@@ -25,6 +25,8 @@ func (f relayFlags) certificate(host string) (*tls.Config, *devcert.Rotation, er
 		}
 		return &tls.Config{Certificates: []tls.Certificate{cert}}, nil, nil
 	}
+	// Browsers check the name too, even if they pin the certificate. An address
+	// that others use to reach this machine, say behind NAT, is not known here.
 	hosts := []string{"localhost", "127.0.0.1", "::1"}
 	if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsLoopback() && !ip.IsUnspecified()) {
 		hosts = append(hosts, host)
@@ -38,6 +40,7 @@ func (f relayFlags) certificate(host string) (*tls.Config, *devcert.Rotation, er
 
 // fingerprintOf returns the fingerprint of a server's certificate.
 func fingerprintOf(server *tls.Config) (string, error) {
+	// A development certificate is renewed, so it is asked for each time.
 	get := server.GetCertificate
 	if get == nil {
 		get = func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return &server.Certificates[0], nil }
@@ -61,6 +64,7 @@ func (o *options) announceRenewals(ctx context.Context, rotation *devcert.Rotati
 		fingerprints, err := rotation.Fingerprints()
 		if err != nil {
 			fmt.Fprintln(o.err, "cannot renew the development certificate, trying again in a minute:", err)
+			// The certificate in use stays valid for a day yet.
 			change = time.Now().Add(time.Minute)
 		} else {
 			o.announceRenewal(hex.EncodeToString(fingerprints[len(fingerprints)-1][:]), change)

@@ -117,6 +117,8 @@ func (o *options) dialLasting(ctx context.Context, c *impl.Client, url string, m
 
 // connectionTrace prints what happens to the connection.
 func (o *options) connectionTrace() *redial.SessionTrace {
+	// Said on standard error even without --verbose: a stream that stands still
+	// is explained by that alone.
 	tell := func(format string, args ...any) { fmt.Fprintf(o.err, format+"\n", args...) }
 	// Hooks are called one at a time, so again needs no lock.
 	again := false

@@ -67,6 +67,7 @@ func demo(ctx context.Context, o *options, scheme string, s shape) error {
 	} else {
 		_, err = fmt.Fprint(o.out, l.summaryText())
 	}
+	// The result is printed first, so that it is seen what was lost.
 	if r := l.result(); err == nil && r.framesLost > 0 {
 		err = fmt.Errorf("%d of %d frames were lost", r.framesLost, r.expectedFrames)
 	}

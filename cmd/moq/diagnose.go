@@ -21,7 +21,8 @@ import (
 // A diagnosis is the error of a dial, together with what else was found out
 // and what to try.
 type diagnosis struct {
-	err   error
+	err error
+	// What was found out, one item a line; never nil, so that JSON has a list.
 	found []string
 	try   string
 }
@@ -77,6 +78,8 @@ func (d *diagnosis) askTCP(ctx context.Context, t *transport.Target) {
 	if err == nil {
 		fingerprint, _ = askFingerprint(ctx, host)
 	}
+	// Silence over UDP has many causes; what TCP does at the same port tells
+	// some of them apart.
 	silent, open := timedOut(d.err), err == nil
 	switch {
 	case unreachable(d.err) || unreachable(err):
@@ -141,8 +144,11 @@ func (o *options) versionsSpoken(ctx context.Context, u *url.URL) (names []strin
 				return
 			}
 			defer client.Close()
+			// A server that does not speak the version may answer nothing at
+			// all, so all are tried at once, within the same time.
 			client.Config.Versions = []api.Version{v}
 			_, err = client.Dial(ctx, u.String(), api.NewTrackMux())
+			// A server that refuses the credentials has understood the version.
 			spoken[i] = err == nil || errors.Is(err, api.ErrUnauthorized)
 		})
 	}
@@ -177,7 +183,9 @@ func askFingerprint(ctx context.Context, host string) (string, error) {
 		return "", err
 	}
 	client := &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true},
+		Transport: &http.Transport{DisableKeepAlives: true},
+		// A redirect leads away from the server whose certificate is in
+		// question.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	response, err := client.Do(request)
@@ -185,6 +193,7 @@ func askFingerprint(ctx context.Context, host string) (string, error) {
 		return "", err
 	}
 	defer response.Body.Close()
+	// Anything may answer at this port.
 	body, err := io.ReadAll(io.LimitReader(response.Body, 256))
 	if err != nil {
 		return "", err

@@ -10,6 +10,9 @@ import (
 )
 
 // An embeddedRelay is a relay in this process, on the loopback interface.
+//
+// It has a development certificate, which the clients that it makes trust, so
+// that bench and demo need no flags.
 type embeddedRelay struct {
 	o      *options
 	addr   string

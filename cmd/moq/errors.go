@@ -34,6 +34,7 @@ func isA[E error](err error) bool {
 // what is certain to what is likely, so the order of the cases counts.
 func hint(err error) string {
 	switch failed, ok := errors.AsType[*api.DialError](err); {
+	// The message is the hint.
 	case isA[usageError](err):
 		return ""
 	case errors.Is(err, api.ErrUnsupportedScheme):
@@ -70,6 +71,7 @@ func dialHint(failed *api.DialError) string {
 		return "is the host name correct?"
 	case errors.Is(err, api.ErrNotFound):
 		return "is the path in the URL correct?"
+	// The server has answered, and its answer says what is wrong.
 	case failed.Phase != api.PhaseConnect:
 		return ""
 	case unreachable(err):

@@ -79,6 +79,7 @@ func fetch(ctx context.Context, o *options, flags fetchFlags, url string, req ap
 	err = out.group(ctx, group)
 	bar.stopReports()
 	switch {
+	// Ctrl-C cancels the fetch; what its error says is of no interest then.
 	case ctx.Err() != nil:
 		return fmt.Errorf("interrupted: group %d is incomplete", req.Group)
 	case err != nil:

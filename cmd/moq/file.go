@@ -13,6 +13,9 @@ import (
 
 // A fileSource publishes a file in frames of chunk bytes. It is read anew for
 // each subscriber, from the group at which the subscription starts.
+//
+// The file must not change meanwhile: its size is looked up once, and groups
+// are found by their position in it.
 type fileSource struct {
 	name  string
 	size  int64
@@ -79,6 +82,7 @@ func (s *fileSource) update(f func()) {
 
 // offset returns where a group begins in the file, at most its end.
 func (s *fileSource) offset(seq api.GroupSequence) int64 {
+	// Every group but the last has the same size, so no index is needed.
 	group := int64(framesAGroup(s.chunk)) * int64(s.chunk)
 	if uint64(seq) > uint64(s.size/group) {
 		return s.size

@@ -10,6 +10,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
+// These govern how a load is sent; what is sent is in shape.
 const (
 	// warmUpPause is the time between the groups that are sent until all
 	// subscriptions receive.
@@ -136,6 +137,8 @@ func (f *generator) awaitDue(begun time.Time, i int, pause *time.Timer) (sent ti
 
 // awaitRoom waits until another frame may be in flight.
 func (f *generator) awaitRoom(pause *time.Timer) {
+	// The bound is on all subscriptions together: one that falls behind takes
+	// from the others' share, and latency shows it.
 	most := f.readers * int64(min(max(f.window/f.size, 1), maxGroupsInFlight*f.group))
 	got, since := f.received.Load(), time.Now()
 	for {
@@ -147,6 +150,7 @@ func (f *generator) awaitRoom(pause *time.Timer) {
 		if now := f.received.Load(); now != got {
 			got, since = now, time.Now()
 		}
+		// Else a lost group would take from the window for ever.
 		if time.Since(since) > stallTimeout {
 			f.writtenOff += underWay
 		}

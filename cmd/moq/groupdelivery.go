@@ -69,6 +69,8 @@ func (d *groupDelivery) writePiece(p piece) error {
 // handleError handles an error of the open group. It returns the error unless
 // only that group is affected.
 func (d *groupDelivery) handleError(err error) error {
+	// A reset is the subscriber's decision about this group, as long as it
+	// stays.
 	_, reset := errors.AsType[*api.StreamError](err)
 	if !reset || d.w.Context().Err() != nil {
 		return err

@@ -29,6 +29,7 @@ type histogram struct {
 func (h *histogram) addSample(d time.Duration) {
 	d = max(d, 0)
 	h.counts[bucket(d)].Add(1)
+	// The buckets are too wide to tell the maximum; it is kept by itself.
 	for most := h.most.Load(); int64(d) > most; most = h.most.Load() {
 		if h.most.CompareAndSwap(most, int64(d)) {
 			return

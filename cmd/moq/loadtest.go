@@ -101,6 +101,8 @@ func (l *loadTest) runLoad(ctx context.Context, bar *progress) error {
 	l.epoch, l.start, l.generators = time.Now(), make(chan struct{}), make(map[trackID]*generator)
 	l.failures.failed = make(chan struct{})
 	l.awaitingFirst.Store(int64(l.subscriptions()))
+	// ctx ends the sending, life everything: readers go on until what was sent
+	// has arrived.
 	life, end := context.WithCancel(context.Background())
 	var feeding, reading sync.WaitGroup
 	defer func() {
@@ -155,6 +157,7 @@ func parallel(n int, f func(i int) error) error {
 	var working sync.WaitGroup
 	var failed failureLog
 	failed.failed = make(chan struct{})
+	// All at once, the handshakes would time out on a small machine.
 	slots := make(chan struct{}, maxParallel)
 	for i := range n {
 		slots <- struct{}{}
@@ -200,6 +203,8 @@ func (l *loadTest) publish(ctx, life context.Context, path api.BroadcastPath) er
 		if l.generators[trackID{path, req.Name}] == nil {
 			return api.TrackInfo{}, api.ErrNotFound
 		}
+		// Old groups should arrive late, and count in the latency, rather than
+		// be dropped.
 		return api.TrackInfo{MaxLatency: declaredMaxAge}, nil
 	}
 	if err := mux.Publish(life, path, api.TrackFuncs{Serve: serve, Info: info}); err != nil {
@@ -304,6 +309,7 @@ func (l *loadTest) awaitRest(reading *sync.WaitGroup) {
 	go func() { reading.Wait(); close(ended) }()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
+	// since is when the last frame arrived: the test has taken until then.
 	got, since := int64(-1), time.Now()
 	for over := false; !over; {
 		select {

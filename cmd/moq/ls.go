@@ -101,6 +101,8 @@ func (o *options) printAnnouncement(a api.Announcement, watch bool) error {
 		_, err := fmt.Fprintln(o.out, path)
 		return err
 	}
+	// In an object each line stands for itself, so an update is a line like the
+	// first.
 	status := a.Status
 	if status == api.AnnouncementUpdated {
 		status = api.AnnouncementActive

@@ -90,6 +90,7 @@ func (r *orderedReader) writeInOrder(ctx context.Context) error {
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
+		// Whatever has happened, frames may have become next in order.
 		if err := r.writeReady(false); err != nil || r.isDone() {
 			return err
 		}
@@ -104,6 +105,7 @@ func (r *orderedReader) isDone() bool { return r.maxGroups > 0 && r.done >= r.ma
 func (r *orderedReader) takeGaps() error {
 	for _, g := range r.track.Gaps() {
 		if g.Start < g.End {
+			// A gap is reported when it is its turn, in order with the groups.
 			r.lost = append(r.lost, g)
 		} else if err := r.out.gap(g); err != nil {
 			return err

@@ -103,6 +103,8 @@ func (p *progress) stopReports() {
 
 // size formats a number of bytes for people.
 func size(n int64) string {
+	// Sizes are of files and memory, in powers of two; rates are of networks,
+	// in powers of ten.
 	const unit = 1024
 	if n < unit {
 		return fmt.Sprintf("%d B", n)

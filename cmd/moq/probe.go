@@ -96,6 +96,7 @@ func (o *options) prober() (*impl.Client, error) {
 func (o *options) probed(ctx context.Context, c *impl.Client, url string) (*probeSession, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout*2/3)
 	defer cancel()
+	// The certificate of a development server is fetched within this time too.
 	begun := time.Now()
 	session, err := c.Dial(ctx, url, api.NewTrackMux())
 	if err != nil {
@@ -109,6 +110,7 @@ func (o *options) probed(ctx context.Context, c *impl.Client, url string) (*prob
 	defer cancel()
 	announced, err := session.Announcements(ctx, "")
 	if err == nil {
+		// Any answer will do, also the mark that nothing is announced.
 		_, err = announced.Receive(ctx)
 		announced.Close()
 	}
@@ -150,6 +152,7 @@ func (p *probeSession) recordEstimates(ctx, bounded context.Context) {
 	if err != nil {
 		return
 	}
+	// Later estimates are stored as they come; --watch prints the newest.
 	first, err := reader.Receive(bounded)
 	if err != nil {
 		reader.Close()
@@ -235,6 +238,7 @@ func (o *options) printProbe(p *probeSession) error {
 		peer = &setupInfo{state.Peer.Hop, state.Peer.Cost, state.Peer.Probe}
 	}
 	var expires time.Time
+	// There is none over tcp:// and ws://.
 	if state.TLS != nil && len(state.TLS.PeerCertificates) > 0 {
 		expires = state.TLS.PeerCertificates[0].NotAfter
 	}
@@ -332,5 +336,6 @@ func (o *options) printFailure(d *diagnosis) error {
 	if failed, ok := errors.AsType[*api.DialError](d.err); ok {
 		object.Phase, object.Transport = failed.Phase, failed.Transport
 	}
+	// The object is for the script, the exit status comes from the error.
 	return errors.Join(line(o.out, object), d.err)
 }

@@ -100,6 +100,8 @@ func (f pubFlags) open(ctx context.Context, o *options) (source, error) {
 	case "pattern":
 		return patternSource{f}, nil
 	}
+	// Large enough to cost little for each frame, small enough to fit several
+	// into a stream's window.
 	if f.chunk == 0 {
 		f.chunk = 64 << 10
 	}
@@ -278,6 +280,8 @@ func (p *publisher) delivered() (done, pending bool, err error) {
 		ended := context.Cause(s.Context())
 		unanswered := s.Stats().Publications > 0
 		switch {
+		// A subscriber that left in order has read what it wanted, even if its
+		// session ended before its answer came.
 		case !unanswered || closedCleanly(ended):
 			p.served += n
 		case ended == nil:
@@ -314,6 +318,7 @@ func (p *publisher) text(path api.BroadcastPath) string {
 	if active+served == 0 {
 		return fmt.Sprintf("%s: waiting for a subscriber", path)
 	}
+	// Counts are of all subscribers together: a group sent to two counts twice.
 	text := fmt.Sprintf("%s: %d subscribers, %d done; sent %d groups, %d frames, %s",
 		path, active, served, p.groups.Load(), p.frames.Load(), size(p.bytes.Load()))
 	if n := p.givenUp.Load(); n > 0 {

@@ -71,6 +71,8 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 	if err != nil {
 		return err
 	}
+	// A ring of relays recognises its own announcements by it: they come back
+	// with this hop.
 	config.Hop = api.Hop(1 + rand.Uint64N(1<<53-1)) // the same id for server and client
 	r := relay.New()
 	defer r.Close()
@@ -109,6 +111,7 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 		defer leave()
 	}
 	select {
+	// A listener has failed: the relay must not go on with half of its ports.
 	case err := <-stopped:
 		return err
 	case <-ctx.Done():
@@ -212,6 +215,7 @@ func (o *options) announceReady(addr net.Addr, host string, trust *tls.Config, r
 	if err != nil {
 		return err
 	}
+	// No client can connect to "all addresses".
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"
 	}

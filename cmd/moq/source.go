@@ -81,6 +81,7 @@ func (s input) produce(send func(piece)) error {
 // subscriber can begin at any line. A last line without an end counts too.
 func (s input) lines(send func(piece)) error {
 	for seq := api.GroupSequence(0); ; seq++ {
+		// ReadBytes copies, so the line may be kept.
 		text, err := s.in.ReadBytes('\n')
 		if len(text) > maxGroup {
 			return fmt.Errorf("a line of %d bytes: the maximum is %d; use --chunk for data without lines", len(text), maxGroup)

@@ -106,6 +106,7 @@ func (s *stream) removeSubscriber(pieces chan piece) {
 // send sends a piece to all subscribers and waits until each has room for it.
 func (s *stream) send(p piece) {
 	s.mu.Lock()
+	// A subscriber that joins now begins with the next piece.
 	subs := s.subs
 	s.mu.Unlock()
 	for _, sub := range subs {

@@ -92,6 +92,7 @@ func subscribe(ctx context.Context, o *options, flags subFlags, url string, path
 	if err != nil {
 		return err
 	}
+	// After commit it does nothing.
 	defer out.discard()
 	session, err := o.dialLasting(ctx, client, url, api.NewTrackMux())
 	if err != nil {
@@ -156,6 +157,8 @@ func (o *options) sink(name string) (*sink, error) {
 		}
 		return s, nil
 	}
+	// In the same directory, since a rename does not cross file systems;
+	// hidden, so that nobody takes it for the result.
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*.part")
 	if err != nil {
 		return nil, fmt.Errorf("--output: %w", err)
@@ -182,6 +185,7 @@ func (s *sink) frame(group api.GroupSequence, index uint64, f api.Frame) error {
 	if !s.o.json {
 		return nil
 	}
+	// The payload itself is not printed: it may be binary, and large.
 	sum := sha256.Sum256(f.Payload)
 	return line(s.o.out, struct {
 		Group     api.GroupSequence `json:"group"`
@@ -198,6 +202,7 @@ func (s *sink) gap(g api.Gap) error {
 	if s.o.json {
 		return line(s.o.out, map[string]any{"gap": []api.GroupSequence{g.Start, g.End}, "why": reason(g)})
 	}
+	// At once, and not only at the end: an unbounded track has none.
 	fmt.Fprintf(s.o.err, "lost %s: %s\n", gapText(g), reason(g))
 	return nil
 }

@@ -35,6 +35,7 @@ func thisBuild() build {
 	}
 	for _, setting := range info.Settings {
 		switch {
+		// The settings come in any order.
 		case setting.Key == "vcs.revision":
 			b.Revision = setting.Value + b.Revision
 		case setting.Key == "vcs.modified" && setting.Value == "true":

@@ -21,6 +21,7 @@ type faults struct {
 // A resetter is a half of a stream that can be reset.
 type resetter interface{ reset(code uint64) }
 
+// newFaults returns the faults of a server that works.
 func newFaults() *faults {
 	open := make(chan struct{})
 	close(open)
@@ -103,6 +104,8 @@ func (s *Server) LoseDatagrams(n int) {
 	s.faults.lose = n
 }
 
+// openConns returns the open connections. They are copied, since closing one
+// removes it from the set.
 func (f *faults) openConns() []*faultyConn {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -164,6 +167,9 @@ func (l faultyListener) Accept(ctx context.Context) (transport.Conn, error) {
 	return c, nil
 }
 
+// A faultyConn is a connection of the server that its faults can reach. It has
+// datagrams and statistics, as those of memconn have, so that a session takes
+// the same ways as without it.
 type faultyConn struct {
 	transport.Conn
 	faults *faults
@@ -235,6 +241,7 @@ func (c *faultyConn) ReceiveDatagram(ctx context.Context) ([]byte, error) {
 	return p, err
 }
 
+// stream wraps both halves of a stream.
 func (c *faultyConn) stream(s transport.Stream) transport.Stream {
 	return struct {
 		*faultySend
@@ -242,6 +249,8 @@ func (c *faultyConn) stream(s transport.Stream) transport.Stream {
 	}{c.sending(s), c.receiving(s)}
 }
 
+// sending wraps a sending half. It is registered until it ends, so that
+// ResetStreams finds it.
 func (c *faultyConn) sending(s transport.SendStream) *faultySend {
 	out := &faultySend{SendStream: s, faults: c.faults}
 	c.faults.addStream(out)
@@ -249,30 +258,36 @@ func (c *faultyConn) sending(s transport.SendStream) *faultySend {
 	return out
 }
 
+// receiving wraps a receiving half, registered in the same way.
 func (c *faultyConn) receiving(s transport.ReceiveStream) *faultyReceive {
 	in := &faultyReceive{ReceiveStream: s, faults: c.faults, conn: c.Context(), cancelled: make(chan struct{})}
 	c.faults.addStream(in)
 	return in
 }
 
+// addStream registers a half that is open.
 func (f *faults) addStream(r resetter) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.streams[r] = struct{}{}
 }
 
+// removeStream forgets a half that has ended.
 func (f *faults) removeStream(r resetter) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	delete(f.streams, r)
 }
 
+// A faultySend is the sending half of a stream. Once it is broken, only the
+// code of ResetStreams counts: what the session does after that is ignored.
 type faultySend struct {
 	transport.SendStream
 	faults *faults
 	broken atomic.Bool // ResetStreams is about to reset it
 }
 
+// reset resets the half from the server's side.
 func (s *faultySend) reset(code uint64) { s.SendStream.CancelWrite(code) }
 
 func (s *faultySend) CancelWrite(code uint64) {
@@ -293,6 +308,9 @@ func (s *faultySend) Write(p []byte) (int, error) {
 	return s.SendStream.Write(p)
 }
 
+// A faultyReceive is the receiving half of a stream. Its Read waits while the
+// server is frozen, also with data that has arrived, as a process that stands
+// still would.
 type faultyReceive struct {
 	transport.ReceiveStream
 	faults    *faults
@@ -301,10 +319,12 @@ type faultyReceive struct {
 	cancelled chan struct{}
 }
 
+// reset asks the peer to stop sending.
 func (s *faultyReceive) reset(code uint64) { s.CancelRead(code) }
 
 func (s *faultyReceive) Read(p []byte) (int, error) {
 	n, err := s.ReceiveStream.Read(p)
+	// The data is there, but a process that stands still does not see it.
 	s.faults.awaitThaw(s.cancelled, s.conn.Done())
 	if err != nil {
 		s.faults.removeStream(s)

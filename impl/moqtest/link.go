@@ -50,6 +50,8 @@ type Link struct {
 
 var _ simnet.Router = (*Link)(nil)
 
+// initLink sets up the zero value. Equal seeds give equal losses, as far as
+// packets come in the same order.
 func (l *Link) initLink() {
 	l.once.Do(func() {
 		l.rng = rand.New(rand.NewPCG(l.Seed, l.Seed))
@@ -101,6 +103,9 @@ func (l *Link) SendPacket(p simnet.Packet) error {
 
 // A direction is the direction of the link to one receiver. The link's lock guards
 // it.
+//
+// The order of packets is kept: the time at which one arrives is set when it is
+// sent, from the queue before it, so a timer for the first is enough.
 type direction struct {
 	link    *Link
 	to      simnet.PacketReceiver

@@ -66,6 +66,8 @@ func (l *Link) DialContext(ctx context.Context, _, address string) (net.Conn, er
 	there, back := newTCPFlow(l), newTCPFlow(l)
 	theirs := &tcpConn{in: there, out: back, local: to.addr, remote: from}
 	select {
+	// Both ends exist from here on; what is written before the accept waits in
+	// the flow.
 	case to.conns <- theirs:
 		return &tcpConn{in: back, out: there, local: from, remote: to.addr}, nil
 	case <-to.done:
@@ -75,6 +77,9 @@ func (l *Link) DialContext(ctx context.Context, _, address string) (net.Conn, er
 	}
 }
 
+// A tcpListener accepts the TCP connections to one address of a link. A dial
+// waits until its connection is accepted: there is no backlog, and no
+// handshake.
 type tcpListener struct {
 	link  *Link
 	addr  net.Addr
@@ -132,6 +137,10 @@ func (s *tcpConn) SetWriteDeadline(t time.Time) error {
 }
 
 // A tcpFlow is one direction of a simulated TCP connection.
+//
+// A lost segment arrives later, and holds up those after it, as a
+// retransmission does in TCP: that is how a bad network looks to what runs over
+// a stream. mu guards all of it, and is released while a goroutine waits.
 type tcpFlow struct {
 	link *Link
 
@@ -152,6 +161,8 @@ type piece struct {
 	at   time.Time
 }
 
+// newTCPFlow returns one direction of a new connection, with the initial window
+// of RFC 6928.
 func newTCPFlow(l *Link) *tcpFlow {
 	return &tcpFlow{link: l, changed: make(chan struct{}), window: congestionWindow{size: 10 * segment}}
 }
@@ -164,6 +175,7 @@ func (f *tcpFlow) update(change func(*tcpFlow)) {
 	f.wake()
 }
 
+// wake wakes the goroutines in awaitChange. The lock is held.
 func (f *tcpFlow) wake() {
 	close(f.changed)
 	f.changed = make(chan struct{})
@@ -188,8 +200,11 @@ func (f *tcpFlow) awaitChange(until time.Time, deadline time.Time) {
 	}
 }
 
+// hasPassed tells whether a deadline is over; a zero time is none.
 func hasPassed(deadline time.Time) bool { return !deadline.IsZero() && !time.Now().Before(deadline) }
 
+// writeBytes blocks until all of b is on its way: until the reader has room for
+// it, and the congestion window too. A close or a deadline ends it early.
 func (f *tcpFlow) writeBytes(b []byte) (n int, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -225,6 +240,8 @@ type congestionWindow struct {
 	lowered time.Time         // losses before it do not shrink the window again
 }
 
+// An acknowledgement is when a segment will be acknowledged, and its size. Both
+// are known when it is sent, since the link is simulated.
 type acknowledgement struct {
 	at   time.Time
 	size int
@@ -235,6 +252,7 @@ func (w *congestionWindow) opensAt(size int) time.Time {
 	for len(w.sent) > 0 && !time.Now().Before(w.sent[0].at) {
 		w.flight -= w.sent[0].size
 		if w.steady {
+			// One segment per round trip, as in congestion avoidance.
 			w.size += segment * segment / w.size
 		} else {
 			w.size += float64(w.sent[0].size)
@@ -269,6 +287,7 @@ func (l *Link) transmitTime(bytes int) time.Duration {
 // sendSegment puts a segment on its way.
 func (f *tcpFlow) sendSegment(data []byte) {
 	now := time.Now()
+	// An idle link is free at once.
 	if f.free.Before(now) {
 		f.free = now
 	}
@@ -276,8 +295,10 @@ func (f *tcpFlow) sendSegment(data []byte) {
 	f.free = f.free.Add(f.link.transmitTime(len(data)))
 	at := f.free.Add(f.link.Delay)
 	if lost {
+		// The loss is noticed a round trip later, and the segment sent again.
 		at = at.Add(2 * f.link.Delay)
 	}
+	// TCP delivers in order.
 	if at.Before(f.arrives) {
 		at = f.arrives
 	}
@@ -315,6 +336,9 @@ func (l *Link) isBlackedOut() bool {
 	return l.loss >= 1
 }
 
+// readBytes blocks until something has arrived. While the link loses
+// everything, nothing arrives; it then looks again from time to time, since the
+// loss may change at any moment.
 func (f *tcpFlow) readBytes(b []byte) (int, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

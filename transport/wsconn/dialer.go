@@ -92,6 +92,7 @@ func ready(ctx context.Context, c *qmux.Conn) error {
 	return nil
 }
 
+// connect makes a TCP connection, tuned for small delays.
 func (d *Dialer) connect(ctx context.Context, network, address string) (net.Conn, error) {
 	dial := d.DialContext
 	if dial == nil {

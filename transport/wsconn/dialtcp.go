@@ -20,7 +20,7 @@ var streamDrafts = []qmux.Version{qmux.Version01, qmux.Version02}
 // socket connects to u's host over TCP.
 func (d *Dialer) socket(ctx context.Context, u *url.URL) (net.Conn, error) {
 	if u.Port() == "" {
-		return nil, dialError(transport.PhaseResolve, errors.New("the URL names no port"))
+		return nil, dialError(transport.PhaseResolve, errors.New("the URL has no port, and its scheme has no default"))
 	}
 	raw, err := d.connect(ctx, "tcp", u.Host)
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
@@ -53,6 +53,8 @@ func (d *Dialer) dialTLS(ctx context.Context, u *url.URL, protocols []string) (*
 	if err != nil {
 		return nil, err
 	}
+	// Dialling with TLS by itself would hide the TCP connection, which Close
+	// needs.
 	conn := tls.Client(raw, d.tlsConfig(u.Hostname(), offers(protocols, streamDrafts)))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()

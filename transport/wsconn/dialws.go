@@ -20,18 +20,25 @@ import (
 )
 
 // An attempt records the phase and the TCP connection of a WebSocket request.
+//
+// The phase says what to tell of a failure, which the HTTP client does not; the
+// connection is for its addresses, and to be closed without the closing
+// handshake.
 type attempt struct {
 	mu    sync.Mutex
 	phase transport.Phase
 	raw   net.Conn
 }
 
+// reach records that the request has come to a phase. An HTTP client may call
+// it from several goroutines, as it tries several addresses.
 func (a *attempt) reach(phase transport.Phase) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.phase = phase
 }
 
+// result returns the last phase, and the connection, nil if there was none.
 func (a *attempt) result() (phase transport.Phase, raw net.Conn) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -53,7 +60,8 @@ func (d *Dialer) client(a *attempt, u *url.URL) *http.Client {
 	return &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: eofGuardTransport{&http.Transport{
-			Proxy:             http.ProxyFromEnvironment,
+			Proxy: http.ProxyFromEnvironment,
+			// The connection becomes the session's.
 			DisableKeepAlives: true,
 			TLSClientConfig:   d.tlsConfig(u.Hostname(), nil),
 			DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -71,6 +79,7 @@ func (d *Dialer) client(a *attempt, u *url.URL) *http.Client {
 
 // dialWebSocket sends the WebSocket request and starts Qmux.
 func (d *Dialer) dialWebSocket(ctx context.Context, u *url.URL, protocols []string) (*qmux.Conn, error) {
+	// Userinfo and fragment are not for the server.
 	request := *u
 	request.User, request.Fragment, request.RawFragment = nil, "", ""
 	a := new(attempt)

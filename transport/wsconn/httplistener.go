@@ -21,6 +21,9 @@ type httpListener struct {
 	once   sync.Once
 }
 
+// newHTTPListener returns a listener whose connections come from handOver. A
+// client that sends its request slowly is closed after a while, as other
+// clients in their setup.
 func newHTTPListener(addr net.Addr, handler http.Handler) *httpListener {
 	return &httpListener{
 		addr: addr,

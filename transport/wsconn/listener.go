@@ -51,6 +51,11 @@ type ListenOptions struct {
 
 // A Listener accepts connections over TCP or TLS, or over both on one port.
 // All methods may be called concurrently.
+//
+// One goroutine accepts, and each connection is set up in another: which
+// protocol a client speaks shows only in its first bytes, and a client that
+// sends none must not hold up others. Setting up is bounded by a timeout, and
+// the number of such connections by places.
 type Listener struct {
 	tcp     net.Listener
 	options ListenOptions
@@ -126,6 +131,7 @@ func (l *Listener) acceptConns() {
 			continue
 		}
 		<-l.places
+		// Out of file descriptors, say: closed connections will free some.
 		if !isTemporary(err) {
 			l.cancel(err)
 			return
@@ -150,6 +156,8 @@ func (l *Listener) setUpConn(raw net.Conn) {
 	l.conns <- c // does not block: the connection has a place
 }
 
+// errPlain is why a connection is closed that comes without TLS, to a listener
+// that requires it.
 var errPlain = errors.New("the client does not speak TLS")
 
 // negotiate makes a connection of raw. It returns nil without an error if the

@@ -38,6 +38,7 @@ func peek(ctx context.Context, raw net.Conn, trusted proxies) (*peekedConn, erro
 
 // Read implements [net.Conn].
 func (p *peekedConn) Read(b []byte) (int, error) {
+	// What was read ahead comes first; after that the buffer is not in the way.
 	if p.in.Buffered() == 0 {
 		return p.Conn.Read(b)
 	}

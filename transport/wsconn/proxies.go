@@ -16,6 +16,8 @@ import (
 // the client's address is ignored.
 type proxies []netip.Prefix
 
+// has tells whether a is in one of the networks. An IPv4 address in IPv6 form
+// counts as itself.
 func (p proxies) has(a netip.Addr) bool {
 	return slices.ContainsFunc(p, func(network netip.Prefix) bool { return network.Contains(a.Unmap()) })
 }

@@ -104,6 +104,7 @@ func (s *Server) serveConn(c transport.Conn, f func(transport.Conn)) {
 	f(c)
 }
 
+// log reports what no caller learns.
 func (s *Server) log(what string, detail any) {
 	if s.Logger != nil {
 		s.Logger.Error(what, "detail", detail)
@@ -115,6 +116,7 @@ func (s *Server) log(what string, detail any) {
 func (s *Server) Close() error {
 	s.mu.Lock()
 	s.closed = true
+	// Closing takes the lock again, as each connection leaves the set.
 	conns := make([]transport.Conn, 0, len(s.conns))
 	for c := range s.conns {
 		conns = append(conns, c)

@@ -10,6 +10,10 @@ import (
 )
 
 // A tcpCarrier carries messages over a byte stream, each after its size.
+//
+// Size and message leave in one write, so that a small message is one packet.
+// One goroutine reads and one writes; what ReadMessage returns is valid until
+// the next call.
 type tcpCarrier struct {
 	conn net.Conn // the TCP or TLS connection
 	raw  net.Conn // the TCP connection
@@ -18,6 +22,8 @@ type tcpCarrier struct {
 	out  []byte
 }
 
+// newTCPCarrier carries messages over conn, whose TCP connection is raw; both
+// are the same without TLS.
 func newTCPCarrier(conn, raw net.Conn) *tcpCarrier {
 	return &tcpCarrier{
 		conn: conn,
@@ -71,6 +77,7 @@ func (c *tcpCarrier) Close() error {
 	if c.conn == c.raw {
 		return c.raw.Close()
 	}
+	// A close_notify cannot be written while the peer does not read.
 	timer := time.AfterFunc(carrierCloseTimeout, func() { _ = c.raw.Close() })
 	defer timer.Stop()
 	return c.conn.Close()

@@ -30,6 +30,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// isWebSocket tells whether r asks to switch to WebSocket. The library checks
+// the rest of the handshake, and answers requests that break its rules.
 func isWebSocket(r *http.Request) bool {
 	return slices.ContainsFunc(r.Header.Values("Upgrade"), func(v string) bool { return strings.EqualFold(v, "websocket") })
 }
@@ -53,6 +55,8 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (status int) {
 		s.wg.Done()
 		return admission.Refusal(err)
 	}
+	// Only the chosen version is named, since the library would choose by the
+	// client's order.
 	h := &hijacker{ResponseWriter: w}
 	ws, err := websocket.Accept(h, r, &websocket.AcceptOptions{
 		Subprotocols:       []string{version.Subprotocol(protocol)},

@@ -16,15 +16,20 @@ import (
 // take.
 const carrierCloseTimeout = 100 * time.Millisecond
 
+// errText is the error for a message of text: Qmux sends bytes alone.
 var errText = errors.New("a text message")
 
 // A wsCarrier carries messages over a WebSocket connection.
+//
+// The goroutines of Qmux use it: one reads, and one writes. A message that is
+// read is valid until the next is.
 type wsCarrier struct {
 	ws  *websocket.Conn
 	raw net.Conn // the TCP connection; nil: not known
 	buf []byte
 }
 
+// newWSCarrier carries messages over ws.
 func newWSCarrier(ws *websocket.Conn, raw net.Conn) *wsCarrier {
 	ws.SetReadLimit(-1) // the size of buf is the limit
 	return &wsCarrier{ws: ws, raw: raw, buf: make([]byte, qmux.MaxMessage+1)}

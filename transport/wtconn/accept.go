@@ -105,6 +105,8 @@ func (h *hijacker) HTTPStream() *http3.Stream {
 	return h.request
 }
 
+// newHijacker wraps the ResponseWriter of HTTP/3. It fails for any other, which
+// has no stream to take over.
 func newHijacker(w http.ResponseWriter) (*hijacker, error) {
 	streamer, ok1 := w.(http3.HTTPStreamer)
 	settings, ok2 := w.(http3.Settingser)

@@ -47,12 +47,18 @@ const (
 )
 
 // A connBase holds the state and the context of a connection.
+//
+// The context ends once, with the first reason that becomes known, whatever
+// goroutine learns it: the one that reads the request's stream, the one that
+// watches the QUIC connection, or a caller whose stream failed.
 type connBase struct {
 	state  transport.State
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 }
 
+// newBase returns the base of a connection that lives until recordEnd is
+// called.
 func newBase(state transport.State) *connBase {
 	b := new(connBase)
 	b.setState(state)
@@ -248,6 +254,8 @@ func (c *rawConn) closeWith(code uint64, reason string, request requester, peerD
 	if !c.recordEnd(&transport.ConnError{Code: code, Reason: reason}) {
 		return
 	}
+	// If the peer's credit does not allow it, the code of the QUIC connection
+	// tells the same.
 	if request.TryWriteAll(appendClose(nil, code, reason)) == nil {
 		_ = request.Close()
 		timer := time.NewTimer(closeLinger)

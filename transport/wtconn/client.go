@@ -14,6 +14,12 @@ import (
 
 // A clientConn is the client's side of a session, on a QUIC connection of its
 // own.
+//
+// Two goroutines accept the server's streams from the start, since they may
+// arrive before the response; they wait in the queues, up to a limit, until
+// establish is called. A third one reads the request's stream, whose end is the
+// end of the session. All end with the QUIC connection, and CloseWithError
+// waits for them.
 type clientConn struct {
 	rawConn
 	http    *http3.RawClientConn
@@ -72,6 +78,8 @@ func (c *clientConn) establish(state transport.State) {
 	c.bidi.removeLimit()
 	c.uni.removeLimit()
 	c.wg.Go(c.readRequest)
+	// Whichever ends first, the request's stream or the connection, gives the
+	// reason.
 	context.AfterFunc(c.quic.Context(), func() { c.recordEnd(connError(context.Cause(c.quic.Context()))) })
 }
 

@@ -76,6 +76,9 @@ func (d *Dialer) DialTarget(ctx context.Context, t *transport.Target, protocols 
 	return c, nil
 }
 
+// dialTarget makes the connection: it pins the certificate of a development
+// server, connects over QUIC, and sends the request. Its errors have a phase,
+// but do not name the binding.
 func (d *Dialer) dialTarget(ctx context.Context, t *transport.Target, protocols []string) (transport.Conn, error) {
 	if err := t.Check(transport.WebTransport); err != nil {
 		return nil, err
@@ -128,6 +131,8 @@ func (d *Dialer) dialWith(ctx context.Context, u *url.URL, header http.Header, t
 	if tlsConf.ServerName == "" {
 		tlsConf.ServerName = u.Hostname()
 	}
+	// What the function needs for a handshake with the right server is set
+	// here, so that it can pass tlsConf on as it is.
 	tlsConf.NextProtos = []string{http3.NextProtoH3}
 	tlsConf.MinVersion = max(tlsConf.MinVersion, tls.VersionTLS13)
 	response, c, err := d.DialAddr(ctx, u.String(), header, tlsConf)
@@ -164,6 +169,8 @@ func (d *Dialer) header(protocols []string) (http.Header, error) {
 	return header, nil
 }
 
+// dialError returns an error of a phase, to which withTransport adds the
+// binding.
 func dialError(phase transport.Phase, err error) *transport.DialError {
 	return &transport.DialError{Phase: phase, Err: err}
 }
@@ -192,6 +199,8 @@ func requestURL(t *transport.Target) *url.URL {
 	return &r
 }
 
+// endpoint returns the given Endpoint, or makes one when first called, so that
+// a Dialer that is not used opens no socket.
 func (d *Dialer) endpoint() *quicconn.Endpoint {
 	if d.Endpoint != nil {
 		return d.Endpoint

@@ -48,6 +48,9 @@ func pin(ctx context.Context, u *url.URL, base *tls.Config) (*tls.Config, error)
 	return tlspin.Config(base, f), nil
 }
 
+// fetchFingerprint asks a development server for its fingerprint, without TLS.
+// Whoever can change the answer can also take the server's place, so http:// is
+// for development only. It follows no redirect.
 func fetchFingerprint(ctx context.Context, from string) (f tlspin.Fingerprint, err error) {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, from, nil)
 	if err != nil {

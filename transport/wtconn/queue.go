@@ -19,6 +19,8 @@ type streamQueue[T any] struct {
 	ready     chan struct{} // holds a token while there may be items
 }
 
+// newStreamQueue returns a queue with the limit of streams that arrive before
+// the response.
 func newStreamQueue[T any]() *streamQueue[T] { return &streamQueue[T]{ready: make(chan struct{}, 1)} }
 
 // removeLimit removes the limit.
@@ -40,6 +42,7 @@ func (q *streamQueue[T]) push(item T) bool {
 	return true
 }
 
+// signal wakes one goroutine in pop. The lock is held.
 func (q *streamQueue[T]) signal() {
 	select {
 	case q.ready <- struct{}{}:
@@ -67,6 +70,9 @@ func (q *streamQueue[T]) pop(ctx, conn context.Context) (item T, err error) {
 	}
 }
 
+// takeItem removes the first item, without waiting. If more are left it wakes
+// the next goroutine, since ready holds one token however many items were
+// added.
 func (q *streamQueue[T]) takeItem() (item T, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -68,12 +68,17 @@ type Server struct {
 }
 
 // An h3Conn is a QUIC connection from which a session is expected.
+//
+// Without the timer, clients that complete a handshake and ask for nothing
+// would cost a connection each, for as long as they answer pings.
 type h3Conn struct {
 	quic    *quic.Conn
 	session atomic.Bool // a session exists or existed, or Accept decides on one
 	timer   *time.Timer
 }
 
+// h3ConnKey finds the h3Conn in the context of a request, so that a request
+// knows on which connection it came.
 type h3ConnKey struct{}
 
 // newH3Conn closes q after sessionTimeout unless it has a session by then.
@@ -182,6 +187,7 @@ func (s *Server) spawnServe(c *serverConn, f func(transport.Conn)) {
 // codeInternal is moq-lite's session code for an internal error.
 const codeInternal = 1
 
+// log reports what no caller learns.
 func (s *Server) log(what string, detail any) {
 	if s.Logger != nil {
 		s.Logger.Error(what, "detail", detail)

@@ -125,6 +125,8 @@ type sessionSend struct {
 	cancel func(webtransport.StreamErrorCode)
 }
 
+// quicSend is what the sending halves of webtransport-go and quic-go have in
+// common.
 type quicSend interface {
 	Write([]byte) (int, error)
 	Close() error
@@ -154,6 +156,7 @@ func (s *sessionReceive) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// quicReceive is the same of the receiving halves.
 type quicReceive interface {
 	Read([]byte) (int, error)
 	SetReadDeadline(time.Time) error
@@ -163,6 +166,8 @@ func (s *sessionReceive) CancelRead(code quic.StreamErrorCode) {
 	s.cancel(webtransport.StreamErrorCode(code))
 }
 
+// stream adapts a bidirectional stream. It has no priorities, which
+// webtransport-go does not pass on.
 func (c *sessionConn) stream(s *webtransport.Stream) transport.Stream {
 	return quicstream.NewPlainStream(c, &sessionSend{s, s.CancelWrite}, &sessionReceive{s, c.session, s.CancelRead})
 }

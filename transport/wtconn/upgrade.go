@@ -37,6 +37,8 @@ const (
 	upgradeTimeout = 30 * time.Second
 )
 
+// errNoAnswer is the cause with which upgradeTimeout ends a request, so that
+// the error does not blame the caller's deadline.
 var errNoAnswer = errors.New("the server does not answer the request")
 
 // clientSettings announces support for all drafts. It does not enable flow
@@ -90,6 +92,7 @@ func (c *clientConn) sendRequest(ctx context.Context, u *url.URL, header http.He
 	c.setSession(c.sessionID)
 	close(c.session)
 
+	// ReadResponse takes no context: resetting the stream ends it.
 	stop := context.AfterFunc(ctx, func() {
 		c.request.CancelRead(codeCancelled)
 		c.request.CancelWrite(codeCancelled)
@@ -110,7 +113,7 @@ func chooseToken(s *http3.Settings) (string, error) {
 	old := s.Other[settingDraft02] != 0 || s.Other[settingDraft07] != 0
 	switch {
 	case !s.EnableExtendedConnect:
-		return "", errors.New("the server takes no WebTransport requests: it has no extended CONNECT")
+		return "", errors.New("the server does not accept WebTransport requests: it has no extended CONNECT")
 	case old:
 		return tokenOld, nil
 	case s.Other[settingEnabled] != 0:

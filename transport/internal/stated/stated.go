@@ -16,6 +16,9 @@ func WithURL(c transport.Conn, u *url.URL) transport.Conn {
 	plain := conn{Conn: c, state: state}
 	d, datagrams := c.(transport.DatagramConn)
 	s, stats := c.(transport.StatsConn)
+	// Abilities are found by type assertion, so the result must have those of c
+	// and no others: embedding both interfaces always would promise what c
+	// cannot do.
 	switch {
 	case datagrams && stats:
 		return &struct {
@@ -37,6 +40,7 @@ func WithURL(c transport.Conn, u *url.URL) transport.Conn {
 	return &plain
 }
 
+// A conn is a connection with another State.
 type conn struct {
 	transport.Conn
 	state transport.State

@@ -30,6 +30,7 @@ func (d *Deadline) Set(t time.Time, cond *sync.Cond) {
 	timer = time.AfterFunc(left, func() {
 		cond.L.Lock()
 		defer cond.L.Unlock()
+		// Else it was replaced while this function waited for the lock.
 		if d.timer == timer {
 			d.Passed = true
 			cond.Broadcast()

@@ -57,12 +57,15 @@ func (q *Queue[T]) Pop(ctx context.Context) (T, error) {
 	}
 }
 
+// isClosed tells whether Close was called.
 func (q *Queue[T]) isClosed() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.closed
 }
 
+// takeItem removes the first item, without waiting. If more are left it wakes
+// the next Pop, since ready holds one token however many items were added.
 func (q *Queue[T]) takeItem() (v T, ok bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -76,6 +79,7 @@ func (q *Queue[T]) takeItem() (v T, ok bool) {
 	return v, true
 }
 
+// signal wakes one Pop. The lock is held.
 func (q *Queue[T]) signal() {
 	select {
 	case q.ready <- struct{}{}:

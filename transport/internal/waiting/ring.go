@@ -24,6 +24,7 @@ func (r *Ring) Put(p []byte) {
 	if r.len+len(p) > len(r.buf) {
 		r.resize(r.len + len(p))
 	}
+	// The size of the array is a power of two.
 	end := (r.start + r.len) & (len(r.buf) - 1)
 	n := copy(r.buf[end:], p)
 	copy(r.buf, p[n:])
@@ -43,6 +44,7 @@ func (r *Ring) Take(p []byte) int {
 	return n
 }
 
+// copyOut is Take without shrinking the array.
 func (r *Ring) copyOut(p []byte) int {
 	n := copy(p, r.buf[r.start:min(r.start+r.len, len(r.buf))])
 	if n < len(p) && n < r.len {
