@@ -43,13 +43,6 @@ func (t *track) wakeIfNewest(g *group) {
 	}
 }
 
-// outcomeOf returns what has become of g so far.
-func (t *track) outcomeOf(g *group) outcome {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return g.outcome
-}
-
 // groupToContinue returns the newest group that was passed on if the feed after
 // f has to ask for it again, else nil: it has broken off, or is about to, since
 // its feed or session has ended.
@@ -74,26 +67,56 @@ func (t *track) newestBrokeOff(f *feed) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	g := t.numbering.last
-	return g != nil && g.outcome == broken && g.lost && g.by != f && f.again != g
+	return g != nil && g.outcome == broken && g.lost && g.by != f && f.again.latest() != g
 }
 
 // passContinued passes on a group that was asked for again, after the reader has
-// learned that it broke off.
+// learned that it broke off. Several feeds may have asked for it, one after the
+// other, before the reader came to its end: then the first passes it on, and the
+// next one follows what that has passed on.
 func (f *feed) passContinued(g api.GroupReader) {
-	t, before := f.track, f.again
 	f.regained = make(chan struct{})
-	t.session.wg.Go(func() {
+	f.track.session.wg.Go(func() {
 		defer close(f.regained)
-		select {
-		case <-before.over.Done():
-		case <-f.life.Done():
-		case <-t.feeding.Done():
-		}
-		out := f.wrapGroup(g, before.next.Load())
-		if t.outcomeOf(before) == broken {
-			_ = f.deliverGroup(out) // of one that broke off its reader knows
-		} else {
-			out.Cancel(api.StreamCancelled)
+		for before := f.again; before != nil; {
+			select {
+			case <-before.over.Done():
+			case <-f.life.Done():
+			case <-f.track.feeding.Done():
+			}
+			before = f.passIfBroken(g, before)
 		}
 	})
+}
+
+// passIfBroken passes g on if before has broken off, of which its reader knows
+// then. If that is not the one to be followed any more, it returns the other.
+func (f *feed) passIfBroken(g api.GroupReader, before *group) (other *group) {
+	t, out := f.track, f.wrapGroup(g, before.next.Load())
+	t.mu.Lock()
+	other = f.again.latest()
+	follows := other == before && before.outcome == broken
+	if follows {
+		before.after = out
+	}
+	t.mu.Unlock()
+	if other != before {
+		return other
+	}
+	if !follows || f.deliverGroup(out) != nil {
+		t.mu.Lock()
+		before.after = nil // another may follow it
+		t.mu.Unlock()
+		out.Cancel(api.StreamCancelled)
+	}
+	return nil
+}
+
+// latest returns the group that has followed g, the next one that has followed
+// that, and so on; nil for nil. The lock is held.
+func (g *group) latest() *group {
+	for g != nil && g.after != nil {
+		g = g.after
+	}
+	return g
 }

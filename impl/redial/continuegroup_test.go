@@ -241,6 +241,59 @@ func TestReaderOfTheBrokenGroupComesFirst(t *testing.T) {
 	}, withOrigins...)
 }
 
+// TestBrokenGroupComesOnceAtATime: while frames of the newest group wait for
+// their reader, a relay that stays resets the track twice. Both feeds that
+// follow have asked for the group; the reader gets it from one after the other.
+func TestBrokenGroupComesOnceAtATime(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, v api.Version) {
+		var asked atomic.Int64
+		b, mux := new(live.Broadcast), api.NewTrackMux()
+		out, err := b.Track("video", api.TrackInfo{}).OpenGroup(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = mux.PublishFunc(t.Context(), "room", func(w api.TrackWriter) {
+			probes := w.Request().Config.MaxLatency < 0 // for another numbering
+			if !probes && asked.Add(1) < 3 {
+				reset := time.AfterFunc(time.Second, func() { _ = w.CloseWithError(api.StreamUnroutable) })
+				defer reset.Stop()
+			}
+			b.ServeTrack(w)
+		})
+		server, _, s := single(t, mux, v, quick())
+		defer server.Close()
+		defer s.Terminate(api.SessionNoError, "")
+		r := subscribe(t, s, nil)
+		defer r.Close()
+		_ = out.WriteFrame(api.Frame{Payload: []byte("0")})
+		g, err := r.AcceptGroup(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(10 * time.Second)
+		_ = out.WriteFrame(api.Frame{Payload: []byte("1")})
+		if n := asked.Load(); n != 3 {
+			t.Fatalf("asked %d times, want 3", n)
+		}
+		next := 0
+		for next < 2 {
+			payload, err := readFrame(g, false)
+			if err == nil && string(payload) == fmt.Sprint(next) {
+				next++
+				continue
+			}
+			if g, err = r.AcceptGroup(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			if twice, err := r.AcceptGroup(ctx); err == nil {
+				t.Fatalf("group %d came twice at a time", twice.Sequence())
+			}
+			cancel()
+		}
+	}, withOrigins...)
+}
+
 // TestOpenGroupResetAgainAndAgain: a relay that stays resets a track whenever
 // its open group is asked for. It is asked with pauses, and not for ever.
 func TestOpenGroupResetAgainAndAgain(t *testing.T) {

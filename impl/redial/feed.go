@@ -173,7 +173,11 @@ func (f *feed) passGroup(g api.GroupReader) {
 	case again:
 		f.passContinued(g)
 	case admitted:
-		err := f.deliverGroup(f.wrapGroup(g, 0))
+		out := f.wrapGroup(g, 0)
+		err := f.deliverGroup(out)
+		if err != nil {
+			out.Cancel(api.StreamCancelled)
+		}
 		f.track.mu.Lock()
 		defer f.track.mu.Unlock()
 		f.busy = false
@@ -195,7 +199,6 @@ func (f *feed) wrapGroup(g api.GroupReader, from uint64) *group {
 func (f *feed) deliverGroup(g *group) error {
 	t := f.track
 	if err := f.deliver(delivery{group: g}); err != nil {
-		g.Cancel(api.StreamCancelled)
 		return err
 	}
 	t.mu.Lock()

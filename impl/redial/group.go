@@ -32,6 +32,7 @@ type group struct {
 	outcome outcome
 	lost    bool         // it broke off because its session ended, or was about to
 	over    signal.Event // the outcome is known
+	after   *group       // it broke off, and this is the same group that has come again
 }
 
 // An outcome is what has become of a group.
