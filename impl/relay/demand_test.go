@@ -171,3 +171,45 @@ func TestEndBeforeTheStart(t *testing.T) {
 		})
 	}
 }
+
+// TestRangeIsExtended: a viewer asks for the first groups of a track, and, when
+// the publisher has written on, for all that follow, or for some of them.
+func TestRangeIsExtended(t *testing.T) {
+	for _, v := range api.Versions() {
+		for _, end := range []api.GroupSequence{0, 15} {
+			t.Run(fmt.Sprintf("%s, to %d", v, end), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					server, _ := startRelay()
+					defer server.Close()
+					mux, b := api.NewTrackMux(), new(live.Broadcast)
+					track := b.Track("video", api.TrackInfo{MaxLatency: time.Minute})
+					_ = mux.Publish(t.Context(), "room", b)
+					dial(t, server, v, mux)
+					s := dial(t, server, v, api.NewTrackMux())
+					time.Sleep(time.Second)
+					r := subscribe(t, s, &api.SubscribeConfig{EndGroup: 5})
+					defer r.Close()
+					for range 20 {
+						g, _ := track.OpenGroup(t.Context())
+						writeNumber(g)
+						time.Sleep(time.Second)
+					}
+					seen, _ := countFor(t, r, time.Second)
+					if err := r.Update(&api.SubscribeConfig{EndGroup: end}); err != nil {
+						t.Fatal(err)
+					}
+					time.Sleep(time.Second)
+					_ = track.Close()
+					more, _ := countFor(t, r, 5*time.Second)
+					want := int(end)
+					if end == 0 {
+						want = 20
+					}
+					if seen != 5 || seen+more != want {
+						t.Errorf("%d groups, and %d more; want 5, and %d in all; gaps %v", seen, more, want, r.Gaps())
+					}
+				})
+			})
+		}
+	}
+}
