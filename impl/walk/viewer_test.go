@@ -109,7 +109,8 @@ func (v *viewer) read(r api.TrackReader, from api.GroupSequence) (done bool) {
 			if v.spec.inTurn {
 				now.follow(g, seen)
 			} else {
-				groups.Go(func() { now.follow(g, seen) })
+				of := now // the next numbering may begin before the goroutine runs
+				groups.Go(func() { of.follow(g, seen) })
 			}
 		case errors.Is(err, redial.ErrRestarted):
 			v.stage.note("%s: %v", v.name, err)
