@@ -12,6 +12,11 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/receive"
 )
 
+// Two goroutines accept the peer's streams, for all tracks of the session. So they do not
+// wait for the peer, except for the first bytes of a group (up to 200 µs), nor for the
+// application, except for a reader that has just fallen behind (up to 10 ms); and
+// acceptStreams waits while too many requests are being served.
+
 // acceptStreams serves each of the peer's bidirectional streams in a goroutine. While
 // Limits.Requests streams are being served it accepts no more.
 func (s *Session) acceptStreams() {
@@ -73,7 +78,7 @@ func (s *Session) serveUni(g *receive.Group, now time.Duration) {
 	t, err := s.version.ReadVarint(in)
 	handler := servedUni[message.StreamType(t)]
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded):
+	case errors.Is(err, os.ErrDeadlineExceeded): // the peer has opened a stream for nothing
 		in.Cancel(api.StreamControlTimeout)
 	case err != nil, handler == nil, !s.version.ServesUni(message.StreamType(t)):
 		in.Cancel(0)

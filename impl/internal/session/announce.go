@@ -9,6 +9,11 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
+// An Announce stream carries what is published below a prefix, as long as both ends keep it
+// open (moq-lite-06, ANNOUNCE_REQUEST): the subscriber sends the prefix, and the publisher
+// answers with ANNOUNCE_OK (05 and 06) and then with each change. Package announce has both
+// sides of that; this file decides who is asked for what.
+
 // Announcements implements [api.Subscriber].
 func (s *Session) Announcements(ctx context.Context, prefix string) (api.AnnouncementReader, error) {
 	wanted := api.BroadcastPath(prefix).Clean()
@@ -18,7 +23,9 @@ func (s *Session) Announcements(ctx context.Context, prefix string) (api.Announc
 	if err := s.refused(); err != nil {
 		return nil, fmt.Errorf("announcements: %w", err)
 	}
-	if !s.opts.Client { // only clients have a role
+	// A client that only subscribes publishes nothing, so it is not asked. Servers have
+	// no role in SETUP.
+	if !s.opts.Client {
 		peer, err := s.peer.awaitSetup(ctx)
 		if err != nil {
 			return nil, cause(ctx, "announcements", err)
@@ -31,6 +38,8 @@ func (s *Session) Announcements(ctx context.Context, prefix string) (api.Announc
 	if err != nil {
 		return nil, cause(ctx, "announcements", err)
 	}
+	// The peer is asked for what is below both: its paths are relative to the root, and
+	// the application's are not.
 	asked, some := overlap(root, wanted)
 	if !some {
 		return silence(&s.life), nil
@@ -106,8 +115,9 @@ func (r *request) newSender(peer api.PeerSetup, m *message.AnnounceRequest) *ann
 		Own:     s.opts.Hop,
 		Session: s,
 	}
+	// A client that only publishes has no use for announcements: it gets none.
 	if !s.opts.Client && peer.Role == api.RolePublisher {
-		t.Mux = api.NewTrackMux() // which announces nothing
+		t.Mux = api.NewTrackMux()
 	}
 	for _, hop := range []api.Hop{peer.Hop, api.Hop(m.ExcludeHop)} {
 		if hop != 0 {

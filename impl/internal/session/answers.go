@@ -9,6 +9,10 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/receive"
 )
 
+// One goroutine reads the publisher's half of a Subscribe stream. Once it runs, it alone
+// calls terminate, so that what the application gets at the end is decided in one place:
+// first all groups that have arrived, then why there are no more.
+
 // receiveAnswers reads the publisher's answers until the subscription is over.
 func (sub *subscription) receiveAnswers() {
 	err := sub.readAnswers()
@@ -54,7 +58,8 @@ func (sub *subscription) endOfTrack() error {
 	return nil
 }
 
-// readAnswer reads one message of the publisher.
+// readAnswer reads one message of the publisher. Groups and datagrams arrive on their own
+// while it does, so each message is about numbers that may have arrived or not.
 func (sub *subscription) readAnswer(kind message.ResponseKind) error {
 	switch kind {
 	case message.ResponseOK:

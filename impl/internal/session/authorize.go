@@ -7,6 +7,9 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/control"
 )
 
+// A session serves its peer when it is ready. Until then the peer's requests are accepted
+// and read, and their handlers wait.
+
 // Ready waits until the session may serve its peer. A session without Authorize is
 // ready at once; otherwise it is when Authorize has let the peer in.
 func (s *Session) Ready(ctx context.Context) error { return s.life.await(ctx, &s.ready) }

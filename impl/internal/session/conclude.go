@@ -6,6 +6,10 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
+// A publication ends in one of four ways: its handler returns, or closes it, or closes it
+// with an error, or the subscriber leaves. Only the first two send what belongs to the
+// end of a track, and only after all groups have been written.
+
 // unsubscribed is called when the subscriber's half of the stream has ended. It resets
 // the groups that are open and ends our half.
 func (p *publication) unsubscribed(err error) {
@@ -34,7 +38,8 @@ func (p *publication) handlerReturned() {
 	_ = p.Close()
 }
 
-// Close implements [api.TrackSink].
+// Close implements [api.TrackSink]. It does not wait for the groups: conclude does, in a
+// goroutine of the session.
 func (p *publication) Close() error {
 	p.mu.Lock()
 	again := p.closed
@@ -48,7 +53,8 @@ func (p *publication) Close() error {
 	return nil
 }
 
-// CloseWithError implements [api.TrackSink].
+// CloseWithError implements [api.TrackSink]. Unlike Close it has an effect after Close too,
+// as long as the end was not sent.
 func (p *publication) CloseWithError(code api.StreamErrorCode) error {
 	err := &api.StreamError{Code: code}
 	p.mu.Lock()
@@ -94,6 +100,7 @@ func (p *publication) conclude() {
 		return
 	}
 	p.over = true
+	// Numbers below the first that was sent are missing too if they were asked for.
 	first := p.first
 	if start := p.request.Config.StartGroup; !p.started || start > 0 && start < first {
 		first = start

@@ -9,6 +9,11 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
+// A group of one frame may be sent as a datagram (moq-lite-06, DATAGRAM; since 05). It
+// uses a number of the track like a group on a stream. It may be lost and nobody resends
+// it, so nothing waits for one, and the newest replace the oldest where too many are
+// queued.
+
 // SendDatagram implements [api.TrackSink].
 func (p *publication) SendDatagram(d api.Datagram) error {
 	return p.sendDatagram(&d, d.Sequence == 0)

@@ -36,6 +36,7 @@ func (r *datagramRing) push() []byte {
 	return r.slots[r.last()][:0]
 }
 
+// last is the index of the newest.
 func (r *datagramRing) last() int { return (r.first + r.length - 1) % len(r.slots) }
 
 // set stores b as the newest datagram.
@@ -88,6 +89,9 @@ func (d *datagrams) enqueue(m *message.Datagram) {
 	}
 }
 
+// sendQueued sends until the ring is empty. A datagram is sent without the lock, so that
+// the connection delays no caller; its memory goes back to the ring in exchange for the
+// next one.
 func (d *datagrams) sendQueued() {
 	conn := d.conn.(transport.DatagramConn)
 	var buf []byte

@@ -35,7 +35,9 @@ func (s *Session) Drain(ctx context.Context) (Open, error) {
 		open, changed, broken := s.left()
 		switch {
 		case broken:
-			changed = nil // wait for the end of the session
+			// What was lost with the connection will not end by itself. The end of
+			// the session comes next, and says why.
+			changed = nil
 		case open == (Open{}):
 			return Open{}, s.awaitLeave(ctx, asked)
 		}

@@ -11,6 +11,11 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
+// Errors of a transport are translated to those of package api once, where they leave it,
+// so that the same errors.Is holds over every transport: a reset stream is an
+// [api.StreamError], a lost connection an [api.SessionError]. Neither is ever io.EOF, which
+// is only the regular end of a track or a group.
+
 // streamError translates the error of a transport's stream to one of package api.
 func streamError(err error) error {
 	if err == nil {
@@ -28,7 +33,8 @@ func streamError(err error) error {
 	return err
 }
 
-// sessionError translates the error that a connection has ended with.
+// sessionError translates the error that a connection has ended with. Only a close by the
+// peer, or by this end, has a code of the protocol; anything else counts as internal.
 func sessionError(err error) *api.SessionError {
 	if already, ok := errors.AsType[*api.SessionError](err); ok {
 		return already

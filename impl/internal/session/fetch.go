@@ -11,6 +11,12 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/send"
 )
 
+// A Fetch stream carries one group (moq-lite-06, FETCH; since 05). The peer that fetches
+// sends FETCH and keeps its half of the stream open until it has the answer, since some
+// publishers take the end of it for a cancellation. The answer is the frames of the group
+// as on a Group stream, without GROUP before them, and FIN. A publisher that has not got
+// the group resets the stream.
+
 // Fetch implements [api.Subscriber].
 func (s *Session) Fetch(ctx context.Context, req api.FetchRequest) (api.GroupReader, error) {
 	g, err := s.fetch(ctx, &req)
@@ -20,6 +26,8 @@ func (s *Session) Fetch(ctx context.Context, req api.FetchRequest) (api.GroupRea
 	return g, nil
 }
 
+// fetch returns the group when the first bytes of the answer have arrived, so that a
+// refusal is an error of Fetch and not of the first frame.
 func (s *Session) fetch(ctx context.Context, req *api.FetchRequest) (*receive.Group, error) {
 	path, err := s.peer.wirePath(ctx, req.Path, req.Name)
 	if err != nil {
@@ -85,6 +93,7 @@ func (r *request) serveFetch() {
 		r.Refuse(api.ErrorCode(err))
 		return
 	}
+	// A broadcast that offers no old groups has none: that is no error of the session.
 	h, ok := broadcast.Handler().(api.FetchHandler)
 	if !ok {
 		r.Refuse(api.StreamNotFound)
@@ -115,6 +124,8 @@ type fetched struct {
 	group   *send.Group
 }
 
+// newFetched returns the state of a FETCH. Its group ranks by the priority of the request
+// alone.
 func (r *request) newFetched(m *message.Fetch) *fetched {
 	s := r.session
 	a := &fetched{session: s, stream: r.Stream, request: api.FetchRequest{

@@ -9,6 +9,10 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/receive"
 )
 
+// A relay fetches for its viewers. Groups that one of them does not read must not take the
+// room of the others, so what is fetched for one session has one share of the budget of
+// unread bytes, like one subscription.
+
 // fetches are the fetches that a session makes for other sessions, by the contexts of
 // these: a session may be of a type that is not comparable. The zero value is ready.
 type fetches struct {

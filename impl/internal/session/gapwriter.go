@@ -7,6 +7,12 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
+// A subscriber waits, for a while, for each number between those that have come. So it is
+// told of all that it will not get, as soon as that is known: what the application leaves
+// out, what is reset here, and at the end of the track what was skipped. No number is
+// told twice. One that was sent is told only if its group was reset, or if it went as a
+// datagram, which may be lost.
+
 // WriteGap implements [api.GapWriter] by SUBSCRIBE_DROP, which every version
 // has (moq-lite-03 to 06).
 func (p *publication) WriteGap(g api.Gap) error {

@@ -8,6 +8,10 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
+// A Goaway stream carries GOAWAY and nothing else (moq-lite-06, GOAWAY; since 04): no
+// answer is needed, since the peer answers by leaving. It may go on for as long as it takes
+// to open another session; nothing here ends the session for it (see Drain).
+
 // GoAway implements [api.Session].
 func (s *Session) GoAway(uri string) error {
 	switch {
@@ -45,6 +49,7 @@ func (r *request) serveGoAway() {
 		r.Refuse(api.StreamCancelled)
 		return
 	}
+	// Only the first one counts: it says where to go.
 	if !s.peer.storeGoAway(api.GoAway{URI: m.URI}) {
 		s.violation(errors.New("a second GOAWAY"))
 		return

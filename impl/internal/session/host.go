@@ -12,6 +12,10 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
+// None of the packages that a session is made of imports it. Each declares an interface of
+// what it needs instead, and host implements them all, so that Session has no methods which
+// only others call.
+
 // A host is what the packages control, announce, receive and send see of a session.
 type host Session
 

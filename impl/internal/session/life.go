@@ -12,6 +12,8 @@ import (
 // A life is the lifetime of a session. Only the first end counts, and no goroutine of
 // the session starts after it. The zero value is a session that has not ended.
 type life struct {
+	// mu guards what follows. It may be taken while any other lock of the session is
+	// held, and nothing else is locked below it.
 	mu       sync.Mutex
 	tasks    sync.WaitGroup    // the session's goroutines; added to under mu, and only before the end
 	over     bool              // the session has ended

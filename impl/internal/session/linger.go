@@ -15,6 +15,11 @@ const (
 	lateEnd = time.Second
 )
 
+// The end of the publisher's half of a Subscribe stream is not the end of the track for its
+// subscriber: groups come on streams of their own and may be late. Which of them are still
+// to come is known from SUBSCRIBE_END, or else guessed from what has come; how long to wait
+// for one that may be lost is a matter of how old groups may become.
+
 // linger is called when the publisher has ended its half of the stream. It waits for the
 // groups that are still to arrive, and then until the application has read all groups.
 // It returns io.EOF, or why the session has ended.
@@ -26,6 +31,7 @@ func (sub *subscription) linger() error {
 		missing := len(sub.coverage.Missing()) > 0
 		wait := sub.waitForMore(missing)
 		open, closed := sub.share.Len(), sub.closed
+		// While groups are open, what is missing may still come after them.
 		if quiet && open == 0 {
 			sub.coverage.DropMissing(nil)
 			missing, wait = false, 0

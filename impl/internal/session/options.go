@@ -42,6 +42,7 @@ type limits struct {
 	setup time.Duration // how long the peer may take to send or to read a message that is due
 }
 
+// usualLimits are the documented defaults, which sessions without a Config share.
 var usualLimits = newLimits(new(api.Config))
 
 // limitsOf returns the limits of a configuration, which may be nil.
@@ -66,6 +67,7 @@ func newLimits(c *api.Config) *limits {
 	}
 }
 
+// orDefault returns v, or otherwise if v is the zero value.
 func orDefault[T comparable](v, otherwise T) T {
 	var zero T
 	if v == zero {

@@ -21,6 +21,8 @@ type peer struct {
 	rootKnown signal.Event // root is final: only SETUP can carry the URL's path later
 	goneAway  signal.Event // GOAWAY has arrived
 
+	// mu guards what follows. url and root change only before rootKnown has happened,
+	// setup only before setupIn.
 	mu    sync.Mutex
 	begun bool // the peer has opened its Setup stream
 	setup api.PeerSetup
@@ -84,6 +86,7 @@ func (p *peer) storeSetup(m *message.Setup, conn transport.State) {
 		p.url = withTarget(knownURL(&conn), m.Path)
 		p.root = rootOf(targetPath(m.Path))
 	}
+	// The events come last: whoever waits for them finds the rest in place.
 	p.rootKnown.Happen()
 	p.setupIn.Happen()
 	p.stopTimer()
@@ -129,6 +132,7 @@ func (p *peer) stopWaiting() {
 	p.stopTimer()
 }
 
+// stopTimer stops the timer of expectSetup, if there is one. The lock is held.
 func (p *peer) stopTimer() {
 	if p.due != nil {
 		p.due.Stop()

@@ -12,6 +12,10 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
+// A Probe stream carries no request: who opens it gets PROBE reports until it ends its half
+// (moq-lite-06, PROBE). They are about the direction to the one who has asked, and so only
+// the other end can make them.
+
 // Probe implements [api.Session].
 func (s *Session) Probe(ctx context.Context) (api.BitrateReader, error) {
 	if err := s.refused(); err != nil {

@@ -18,6 +18,17 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
+// A publication is open until Close is called, by the application or because its handler
+// has returned: groups may be opened. It then is closed: groups that are being written are
+// finished, and conclude waits for them to send the end of the track. It is over when that
+// was sent, when the subscriber has left, or after CloseWithError: nothing more is sent.
+// The session still counts it until the subscriber has ended its half of the stream, since
+// nothing else tells that the groups have arrived.
+//
+// The handler's goroutine opens groups, gapwriter.go reports those that will not come,
+// datagram.go sends datagrams, and conclude.go ends a publication. What it has to say to
+// the subscriber goes through its outbox, so that none of them waits for the subscriber.
+
 // serveSubscribe serves one subscription of the peer (moq-lite-06, SUBSCRIBE). The
 // application's handler gets a [publication] and writes to it in another goroutine,
 // while this one reads the subscriber's updates.
@@ -26,6 +37,7 @@ func (r *request) serveSubscribe() {
 	if !r.receiveFirst(&m) {
 		return
 	}
+	// The application is asked first, and may take its time.
 	p, err := r.accept(&m)
 	if err != nil {
 		r.Refuse(api.ErrorCode(err))
@@ -57,6 +69,8 @@ func (r *request) accept(m *message.Subscribe) (*publication, error) {
 		req.Config.StartGroup = latest(broadcast, req.Name)
 	}
 	p := newPublication(s, r.Stream, m.ID, broadcast, req, info)
+	// The subscriber chooses the ids, and groups and datagrams name them: two of its
+	// subscriptions with one id could not be told apart.
 	if !s.serving.register(p) {
 		return nil, &api.StreamError{Code: api.StreamCancelled}
 	}
@@ -115,9 +129,14 @@ type publication struct {
 	updated   signal.Wake
 	outbox    control.Outbox // writes to stream
 
+	// ctx ends when the handler need not go on: when the subscriber has left or the
+	// track was closed.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
+	// mu guards what follows. It may be held while messages are put into the outbox,
+	// so that they are sent in the order of what they tell, and while a group is added
+	// to the queue of send.
 	mu          sync.Mutex
 	request     api.TrackRequest
 	sent        numbers.Set             // numbers that were opened as groups, or are in a gap
@@ -137,6 +156,9 @@ var (
 	_ api.GapWriter   = (*publication)(nil)
 )
 
+// newPublication returns the publication of a subscription that was accepted. Its context
+// ends with the subscription and with the session, and with the broadcast too, unless its
+// handler passes on what others publish: that may go on by another route.
 func newPublication(s *Session, st *control.Stream, id uint64, b *api.Publication, req api.TrackRequest, info api.TrackInfo) *publication {
 	p := &publication{
 		session:   s,
@@ -183,6 +205,8 @@ func (p *publication) readUpdates() error {
 	}
 }
 
+// update applies a SUBSCRIBE_UPDATE. Groups that are open stay so, even those that the
+// subscriber does not ask for any more.
 func (p *publication) update(m *message.SubscribeParams) {
 	c := subscribeConfig(m)
 	p.mu.Lock()
@@ -248,6 +272,9 @@ func (p *publication) usable(ctx context.Context) error {
 // last group can be encoded too.
 const maxGroups = message.MaxVarint
 
+// openGroup opens the group seq. The caller has taken the number from the broadcast. A
+// group that the subscriber does not ask for is silent: it can be written, and nothing is
+// sent.
 func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) {
 	if seq >= maxGroups {
 		return nil, fmt.Errorf("open group %d: the number is too high", seq)

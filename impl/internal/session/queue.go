@@ -13,6 +13,11 @@ import (
 // that a reader for which no processor is free gets them while they are in the cache.
 const yieldEvery = 64
 
+// The queue of a subscription stands between the accept loop, which adds groups as they
+// arrive, and the application, which takes them by AcceptGroup. It is bounded by the
+// number of groups (Limits.UnreadGroups) and, over all tracks, by the bytes that they
+// hold (package receive). What does not fit is lost as a gap, the oldest first.
+
 // offer queues a group that has arrived, or refuses it if it is not wanted. If the queue
 // is full it first waits for the reader, and then drops the oldest group.
 func (sub *subscription) offer(g *receive.Group, now time.Duration) {
@@ -84,6 +89,8 @@ func (sub *subscription) awaitReader() {
 	sub.behind = sub.full()
 }
 
+// oldestQueued returns the group of the queue that is dropped first: the one of the lowest
+// number. The subscription's lock is held, and the queue is not empty.
 func (sub *subscription) oldestQueued() *receive.Group {
 	oldest := sub.queue[0]
 	for _, g := range sub.queue[1:] {

@@ -20,6 +20,7 @@ func awaitQuiet(ctx context.Context, conn transport.Conn) {
 	if before.PacketsSent == 0 {
 		return
 	}
+	// The probe timeout of QUIC (RFC 9002, 6.2.1), with the usual max_ack_delay.
 	timeout := before.RTT + max(4*before.RTTVar, time.Millisecond) + 25*time.Millisecond
 	deadline := time.Now().Add(time.Second)
 	for time.Now().Before(deadline) {

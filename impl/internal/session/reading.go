@@ -7,6 +7,8 @@ import "sync"
 type reading struct {
 	fetches fetches
 
+	// A subscription is in subs from before it is asked for, since groups may overtake
+	// the answer, until it has ended or was closed.
 	mu      sync.Mutex
 	nextID  uint64                   // of the next subscription
 	subs    map[uint64]*subscription // by id

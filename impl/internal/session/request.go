@@ -45,9 +45,10 @@ func (r *request) serve() {
 		r.Refuse(api.StreamCancelled)
 		return
 	}
+	// These end with the session only: waiting for them would be for ever.
 	switch message.StreamType(t) {
 	case message.StreamAnnounce, message.StreamProbe:
-		done() // these end with the session
+		done()
 	}
 	handler(r)
 }

@@ -11,8 +11,13 @@ import (
 // returns, which bounds them, and in answering until they no longer keep Drain waiting.
 // The zero value is ready.
 type requests struct {
-	draining atomic.Bool // new requests are refused; set under mu
-	watched  atomic.Bool // left was called, so that endings have to be told
+	// draining is set when new requests are refused. It is set under mu, so that each
+	// request is either counted before or known to be late.
+	draining atomic.Bool
+
+	// watched is set when left was called for the first time: until then nobody waits,
+	// and the end of a group costs no lock here.
+	watched atomic.Bool
 
 	mu        sync.Mutex
 	over      bool          // the session has ended

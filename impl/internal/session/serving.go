@@ -11,7 +11,10 @@ import (
 // serving is what is served to the peer: its subscriptions, and the groups that are being
 // written for these and for fetches. The zero value is ready.
 type serving struct {
-	mu     sync.Mutex
+	mu sync.Mutex
+
+	// A publication is in pubs from when its subscription was accepted until the
+	// subscriber has ended its half of the stream.
 	pubs   map[uint64]*publication // by the peer's id
 	broken int                     // number of those that were open when the connection was lost
 	queue  *send.Queue             // lazily made

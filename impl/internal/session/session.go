@@ -65,12 +65,15 @@ import (
 
 // A Session is one end of a moq-lite connection. It implements [api.Session].
 type Session struct {
+	// New sets these. They do not change, except that opts.Mux may until the session
+	// is ready.
 	conn    transport.Conn
 	version *message.Version
 	opts    Options
 	limits  *limits
 	began   time.Time
 
+	// The owners of what a session consists of, each with a lock of its own.
 	life      life
 	peer      peer
 	requests  requests
@@ -78,8 +81,9 @@ type Session struct {
 	serving   serving
 	datagrams datagrams
 	budget    receive.Budget // of received groups
-	ready     signal.Event   // opts.Mux is final, and the peer may be served
-	sentAway  atomic.Bool    // GOAWAY was sent
+
+	ready    signal.Event // opts.Mux is final, and the peer may be served
+	sentAway atomic.Bool  // GOAWAY was sent
 }
 
 var _ api.Session = (*Session)(nil)
@@ -139,6 +143,8 @@ func (s *Session) clock() time.Duration { return time.Since(s.began) }
 // is due now.
 func (s *Session) controlDeadline() time.Time { return s.began.Add(s.clock() + s.limits.setup) }
 
+// start starts the goroutines of the session. They read the peer's streams even while it is
+// not known yet who the peer is; handlers wait for that (request.receiveFirst).
 func (s *Session) start() {
 	if s.version.Setup {
 		s.peer.expectSetup(s.limits.setup, func() {
@@ -160,6 +166,7 @@ func (s *Session) endWith(cause *api.SessionError) {
 	if !first {
 		return
 	}
+	// Contexts have ended now. What waits without one is told here.
 	s.peer.stopWaiting()
 	s.requests.stop()
 	s.serving.stop(s.life.err())

@@ -16,6 +16,12 @@ import (
 // number first.
 const setupUrgency = 0
 
+// Each end opens one Setup stream, unidirectional, with SETUP on it (moq-lite-06, SETUP;
+// since 05). It is sent without waiting for the peer's and nothing waits for it, except
+// what depends on what it says: the session's root where the connection carries no URL, the
+// peer's hop and the cost of its link before announcements, its role and whether it sends
+// reports before it is asked for these.
+
 // sendSetup sends SETUP on a stream of its own (moq-lite-05 and 06). Both ends send it as
 // soon as they can, since peers hold back their answers until it has arrived.
 func sendSetup(v *message.Version, o *Options, conn transport.Conn) {

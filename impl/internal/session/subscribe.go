@@ -16,6 +16,26 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
+// A Subscribe stream carries one subscription (moq-lite-06, SUBSCRIBE):
+//
+//	subscriber                     publisher
+//	SUBSCRIBE                   →
+//	                            ←  SUBSCRIBE_OK (03, 04) or SUBSCRIBE_START (05, 06)
+//	SUBSCRIBE_UPDATE, repeated  →
+//	                            ←  SUBSCRIBE_DROP, repeated
+//	                            ←  SUBSCRIBE_END (05, 06), FIN
+//	FIN                         →
+//
+// The groups come on streams of their own, in any order among themselves and to these
+// messages; the first may overtake the answer. The subscriber's FIN ends the subscription,
+// or, after the publisher's, tells that everything has been received. A reset of either
+// half is an error and ends both.
+//
+// This file has the subscriber's request and what its application does with it. The
+// goroutine of answers.go reads the publisher's messages, the accept loop adds groups to
+// the queue (queue.go), edge.go makes a subscription begin with the newest group, and
+// linger.go ends it.
+
 // Subscribe implements [api.Subscriber].
 func (s *Session) Subscribe(ctx context.Context, path api.BroadcastPath, name api.TrackName, config *api.SubscribeConfig) (api.TrackReader, error) {
 	sub, err := s.subscribe(ctx, path, name, orDefault(config, new(api.SubscribeConfig)))
@@ -25,6 +45,8 @@ func (s *Session) Subscribe(ctx context.Context, path api.BroadcastPath, name ap
 	return sub, nil
 }
 
+// subscribe checks what is asked for, sends SUBSCRIBE, and waits until the publisher has
+// accepted. Nothing is sent for a request that the version cannot express.
 func (s *Session) subscribe(ctx context.Context, path api.BroadcastPath, name api.TrackName, config *api.SubscribeConfig) (*subscription, error) {
 	path, err := s.peer.wirePath(ctx, path, name)
 	if err != nil {
@@ -101,6 +123,8 @@ type subscription struct {
 	stream  *control.Stream
 	outbox  control.Outbox // writes to stream
 
+	// ctx ends when nothing more will arrive. Groups that have arrived can still be
+	// read then.
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
@@ -125,6 +149,7 @@ type subscription struct {
 
 var _ api.TrackReader = (*subscription)(nil)
 
+// newSubscription returns a subscription that is not registered and has sent nothing.
 func newSubscription(s *Session, config *api.SubscribeConfig) *subscription {
 	sub := &subscription{
 		session:       s,
@@ -177,6 +202,7 @@ func (sub *subscription) accepted(ctx context.Context, path api.BroadcastPath, n
 	}
 }
 
+// describe sets what Info returns.
 func (sub *subscription) describe(info api.TrackInfo) {
 	sub.mu.Lock()
 	defer sub.mu.Unlock()
@@ -241,6 +267,8 @@ func (sub *subscription) Update(config *api.SubscribeConfig) error {
 	return nil
 }
 
+// update changes the subscription here first and then queues the message. The lock is held
+// for both, so that the last of several updates is also the last that is sent.
 func (sub *subscription) update(c api.SubscribeConfig) error {
 	if _, err := subscribeParams(sub.session.version, &c); err != nil {
 		return err
@@ -268,6 +296,8 @@ func (sub *subscription) Close() error {
 		sub.mu.Unlock()
 		return nil
 	}
+	// From here on groups and datagrams that arrive are refused, and those that have
+	// arrived are cancelled below, without the lock: that may call the transport.
 	sub.closed = true
 	sub.finishQueue(api.ErrClosed)
 	sub.cancel(api.ErrClosed)

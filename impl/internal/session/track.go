@@ -10,6 +10,9 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
+// A Track stream carries TRACK, and the answer TRACK_INFO (moq-lite-06, TRACK; since 05).
+// Earlier versions cannot tell how a track is to be delivered, and use the defaults.
+
 // TrackInfo implements [api.Subscriber].
 func (s *Session) TrackInfo(ctx context.Context, path api.BroadcastPath, name api.TrackName) (api.TrackInfo, error) {
 	if !s.version.Track {
@@ -90,6 +93,7 @@ func (r *request) describe(p *api.Publication, req api.TrackRequest) (api.TrackI
 	stop := context.AfterFunc(s.Context(), func() { cancel(s.life.err()) })
 	defer stop()
 
+	// The application may take as long as it wants, but not longer than the peer waits.
 	info, err := control.Ask(ctx, s.opts.Logger, "TrackInfo", func() (api.TrackInfo, error) {
 		return h.TrackInfo(ctx, req)
 	})
@@ -105,12 +109,16 @@ const (
 	publishersMaxAge = 1 << 40 // ms; the publisher uses its own max age if that is less
 )
 
+// wirePriority returns a priority as it is sent, from 0 for the least urgent to 255.
 func wirePriority(p api.Priority) uint8 {
 	return uint8(min(max(int(p)+normalPriority, 0), 255))
 }
 
+// apiPriority is the inverse of wirePriority.
 func apiPriority(p uint8) api.Priority { return api.Priority(int(p) - normalPriority) }
 
+// infoMessage translates a description to TRACK_INFO. A MaxLatency below 0 asks for the
+// newest group only, which a max age of 0 says.
 func infoMessage(info api.TrackInfo) *message.TrackInfo {
 	maxAge := orDefault(info.MaxLatency, age.DefaultMax)
 	return &message.TrackInfo{
@@ -120,6 +128,7 @@ func infoMessage(info api.TrackInfo) *message.TrackInfo {
 	}
 }
 
+// trackInfo translates a TRACK_INFO.
 func trackInfo(m *message.TrackInfo) api.TrackInfo {
 	return api.TrackInfo{
 		Priority:   apiPriority(m.Priority),
