@@ -17,6 +17,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/devcert"
 	"github.com/moqlite/moqlite/impl/internal/control"
+	"github.com/moqlite/moqlite/impl/internal/receive"
 	"github.com/moqlite/moqlite/impl/internal/session"
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/quicconn"
@@ -57,6 +58,9 @@ type Server struct {
 	// Config has the settings of sessions. Nil: the defaults.
 	Config *api.Config
 
+	// Limits bound what all sessions hold together; Config.Limits bound each.
+	Limits ServerLimits
+
 	// Logger gets what no error reports. Nil: nothing is logged.
 	Logger *slog.Logger
 
@@ -96,7 +100,8 @@ type Server struct {
 	bound    *listenerSet
 	sessions sessionSet
 	identity identity
-	tasks    sync.WaitGroup // goroutines that accept and serve; Add with mu held, before released
+	budget   *receive.ServerBudget // made by unread
+	tasks    sync.WaitGroup        // goroutines that accept and serve; Add with mu held, before released
 	released bool
 }
 
@@ -341,7 +346,7 @@ func (s *Server) serveConn(conn transport.Conn, o session.Options) *session.Sess
 		_ = conn.CloseWithError(uint64(api.SessionNoError), "going away")
 		return nil
 	}
-	o.Config, o.Hop, o.Logger = s.Config, s.identity.hop(s.Config), orDiscard(s.Logger)
+	o.Config, o.Hop, o.Logger, o.Unread = s.Config, s.identity.hop(s.Config), orDiscard(s.Logger), s.unread()
 	ss, err := session.New(conn, o)
 	if err == nil && !s.sessions.addSession(ss) {
 		_ = ss.Terminate(api.SessionNoError, "going away")

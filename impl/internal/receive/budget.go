@@ -29,6 +29,7 @@ type Budget struct {
 	began     time.Time
 	frameSize uint64
 	limit     uint64
+	server    *ServerBudget // nil for none
 
 	held    atomic.Uint64 // the weights of the parked groups together
 	wide    atomic.Int64  // number of parked groups whose streams can hold more than their weight
@@ -42,7 +43,19 @@ type Budget struct {
 
 // Init sets up the budget of a session, before any other method.
 func (b *Budget) Init(h Host, o Options) {
-	b.host, b.version, b.began, b.frameSize, b.limit = h, o.Version, o.Began, o.FrameSize, o.Bytes
+	b.host, b.version, b.began, b.frameSize = h, o.Version, o.Began, o.FrameSize
+	b.limit, b.server = o.Bytes, o.Server
+	if b.server != nil {
+		b.server.join(b)
+	}
+}
+
+// Leave ends the part that the budget has in that of its server, when the session has
+// ended.
+func (b *Budget) Leave() {
+	if b.server != nil {
+		b.server.leave(b)
+	}
 }
 
 // now is the time since the session began. It costs half of what time.Now does.
@@ -77,29 +90,40 @@ func (b *Budget) all() []*Share {
 	return slices.Clone(b.shares)
 }
 
-// crowded reports whether the parked groups exceed the budget if their streams are full.
-func (b *Budget) crowded() bool {
-	return b.held.Load()+uint64(max(b.wide.Load(), 0))*streamWindow > b.limit
+// most is how much the parked groups hold if their streams are full.
+func (b *Budget) most() uint64 {
+	return b.held.Load() + uint64(max(b.wide.Load(), 0))*streamWindow
 }
 
-// makeRoom drops parked groups until the rest are within the budget. It reports false if
-// they still exceed it and no group may be dropped yet.
+// allowed is how much the parked groups may hold now.
+func (b *Budget) allowed() uint64 {
+	if b.server == nil {
+		return b.limit
+	}
+	return min(b.limit, b.server.allows(b.held.Load()))
+}
+
+// makeRoom drops parked groups until the rest are within the budget and that of the server.
+// It reports false if they still exceed it and no group may be dropped yet.
 func (b *Budget) makeRoom() bool {
-	for b.held.Load() > b.limit {
-		g := b.candidate()
+	for {
+		limit := b.allowed()
+		if b.held.Load() <= limit {
+			return true
+		}
+		g := b.candidate(limit)
 		if g == nil {
 			return false
 		}
 		g.share.drop(g)
 	}
-	return true
 }
 
-// candidate returns the group to drop when the budget is exceeded: of the shares that hold
-// more than an equal part of the budget and have such a group, that which holds most; of
-// its groups that have been parked for readGrace, the oldest that the application has not
-// got, or else the oldest. candidate returns nil while there is none.
-func (b *Budget) candidate() *Group {
+// candidate returns the group to drop when limit is exceeded: of the shares that hold more
+// than an equal part of it and have such a group, that which holds most; of its groups that
+// have been parked for readGrace, the oldest that the application has not got, or else the
+// oldest. candidate returns nil while there is none.
+func (b *Budget) candidate(limit uint64) *Group {
 	var found []offered
 	holders := uint64(0)
 	for _, s := range b.all() {
@@ -113,7 +137,7 @@ func (b *Budget) candidate() *Group {
 	}
 	var most offered
 	for _, o := range found {
-		if o.held > b.limit/max(holders, 1) && o.held > most.held {
+		if o.held > limit/max(holders, 1) && o.held > most.held {
 			most = o
 		}
 	}

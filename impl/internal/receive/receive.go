@@ -11,7 +11,8 @@
 // A group has a weight while it is parked, and only then: the bytes that it holds. The
 // shares of a [Budget] hold the weights of their groups, and the budget holds what its
 // shares hold, never more than its limit for longer than readGrace if the groups that
-// exceed it are not read.
+// exceed it are not read. What the budgets of a server's sessions hold is bounded in the
+// same way by a [ServerBudget].
 //
 // Only one goroutine at a time reads a group's stream: the reader while the group is
 // being read, and the one that weighs it while it is parked.
@@ -20,8 +21,9 @@
 //
 // The lock of a holder guards its share and the states of its groups. Budget.mu guards
 // which shares a budget has, and may be taken with a holder's lock held, not the other
-// way round. What a budget holds is counted without a lock. No two holders' locks are
-// held at once, and none while a stream is read.
+// way round. ServerBudget.mu guards which sessions a server has, and no other lock is held
+// with it. What a budget holds is counted without a lock. No two holders' locks are held
+// at once, and none while a stream is read.
 package receive
 
 import (
@@ -61,4 +63,7 @@ type Options struct {
 	Began     time.Time // when the session began: the origin of its clock
 	FrameSize uint64    // the largest frame that [Group.ReadFrame] returns
 	Bytes     uint64    // how many bytes the parked groups may hold together
+
+	// Server is the budget of all sessions of the server; nil for none.
+	Server *ServerBudget
 }

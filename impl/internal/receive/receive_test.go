@@ -71,10 +71,10 @@ type model struct {
 
 const limit = 1 << 20
 
-func newWorld(t *testing.T, seed uint64) *world {
+func newWorld(t *testing.T, seed uint64, bytes uint64, server *ServerBudget) *world {
 	w := &world{t: t, r: rand.New(rand.NewPCG(seed, 0))}
 	w.there, w.here = memconn.Pipe(string(api.Lite06), nil, nil)
-	w.budget.Init(&w.session, Options{Version: version, Began: time.Now(), FrameSize: 1 << 20, Bytes: limit})
+	w.budget.Init(&w.session, Options{Version: version, Began: time.Now(), FrameSize: 1 << 20, Bytes: bytes, Server: server})
 	w.arrivals = w.budget.Arrivals()
 	for range 4 {
 		h := new(track)
@@ -283,7 +283,7 @@ func TestInvariants(t *testing.T) {
 	for seed := range uint64(20) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t, seed)
+				w := newWorld(t, seed, limit, nil)
 				for range 300 {
 					w.step()
 					w.settle()
@@ -329,7 +329,7 @@ func (w *world) end() {
 func TestWhoLoses(t *testing.T) {
 	const size, handed = 3000, 10
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 0)
+		w := newWorld(t, 0, limit, nil)
 		counts := []int{50, 200, 100}
 		for i, n := range counts {
 			for seq := range n {
@@ -370,7 +370,12 @@ func TestWhoLoses(t *testing.T) {
 }
 
 // whole adds a group of one frame that has arrived whole.
-func (w *world) whole(h *track, seq, size int) {
+func (w *world) whole(h *track, seq, size int) { w.frame(h, seq, size, true) }
+
+// begun adds a group of one frame that may go on.
+func (w *world) begun(h *track, seq, size int) { w.frame(h, seq, size, false) }
+
+func (w *world) frame(h *track, seq, size int, whole bool) {
 	st, err := w.there.OpenUniStream(w.t.Context())
 	if err != nil {
 		w.t.Fatal(err)
@@ -379,6 +384,8 @@ func (w *world) whole(h *track, seq, size int) {
 	if _, err := st.Write(append(head.Append(version, nil, 0), make([]byte, size)...)); err != nil {
 		w.t.Fatal(err)
 	}
-	_ = st.Close()
-	w.add(&model{of: h, st: st, ended: true, frames: [][]byte{make([]byte, size)}}, seq)
+	if whole {
+		_ = st.Close()
+	}
+	w.add(&model{of: h, st: st, ended: whole, frames: [][]byte{make([]byte, size)}}, seq)
 }

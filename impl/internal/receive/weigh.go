@@ -6,11 +6,27 @@ import "time"
 // could exceed the budget.
 const weighAgain = 100 * time.Millisecond
 
-// check has the parked groups weighed before long if they could exceed the budget. It may
-// be called with a holder's lock held.
+// smallGroup is how much of a group is read into memory even if the server's budget is
+// exceeded: groups of which more has arrived then count as full streams.
+const smallGroup = streamWindow / 8
+
+// check has the parked groups weighed before long if they could exceed the budget, and the
+// sessions of the server looked at if they could exceed its budget together. It may be
+// called with a holder's lock held.
 func (b *Budget) check() {
-	if b.crowded() && b.due.CompareAndSwap(false, true) {
+	most := b.most()
+	if most > b.limit && b.due.CompareAndSwap(false, true) {
 		time.AfterFunc(weighAgain, func() { b.host.Spawn(b.weighGroups) })
+	}
+	if b.server != nil {
+		b.server.check(most)
+	}
+}
+
+// weighNow has the parked groups weighed, unless they are to be anyway.
+func (b *Budget) weighNow() {
+	if b.due.CompareAndSwap(false, true) {
+		b.host.Spawn(b.weighGroups)
 	}
 }
 
@@ -31,14 +47,20 @@ func (b *Budget) weighGroups() {
 
 // toWeigh returns the groups that have been parked for weighAgain and whose streams may
 // hold an unknown amount. most is how much of each to read into memory: all together, half
-// of the budget. A group of which that much has arrived is counted as a full stream; flow
+// of the budget, or of the session's share of the server's if that is enough for small
+// groups. A group of which that much has arrived is counted as a full stream; flow
 // control then makes its publisher wait for the reader.
 func (b *Budget) toWeigh() (groups []*Group, most uint64) {
 	now := b.now()
 	for _, s := range b.all() {
 		groups = s.toWeigh(groups, now)
 	}
-	return groups, max(b.limit/2/uint64(max(b.wide.Load(), 1)), middleBuffer)
+	count := uint64(max(b.wide.Load(), 1))
+	most = b.limit / 2 / count
+	if b.server != nil {
+		most = min(most, max(b.server.share.Load()/2/count, smallGroup))
+	}
+	return groups, max(most, middleBuffer)
 }
 
 func (s *Share) toWeigh(groups []*Group, now time.Duration) []*Group {

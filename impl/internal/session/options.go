@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/receive"
 )
 
 // Options are the settings of a session.
@@ -34,6 +35,9 @@ type Options struct {
 
 	// Logger receives what no caller gets as an error. It is not nil.
 	Logger *slog.Logger
+
+	// Unread bounds what is unread in all sessions of a server; nil for no bound.
+	Unread *receive.ServerBudget
 }
 
 // limits are the limits of a session. Sessions without a Config share usualLimits.

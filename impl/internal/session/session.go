@@ -103,6 +103,7 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 	s.datagrams.life, s.datagrams.conn, s.datagrams.version = &s.life, conn, version
 	s.budget.Init((*host)(s), receive.Options{
 		Version: version, Began: s.began, FrameSize: s.limits.FrameSize, Bytes: s.limits.UnreadBytes,
+		Server: opts.Unread,
 	})
 	s.start()
 	return s, nil
@@ -169,6 +170,7 @@ func (s *Session) endWith(cause *api.SessionError) {
 	// Contexts have ended now. What waits without one is told here.
 	s.peer.stopWaiting()
 	s.requests.stop()
+	s.budget.Leave()
 	s.serving.stop(s.life.err())
 	if gone != nil {
 		go s.life.afterwards(gone)
