@@ -83,8 +83,9 @@ type Limits struct {
 	// if that group has gone unread for 250 ms: AcceptGroup skips it, Gaps
 	// reports it, and its reader gets StreamTooFarBehind. A group of which a
 	// large part of UnreadBytes has arrived counts as 512 KiB more, which its
-	// stream may still buffer; the publisher then waits for the reader. Zero: 8
-	// MiB.
+	// stream may still buffer; the publisher then waits for the reader. Control
+	// messages that have not arrived whole count too; beyond a quarter of
+	// UnreadBytes they are refused with StreamNoCapacity. Zero: 8 MiB.
 	UnreadBytes uint64
 
 	// UnreadGroups is how many groups of one subscription may wait for

@@ -6,7 +6,7 @@ import "github.com/moqlite/moqlite/impl/internal/receive"
 // its sessions. Zero fields have the defaults given.
 type ServerLimits struct {
 	// UnreadBytes bounds what has arrived, in bytes, of groups that no reader
-	// is waiting on. Above it, each session that holds more than an equal
+	// is waiting on, and of control messages that are not whole. Above it, each session that holds more than an equal
 	// share drops groups until it does not, or all are within the limit; it
 	// chooses them as where its own limit is exceeded, see [api.Limits]. The
 	// share is UnreadBytes divided by the number of sessions that hold

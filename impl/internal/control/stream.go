@@ -24,6 +24,9 @@ import (
 // bufferSize is the size of read buffers: most control messages fit.
 const bufferSize = 512
 
+// keptBody is the longest message whose memory is used again for the next.
+const keptBody = 4 << 10
+
 // urgency is the urgency of control streams, if the transport can prioritize them.
 const urgency = 0
 
@@ -43,7 +46,8 @@ type Stream struct {
 	transport.Stream
 	version *message.Version
 	in      *bufio.Reader
-	body    []byte // of the last message, reused
+	body    []byte       // of the last message, reused unless it is long
+	room    message.Room // for messages that have not arrived whole; nil for no bound
 }
 
 // New returns a Stream for a transport's stream that was just opened or accepted.
@@ -72,6 +76,13 @@ func Open(ctx context.Context, conn transport.Conn, v *message.Version, t messag
 		return nil, err
 	}
 	return st, nil
+}
+
+// Within makes room bound the memory of messages that have not arrived whole. It must be
+// called before anything is read.
+func (st *Stream) Within(room message.Room) *Stream {
+	st.room = room
+	return st
 }
 
 // UseBuffer sets the size of the read buffer, for a stream with many messages. It must be
@@ -111,7 +122,10 @@ func (st *Stream) Receive(m Parser) error {
 
 // Skip reads one message and ignores it.
 func (st *Stream) Skip() error {
-	body, err := message.ReadBody(st.in, st.version, message.MaxBody, st.body)
+	if cap(st.body) > keptBody {
+		st.body = nil
+	}
+	body, err := message.ReadBodyWithin(st.room, st.in, st.version, message.MaxBody, st.body)
 	if err != nil {
 		return err
 	}

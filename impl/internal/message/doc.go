@@ -58,6 +58,9 @@ var (
 	// ErrTooLarge: the message exceeds the limit on its size.
 	ErrTooLarge = errors.New("too large")
 
+	// ErrNoRoom: too much memory is taken by messages that have not arrived whole.
+	ErrNoRoom = errors.New("too many messages are incomplete")
+
 	// ErrUnencodable: the version has no encoding for the message.
 	ErrUnencodable = errors.New("cannot be encoded")
 )

@@ -76,6 +76,49 @@ func TestReadBodyReuses(t *testing.T) {
 	}
 }
 
+// room is a Room for a number of bytes.
+type room struct{ left, least int }
+
+func (r *room) Take(n int) bool {
+	if n > r.left {
+		return false
+	}
+	r.left -= n
+	r.least = min(r.least, r.left)
+	return true
+}
+
+func (r *room) Give(n int) { r.left += n }
+
+// What is allocated beyond the first bytes counts in a room until the message is there.
+func TestReadBodyWithin(t *testing.T) {
+	const size = 10_000
+	whole := append(message.Lite06.AppendVarint(nil, size), make([]byte, size)...)
+	for _, c := range []struct {
+		room int
+		n    int
+		want error
+	}{
+		{size, len(whole), nil},
+		{size, len(whole) - 1, io.ErrUnexpectedEOF},
+		{5000, len(whole), message.ErrNoRoom},
+		{0, 300, io.ErrUnexpectedEOF},
+		{0, len(whole), message.ErrNoRoom},
+	} {
+		r := &room{c.room, c.room}
+		body, err := message.ReadBodyWithin(r, bytes.NewReader(whole[:c.n]), message.Lite06, message.MaxBody, nil)
+		if err != c.want || err == nil && len(body) != size {
+			t.Errorf("%d bytes with room for %d: %d, %v", c.n, c.room, len(body), err)
+		}
+		if r.left != c.room {
+			t.Errorf("%d bytes with room for %d: %d are left", c.n, c.room, r.left)
+		}
+		if c.want == nil && r.least > c.room-size+512 {
+			t.Errorf("%d bytes have counted, of %d", c.room-r.least, size)
+		}
+	}
+}
+
 func TestReadBodyPassesErrors(t *testing.T) {
 	reset := errors.New("reset")
 	for n := range 3 {

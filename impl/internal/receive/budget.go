@@ -19,6 +19,7 @@ const readGrace = 250 * time.Millisecond
 
 // A Budget bounds what the parked groups of a session hold: their bytes in memory and
 // those in their streams, since the windows of all streams are part of the connection's.
+// Control messages that have not arrived whole count too (messages.go).
 //
 // How much has arrived on a stream is only known by reading it. As long as the budget
 // would hold even if every stream were full, nothing is done; otherwise the groups are
@@ -31,11 +32,12 @@ type Budget struct {
 	limit     uint64
 	server    *ServerBudget // nil for none
 
-	held    atomic.Uint64 // the weights of the parked groups together
-	wide    atomic.Int64  // number of parked groups whose streams can hold more than their weight
-	open    atomic.Int64  // number of groups that are not finished
-	dropped atomic.Uint64 // number of groups that were not read in time
-	due     atomic.Bool   // weighGroups is due or runs
+	held     atomic.Uint64 // the weights of the parked groups together, and messages
+	messages atomic.Uint64 // bytes of control messages that have not arrived whole
+	wide     atomic.Int64  // number of parked groups whose streams can hold more than their weight
+	open     atomic.Int64  // number of groups that are not finished
+	dropped  atomic.Uint64 // number of groups that were not read in time
+	due      atomic.Bool   // weighGroups is due or runs
 
 	mu     sync.Mutex
 	shares []*Share // those that have groups, or may get more

@@ -107,6 +107,8 @@ func Malformed(err error) error {
 		return err
 	case err == io.ErrUnexpectedEOF:
 		return &api.StreamError{Code: api.StreamWrongSize}
+	case errors.Is(err, message.ErrNoRoom):
+		return &api.StreamError{Code: api.StreamNoCapacity}
 	case errors.Is(err, message.ErrMalformed):
 		return &api.StreamError{Code: api.StreamMalformed}
 	default:

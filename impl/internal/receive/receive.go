@@ -9,9 +9,9 @@
 // told so once.
 //
 // A group has a weight while it is parked, and only then: the bytes that it holds. The
-// shares of a [Budget] hold the weights of their groups, and the budget holds what its
-// shares hold, never more than its limit for longer than readGrace if the groups that
-// exceed it are not read. What the budgets of a server's sessions hold is bounded in the
+// shares of a [Budget] hold the weights of their groups. The budget holds what its shares
+// hold and the control messages that have not arrived whole, and not for long more than its
+// limit: if the groups that exceed it are not read, they are dropped. What the budgets of a server's sessions hold is bounded in the
 // same way by a [ServerBudget].
 //
 // Only one goroutine at a time reads a group's stream: the reader while the group is

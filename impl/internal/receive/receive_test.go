@@ -54,6 +54,7 @@ type world struct {
 	there    transport.Conn
 	here     transport.Conn
 	groups   []*model
+	messages int // bytes of messages that have not arrived whole
 }
 
 // model is what a naive reader would expect of a group.
@@ -163,7 +164,14 @@ func (w *world) step() {
 		m.group.Cancel(api.StreamCancelled)
 	case 1:
 		time.Sleep(time.Duration(w.r.IntN(400)) * time.Millisecond)
-	case 2, 3, 4, 5, 6, 7:
+	case 2:
+		if n := w.r.IntN(200_000); w.budget.Take(n) {
+			w.messages += n
+		}
+	case 3:
+		w.budget.Give(w.messages)
+		w.messages = 0
+	case 4, 5, 6, 7, 8, 9:
 		m.read()
 	default:
 		w.write(m)
@@ -252,8 +260,8 @@ func (w *world) check() {
 		lost += uint64(len(h.lost))
 		h.mu.Unlock()
 	}
-	if n := w.budget.held.Load(); n != held || shares != held {
-		w.t.Fatalf("the parked groups weigh %d, their shares hold %d, and the budget %d", held, shares, n)
+	if n := w.budget.held.Load(); n != held+uint64(w.messages) || shares != held || w.messages > limit/messagePart {
+		w.t.Fatalf("the parked groups weigh %d, their shares hold %d, messages %d, and the budget %d", held, shares, w.messages, n)
 	}
 	if w.budget.Open() != open || told != done || int(w.session.finished.Load()) != done || lost != w.budget.Dropped() {
 		w.t.Fatalf("%d groups are open, of %d, %d (%d) are told to be finished, of %d; %d are lost, %d dropped",
@@ -310,6 +318,8 @@ func (w *world) end() {
 	for _, m := range w.groups {
 		m.group.Cancel(api.StreamCancelled)
 	}
+	w.budget.Give(w.messages)
+	w.messages = 0
 	w.settle()
 	w.check()
 	for _, h := range w.tracks {

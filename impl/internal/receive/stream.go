@@ -159,13 +159,14 @@ func parseBody(b []byte, v *message.Version) (body []byte, length int, ok bool) 
 }
 
 // ReadMessage reads a message with its length and returns its body, which is valid until
-// the next read. waited reports whether it was not buffered whole.
-func (in *Stream) ReadMessage(v *message.Version) (body []byte, waited bool, err error) {
+// the next read. waited reports whether it was not buffered whole; until it is, its memory
+// counts in room.
+func (in *Stream) ReadMessage(v *message.Version, room message.Room) (body []byte, waited bool, err error) {
 	if body, n, ok := parseBody(in.buffered(), v); ok {
 		in.at += n
 		return body, false, nil
 	}
-	body, err = message.ReadBody(in, v, message.MaxBody, nil)
+	body, err = message.ReadBodyWithin(room, in, v, message.MaxBody, nil)
 	return body, true, err
 }
 

@@ -26,7 +26,7 @@ func (s *Session) acceptStreams() {
 		if err != nil {
 			return
 		}
-		r := &request{control.New(raw, s.version), s, s.requests.accepted()}
+		r := &request{control.New(raw, s.version).Within(&s.budget), s, s.requests.accepted()}
 		s.life.spawn(func() {
 			defer s.requests.served()
 			r.serve()
@@ -38,12 +38,15 @@ func (s *Session) acceptStreams() {
 // open has returned, the end of ctx does not affect the stream.
 func (s *Session) open(ctx context.Context, t message.StreamType, m control.Appender) (*control.Stream, error) {
 	st, err := control.Open(ctx, s.conn, s.version, t, m)
-	return st, streamError(err)
+	if err != nil {
+		return nil, streamError(err)
+	}
+	return st.Within(&s.budget), nil
 }
 
-// servedUni are the handlers of the peer's unidirectional streams, by type. now is the
+// uniHandlers are the handlers of the peer's unidirectional streams, by type. now is the
 // session's clock.
-var servedUni = map[message.StreamType]func(s *Session, g *receive.Group, now time.Duration){
+var uniHandlers = map[message.StreamType]func(s *Session, g *receive.Group, now time.Duration){
 	message.StreamGroup: (*Session).takeGroup,
 	message.StreamSetup: func(s *Session, g *receive.Group, _ time.Duration) { s.takeSetup(g.Stream()) },
 }
@@ -76,7 +79,7 @@ func (s *Session) acceptUniStreams() {
 func (s *Session) serveUni(g *receive.Group, now time.Duration) {
 	in := g.Stream()
 	t, err := s.version.ReadVarint(in)
-	handler := servedUni[message.StreamType(t)]
+	handler := uniHandlers[message.StreamType(t)]
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded): // the peer has opened a stream for nothing
 		in.Cancel(api.StreamControlTimeout)
@@ -91,7 +94,7 @@ func (s *Session) serveUni(g *receive.Group, now time.Duration) {
 // subscription (moq-lite-06, GROUP). A group of an unknown subscription is refused.
 func (s *Session) takeGroup(g *receive.Group, now time.Duration) {
 	in := g.Stream()
-	body, waited, err := in.ReadMessage(s.version)
+	body, waited, err := in.ReadMessage(s.version, &s.budget)
 	var m message.Group
 	if err != nil || m.Parse(s.version, body) != nil {
 		in.Cancel(api.StreamMalformed)

@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 
@@ -57,7 +58,11 @@ func (r *request) serve() {
 // serve the peer. If it reports false, the stream is refused or the session has ended.
 func (r *request) receiveFirst(m control.Parser) bool {
 	if err := r.Receive(m); err != nil {
-		r.Refuse(api.StreamCancelled)
+		code := api.StreamCancelled
+		if errors.Is(err, message.ErrNoRoom) {
+			code = api.StreamNoCapacity
+		}
+		r.Refuse(code)
 		return false
 	}
 	_ = r.SetReadDeadline(time.Time{})

@@ -72,7 +72,7 @@ func (s *Session) takeSetup(in *receive.Stream) {
 		return
 	}
 	var m message.Setup
-	body, _, err := in.ReadMessage(s.version)
+	body, _, err := in.ReadMessage(s.version, &s.budget)
 	if err == nil {
 		err = m.Parse(s.version, body)
 	}
