@@ -5,18 +5,9 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
-	"sync"
-	"time"
 
 	"github.com/moqlite/moqlite/transport"
-)
-
-const (
-	// closeTimeout bounds how long Close waits for the calls of serve.
-	closeTimeout = time.Second
-
-	// codeInternal is moq-lite's session code for an internal error.
-	codeInternal = 1
+	"github.com/moqlite/moqlite/transport/internal/serving"
 )
 
 // A Server accepts WebSocket requests. It is an [http.Handler] for an HTTP/1.1
@@ -54,55 +45,10 @@ type Server struct {
 	// Logger gets panics of Accept and serve. Nil: nothing is logged.
 	Logger *slog.Logger
 
-	mu     sync.Mutex
-	conns  map[transport.Conn]struct{}
-	closed bool
-	wg     sync.WaitGroup // connections that are being set up or served
+	conns serving.Group // those that are being set up or served
 }
 
 var _ http.Handler = (*Server)(nil)
-
-// enter counts a connection that Close waits for. It reports false after
-// Close.
-func (s *Server) enter() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.wg.Add(1)
-	return true
-}
-
-// addConn registers c, so that Close closes it. It reports false after Close.
-func (s *Server) addConn(c transport.Conn) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	if s.conns == nil {
-		s.conns = make(map[transport.Conn]struct{})
-	}
-	s.conns[c] = struct{}{}
-	context.AfterFunc(c.Context(), func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.conns, c)
-	})
-	return true
-}
-
-// serveConn calls f with c, and closes c if f panics.
-func (s *Server) serveConn(c transport.Conn, f func(transport.Conn)) {
-	defer func() {
-		if p := recover(); p != nil {
-			s.log("panic in serve", p)
-			_ = c.CloseWithError(codeInternal, "internal error")
-		}
-	}()
-	f(c)
-}
 
 // log reports what no caller learns.
 func (s *Server) log(what string, detail any) {
@@ -114,29 +60,7 @@ func (s *Server) log(what string, detail any) {
 // Close closes all connections with code 0. It waits until the calls of serve
 // have returned, for about a second at most. Later requests are refused.
 func (s *Server) Close() error {
-	s.mu.Lock()
-	s.closed = true
-	// Closing takes the lock again, as each connection leaves the set.
-	conns := make([]transport.Conn, 0, len(s.conns))
-	for c := range s.conns {
-		conns = append(conns, c)
-	}
-	s.mu.Unlock()
-	var closing sync.WaitGroup
-	for _, c := range conns {
-		closing.Go(func() { _ = c.CloseWithError(0, "") })
-	}
-	closing.Wait()
-	done := make(chan struct{})
-	go func() {
-		s.wg.Wait()
-		close(done)
-	}()
-	timer := time.NewTimer(closeTimeout)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-	}
+	s.conns.Close()
+	s.conns.Wait()
 	return nil
 }

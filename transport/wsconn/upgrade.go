@@ -14,6 +14,7 @@ import (
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/internal/admission"
 	"github.com/moqlite/moqlite/transport/internal/qmux"
+	"github.com/moqlite/moqlite/transport/internal/serving"
 )
 
 // ServeHTTP implements [http.Handler].
@@ -46,13 +47,13 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (status int) {
 	if !ok {
 		return http.StatusBadRequest
 	}
-	if !s.enter() {
+	if !s.conns.Begin() {
 		return http.StatusServiceUnavailable
 	}
 	state := s.stateOf(r, protocol)
 	serve, err := admission.Ask(r.Context(), s.Accept, state, func(p any) { s.log("panic in Accept", p) })
 	if err != nil {
-		s.wg.Done()
+		s.conns.Done()
 		return admission.Refusal(err)
 	}
 	// Only the chosen version is named, since the library would choose by the
@@ -63,12 +64,12 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (status int) {
 		InsecureSkipVerify: true, // request has checked the origin
 	})
 	if err != nil {
-		s.wg.Done()
+		s.conns.Done()
 		return 0 // websocket.Accept has answered
 	}
 	c := qmux.New(newWSCarrier(ws, h.raw), qmux.Options{Version: version, Config: s.Config, State: state})
 	go func() {
-		defer s.wg.Done()
+		defer s.conns.Done()
 		s.startQmux(c, serve)
 	}()
 	return 0
@@ -76,15 +77,14 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (status int) {
 
 // startQmux waits for the client's transport parameters and then serves c.
 func (s *Server) startQmux(c *qmux.Conn, serve func(transport.Conn)) {
-	if !s.addConn(c) {
-		_ = c.CloseWithError(0, "")
+	if !s.conns.Add(c) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), setupTimeout)
 	err := c.Ready(ctx)
 	cancel()
 	if err == nil {
-		s.serveConn(c.Transport(), serve)
+		serving.Serve(c.Transport(), serve, func(p any) { s.log("panic in serve", p) })
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,16 +16,11 @@ import (
 	"github.com/quic-go/webtransport-go"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/serving"
 )
 
-const (
-	// sessionTimeout is how long a QUIC connection may exist without a
-	// session.
-	sessionTimeout = 30 * time.Second
-
-	// closeTimeout bounds how long Close waits for the calls of serve.
-	closeTimeout = time.Second
-)
+// sessionTimeout is how long a QUIC connection may exist without a session.
+const sessionTimeout = 30 * time.Second
 
 // A Server serves WebTransport sessions, one per QUIC connection. Its fields
 // must not change after the first ServeQUICConn. All methods may be called
@@ -61,10 +55,7 @@ type Server struct {
 	once         sync.Once
 	webtransport *webtransport.Server
 
-	mu     sync.Mutex
-	conns  map[*serverConn]struct{}
-	closed bool
-	wg     sync.WaitGroup // running calls of ServeQUICConn and of serve
+	conns serving.Group // and the running calls of ServeQUICConn and of serve
 }
 
 // An h3Conn is a QUIC connection from which a session is expected.
@@ -118,7 +109,6 @@ func (s *Server) initServer() {
 		ApplicationProtocols: s.Protocols,
 		CheckOrigin:          func(*http.Request) bool { return true }, // request has checked it
 	}
-	s.conns = make(map[*serverConn]struct{})
 }
 
 // ServeQUICConn serves a connection whose ALPN is h3. It blocks until the
@@ -127,11 +117,11 @@ func (s *Server) initServer() {
 // closes q and returns net.ErrClosed.
 func (s *Server) ServeQUICConn(q *quic.Conn) error {
 	s.once.Do(s.initServer)
-	if !s.enter() {
+	if !s.conns.Begin() {
 		_ = q.CloseWithError(codeNoError, "")
 		return net.ErrClosed
 	}
-	defer s.wg.Done()
+	defer s.conns.Done()
 	err := s.webtransport.ServeQUICConn(q)
 	if errors.Is(err, http.ErrServerClosed) {
 		return net.ErrClosed
@@ -143,49 +133,19 @@ func (s *Server) ServeQUICConn(q *quic.Conn) error {
 	return nil
 }
 
-// enter counts a call that Close waits for. It reports false after Close.
-func (s *Server) enter() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.closed {
-		return false
-	}
-	s.wg.Add(1)
-	return true
-}
-
 // spawnServe calls f with c in a goroutine, or closes c if the server is closed.
 func (s *Server) spawnServe(c *serverConn, f func(transport.Conn)) {
-	s.mu.Lock()
-	closed := s.closed
-	if !closed {
-		s.conns[c] = struct{}{}
-		s.wg.Add(1)
-	}
-	s.mu.Unlock()
-	if closed {
+	if !s.conns.Begin() {
 		_ = c.CloseWithError(0, "")
 		return
 	}
-	context.AfterFunc(c.Context(), func() {
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		delete(s.conns, c)
-	})
 	go func() {
-		defer s.wg.Done()
-		defer func() {
-			if p := recover(); p != nil {
-				s.log("panic in serve", p)
-				_ = c.CloseWithError(codeInternal, "internal error")
-			}
-		}()
-		f(c)
+		defer s.conns.Done()
+		if s.conns.Add(c) {
+			serving.Serve(c, f, func(p any) { s.log("panic in serve", p) })
+		}
 	}()
 }
-
-// codeInternal is moq-lite's session code for an internal error.
-const codeInternal = 1
 
 // log reports what no caller learns.
 func (s *Server) log(what string, detail any) {
@@ -198,31 +158,8 @@ func (s *Server) log(what string, detail any) {
 // the calls of serve have returned, for at most a second.
 func (s *Server) Close() error {
 	s.once.Do(s.initServer)
-	s.mu.Lock()
-	s.closed = true
-	conns := make([]*serverConn, 0, len(s.conns))
-	for c := range s.conns {
-		conns = append(conns, c)
-	}
-	s.mu.Unlock()
-
-	var closing sync.WaitGroup
-	for _, c := range slices.Clip(conns) {
-		closing.Go(func() { _ = c.CloseWithError(0, "") })
-	}
-	closing.Wait()
+	s.conns.Close()
 	err := s.webtransport.Close()
-
-	done := make(chan struct{})
-	go func() {
-		s.wg.Wait()
-		close(done)
-	}()
-	timer := time.NewTimer(closeTimeout)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-	}
+	s.conns.Wait()
 	return err
 }
