@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/streams"
 	"github.com/moqlite/moqlite/transport/internal/waiting"
 )
 
@@ -28,7 +29,7 @@ func newListener(n *Network, host string, protocols []string, o *ListenOptions) 
 	if o != nil {
 		l.options = *o
 	}
-	orDefault(&l.options.Backlog, defaultBacklog)
+	streams.Default(&l.options.Backlog, defaultBacklog)
 	l.slots = make(chan struct{}, l.options.Backlog)
 	return l
 }

@@ -26,7 +26,11 @@
 //     connection discards what was not read from any stream.
 package memconn
 
-import "time"
+import (
+	"time"
+
+	"github.com/moqlite/moqlite/transport/internal/streams"
+)
 
 // Name is the Transport of the connections' [transport.State].
 const Name = "memory"
@@ -74,9 +78,9 @@ func (c *Config) withDefaults() Config {
 	if c != nil {
 		d = *c
 	}
-	orDefault(&d.StreamWindow, defaultStreamWindow)
-	orDefault(&d.ConnWindow, defaultConnWindow)
-	orDefault(&d.MaxDatagramSize, defaultDatagramSize)
+	streams.Default(&d.StreamWindow, defaultStreamWindow)
+	streams.Default(&d.ConnWindow, defaultConnWindow)
+	streams.Default(&d.MaxDatagramSize, defaultDatagramSize)
 	if d.MaxStreams == 0 {
 		d.MaxStreams = defaultStreams
 	}
@@ -84,12 +88,6 @@ func (c *Config) withDefaults() Config {
 		d.MaxUniStreams = defaultStreams
 	}
 	return d
-}
-
-func orDefault(v *int, d int) {
-	if *v <= 0 {
-		*v = d
-	}
 }
 
 // An Addr is the address of an end: the host of the listener, or a number for

@@ -54,11 +54,10 @@ func newClientConn(q *quic.Conn) *clientConn {
 	c := &clientConn{
 		http:        h.NewRawClientConn(q),
 		session:     make(chan struct{}),
-		bidi:        newStreamQueue[*quic.Stream](),
-		uni:         newStreamQueue[*quic.ReceiveStream](),
 		requestDone: make(chan struct{}),
 	}
 	c.connBase, c.quic = newBase(transport.State{}), q
+	c.bidi, c.uni = newStreamQueue[*quic.Stream](c.ctx), newStreamQueue[*quic.ReceiveStream](c.ctx)
 	c.wg.Go(c.acceptBidi)
 	c.wg.Go(c.acceptUni)
 	return c
@@ -98,7 +97,7 @@ func (c *clientConn) readRequest() {
 
 // AcceptStream implements [transport.Conn].
 func (c *clientConn) AcceptStream(ctx context.Context) (transport.Stream, error) {
-	s, err := c.bidi.pop(ctx, c.ctx)
+	s, err := c.bidi.pop(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -107,7 +106,7 @@ func (c *clientConn) AcceptStream(ctx context.Context) (transport.Stream, error)
 
 // AcceptUniStream implements [transport.Conn].
 func (c *clientConn) AcceptUniStream(ctx context.Context) (transport.ReceiveStream, error) {
-	s, err := c.uni.pop(ctx, c.ctx)
+	s, err := c.uni.pop(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/streams"
 )
 
 // A Config has the flow control windows and stream limits that one side grants
@@ -43,20 +44,14 @@ func (c *Config) withDefaults() Config {
 	if c != nil {
 		d = *c
 	}
-	positive(&d.StreamWindow, defaultStreamWindow)
-	positive(&d.ConnWindow, defaultConnWindow)
+	streams.Default(&d.StreamWindow, defaultStreamWindow)
+	streams.Default(&d.ConnWindow, defaultConnWindow)
 	limit(&d.MaxStreams)
 	limit(&d.MaxUniStreams)
 	if d.IdleTimeout <= 0 {
 		d.IdleTimeout = defaultIdleTimeout
 	}
 	return d
-}
-
-func positive(v *int, or int) {
-	if *v <= 0 {
-		*v = or
-	}
 }
 
 func limit(v *int) {

@@ -127,3 +127,10 @@ func pop[T any](ctx context.Context, c *Conn, q *waiting.Queue[T]) (T, error) {
 	}
 	return v, err
 }
+
+// Default sets a setting to its default d if it is zero or senseless.
+func Default(v *int, d int) {
+	if *v <= 0 {
+		*v = d
+	}
+}

@@ -1,3 +1,3 @@
 // Package waiting has the queues, buffers and deadlines that the connections
-// of memconn and qmux are built from.
+// of memconn, qmux and wtconn are built from.
 package waiting

@@ -28,6 +28,18 @@ func NewQueue[T any]() *Queue[T] {
 func (q *Queue[T]) Push(v T) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	return q.push(v)
+}
+
+// PushWithin adds v unless the queue holds as many items as limit. It reports
+// false then, and if the queue is closed.
+func (q *Queue[T]) PushWithin(limit int, v T) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.items.Len() < limit && q.push(v)
+}
+
+func (q *Queue[T]) push(v T) bool {
 	if q.closed {
 		return false
 	}

@@ -1,22 +1,10 @@
 package udp
 
-import (
-	"net"
+import "golang.org/x/sys/unix"
 
-	"golang.org/x/sys/unix"
+// The options that rule fragments, and their value that forbids them.
+const (
+	fragmentV4   = unix.IP_DONTFRAG
+	fragmentV6   = unix.IPV6_DONTFRAG
+	dontFragment = 1
 )
-
-// DontFragment forbids that packets of a socket are fragmented. It reports
-// false if that is not possible.
-func DontFragment(c *net.UDPConn) bool {
-	raw, err := c.SyscallConn()
-	if err != nil {
-		return false
-	}
-	var v4, v6 error
-	err = raw.Control(func(fd uintptr) {
-		v4 = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_DONTFRAG, 1)
-		v6 = unix.SetsockoptInt(int(fd), unix.IPPROTO_IPV6, unix.IPV6_DONTFRAG, 1)
-	})
-	return err == nil && (v4 == nil || v6 == nil)
-}
