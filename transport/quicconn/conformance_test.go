@@ -1,7 +1,6 @@
 package quicconn_test
 
 import (
-	"net"
 	"testing"
 	"time"
 
@@ -9,6 +8,7 @@ import (
 
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/internal/certtest"
+	"github.com/moqlite/moqlite/transport/internal/listentest"
 	"github.com/moqlite/moqlite/transport/quicconn"
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
@@ -103,29 +103,7 @@ func endpoint(t *testing.T, protocols []string) transporttest.Endpoint {
 		Listener:  l,
 		Dialer:    d,
 		URL:       urlOf(l),
-		DeadURL:   "moqt://" + unused(t),
-		SilentURL: "moqt://" + silent(t),
+		DeadURL:   "moqt://" + listentest.UnusedUDP(t),
+		SilentURL: "moqt://" + listentest.SilentUDP(t),
 	}
-}
-
-// unused returns an address at which nothing listens.
-func unused(t *testing.T) string {
-	t.Helper()
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	return c.LocalAddr().String()
-}
-
-// silent returns an address from which no packet returns.
-func silent(t *testing.T) string {
-	t.Helper()
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c.LocalAddr().String()
 }

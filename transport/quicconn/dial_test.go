@@ -16,6 +16,7 @@ import (
 
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/internal/certtest"
+	"github.com/moqlite/moqlite/transport/internal/listentest"
 	"github.com/moqlite/moqlite/transport/quicconn"
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
@@ -55,7 +56,7 @@ func TestDialNothingListens(t *testing.T) {
 	d := new(quicconn.Dialer)
 	defer d.Close()
 	start := time.Now()
-	err := dialFails(t, d, "moqt://"+unused(t)+"/?jwt=secret")
+	err := dialFails(t, d, "moqt://"+listentest.UnusedUDP(t)+"/?jwt=secret")
 	wantDialError(t, err, transport.PhaseConnect, "nothing listens at 127.0.0.1:")
 	if took := time.Since(start); took > 2*time.Second {
 		t.Errorf("it took %v to find out", took)
@@ -66,7 +67,7 @@ func TestDialSilence(t *testing.T) {
 	transporttest.NoLeaks(t)
 	d := &quicconn.Dialer{QUICConfig: &quic.Config{HandshakeIdleTimeout: 500 * time.Millisecond}}
 	defer d.Close()
-	err := dialFails(t, d, "moqt://"+silent(t)+"/?jwt=secret")
+	err := dialFails(t, d, "moqt://"+listentest.SilentUDP(t)+"/?jwt=secret")
 	wantDialError(t, err, transport.PhaseConnect, "UDP may be blocked")
 	if _, ok := errors.AsType[*quic.IdleTimeoutError](err); !ok {
 		t.Errorf("%v does not lead to quic-go's error", err)
@@ -190,13 +191,13 @@ func TestDialCancelled(t *testing.T) {
 	d := new(quicconn.Dialer)
 	defer d.Close()
 	// The socket and its goroutines are the dialer's, and not left by a dial.
-	dialFails(t, d, "moqt://"+unused(t))
+	dialFails(t, d, "moqt://"+listentest.UnusedUDP(t))
 	transporttest.NoLeaks(t)
 	for _, after := range []time.Duration{0, time.Millisecond, 1100 * time.Millisecond} {
 		reason := errors.New("the caller's reason")
 		ctx, cancel := context.WithCancelCause(t.Context())
 		time.AfterFunc(after, func() { cancel(reason) })
-		_, err := d.Dial(ctx, "moqt://"+silent(t), []string{protocol})
+		_, err := d.Dial(ctx, "moqt://"+listentest.SilentUDP(t), []string{protocol})
 		wantDialError(t, err, transport.PhaseConnect, "the caller's reason")
 		if !errors.Is(err, reason) {
 			t.Errorf("%v does not match the context's cause", err)
@@ -301,7 +302,7 @@ func TestCloseEndsDials(t *testing.T) {
 	transporttest.NoLeaks(t)
 	d := new(quicconn.Dialer)
 	time.AfterFunc(50*time.Millisecond, func() { d.Close() })
-	err := dialFails(t, d, "moqt://"+silent(t))
+	err := dialFails(t, d, "moqt://"+listentest.SilentUDP(t))
 	wantDialError(t, err, transport.PhaseConnect, "closed")
 }
 
@@ -360,7 +361,7 @@ func TestDialOwnSocketFails(t *testing.T) {
 	defer d.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	alone := target(t, "moqt://"+silent(t))
+	alone := target(t, "moqt://"+listentest.SilentUDP(t))
 	alone.Options.OwnSocket = true
 	if _, err := d.DialTarget(ctx, alone, []string{protocol}); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error is %v", err)

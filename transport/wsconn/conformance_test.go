@@ -3,15 +3,14 @@ package wsconn_test
 import (
 	"context"
 	"crypto/tls"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"sync"
 	"testing"
 
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/internal/certtest"
+	"github.com/moqlite/moqlite/transport/internal/listentest"
 	"github.com/moqlite/moqlite/transport/transporttest"
 	"github.com/moqlite/moqlite/transport/wsconn"
 )
@@ -110,19 +109,22 @@ func listen(t *testing.T, scheme string, cfg *wsconn.Config, protocols []string)
 type listener struct {
 	*wsconn.Listener
 	server *wsconn.Server
+	conns  listentest.Queue
+}
 
-	conns   chan transport.Conn
-	closing chan struct{}
-	mu      sync.Mutex
-	closed  bool
+func (l *listener) Accept(ctx context.Context) (transport.Conn, error) { return l.conns.Accept(ctx) }
+
+func (l *listener) Close() error {
+	l.conns.Close()
+	return l.Listener.Close()
 }
 
 // serve has s serve; without an Accept, what the listener accepts.
 func serve(t *testing.T, conf *tls.Config, s *wsconn.Server) *listener {
 	t.Helper()
-	l := &listener{server: s, conns: make(chan transport.Conn, 64), closing: make(chan struct{})}
+	l := &listener{server: s, conns: listentest.NewQueue()}
 	if s.Accept == nil {
-		s.Accept = func(context.Context, transport.State) (func(transport.Conn), error) { return l.queue, nil }
+		s.Accept = func(context.Context, transport.State) (func(transport.Conn), error) { return l.conns.Push, nil }
 	}
 	port, err := wsconn.Listen("127.0.0.1:0", wsconn.ListenOptions{Protocols: s.Protocols, TLSConfig: conf, HTTP: s})
 	if err != nil {
@@ -136,48 +138,6 @@ func serve(t *testing.T, conf *tls.Config, s *wsconn.Server) *listener {
 		}
 	})
 	return l
-}
-
-func (l *listener) Accept(ctx context.Context) (transport.Conn, error) {
-	select {
-	case <-l.closing:
-		return nil, fmt.Errorf("accept: %w", net.ErrClosed)
-	default:
-	}
-	select {
-	case <-l.closing:
-		return nil, fmt.Errorf("accept: %w", net.ErrClosed)
-	case <-ctx.Done():
-		return nil, fmt.Errorf("accept: %w", context.Cause(ctx))
-	case c := <-l.conns:
-		return c, nil
-	}
-}
-
-// queue adds c to the queue of Accept.
-func (l *listener) queue(c transport.Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		c.CloseWithError(0, "")
-		return
-	}
-	l.conns <- c
-}
-
-func (l *listener) Close() error {
-	l.mu.Lock()
-	if l.closed {
-		l.mu.Unlock()
-		return nil
-	}
-	l.closed = true
-	close(l.closing)
-	for len(l.conns) > 0 {
-		(<-l.conns).CloseWithError(0, "")
-	}
-	l.mu.Unlock()
-	return l.Listener.Close()
 }
 
 // unused returns an address at which nothing listens.
@@ -194,10 +154,10 @@ func unused(t *testing.T) string {
 // TestOnePort checks that one port serves clients of every kind.
 func TestOnePort(t *testing.T) {
 	serverTLS, clientTLS := certtest.Pair(t)
-	l := &listener{conns: make(chan transport.Conn, 64), closing: make(chan struct{})}
+	conns := listentest.NewQueue()
 	web := &wsconn.Server{
 		Protocols: []string{protocol},
-		Accept:    func(context.Context, transport.State) (func(transport.Conn), error) { return l.queue, nil },
+		Accept:    func(context.Context, transport.State) (func(transport.Conn), error) { return conns.Push, nil },
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			_, _ = io.WriteString(w, "a page")
 		}),
@@ -212,7 +172,7 @@ func TestOnePort(t *testing.T) {
 	defer port.Close()
 	dialer := &wsconn.Dialer{TLSConfig: clientTLS}
 	for scheme, accept := range map[string]func(context.Context) (transport.Conn, error){
-		"ws": l.Accept, "wss": l.Accept, "tcp": port.Accept, "tls": port.Accept,
+		"ws": conns.Accept, "wss": conns.Accept, "tcp": port.Accept, "tls": port.Accept,
 	} {
 		ours, err := dialer.Dial(t.Context(), scheme+"://"+port.Addr().String(), []string{protocol})
 		if err != nil {

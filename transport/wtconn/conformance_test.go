@@ -2,9 +2,6 @@ package wtconn_test
 
 import (
 	"context"
-	"fmt"
-	"net"
-	"sync"
 	"testing"
 	"time"
 
@@ -12,6 +9,7 @@ import (
 
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/internal/certtest"
+	"github.com/moqlite/moqlite/transport/internal/listentest"
 	"github.com/moqlite/moqlite/transport/quicconn"
 	"github.com/moqlite/moqlite/transport/transporttest"
 	"github.com/moqlite/moqlite/transport/wtconn"
@@ -87,22 +85,18 @@ type listener struct {
 	*quicconn.Listener
 	server *wtconn.Server
 	leaf   []byte // the certificate
-
-	conns   chan transport.Conn
-	closing chan struct{}
-	mu      sync.Mutex
-	closed  bool
+	conns  listentest.Queue
 }
 
 // listen makes a server, with options, and a dialer that trusts it.
 func listen(t *testing.T, conf *quic.Config, protocols []string, options ...func(*wtconn.Server)) (*listener, *wtconn.Dialer) {
 	t.Helper()
 	serverTLS, clientTLS := certtest.Pair(t)
-	l := &listener{leaf: serverTLS.Certificates[0].Certificate[0], conns: make(chan transport.Conn, 64), closing: make(chan struct{})}
+	l := &listener{leaf: serverTLS.Certificates[0].Certificate[0], conns: listentest.NewQueue()}
 	l.server = &wtconn.Server{
 		Protocols: protocols,
 		Accept: func(context.Context, transport.State) (func(transport.Conn), error) {
-			return l.queue, nil
+			return l.conns.Push, nil
 		},
 	}
 	for _, o := range options {
@@ -138,45 +132,11 @@ func (l *listener) url() string { return urlAt(l.Addr().String()) }
 
 func urlAt(addr string) string { return "https://" + addr + "/live/é?token=x%20y" }
 
-func (l *listener) Accept(ctx context.Context) (transport.Conn, error) {
-	select {
-	case <-l.closing:
-		return nil, fmt.Errorf("accept: %w", net.ErrClosed)
-	default:
-	}
-	select {
-	case <-l.closing:
-		return nil, fmt.Errorf("accept: %w", net.ErrClosed)
-	case <-ctx.Done():
-		return nil, fmt.Errorf("accept: %w", context.Cause(ctx))
-	case c := <-l.conns:
-		return c, nil
-	}
-}
-
-// queue adds c to the queue of Accept.
-func (l *listener) queue(c transport.Conn) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		go c.CloseWithError(0, "")
-		return
-	}
-	l.conns <- c
-}
+func (l *listener) Accept(ctx context.Context) (transport.Conn, error) { return l.conns.Accept(ctx) }
 
 func (l *listener) Close() error {
 	err := l.Listener.Close()
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return err
-	}
-	l.closed = true
-	close(l.closing)
-	for len(l.conns) > 0 {
-		(<-l.conns).CloseWithError(0, "")
-	}
+	l.conns.Close()
 	return err
 }
 
@@ -186,29 +146,7 @@ func endpoint(t *testing.T, protocols []string) transporttest.Endpoint {
 		Listener:  l,
 		Dialer:    d,
 		URL:       l.url(),
-		DeadURL:   "https://" + unused(t),
-		SilentURL: "https://" + silent(t),
+		DeadURL:   "https://" + listentest.UnusedUDP(t),
+		SilentURL: "https://" + listentest.SilentUDP(t),
 	}
-}
-
-// unused returns an address at which nothing listens.
-func unused(t *testing.T) string {
-	t.Helper()
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	return c.LocalAddr().String()
-}
-
-// silent returns an address from which no packet returns.
-func silent(t *testing.T) string {
-	t.Helper()
-	c, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
-	return c.LocalAddr().String()
 }

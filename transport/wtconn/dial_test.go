@@ -17,6 +17,7 @@ import (
 
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/internal/certtest"
+	"github.com/moqlite/moqlite/transport/internal/listentest"
 	"github.com/moqlite/moqlite/transport/quicconn"
 	"github.com/moqlite/moqlite/transport/tlspin"
 	"github.com/moqlite/moqlite/transport/transporttest"
@@ -85,7 +86,7 @@ func TestDialQUICFails(t *testing.T) {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); !ok {
 		t.Errorf("%v is no UnknownAuthorityError", err)
 	}
-	wantDialError(t, dialFails(t, d, "https://"+silent(t)+"/?jwt=secret"), transport.PhaseConnect, "UDP may be blocked")
+	wantDialError(t, dialFails(t, d, "https://"+listentest.SilentUDP(t)+"/?jwt=secret"), transport.PhaseConnect, "UDP may be blocked")
 }
 
 // The server speaks native QUIC and no HTTP/3.
@@ -270,5 +271,5 @@ func TestDevelopmentServerIsAway(t *testing.T) {
 	transporttest.NoLeaks(t)
 	d := new(wtconn.Dialer)
 	defer d.Close()
-	wantDialError(t, dialFails(t, d, "http://"+unused(t)), transport.PhaseConnect, "fingerprint")
+	wantDialError(t, dialFails(t, d, "http://"+listentest.UnusedUDP(t)), transport.PhaseConnect, "fingerprint")
 }
