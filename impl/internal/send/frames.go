@@ -53,7 +53,9 @@ func (g *Group) begin(h *message.FrameHeader, p []byte) (n int, err error) {
 	if err := g.check(h); err != nil {
 		return 0, err
 	}
+	g.mu.Lock()
 	n, what, err := g.gatherFrame(h, p)
+	g.mu.Unlock()
 	if err != nil || g.unwanted {
 		return n, err
 	}
@@ -78,11 +80,10 @@ func (g *Group) check(h *message.FrameHeader) error {
 	return nil
 }
 
+// gatherFrame is what begin does with the lock held.
 func (g *Group) gatherFrame(h *message.FrameHeader, p []byte) (n int, what submission, err error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if err := g.usable(); err != nil {
-		return 0, nothing, err
+	if g.closed || g.err != nil {
+		return 0, nothing, g.usable()
 	}
 	g.unwanted = !g.wants(g.frames)
 	g.frames++

@@ -39,12 +39,14 @@ type Group struct {
 	stream  transport.SendStream // nil until the first write opens it
 	err     error                // why the group is over; nil while it is not
 	life    transport.Life
-	queued  bool // the queue has the group, queued or in a slot, and will take pending
+	queued  bool // the group is queued or in a slot, and pending will be taken
 	closed  bool // Close was called: no more frames
 	done    bool // the group is over and was removed from the queue
 	watched bool // Context was called
-	waited  bool // the last write had to wait for the transport
 	urgency int8 // of the stream; changed only while Queue.mu is held as well
+
+	// Used by the slot's holder, and by the writer while the group is not queued.
+	waited bool // the last write had to wait for the transport
 
 	// Guarded by Queue.mu.
 	active       bool   // in the list of the queue
@@ -168,10 +170,7 @@ func (g *Group) finish(end Ending) transport.SendStream {
 // is then given the first urgency: the group no longer has a rank, and newer groups
 // could overtake the packet for as long as there are any.
 func (g *Group) end() {
-	g.mu.Lock()
-	waited := g.waited
-	g.mu.Unlock()
-	if waited {
+	if g.waited {
 		prioritize(g.stream, g.lane.queue.first)
 	}
 	if err := g.stream.Close(); err != nil {

@@ -9,8 +9,7 @@ import (
 // A Lane is the sending side's state of one subscription or fetch that is served: the
 // place of its groups in the order of sending, and what they may gather.
 type Lane struct {
-	queue     *Queue
-	admission admission
+	queue *Queue
 
 	// Guarded by Queue.mu.
 	subscriber uint8             // the subscriber's priority
@@ -24,6 +23,10 @@ type Lane struct {
 	waiting newestFirst // its groups in the ranking
 	turn    uint64      // the value of ranking.turn when it last gave a group
 	place   int         // index+1 in ranking.order; 0 when it is not in there
+
+	// The counters in here change all the time. The queue is not their neighbour, so
+	// that who reads it does not wait for the other processor.
+	admission admission
 }
 
 // Init prepares a lane, with the priorities of its subscriber and of its publisher.

@@ -80,6 +80,9 @@ func (q *Queue) give(g *Group) *slot {
 		s = new(slot)
 	}
 	s.group = g
+	if len(q.writing) == 0 && g.urgency == 0 && g.stream == nil {
+		g.urgency = q.usual // its stream will be opened with that; nobody else looks yet
+	}
 	q.writing = append(q.writing, s)
 	q.held++
 	l := g.lane

@@ -171,10 +171,9 @@ func (s *slot) settle() (more, closed bool) {
 		recycle(s.taken)
 	}
 	g.lane.admission.remove(s.counted)
-	s.delivery = delivery{}
+	g.waited = s.waits
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.waited = s.waits
 	switch {
 	case g.done:
 		return false, false
