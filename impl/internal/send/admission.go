@@ -33,6 +33,10 @@ const (
 	// the transport, for at most shortWait.
 	maxQueued = 64
 
+	// countStep is how many bytes a group gathers before they are counted in the
+	// backlog, unless it is submitted: the counter is shared with other processors.
+	countStep = 1 << 10
+
 	// groupOverhead is how many bytes of memory a group is taken to cost beside its
 	// data.
 	groupOverhead = 512

@@ -164,8 +164,17 @@ func (g *Group) gatherMore(p []byte) (n int, what submission, err error) {
 // gather appends p to the pending bytes. The lock is held.
 func (g *Group) gather(p []byte) {
 	g.pending = append(grow(g.pending, len(p)), p...)
-	g.counted += len(p)
-	g.lane.admission.add(len(p))
+	if g.uncounted += len(p); g.uncounted >= countStep {
+		g.count(0)
+	}
+}
+
+// count counts what was gathered, and overhead besides, in the backlog. The lock is held.
+func (g *Group) count(overhead int) {
+	n := g.uncounted + overhead
+	g.uncounted = 0
+	g.counted += n
+	g.lane.admission.add(n)
 }
 
 // A submission is what a group has to send when its writer submits it.
@@ -190,8 +199,7 @@ func (g *Group) submission() submission {
 		return justEnd
 	}
 	g.queued = true
-	g.counted += groupOverhead
-	g.lane.admission.add(groupOverhead)
+	g.count(groupOverhead)
 	if g.stream == nil {
 		return firstFrames
 	}
@@ -226,7 +234,7 @@ func (g *Group) Close() error {
 		return fmt.Errorf("group %d: the last frame is short by %d bytes, the group was reset", g.seq, left)
 	}
 	if !g.begun && !g.silent && g.lane.admission.holds.Load()&tooFast != 0 {
-		g.lane.admission.wait(g, tooFast) // as for a frame, since nothing else slows down who writes none
+		g.lane.admission.wait(g, tooFast) // as a frame would: nothing else holds a writer of empty groups
 	}
 	what, err := g.close()
 	switch {

@@ -33,17 +33,18 @@ type Group struct {
 	silent    bool      // the subscriber does not want the group: nothing is sent
 	age       age.Entry // used by the owner to find out when the group is too old
 
-	mu      sync.Mutex
-	pending []byte               // gathered, not yet taken for a write
-	counted int                  // how much of pending the backlog counts, overhead included
-	stream  transport.SendStream // nil until the first write opens it
-	err     error                // why the group is over; nil while it is not
-	life    transport.Life
-	queued  bool // the group is queued or in a slot, and pending will be taken
-	closed  bool // Close was called: no more frames
-	done    bool // the group is over and was removed from the queue
-	watched bool // Context was called
-	urgency int8 // of the stream; changed only while Queue.mu is held as well
+	mu        sync.Mutex
+	pending   []byte               // gathered, not yet taken for a write
+	counted   int                  // how much of pending the backlog counts, overhead included
+	uncounted int                  // how much it does not count yet
+	stream    transport.SendStream // nil until the first write opens it
+	err       error                // why the group is over; nil while it is not
+	life      transport.Life
+	queued    bool // the group is queued or in a slot, and pending will be taken
+	closed    bool // Close was called: no more frames
+	done      bool // the group is over and was removed from the queue
+	watched   bool // Context was called
+	urgency   int8 // of the stream; changed only while Queue.mu is held as well
 
 	// Used by the slot's holder, and by the writer while the group is not queued.
 	waited bool // the last write had to wait for the transport
@@ -154,7 +155,7 @@ func (g *Group) finish(end Ending) transport.SendStream {
 	g.err = end.Err
 	recycle(g.pending)
 	counted := g.counted
-	g.pending, g.counted = nil, 0
+	g.pending, g.counted, g.uncounted = nil, 0, 0
 	g.life.End(end.Err)
 	stream := g.stream
 	g.mu.Unlock()

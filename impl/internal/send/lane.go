@@ -24,8 +24,8 @@ type Lane struct {
 	turn    uint64      // the value of ranking.turn when it last gave a group
 	place   int         // index+1 in ranking.order; 0 when it is not in there
 
-	// The counters in here change all the time. The queue is not their neighbour, so
-	// that who reads it does not wait for the other processor.
+	// The counters in here change all the time. They are kept apart from queue, so that
+	// reading that does not wait for another processor.
 	admission admission
 }
 

@@ -16,7 +16,7 @@
 //     queued nor written, its writer may close the stream. Resetting a stream and
 //     setting its urgency are allowed at any time.
 //   - Each gathered byte is counted in the backlog of one lane until the write that has
-//     taken it is settled, or the group is over.
+//     taken it is settled, or the group is over; but for the last 1 KiB of a group.
 //   - A group is queued only while as many slots as may be are held, or a goroutine that
 //     does not block serves the queue.
 //

@@ -27,7 +27,7 @@ func (q *Queue) submit(g *Group, what submission) {
 // submitEnd is submit for a group that its writer has closed. Nothing may be left to be
 // sent.
 func (q *Queue) submitEnd(g *Group, what submission) {
-	if what == justEnd { // closing a stream does not block, and takes nothing from others
+	if what == justEnd { // closing a stream does not block, so it needs no slot
 		g.end()
 		return
 	}
@@ -71,8 +71,10 @@ func (q *Queue) enqueue(g *Group, what submission, closed bool) *slot {
 // while another goroutine writes. The first frames of a group are written directly in a
 // burst; after a pause they are left to another goroutine, because the end of the group
 // often follows at once, and both are then sent in one write. A shared frame is written
-// directly only by a writer that cannot fall behind by that, after a pause, and when
-// nothing of its group is left to be gathered before it.
+// directly after a pause, as more frames are; the writer then waits for the transport, as
+// long as nothing else is to be sent.
+//
+// A closed group of which everything is written does not come here: see submitEnd.
 func (q *Queue) claim(g *Group, what submission) *slot {
 	if q.serving || len(q.writing) > 0 || !q.ready.empty() {
 		return nil

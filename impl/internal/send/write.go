@@ -132,7 +132,7 @@ func (s *slot) takeFrom(g *Group, opened transport.SendStream) (ranked bool) {
 		return ranked
 	}
 	s.taken, s.counted = g.pending, g.counted
-	g.pending, g.counted = nil, 0
+	g.pending, g.counted, g.uncounted = nil, 0, 0
 	if most := g.lane.queue.chunk(); len(s.taken) > most {
 		rest := s.taken[most:]
 		g.pending = append(grow(nil, len(rest)), rest...)

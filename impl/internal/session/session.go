@@ -35,7 +35,8 @@
 // (requests), the tracks that are read (reading) and those that are served (serving), and
 // the datagrams. Session has no lock besides. Locks are taken in this order: first that of
 // a subscription or of a publication; then that of the budget of receive, of an outbox,
-// or those of send; and last those of the owners, of which only that of life may be taken while another is held.
+// or those of send; and last those of the owners, of which only that of life may be taken
+// while another is held.
 //
 // No callback of the application runs on an accept loop. A track does not wait for the
 // reader of another, with two bounded exceptions: a reader that has just fallen behind
