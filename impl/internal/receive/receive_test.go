@@ -230,8 +230,8 @@ func (w *world) check() {
 		switch {
 		case g.state == finished:
 			done++
-			if listed || g.weight != 0 || m.reading != nil {
-				w.t.Fatalf("group %d is finished, and listed: %v, read: %v, weight %d", g.seq, listed, m.reading != nil, g.weight)
+			if listed || g.weight != 0 || m.reading != nil || g.in.stock != nil {
+				w.t.Fatalf("group %d is finished, and listed: %v, read: %v, weight %d, with %d bytes", g.seq, listed, m.reading != nil, g.weight, len(g.in.stock))
 			}
 		case m.over:
 			w.t.Fatalf("group %d is over but not finished", g.seq)
@@ -374,6 +374,63 @@ func TestWhoLoses(t *testing.T) {
 		var f api.Frame
 		if err := w.tracks[1].lost[0].ReadFrame(&f); !errors.Is(err, api.ErrTooFarBehind) {
 			t.Errorf("its reader gets %v", err)
+		}
+		w.end()
+	})
+}
+
+// What the budget drops has been parked for a while, and is of a holder that has more than
+// an equal part of it, even if the only groups that could be dropped at once are others'.
+func TestNobodyLosesForAnother(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 0, limit, nil)
+		for seq := range 50 {
+			w.whole(w.tracks[0], seq, 3000)
+		}
+		time.Sleep(time.Second)
+		for seq := range 300 {
+			w.whole(w.tracks[1], seq, 3000)
+		}
+		time.Sleep(readGrace - time.Millisecond)
+		if n := w.budget.Dropped(); n != 0 {
+			t.Errorf("%d groups were dropped at once", n)
+		}
+		time.Sleep(time.Second)
+		w.settle()
+		w.check()
+		if a, b := len(w.tracks[0].lost), len(w.tracks[1].lost); a != 0 || b == 0 {
+			t.Errorf("the holders have lost %d and %d groups", a, b)
+		}
+		w.end()
+	})
+}
+
+// A reader that comes while its group is weighed waits, and then gets what has arrived in
+// order.
+func TestReadWhileWeighed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 0, limit, nil)
+		for seq := range 4 {
+			w.begun(w.tracks[0], seq, 20_000)
+		}
+		m := w.groups[0]
+		for weighing := false; !weighing; {
+			time.Sleep(10 * time.Microsecond)
+			m.of.mu.Lock()
+			weighing = m.group.weighing
+			m.of.mu.Unlock()
+		}
+		m.read()
+		synctest.Wait()
+		m.of.mu.Lock()
+		if !m.group.weighing || m.group.state != parked || len(m.reading) > 0 {
+			t.Errorf("it is weighed: %v, in state %d, read: %v", m.group.weighing, m.group.state, len(m.reading) > 0)
+		}
+		m.of.mu.Unlock()
+		w.settle()
+		w.check()
+		if m.reading != nil || m.over || len(m.frames) != 0 {
+			t.Error("the frame was not read")
 		}
 		w.end()
 	})

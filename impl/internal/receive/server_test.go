@@ -42,10 +42,9 @@ func TestServerLimit(t *testing.T) {
 				t.Errorf("session %d has lost %d groups, want %d", i, got, want)
 			}
 		}
-		// Room is made when a session ends.
+		// What a session holds that has ended does not count.
 		worlds[1].budget.Leave()
-		worlds[1].end()
-		for i := range 30 {
+		for i := range 25 {
 			most.whole(most.tracks[0], 1000+i, size)
 		}
 		time.Sleep(time.Second)
@@ -59,6 +58,43 @@ func TestServerLimit(t *testing.T) {
 		time.Sleep(time.Second)
 		if server.due.Load() {
 			t.Error("the server's sessions are looked at for ever")
+		}
+	})
+}
+
+// A session that holds more than its part loses groups even if those that come to hold more
+// later stay below theirs.
+func TestServerLimitLater(t *testing.T) {
+	const size = 3000
+	synctest.Test(t, func(t *testing.T) {
+		server := NewServerBudget(limit)
+		var worlds []*world
+		for range 4 {
+			worlds = append(worlds, newWorld(t, 0, 8*limit, server))
+		}
+		for seq := range 200 { // 700 KB
+			worlds[0].whole(worlds[0].tracks[0], seq, size)
+		}
+		time.Sleep(time.Second)
+		if n := worlds[0].budget.Dropped(); n != 0 {
+			t.Errorf("%d groups were dropped within the limit", n)
+		}
+		for _, w := range worlds[1:] {
+			for seq := range 60 { // 210 KB
+				w.whole(w.tracks[0], seq, size)
+			}
+		}
+		time.Sleep(time.Second)
+		for i, w := range worlds {
+			w.settle()
+			w.check()
+			if n := w.budget.Dropped(); (n > 0) != (i == 0) {
+				t.Errorf("session %d has lost %d groups", i, n)
+			}
+		}
+		for _, w := range worlds {
+			w.budget.Leave()
+			w.end()
 		}
 	})
 }
