@@ -114,7 +114,7 @@ func (c *Client) dial(ctx context.Context, rawURL string, mux *api.TrackMux, o t
 	s, err := session.New(conn, session.Options{
 		Config: c.Config,
 		Hop:    c.identity.hop(c.Config),
-		Mux:    orDefault(mux, api.DefaultTrackMux),
+		Mux:    cmp.Or(mux, api.DefaultTrackMux),
 		Client: true,
 		URL:    t.URL,
 		Logger: orDiscard(c.Logger),

@@ -1,6 +1,7 @@
 package impl
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"encoding/hex"
@@ -307,7 +308,7 @@ func (s *Server) spawn(f func()) bool {
 	return true
 }
 
-func (s *Server) mux() *api.TrackMux { return orDefault(s.Mux, api.DefaultTrackMux) }
+func (s *Server) mux() *api.TrackMux { return cmp.Or(s.Mux, api.DefaultTrackMux) }
 
 // authorizeSession decides whether to accept a session over WebTransport or
 // WebSocket, before the request is answered. Authorize runs in a goroutine that
@@ -319,7 +320,7 @@ func (s *Server) authorizeSession(ctx context.Context, state transport.State) (f
 		mux, err = control.Ask(ctx, orDiscard(s.Logger), "Authorize", func() (*api.TrackMux, error) {
 			return s.Authorize(ctx, session.State(state))
 		})
-		mux = orDefault(mux, s.mux())
+		mux = cmp.Or(mux, s.mux())
 	}
 	if err != nil {
 		return nil, errors.Join(transport.ErrUnauthorized, err)
@@ -329,13 +330,6 @@ func (s *Server) authorizeSession(ctx context.Context, state transport.State) (f
 			ss.Wait() // the request must last as long as the session
 		}
 	}, nil
-}
-
-func orDefault(mux, otherwise *api.TrackMux) *api.TrackMux {
-	if mux == nil {
-		return otherwise
-	}
-	return mux
 }
 
 // serveConn makes a session of a connection, and passes it to Handler once it is

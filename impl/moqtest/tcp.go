@@ -8,6 +8,8 @@ import (
 	"os"
 	"sync"
 	"time"
+
+	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
 const (
@@ -145,7 +147,7 @@ type tcpFlow struct {
 	link *Link
 
 	mu              sync.Mutex
-	changed         chan struct{} // closed and replaced at each change
+	changed         signal.Notice
 	window          congestionWindow
 	free            time.Time // when the queue will be empty
 	arrives         time.Time // when the last segment arrives
@@ -164,7 +166,7 @@ type piece struct {
 // newTCPFlow returns one direction of a new connection, with the initial window
 // of RFC 6928.
 func newTCPFlow(l *Link) *tcpFlow {
-	return &tcpFlow{link: l, changed: make(chan struct{}), window: congestionWindow{size: 10 * segment}}
+	return &tcpFlow{link: l, window: congestionWindow{size: 10 * segment}}
 }
 
 // update changes the flow and wakes the goroutines that wait for a change.
@@ -172,19 +174,13 @@ func (f *tcpFlow) update(change func(*tcpFlow)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	change(f)
-	f.wake()
-}
-
-// wake wakes the goroutines in awaitChange. The lock is held.
-func (f *tcpFlow) wake() {
-	close(f.changed)
-	f.changed = make(chan struct{})
+	f.changed.Tell()
 }
 
 // awaitChange waits for a change, until one of two times; a zero time is no
 // bound. It releases the lock meanwhile.
 func (f *tcpFlow) awaitChange(until time.Time, deadline time.Time) {
-	changed := f.changed
+	changed := f.changed.Changed()
 	f.mu.Unlock()
 	defer f.mu.Lock()
 	if until.IsZero() || !deadline.IsZero() && deadline.Before(until) {
@@ -306,7 +302,7 @@ func (f *tcpFlow) sendSegment(data []byte) {
 	f.window.addSegment(len(data), at.Add(f.link.Delay), lost)
 	f.segments = append(f.segments, piece{append([]byte(nil), data...), at})
 	f.unread += len(data)
-	f.wake()
+	f.changed.Tell()
 }
 
 // losesPacket decides whether the next packet is lost.
@@ -375,6 +371,6 @@ func (f *tcpFlow) readArrived(b []byte) (n int) {
 		}
 	}
 	f.unread -= n
-	f.wake()
+	f.changed.Tell()
 	return n
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/moqlite/moqlite/api"
@@ -38,7 +39,7 @@ func (s *Session) authorize() {
 		s.opts.Logger.Info("session refused", "remote", s.conn.State().Remote, "error", err)
 		s.fail(api.SessionUnauthorized, "unauthorized")
 	default:
-		s.opts.Mux = orDefault(mux, s.opts.Mux)
+		s.opts.Mux = cmp.Or(mux, s.opts.Mux)
 		s.admitPeer()
 	}
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"sync"
 
@@ -44,7 +45,7 @@ func (l *life) endWith(cause *api.SessionError) (gone func(), first bool) {
 	if l.over {
 		return nil, false
 	}
-	l.over, l.cause = true, orDefault(l.ownCause, cause)
+	l.over, l.cause = true, cmp.Or(l.ownCause, cause)
 	l.ctx.End(l.cause)
 	return l.gone, true
 }
@@ -54,7 +55,7 @@ func (l *life) endWith(cause *api.SessionError) (gone func(), first bool) {
 func (l *life) setEndedHere(cause *api.SessionError) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.here, l.ownCause = true, orDefault(l.ownCause, cause)
+	l.here, l.ownCause = true, cmp.Or(l.ownCause, cause)
 }
 
 // endedHere reports whether setEndedHere was called: the caller of that closes the

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/url"
@@ -61,21 +62,12 @@ func limitsOf(c *api.Config) *limits {
 func newLimits(c *api.Config) *limits {
 	return &limits{
 		Limits: api.Limits{
-			FrameSize:     orDefault(c.Limits.FrameSize, 32<<20),
-			UnreadBytes:   orDefault(c.Limits.UnreadBytes, 8<<20),
-			UnreadGroups:  orDefault(c.Limits.UnreadGroups, 1024),
-			Announcements: orDefault(c.Limits.Announcements, 1_000_000),
-			Requests:      orDefault(c.Limits.Requests, 4096),
+			FrameSize:     cmp.Or(c.Limits.FrameSize, 32<<20),
+			UnreadBytes:   cmp.Or(c.Limits.UnreadBytes, 8<<20),
+			UnreadGroups:  cmp.Or(c.Limits.UnreadGroups, 1024),
+			Announcements: cmp.Or(c.Limits.Announcements, 1_000_000),
+			Requests:      cmp.Or(c.Limits.Requests, 4096),
 		},
-		setup: orDefault(c.SetupTimeout, 10*time.Second),
+		setup: cmp.Or(c.SetupTimeout, 10*time.Second),
 	}
-}
-
-// orDefault returns v, or otherwise if v is the zero value.
-func orDefault[T comparable](v, otherwise T) T {
-	var zero T
-	if v == zero {
-		return otherwise
-	}
-	return v
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"net/url"
 	"sync"
@@ -120,7 +121,7 @@ func (p *peer) storeGoAway(away api.GoAway) bool {
 func (p *peer) describe(state *api.SessionState) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	u := *orDefault(p.url, state.URL)
+	u := *cmp.Or(p.url, state.URL)
 	state.URL = &u
 	state.Root, state.Peer, state.GoAway = p.root, p.setup, p.away
 }

@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -38,7 +39,7 @@ import (
 
 // Subscribe implements [api.Subscriber].
 func (s *Session) Subscribe(ctx context.Context, path api.BroadcastPath, name api.TrackName, config *api.SubscribeConfig) (api.TrackReader, error) {
-	sub, err := s.subscribe(ctx, path, name, orDefault(config, new(api.SubscribeConfig)))
+	sub, err := s.subscribe(ctx, path, name, cmp.Or(config, new(api.SubscribeConfig)))
 	if err != nil {
 		return nil, cause(ctx, fmt.Sprintf("subscribe to %s in %s", quoted(name), quoted(path)), err)
 	}
@@ -261,7 +262,7 @@ func (sub *subscription) Context() context.Context { return sub.ctx }
 
 // Update implements [api.TrackReader].
 func (sub *subscription) Update(config *api.SubscribeConfig) error {
-	if err := sub.update(*orDefault(config, new(api.SubscribeConfig))); err != nil {
+	if err := sub.update(*cmp.Or(config, new(api.SubscribeConfig))); err != nil {
 		return fmt.Errorf("update: %w", err)
 	}
 	return nil

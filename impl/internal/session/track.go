@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -120,11 +121,11 @@ func apiPriority(p uint8) api.Priority { return api.Priority(int(p) - normalPrio
 // infoMessage translates a description to TRACK_INFO. A MaxLatency below 0 asks for the
 // newest group only, which a max age of 0 says.
 func infoMessage(info api.TrackInfo) *message.TrackInfo {
-	maxAge := orDefault(info.MaxLatency, age.DefaultMax)
+	maxAge := cmp.Or(info.MaxLatency, age.DefaultMax)
 	return &message.TrackInfo{
 		Priority:  wirePriority(info.Priority),
 		MaxAge:    uint64(max(maxAge, 0).Milliseconds()),
-		Timescale: orDefault(info.Timescale, age.DefaultScale),
+		Timescale: cmp.Or(info.Timescale, age.DefaultScale),
 	}
 }
 
