@@ -29,6 +29,9 @@
 // [SubscribeConfig] says what is wanted, [SubscribeWhenAnnounced] waits for the
 // publisher, and a [Gap] tells which groups were lost.
 //
+// Who may do what: an [AdmitRequest] is answered with a
+// [Grant], in which a [Pattern] names broadcasts.
+//
 // Errors: [ErrNotFound] and the other sentinels, [*SessionError],
 // [*StreamError], [*DialError], and the [*RestartError] of sessions that
 // reconnect.

@@ -24,6 +24,12 @@ var (
 	ErrNotFound = errors.New("not found")
 	// ErrUnauthorized: the peer refuses the credentials.
 	ErrUnauthorized = errors.New("unauthorized")
+	// ErrUnavailable: who decides on admission could not be asked, or gave no
+	// answer that counts. That is no refusal: try again later.
+	ErrUnavailable = errors.New("unavailable")
+	// ErrInvalidGrant: what was granted cannot be applied. See
+	// [Grant.Validate].
+	ErrInvalidGrant = errors.New("invalid grant")
 	// ErrUnsupportedVersion: no moq-lite version in common.
 	ErrUnsupportedVersion = errors.New("unsupported version")
 	// ErrUnsupportedScheme: no transport for the URL's scheme.
@@ -72,6 +78,10 @@ const (
 	SessionVersionNegotiationFailed SessionErrorCode = 0x15
 	// SessionApplication is the first of the codes for applications.
 	SessionApplication SessionErrorCode = 64
+	// SessionUnavailable: the server could not find out whether to admit the
+	// session. It is moq-relay's code for HTTP's 502. It matches
+	// [ErrUnavailable].
+	SessionUnavailable = SessionApplication + 502
 )
 
 // String returns the code's name.
@@ -93,6 +103,8 @@ func (c SessionErrorCode) String() string {
 		return "control message timeout"
 	case SessionVersionNegotiationFailed:
 		return "version negotiation failed"
+	case SessionUnavailable:
+		return "unavailable"
 	default:
 		return "code " + strconv.FormatUint(uint64(c), 10)
 	}
@@ -231,6 +243,8 @@ func (e *SessionError) Is(target error) bool {
 		return true
 	case ErrUnauthorized:
 		return e.Code == SessionUnauthorized
+	case ErrUnavailable:
+		return e.Code == SessionUnavailable
 	case ErrGoingAway:
 		return e.Code == SessionGoAwayTimeout
 	case ErrUnsupportedVersion:

@@ -15,7 +15,7 @@ import (
 var sentinels = []error{
 	api.ErrClosed, api.ErrClientClosed, api.ErrServerClosed, api.ErrSessionClosed, api.ErrGoingAway, api.ErrNotFound,
 	api.ErrUnauthorized, api.ErrUnsupportedVersion, api.ErrUnsupportedScheme, api.ErrDuplicatePath, api.ErrFrameTooLarge,
-	api.ErrDatagramTooLarge, api.ErrTooFarBehind, api.ErrNotSupported,
+	api.ErrDatagramTooLarge, api.ErrTooFarBehind, api.ErrNotSupported, api.ErrUnavailable, api.ErrInvalidGrant,
 }
 
 // TestWhatMatchesWhat checks each code against every sentinel.
@@ -26,7 +26,7 @@ func TestWhatMatchesWhat(t *testing.T) {
 		0x38: api.ErrFrameTooLarge, 0x3a: api.ErrUnauthorized,
 	}
 	sessions := map[api.SessionErrorCode]error{
-		2: api.ErrUnauthorized, 0x10: api.ErrGoingAway, 0x15: api.ErrUnsupportedVersion,
+		2: api.ErrUnauthorized, 0x10: api.ErrGoingAway, 0x15: api.ErrUnsupportedVersion, 0x236: api.ErrUnavailable,
 	}
 	for code := range api.StreamErrorCode(70) {
 		err := fmt.Errorf("wrapped: %w", &api.StreamError{Code: code, Remote: true})
@@ -39,7 +39,7 @@ func TestWhatMatchesWhat(t *testing.T) {
 			t.Errorf("ErrorCode of %v is %v", err, api.ErrorCode(err))
 		}
 	}
-	for code := range api.SessionErrorCode(70) {
+	for code := range api.SessionErrorCode(0x240) {
 		err := fmt.Errorf("wrapped: %w", &api.SessionError{Code: code})
 		for _, s := range sentinels {
 			if got, want := errors.Is(err, s), s == sessions[code] || s == api.ErrSessionClosed; got != want {

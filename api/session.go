@@ -93,6 +93,10 @@ type Session interface {
 
 // SessionState describes a session.
 type SessionState struct {
+	// ID identifies the session on this side: 128 random bits, in hex; empty
+	// where none was given to it.
+	ID string
+
 	// Version is the negotiated version.
 	Version Version
 
