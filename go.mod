@@ -6,6 +6,7 @@ require (
 	github.com/cenkalti/backoff/v5 v5.0.3 // jittered waits between redials; no dependencies of its own
 	github.com/coder/websocket v1.8.15 // WebSocket, where UDP does not get through
 	github.com/dunglas/httpsfv v1.1.2 // structured header fields, in which WebTransport negotiates versions
+	github.com/go-jose/go-jose/v4 v4.1.9 // JSON Web Keys and Signatures: the tokens of impl/auth; no dependencies of its own
 	github.com/google/wire v0.7.0 // the provider sets of package wire
 	github.com/pires/go-proxyproto v0.15.0 // the PROXY protocol, by which load balancers tell of their clients
 	github.com/quic-go/quic-go v0.64.1 // QUIC and HTTP/3

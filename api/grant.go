@@ -62,7 +62,8 @@ type Grant struct {
 	// [ErrUnauthorized] or [ErrInvalidGrant] ends the session, and so does a
 	// grant that lacks some of what this one has, or another root. After any
 	// other error this grant holds, until it expires, and Recheck is called
-	// again. A wider grant changes nothing.
+	// again. Otherwise the session has the new grant's Expires and Tier; that
+	// it allows more changes nothing.
 	Recheck func(ctx context.Context) (Grant, error)
 
 	// RecheckEvery is how often; it is positive if Recheck is set.
@@ -127,9 +128,9 @@ func (g Grant) invalid() error {
 	case strings.Contains(string(g.Root), "*"):
 		return errors.New("root contains *")
 	case g.Recheck == nil && g.RecheckEvery != 0:
-		return errors.New("RecheckEvery without Recheck")
+		return errors.New("there is RecheckEvery, and no Recheck")
 	case g.Recheck != nil && g.RecheckEvery <= 0:
-		return errors.New("Recheck without RecheckEvery")
+		return errors.New("there is Recheck, and no RecheckEvery")
 	default:
 		return nil
 	}

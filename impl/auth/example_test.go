@@ -1,0 +1,98 @@
+package auth_test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/auth"
+)
+
+// A token lets a camera publish, and its program watch, below a path.
+func Example() {
+	dir, err := os.MkdirTemp("", "keys-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	key, err := auth.NewKey("EdDSA", "cameras")
+	if err != nil {
+		panic(err)
+	}
+	public, err := key.Public() // all that the server needs
+	if err != nil {
+		panic(err)
+	}
+	if err := public.WriteFile(filepath.Join(dir, "cameras.jwk")); err != nil {
+		panic(err)
+	}
+	token, err := key.Issue(auth.Claims{
+		Root:    "site",
+		Publish: api.Patterns{"cam-1/**"}, Subscribe: api.Patterns{"*/control"},
+		Expires: time.Now().Add(time.Hour),
+	})
+	if err != nil {
+		panic(err)
+	}
+	policy := &auth.Policy{Keys: auth.Dir(dir)}
+	for _, path := range []api.BroadcastPath{"site", "site/cam-1", "other"} {
+		grant, err := policy.Admit(context.Background(), api.AdmitRequest{Token: token, State: api.SessionState{Root: path}})
+		fmt.Println(path, grant.Publish, grant.Subscribe, err)
+	}
+	// Output:
+	// site [cam-1/**] [*/control] <nil>
+	// site/cam-1 [**] [control] <nil>
+	// other [] [] what is granted is at "site", and not at "other"
+}
+
+func ExampleVerify() {
+	key, err := auth.NewKey("HS256", "2026-12")
+	if err != nil {
+		panic(err)
+	}
+	token, err := key.Issue(auth.Claims{Publish: api.Patterns{"room/**"}})
+	if err != nil {
+		panic(err)
+	}
+	claims, err := auth.Verify(context.Background(), auth.Set(key), token)
+	fmt.Println(claims.Publish, err)
+	other, err := auth.NewKey("HS256", "2026-12")
+	if err != nil {
+		panic(err)
+	}
+	_, err = auth.Verify(context.Background(), auth.Set(other), token)
+	fmt.Println(err)
+	// Output:
+	// [room/**] <nil>
+	// token: the signature is not that of key "2026-12" for HS256
+}
+
+func ExampleKey_Limit() {
+	key, err := auth.NewKey("HS256", "tenant-1")
+	if err != nil {
+		panic(err)
+	}
+	limited, err := key.Limit(auth.Claims{Root: "tenant-1", Publish: api.Patterns{"**"}, Subscribe: api.Patterns{"**"}})
+	if err != nil {
+		panic(err)
+	}
+	_, err = limited.Issue(auth.Claims{Root: "tenant-2", Publish: api.Patterns{"**"}})
+	fmt.Println(err)
+	// Output:
+	// issue a token: the key's tokens may publish [tenant-1/**], and this one would [tenant-2/**]
+}
+
+func ExampleClaims_At() {
+	claims := auth.Claims{Root: "demo", Publish: api.Patterns{"a/**"}, Subscribe: api.Patterns{"**"}}
+	for _, path := range []api.BroadcastPath{"", "demo", "demo/b"} {
+		grant, err := claims.At(path)
+		fmt.Printf("%q: %v %v %v\n", path, grant.Publish, grant.Subscribe, err)
+	}
+	// Output:
+	// "": [demo/a/**] [demo/**] <nil>
+	// "demo": [a/**] [**] <nil>
+	// "demo/b": [] [**] <nil>
+}
