@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"fmt"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"time"
@@ -95,4 +96,19 @@ func ExampleClaims_At() {
 	// "": [demo/a/**] [demo/**] <nil>
 	// "demo": [a/**] [**] <nil>
 	// "demo/b": [] [**] <nil>
+}
+
+// A Remote asks a server that is a Handler; a moq-relay with --auth-url asks it
+// in the same way.
+func ExampleHandler() {
+	server := httptest.NewServer(auth.Handler(&auth.Policy{Public: auth.Claims{Subscribe: api.Patterns{"open/**"}}}))
+	defer server.Close()
+	remote := &auth.Remote{URL: server.URL}
+	grant, err := remote.Admit(context.Background(), api.AdmitRequest{State: api.SessionState{Root: "open"}})
+	fmt.Println(grant.Publish, grant.Subscribe, err)
+	_, err = remote.Admit(context.Background(), api.AdmitRequest{State: api.SessionState{Root: "shut"}})
+	fmt.Println(err)
+	// Output:
+	// [] [**] <nil>
+	// admission: refused with status 403
 }
