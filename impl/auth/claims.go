@@ -44,10 +44,10 @@ func (c Claims) canonical() (Claims, error) {
 		return Claims{}, fmt.Errorf("root: %w", err)
 	}
 	for name, patterns := range map[string]*api.Patterns{"publish": &c.Publish, "subscribe": &c.Subscribe} {
-		if _, err := patterns.Under(root); err != nil {
+		var err error
+		if *patterns, err = patterns.Canonical(); err != nil {
 			return Claims{}, fmt.Errorf("%s: %w", name, err)
 		}
-		*patterns, _ = patterns.Canonical() // Under has validated them
 	}
 	return c, nil
 }
@@ -228,8 +228,8 @@ func (c Claims) payload() ([]byte, error) {
 		if t.IsZero() {
 			continue
 		}
-		if *to = t.Unix(); *to <= 0 {
-			return nil, fmt.Errorf("%v is not after 1970", t)
+		if *to = t.Unix(); *to == 0 {
+			return nil, fmt.Errorf("%v is the one time that would be left out", t)
 		}
 	}
 	return marshal(m)

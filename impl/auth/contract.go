@@ -209,8 +209,8 @@ func (o object) times(g *api.Grant) (every time.Duration, err error) {
 		return 0, err
 	case again && !ends:
 		return 0, errors.New("revalidate without expires")
-	case again && seconds == 0:
-		return 0, errors.New("revalidate is 0")
+	case again && seconds <= 0:
+		return 0, errors.New("revalidate is not above 0")
 	default:
 		return time.Duration(min(seconds, maxRevalidate)) * time.Second, nil
 	}

@@ -79,7 +79,7 @@ func (o object) key() (*Key, error) {
 	if k.algorithm.kty != kty {
 		return nil, fmt.Errorf("%s is for keys of type %s, and this has %q", alg, k.algorithm.kty, kty)
 	}
-	o.without("kid")
+	o.without("kid", "scope")
 	if k.id, err = o.text("kid"); err != nil {
 		return nil, err
 	}

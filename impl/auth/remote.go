@@ -93,6 +93,15 @@ func (r *Remote) Admit(ctx context.Context, a api.AdmitRequest) (api.Grant, erro
 	return g, nil
 }
 
+// Close closes the connections to the server that are idle. It is for the end of
+// a program; r can still be used.
+func (r *Remote) Close() error {
+	if server, err := r.server(); err == nil {
+		server.client.CloseIdleConnections()
+	}
+	return nil
+}
+
 // ask sends an event and reads the grant.
 func (r *Remote) ask(ctx context.Context, e event) (api.Grant, error) {
 	g, err := r.answer(ctx, e)

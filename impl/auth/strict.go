@@ -28,27 +28,62 @@ func parseObject(data []byte) (object, error) {
 	if !json.Valid(data) {
 		return nil, errors.New("is not JSON")
 	}
-	decoder := json.NewDecoder(bytes.NewReader(data))
-	if begin, err := decoder.Token(); err != nil || begin != json.Delim('{') {
+	if data = trim(data); data[0] != '{' {
 		return nil, errors.New("is not a JSON object")
 	}
-	members := object{}
-	for decoder.More() {
-		token, err := decoder.Token()
-		if err != nil {
-			return nil, err
-		}
-		name, _ := token.(string)
-		if _, twice := members[name]; twice {
-			return nil, fmt.Errorf("has %q twice", name)
-		}
-		var value json.RawMessage
-		if err := decoder.Decode(&value); err != nil {
-			return nil, err
-		}
-		members[name] = value
+	if err := checkNames(data); err != nil {
+		return nil, err
+	}
+	var members object
+	if err := json.Unmarshal(data, &members); err != nil {
+		return nil, errors.New("is not JSON")
 	}
 	return members, nil
+}
+
+// checkNames reports a name that is twice in an object, at any depth of valid
+// JSON.
+func checkNames(data []byte) error {
+	decoder := json.NewDecoder(bytes.NewReader(data))
+	type level struct {
+		names map[string]bool // nil in an array
+		value bool            // a value comes, rather than a name
+	}
+	var levels []level
+	for {
+		token, err := decoder.Token()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return errors.New("is not JSON")
+		}
+		var in *level
+		if len(levels) > 0 {
+			in = &levels[len(levels)-1]
+		}
+		switch token {
+		case json.Delim('}'), json.Delim(']'):
+			levels = levels[:len(levels)-1]
+			continue
+		}
+		if in != nil && in.names != nil {
+			if name, ok := token.(string); ok && !in.value {
+				if in.names[name] {
+					return fmt.Errorf("has %q twice", name)
+				}
+				in.names[name], in.value = true, true
+				continue
+			}
+			in.value = false
+		}
+		switch token {
+		case json.Delim('{'):
+			levels = append(levels, level{names: map[string]bool{}})
+		case json.Delim('['):
+			levels = append(levels, level{})
+		}
+	}
 }
 
 // errType reports a value of another type than the one wanted. It does not
@@ -96,20 +131,21 @@ func (o object) texts(name string) ([]string, error) {
 	return texts, nil
 }
 
-// maxInteger bounds integers, so that they can be counted in seconds from 1970.
+// maxInteger is what larger integers count as, and -maxInteger smaller ones: as
+// seconds from 1970 they are times still.
 const maxInteger = 1<<62 - 1
 
-// integer returns a member that is an integer from 0 to [maxInteger].
+// integer returns a member that is an integer of 64 bits.
 func (o object) integer(name string) (n int64, there bool, err error) {
 	raw, ok := o[name]
 	if !ok {
 		return 0, false, nil
 	}
 	n, err = strconv.ParseInt(string(raw), 10, 64)
-	if err != nil || n < 0 || n > maxInteger || raw[0] == '-' {
-		return 0, false, errType(name, "an integer of seconds")
+	if err != nil || string(raw) == "-0" {
+		return 0, false, errType(name, "an integer")
 	}
-	return n, true, nil
+	return max(-maxInteger, min(n, maxInteger)), true, nil
 }
 
 // flag returns a member that is true or false; false if it is absent.

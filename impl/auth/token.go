@@ -113,6 +113,7 @@ func parseHeader(token string) (header, error) {
 	if _, ok := o["crit"]; ok {
 		return header{}, errors.New("the header has crit: an extension that is not understood")
 	}
+	o.without("kid")
 	var h header
 	if h.alg, err = o.text("alg"); err != nil {
 		return header{}, fmt.Errorf("the header: %w", err)
