@@ -104,7 +104,7 @@ The scheme of a URL chooses the transport:
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long connecting, and each request, may take")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log to standard error")
 	root.AddCommand(demoCommand(o), relayCommand(o), pubCommand(o), subCommand(o), fetchCommand(o),
-		lsCommand(o), probeCommand(o), benchCommand(o), versionCommand(o))
+		lsCommand(o), probeCommand(o), benchCommand(o), tokenCommand(o), versionCommand(o))
 	root.SetVersionTemplate("{{.Version}}")
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
