@@ -14,6 +14,7 @@
 // same flags and the same output: one JSON object on each line. What they need
 // is installed there, or in the directory that MOQ_PEERS names: node_modules,
 // and python/venv. moq-relay is looked for in $MOQ_RELAY, on the PATH, and in
-// ../shared/peers/bin beside the repository; Chromium in $CHROMIUM, and where
-// Debian's packages install it.
+// ../shared/peers/bin beside the repository, and moq-cli in $MOQ_CLI and the
+// same places: its tests alone are skipped where it is missing. Chromium is
+// looked for in $CHROMIUM, and where Debian's packages install it.
 package interop

@@ -24,16 +24,21 @@ import (
 // does not show.
 func (s side) dial(t *testing.T, addr string, mux *api.TrackMux) (api.Session, *impl.Client) {
 	t.Helper()
-	client := &impl.Client{
-		TLSConfig: &tls.Config{InsecureSkipVerify: true},
-		Config:    &api.Config{Versions: []api.Version{api.Version(s.version)}},
-	}
+	client := s.client()
 	t.Cleanup(func() { _ = client.Close() })
 	session, err := client.Dial(t.Context(), s.scheme+"://"+addr, mux)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return session, client
+}
+
+// client returns a client that speaks the version of a side.
+func (s side) client() *impl.Client {
+	return &impl.Client{
+		TLSConfig: &tls.Config{InsecureSkipVerify: true},
+		Config:    &api.Config{Versions: []api.Version{api.Version(s.version)}},
+	}
 }
 
 // has05 reports whether a version has fetches, datagrams and the SETUP

@@ -30,6 +30,7 @@ const (
 		"python/venv/bin/pip install -r python/requirements.txt -r python/requirements-front.txt, or set MOQ_PEERS to where python/venv is"
 	getOpenSSL  = "install openssl, with which it makes certificates"
 	getChromium = "run apt-get install chromium-headless-shell, or set CHROMIUM"
+	getCLI      = "set MOQ_CLI to it, or put it on the PATH: cargo install moq-cli --version 0.14.10 --locked"
 	getRelay    = "set MOQ_RELAY to it, or put it on the PATH: cargo install moq-relay --version 0.17.10 --locked"
 )
 
@@ -155,8 +156,11 @@ func relayBinaries() []string {
 
 // relayArgs returns the arguments with which the Rust relay listens and accepts
 // everyone.
-func relayArgs(addr string) []string {
-	return []string{"--listen", addr, "--listen-tls-generate", "localhost", "--web-http-listen", addr, "--auth-public", "**"}
+func relayArgs(addr string) []string { return append(listenArgs(addr), "--auth-public", "**") }
+
+// listenArgs returns those with which it listens.
+func listenArgs(addr string) []string {
+	return []string{"--listen", addr, "--listen-tls-generate", "localhost", "--web-http-listen", addr}
 }
 
 // ourRelay starts moq relay, restricted to a version unless that is empty.
