@@ -177,7 +177,7 @@ func (c *Client) versionsFor(t *transport.Target) ([]string, error) {
 	}
 	names = slices.DeleteFunc(names, func(name string) bool { return !session.CarriesPath(name) })
 	if len(names) == 0 {
-		return nil, fmt.Errorf("%s:// has no place for a path or a query below %s: %w", t.Scheme.Name, api.Lite05, api.ErrNotSupported)
+		return nil, fmt.Errorf("%s:// carries a path or a query only from %s on: %w", t.Scheme.Name, api.Lite05, api.ErrNotSupported)
 	}
 	return names, nil
 }

@@ -65,7 +65,7 @@ func ParseURL(rawURL string) (*Target, error) {
 	case err != nil:
 		return nil, resolveError(errors.New("malformed URL")) // the parser's error repeats it
 	case u.Scheme == "":
-		return nil, resolveError(fmt.Errorf("%w: the URL has none: it begins with https://, moqt:// or the like", ErrUnsupportedScheme))
+		return nil, resolveError(fmt.Errorf("%w: the URL has none, such as https:// or moqt://", ErrUnsupportedScheme))
 	case u.Hostname() == "":
 		return nil, resolveError(errors.New("the URL names no host"))
 	}

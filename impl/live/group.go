@@ -103,7 +103,7 @@ func (g *group) skipFrames(n uint64) error {
 		return err
 	}
 	if len(g.frames) > 0 || g.skipped > 0 {
-		return fmt.Errorf("group %d: frames are skipped before the first, and once", g.seq)
+		return fmt.Errorf("group %d: SkipFrames must be called once, before the first frame", g.seq)
 	}
 	g.skipped = n
 	return nil

@@ -253,7 +253,7 @@ type pipeBody pipeWriter
 func (b *pipeBody) Write(p []byte) (int, error) {
 	g := b.pipeGroup
 	if uint64(len(p)) > b.lacks {
-		return 0, fmt.Errorf("group %d: %d bytes for a frame that lacks %d: %w", g.seq, len(p), b.lacks, io.ErrShortBuffer)
+		return 0, fmt.Errorf("group %d: %d bytes written to a frame with %d bytes left: %w", g.seq, len(p), b.lacks, io.ErrShortBuffer)
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()

@@ -148,7 +148,7 @@ type bodyWriter groupWriter
 func (b *bodyWriter) Write(p []byte) (written int, err error) {
 	w := (*groupWriter)(b)
 	if uint64(len(p)) > w.left {
-		return 0, fmt.Errorf("group %d: %d bytes for a frame that lacks %d: %w", w.group.seq, len(p), w.left, io.ErrShortBuffer)
+		return 0, fmt.Errorf("group %d: %d bytes written to a frame with %d bytes left: %w", w.group.seq, len(p), w.left, io.ErrShortBuffer)
 	}
 	for len(p) > 0 {
 		n, err := w.writeSome(p)

@@ -225,7 +225,7 @@ func (s *Session) drainLink(l *link) {
 		s.terminateUnneeded(l)
 		return
 	case !idle:
-		s.policy.Logger.Warn("session left with something under way", "url", transport.RedactURL(l.url))
+		s.policy.Logger.Warn("drain timeout: session closed before everything was delivered", "url", transport.RedactURL(l.url))
 		_ = l.session.Terminate(api.SessionGoAwayTimeout, "goaway timeout")
 		return
 	}

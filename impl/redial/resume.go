@@ -79,7 +79,7 @@ func (t *track) resume(f *feed, to feedChange) (*feed, error) {
 		case err == errReplaced:
 			continue
 		case Permanent(err), time.Now().After(until):
-			t.session.policy.Logger.Warn("track not resumed", "path", string(t.path), "track", string(t.name), "error", err)
+			t.session.policy.Logger.Warn("cannot resume track", "path", string(t.path), "track", string(t.name), "error", err)
 			return nil, f.notResumed(err)
 		}
 		if !f.waitUnless(ctx, pause.NextBackOff(), announced) {
@@ -180,9 +180,9 @@ func beginsBefore(c *api.SubscribeConfig, start api.GroupSequence) bool {
 // notResumed returns the error of a track that could not be continued after f.
 func (f *feed) notResumed(err error) error {
 	if f.isDone() {
-		return fmt.Errorf("%w; not resumed: %w", f.err, err)
+		return fmt.Errorf("%w; cannot resume: %w", f.err, err)
 	}
-	return fmt.Errorf("not resumed: %w", err)
+	return fmt.Errorf("cannot resume: %w", err)
 }
 
 // reason returns the reason why f cannot go on.

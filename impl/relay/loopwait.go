@@ -90,7 +90,7 @@ func (r *Relay) beginLoopWait(path api.BroadcastPath, p *place) {
 // logLoopWait logs that a route is in doubt, if it is. The lock is held.
 func (r *Relay) logLoopWait(p *place, rt *route) {
 	if p.loopTimer != nil && p.mayLoop(rt) {
-		r.log("route in doubt", rt.session, fmt.Errorf("%q: what was announced here may have come round, by %d hops that the peer's version does not tell; it is used if it stands for %v",
+		r.log("route may be a loop", rt.session, fmt.Errorf("%q: this may be what was announced here, back by %d hops that the peer's version does not name; it is used if it is still announced after %v",
 			string(rt.announcement.Path), unknownHops(&rt.announcement), loopWait))
 	}
 }

@@ -282,7 +282,7 @@ func (u *upstream) mayAdd(path api.BroadcastPath) bool {
 func (u *upstream) dropAnnouncement(path api.BroadcastPath) {
 	if !u.dropping {
 		u.dropping = true
-		u.relay.log("announcements dropped", u, fmt.Errorf("%q and others: more than %d of this session, or of all", string(path), len(u.routes)))
+		u.relay.log("announcements dropped", u, fmt.Errorf("%q and others: the limit of this session (it has %d) or of all sessions is reached", string(path), len(u.routes)))
 	}
 }
 

@@ -175,9 +175,9 @@ func (c *conn) SendDatagram(p []byte) error {
 	case err == nil:
 		return nil
 	case ok:
-		return fmt.Errorf("a datagram of %d bytes is too large: the path takes %d", len(p), large.MaxDatagramPayloadSize)
+		return fmt.Errorf("a datagram of %d bytes is too large: the path carries at most %d", len(p), large.MaxDatagramPayloadSize)
 	case c.quic.Context().Err() == nil && !c.quic.ConnectionState().SupportsDatagrams.Remote:
-		return errors.New("the peer takes no datagrams")
+		return errors.New("the peer does not accept datagrams")
 	}
 	return c.recordEnd(err)
 }

@@ -108,7 +108,7 @@ func explainHandshake(addr, offered string, err error) error {
 	case ok && t.ErrorCode >= firstAlert && t.ErrorCode <= lastAlert:
 		return dialError(transport.PhaseTLS, quicstream.MarkAlert(err))
 	case ok && t.Remote && t.ErrorCode == quic.ConnectionRefused:
-		return dialError(transport.PhaseConnect, fmt.Errorf("%s takes no more connections: %w", addr, err))
+		return dialError(transport.PhaseConnect, fmt.Errorf("%s accepts no more connections: %w", addr, err))
 	}
 	return dialError(transport.PhaseConnect, err)
 }

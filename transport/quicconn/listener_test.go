@@ -129,7 +129,7 @@ func TestHandshakeLimits(t *testing.T) {
 	stalled := stall(t, l.Addr(), 8)
 	time.Sleep(100 * time.Millisecond)
 	err := dialFails(t, trusting, urlOf(l))
-	wantDialError(t, err, transport.PhaseConnect, "takes no more connections")
+	wantDialError(t, err, transport.PhaseConnect, "accepts no more connections")
 	stalled()
 	for end := time.Now().Add(15 * time.Second); ; time.Sleep(50 * time.Millisecond) {
 		c, err := trusting.Dial(t.Context(), urlOf(l), []string{protocol})
@@ -158,7 +158,7 @@ func stall(t *testing.T, addr net.Addr, n int) (end func()) {
 		wg.Go(func() {
 			defer e.Close()
 			_, err := e.Dial(ctx, addr.String(), []string{protocol}, nil, nil)
-			if !errors.Is(err, context.Canceled) && !strings.Contains(err.Error(), "takes no more") {
+			if !errors.Is(err, context.Canceled) && !strings.Contains(err.Error(), "accepts no more") {
 				t.Log(err)
 			}
 		})

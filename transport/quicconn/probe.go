@@ -79,7 +79,7 @@ type PathError struct {
 // Error names both sizes.
 func (e *PathError) Error() string {
 	if e.Most == 0 {
-		return fmt.Sprintf("the path carries no UDP payloads of %d bytes, the least that QUIC needs", e.Need)
+		return fmt.Sprintf("the path carries no UDP payloads of %d bytes, the minimum for QUIC", e.Need)
 	}
 	return fmt.Sprintf("the path carries UDP payloads of %d bytes, but none of %d", e.Most, e.Need)
 }

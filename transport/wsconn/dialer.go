@@ -87,7 +87,7 @@ func ready(ctx context.Context, c *qmux.Conn) error {
 	if err := c.Ready(ctx); errors.Is(err, transport.ErrUnauthorized) {
 		return dialError(transport.PhaseTLS, err) // a server rejects a certificate after the handshake
 	} else if err != nil {
-		return fmt.Errorf("no Qmux at the other end: %w", err)
+		return fmt.Errorf("the server does not speak Qmux: %w", err)
 	}
 	return nil
 }

@@ -112,7 +112,7 @@ func newHijacker(w http.ResponseWriter) (*hijacker, error) {
 	settings, ok2 := w.(http3.Settingser)
 	flusher, ok3 := w.(http.Flusher)
 	if !ok1 || !ok2 || !ok3 {
-		return nil, fmt.Errorf("%T is no response of HTTP/3", w)
+		return nil, fmt.Errorf("%T is not an HTTP/3 response", w)
 	}
 	return &hijacker{ResponseWriter: w, HTTPStreamer: streamer, Settingser: settings, Flusher: flusher}, nil
 }

@@ -121,7 +121,7 @@ func (b *connBase) callError(ctx context.Context, what string, err error) error 
 // datagramError translates the error of SendDatagram.
 func (b *connBase) datagramError(size int, err error) error {
 	if large, ok := errors.AsType[*quic.DatagramTooLargeError](err); ok {
-		return fmt.Errorf("a datagram of %d bytes is too large: the path takes %d", size, large.MaxDatagramPayloadSize)
+		return fmt.Errorf("a datagram of %d bytes is too large: the path carries at most %d", size, large.MaxDatagramPayloadSize)
 	}
 	return b.awaitCause(err)
 }

@@ -26,7 +26,7 @@ func Ask(ctx context.Context, accept Accept, state transport.State, panicked fun
 	}()
 	serve, err = accept(ctx, state)
 	if err == nil && serve == nil {
-		err = errors.New("nobody serves the session")
+		err = errors.New("Accept returned no function to serve the session")
 	}
 	return serve, err
 }

@@ -27,7 +27,7 @@ func TestAsk(t *testing.T) {
 			accept: func(context.Context, transport.State) (func(transport.Conn), error) { return serve, refusal }, is: refusal, says: "not today",
 		},
 		"let in by nobody": {
-			accept: func(context.Context, transport.State) (func(transport.Conn), error) { return nil, nil }, says: "nobody serves the session",
+			accept: func(context.Context, transport.State) (func(transport.Conn), error) { return nil, nil }, says: "Accept returned no function to serve the session",
 		},
 		"a panic": {
 			accept: func(context.Context, transport.State) (func(transport.Conn), error) { panic("oops") }, says: "panic", panicked: "oops",
