@@ -117,7 +117,7 @@ package relay
 // # Times
 //
 //	filler.go     idleFor, lostFor, trialFor, minSilence, maxSilence,
-//	              unpacedSilence; failedFor, silentFor and strangeFor, for which a
+//	              listenEvery, unpacedSilence; failedFor, silentFor and strangeFor, for which a
 //	              route is refused
 //	route.go      crossingWait, endsSoonWithin, withdrawnWithin, holdFor
 //	loopwait.go   loopWait

@@ -26,9 +26,12 @@ const (
 
 	// If the current feed is silent, the filler tries another route: after
 	// minSilence first, and then after twice the time before, up to
-	// maxSilence.
-	minSilence = 3 * time.Second
-	maxSilence = time.Minute
+	// maxSilence. While frames come, it looks each listenEvery whether they
+	// still do. The two together are less than the default max age, so that
+	// what the other route has of the silence is not too old.
+	minSilence  = 3 * time.Second
+	maxSilence  = time.Minute
+	listenEvery = time.Second
 
 	// unpacedSilence is how long a track may be silent if too few groups came
 	// to know its pace.
@@ -70,6 +73,7 @@ type filler struct {
 	whole         bool          // the track has ended, and was read from its beginning
 	silence       time.Duration // after which another route is tried
 	heardBefore   uint64        // the value of heard at the last check of silence
+	heardAt       time.Time     // when a check last found that frames had come
 
 	// When the next check of each kind is due; zero for never.
 	idleAt, lostAt, judgeAt, silentAt, missingAt time.Time

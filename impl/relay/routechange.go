@@ -232,7 +232,7 @@ func (f *filler) switchToNext(now time.Time) {
 
 func (f *filler) promoteNext(now time.Time) {
 	f.current, f.next, f.judgeAt, f.lostAt = f.next, nil, time.Time{}, time.Time{}
-	f.silence, f.silentAt = minSilence, now.Add(minSilence)
+	f.silence, f.heardAt, f.silentAt = minSilence, now, now.Add(listenEvery)
 	f.mu.Lock()
 	f.feedRoute = f.current.route
 	f.feedChanged.Tell()
@@ -259,21 +259,23 @@ func (f *filler) dropNext() {
 // (package redial), the feed would wait for the publisher to come back. It
 // reports false when the track has ended.
 func (f *filler) checkSilence(now time.Time) bool {
-	heard := f.heard.Load()
+	heard, again := f.heard.Load(), listenEvery
 	switch {
 	case heard != f.heardBefore:
-		f.heardBefore, f.silence = heard, minSilence
+		f.heardBefore, f.heardAt, f.silence = heard, now, minSilence
+	case now.Sub(f.heardAt) < minSilence:
 	case f.current != nil && f.current.route.isWithdrawn():
 		f.current.stop()
 		return f.handleLost(errGone, now)
 	default:
 		f.silence = min(2*f.silence, maxSilence)
+		again = f.silence
 		f.refused.forgiveRivals()
 		routes, _ := f.broadcast.candidates()
 		f.usable = f.refused.filterUsable(routes, now)
 		f.tryAnother(now)
 	}
-	f.silentAt = now.Add(f.silence)
+	f.silentAt = now.Add(again)
 	return true
 }
 

@@ -100,6 +100,43 @@ func TestHotStandby(t *testing.T) {
 	}
 }
 
+// TestSilenceIsNoticed: whenever the publisher that is read falls silent, its
+// viewers get the other one's next group within four and a half seconds, and
+// nothing is lost that was written in the meantime.
+func TestSilenceIsNoticed(t *testing.T) {
+	for _, last := range []api.GroupSequence{20, 25, 30, 35, 40, 45} {
+		t.Run(fmt.Sprint(last), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, _ := startRelay()
+				defer server.Close()
+				standby := connectTwin(t, server, api.Lite06, 4711)
+				time.Sleep(time.Second)
+				active := connectTwin(t, server, api.Lite06, 4712)
+				s := dial(t, server, api.Lite06, api.NewTrackMux())
+				time.Sleep(time.Second)
+				go func() {
+					write(t, 0, last, standby, active)
+					active.silent.Store(true)
+					write(t, last, last+80, standby, active)
+					_ = standby.track.Close()
+				}()
+				r := subscribe(t, s, nil)
+				seen, dark := make(map[api.GroupSequence]bool), time.Duration(0)
+				for before := time.Now(); ; before = time.Now() {
+					g, err := r.AcceptGroup(t.Context())
+					if err != nil {
+						break
+					}
+					seen[g.Sequence()], dark = true, max(dark, time.Since(before))
+				}
+				if len(seen) != int(last)+80 || dark > 4500*time.Millisecond {
+					t.Errorf("%d of %d groups, gaps %v; dark for %v", len(seen), last+80, r.Gaps(), dark)
+				}
+			})
+		})
+	}
+}
+
 // TestStandbyOfOtherNumbers: the track of a publisher that has left ends, since
 // the other one at its path does not continue its groups: its numbers are far
 // away, or come a second too early or too late.
