@@ -93,8 +93,8 @@ type Session interface {
 
 // SessionState describes a session.
 type SessionState struct {
-	// ID identifies the session on this side: 128 random bits, in hex; empty
-	// where none was given to it.
+	// ID identifies the session on this side: 128 random bits, in hex. It is
+	// empty where it is decided whether there will be a session.
 	ID string
 
 	// Version is the negotiated version.

@@ -114,12 +114,15 @@ func (r *rooted) check() {
 	if err := mux.PublishFunc(r.Context(), "room/x", echo); err != nil {
 		r.Fatal(err)
 	}
-	_, atServer := r.dial("//demo/a%2Fb/?q=1", mux)
+	atClient, atServer := r.dial("//demo/a%2Fb/?q=1", mux)
 	if got := r.announced(atServer, ""); got != "demo/a%2Fb/room/x" {
 		r.Errorf("the server hears of %q", got)
 	}
 	if got := atServer.State().Root; got != "demo/a%2Fb" {
 		r.Errorf("the root is %q", got)
+	}
+	if a, b := atServer.State().ID, atClient.State().ID; len(a) != 32 || len(b) != 32 || a == b || a != atServer.State().ID {
+		r.Errorf("the sessions have the ids %q and %q", a, b)
 	}
 	for path, want := range map[string]string{
 		"": "demo/a%2Fb/room/x", "/demo": "a%2Fb/room/x", "/demo/a%2Fb/": "room/x", "/demo/a%2Fb/room": "x",

@@ -16,6 +16,9 @@ type Options struct {
 	// Config is the application's configuration. It is valid, or nil.
 	Config *api.Config
 
+	// ID is the session's [api.SessionState.ID]. Empty: a new one.
+	ID string
+
 	// Hop is this end's hop id in routes, not 0.
 	Hop api.Hop
 

@@ -99,6 +99,9 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 		_ = conn.CloseWithError(uint64(api.SessionVersionNegotiationFailed), "no moq-lite version was negotiated")
 		return nil, fmt.Errorf("%w: the peer negotiated %q", api.ErrUnsupportedVersion, protocol)
 	}
+	if opts.ID == "" {
+		opts.ID = NewID()
+	}
 	s := &Session{conn: conn, version: version, opts: opts, limits: limitsOf(opts.Config), began: time.Now()}
 	s.peer.connected(&s.life, version, &s.opts, conn.State())
 	s.datagrams.life, s.datagrams.conn, s.datagrams.version = &s.life, conn, version
@@ -237,6 +240,7 @@ func (s *Session) Context() context.Context { return s.life.context() }
 // State implements [api.Session].
 func (s *Session) State() api.SessionState {
 	state := State(s.conn.State())
+	state.ID = s.opts.ID
 	s.peer.describe(&state)
 	return state
 }
