@@ -75,7 +75,8 @@ func (a *account) revokeGroup(seq api.GroupSequence, err error) {
 // none has.
 func (a *account) nextSequence() (api.GroupSequence, bool) { return a.next, a.next > 0 }
 
-// expectGap gives the groups of a range that have not come until due.
+// expectGap lets the groups of a range that are missing count as lost, because of
+// err, if they do not come before due.
 func (a *account) expectGap(start, end api.GroupSequence, err error, due time.Time) {
 	for _, hole := range a.seen.Missing(start, end) {
 		if len(a.pending) == maxPending {
@@ -86,7 +87,7 @@ func (a *account) expectGap(start, end api.GroupSequence, err error, due time.Ti
 	}
 }
 
-// expectMissing gives all groups that are missing below the highest one until due.
+// expectMissing is expectGap for all groups below the highest one.
 func (a *account) expectMissing(err error, due time.Time) {
 	a.expectGap(a.firstSequence(), a.next, err, due)
 }

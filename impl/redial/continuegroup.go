@@ -9,9 +9,9 @@ import (
 
 // The newest group of a track may stay open for long: a catalog, a state, a
 // log. If it breaks off with its session, the next feed asks for it again, from
-// the first frame that the reader has not had. It is passed on after the reader
-// of the broken one has got its error, as another group of the same number. A
-// group that was read to its end, or cancelled, does not come again.
+// the first frame that the reader has not had. AcceptGroup returns it, as another
+// group of the same number, after the reader of the broken one has got its error.
+// A group that was read to its end, or cancelled, does not come again.
 //
 // errBrokeOff is why a group is asked for again.
 var errBrokeOff = errors.New("the newest group broke off")
@@ -35,7 +35,7 @@ func (t *track) groupEnded(g *group, l *link, err error) {
 	t.wakeIfNewest(g)
 }
 
-// wakeIfNewest wakes run if g is the newest group and has broken off. The lock is
+// wakeIfNewest wakes followFeeds if g is the newest group and has broken off. The lock is
 // held.
 func (t *track) wakeIfNewest(g *group) {
 	if g == t.numbering.last && g.outcome == broken {
@@ -89,8 +89,9 @@ func (f *feed) passContinued(g api.GroupReader) {
 	})
 }
 
-// passIfBroken passes g on if before has broken off, of which its reader knows
-// then. If that is not the one to be followed any more, it returns the other.
+// passIfBroken passes g on in place of before, whose reading has ended, if that broke
+// off, and cancels g otherwise. If another feed has passed on the same group since,
+// it does neither, and returns that group: g may have to follow it.
 func (f *feed) passIfBroken(g api.GroupReader, before *group) (other *group) {
 	t, out := f.track, f.wrapGroup(g, before.next.Load())
 	t.mu.Lock()

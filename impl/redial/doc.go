@@ -9,8 +9,8 @@
 // An [api.TrackReader] stays the same object. If the same publisher is announced
 // again (the first hop is the same), it continues at the next group, and missed
 // groups are a [api.Gap]; a reader that wants [api.GroupLatest] continues at
-// the newest. If the newest group has broken off, it comes again, from where
-// its reader was.
+// the newest. If the newest group broke off, AcceptGroup returns it again, from
+// the first frame that its reader has not had.
 //
 // If another publisher has taken over, even over the same session, or the
 // publisher is not known, or the same one numbers its groups from 0 again,
@@ -42,11 +42,11 @@ package redial
 // One goroutine, track.followFeeds, goes from state to state:
 //
 //	opening  Subscribe waits for the first feed (track.go).
-//	fed      The newest feed brings groups, and feeds before it what is left of
-//	         theirs. followFeeds waits in awaitChange for a reason to change
-//	         (feedchange.go).
-//	changing followFeeds asks for another feed, in resume, while the newest goes on if it
-//	         can (resume.go).
+//	fed      The newest feed delivers groups, and the feeds before it those that
+//	         they still have. followFeeds waits in awaitChange for a reason to
+//	         change (feedchange.go).
+//	changing followFeeds opens another feed, in resume, while the newest goes on
+//	         if it can (resume.go).
 //	ended    AcceptGroup returns why.
 //
 // From fed to changing, as nextChange tells, and in one case renumbered.go:
@@ -54,8 +54,9 @@ package redial
 //	another link is current: the one before has ended, or its peer said GOAWAY
 //	over the same link, another publisher than the feed's is announced: a
 //	  restart, unless a trial shows that its numbers go on
-//	the feed was reset, its link stands, and the publisher did not do that: it is
-//	  withdrawn or announced anew, or a relay on the way to it is gone
+//	the feed was reset, its link stands, and the publisher probably did not do
+//	  that: it is withdrawn or announced anew, a relay on the way to it is gone,
+//	  or the code is that of an internal error and groups had come
 //	the newest group broke off with a link that was left, and the newest feed
 //	  does not bring it (continuegroup.go)
 //	the publisher is the same, and numbers its groups from 0 again
@@ -71,20 +72,21 @@ package redial
 //	it is not, or nobody knows: the feeds before are stopped, and another
 //	  numbering begins
 //
-// In a trial the feed before goes on, and what the next one brings is held. They
-// have one numbering if a group comes by both at the same time. They have not if the
-// feed before ends, or one brings what the other does not bring soon, or the
-// numbers are far apart, or nothing shows in time. The reader gets the RestartError
-// before any group of the next feed.
+// In a trial the feed before goes on, and the groups of the next one are held. Both
+// have one numbering if a group comes by both at the same time. They have different
+// ones if the feed before ends, if one of them delivers a group and the other does
+// not do so soon after, if their numbers are far apart, or if the time is over.
+// The reader gets the RestartError before any group of the next feed.
 //
-// A track goes back to fed without another feed if the link has ended too, or the feed
-// before has come to the end of the track. The same change is tried again only when
-// something has changed.
+// A track goes back to fed without another feed if the link has ended too, if the
+// feed before has come to the end of the track, or if resume has failed. The same
+// change is tried again only when something has changed.
 //
 // To ended, by endTrack:
 //
 //	the publisher has ended the track, or refused or reset it for good
-//	resume has failed for the policy's ResumeTimeout, and the newest feed has ended
+//	resume has failed for good, or for the policy's ResumeTimeout, and the newest
+//	  feed has ended
 //	Close was called, or the Session has ended
 //
 // # The states of a feed
@@ -98,7 +100,8 @@ package redial
 //	accepting  passUntilEnd takes groups from the session, and hands each to AcceptGroup
 //	           unless it came by another feed.
 //	finishing  Another feed of the same numbering is there: only groups that
-//	           it does not have are still passed on, until none came for a while.
+//	           it does not have are still passed on, until none has come for
+//	           reorderWait.
 //	done       Nothing more is accepted. Missing groups count as lost, unless the
 //	           next feed brings them soon.
 //	released   The groups that it brought have been read, or cut off, and it does
@@ -106,10 +109,10 @@ package redial
 //
 // # Numbers and gaps
 //
-// Each numbering has its account. A group counts as passed on when a feed takes
-// it, and as lost if AcceptGroup does not get it then. The gaps of a numbering are
-// reported after the reader has entered it, see readerPosition; groups that are
-// missing when it ends are lost.
+// Each numbering has its account. A group counts as passed on when its feed has
+// accepted it, and as lost if AcceptGroup does not return it after all. Gaps
+// returns those of a numbering when the reader has entered it, see
+// readerPosition; groups that are missing when it ends are lost.
 //
 // # Locks
 //
@@ -120,5 +123,6 @@ package redial
 // track.updating, which is taken before the track's mu, is held while a feed is
 // updated, so that updates are sent one after the other.
 //
-// The times are in times.go, and in [Policy]. Requests that are repeated wait for
-// Policy.newBackoff, which grows, with jitter.
+// The time constants are in times.go, and those that applications choose in
+// [Policy]. Before a request is repeated, the goroutine sleeps for the next
+// interval of Policy.newBackoff: they grow, with jitter.

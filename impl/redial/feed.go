@@ -17,7 +17,7 @@ type feed struct {
 	watch  *originWatch
 	continuation
 	lost error             // why the feed before could not go on
-	held []api.GroupReader // groups that came in a trial, before run
+	held []api.GroupReader // groups that came in a trial, before passGroups
 
 	accepting     context.Context
 	stopAccepting context.CancelFunc
@@ -30,7 +30,7 @@ type feed struct {
 	cancelLife    context.CancelCauseFunc
 
 	regained chan struct{} // closed when the group asked for again was passed on, or will not come
-	next     *feed         // the feed that followed; see newest
+	next     *feed         // the feed that followed, once newest has ended; guarded by the track's lock
 
 	// The publisher as it was announced at the subscription, or first after
 	// that. Used by track.followFeeds alone.
@@ -55,9 +55,9 @@ type feed struct {
 // errReplaced is the reason of a change to another publisher.
 var errReplaced = errors.New("another publisher has taken its place")
 
-// openFeed subscribes over l to the publisher seen there. The groups are those of
-// the route by which the subscription was made: if the announcement changes
-// meanwhile, that is not known, and the error is errReplaced.
+// openFeed subscribes over l to the publisher that was seen there. If another one is
+// announced while Subscribe runs, nobody can tell which of the two the peer has
+// chosen: openFeed then closes the subscription and returns errReplaced.
 func (t *track) openFeed(ctx context.Context, l *link, seen announcedState, config api.SubscribeConfig) (*feed, error) {
 	o := l.watchOrigin(t.path)
 	l.addUse()
@@ -89,8 +89,9 @@ func (t *track) openFeed(ctx context.Context, l *link, seen announcedState, conf
 	return f, nil
 }
 
-// releaseOrigin ends the use of f's origin, when f is not the newest feed any more:
-// until then, the origin decides how the track goes on, even after f has ended.
+// releaseOrigin ends f's use of its originWatch. The track calls it when f is not
+// the newest feed any more: until then, what is announced decides how the track
+// goes on, even after f has ended.
 func (f *feed) releaseOrigin() { f.link.unwatchOrigin(f.watch) }
 
 // successor returns the feed that has followed f, or nil.
@@ -114,6 +115,8 @@ func (f *feed) passGroups() {
 	f.releaseLink()
 }
 
+// passUntilEnd first tells the reader of a new numbering, then passes groups on:
+// those that a trial has held, and those that come. It returns why it stopped.
 func (f *feed) passUntilEnd() error {
 	defer f.dropHeld()
 	if err := f.tellRestart(); err != nil {
@@ -145,8 +148,9 @@ func (f *feed) recordInTrial(seq api.GroupSequence, asked time.Time) {
 	}
 }
 
-// awaitFirstAccept waits for the first call of AcceptGroup: a session may
-// choose then where to begin.
+// awaitFirstAccept waits until the application calls AcceptGroup for the first
+// time: with GroupLatest, the subscription beneath begins with the group that is
+// the newest when its own AcceptGroup is called first.
 func (f *feed) awaitFirstAccept() error {
 	if f.track.asked.Happened() {
 		return nil
@@ -214,7 +218,7 @@ func (f *feed) deliverGroup(g *group) error {
 type admission int
 
 const (
-	refused  admission = iota // cancel it: it came before
+	refused  admission = iota // cancel it: it came before, or f has to pass on no such group
 	admitted                  // pass it on
 	again                     // it is the one asked for again
 )
@@ -264,6 +268,7 @@ func (f *feed) recordFirst(seq api.GroupSequence) {
 // its reader.
 func (f *feed) groupDone(g *group, err error) error {
 	f.track.groupEnded(g, f.link, err)
+	// The reader did not cancel the group: it was cut off for a restart.
 	if cut := context.Cause(f.life); errors.Is(err, api.ErrClosed) && errors.Is(cut, api.ErrRestarted) {
 		err = cut
 	}
@@ -290,7 +295,8 @@ func (f *feed) deliver(d delivery) error {
 }
 
 // releaseLink ends the use of the session when the groups that came over it have
-// been read. If the session is lost, readers can still read what has come.
+// been read. If the session is lost, the subscription is not closed, so that
+// readers can still read what has come.
 func (f *feed) releaseLink() {
 	t := f.track
 	f.awaitRead()
@@ -337,7 +343,8 @@ func (f *feed) awaitRead() {
 	}
 }
 
-// updateConfig changes what is asked for, except where a resumed feed began.
+// updateConfig asks the peer for config, but not for groups before those with which
+// a resumed feed began: they have come by the feeds before.
 func (f *feed) updateConfig(config api.SubscribeConfig) error {
 	if f.resumed && beginsBefore(&config, f.asked.StartGroup) {
 		config.StartGroup, config.StartFrame = f.asked.StartGroup, f.asked.StartFrame

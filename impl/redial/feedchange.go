@@ -9,17 +9,18 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// A feedChange is a change to another feed: where, and why.
+// A feedChange is a change to another feed: over which link, and why.
 type feedChange struct {
 	link *link
 	seen announcedState // what is announced there, if link is that of the feed before
-	why  error          // nil: the feed before tells
+	why  error          // nil for feed.reason of the feed before
 	anew bool           // the group numbers are known to be new ones
 	rest bool           // wait before asking the peer
-	err  error          // why it failed
+	err  error          // why it failed, when it was tried
 }
 
-// same reports whether nothing has changed between two changes that were tried.
+// same reports whether two changes are to the same publisher over the same link, so
+// that the second one would fail as the first one did.
 func (to feedChange) same(other feedChange) bool {
 	return to.link == other.link && to.seen.life == other.seen.life && to.seen.hop == other.seen.hop
 }
@@ -91,8 +92,8 @@ func (t *track) awaitChange(f *feed, vain feedChange) (feedChange, error) {
 	}
 }
 
-// nextChange reports whether another feed has to follow f. l is the session
-// beneath, and now what is announced over that of f.
+// nextChange reports whether another feed has to follow f. l is the current link,
+// nil between two; now is what is announced over the link of f.
 func (t *track) nextChange(f *feed, l *link, now announcedState, fate feedEnd) (to feedChange, found bool) {
 	switch {
 	case l == nil:
@@ -152,6 +153,8 @@ func (f *feed) classifyEnd() feedEnd {
 	case isGoAwayReset(f.err), reset.Code == api.StreamUnroutable:
 		return resumeHere // it is the way to the publisher that is gone, not the track
 	}
+	// Wait until the peer says that the publisher is gone, for withdrawnWithin at
+	// most, and only as long as its session stands.
 	ctx, cancel := context.WithCancel(t.ctx)
 	defer cancel()
 	timeout := make(chan struct{})

@@ -33,12 +33,12 @@ func (f *feed) handOver(next *feed) {
 			}
 			next = after
 			ended = next.done.Done()
-		case <-ended:
+		case <-ended: // without a group: only the end of the track ends f too
 			if ended = nil; next.err == io.EOF {
 				f.finishBelow(next)
 				return
 			}
-		case <-quiet.C:
+		case <-quiet.C: // neither delivers anything: f need not run beside next for ever
 			if f.isSilent(&taken) && !next.isDone() {
 				f.finishBelow(next)
 				return

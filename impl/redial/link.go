@@ -25,7 +25,7 @@ type link struct {
 	cancel context.CancelFunc
 
 	mu      sync.Mutex
-	uses    int         // subscriptions and groups being read
+	uses    int         // feeds, and fetched groups that are being read
 	unused  signal.Wake // uses has become 0
 	origins map[api.BroadcastPath]*originWatch
 }

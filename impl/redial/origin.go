@@ -23,7 +23,7 @@ type originWatch struct {
 
 	mu      sync.Mutex
 	state   announcedState
-	changed signal.Notice // now has changed
+	changed signal.Notice // state has changed
 }
 
 // An announcedState is what a session announces of a broadcast.
@@ -67,8 +67,8 @@ func (s announcedState) origin() api.Hop {
 	return s.hop
 }
 
-// watchOrigin returns the origin of path. The caller calls
-// unwatchOrigin.
+// watchOrigin returns the watch of path over l, and begins one if there is none. The
+// caller calls unwatchOrigin when it has no more use for it.
 func (l *link) watchOrigin(path api.BroadcastPath) *originWatch {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -95,8 +95,8 @@ func (l *link) unwatchOrigin(o *originWatch) {
 	}
 }
 
-// followStreams listens until nobody uses the origin any more, or the session
-// is over.
+// followStreams follows one announcement stream after another until nobody uses the
+// watch any more, the session is over, or the peer refuses for good.
 func (o *originWatch) followStreams(ctx context.Context) {
 	pause := o.link.newBackoff()
 	for {
@@ -146,8 +146,9 @@ func (o *originWatch) followStream(ctx context.Context) error {
 	}
 }
 
-// handleEnd records that the broadcast is withdrawn, unless the whole stream ends,
-// and returns the next announcement.
+// handleEnd records that the broadcast is withdrawn, and returns the next
+// announcement. A peer that is about to end may withdraw all broadcasts first: if
+// the stream breaks off within ignoreEndsWithin, nothing is recorded.
 func (o *originWatch) handleEnd(ctx context.Context, r api.AnnouncementReader) (api.Announcement, error) {
 	within, cancel := context.WithTimeout(ctx, ignoreEndsWithin)
 	defer cancel()

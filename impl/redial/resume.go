@@ -10,9 +10,9 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// endErrorAfter returns how the track ends when the session ends with err. If f's
-// subscription has come to its regular end before, the track ends so too,
-// unless nobody takes the groups.
+// endErrorAfter returns the error with which the track ends when the Session ends
+// with err. If f's subscription had come to its regular end before, that is f's own
+// error (io.EOF), unless the application does not accept the last groups in time.
 func (f *feed) endErrorAfter(err error) error {
 	if context.Cause(f.reader.Context()) != io.EOF {
 		return err
@@ -22,14 +22,14 @@ func (f *feed) endErrorAfter(err error) error {
 	select {
 	case <-f.done.Done():
 		return f.err
-	case <-timer.C: // nobody takes what has come
+	case <-timer.C: // nobody accepts what has come
 		return err
 	}
 }
 
-// endTrack ends the track. At a regular end, it first waits for what other feeds
-// have yet to pass on. All feeds have ended when it sets the error, so that the
-// reader can then ask for all gaps.
+// endTrack ends the track. At a regular end, it first waits until the other feeds
+// have passed on what they still have. All feeds have recorded their gaps before
+// the track's context ends, so that Gaps is complete once AcceptGroup returns err.
 func (t *track) endTrack(err error) {
 	feeds := t.allFeeds()
 	if err == io.EOF {
@@ -54,12 +54,14 @@ func (t *track) awaitFeeds(feeds []*feed) {
 	}
 }
 
-// resume makes a change: it subscribes again, to continue after f. It returns
-// neither a feed nor an error if the track or the change's session ends.
+// resume makes a change: it subscribes again, to continue after f, and repeats that
+// for the policy's ResumeTimeout. It returns neither a feed nor an error if another
+// change is due instead, or none: the track has ended, f has come to the end of the
+// track, or the change's session has ended, is about to, or was left.
 func (t *track) resume(f *feed, to feedChange) (*feed, error) {
 	l := to.link
 	o := l.watchOrigin(t.path)
-	defer l.unwatchOrigin(o)
+	defer l.unwatchOrigin(o) // held over all attempts, so that each finds what is announced
 	until := time.Now().Add(t.session.policy.ResumeTimeout)
 	pause := t.session.policy.newBackoff()
 	ctx, cancel := context.WithCancel(t.ctx)
@@ -76,7 +78,7 @@ func (t *track) resume(f *feed, to feedChange) (*feed, error) {
 			return next, nil
 		case ctx.Err() != nil, err == errOtherSession, l.isEndError(err):
 			return nil, nil
-		case err == errReplaced:
+		case err == errReplaced: // by a third publisher: ask for that one at once
 			continue
 		case Permanent(err), time.Now().After(until):
 			t.session.policy.Logger.Warn("cannot resume track", "path", string(t.path), "track", string(t.name), "error", err)
@@ -88,8 +90,8 @@ func (t *track) resume(f *feed, to feedChange) (*feed, error) {
 	}
 }
 
-// waitUnless waits, at most until early is closed. It reports false if the track or
-// ctx has ended.
+// waitUnless waits for d, or until early is closed or f ends. It reports false if
+// ctx has ended, or f has come to the end of the track.
 func (f *feed) waitUnless(ctx context.Context, d time.Duration, early <-chan struct{}) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
@@ -107,7 +109,9 @@ func (f *feed) waitUnless(ctx context.Context, d time.Duration, early <-chan str
 	return !f.isDone() || f.err != io.EOF
 }
 
-// subscribeAgain subscribes once over the link of a change.
+// subscribeAgain makes one attempt to subscribe over the link of a change. It first
+// waits until the broadcast is announced, for originWithin at most: whether the
+// numbers go on depends on who publishes it now.
 func (t *track) subscribeAgain(ctx context.Context, f *feed, to feedChange, o *originWatch) (*feed, error) {
 	within, cancel := context.WithTimeout(ctx, originWithin)
 	seen := o.awaitState(within, func(s announcedState) bool { return s.presence == announced })
@@ -116,7 +120,9 @@ func (t *track) subscribeAgain(ctx context.Context, f *feed, to feedChange, o *o
 	c := t.continuation(f, !to.anew && before != 0 && before == after)
 	next, err := t.openFeed(ctx, to.link, seen, c.asked)
 	if errors.Is(err, api.ErrNotSupported) && c.asked.StartFrame != 0 && c.again != nil {
-		c.asked.StartFrame = 0 // the version has no such thing: they are skipped
+		// The version cannot ask for a frame: the group is sent from its
+		// beginning, and newGroup skips what its reader has had.
+		c.asked.StartFrame = 0
 		next, err = t.openFeed(ctx, to.link, seen, c.asked)
 	}
 	if err != nil {
@@ -139,16 +145,17 @@ func (t *track) subscribeAgain(ctx context.Context, f *feed, to feedChange, o *o
 // A continuation is how a feed continues those before.
 type continuation struct {
 	wanted  api.SubscribeConfig // what the application wanted when the feed was opened
-	asked   api.SubscribeConfig // what was asked for instead
+	asked   api.SubscribeConfig // what the peer was asked for: wanted, with another start
 	same    bool                // it has the numbering of the feeds before
 	resumed bool                // it begins where these ended, at from
-	from    api.GroupSequence
-	again   *group // the group before from, if that was asked for again
+	from    api.GroupSequence   // the number after the highest that they passed on, if resumed
+	again   *group              // the group before from, if that was asked for again
 }
 
 // continuation returns how to continue after f. In the same numbering, the feed
-// begins at the group after those that came, unless the application only wants
-// the newest.
+// begins at the group after the highest that has come, or at that one again if it
+// broke off. If the application wants only the newest group, the feed begins with
+// that, unless f still runs: then no group has to be missed.
 func (t *track) continuation(f *feed, same bool) continuation {
 	open := t.groupToContinue(f)
 	t.mu.Lock()
@@ -167,12 +174,13 @@ func (t *track) continuation(f *feed, same bool) continuation {
 			c.asked.StartGroup, c.asked.StartFrame = start, frame
 		}
 	case !same && t.numbering.hasAny() && c.asked.StartGroup != api.GroupLatest:
-		c.asked.StartGroup, c.asked.StartFrame = 0, 0 // they are of another numbering
+		c.asked.StartGroup, c.asked.StartFrame = 0, 0 // the application's are numbers of the old publisher
 	}
 	return c
 }
 
-// beginsBefore reports whether what is asked for begins before start.
+// beginsBefore reports whether c may begin before start: it is not known which
+// group GroupLatest is.
 func beginsBefore(c *api.SubscribeConfig, start api.GroupSequence) bool {
 	return c.StartGroup == api.GroupLatest || c.StartGroup < start
 }
@@ -185,7 +193,8 @@ func (f *feed) notResumed(err error) error {
 	return fmt.Errorf("cannot resume: %w", err)
 }
 
-// reason returns the reason why f cannot go on.
+// reason returns why f cannot go on, as the RestartError and the gaps report it:
+// its publisher or its session was lost, or its peer is about to end.
 func (f *feed) reason() error {
 	if f.isDone() && !f.link.isEnded() && !f.link.isGoingAway() {
 		return fmt.Errorf("the publisher was lost: %w", f.err)
@@ -196,7 +205,8 @@ func (f *feed) reason() error {
 	return api.ErrGoingAway
 }
 
-// replaceFeed makes next replace f.
+// replaceFeed makes next the newest feed in place of f, and starts it. In the same
+// numbering f then hands over to it; otherwise f has been stopped before.
 func (t *track) replaceFeed(f, next *feed) {
 	if !next.same {
 		t.endNumbering(next)
@@ -208,9 +218,9 @@ func (t *track) replaceFeed(f, next *feed) {
 	}
 }
 
-// endNumbering ends the feeds of the numbering before. What has come is passed on
-// first. If the publisher was replaced over the same session, the groups that
-// the old one has begun are not waited for long.
+// endNumbering ends the numbering before next's, and all its feeds, which first
+// pass on what has come. If the publisher was replaced over the same session, the
+// groups that the old one has begun are cut off after replacedGrace.
 func (t *track) endNumbering(next *feed) {
 	old, why := t.allFeeds(), next.numbering.restart
 	for _, f := range old {
@@ -221,6 +231,8 @@ func (t *track) endNumbering(next *feed) {
 	}
 	t.awaitFeeds(old)
 	for _, f := range old {
+		// A group that was asked for again may still wait until the reader is
+		// done with the broken one: too late, in another numbering.
 		if f.isDone() && f.regained != nil {
 			f.cancelLife(why)
 			<-f.regained
@@ -234,8 +246,8 @@ func (t *track) endNumbering(next *feed) {
 	}
 }
 
-// makeNewest makes f the newest feed, and updates it to what the application wants
-// by now.
+// makeNewest makes f the newest feed. If the application has called Update since f
+// was opened, f is updated accordingly.
 func (t *track) makeNewest(f *feed) {
 	t.updating.Lock()
 	defer t.updating.Unlock()
@@ -250,13 +262,14 @@ func (t *track) makeNewest(f *feed) {
 	config := t.config
 	stale := config != f.wanted
 	if !f.same && !stale {
+		// The start that the application asked for was one of the old numbers.
 		t.config.StartGroup, t.config.StartFrame = f.asked.StartGroup, f.asked.StartFrame
 	}
 	t.mu.Unlock()
 	if stale {
 		_ = f.updateConfig(config)
 	}
-	if t.isClosed() { // before it was one of feeds
+	if t.isClosed() { // Close may not have seen f in t.feeds
 		_ = f.reader.Close()
 	}
 }

@@ -58,10 +58,10 @@ type track struct {
 	groups  chan delivery // from the feeds to AcceptGroup
 	closed  signal.Event  // Close was called
 
-	failingSince time.Time // since when no feed was good; used by followFeeds alone
-	backoff      *backoff.ExponentialBackOff
-	newestBroke  signal.Wake // the newest group has broken off
-	updating     sync.Mutex  // held for one change of config or newest at a time
+	failingSince time.Time                   // when a feed that was useful ended last, or the track began; used by followFeeds alone
+	backoff      *backoff.ExponentialBackOff // of changes with rest set; used by followFeeds alone
+	newestBroke  signal.Wake                 // the newest group has broken off
+	updating     sync.Mutex                  // held for one change of config or newest at a time
 
 	mu        sync.Mutex
 	config    api.SubscribeConfig // what the application wants
@@ -122,7 +122,7 @@ func (t *track) AcceptGroup(ctx context.Context) (api.GroupReader, error) {
 }
 
 // ReceiveDatagram implements [api.TrackReader]. It returns datagrams of the
-// newest session.
+// newest feed.
 func (t *track) ReceiveDatagram(ctx context.Context, d *api.Datagram) error {
 	for !t.isClosed() {
 		f := t.newestFeed()
@@ -147,7 +147,8 @@ func (t *track) ReceiveDatagram(ctx context.Context, d *api.Datagram) error {
 	return api.ErrClosed
 }
 
-// noteDatagram records a datagram of f. It reports false if it has come before.
+// noteDatagram records a datagram of f. It reports false if the datagram has come
+// before, or is of a numbering that has ended.
 func (t *track) noteDatagram(f *feed, seq api.GroupSequence) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -269,7 +269,7 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// releaseUnused releases a feed that was not run.
+// releaseUnused releases a feed whose passGroups is never called.
 func (f *feed) releaseUnused() {
 	f.dropHeld()
 	_ = f.reader.Close()

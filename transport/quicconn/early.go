@@ -14,14 +14,13 @@ import (
 
 const (
 	// maxEarly is how many bytes one stream may send before the handshake is
-	// complete. The client keeps a copy of them until the server has accepted
-	// them.
+	// complete. The stream keeps a copy of them until the server has accepted
+	// them, or they were sent again.
 	maxEarly = 16 << 10
 
-	// resendTimeout bounds the repetition of rejected early data. The server
-	// granted enough flow control credit for it in the session that is
-	// resumed, so running out of credit for long means that something is
-	// wrong.
+	// resendTimeout bounds the repetition of rejected early data. A server that
+	// rejects it may grant less flow control credit than in the session that
+	// was resumed; one that grants too little for longer does not want it.
 	resendTimeout = 10 * time.Second
 )
 
@@ -46,10 +45,10 @@ func (c *conn) startEarlyData(protocol string) {
 	go f.awaitHandshake()
 }
 
-// awaitHandshake waits for the handshake, and then decides over the early
-// streams: they go on as they are if the server accepted the early data, and
-// are repeated if it rejected the data but chose the same protocol. Otherwise
-// the connection ends.
+// awaitHandshake waits for the handshake, and then settles the early streams: they
+// go on as they are if the server accepted the early data, and are sent again if
+// it rejected the data but chose the same protocol. Otherwise the connection ends:
+// what was sent cannot be translated to another version.
 func (f *earlyData) awaitHandshake() {
 	q := f.conn.quic
 	defer f.conn.early.Store(nil)
@@ -134,7 +133,7 @@ func (c *conn) openUni(ctx context.Context) (halves, error) {
 }
 
 // openStream opens a stream as part of the early data. If the handshake ends
-// meanwhile, the half of the stream is final at once.
+// meanwhile, the stream is an ordinary one: its half is final at once.
 func (f *earlyData) openStream(ctx context.Context, open opener) (*earlyStream, error) {
 	h, err := open(ctx)
 	if err != nil {

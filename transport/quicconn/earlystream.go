@@ -16,15 +16,15 @@ import (
 // calls are made, so that all of that can be repeated on a new QUIC stream.
 type earlyStream struct {
 	open    opener
-	settled chan struct{} // closed when half is final, or the connection has ended
-	ctx     context.Context
+	settled chan struct{}   // closed when half is final, or the connection has ended
+	ctx     context.Context // ends with that of the final half, or the connection
 	cancel  context.CancelCauseFunc
 
 	mu    sync.Mutex
 	half  halves // the QUIC stream that is used now
 	phase earlyPhase
-	sent  []byte         // what was written, until the half is final
-	calls []func(halves) // other calls to repeat, until the half is final
+	sent  []byte         // what was written early, to be sent again; nil once half is final
+	calls []func(halves) // the other calls, to be made again; nil once half is final
 }
 
 // An earlyPhase says what the server has done with the early data of a stream.
@@ -87,7 +87,7 @@ func (s *earlyStream) resend(ctx context.Context) error {
 	return nil
 }
 
-// current returns the current half, and whether it may still be replaced.
+// current returns the half that is used now, and whether resend may still replace it.
 func (s *earlyStream) current() (h halves, early bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -137,7 +137,8 @@ func (s *earlyStream) unrecordWrite(n int) {
 	}
 }
 
-// Write implements [quicstream.Writer]. A write that the rejection of the
+// Write implements [quicstream.Writer]. A write with which the stream would exceed
+// maxEarly waits until the handshake is complete. One that the rejection of the
 // early data interrupts counts as done: resend sends the recorded bytes.
 func (s *earlyStream) Write(p []byte) (int, error) {
 	h, early := s.current()
