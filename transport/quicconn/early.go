@@ -30,7 +30,8 @@ const (
 // while the users keep their earlyStream and notice nothing.
 type earlyData struct {
 	conn          *conn
-	handshakeDone chan struct{} // closed when the handshake is over: streams can be opened on conn directly
+	complete      <-chan struct{} // closed when the handshake is complete; the QUIC connection's
+	handshakeDone chan struct{}   // closed when the handshake is over: streams can be opened on conn directly
 	mu            sync.Mutex
 	streams       []*earlyStream
 	done          bool // the handshake is over: streams opened now are not early
@@ -40,7 +41,7 @@ type earlyData struct {
 // resumed TLS session.
 func (c *conn) startEarlyData(protocol string) {
 	c.protocol = protocol
-	f := &earlyData{conn: c, handshakeDone: make(chan struct{})}
+	f := &earlyData{conn: c, complete: c.quic.HandshakeComplete(), handshakeDone: make(chan struct{})}
 	c.early.Store(f)
 	go f.awaitHandshake()
 }
@@ -144,7 +145,7 @@ func (f *earlyData) openStream(ctx context.Context, open opener) (*earlyStream, 
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
-	case !f.done:
+	case !f.done && !f.isComplete():
 		f.streams = append(f.streams, s)
 	case h.Context().Err() != nil: // opened early, and rejected with the early data
 		return nil, context.Cause(h.Context())
@@ -152,6 +153,18 @@ func (f *earlyData) openStream(ctx context.Context, open opener) (*earlyStream, 
 		s.setFinal(h)
 	}
 	return s, nil
+}
+
+// isComplete reports whether the handshake is complete. A stream that is opened from
+// then on is not early, even if awaitHandshake has not come to finish yet: resend
+// would open it twice.
+func (f *earlyData) isComplete() bool {
+	select {
+	case <-f.complete:
+		return true
+	default:
+		return false
+	}
 }
 
 // shouldRetry tells whether a call that failed with err should be made again: it

@@ -3,6 +3,7 @@ package quicconn
 import (
 	"context"
 	"errors"
+	"os"
 	"sync"
 	"time"
 
@@ -79,8 +80,11 @@ func (s *earlyStream) resend(ctx context.Context) error {
 	deadline, _ := ctx.Deadline()
 	_ = h.SetWriteDeadline(deadline)
 	_, err = h.Write(sent)
-	if err != nil && ctx.Err() != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
 		return context.Cause(ctx)
+	case errors.Is(err, os.ErrDeadlineExceeded): // just before ctx ends
+		return context.DeadlineExceeded
 	}
 	_ = h.SetWriteDeadline(time.Time{})
 	s.setFinal(h) // even if the peer has reset it: later calls report that
@@ -128,13 +132,16 @@ func (s *earlyStream) recordWrite(p []byte) (h halves, ok bool) {
 	return s.half, true
 }
 
-// unrecordWrite removes the last n recorded bytes, which were not written.
-func (s *earlyStream) unrecordWrite(n int) {
+// unrecordWrite removes the last n recorded bytes, which were not written to h. It
+// reports whether it comes too late: the server has rejected the early data, and
+// resend sends these bytes too.
+func (s *earlyStream) unrecordWrite(h halves, n int) (resent bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.phase == earlyPending {
 		s.sent = s.sent[:len(s.sent)-n]
 	}
+	return s.phase == earlyResending || s.half != h
 }
 
 // Write implements [quicstream.Writer]. A write with which the stream would exceed
@@ -150,7 +157,9 @@ func (s *earlyStream) Write(p []byte) (int, error) {
 	}
 	n, err := h.Write(p)
 	if !errors.Is(err, quic.Err0RTTRejected) {
-		s.unrecordWrite(len(p) - n)
+		if err != nil && s.unrecordWrite(h, len(p)-n) {
+			return len(p), nil
+		}
 		return n, err
 	}
 	if s.awaitFinal() == h {
@@ -172,8 +181,8 @@ func (s *earlyStream) TryWriteAll(p []byte) error {
 	switch {
 	case errors.Is(err, quic.Err0RTTRejected):
 		return nil // resend sends the recorded bytes
-	case err != nil:
-		s.unrecordWrite(len(p))
+	case err != nil && s.unrecordWrite(h, len(p)):
+		return nil
 	}
 	return err
 }
