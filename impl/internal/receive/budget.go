@@ -10,7 +10,7 @@ import (
 )
 
 // streamWindow is how many bytes of a stream can arrive unread: the initial flow control
-// window that the transports are set up with.
+// window that the transports have by default.
 const streamWindow = 512 << 10
 
 // readGrace is how long a group may be parked before it may be dropped: a reader that is
@@ -52,8 +52,7 @@ func (b *Budget) Init(h Host, o Options) {
 	}
 }
 
-// Leave ends the part that the budget has in that of its server, when the session has
-// ended.
+// Leave removes the budget from that of its server, when the session has ended.
 func (b *Budget) Leave() {
 	if b.server != nil {
 		b.server.leave(b)
@@ -77,7 +76,7 @@ func (b *Budget) join(s *Share) {
 	b.shares = append(b.shares, s)
 }
 
-// forget removes a share, which has no groups and gets none.
+// forget removes a share that has no groups and gets no more.
 func (b *Budget) forget(s *Share) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -92,12 +91,12 @@ func (b *Budget) all() []*Share {
 	return slices.Clone(b.shares)
 }
 
-// most is how much the parked groups hold if their streams are full.
+// most is how much the budget holds if the streams of the parked groups are full.
 func (b *Budget) most() uint64 {
 	return b.held.Load() + uint64(max(b.wide.Load(), 0))*streamWindow
 }
 
-// allowed is how much the parked groups may hold now.
+// allowed is how much the budget may hold now.
 func (b *Budget) allowed() uint64 {
 	if b.server == nil {
 		return b.limit
@@ -105,8 +104,9 @@ func (b *Budget) allowed() uint64 {
 	return min(b.limit, b.server.allows(b.held.Load()))
 }
 
-// makeRoom drops parked groups until the rest are within the budget and that of the server.
-// It reports false if they still exceed it and no group may be dropped yet.
+// makeRoom drops parked groups until the budget holds no more than it may, by its own limit
+// and by that of the server. It reports false if it still holds more and no group may be
+// dropped yet.
 func (b *Budget) makeRoom() bool {
 	for {
 		limit := b.allowed()
@@ -122,10 +122,11 @@ func (b *Budget) makeRoom() bool {
 }
 
 // candidate returns the group to drop when limit is exceeded: of the shares that hold more
-// than an equal part of it and have such a group, that which holds most; of its groups that
-// have been parked for readGrace, the oldest that the application has not got, or else the
-// oldest. candidate returns nil while there is none.
+// than an equal part of what messages leave of it, and have a group that has been parked
+// for readGrace, it takes the one that holds most; of these groups, the oldest that the
+// application has not got, or else the oldest. candidate returns nil while there is none.
 func (b *Budget) candidate(limit uint64) *Group {
+	limit -= min(limit, b.messages.Load()) // some share holds more than its part of the rest
 	var found []offered
 	holders := uint64(0)
 	for _, s := range b.all() {
@@ -149,10 +150,11 @@ func (b *Budget) candidate(limit uint64) *Group {
 // An offered group is the one of a share that is dropped first.
 type offered struct {
 	group *Group // nil for none
-	held  uint64 // by the share
+	held  uint64 // what the share holds
 }
 
-// offer returns the group that is dropped first. holds reports whether any is parked.
+// offer returns the group of the share that is dropped first. holds reports whether any is
+// parked.
 func (s *Share) offer(now time.Duration) (o offered, holds bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -436,6 +436,32 @@ func TestReadWhileWeighed(t *testing.T) {
 	})
 }
 
+// Parked groups make room for messages, even if no holder has more than an equal part of
+// the whole budget.
+func TestGroupsMakeRoomForMessages(t *testing.T) {
+	const size, messages = 3000, limit / messagePart
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 0, limit, nil)
+		for i := range 250 {
+			w.whole(w.tracks[i%len(w.tracks)], i, size)
+		}
+		if held := w.budget.held.Load(); held > limit {
+			t.Fatalf("the groups hold %d bytes, more than the limit", held)
+		}
+		if !w.budget.Take(messages) {
+			t.Fatal("there is no room for messages")
+		}
+		w.messages = messages
+		time.Sleep(time.Second)
+		w.settle()
+		w.check()
+		if held := w.budget.held.Load(); held > limit || w.budget.Dropped() == 0 {
+			t.Errorf("the budget holds %d bytes, the limit is %d; %d groups were dropped", held, limit, w.budget.Dropped())
+		}
+		w.end()
+	})
+}
+
 // whole adds a group of one frame that has arrived whole.
 func (w *world) whole(h *track, seq, size int) { w.frame(h, seq, size, true) }
 

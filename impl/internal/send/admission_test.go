@@ -81,3 +81,38 @@ func TestFastWriterIsHeldBriefly(t *testing.T) {
 		h.queue.Stop(api.ErrClosed)
 	})
 }
+
+// TestEmptyFramesAreHeld: a frame without a payload still has a header, so the writer of
+// empty frames waits too when as much is pending as may be.
+func TestEmptyFramesAreHeld(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const frames = 2 * maxPending
+		h, owner, l := newStubHost(t, true), new(stubOwner), new(Lane)
+		l.Init(h.queue, 0, 0)
+		g := l.NewGroup(owner, 0, Frames{})
+		_ = g.Open()
+		written := 0
+		go func() {
+			for range frames {
+				if g.WriteFrame(api.Frame{}) != nil {
+					return
+				}
+				written++
+			}
+		}()
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		g.mu.Lock()
+		pending := len(g.pending)
+		g.mu.Unlock()
+		if written == frames || pending > largeBuffer {
+			t.Errorf("%d of %d frames were written, %d bytes are pending", written, frames, pending)
+		}
+		h.set(func() { h.streams, h.credit = 1, 1<<30 })
+		synctest.Wait()
+		if written != frames {
+			t.Errorf("the peer allows everything, and %d of %d frames were written", written, frames)
+		}
+		h.queue.Stop(api.ErrClosed)
+	})
+}

@@ -45,10 +45,11 @@ func (w *bodyWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// begin begins a frame. It gathers the header and as much of the payload p as is
-// possible without blocking, and returns how much. It does not wait before the owner was
-// told of the frame, which may make room by resetting groups that are too old now. A
-// frame that the subscriber does not want is counted, but not sent.
+// begin begins a frame. It gathers the header and as much of the payload p as admission
+// allows at once, and returns how much. It does not wait before it has told the owner of
+// the frame, which may make room by resetting groups that are too old now; then it waits
+// only after an empty frame. A frame that the subscriber does not want is counted, but not
+// sent.
 func (g *Group) begin(h *message.FrameHeader, p []byte) (n int, err error) {
 	if err := g.check(h); err != nil {
 		return 0, err
@@ -62,6 +63,9 @@ func (g *Group) begin(h *message.FrameHeader, p []byte) (n int, err error) {
 	g.owner.FrameBegins(g, h.Timestamp)
 	if what != nothing {
 		g.lane.queue.submit(g, what)
+	}
+	if h.Size == 0 { // it has no payload for which write would wait
+		g.lane.admission.wait(g, anyHold)
 	}
 	return n, nil
 }
@@ -80,7 +84,8 @@ func (g *Group) check(h *message.FrameHeader) error {
 	return nil
 }
 
-// gatherFrame is what begin does with the lock held.
+// gatherFrame gathers what begin says, and returns what the writer has to submit after
+// unlocking. The lock is held.
 func (g *Group) gatherFrame(h *message.FrameHeader, p []byte) (n int, what submission, err error) {
 	if g.closed || g.err != nil {
 		return 0, nothing, g.usable()
@@ -115,10 +120,11 @@ func (g *Group) gatherHeader() {
 	}
 }
 
-// room returns how many bytes the group may have pending besides. The lock is held.
+// room returns how many more bytes the group may have pending. The lock is held.
 func (g *Group) room() int { return max(maxPending-len(g.pending), 0) }
 
-// roomLeft is room for admission. over tells that no more frames may be written.
+// roomLeft is room for callers that do not hold the lock. over tells that no more frames
+// may be written.
 func (g *Group) roomLeft() (room int, over bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -140,7 +146,7 @@ func (g *Group) write(p []byte) (written int, err error) {
 	return written, nil
 }
 
-// gatherMore gathers as much of p as admission allows. It blocks until that is something.
+// gatherMore gathers as much of p as admission allows. It blocks while that is nothing.
 func (g *Group) gatherMore(p []byte) (n int, what submission, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -189,8 +195,8 @@ const (
 )
 
 // submission returns what the writer has to submit after unlocking. Unless that is
-// nothing or justEnd, the group's pending bytes belong to the queue from now on. The
-// lock is held.
+// nothing or justEnd, the group counts as queued from now on: a write will take its
+// pending bytes, with those that the writer adds until then. The lock is held.
 func (g *Group) submission() submission {
 	switch {
 	case g.queued, g.err != nil, len(g.pending) == 0 && !g.closed:
