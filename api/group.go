@@ -83,11 +83,14 @@ type GroupWriter interface {
 	// Sequence returns the group's number.
 	Sequence() GroupSequence
 
-	// WriteFrame copies f.Payload, and blocks while its group, track or session
-	// has gathered too much to be sent: for 100 ms at most at a time, unless the
-	// link is too slow or the peer withholds credit. If the subscriber does not want the
-	// rest of the group, or the group is too old, it fails with a
-	// [*StreamError].
+	// WriteFrame copies f.Payload and does not wait for its delivery, but blocks
+	// while the group, its track or its session has gathered too much: for up to
+	// 100 ms at a time, or for as long as the link is too slow or the peer
+	// withholds credit. It fails with a [*StreamError] if the subscriber does
+	// not want the rest of the group or the group is too old, with [ErrClosed]
+	// after Close or Cancel, with a [*SessionError] if the session has ended,
+	// and if the version cannot express f.Timestamp or a frame that StartFrame
+	// began is incomplete.
 	WriteFrame(f Frame) error
 
 	// StartFrame begins a frame of exactly h.Size bytes, which the caller then

@@ -10,7 +10,8 @@ import (
 )
 
 // arrivalWait is how long the goroutine that accepts streams waits for the first bytes of
-// one; the wait may take up to twice as long. As a rule they have arrived with it.
+// one, which as a rule have arrived with it; the wait may take up to twice as long. It is
+// also how long the goroutine that weighs a group waits for more of it.
 const arrivalWait = 100 * time.Microsecond
 
 // Arrivals is what the goroutine that accepts a session's unidirectional streams keeps

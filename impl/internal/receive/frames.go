@@ -71,7 +71,7 @@ func (g *Group) NextFrame() (api.FrameHeader, io.Reader, error) {
 	return h, (*payload)(g), nil
 }
 
-// header skips what is left of the frame before and waits for the next header.
+// header skips what is left of the frame before, and waits for the next header and reads it.
 func (g *Group) header() (api.FrameHeader, error) {
 	if g.err != nil {
 		return api.FrameHeader{}, g.err
@@ -157,7 +157,8 @@ func (p *payload) readFull(b []byte) error {
 	return nil
 }
 
-// nextPart waits for some bytes of the payload and returns those that are buffered.
+// nextPart waits for some bytes of the payload, consumes those that are buffered and
+// returns them. They are valid until the next read.
 func (p *payload) nextPart() ([]byte, error) {
 	if p.in.empty() {
 		(*Group)(p).startWaiting()

@@ -9,7 +9,7 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// A state is what becomes of a group that its share has.
+// A state tells where a group is between its arrival and its end.
 type state uint8
 
 const (
@@ -34,7 +34,7 @@ type Group struct {
 	err       error  // what all later calls return
 	waiting   bool   // startWaiting was called last, not stopWaiting
 
-	aborted atomic.Pointer[error] // why this end has cancelled the group; nil unless it has
+	aborted atomic.Pointer[error] // why this end has cancelled or dropped the group; nil unless it has
 	handed  atomic.Bool           // the application has it
 
 	// Guarded by the holder's lock.
@@ -68,7 +68,8 @@ func (g *Group) Identify(seq api.GroupSequence, first uint64) { g.seq, g.first =
 // OnEnd sets a function that is called when the group is finished, before it is added.
 func (g *Group) OnEnd(f func()) { g.ended = f }
 
-// Handed notes that the application gets the group: others are dropped before it.
+// Handed notes that the application gets the group: groups of the same holder that the
+// application has not got are dropped before it.
 func (g *Group) Handed() { g.handed.Store(true) }
 
 // Sequence implements [api.GroupReader].

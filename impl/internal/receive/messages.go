@@ -2,8 +2,9 @@ package receive
 
 import "github.com/moqlite/moqlite/impl/internal/message"
 
-// messagePart is the part of a budget that control messages may take which have not arrived
-// whole: one of so many. Parked groups make room for them.
+// messagePart tells which part of a budget those control messages may take that have not
+// arrived whole: the limit divided by messagePart, or two of the largest messages if that
+// is more. Parked groups are dropped to make room for them.
 const messagePart = 4
 
 var _ message.Room = (*Budget)(nil)

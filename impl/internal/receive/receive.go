@@ -6,16 +6,17 @@
 // A [Group] that was added to its [Share] is either parked (no reader waits for its
 // stream), being read (a reader does), or finished (read to its end, cancelled or
 // dropped), and never two of these. A finished group stays finished, and its [Holder] is
-// told so once.
+// told so once, unless the holder itself has given it up (Share.Remove).
 //
-// A group has a weight while it is parked, and only then: the bytes that it holds. The
-// shares of a [Budget] hold the weights of their groups. The budget holds what its shares
-// hold and the control messages that have not arrived whole, and not for long more than its
-// limit: if the groups that exceed it are not read, they are dropped. What the budgets of a server's sessions hold is bounded in the
-// same way by a [ServerBudget].
+// A group has a weight while it is parked, and only then: the bytes that it counts for. A
+// share holds the weights of its groups. A [Budget] holds what its shares hold, and the
+// control messages that have not arrived whole. It does not hold more than its limit for
+// long: parked groups that are not read are then dropped. What the budgets of a server's
+// sessions hold is bounded in the same way by a [ServerBudget].
 //
-// Only one goroutine at a time reads a group's stream: the reader while the group is
-// being read, and the one that weighs it while it is parked.
+// Only one goroutine at a time reads a group's stream: the one that has accepted the
+// stream until the group is added to a share, the reader while the group is being read,
+// and the one that weighs the group while it is parked.
 //
 // # Locks
 //

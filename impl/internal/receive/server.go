@@ -56,15 +56,16 @@ func (t *ServerBudget) leave(b *Budget) {
 	}
 }
 
-// check has the sessions looked at before long if one could hold most, and that is more
-// than its part. It may be called with locks held.
+// check schedules look if a session could hold most, and that is more than its part. It may
+// be called with locks held.
 func (t *ServerBudget) check(most uint64) {
 	if most > t.part.Load() && t.due.CompareAndSwap(false, true) {
 		time.AfterFunc(weighAgain, t.look)
 	}
 }
 
-// look has sessions weigh their groups if all together could exceed the limit.
+// look makes sessions weigh their groups if all together could exceed the limit. It is
+// called by a timer, weighAgain after check.
 func (t *ServerBudget) look() {
 	t.mu.Lock()
 	sessions := slices.Clone(t.sessions)

@@ -38,7 +38,8 @@ func (s *Share) End() {
 	s.leaveBudget()
 }
 
-// leaveBudget removes the share from the budget when it is no longer of use to it.
+// leaveBudget removes the share from the budget if it has no groups and gets no more. The
+// holder's lock is held.
 func (s *Share) leaveBudget() {
 	if s.over && s.joined && s.count == 0 {
 		s.joined = false
@@ -75,12 +76,13 @@ func (s *Share) Add(g *Group, now time.Duration) {
 	s.parkAt(g, now)
 }
 
-// Remove finishes g, which nobody reads and which the application does not have: the
-// holder gives it up and is not told. The holder's lock is held. The caller then calls
-// [Group.Dropped], or cancels the stream.
+// Remove finishes g, which the application does not have: its holder gives it up, so that
+// Lose is not called. The holder's lock is held. The caller then cancels the stream, or
+// calls [Group.Dropped] after unlocking.
 func (s *Share) Remove(g *Group) { s.removeGroup(g) }
 
-// removeGroup finishes g. It reports false if g was finished already.
+// removeGroup finishes g. It reports false if g was finished already. The holder's lock is
+// held.
 func (s *Share) removeGroup(g *Group) (first bool) {
 	if g.state == finished {
 		return false
@@ -140,6 +142,7 @@ func (s *Share) park(g *Group) {
 	}
 }
 
+// parkAt parks g, at time now. The holder's lock is held.
 func (s *Share) parkAt(g *Group, now time.Duration) {
 	g.state, g.parkedAt = parked, now
 	s.weigh(g, groupOverhead+g.in.inHand(), !g.in.whole())
@@ -160,7 +163,7 @@ func (s *Share) unpark(g *Group) {
 }
 
 // weigh sets the weight of a parked group: how many bytes of the budget it counts for.
-// wide says that its stream can hold more than that.
+// wide says that its stream can hold more than that. The holder's lock is held.
 func (s *Share) weigh(g *Group, weight uint64, wide bool) {
 	s.held += weight - g.weight
 	s.budget.held.Add(weight - g.weight)

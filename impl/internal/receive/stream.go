@@ -12,8 +12,8 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// Sizes of the pooled read buffers. Streams use the middle one as a rule, the large one
-// once they have filled that, and the small one between large frames.
+// Sizes of the pooled read buffers. A stream uses a middle one as a rule, a large one once
+// a read has filled that, and a small one while it reads large frames (see Stream.direct).
 const (
 	smallBuffer  = 512
 	middleBuffer = 4 << 10
@@ -98,7 +98,7 @@ func (in *Stream) readFirst(a *Arrivals) bool {
 	return n > 0 || in.err != nil
 }
 
-// await blocks until the stream's first bytes or its end have arrived.
+// await blocks until the stream's first bytes or its end have arrived, and reads them.
 func (in *Stream) await() error {
 	scratch := middleBuffers.Get().(*[middleBuffer]byte)
 	defer middleBuffers.Put(scratch)
@@ -127,7 +127,8 @@ func (in *Stream) releaseBuffer() {
 // whole reports whether everything was read from the stream.
 func (in *Stream) whole() bool { return in.err != nil || in.stockErr != nil }
 
-// empty reports whether the next read has to wait for the stream, or for its error.
+// empty reports whether everything in the buffer is consumed: what follows is in the stock
+// or in the stream.
 func (in *Stream) empty() bool { return in.at == len(in.buf) }
 
 // inHand is how many bytes of memory hold what was read and is not consumed.

@@ -2,17 +2,17 @@ package receive
 
 import "time"
 
-// weighAgain is how long after a weighing the parked groups are weighed again, while they
-// could exceed the budget.
+// weighAgain is how long after a budget could first be exceeded the parked groups are
+// weighed, how long from one weighing to the next, and how long a group has to be parked
+// before it is weighed.
 const weighAgain = 100 * time.Millisecond
 
 // smallGroup is how much of a group is read into memory even if the server's budget is
 // exceeded: groups of which more has arrived then count as full streams.
 const smallGroup = streamWindow / 8
 
-// check has the parked groups weighed before long if they could exceed the budget, and the
-// sessions of the server looked at if they could exceed its budget together. It may be
-// called with a holder's lock held.
+// check schedules weighGroups if the parked groups could exceed the budget, and calls the
+// check of the server's budget. It may be called with a holder's lock held.
 func (b *Budget) check() {
 	most := b.most()
 	if most > b.limit && b.due.CompareAndSwap(false, true) {
@@ -23,7 +23,7 @@ func (b *Budget) check() {
 	}
 }
 
-// weighNow has the parked groups weighed, unless they are to be anyway.
+// weighNow starts weighGroups, unless it is due or runs.
 func (b *Budget) weighNow() {
 	if b.due.CompareAndSwap(false, true) {
 		b.host.Spawn(b.weighGroups)
@@ -46,10 +46,10 @@ func (b *Budget) weighGroups() {
 }
 
 // toWeigh returns the groups that have been parked for weighAgain and whose streams may
-// hold an unknown amount. most is how much of each to read into memory: all together, half
-// of the budget, or of the session's share of the server's if that is enough for small
-// groups. A group of which that much has arrived is counted as a full stream; flow
-// control then makes its publisher wait for the reader.
+// hold an unknown amount. most is how much of each may be read into memory: for all
+// together half of the budget, or half of the session's share of the server's if that is
+// less, but no less than smallGroup for each. A group of which that much has arrived is
+// counted as a full stream; flow control then makes its publisher wait for the reader.
 func (b *Budget) toWeigh() (groups []*Group, most uint64) {
 	now := b.now()
 	for _, s := range b.all() {
@@ -63,6 +63,7 @@ func (b *Budget) toWeigh() (groups []*Group, most uint64) {
 	return groups, max(most, middleBuffer)
 }
 
+// toWeigh appends the groups of the share that are to be weighed.
 func (s *Share) toWeigh(groups []*Group, now time.Duration) []*Group {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -29,12 +29,14 @@ const (
 	longWait   = 100 * time.Millisecond
 
 	// maxQueued is the length of the queue from which a lane that enqueues another
-	// group is too fast: its writers block until the queue was served or waits for
-	// the transport, for at most shortWait.
+	// group is too fast. Its writers then block, for at most shortWait, until the
+	// goroutine that serves the queue has emptied it, finds no slot free, or has to
+	// wait for the transport.
 	maxQueued = 64
 
-	// countStep is how many bytes a group gathers before they are counted in the
-	// backlog, unless it is submitted: the counter is shared with other processors.
+	// countStep is how many bytes a group gathers before it counts them in the
+	// backlog; it also counts them when it is submitted. To count each frame would
+	// be slow, since the writers of a lane on all processors change one counter.
 	countStep = 1 << 10
 
 	// groupOverhead is how many bytes of memory a group is taken to cost beside its
@@ -52,14 +54,14 @@ const (
 	anyHold = tooMuch | tooFast
 )
 
-// An admission answers, for the writers of one lane, how much they may gather now and
-// until when they wait if it is nothing. It counts the lane's backlog: the bytes that
+// An admission tells the writers of one lane how much they may gather now, and blocks
+// them while that is nothing. It counts the lane's backlog: the bytes of payloads that
 // its groups have gathered and not passed to the transport, plus groupOverhead for each
 // group that is queued or written.
 type admission struct {
 	bytes   atomic.Int64  // the backlog
 	limit   atomic.Int64  // of the backlog: usualBacklog or maxBacklog
-	late    atomic.Bool   // a wait has timed out: being below maxBacklog ends it
+	late    atomic.Bool   // a wait has timed out: writers go on below maxBacklog
 	holds   atomic.Uint32 // why writers block, a hold
 	waiting atomic.Int32  // number of writers that wait; changed while mu is held
 
@@ -75,8 +77,9 @@ func (a *admission) init() {
 }
 
 // room returns how many bytes the writer of g may gather now. If that is 0, the writer
-// waits until room returns something else; timeOut sees to that after the time within,
-// unless it is 0. Of the holds, only those in reasons count. mu is held.
+// waits until room returns something else. If within is not 0, timeOut is to be called
+// after that time, and makes it easier for writers to go on. Of the holds, only those in
+// reasons count. mu is held.
 func (a *admission) room(g *Group, reasons hold) (room int, within time.Duration) {
 	left, over := g.roomLeft()
 	held := a.holds.Load() & reasons
@@ -133,8 +136,9 @@ func (a *admission) setTimer(within time.Duration) {
 	a.timed = true
 }
 
-// timeOut is called when writers have waited for as long as room has said. It raises the
-// limit to maxBacklog, and lets them go on as soon as the backlog is below that.
+// timeOut is called by the timer when writers have waited for as long as room has said.
+// It ends the hold tooFast. If the hold is tooMuch, it raises the limit to maxBacklog, and
+// the writers go on as soon as the backlog is below that.
 func (a *admission) timeOut() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -158,7 +162,7 @@ func (a *admission) add(n int) {
 }
 
 // remove removes n bytes from the backlog, and lets the writers go on if that is enough.
-// No group's lock is held, since a waiting writer takes that of its group.
+// The caller holds no group's lock: remove takes mu, which comes before it in the order.
 func (a *admission) remove(n int) {
 	if n == 0 {
 		return
@@ -188,7 +192,7 @@ func (a *admission) release() {
 	}
 }
 
-// slowDown begins the hold tooFast, which caughtUp ends.
+// slowDown begins the hold tooFast, which caughtUp ends, or timeOut.
 func (a *admission) slowDown() { a.holds.Or(tooFast) }
 
 func (a *admission) caughtUp() {
@@ -197,7 +201,7 @@ func (a *admission) caughtUp() {
 }
 
 // wake lets the writers that wait look again: the pending bytes of a group were taken,
-// or a group is over. No group's lock is held.
+// or a group is over. The caller holds no group's lock, see remove.
 func (a *admission) wake() {
 	if a.waiting.Load() > 0 {
 		a.mu.Lock()

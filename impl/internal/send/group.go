@@ -13,11 +13,10 @@ import (
 
 // Group implements [api.GroupWriter].
 //
-// Frames are appended to a buffer of pending bytes. When the group's turn comes,
-// the queue passes the whole buffer to the transport in one write, so while the link
-// keeps up a frame costs neither a goroutine nor a wait. To keep small groups
-// cheap, the state needed only during a write lives in the slot, and buffers come
-// from shared pools.
+// Frames are appended to a buffer of pending bytes. When the group gets a slot, the
+// whole buffer is passed to the transport in one write. To keep small groups cheap, the
+// state needed only during a write lives in the slot, and buffers come from shared
+// pools.
 type Group struct {
 	lane   *Lane
 	owner  Owner
@@ -26,7 +25,7 @@ type Group struct {
 
 	// Used by the writer alone; age also by the owner (see package age).
 	frames    uint64    // frames begun or skipped so far
-	timestamp uint64    // of the last frame sent
+	timestamp uint64    // of the last frame that was to be sent
 	left      uint64    // bytes still missing from the frame that StartFrame began
 	unwanted  bool      // the current frame is not sent
 	begun     bool      // the group's header is in pending, or sent
@@ -42,24 +41,25 @@ type Group struct {
 	life      transport.Life
 	queued    bool // the group is queued or in a slot, and pending will be taken
 	closed    bool // Close was called: no more frames
-	done      bool // the group is over and was removed from the queue
+	done      bool // finish was called; set together with err
 	watched   bool // Context was called
-	urgency   int8 // of the stream; changed only while Queue.mu is held as well
+	urgency   int8 // of the stream; changed only while Queue.mu is held as well (but see give)
 
-	// Used by the slot's holder, and by the writer while the group is not queued.
+	// Used by the goroutine that carries out the group's write, and by the writer
+	// while the group is neither queued nor written.
 	waited bool // the last write had to wait for the transport
 
 	// Guarded by Queue.mu.
-	active       bool   // in the list of the queue
+	active       bool   // in the list Queue.groups
 	part         bool   // a part of the group has been written
 	newer, older *Group // neighbours in that list
-	place        int    // index+1 in the heap of its lane; 0 when it is not in there
+	place        int    // index+1 in Lane.waiting; 0 when it is not in there
 }
 
 var _ api.SharedWriter = (*Group)(nil)
 
-// NewGroup returns a group of the lane, of which the given frames are wanted. It is
-// sent once Open was called.
+// NewGroup returns a group of the lane, of which the given frames are wanted. Its owner
+// calls Open before it is written.
 func (l *Lane) NewGroup(owner Owner, seq api.GroupSequence, wanted Frames) *Group {
 	return &Group{lane: l, owner: owner, seq: seq, wanted: wanted}
 }
@@ -74,15 +74,15 @@ func (l *Lane) NewSilentGroup(owner Owner, seq api.GroupSequence) *Group {
 // before Open.
 func (g *Group) SetStream(st transport.SendStream) { g.stream = st }
 
-// Open adds the group to the queue of its lane. It reports false when the session has
-// ended.
+// Open makes the group known to its [Queue], so that it can be submitted, and is failed
+// when the session ends. It reports false when the session has ended.
 func (g *Group) Open() bool { return g.lane.queue.add(g) }
 
 // Silent reports whether nothing is sent of the group.
 func (g *Group) Silent() bool { return g.silent }
 
-// Begun returns the number of frames that were begun or skipped. Only the writer calls
-// it, and the owner in FrameBegins.
+// Begun returns the number of frames that were begun or skipped. Only the writer's
+// goroutine calls it, of which FrameBegins is a part.
 func (g *Group) Begun() uint64 { return g.frames }
 
 // AgeEntry implements [age.Member].
@@ -142,9 +142,9 @@ func (g *Group) Reset(err error, code api.StreamErrorCode) {
 // fail ends the group because its stream or session has failed with err.
 func (g *Group) fail(err error) { g.Reset(err, api.StreamCancelled) }
 
-// finish marks the group as over, removes it from the queue, wakes its writer and tells
-// its owner. It returns the group's stream, nil if it has none. Only the first call has
-// an effect; later ones return nil.
+// finish marks the group as over, wakes its writer, removes the group from the queue and
+// tells its owner. It returns the group's stream, nil if it has none. Only the first call
+// has an effect; later ones return nil. No lock is held.
 func (g *Group) finish(end Ending) transport.SendStream {
 	g.mu.Lock()
 	if g.done {

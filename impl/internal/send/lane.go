@@ -16,16 +16,16 @@ type Lane struct {
 	track      uint8             // the publisher's priority
 	newest     api.GroupSequence // the highest number that was queued or written
 	leaving    []*Group          // closed and partly written, the longest in this state first
-	writing    int               // its writes that hold a slot
-	stuck      int               // its writes in state slotStuck
+	writing    int               // number of its writes that hold a slot
+	stuck      int               // number of its writes in state slotStuck
 	ahead      bool              // it is in Queue.ahead
 
 	waiting newestFirst // its groups in the ranking
-	turn    uint64      // the value of ranking.turn when it last gave a group
+	turn    uint64      // the value of ranking.turn when pop last took a group of it, or waiting began
 	place   int         // index+1 in ranking.order; 0 when it is not in there
 
-	// The counters in here change all the time. They are kept apart from queue, so that
-	// reading that does not wait for another processor.
+	// Writers on all processors change its counters. They stand last, so as not to
+	// share a cache line with queue, which every frame reads.
 	admission admission
 }
 
@@ -69,7 +69,8 @@ func (q *Queue) removeLeaving(g *Group) {
 	}
 }
 
-// promoted updates the queue and the urgencies after a group's rank has risen. The lock
+// promoted restores the order of the queue, and the urgencies of the writes, after a
+// group's rank has risen. The lock
 // is held.
 func (q *Queue) promoted(g *Group) {
 	q.ready.fix(g)
@@ -78,8 +79,8 @@ func (q *Queue) promoted(g *Group) {
 	}
 }
 
-// wrotePart notes that a part of a group is written. If there is more, the group is
-// queued again. The lock is held.
+// wrotePart notes that a part of a group is written. If more is pending, the group is
+// queued again. closed tells that its writer has closed it. The lock is held.
 func (q *Queue) wrotePart(g *Group, more, closed bool) {
 	g.part = true
 	if !more {

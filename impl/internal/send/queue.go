@@ -14,32 +14,32 @@ import (
 // of the streams that the peer allows. Among the writes under way the transport follows
 // the urgencies that it is given (urgency.go).
 //
-// At most one goroutine serves the queue, and only while the queue is not empty. When a
-// write makes it wait for the transport, another goroutine takes over. If the queue is
-// empty and no write is under way, a writer may write to the transport itself
-// (submit.go).
+// At most one goroutine serves the queue: it takes the best group, carries out its write,
+// and goes on with the next until the queue is empty. When a write makes it wait for the
+// transport, another goroutine takes over. If the queue is empty and no write is under
+// way, a writer may write to the transport itself (submit.go).
 type Queue struct {
 	host    Host
 	version *message.Version
 	began   time.Time
 	first   int8        // the first urgency that groups may have
 	usual   int8        // the urgency of groups while none has to go before others
-	plain   atomic.Bool // the transport cannot prioritize streams
+	plain   atomic.Bool // it is known that the transport cannot prioritize streams
 
 	mu            sync.Mutex
 	stopped       bool          // the session has ended
-	groups        *Group        // all groups that are not over, a list
+	groups        *Group        // list of the groups that were opened and are not over, newest first
 	count         int           // its length
 	ready         ranking       // the queue: groups that have pending bytes
 	serving       bool          // a goroutine serves the queue, or writes directly, and does not block
-	ahead         []*Lane       // lanes that have filled the queue faster than it is served
+	ahead         []*Lane       // lanes whose writers slowDown holds
 	servedAt      time.Duration // when serving last ended, or the last direct write began
-	direct        uint          // number of direct writes
+	direct        uint          // number of direct writes so far
 	writing       []*slot       // the writes under way, in order of rank
-	interruptible *slot         // the one of these in which a writer writes a shared frame
+	interruptible *slot         // the one of these in which a writer passes on a shared frame; nil for none
 	held          int           // how many of these hold their slot
 	preempted     int           // how many of these were preempted
-	idle          []*slot       // for reuse
+	idle          []*slot       // slots of earlier writes, for reuse
 	lend          *time.Timer   // calls lendSlots; lazily made
 }
 
@@ -62,7 +62,8 @@ func (q *Queue) Len() int {
 	return q.count
 }
 
-// add adds a group. It reports false when the session has ended.
+// add adds a group to the list of those that are not over. It reports false when the
+// session has ended.
 func (q *Queue) add(g *Group) bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -78,7 +79,7 @@ func (q *Queue) add(g *Group) bool {
 	return true
 }
 
-// remove removes a group that is over.
+// remove removes a group that is over from the list, and from the ready groups.
 func (q *Queue) remove(g *Group) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

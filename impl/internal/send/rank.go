@@ -7,8 +7,9 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
-// eligible reports whether another group of the lane may have a slot. While a write
-// of it is stuck, it may only have one slot at a time: its subscriber does not read.
+// eligible reports whether another group of the lane may have a slot. While one of its
+// writes is stuck, its subscriber probably does not read, and the lane may hold only one
+// slot at a time.
 func (l *Lane) eligible() bool { return l.stuck == 0 || l.writing == 0 }
 
 // compareRank returns a number below 0 when a is sent before b, and 0 when they take
@@ -34,7 +35,7 @@ func (g *Group) behind() api.GroupSequence {
 	return l.newest - g.seq
 }
 
-// A ranking is a queue of groups by rank: lanes of a higher subscriber's priority come
+// A ranking holds the queued groups by rank: lanes of a higher subscriber's priority come
 // first, then those of a higher publisher's; lanes that are equal in both take turns;
 // within a lane, the newest group comes first. The zero value is empty.
 type ranking struct {
@@ -49,7 +50,7 @@ func (r *ranking) push(g *Group) {
 	l := g.lane
 	l.newest = max(l.newest, g.seq)
 	if len(l.waiting) == 0 {
-		l.turn = r.turn // its turn is after lanes that have waited
+		l.turn = r.turn // its turn comes after those of the lanes that have waited longer
 	}
 	heap.Push(&l.waiting, g)
 	r.groups++
@@ -93,7 +94,8 @@ func (r *ranking) fix(g *Group) {
 	}
 }
 
-// reconsider adds, moves or removes a lane after something about it has changed.
+// reconsider adds a lane to the order, moves or removes it, after its groups, its
+// priorities, its turn or what makes it eligible have changed.
 func (r *ranking) reconsider(l *Lane) {
 	in := l.place > 0
 	switch should := len(l.waiting) > 0 && l.eligible(); {
@@ -106,7 +108,7 @@ func (r *ranking) reconsider(l *Lane) {
 	}
 }
 
-// order is a heap of lanes.
+// order is a heap of lanes, the one that gives the next group first.
 type order []*Lane
 
 func (o order) Len() int { return len(o) }
@@ -135,7 +137,7 @@ func (o *order) Pop() any {
 	return l
 }
 
-// newestFirst is a heap of the groups of one lane.
+// newestFirst is a heap of the queued groups of one lane.
 type newestFirst []*Group
 
 func (q newestFirst) Len() int { return len(q) }

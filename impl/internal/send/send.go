@@ -5,20 +5,23 @@
 // group's [Lane] allows (admission.go), and submits the group to the session's [Queue],
 // which gives it a slot (submit.go, slots.go). What is gathered is then written in one
 // write to the transport (write.go), by the writer itself or by the goroutine that serves
-// the queue. While the link keeps up, a frame costs neither a goroutine nor a wait.
+// the queue. While the link keeps up, a frame costs no wait, and most frames cost no
+// goroutine.
 //
 // # Invariants
 //
-//   - At most 6 writes hold a slot; 1 once it is known that the transport cannot
-//     prioritize streams. Writes that have waited for 100 ms, and those that a group of
-//     higher rank has preempted, go on without.
-//   - Only the holder of a group's slot writes to its stream. While the group is neither
-//     queued nor written, its writer may close the stream. Resetting a stream and
-//     setting its urgency are allowed at any time.
-//   - Each gathered byte is counted in the backlog of one lane until the write that has
-//     taken it is settled, or the group is over; but for the last 1 KiB of a group.
-//   - A group is queued only while as many slots as may be are held, or a goroutine that
-//     does not block serves the queue.
+//   - At most 6 slots are held; 1 once it is known that the transport cannot prioritize
+//     streams. A write loses its slot, and goes on without it, when a group of higher
+//     rank preempts it, or when it has waited for 100 ms and others are queued.
+//   - Only the goroutine that carries out a group's write writes to its stream. While
+//     the group is neither queued nor written, its writer may close the stream. Any
+//     goroutine may reset a stream or set its urgency at any time.
+//   - Each byte of a payload that a group has gathered is counted in the backlog of its
+//     lane until the write that has taken it is settled, or the group is over. Up to
+//     1 KiB of a group may not be counted yet.
+//   - While a group is queued, one of these is true: all slots are held; a goroutine that
+//     does not block serves the queue; or the lane is not eligible, since one of its
+//     writes is stuck and another holds a slot.
 //
 // # States of a group
 //
@@ -27,17 +30,21 @@
 //	  │ claim           └── more is ─────┤
 //	  └──────────────────── pending      │
 //	                                     └─ startWaiting: the transport takes no more at
-//	                                        once, and another goroutine serves the queue
+//	                                        once; the write goes on, and another
+//	                                        goroutine serves the queue
 //
-// A group is idle once it was opened. From any state it is over when it is reset, refused
+// A group is idle when it is opened. From any state it is over when it is reset, refused
 // by the subscriber, or its session ends; a write under way then fails.
 //
 // # Locks
 //
-// Locks are taken in this order: those of the owner and of the session; Queue.mu;
-// admission.mu; Group.mu. The methods of [Host] are called without a lock, but for Spawn
-// and NoGroups, under Queue.mu; those of [Owner] without one, but for AppendHeader, under
-// Group.mu. Of the transport, only what does not block is called with a lock held.
+// Locks are taken in this order: the owner's; Queue.mu; admission.mu; Group.mu. Of the
+// methods of [Host], Spawn and NoGroups are called with Queue.mu held, the others without
+// a lock; of those of [Owner], AppendHeader is called with Group.mu held, the others
+// without a lock. Of the transport, only what does not block is called with a lock held.
+//
+// "The lock is held", said of a method, means the mu of a [Group] for its own methods, and
+// Queue.mu for all others.
 package send
 
 import (
@@ -74,8 +81,8 @@ type Owner interface {
 	// the index of the first frame that follows. It must not call the group.
 	AppendHeader(b []byte, g *Group, first uint64) []byte
 
-	// FrameBegins is called for each frame that is sent, by its writer, before it is
-	// submitted.
+	// FrameBegins is called by the writer for each frame that is sent, before the
+	// frame is submitted. It may reset groups.
 	FrameBegins(g *Group, timestamp uint64)
 
 	// GroupDone is called once, when the group is over.

@@ -5,11 +5,11 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/message"
 )
 
-// WriteSharedFrame implements [api.SharedWriter]. If the writer may write directly, and
-// a part of the group is written already, it passes the frame's memory to the transport
-// without copying it into a buffer. It then blocks until the transport has taken all of
-// it, or until another group has something to send; in that case another goroutine
-// writes the rest. Otherwise the call does what WriteFrame does.
+// WriteSharedFrame implements [api.SharedWriter]. If claimShared allows it, the writer
+// passes the frame's memory to the transport without copying it into a buffer. It then
+// blocks until the transport has taken all of it, or until another group has something
+// to send; in that case another goroutine writes the rest. Otherwise the call does what
+// WriteFrame does.
 func (g *Group) WriteSharedFrame(f *api.SharedFrame) error {
 	h := message.FrameHeader{Timestamp: f.Timestamp, Size: uint64(len(f.Payload))}
 	if err := g.check(&h); err != nil {
@@ -33,7 +33,8 @@ func (g *Group) WriteSharedFrame(f *api.SharedFrame) error {
 }
 
 // claimShared claims a slot for a shared frame with a payload of n bytes. It returns nil
-// unless a part of the group is written already and the frame fits in one write.
+// unless a part of the group is written already, the frame fits in one write, and claim
+// lets the writer write.
 func (q *Queue) claimShared(g *Group, n int) *slot {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -6,9 +6,9 @@ import (
 )
 
 const (
-	// slots is how many slots may be held at a time. It is small, so that a group
-	// of high rank is sent soon, and above one, so that a group whose own stream
-	// lacks credit does not block the others.
+	// slots is how many slots may be held at a time. It is small, so that little is
+	// under way before a group of high rank, and above one, so that a group whose own
+	// stream lacks credit does not block the others.
 	slots = 6
 
 	// maxPreempted is how many preempted writes may be under way besides. A group
@@ -29,19 +29,22 @@ const (
 	rankedChunk = 68 << 10
 )
 
-// A slot is one write under way. Its holder is the goroutine that writes.
+// A slot is one write under way, from give to takeBack. One goroutine at a time carries it
+// out: the writer, or one that serves the queue. A write that loses its slot goes on: only
+// its state changes, and it no longer counts among the slots that are held.
 type slot struct {
-	delivery // of the holder alone
+	delivery // used by that goroutine alone
 
+	// Set by that goroutine, with Queue.mu held once the slot is in Queue.writing.
 	group  *Group
-	direct bool          // the holder is the group's writer, or was
-	yields bool          // the holder yields the processor afterwards
-	waits  bool          // the write waits for the transport, or has
+	direct bool          // the writer carries out the write, or has begun it
+	yields bool          // the writer yields the processor afterwards
+	waits  bool          // the write waits for the transport, or has waited
 	since  time.Duration // when that began; of a direct write, when it began itself
 
 	// Guarded by Queue.mu.
 	state       slotState
-	interrupted bool // a write deadline was set to interrupt the writer
+	interrupted bool // interrupt has set the stream's write deadline
 }
 
 // A slotState tells whether a write counts against the slots.
@@ -62,7 +65,8 @@ func (q *Queue) chunk() int {
 }
 
 // take takes the group of the best rank out of the queue and gives it a slot. It returns
-// nil when there is none or it may not have a slot. The lock is held.
+// nil if no group is queued whose lane is eligible, or if no slot is free for it. The lock
+// is held.
 func (q *Queue) take() *slot {
 	g := q.ready.peek()
 	if q.stopped || g == nil || !q.vacate(g) {
@@ -71,7 +75,7 @@ func (q *Queue) take() *slot {
 	return q.give(q.ready.pop()) // vacate may have changed which group is first
 }
 
-// give gives a slot to a group. The lock is held.
+// give gives a slot to a group that is not in the queue. The lock is held.
 func (q *Queue) give(g *Group) *slot {
 	var s *slot
 	if n := len(q.idle); n > 0 {
@@ -92,8 +96,8 @@ func (q *Queue) give(g *Group) *slot {
 	return s
 }
 
-// vacate reports whether g may have a slot. If none is free it preempts the write of the
-// lowest rank, provided that g ranks higher. The lock is held.
+// vacate reports whether g may have a slot. If none is free, it takes that of the write of
+// the lowest rank, provided that g ranks higher. The lock is held.
 func (q *Queue) vacate(g *Group) bool {
 	most := slots
 	if q.plain.Load() {
@@ -118,7 +122,7 @@ func (q *Queue) vacate(g *Group) bool {
 	return true
 }
 
-// release frees the slot of a write that goes on without it. The lock is held.
+// release frees the slot of a write, which goes on without it. The lock is held.
 func (q *Queue) release(s *slot, why slotState) {
 	s.state = why
 	q.held--
@@ -132,7 +136,7 @@ func (q *Queue) release(s *slot, why slotState) {
 	q.ready.reconsider(l)
 }
 
-// takeBack takes a slot back after its write. The lock is held.
+// takeBack takes back the slot of a write that is over. The lock is held.
 func (q *Queue) takeBack(s *slot) {
 	q.endInterrupt(s)
 	i := slices.Index(q.writing, s)
@@ -180,8 +184,8 @@ func (q *Queue) arm() {
 	}
 }
 
-// lendSlots frees the slots of the writes that have waited for stuckAfter, and serves
-// the queue with them.
+// lendSlots is called by the timer. It frees the slots of the writes that have waited for
+// stuckAfter, and dispatches the queue.
 func (q *Queue) lendSlots() {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -6,7 +6,8 @@ import (
 )
 
 const (
-	// burstPause separates a burst of writes from a pause, see claim.
+	// burstPause is the time without a write after which a burst of writes is over,
+	// see claim.
 	burstPause = time.Millisecond
 
 	// directTurn is after how many direct writes a writer yields the processor,
@@ -16,16 +17,17 @@ const (
 	directTurn = 128
 )
 
-// submit is called by the writer when its group has something to send: it writes that
-// itself, as far as possible without blocking, or it enqueues the group.
+// submit is called by the writer when its group has something to send. It enqueues the
+// group, or writes to the transport in the writer's goroutine. It does not wait for the
+// transport, but for streamWait at most when the peer allows no more streams.
 func (q *Queue) submit(g *Group, what submission) {
 	if s := q.enqueue(g, what, false); s != nil {
 		q.writeHere(s)
 	}
 }
 
-// submitEnd is submit for a group that its writer has closed. Nothing may be left to be
-// sent.
+// submitEnd is submit for a group that its writer has closed. All that the group has
+// gathered may have been written or submitted already.
 func (q *Queue) submitEnd(g *Group, what submission) {
 	if what == justEnd { // closing a stream does not block, so it needs no slot
 		g.end()
@@ -36,8 +38,8 @@ func (q *Queue) submitEnd(g *Group, what submission) {
 	}
 }
 
-// enqueue returns a slot if the writer is to write what it submits itself. If not, the
-// group is queued.
+// enqueue returns a slot if the writer has to write itself what it submits. If not, it
+// puts the group into the queue. closed tells that the writer has closed the group.
 func (q *Queue) enqueue(g *Group, what submission, closed bool) *slot {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -96,8 +98,9 @@ func (q *Queue) claim(g *Group, what submission) *slot {
 	return s
 }
 
-// writeHere carries out the write of a slot in the goroutine of the group's writer. What
-// that must not wait for is left to another goroutine.
+// writeHere carries out the write of a slot in the goroutine of the group's writer. If
+// the write would block for longer than waitHere does, or other groups have been queued
+// meanwhile, it leaves the rest to another goroutine.
 func (q *Queue) writeHere(s *slot) {
 	yields := s.yields
 	if !s.waits && !s.try() {
@@ -112,7 +115,8 @@ func (q *Queue) writeHere(s *slot) {
 	}
 }
 
-// leave leaves a slot, and the queue, to another goroutine. s may be nil.
+// leave starts a goroutine that goes on with the write of a slot and then serves the
+// queue. If s is nil, there is nothing to do.
 func (q *Queue) leave(s *slot) {
 	if s != nil {
 		q.host.Spawn(func() { q.serve(s) }) // if the session has ended, so has the group
@@ -133,8 +137,9 @@ func (q *Queue) serve(s *slot) {
 	}
 }
 
-// next ends the write of a slot, and the group if it is closed and everything is
-// written. It returns the slot that this goroutine has to write next, nil for none.
+// next ends the write of a slot, and ends the group if it is closed and everything is
+// written. It returns the slot of the write that this goroutine has to carry out next,
+// nil for none.
 func (q *Queue) next(s *slot) *slot {
 	g := s.group
 	more, closed := s.settle()
@@ -145,8 +150,9 @@ func (q *Queue) next(s *slot) *slot {
 	return next
 }
 
-// pass takes a slot back, and enqueues its group if there is more to write. It returns
-// the slot that this goroutine has to write next, nil for none.
+// pass takes a slot back, and enqueues its group if more is pending. It returns what next
+// returns. A write that has waited has left the queue to another goroutine, which may
+// still serve it: then it returns nil.
 func (q *Queue) pass(s *slot, more, closed bool) *slot {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -189,8 +195,8 @@ func (q *Queue) dispatch() {
 	q.arm()
 }
 
-// startWaiting is called before this goroutine waits for the transport with a slot. It
-// lets another one serve the queue.
+// startWaiting is called by the goroutine that carries out a write, before it waits for
+// the transport. It lets another goroutine serve the queue.
 func (q *Queue) startWaiting(s *slot) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
@@ -200,8 +206,8 @@ func (q *Queue) startWaiting(s *slot) {
 }
 
 // stopServing notes that no goroutine serves the queue: it is empty, no group in it may
-// have a slot, or the goroutine that served it has to wait for the transport. Writers
-// that were too fast go on. The lock is held.
+// have a slot, or the goroutine that served it has to wait for the transport. It lets
+// the writers go on that slowDown holds. The lock is held.
 func (q *Queue) stopServing() {
 	q.serving = false
 	for i, l := range q.ahead {
@@ -212,7 +218,8 @@ func (q *Queue) stopServing() {
 	q.ahead = q.ahead[:0]
 }
 
-// slowDown makes the writers of a lane wait until stopServing. The lock is held.
+// slowDown makes the writers of a lane wait until stopServing, for at most shortWait. The
+// lock is held.
 func (q *Queue) slowDown(l *Lane) {
 	l.admission.slowDown()
 	if !l.ahead {

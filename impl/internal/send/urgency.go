@@ -15,8 +15,8 @@ const (
 
 // groupUrgencies returns the first urgency that groups may have, and the usual one, of
 // groups while all are of equal rank. ranked tells whether the transport can prioritize
-// control streams. The usual one leaves room in front, since groups
-// that come later mostly rank higher.
+// control streams. The usual one leaves room in front, since groups that come later
+// mostly rank higher.
 //
 // If the transport can prioritize control streams, the usual urgency is the one that
 // streams have by default, so setting it costs nothing. Otherwise control streams keep
@@ -31,8 +31,7 @@ func groupUrgencies(ranked bool) (first, usual int8) {
 
 // updateUrgencies sets the urgencies of the streams that are being written, by rank.
 // Groups of equal rank share an urgency, and take turns. An urgency that fits is kept,
-// since each change costs the transport an entry in its queue. The queue's lock is
-// held.
+// since each change costs the transport an entry in its queue. The lock is held.
 func (q *Queue) updateUrgencies() {
 	if q.plain.Load() || len(q.writing) == 0 {
 		return
@@ -51,7 +50,7 @@ func (q *Queue) updateUrgencies() {
 
 // spread sets the urgencies of the writes, from the lowest rank to the highest. A class
 // is the writes of equal rank. Unless anew is set, a class that has an urgency keeps
-// it; spread returns false if that leaves too few for the others.
+// it; spread returns false if that leaves too few for the others. The lock is held.
 func (q *Queue) spread(anew bool) bool {
 	class := q.countClasses()
 	levels := int(lastUrgency - q.first + 1)
@@ -114,7 +113,7 @@ func setUrgencies(class []*slot, u int8) {
 }
 
 // setUrgency sets the urgency of the group's stream, or the one that it will be opened
-// with. The queue's lock is held.
+// with. Queue.mu is held, and the group's lock is not.
 func (g *Group) setUrgency(u int8) {
 	if g.urgency == u {
 		return

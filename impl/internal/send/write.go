@@ -13,12 +13,12 @@ import (
 
 // streamWait is how long a writer waits for the peer to allow a stream for a group that
 // begins. After that a goroutine waits instead, and the group's next frames are
-// gathered. A peer that keeps up takes less time than this, and a faster publisher is
-// slowed to the peer's pace without a goroutine.
+// gathered. A peer that keeps up allows the stream before that. So a publisher that is
+// faster than its peer is slowed to the peer's pace, and no goroutine is started for it.
 const streamWait = 10 * time.Millisecond
 
-// A delivery is what a slot's holder writes. It belongs to the holder, which is also the
-// one that opens the group's stream.
+// A delivery is what a slot writes. It belongs to the goroutine that carries out the
+// write, which also opens the group's stream.
 type delivery struct {
 	taken   []byte // the bytes to be written, taken from the group
 	shared  bool   // taken is a shared frame's memory rather than a pooled buffer
@@ -57,9 +57,9 @@ func (s *slot) wait() {
 	}
 }
 
-// waitHere is what the writer's goroutine does of wait. It waits for a stream, no longer
-// than streamWait; and for the transport to take a shared frame, until another group
-// has something to send. It reports whether the write is over. Otherwise another
+// waitHere is the part of wait for which the writer may block: it waits for a stream, no
+// longer than streamWait; and for the transport to take a shared frame, until another
+// group has something to send. It reports whether the write is over. Otherwise another
 // goroutine calls wait.
 func (s *slot) waitHere() (over bool) {
 	switch {
@@ -93,8 +93,8 @@ func (s *slot) awaitStream() bool {
 }
 
 // take opens the group's stream if it has none, which blocks until ctx ends while the
-// peer allows no more streams, and then takes the group's pending bytes. It takes
-// nothing from a group that is over.
+// peer allows no more streams, and then takes the group's pending bytes, of which writers
+// are told. It takes nothing from a group that is over.
 func (s *slot) take(ctx context.Context) error {
 	g := s.group
 	q := g.lane.queue
@@ -153,7 +153,8 @@ func (s *slot) tryWrite() (over bool) {
 	return ok && s.wrote(stream.TryWrite(s.taken))
 }
 
-// wrote takes the result of a write to the stream, and reports whether the write is over.
+// wrote notes the result of a write to the stream, and fails the group if that is an
+// error. It reports whether the write is over.
 func (s *slot) wrote(n int, err error) (over bool) {
 	s.written += n
 	if err != nil {
@@ -163,8 +164,9 @@ func (s *slot) wrote(n int, err error) (over bool) {
 	return s.written == len(s.taken)
 }
 
-// settle ends a write. more reports whether bytes are pending again, and closed whether
-// the writer has closed the group.
+// settle frees the buffer of a write that is over, and removes its bytes from the backlog.
+// more reports whether bytes are pending again, and closed whether the writer has closed
+// the group. Both are false if the group is over.
 func (s *slot) settle() (more, closed bool) {
 	g := s.group
 	if !s.shared {
@@ -207,8 +209,8 @@ func (c *groupContext) Err() error {
 	return nil
 }
 
-// A noWait is a context for calls that must not block: it ends as soon as Done is
-// called, and notes that in the slot's late.
+// A noWait is a context for calls that must not block: it ends as soon as Done is called,
+// which a call only does when it would block, and notes that in the slot's late.
 type noWait slot
 
 func (w *noWait) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }

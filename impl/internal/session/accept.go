@@ -12,10 +12,11 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/receive"
 )
 
-// Two goroutines accept the peer's streams, for all tracks of the session. So they do not
-// wait for the peer, except for the first bytes of a group (up to 200 µs), nor for the
-// application, except for a reader that has just fallen behind (up to 10 ms); and
-// acceptStreams waits while too many requests are being served.
+// Two goroutines accept the peer's streams, for all tracks of the session. The one for
+// unidirectional streams waits for the first bytes of a stream (for up to 200 µs) and for
+// a reader that has just fallen behind (up to 10 ms), and for nothing else of the peer or
+// the application. The one for bidirectional streams waits only while too many requests
+// are being served.
 
 // acceptStreams serves each of the peer's bidirectional streams in a goroutine. While
 // Limits.Requests streams are being served it accepts no more.
@@ -44,15 +45,15 @@ func (s *Session) open(ctx context.Context, t message.StreamType, m control.Appe
 	return st.Within(&s.budget), nil
 }
 
-// uniHandlers are the handlers of the peer's unidirectional streams, by type. now is the
-// session's clock.
+// uniHandlers are the handlers of the peer's unidirectional streams, by type. now is about
+// when the stream was accepted, by the session's clock.
 var uniHandlers = map[message.StreamType]func(s *Session, g *receive.Group, now time.Duration){
 	message.StreamGroup: (*Session).takeGroup,
 	message.StreamSetup: func(s *Session, g *receive.Group, _ time.Duration) { s.takeSetup(g.Stream()) },
 }
 
-// acceptUniStreams accepts the peer's unidirectional streams: groups, and its SETUP. A
-// group whose header has arrived with the stream costs no goroutine.
+// acceptUniStreams accepts the peer's unidirectional streams: groups, and its SETUP. It
+// handles a group whose header has arrived with the stream itself, without a goroutine.
 //
 // When the connection ends, AcceptUniStream fails, and this loop ends the session.
 func (s *Session) acceptUniStreams() {
@@ -113,9 +114,9 @@ func (s *Session) takeGroup(g *receive.Group, now time.Duration) {
 	sub.offer(g, now)
 }
 
-// endWithConn waits for the end of the connection, which it makes the end of the session,
-// or for the end of the session. Unless this end has closed the connection, endWithConn
-// closes it and waits until it is gone.
+// endWithConn waits until the connection or the session has ended. If it is the
+// connection, it ends the session with the same cause. Unless fail closes the connection,
+// endWithConn closes it and waits until it is gone.
 func (s *Session) endWithConn() {
 	if !s.life.isOver() {
 		conn := s.conn.Context()

@@ -9,8 +9,9 @@ import (
 	"github.com/moqlite/moqlite/impl/internal/receive"
 )
 
-// yieldEvery is how many groups are queued before the accept loop yields the processor, so
-// that a reader for which no processor is free gets them while they are in the cache.
+// yieldEvery is by how many groups a queue grows before the accept loop yields the
+// processor, so that a reader for which no processor is free gets them while they are in
+// the cache.
 const yieldEvery = 64
 
 // The queue of a subscription stands between the accept loop, which adds groups as they
@@ -19,7 +20,9 @@ const yieldEvery = 64
 // hold (package receive). What does not fit is lost as a gap, the oldest first.
 
 // offer queues a group that has arrived, or refuses it if it is not wanted. If the queue
-// is full it first waits for the reader, and then drops the oldest group.
+// is full, it first waits for the reader, unless that is known to be behind, and then drops
+// the oldest group. It is called by the accept loop, and by a goroutine of its own for a
+// group whose header arrives late.
 func (sub *subscription) offer(g *receive.Group, now time.Duration) {
 	seq := g.Sequence()
 	sub.mu.Lock()
@@ -102,7 +105,8 @@ func (sub *subscription) oldestQueued() *receive.Group {
 }
 
 // Lose implements [receive.Holder]: a group in the queue is removed and becomes a gap. If
-// AcceptGroup has returned it already, its reader gets an error instead.
+// AcceptGroup has returned it already, its reader gets an error instead. The subscription's
+// lock is held.
 func (sub *subscription) Lose(g *receive.Group) {
 	for i, queued := range sub.queue {
 		if queued == g {

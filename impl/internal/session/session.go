@@ -2,8 +2,8 @@
 // an [api.Session]. It works over any transport and knows no QUIC library.
 //
 // A session accepts the peer's streams (accept.go) and calls the handler of each one's
-// type, which request.go lists. The other files implement one kind of stream each, for
-// both ends. Code that needs no session is in packages of its own: the sending of groups
+// type: accept.go lists those of unidirectional streams, request.go the others. A kind of
+// stream has a file of its own, or several, for both ends. Code that needs no session is in packages of its own: the sending of groups
 // in send, the receiving of groups in receive, control streams in control, announcements
 // in announce, reports of the bitrate in probe, the maximum age of groups in age, what
 // is known of group numbers in numbers. host.go has what these need of a session.
@@ -18,11 +18,15 @@
 //   - lane: the sending side's state of one subscription or fetch that is served.
 //   - queue: in send, the groups that have pending bytes, by rank; in a
 //     subscription, the groups that AcceptGroup has not returned.
-//   - slot: one write to the transport under way. Few groups may hold one at a time.
+//   - slot: one write to the transport under way, and the right to it. Few are held at
+//     a time. A write that waits for long, or that a group of higher rank preempts,
+//     loses the right to another group and goes on.
 //   - urgency: the priority that a stream has in the transport, 0 first.
 //   - parked: said of a received group that no reader waits for.
 //   - budget: how many bytes the parked groups of a session may hold.
 //   - holder: the subscription or fetch that a received group belongs to.
+//   - owner: the subscription or fetch that is served, to which a group being written
+//     belongs.
 //   - drop: to give up a received group that its reader is too slow for.
 //   - gap: group numbers of a subscription that are known not to come.
 //   - request: a bidirectional stream that the peer has opened (request.go).
@@ -30,18 +34,20 @@
 //
 // # Locks and goroutines
 //
-// What a Session consists of has owners, each with a lock of its own: its lifetime (life),
-// what the peer has told about itself (peer), the peer's requests that are being answered
+// A Session consists of parts, each with a lock of its own: its lifetime (life), what the
+// peer has told about itself (peer), the peer's requests that are being answered
 // (requests), the tracks that are read (reading) and those that are served (serving), and
-// the datagrams. Session has no lock besides. Locks are taken in this order: first that of
-// a subscription or of a publication; then that of the budget of receive, of an outbox,
-// or those of send; and last those of the owners, of which only that of life may be taken
-// while another is held.
+// the datagrams. Session itself has no lock. Locks are taken in this order: first that of
+// a subscription, a publication or a fetch; then those of the budget of receive or of
+// send, or that of an outbox; and last those of the parts, of which only that of life may
+// be taken while another is held. (The queue of send that serving has just made is no
+// exception: no other goroutine knows it yet.)
 //
-// No callback of the application runs on an accept loop. A track does not wait for the
-// reader of another, with two bounded exceptions: a reader that has just fallen behind
+// No callback of the application runs on an accept loop. No track waits for the readers or
+// writers of another, with two bounded exceptions: a reader that has just fallen behind
 // delays all received groups for up to 10 ms (readerGrace), and a writer waits for up to
-// 10 ms while dozens of groups are queued and none of them waits for the transport.
+// 10 ms when its track queues a group behind dozens of others while the goroutine that
+// serves the queue does not wait for the transport.
 //
 // Every goroutine belongs to the session and ends with it, and Terminate waits for it.
 // Only those in which handlers of the application run are not waited for; their
@@ -74,7 +80,7 @@ type Session struct {
 	limits  *limits
 	began   time.Time
 
-	// The owners of what a session consists of, each with a lock of its own.
+	// The parts of a session, each with a lock of its own.
 	life      life
 	peer      peer
 	requests  requests

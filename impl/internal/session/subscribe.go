@@ -140,7 +140,7 @@ type subscription struct {
 	info      api.TrackInfo
 	config    api.SubscribeConfig
 	queue     []*receive.Group // groups that AcceptGroup has not returned, as they came
-	behind    bool             // the queue was full for longer than readerGrace
+	behind    bool             // the queue was full for readerGrace; see there
 	datagrams []message.Datagram
 	coverage  numbers.Coverage
 	edge      edge
@@ -311,7 +311,7 @@ func (sub *subscription) Close() error {
 	}
 	sub.unregister(false)
 	sub.progress.Wake()
-	// A FIN unsubscribes; the publisher answers with its own, which ends run.
+	// A FIN unsubscribes; the publisher answers with its own, which ends receiveAnswers.
 	sub.outbox.Finish()
 	_ = sub.stream.SetReadDeadline(sub.session.controlDeadline())
 	return nil
