@@ -54,6 +54,8 @@ func (c *Config) withDefaults() Config {
 	return d
 }
 
+// limit sets a number of streams to its default if it is zero, and to zero if it is
+// negative.
 func limit(v *int) {
 	if *v == 0 {
 		*v = defaultStreams

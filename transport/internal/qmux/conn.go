@@ -26,6 +26,8 @@ const (
 
 // A Conn is one end of a connection.
 type Conn struct {
+	// Set by New. Once ready is closed, state has the protocol, and peer below
+	// does not change any more.
 	carrier Carrier
 	version Version
 	client  bool
@@ -49,11 +51,12 @@ type Conn struct {
 	ages              uint64             // counts streams, for sendStream.age
 	streams           map[uint64]*stream // streams with at least one open half, by id
 
+	// Flow control of the connection, in bytes since its start.
 	sendMax, sent uint64 // credit for the data of all streams, and how much was sent
-	recvMax       uint64
-	received      uint64
+	recvMax       uint64 // the limit for received that was granted to the peer
+	received      uint64 // how much has arrived on all streams
 	owed          uint64 // bytes read for which the peer has no new credit yet
-	grantData     bool
+	grantData     bool   // the writer is to send MAX_DATA
 
 	out      outbox
 	schedule scheduler
@@ -165,7 +168,8 @@ func (c *Conn) CloseWithError(code uint64, reason string) error {
 	return nil
 }
 
-// violation ends the connection because the peer has violated the protocol.
+// violation ends the connection because the peer has violated the protocol. The
+// peer is told what was wrong, for whoever debugs it. The lock is held.
 func (c *Conn) violation(err error) {
 	c.end(&transport.ConnError{Err: fmt.Errorf("qmux: the peer breaks the protocol: %w", err)},
 		&frame{kind: frameConnectionClose, code: codeViolation, data: []byte(err.Error())})
@@ -187,7 +191,8 @@ func (c *Conn) end(err *transport.ConnError, last *frame) {
 	c.cond.Broadcast()
 }
 
-// lost ends the connection because the carrier has failed.
+// lost ends the connection because the carrier has failed: no close can be sent any
+// more, except for a message that was too large to be read.
 func (c *Conn) lost(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

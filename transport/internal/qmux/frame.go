@@ -84,6 +84,7 @@ func (f *frame) append(b []byte) []byte {
 	return b
 }
 
+// appendStream encodes a STREAM frame.
 func (f *frame) appendStream(b []byte) []byte {
 	kind := byte(frameStream | streamOff | streamLen)
 	if f.fin {
@@ -93,6 +94,7 @@ func (f *frame) appendStream(b []byte) []byte {
 	return appendBytes(AppendVarint(b, f.offset), f.data)
 }
 
+// appendBytes appends p behind its length.
 func appendBytes(b, p []byte) []byte {
 	return append(AppendVarint(b, uint64(len(p))), p...)
 }
@@ -119,6 +121,7 @@ func (p *parser) next(v Version) (f frame, err error) {
 	return f, nil
 }
 
+// stream parses a STREAM frame. Without a length, its data is the rest of the message.
 func (p *parser) stream(f *frame, kind frameType) {
 	f.kind, f.id, f.fin = frameStream, p.varint(), kind&streamFin != 0
 	if f.hasOffset = kind&streamOff != 0; f.hasOffset {

@@ -109,6 +109,7 @@ func (p *Params) set(id uint64, value []byte) (known bool, err error) {
 	var number uint64
 	to := &number
 	switch id {
+	// Those of QUIC (RFC 9000, section 18.2) that mean nothing without packets.
 	case 0x00, 0x02, 0x03, 0x0a, 0x0b, 0x0c, 0x0d, 0x0e, 0x0f, 0x10:
 		return false, errForbiddenParam
 	case paramResetStreamAt:
@@ -168,6 +169,7 @@ func (p *Params) check(id, v uint64) error {
 // distinguish.
 const maxStreams = 1 << 60
 
+// parseNames parses a list of protocols, none of which may be empty.
 func parseNames(b []byte) (names []string, err error) {
 	for p := (parser{b: b}); len(p.b) > 0; {
 		name := p.bytes()

@@ -88,6 +88,7 @@ func (c *Conn) onClose(f *frame) {
 
 // act handles any other frame.
 func (c *Conn) act(f *frame) error {
+	// Without the parameters, no limit is known.
 	if !c.peerKnown && f.kind != frameParams {
 		return errNoParams
 	}
@@ -120,7 +121,9 @@ func (c *Conn) act(f *frame) error {
 	return nil
 }
 
-// actOnStream handles a frame of a stream.
+// actOnStream handles a frame of a stream. Frames about the sending half come from the
+// receiver, and the others from the sender: in a unidirectional stream, only one of
+// the two sides may send each kind.
 func (c *Conn) actOnStream(f *frame) error {
 	sending := f.kind == frameStopSending || f.kind == frameMaxStreamData
 	ours := (f.id&idServer == 0) == c.client

@@ -11,7 +11,7 @@ type recvStream struct {
 	streams.ReceiveHalf
 	stream *stream
 
-	window   uint64
+	window   uint64 // how many unread bytes the stream may have
 	offset   uint64 // how many bytes have arrived
 	max      uint64 // the limit for offset granted to the peer
 	owed     uint64 // bytes read since the last grant
@@ -20,6 +20,8 @@ type recvStream struct {
 
 var _ streams.Receiver = (*recvStream)(nil)
 
+// init sets the credit that the peer has from the start, which both sides know from
+// the transport parameters.
 func (r *recvStream) init(st *stream, window uint64) {
 	r.ReceiveHalf.Init(&st.conn.shared, r)
 	r.stream, r.window, r.max = st, window, window
@@ -60,7 +62,8 @@ func (c *Conn) giveBack(n int) {
 	}
 }
 
-// Refuse implements [streams.Receiver].
+// Refuse implements [streams.Receiver]. It asks the peer to stop, even on a stream on
+// which this side has sent nothing yet, and which therefore has no id.
 func (r *recvStream) Refuse(code uint64) {
 	c := r.stream.conn
 	c.assign(r.stream)
@@ -91,7 +94,8 @@ func (r *recvStream) onData(f *frame) error {
 	return nil
 }
 
-// count uses up n bytes of the credit of the stream and of the connection.
+// count uses up n bytes of the credit of the stream and of the connection. A peer
+// that sends more than it was granted violates the protocol.
 func (r *recvStream) count(n uint64) error {
 	c := r.stream.conn
 	if n > r.max-r.offset || n > c.recvMax-c.received {
@@ -110,6 +114,8 @@ func (r *recvStream) onReset(code, size uint64) error {
 		if r.Final() {
 			return errFinalSize
 		}
+		// Bytes up to the final size use up credit even if they never arrive
+		// (RFC 9000, section 4.5). Nobody will read them: give it back.
 		missing := size - r.offset
 		if err := r.count(missing); err != nil {
 			return err

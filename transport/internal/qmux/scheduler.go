@@ -5,6 +5,7 @@ import (
 	"slices"
 )
 
+// urgencies is how many urgencies there are, as in RFC 9218.
 const urgencies = 8
 
 // A scheduler orders the streams that have data to send. Streams of a lower
@@ -13,12 +14,14 @@ const urgencies = 8
 // other streams.
 type scheduler struct{ levels [urgencies]level }
 
+// A level is the streams of one urgency that have data to send.
 type level struct {
 	shared  []*sendStream // incremental; the next in turn first
 	ordered []*sendStream // the oldest first
 	turn    bool          // it is the turn of ordered
 }
 
+// byAge compares streams by the order in which they were opened.
 func byAge(a, b *sendStream) int { return cmp.Compare(a.age, b.age) }
 
 // add adds s unless it is scheduled already.
@@ -36,6 +39,7 @@ func (q *scheduler) add(s *sendStream) {
 	l.ordered = slices.Insert(l.ordered, i, s)
 }
 
+// remove removes s, if it is scheduled: it is reset, or its priority changes.
 func (q *scheduler) remove(s *sendStream) {
 	if !s.scheduled {
 		return
@@ -47,7 +51,8 @@ func (q *scheduler) remove(s *sendStream) {
 	l.ordered = slices.DeleteFunc(l.ordered, same)
 }
 
-// next removes and returns the stream whose turn it is; nil if there is none.
+// next removes and returns the stream whose turn it is; nil if there is none. The
+// stream is added again when a chunk of it was sent and more is there.
 func (q *scheduler) next() *sendStream {
 	for i := range q.levels {
 		l := &q.levels[i]

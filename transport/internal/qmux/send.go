@@ -20,14 +20,15 @@ type sendStream struct {
 	offset uint64 // how much of the stream was sent
 	max    uint64 // the peer's limit for offset
 
-	urgency     int8
-	incremental bool
-	scheduled   bool
-	age         uint64
+	urgency     int8   // 0 to 7; the lowest goes first
+	incremental bool   // takes turns with others of its urgency
+	scheduled   bool   // it is in the scheduler
+	age         uint64 // counts up over the streams of the connection: the oldest has the lowest
 }
 
 var _ streams.Sender = (*sendStream)(nil)
 
+// init sets the limit up to which the peer lets the stream send from the start.
 func (s *sendStream) init(st *stream, limit uint64) {
 	c := st.conn
 	s.SendHalf.Init(&c.shared, s)
@@ -37,9 +38,11 @@ func (s *sendStream) init(st *stream, limit uint64) {
 	s.age = c.ages
 }
 
+// pending returns the bytes that are buffered and not sent.
 func (s *sendStream) pending() []byte { return s.buf[s.head:] }
 
-// Take implements [streams.Sender].
+// Take implements [streams.Sender]. It takes as much as fits in the buffer; the
+// caller waits with the rest until taken has made room.
 func (s *sendStream) Take(p []byte) int {
 	n := min(len(p), sendBuffer-len(s.pending()))
 	if n > 0 {
@@ -48,7 +51,8 @@ func (s *sendStream) Take(p []byte) int {
 	return n
 }
 
-// keep appends p to the buffer.
+// keep appends p to the buffer. It moves what is not sent to the front rather than
+// let the buffer grow.
 func (s *sendStream) keep(p []byte) {
 	if s.head > 0 && len(s.buf)+len(p) > cap(s.buf) {
 		s.buf = s.buf[:copy(s.buf, s.pending())]
@@ -93,7 +97,8 @@ func (s *sendStream) Finish() {
 	s.tell()
 }
 
-// Reset implements [streams.Sender].
+// Reset implements [streams.Sender]. Data that was not sent is dropped, so the final
+// size is what was sent.
 func (s *sendStream) Reset(code uint64) {
 	if s.Told() {
 		return

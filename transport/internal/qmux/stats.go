@@ -51,6 +51,9 @@ func (c *Conn) startPings() {
 	p.timer = time.AfterFunc(0, c.tick)
 }
 
+// tick is called by the pings' timer. It ends the connection if the peer was silent
+// for the idle timeout, and otherwise has the writer send a ping: several in each
+// idle timeout, so that a peer that lives is heard in time.
 func (c *Conn) tick() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -76,6 +79,7 @@ func (c *Conn) ping() frame {
 	return f
 }
 
+// stop stops the timer when the connection ends.
 func (p *pinger) stop() {
 	if p.timer != nil {
 		p.timer.Stop()
@@ -105,6 +109,7 @@ func (c *Conn) onPong(number uint64) error {
 	if number != p.next-1 || p.asked.IsZero() {
 		return nil
 	}
+	// The averages of RFC 9002, section 5.3.
 	sample := max(time.Since(p.asked), 1)
 	p.asked = time.Time{}
 	s := &c.stats

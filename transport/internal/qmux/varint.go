@@ -46,6 +46,8 @@ type parser struct {
 	err error
 }
 
+// varint reads a QUIC varint (RFC 9000, section 16): the two highest bits of its first
+// byte tell its length.
 func (p *parser) varint() uint64 {
 	if p.err != nil || len(p.b) == 0 {
 		p.fail(errShort)
@@ -83,6 +85,7 @@ func (p *parser) rest() []byte {
 	return v
 }
 
+// fail keeps the first error, and ends the input so that loops over it end.
 func (p *parser) fail(err error) {
 	if p.err == nil {
 		p.err = err

@@ -97,7 +97,8 @@ func (c *Conn) finish(buf []byte) {
 }
 
 // message waits for something to send and returns a message, or false when the
-// connection has ended.
+// connection has ended. The message is filled only when the carrier is ready for
+// it, so that it has what is the most urgent by then.
 func (c *Conn) message(b []byte) ([]byte, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -130,7 +131,11 @@ func (c *Conn) fill(b []byte) []byte {
 	}
 }
 
-// nextFrame returns the next frame that fits in room.
+// nextFrame returns the next frame that fits in room; first tells that the message
+// is empty so far, in which case the frame is returned whatever its size. Credit
+// for the peer goes before data, so that a side that sends much does not stall the
+// other. A control frame or datagram that does not fit ends the message, so that no
+// later frame overtakes it.
 func (c *Conn) nextFrame(room int, first bool) (frame, bool) {
 	o := &c.out
 	if o.control.Len() > 0 {
