@@ -74,6 +74,8 @@ func (r *announcementReader) complete() {
 	r.wake()
 }
 
+// wake wakes Receive, which then looks for what is next. It never blocks: one wake
+// is kept for a Receive that is called later.
 func (r *announcementReader) wake() {
 	select {
 	case r.ready <- struct{}{}:
@@ -81,7 +83,8 @@ func (r *announcementReader) wake() {
 	}
 }
 
-// Receive implements [AnnouncementReader].
+// Receive implements [AnnouncementReader]. What has been announced is returned even
+// if ctx has ended, but nothing after Close.
 func (r *announcementReader) Receive(ctx context.Context) (Announcement, error) {
 	for {
 		select {
@@ -109,6 +112,8 @@ func (r *announcementReader) takeNext() (Announcement, bool, error) {
 	for r.next != nil && !r.follows(r.next) {
 		r.next = r.next.next
 	}
+	// Of what is next in the list and what is next among the changes, the one
+	// that happened earlier goes first.
 	changed := len(r.changes) > 0 && (r.next == nil || r.changes[0].step < r.next.born)
 	switch {
 	case r.initial && !r.within(changed):
@@ -156,6 +161,8 @@ func (r *announcementReader) within(changed bool) bool {
 	}
 }
 
+// takeChange takes the oldest change and returns it as the state that its life has
+// now. When no change is left, it frees the queue, which may have been long.
 func (r *announcementReader) takeChange() Announcement {
 	life := r.changes[0].life
 	r.changes[0] = change{}
@@ -194,6 +201,7 @@ func (r *announcementReader) Close() error {
 		r.set.mu.Lock()
 		defer r.set.mu.Unlock()
 		r.set.readers = slices.DeleteFunc(r.set.readers, func(other *announcementReader) bool { return other == r })
+		// The application may keep the reader: it must not keep the lives.
 		r.next, r.changes, r.noted, r.cover = nil, nil, nil, nil
 	})
 	return nil

@@ -9,6 +9,15 @@ import (
 
 // Announcements iterates over the announcements of r. It ends without an error
 // at io.EOF. It yields any other error once, with the zero Announcement.
+//
+//	for a, err := range api.Announcements(ctx, r) {
+//		if err != nil {
+//			return err
+//		}
+//		fmt.Println(a.Path, a.Status)
+//	}
+//
+// Leaving the loop does not close r: a later loop goes on where it stopped.
 func Announcements(ctx context.Context, r AnnouncementReader) iter.Seq2[Announcement, error] {
 	return sequence(func() (Announcement, error) { return r.Receive(ctx) })
 }
@@ -45,7 +54,8 @@ func sequence[T any](next func() (T, error)) iter.Seq2[T, error] {
 // Frames iterates over the frames of g. Each is read into buf; if buf is nil,
 // into a buffer of the iterator. It ends without an error at io.EOF, and yields
 // any other error once, with nil. The end of ctx, or leaving the loop, cancels
-// g.
+// g. All iterations yield the same Frame: its payload is valid until the next
+// one, and a loop that keeps it copies it.
 func Frames(ctx context.Context, g GroupReader, buf *Frame) iter.Seq2[*Frame, error] {
 	return func(yield func(*Frame, error) bool) {
 		if buf == nil {
@@ -75,7 +85,9 @@ func Frames(ctx context.Context, g GroupReader, buf *Frame) iter.Seq2[*Frame, er
 
 // CopyGroup writes the frames of src to dst while they arrive. It closes dst
 // after the last frame. If either fails, it cancels the other with the code of
-// the error and returns the error.
+// the error and returns the error. The frames keep their numbers: if src begins
+// with a later one than 0, dst skips those before. Neither holds a whole frame
+// for it, so a frame of any size goes through, as fast as dst takes it.
 func CopyGroup(dst GroupWriter, src GroupReader) error {
 	if n := src.FirstFrame(); n > 0 {
 		if err := dst.SkipFrames(n); err != nil {

@@ -26,13 +26,21 @@ import (
 // The canonical form, which [ParsePattern] returns, has "**" before
 // neighbouring "*". Of text that is no valid pattern, a Pattern matches
 // nothing.
+//
+//	Pattern("room/*/audio").Matches("room/alice/audio") // true
+//	Pattern("room/*/audio").Matches("room/alice")       // false: a segment is missing
+//	Pattern("room/**").Matches("room")                  // true: ** stands for none too
+//
+// A Pattern is a plain value: nothing is compiled, and any number of
+// goroutines may use it at once.
 type Pattern string
 
 // anything is the segment that stands for any number of them.
 const anything = "**"
 
 // ParsePattern returns the canonical form of a pattern, or what is wrong with
-// it.
+// it. Two patterns that differ in the order of "**" and "*" alone have the same
+// canonical form, which can be compared with ==.
 func ParsePattern(s string) (Pattern, error) {
 	p := Pattern(s)
 	if err := p.Validate(); err != nil {
@@ -41,7 +49,10 @@ func ParsePattern(s string) (Pattern, error) {
 	return p.canonical(), nil
 }
 
-// Validate reports why p is no pattern.
+// Validate reports why p is no pattern: it is longer than [MaxPathBytes] or has
+// more than [MaxPathSegments], is not UTF-8, has an empty segment, or has more
+// asterisks than allowed. What comes from a token or a file is validated where
+// it is read; later on, an invalid pattern silently matches nothing.
 func (p Pattern) Validate() error {
 	if p == "" {
 		return nil
@@ -83,7 +94,8 @@ func (p Pattern) count() int {
 	return strings.Count(string(p), "/") + 1
 }
 
-// canonical returns the canonical form of a valid pattern.
+// canonical returns the canonical form of a valid pattern. "*/**" and "**/*" both
+// name what has at least one segment; the second form is the canonical one.
 func (p Pattern) canonical() Pattern {
 	if !strings.Contains(string(p), "*/"+anything) {
 		return p
@@ -95,7 +107,9 @@ func (p Pattern) canonical() Pattern {
 	return Pattern(strings.Join(segments, "/"))
 }
 
-// Matches reports whether p names path. It allocates nothing.
+// Matches reports whether p names path. It allocates nothing if path is clean
+// ([BroadcastPath.Clean]). It compares segments from the front up to "**", and
+// those after it from the end.
 func (p Pattern) Matches(path BroadcastPath) bool {
 	if p.Validate() != nil {
 		return false
@@ -156,7 +170,8 @@ func segmentMatches(segment, name string) bool {
 }
 
 // segmentCovers reports whether a segment of a pattern names all that another
-// one does; neither is "**".
+// one does; neither is "**". "cam-*" covers "cam-1" and "cam-*-hd", and is not
+// covered by either.
 func segmentCovers(segment, other string) bool {
 	before, after, wild := strings.Cut(segment, "*")
 	otherBefore, otherAfter, otherWild := strings.Cut(other, "*")
@@ -183,7 +198,13 @@ func (p Pattern) split() (head, tail []string, open bool) {
 	return segments[:i], segments[i+1:], true
 }
 
-// Covers reports whether p names every path that other does.
+// Covers reports whether p names every path that other does, so that whoever may
+// use p may be granted other:
+//
+//	Pattern("room/**").Covers("room/cam-*") // true
+//	Pattern("room/*").Covers("room/**")     // false: that names room/a/b too
+//
+// Each pattern covers itself. An invalid pattern neither covers nor is covered.
 func (p Pattern) Covers(other Pattern) bool {
 	if p.Validate() != nil || other.Validate() != nil {
 		return false
@@ -193,7 +214,7 @@ func (p Pattern) Covers(other Pattern) bool {
 	if !otherOpen {
 		return coversEach(head, tail, open, otherHead)
 	}
-	if !open {
+	if !open { // other names paths of any length
 		return false
 	}
 	// "**" of other is as well none, one, two … of "*". From as many on as p has
@@ -232,6 +253,10 @@ func covered(segments, others []string) bool {
 // where p names nothing there, and more than one pattern where the end of path
 // may be a part of "**" or come after it: "a/**/z" leaves the empty pattern and
 // "**/z" below "a/z".
+//
+// A server uses it for a session that was dialled at path: what the session may
+// do below its own root follows from what was granted above it.
+// Below is the inverse of [Pattern.Under].
 func (p Pattern) Below(path BroadcastPath) Patterns {
 	if p.Validate() != nil {
 		return nil
@@ -241,6 +266,7 @@ func (p Pattern) Below(path BroadcastPath) Patterns {
 	if path = path.Clean(); path != "" {
 		names = strings.Split(string(path), "/")
 	}
+	// Before "**", each segment takes one name.
 	for len(head) > 0 && len(names) > 0 {
 		if !segmentMatches(head[0], names[0]) {
 			return nil
@@ -248,11 +274,12 @@ func (p Pattern) Below(path BroadcastPath) Patterns {
 		head, names = head[1:], names[1:]
 	}
 	if !open {
-		if len(names) > 0 {
+		if len(names) > 0 { // path is longer than all that p names
 			return nil
 		}
 		return Patterns{Pattern(strings.Join(head, "/"))}
 	}
+	// If "**" takes all other names, it may take more of them below path.
 	left := Patterns{Pattern(strings.Join(slices.Concat(head, []string{anything}, tail), "/")).canonical()}
 	for n := 1; n <= min(len(names), len(tail)); n++ { // names of path that come after "**"
 		if matchAll(tail[:n], names[len(names)-n:]) {
@@ -273,8 +300,9 @@ func matchAll(segments, names []string) bool {
 }
 
 // Under returns the pattern that names below path what p names below the root,
-// in canonical form. It fails where that has too many segments, and where path
-// contains "*", which no pattern could name as it is.
+// in canonical form: "cam-*" under "room" is "room/cam-*". It fails where that
+// has too many segments, and where path contains "*", which no pattern could
+// name as it is.
 func (p Pattern) Under(path BroadcastPath) (Pattern, error) {
 	path = path.Clean()
 	if strings.Contains(string(path), "*") {

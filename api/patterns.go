@@ -2,11 +2,12 @@ package api
 
 import "slices"
 
-// Patterns name all that one of them names. Nil names nothing.
+// Patterns name all that one of them names. Nil names nothing. Methods that
+// return Patterns return new ones, and leave the receiver as it is.
 type Patterns []Pattern
 
 // ParsePatterns returns the canonical form of patterns, or what is wrong with
-// one of them.
+// the first of them that is no pattern. See [Patterns.Canonical].
 func ParsePatterns(patterns ...string) (Patterns, error) {
 	ps := make(Patterns, len(patterns))
 	for i, s := range patterns {
@@ -26,7 +27,8 @@ func (ps Patterns) Validate() error {
 }
 
 // Canonical returns ps sorted, each in its canonical form, and without those
-// that another one covers. It fails if one of them is no pattern.
+// that another one covers: of "b", "a/*" and "a/1" it returns "a/*" and "b". It
+// fails if one of them is no pattern.
 func (ps Patterns) Canonical() (Patterns, error) {
 	if err := ps.Validate(); err != nil {
 		return nil, err
@@ -54,7 +56,8 @@ func (ps Patterns) reduced() Patterns {
 	})
 }
 
-// Matches reports whether one of ps names path. It allocates nothing.
+// Matches reports whether one of ps names path. It allocates nothing if path is
+// clean. It takes time in proportion to the number of patterns.
 func (ps Patterns) Matches(path BroadcastPath) bool {
 	for _, p := range ps {
 		if p.Matches(path) {
@@ -65,7 +68,8 @@ func (ps Patterns) Matches(path BroadcastPath) bool {
 }
 
 // Covers reports whether each of others is covered by one of ps. That several
-// of ps together name what one of others does is not enough.
+// of ps together name what one of others does is not enough. Nil is covered by
+// everything.
 func (ps Patterns) Covers(others Patterns) bool {
 	for _, other := range others {
 		if !slices.ContainsFunc(ps, func(p Pattern) bool { return p.Covers(other) }) {
