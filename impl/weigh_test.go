@@ -162,6 +162,68 @@ func TestGroupsBeyondTheQueueAreCounted(t *testing.T) {
 	})
 }
 
+// TestReaderThatHasCaughtUpIsWaitedFor: the first AcceptGroup skips the groups of a full
+// queue. When the queue is full again, its reader has a moment to read before a group is
+// dropped.
+func TestReaderThatHasCaughtUpIsWaitedFor(t *testing.T) {
+	const held = 8
+	synctest.Test(t, func(t *testing.T) {
+		mux, burst := api.NewTrackMux(), make(chan int)
+		if err := mux.PublishFunc(t.Context(), "room", func(w api.TrackWriter) {
+			for n := range burst {
+				for range n {
+					g, err := w.OpenGroup(w.Context())
+					if err != nil {
+						return
+					}
+					_ = g.WriteFrame(api.Frame{Payload: []byte("x")})
+					_ = g.Close()
+				}
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		server := moqtest.NewServer(mux)
+		defer server.Close()
+		client := server.Client()
+		client.Config = &api.Config{Limits: api.Limits{UnreadGroups: held}}
+		s, err := client.Dial(t.Context(), server.URL, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := s.Subscribe(t.Context(), "room", "video", &api.SubscribeConfig{StartGroup: api.GroupLatest})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		accept := func() {
+			g, err := r.AcceptGroup(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			g.Cancel(api.StreamCancelled)
+		}
+		burst <- 1
+		time.Sleep(time.Second)
+		burst <- 2 * held
+		time.Sleep(time.Second)
+		dropped := s.Stats().GroupsDropped
+		if dropped == 0 {
+			t.Fatal("the queue was not full")
+		}
+		accept()
+		burst <- held + 1
+		time.Sleep(5 * time.Millisecond)
+		for range held {
+			accept()
+		}
+		if n := s.Stats().GroupsDropped; n != dropped {
+			t.Errorf("%d groups were dropped at once", n-dropped)
+		}
+		close(burst)
+	})
+}
+
 // TestUnreadGroupsThatGrow checks a peer whose groups are all open, unread,
 // and growing as fast as they can. Another track continues beside them, and
 // the memory that they use is bounded: the oldest are given up.

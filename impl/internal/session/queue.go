@@ -162,7 +162,7 @@ func (sub *subscription) dequeue() (*receive.Group, error) {
 	if len(sub.queue) > 0 {
 		sub.ready.Wake()
 	}
-	if len(sub.queue) == sub.session.limits.UnreadGroups/2 {
+	if len(sub.queue) <= sub.session.limits.UnreadGroups/2 { // "<": groups also leave by Lose and skipToNewest
 		sub.behind = false
 		sub.relieved.Wake()
 	}
