@@ -29,13 +29,10 @@ func NewCable(t testing.TB, server string) *Cable {
 	t.Helper()
 	c := &Cable{server: server, conns: make(map[net.Conn]struct{}), flows: make(map[string]net.Conn)}
 	var err error
-	if c.tcp, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+	if c.tcp, c.udp, err = listenBoth(); err != nil {
 		t.Fatal(err)
 	}
 	c.Addr = c.tcp.Addr().String()
-	if c.udp, err = net.ListenPacket("udp", c.Addr); err != nil {
-		t.Fatal(err)
-	}
 	c.wg.Go(c.forwardTCP)
 	c.wg.Go(c.forwardUDP)
 	t.Cleanup(func() {
@@ -45,6 +42,21 @@ func NewCable(t testing.TB, server string) *Cable {
 		c.wg.Wait()
 	})
 	return c
+}
+
+// listenBoth listens on a TCP and a UDP port of one number. The system chooses a number that
+// is free for TCP; if a socket of another test has it for UDP, another number is chosen.
+func listenBoth() (tcp net.Listener, udp net.PacketConn, err error) {
+	for range 20 {
+		if tcp, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
+			return nil, nil, err
+		}
+		if udp, err = net.ListenPacket("udp", tcp.Addr().String()); err == nil {
+			return tcp, udp, nil
+		}
+		tcp.Close()
+	}
+	return nil, nil, err
 }
 
 // Cut breaks all connections that exist now: those of TCP are closed at both
