@@ -28,6 +28,7 @@ type reader struct {
 	// Guarded by the group.
 	stopped error // why to stop
 	noWait  bool  // stop rather than wait for more
+	writing bool  // it writes to w, which may block
 }
 
 // A part is what a reader writes next.
@@ -119,6 +120,14 @@ func (r *reader) endWithSubscription() {
 	}
 }
 
+// isWriting reports whether the reader is in a write. If not, it waits for more
+// of the group, or is about to.
+func (r *reader) isWriting() bool {
+	r.group.mu.Lock()
+	defer r.group.mu.Unlock()
+	return r.writing
+}
+
 // stopWaiting makes the reader end instead of waiting for more of the group.
 func (r *reader) stopWaiting() {
 	r.group.mu.Lock()
@@ -132,6 +141,8 @@ func (r *reader) nextPart() (part, error) {
 	g := r.group
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	defer func() { r.writing = true }()
+	r.writing = false
 	for {
 		if r.stopped != nil {
 			return part{}, r.stopped

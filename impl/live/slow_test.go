@@ -204,6 +204,47 @@ func TestBlockedGroupHoldsUpNothing(t *testing.T) {
 	})
 }
 
+// TestManyBegunAtOnce: a subscriber that keeps up loses none of more groups than
+// are served at a time, if they end soon. Groups that stay open make room for
+// newer ones.
+func TestManyBegunAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const n = 100
+		b := new(live.Broadcast)
+		track := b.Track("video", api.TrackInfo{})
+		s := serve(t, b, api.SubscribeConfig{})
+		var groups []api.GroupWriter
+		for range n {
+			groups = append(groups, open(t, track, 1, "x"))
+			synctest.Wait()
+		}
+		time.Sleep(10 * time.Millisecond)
+		for _, g := range groups {
+			_ = g.Close()
+			synctest.Wait()
+		}
+		for _, g := range s.Groups() {
+			if recorded(g) != "x" {
+				t.Errorf("group %d is %q", g.Sequence(), recorded(g))
+			}
+		}
+		if got := len(s.Groups()); got != n {
+			t.Errorf("%d groups came, want %d", got, n)
+		}
+		for range n {
+			open(t, track, 1, "y")
+			synctest.Wait()
+		}
+		time.Sleep(time.Second)
+		all := s.Groups()
+		if last := all[len(all)-1]; last.Sequence() != 2*n-1 || recorded(last) != "y,…" {
+			t.Errorf("the last of many that stay open is %d, %q", last.Sequence(), recorded(last))
+		}
+		s.leave()
+		s.expectEnd(t, "left", nil)
+	})
+}
+
 // TestCatchingUp serves many old groups in order, some at a time, and loses
 // none of them.
 func TestCatchingUp(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/age"
@@ -14,9 +15,12 @@ import (
 // How many groups of one subscription are served at the same time. Groups that
 // are complete take at most maxCatchUp of the slots, so that the newest group
 // need not wait for older ones that the subscriber takes slowly. If all
-// maxServing slots are taken, the newest replaces the oldest.
+// maxServing slots are taken, the newest replaces the oldest. It waits for a slot,
+// for fullGrace at most, while some readers are in no write: the subscriber need
+// not be slow then, but the track's writers have begun many groups at once.
 const (
 	maxServing = 64
+	fullGrace  = 100 * time.Millisecond
 	maxCatchUp = 32 // groups that have been written to their end
 
 	// catchUpBytes bounds what the complete groups being served hold together,
@@ -52,6 +56,8 @@ type subscription struct {
 	waiting  []*group          // to be served, in order of their numbers
 	opening  *group            // whose stream is being opened
 	serving  []*reader         // in the order in which they began
+
+	fullSince time.Time // all slots have been taken since; zero if one is free
 }
 
 func newSubscription(t *Track, w api.TrackWriter) *subscription {
@@ -104,6 +110,9 @@ func (s *subscription) step() (g *group, end error) {
 	s.dropStale()
 	s.addUnwritten()
 	lost := s.removeLost()
+	if len(s.serving) < maxServing {
+		s.fullSince = time.Time{}
+	}
 	g, cut := s.pickGroup()
 	s.opening = g
 	if cut != nil {
@@ -142,9 +151,9 @@ func (s *subscription) removeLost() (lost []lostReader) {
 }
 
 // pickGroup removes the next group to be served from waiting: the lowest, or, if
-// there is no slot for that, the newest of the track. If all slots are taken
-// then, it also removes the oldest reader, which is to be stopped. The track's
-// lock is held.
+// there is no slot for that, the newest of the track. If no slot is free for the
+// newest either, it also removes a reader, which is to be stopped. The track's lock
+// is held.
 func (s *subscription) pickGroup() (g *group, cut *reader) {
 	n := s.countWanted()
 	if n == 0 {
@@ -158,19 +167,44 @@ func (s *subscription) pickGroup() (g *group, cut *reader) {
 	if g = s.waiting[n-1]; g != s.track.cache.last() {
 		return nil, nil
 	}
-	s.waiting = s.waiting[:n-1]
-	if len(s.serving) < maxServing {
-		return g, nil
+	if s.isFull() {
+		i := s.findOldest()
+		if i < 0 {
+			return nil, nil
+		}
+		cut = s.serving[i]
+		s.serving = slices.Delete(s.serving, i, i+1)
 	}
-	oldest := 0
+	s.waiting = s.waiting[:n-1]
+	return g, cut
+}
+
+// isFull reports whether all slots are taken. If they just became so, it has the
+// subscription look again after fullGrace. The track's lock is held.
+func (s *subscription) isFull() bool {
+	full := len(s.serving) >= maxServing
+	if full && s.fullSince.IsZero() {
+		s.fullSince = time.Now()
+		time.AfterFunc(fullGrace, s.awake.Wake)
+	}
+	return full
+}
+
+// findOldest returns the index of the oldest reader, which the newest group replaces. It
+// returns -1 if the slots have not been taken for fullGrace, and not all readers are in a
+// write. The track's lock is held.
+func (s *subscription) findOldest() int {
+	oldest, blocked := 0, true
 	for i, r := range s.serving {
 		if r.group.seq < s.serving[oldest].group.seq {
 			oldest = i
 		}
+		blocked = blocked && r.isWriting()
 	}
-	cut = s.serving[oldest]
-	s.serving = slices.Delete(s.serving, oldest, oldest+1)
-	return g, cut
+	if !blocked && time.Since(s.fullSince) < fullGrace {
+		return -1
+	}
+	return oldest
 }
 
 // mayCatchUp reports whether one more of the waiting groups may be served. The
