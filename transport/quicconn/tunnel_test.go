@@ -16,6 +16,8 @@ type tunnel struct {
 	most atomic.Int64 // the largest payload in bytes
 	loss atomic.Int64 // of the others, in percent
 
+	tooLarge atomic.Int64 // counts those that were larger
+
 	front  *net.UDPConn // to which clients send
 	server *net.UDPAddr
 
@@ -41,7 +43,11 @@ func newTunnel(t *testing.T, l *quicconn.Listener, most int64) *tunnel {
 
 // carries tells whether a payload of n bytes arrives.
 func (p *tunnel) carries(n int) bool {
-	return int64(n) <= p.most.Load() && rand.Int64N(100) >= p.loss.Load()
+	if int64(n) > p.most.Load() {
+		p.tooLarge.Add(1)
+		return false
+	}
+	return rand.Int64N(100) >= p.loss.Load()
 }
 
 // url returns the URL that clients dial.
