@@ -50,5 +50,5 @@
 //
 // The documentation of quicconn.DefaultConfig has the QUIC settings and the
 // measurements by which they were chosen, that of [api.Limits] the limits of a
-// session, and that of [ServerLimits] those of all sessions of a server.
+// session, and that of [Server] those of all sessions of a server.
 package impl

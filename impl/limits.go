@@ -1,19 +1,24 @@
 package impl
 
-import "github.com/moqlite/moqlite/impl/internal/receive"
+import (
+	"cmp"
+	"errors"
 
-// ServerLimits bound what the peers of a server can make it hold in memory, over all
-// its sessions. Zero fields have the defaults given.
-type ServerLimits struct {
-	// UnreadBytes bounds what has arrived, in bytes, of groups that no reader
-	// is waiting on, and of control messages that are not whole. Above it, each session that holds more than an equal
-	// share drops groups until it does not, or all are within the limit; it
-	// chooses them as where its own limit is exceeded, see [api.Limits]. The
-	// share is UnreadBytes divided by the number of sessions that hold
-	// something, so a session that holds little never loses groups because of
-	// others. Zero: 1 GiB. That is what 128 sessions hold that use up their
-	// own default limit of 8 MiB, and 1,000 only where each holds 1 MiB.
-	UnreadBytes uint64
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/receive"
+)
+
+// defaultServerUnread is what 128 sessions hold that use up their own default limit.
+const defaultServerUnread = 1 << 30
+
+// checkLimits returns an error if a limit is set that is one of each session.
+func (s *Server) checkLimits() error {
+	rest := s.Limits
+	rest.UnreadBytes = 0
+	if rest != (api.Limits{}) {
+		return errors.New("of Server.Limits only UnreadBytes holds for all sessions together; set the others in Config.Limits")
+	}
+	return nil
 }
 
 // unread returns the budget of all sessions.
@@ -21,11 +26,7 @@ func (s *Server) unread() *receive.ServerBudget {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.budget == nil {
-		limit := s.Limits.UnreadBytes
-		if limit == 0 {
-			limit = 1 << 30
-		}
-		s.budget = receive.NewServerBudget(limit)
+		s.budget = receive.NewServerBudget(cmp.Or(s.Limits.UnreadBytes, defaultServerUnread))
 	}
 	return s.budget
 }

@@ -3,6 +3,7 @@ package impl_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -13,6 +14,15 @@ import (
 	"github.com/moqlite/moqlite/impl/moqtest"
 )
 
+// TestLimitsOfASession: a server refuses limits that would have no effect.
+func TestLimitsOfASession(t *testing.T) {
+	server := &impl.Server{Addr: "127.0.0.1:0", Limits: api.Limits{UnreadGroups: 10}}
+	defer server.Close()
+	if _, err := server.Listen(); err == nil || !strings.Contains(err.Error(), "Config.Limits") {
+		t.Errorf("listen: %v", err)
+	}
+}
+
 // TestServerLimits has a server subscribe to what its clients publish, and read
 // nothing. One client sends more than all may hold together: its session loses
 // groups, and those of the others do not.
@@ -22,7 +32,7 @@ func TestServerLimits(t *testing.T) {
 		var mu sync.Mutex
 		dropped := make(map[api.BroadcastPath]func() uint64)
 		server := moqtest.NewUnstartedServer(api.NewTrackMux())
-		server.Config.Limits = impl.ServerLimits{UnreadBytes: 2 << 20}
+		server.Config.Limits = api.Limits{UnreadBytes: 2 << 20}
 		server.Config.Handler = func(s api.Session) {
 			r, err := s.Announcements(t.Context(), "")
 			if err != nil {

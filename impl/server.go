@@ -60,7 +60,14 @@ type Server struct {
 	Config *api.Config
 
 	// Limits bound what all sessions hold together; Config.Limits bound each.
-	Limits ServerLimits
+	// The only one that may be set is UnreadBytes. Above it, each session that
+	// holds more than an equal share drops groups until it does not, or all are
+	// within the limit; it chooses them as where its own limit is exceeded, see
+	// [api.Limits]. The share is UnreadBytes divided by the number of sessions
+	// that hold something, so a session that holds little loses no groups
+	// because of others. Zero: 1 GiB, which 128 sessions hold that use up their
+	// own default limit of 8 MiB.
+	Limits api.Limits
 
 	// Logger gets what no error reports. Nil: nothing is logged.
 	Logger *slog.Logger
@@ -138,7 +145,7 @@ func (s *Server) Listen() (net.Addr, error) {
 	if s.bound != nil {
 		return nil, fmt.Errorf("listen: the server listens on %v already", s.bound.addr())
 	}
-	if err := s.Config.Validate(); err != nil {
+	if err := errors.Join(s.Config.Validate(), s.checkLimits()); err != nil {
 		return nil, fmt.Errorf("listen: %w", err)
 	}
 	b, err := s.bind()

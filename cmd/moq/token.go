@@ -22,8 +22,11 @@ func tokenCommand(o *options) *cobra.Command {
 		Long: `Make and check the keys and tokens by which relays admit sessions.
 
 A token is for the query of a URL, as jwt=…: it says what may be published and
-subscribed to, and until when. The relay needs the key that verifies it, or has
-the program ask that moq token serve is.`,
+subscribed to, and until when. A relay verifies tokens with the public key, or
+asks a server that does, such as moq token serve.`,
+		Example: `  moq token key --out key.jwk --public public.jwk
+  moq token sign --key key.jwk --root demo --publish 'cam-1/**' --expires 24h > token
+  moq token verify --key public.jwk --at /demo < token`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usage("unknown command %q of token: it has key, sign, verify and serve", args[0])
