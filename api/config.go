@@ -59,7 +59,9 @@ type Config struct {
 	LinkCost *uint64
 
 	// SetupTimeout is how long a peer may take for its SETUP, and for the first
-	// message on any stream that it opens. Zero: 10 seconds.
+	// message on any stream that it opens. Zero: 15 seconds on clients, 10
+	// seconds on servers. A client waits longer than a server takes to decide
+	// whether to admit it, and so learns what the server has decided.
 	SetupTimeout time.Duration
 
 	// WaitForSetup makes Dial wait for the peer's SETUP from moq-lite-05 on: if

@@ -46,8 +46,12 @@ func NewTrackMux() *TrackMux { return new(TrackMux) }
 // contexts of h's writers end with ctx's cause; groups that are open may still
 // be finished. h does not serve other paths, not even those below path. Publish
 // returns at once: [ErrDuplicatePath] if the path is taken, ctx's cause if ctx
-// is done already.
+// is done already. It refuses a path with an asterisk, which no [Pattern] of a
+// grant can name alone.
 func (m *TrackMux) Publish(ctx context.Context, path BroadcastPath, h TrackHandler) error {
+	if err := checkLiteral(path); err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
 	return m.Announce(ctx, Announcement{Path: path}, h)
 }
 
@@ -65,13 +69,17 @@ func (m *TrackMux) PublishFunc(ctx context.Context, path BroadcastPath, f func(w
 // for; h refuses those that it does not have. The tracks of each path have
 // group numbers of their own, which are kept until ctx is done.
 func (m *TrackMux) PublishBelow(ctx context.Context, path BroadcastPath, h TrackHandler) error {
+	if err := checkLiteral(path); err != nil {
+		return fmt.Errorf("publish: %w", err)
+	}
 	return m.announce(ctx, Announcement{Path: path}, h, true)
 }
 
 // Announce is Publish for a program that passes a broadcast on: the
 // announcement has a's hops and costs. Sessions add their own hop where their
 // version requires it. If h is a [BelowHandler], it also serves the paths
-// below, as with PublishBelow.
+// below, as with PublishBelow. Unlike Publish, it accepts paths with an
+// asterisk, since their publisher may be another implementation.
 func (m *TrackMux) Announce(ctx context.Context, a Announcement, h TrackHandler) error {
 	_, below := h.(BelowHandler)
 	return m.announce(ctx, a, h, below)

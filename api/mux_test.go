@@ -67,6 +67,29 @@ func TestPublishRefusesBadInput(t *testing.T) {
 	}
 }
 
+// TestPublishRefusesAsterisks, and names the segment. What others publish can
+// still be passed on, and asked for.
+func TestPublishRefusesAsterisks(t *testing.T) {
+	mux := api.NewTrackMux()
+	for _, path := range []api.BroadcastPath{"*", "room/cam-*-hd/1", "**"} {
+		for name, err := range map[string]error{
+			"Publish":      mux.Publish(t.Context(), path, api.TrackHandlerFunc(nothing)),
+			"PublishFunc":  mux.PublishFunc(t.Context(), path, nothing),
+			"PublishBelow": mux.PublishBelow(t.Context(), path, api.TrackHandlerFunc(nothing)),
+		} {
+			if err == nil {
+				t.Errorf("%s %q: no error", name, path)
+			}
+		}
+		if err := mux.Announce(t.Context(), api.Announcement{Path: path}, api.TrackHandlerFunc(nothing)); err != nil {
+			t.Errorf("announce %q: %v", path, err)
+		}
+	}
+	if err := mux.PublishFunc(t.Context(), "room/cam-*-hd/2", nothing); err == nil || !strings.Contains(err.Error(), `"cam-*-hd"`) {
+		t.Errorf("%v: the segment is not named", err)
+	}
+}
+
 func TestPublicationNumbersGroups(t *testing.T) {
 	mux := api.NewTrackMux()
 	if err := mux.PublishFunc(t.Context(), "a", nothing); err != nil {

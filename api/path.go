@@ -60,6 +60,17 @@ func (p BroadcastPath) Validate() error {
 	return nil
 }
 
+// checkLiteral returns an error that names the first segment of path with an
+// asterisk. In a pattern it would stand for other segments too.
+func checkLiteral(path BroadcastPath) error {
+	for segment := range strings.SplitSeq(string(path), "/") {
+		if strings.Contains(segment, "*") {
+			return fmt.Errorf("broadcast path has the segment %q: leave out the *, which stands for other segments in grants", segment)
+		}
+	}
+	return nil
+}
+
 // HasPrefix reports whether p is prefix or lies below it, by whole segments:
 // "a/b" has the prefixes "", "a" and "a/b", not "a/". Both must be clean.
 func (p BroadcastPath) HasPrefix(prefix BroadcastPath) bool {

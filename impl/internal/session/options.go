@@ -44,25 +44,47 @@ type Options struct {
 	Unread *receive.ServerBudget
 }
 
-// limits are the limits of a session. Sessions without a Config share usualLimits.
+// limits are the limits of a session. Sessions without a Config share
+// usualLimits.
 type limits struct {
 	api.Limits
 	setup time.Duration // how long the peer may take to send or to read a message that is due
 }
 
-// usualLimits are the documented defaults, which sessions without a Config share.
-var usualLimits = newLimits(new(api.Config))
+// The setup timeouts that are documented in [api.Config]. A server may ask
+// somebody else whether to admit a client, for up to 10 s; the client waits
+// longer, so that it is told the outcome.
+const (
+	clientSetupTimeout = 15 * time.Second
+	serverSetupTimeout = 10 * time.Second
+)
 
-// limitsOf returns the limits of a configuration, which may be nil.
-func limitsOf(c *api.Config) *limits {
-	if c == nil {
-		return usualLimits
-	}
-	return newLimits(c)
+// usualLimits are the documented defaults, which the sessions of one side
+// without a Config share.
+var usualLimits = struct{ client, server *limits }{
+	client: newLimits(new(api.Config), true),
+	server: newLimits(new(api.Config), false),
 }
 
-// newLimits returns the limits of a configuration, with the documented defaults.
-func newLimits(c *api.Config) *limits {
+// limits returns the limits of a session with these options.
+func (o *Options) limits() *limits {
+	switch {
+	case o.Config != nil:
+		return newLimits(o.Config, o.Client)
+	case o.Client:
+		return usualLimits.client
+	default:
+		return usualLimits.server
+	}
+}
+
+// newLimits returns the limits of a configuration on one side, with the
+// documented defaults.
+func newLimits(c *api.Config, client bool) *limits {
+	setup := serverSetupTimeout
+	if client {
+		setup = clientSetupTimeout
+	}
 	return &limits{
 		Limits: api.Limits{
 			FrameSize:     cmp.Or(c.Limits.FrameSize, 32<<20),
@@ -71,6 +93,6 @@ func newLimits(c *api.Config) *limits {
 			Announcements: cmp.Or(c.Limits.Announcements, 1_000_000),
 			Requests:      cmp.Or(c.Limits.Requests, 4096),
 		},
-		setup: cmp.Or(c.SetupTimeout, 10*time.Second),
+		setup: cmp.Or(c.SetupTimeout, setup),
 	}
 }

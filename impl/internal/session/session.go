@@ -108,7 +108,7 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 	if opts.ID == "" {
 		opts.ID = NewID()
 	}
-	s := &Session{conn: conn, version: version, opts: opts, limits: limitsOf(opts.Config), began: time.Now()}
+	s := &Session{conn: conn, version: version, opts: opts, limits: opts.limits(), began: time.Now()}
 	s.peer.connected(&s.life, version, &s.opts, conn.State())
 	s.datagrams.life, s.datagrams.conn, s.datagrams.version = &s.life, conn, version
 	s.budget.Init((*host)(s), receive.Options{
