@@ -3,6 +3,7 @@ package serving_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -27,7 +28,7 @@ func TestCloseEndsAllAndWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var g serving.Group
 		var peers []transport.Conn
-		served := 0
+		var served atomic.Int32
 		for range 3 {
 			client, server := pair()
 			peers = append(peers, client)
@@ -38,7 +39,7 @@ func TestCloseEndsAllAndWaits(t *testing.T) {
 				defer g.Done()
 				<-server.Context().Done()
 				time.Sleep(500 * time.Millisecond)
-				served++
+				served.Add(1)
 			}()
 		}
 		_ = peers[0].CloseWithError(7, "")
@@ -50,8 +51,8 @@ func TestCloseEndsAllAndWaits(t *testing.T) {
 			}
 		}
 		g.Wait()
-		if served != 3 {
-			t.Errorf("%d of 3 were served when Wait returned", served)
+		if n := served.Load(); n != 3 {
+			t.Errorf("%d of 3 were served when Wait returned", n)
 		}
 	})
 }
