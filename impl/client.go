@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net/http"
 	"slices"
 	"sync"
 
@@ -58,6 +59,14 @@ type Client struct {
 	// https:// does not fall back to WebSocket.
 	DialWebTransportFunc wtconn.DialAddrFunc
 
+	// Header is sent with the HTTP request of WebTransport and WebSocket; other
+	// transports ignore it. It may hold credentials: no log or error shows its
+	// values. It goes to every URL that is dialled, but not where a server
+	// redirects to, unless that is the same origin. A field that the request
+	// sets by itself, such as Host or Sec-WebSocket-Key, is an error of the
+	// dial.
+	Header http.Header
+
 	// Logger gets what no error reports. Nil: nothing is logged.
 	Logger *slog.Logger
 
@@ -82,8 +91,9 @@ func (c *Client) Dial(ctx context.Context, rawURL string, mux *api.TrackMux) (ap
 	return c.DialWith(ctx, rawURL, mux, transport.DialOptions{})
 }
 
-// DialWith is like Dial, with options for the transport. A Transport that is
-// not a [transport.TargetDialer] does not get them.
+// DialWith is like Dial, with options for the transport. If o.Header is nil, it
+// is the client's. A Transport that is not a [transport.TargetDialer] gets no
+// options, and no header.
 func (c *Client) DialWith(ctx context.Context, rawURL string, mux *api.TrackMux, o transport.DialOptions) (api.Session, error) {
 	s, err := c.dial(ctx, rawURL, mux, o)
 	if err != nil {
@@ -101,6 +111,9 @@ func (c *Client) dial(ctx context.Context, rawURL string, mux *api.TrackMux, o t
 	t, err := transport.ParseURL(rawURL)
 	if err != nil {
 		return nil, dialError(transport.RedactURL(rawURL), err)
+	}
+	if o.Header == nil && !o.OtherOrigin {
+		o.Header = c.Header
 	}
 	t.Options = o
 	names, err := c.versionsFor(t)

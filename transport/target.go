@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -35,6 +36,16 @@ type DialOptions struct {
 
 	// NoFallback asks a [Fallback] to dial with First alone.
 	NoFallback bool
+
+	// Header is added to the HTTP request of WebTransport and WebSocket; other
+	// bindings ignore it. It may hold credentials. A dialer copies it, and
+	// refuses fields that the request sets by itself, such as Host or
+	// Sec-WebSocket-Key.
+	Header http.Header
+
+	// OtherOrigin says that a server has named the URL, and that it leads to
+	// another origin than the user's. No header of the user's is then sent.
+	OtherOrigin bool
 }
 
 // A TargetDialer is a [Dialer] that takes a parsed URL with options. Every

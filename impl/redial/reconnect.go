@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/redial/internal/redirect"
 	"github.com/moqlite/moqlite/transport"
 )
 
@@ -194,7 +195,7 @@ func (s *Session) dialOnce(ctx context.Context, target string, attempt int, o tr
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.policy.DialTimeout)
 	defer cancel()
-	o.OwnSocket = s.hasConnected()
+	o.OwnSocket, o.OtherOrigin = s.hasConnected(), !redirect.SameOrigin(s.home, target)
 	under, err := s.dialWith(ctx, target, o)
 	if err != nil {
 		return nil, err

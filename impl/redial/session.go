@@ -35,8 +35,10 @@ func New(dialer api.Dialer, policy Policy) api.Dialer {
 // An OptionsDialer is an [api.Dialer] that can dial with options, as
 // impl.Client can. Every session but the first is then dialled over a socket of
 // its own, and a session that has fallen back to WebSocket is replaced by a
-// dial without the fallback. Another dialer chooses the sockets itself, and a
-// session that has fallen back stays in use.
+// dial without the fallback. A redirect to another origin is marked as one, so
+// that no header with credentials is sent there. Another dialer chooses the
+// sockets itself, a session that has fallen back stays in use, and what header
+// is sent to which URL is up to it.
 type OptionsDialer interface {
 	api.Dialer
 

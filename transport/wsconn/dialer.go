@@ -20,7 +20,8 @@ type Dialer struct {
 	// its own protocols. Nil: the certificate roots of the system.
 	TLSConfig *tls.Config
 
-	// Header is added to each WebSocket request.
+	// Header is added to each WebSocket request; see also
+	// [transport.DialOptions].Header.
 	Header http.Header
 
 	// Config has the flow control windows and stream limits granted to
@@ -61,7 +62,7 @@ func (d *Dialer) DialTarget(ctx context.Context, t *transport.Target, protocols 
 	case ctx.Err() != nil:
 		return nil, bindingError(binding, transport.PhaseConnect, context.Cause(ctx))
 	}
-	c, err := dial(ctx, t.URL, protocols)
+	c, err := dial(ctx, t, protocols)
 	if err == nil {
 		err = ready(ctx, c)
 	}

@@ -33,8 +33,8 @@ func (d *Dialer) socket(ctx context.Context, u *url.URL) (net.Conn, error) {
 }
 
 // dialTCP connects over TCP; Qmux negotiates the moq-lite version.
-func (d *Dialer) dialTCP(ctx context.Context, u *url.URL, protocols []string) (*qmux.Conn, error) {
-	raw, err := d.socket(ctx, u)
+func (d *Dialer) dialTCP(ctx context.Context, t *transport.Target, protocols []string) (*qmux.Conn, error) {
+	raw, err := d.socket(ctx, t.URL)
 	if err != nil {
 		return nil, err
 	}
@@ -43,19 +43,19 @@ func (d *Dialer) dialTCP(ctx context.Context, u *url.URL, protocols []string) (*
 		Client:    true,
 		Config:    d.Config,
 		Protocols: protocols,
-		State:     transport.State{Transport: tcpName, Local: raw.LocalAddr(), Remote: raw.RemoteAddr(), URL: u},
+		State:     transport.State{Transport: tcpName, Local: raw.LocalAddr(), Remote: raw.RemoteAddr(), URL: t.URL},
 	}), nil
 }
 
 // dialTLS connects over TLS, whose ALPN negotiates the moq-lite version.
-func (d *Dialer) dialTLS(ctx context.Context, u *url.URL, protocols []string) (*qmux.Conn, error) {
-	raw, err := d.socket(ctx, u)
+func (d *Dialer) dialTLS(ctx context.Context, t *transport.Target, protocols []string) (*qmux.Conn, error) {
+	raw, err := d.socket(ctx, t.URL)
 	if err != nil {
 		return nil, err
 	}
 	// Dialling with TLS by itself would hide the TCP connection, which Close
 	// needs.
-	conn := tls.Client(raw, d.tlsConfig(u.Hostname(), offers(protocols, streamDrafts)))
+	conn := tls.Client(raw, d.tlsConfig(t.URL.Hostname(), offers(protocols, streamDrafts)))
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
 		return nil, handshakeError(err)
@@ -71,7 +71,7 @@ func (d *Dialer) dialTLS(ctx context.Context, u *url.URL, protocols []string) (*
 		Client:  true,
 		Config:  d.Config,
 		State: transport.State{
-			Protocol: protocol, Transport: tlsName, Local: raw.LocalAddr(), Remote: raw.RemoteAddr(), TLS: &state, URL: u,
+			Protocol: protocol, Transport: tlsName, Local: raw.LocalAddr(), Remote: raw.RemoteAddr(), TLS: &state, URL: t.URL,
 		},
 	}), nil
 }

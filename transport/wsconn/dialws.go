@@ -16,6 +16,7 @@ import (
 	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/internal/httpstatus"
 	"github.com/moqlite/moqlite/transport/internal/qmux"
+	"github.com/moqlite/moqlite/transport/internal/requestheader"
 	"github.com/moqlite/moqlite/transport/internal/tlsalert"
 )
 
@@ -78,14 +79,18 @@ func (d *Dialer) client(a *attempt, u *url.URL) *http.Client {
 }
 
 // dialWebSocket sends the WebSocket request and starts Qmux.
-func (d *Dialer) dialWebSocket(ctx context.Context, u *url.URL, protocols []string) (*qmux.Conn, error) {
+func (d *Dialer) dialWebSocket(ctx context.Context, t *transport.Target, protocols []string) (*qmux.Conn, error) {
+	header, err := requestheader.New(d.Header, t.Options)
+	if err != nil {
+		return nil, err
+	}
 	// Userinfo and fragment are not for the server.
-	request := *u
+	request := *t.URL
 	request.User, request.Fragment, request.RawFragment = nil, "", ""
 	a := new(attempt)
 	ws, response, err := websocket.Dial(a.trace(ctx), request.String(), &websocket.DialOptions{
-		HTTPClient:   d.client(a, u),
-		HTTPHeader:   d.Header.Clone(),
+		HTTPClient:   d.client(a, t.URL),
+		HTTPHeader:   header,
 		Subprotocols: offers(protocols, drafts),
 	})
 	phase, raw := a.result()
@@ -107,7 +112,7 @@ func (d *Dialer) dialWebSocket(ctx context.Context, u *url.URL, protocols []stri
 			Local:      raw.LocalAddr(),
 			Remote:     raw.RemoteAddr(),
 			TLS:        response.TLS,
-			URL:        u,
+			URL:        t.URL,
 			CarriesURL: true,
 		},
 	}), nil

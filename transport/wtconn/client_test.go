@@ -47,7 +47,12 @@ func TestGenerations(t *testing.T) {
 				return
 			}
 			p.dialer.Header = http.Header{"X-Mine": {"1"}}
-			client, err := p.dialer.Dial(t.Context(), p.url(), []string{"moq-lite-07", protocol})
+			target, err := transport.ParseURL(p.url())
+			if err != nil {
+				t.Fatal(err)
+			}
+			target.Options.Header = http.Header{"X-Once": {"2"}}
+			client, err := p.dialer.DialTarget(t.Context(), target, []string{"moq-lite-07", protocol})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -59,7 +64,7 @@ func TestGenerations(t *testing.T) {
 			if got := r.Header["Wt-Available-Protocols"]; len(got) != 1 || got[0] != `"moq-lite-07", "moq-lite-06"` {
 				t.Errorf("offered %q", got)
 			}
-			if r.Header.Get("X-Mine") != "1" {
+			if r.Header.Get("X-Mine") != "1" || r.Header.Get("X-Once") != "2" {
 				t.Error("the user's header is missing")
 			}
 		})

@@ -15,6 +15,7 @@ import (
 	"github.com/quic-go/quic-go/http3"
 
 	"github.com/moqlite/moqlite/transport"
+	"github.com/moqlite/moqlite/transport/internal/requestheader"
 	"github.com/moqlite/moqlite/transport/internal/stated"
 	"github.com/moqlite/moqlite/transport/quicconn"
 )
@@ -48,7 +49,8 @@ type Dialer struct {
 	// DialAddr, if set, is called instead of dialling over the Endpoint.
 	DialAddr DialAddrFunc
 
-	// Header is added to each request.
+	// Header is added to each request; see also
+	// [transport.DialOptions].Header.
 	Header http.Header
 
 	once sync.Once
@@ -86,9 +88,9 @@ func (d *Dialer) dialTarget(ctx context.Context, t *transport.Target, protocols 
 	if ctx.Err() != nil {
 		return nil, dialError(transport.PhaseConnect, context.Cause(ctx))
 	}
-	header, err := d.header(protocols)
+	header, err := d.header(t, protocols)
 	if err != nil {
-		return nil, dialError(transport.PhaseNegotiate, err)
+		return nil, err
 	}
 	u, tlsConf := requestURL(t), d.TLSConfig
 	if !t.Scheme.Secure && !verifies(tlsConf) {
@@ -153,17 +155,17 @@ func (d *Dialer) dialWith(ctx context.Context, u *url.URL, header http.Header, t
 }
 
 // header returns the header of a request that offers protocols.
-func (d *Dialer) header(protocols []string) (http.Header, error) {
+func (d *Dialer) header(t *transport.Target, protocols []string) (http.Header, error) {
 	if len(protocols) == 0 {
-		return nil, fmt.Errorf("%w: none is offered", transport.ErrNoCommonProtocol)
+		return nil, dialError(transport.PhaseNegotiate, fmt.Errorf("%w: none is offered", transport.ErrNoCommonProtocol))
 	}
 	offer, err := formatOffer(protocols)
 	if err != nil {
-		return nil, err
+		return nil, dialError(transport.PhaseNegotiate, err)
 	}
-	header := d.Header.Clone()
-	if header == nil {
-		header = make(http.Header)
+	header, err := requestheader.New(d.Header, t.Options)
+	if err != nil {
+		return nil, err
 	}
 	header.Set(offerHeader, offer)
 	return header, nil

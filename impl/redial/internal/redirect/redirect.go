@@ -127,6 +127,18 @@ func credentials(to *url.URL, known ...*url.URL) *url.URL {
 
 func sameHost(a, b *url.URL) bool { return hostname(a) == hostname(b) }
 
+// SameOrigin reports whether two URLs have the same scheme, host and port: what
+// is secret may then be sent to both. A URL is of its own origin even if it is
+// malformed.
+func SameOrigin(a, b string) bool {
+	if a == b {
+		return true
+	}
+	one, err := url.Parse(a)
+	other, otherErr := url.Parse(b)
+	return err == nil && otherErr == nil && sameOrigin(one, other)
+}
+
 func sameOrigin(a, b *url.URL) bool {
 	return a.Scheme == b.Scheme && sameHost(a, b) && port(a) == port(b)
 }
