@@ -95,8 +95,10 @@ func (g *Group) Sequence() api.GroupSequence { return g.seq }
 func (g *Group) Context() context.Context {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.watched = true
-	g.watch()
+	if !g.watched {
+		g.watched = true
+		g.watch()
+	}
 	return g.context()
 }
 
