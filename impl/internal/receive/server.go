@@ -21,7 +21,7 @@ type ServerBudget struct {
 	limit uint64
 	part  atomic.Uint64 // the limit divided by the number of sessions
 	share atomic.Uint64 // what a session may read into memory to weigh its groups
-	due   atomic.Bool   // look is due or runs
+	due   atomic.Bool   // look is due
 
 	mu       sync.Mutex
 	sessions []*Budget
@@ -67,6 +67,7 @@ func (t *ServerBudget) check(most uint64) {
 // look makes sessions weigh their groups if all together could exceed the limit. It is
 // called by a timer, weighAgain after check.
 func (t *ServerBudget) look() {
+	t.due.Store(false) // first: what grows from now on may be missed below
 	t.mu.Lock()
 	sessions := slices.Clone(t.sessions)
 	t.mu.Unlock()
@@ -86,7 +87,6 @@ func (t *ServerBudget) look() {
 			b.weighNow()
 		}
 	}
-	t.due.Store(false)
 	t.check(most)
 }
 

@@ -1,6 +1,8 @@
 package receive
 
 import (
+	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -127,5 +129,35 @@ func TestServerLimitOfStreams(t *testing.T) {
 			w.budget.Leave()
 			w.end()
 		}
+	})
+}
+
+// A session that grows while the sessions are looked at is looked at again: the look has
+// seen it, or another is due.
+func TestNoGrowthIsMissed(t *testing.T) {
+	const sessions, rounds = 500, 2000
+	synctest.Test(t, func(t *testing.T) {
+		server := NewServerBudget(sessions * limit)
+		var budgets [sessions]Budget
+		for i := range budgets {
+			budgets[i].Init(nil, Options{Began: time.Now(), Bytes: limit, Server: server})
+		}
+		grows := &budgets[0]
+		for i := range rounds {
+			server.due.Store(true)
+			var looking sync.WaitGroup
+			looking.Go(server.look)
+			for range i % 100 {
+				runtime.Gosched()
+			}
+			grows.held.Add(limit + 1) // more than its part
+			server.check(grows.most())
+			looking.Wait()
+			if !server.due.Load() {
+				t.Fatal("nobody will look again")
+			}
+			grows.held.Store(0)
+		}
+		time.Sleep(time.Second)
 	})
 }
