@@ -45,7 +45,10 @@ func (sub *subscription) linger() error {
 		}
 		sub.mu.Unlock()
 		quiet = false
-		timer.Reset(max(wait, time.Millisecond))
+		timer.Stop()
+		if wait > 0 { // else only the reader is waited for
+			timer.Reset(wait)
+		}
 		select {
 		case <-sub.progress:
 		case <-timer.C:
