@@ -2,8 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
-	"os"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -82,9 +80,9 @@ func (s *Session) serveUni(g *receive.Group, now time.Duration) {
 	t, err := s.version.ReadVarint(in)
 	handler := uniHandlers[message.StreamType(t)]
 	switch {
-	case errors.Is(err, os.ErrDeadlineExceeded): // the peer has opened a stream for nothing
-		in.Cancel(api.StreamControlTimeout)
-	case err != nil, handler == nil, !s.version.ServesUni(message.StreamType(t)):
+	case err != nil:
+		in.Cancel(refusalCode(err, 0))
+	case handler == nil, !s.version.ServesUni(message.StreamType(t)):
 		in.Cancel(0)
 	default:
 		handler(s, g, now)
@@ -97,8 +95,11 @@ func (s *Session) takeGroup(g *receive.Group, now time.Duration) {
 	in := g.Stream()
 	body, waited, err := in.ReadMessage(s.version, &s.budget)
 	var m message.Group
-	if err != nil || m.Parse(s.version, body) != nil {
-		in.Cancel(api.StreamMalformed)
+	if err == nil {
+		err = m.Parse(s.version, body)
+	}
+	if err != nil {
+		in.Cancel(refusalCode(err, api.StreamMalformed))
 		return
 	}
 	if waited {

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/message"
 	"github.com/moqlite/moqlite/transport"
 )
 
@@ -48,6 +50,20 @@ func sessionError(err error) *api.SessionError {
 		return &api.SessionError{Code: api.SessionInternal, Remote: lost.Remote, Err: lost.Err}
 	default:
 		return &api.SessionError{Code: api.SessionErrorCode(lost.Code), Reason: lost.Reason, Remote: lost.Remote}
+	}
+}
+
+// refusalCode returns the code with which a stream of the peer is refused because its type
+// or its first message could not be read: one that tells why, if the peer was too slow or
+// there was no room, and otherwise code.
+func refusalCode(err error, code api.StreamErrorCode) api.StreamErrorCode {
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return api.StreamControlTimeout
+	case errors.Is(err, message.ErrNoRoom):
+		return api.StreamNoCapacity
+	default:
+		return code
 	}
 }
 

@@ -72,7 +72,9 @@ func (r *request) accept(m *message.Subscribe) (*publication, error) {
 	// The subscriber chooses the ids, and groups and datagrams name them: two of its
 	// subscriptions with one id could not be told apart.
 	if !s.serving.register(p) {
-		return nil, &api.StreamError{Code: api.StreamCancelled}
+		err := &api.StreamError{Code: api.StreamCancelled}
+		p.cancel(err) // the contexts of the session and the broadcast would keep it
+		return nil, err
 	}
 	if !s.version.ImplicitOK {
 		p.outbox.Put(&message.SubscribeOK{SubscribeParams: message.SubscribeParams{Priority: m.Priority, Latest: true}})

@@ -2,7 +2,6 @@ package session
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"time"
 
@@ -58,11 +57,7 @@ func (r *request) serve() {
 // serve the peer. If it reports false, the stream is refused or the session has ended.
 func (r *request) receiveFirst(m control.Parser) bool {
 	if err := r.Receive(m); err != nil {
-		code := api.StreamCancelled
-		if errors.Is(err, message.ErrNoRoom) {
-			code = api.StreamNoCapacity
-		}
-		r.Refuse(code)
+		r.Refuse(refusalCode(err, api.StreamCancelled))
 		return false
 	}
 	_ = r.SetReadDeadline(time.Time{})
