@@ -4,7 +4,7 @@
 //	key, err := auth.NewKey("ES256", "2026-12")
 //	err = key.WriteFile("key.jwk") // keep it secret; verifiers need key.Public() alone
 //	token, err := key.Issue(auth.Claims{Root: "demo", Publish: api.Patterns{"cam/**"}, Expires: time.Now().Add(time.Hour)})
-//	url := "https://relay.example.com/demo?jwt=" + token
+//	url, err := auth.Bearer("https://relay.example.com/demo", token)
 //
 //	policy := &auth.Policy{Keys: auth.File("public.jwk")}
 //	grant, err := policy.Admit(ctx, request)                        // in a server of this module

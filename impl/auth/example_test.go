@@ -6,10 +6,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl"
 	"github.com/moqlite/moqlite/impl/auth"
+	"github.com/moqlite/moqlite/impl/moqtest"
+	"github.com/moqlite/moqlite/impl/redial"
 )
 
 // A token lets a camera publish, and its program watch, below a path.
@@ -84,6 +88,40 @@ func ExampleKey_Limit() {
 	fmt.Println(err)
 	// Output:
 	// issue a token: the key's tokens may publish [tenant-1/**], and this one would [tenant-2/**]
+}
+
+// A program that issues its own tokens dials with a new one each time, so that
+// its session goes on when the token before has expired.
+func ExampleBearer() {
+	mux := api.NewTrackMux()
+	server := moqtest.NewUnstartedServer(mux)
+	tokens := make(chan string, 1)
+	server.Config.Handler = func(s api.Session) { tokens <- api.QueryToken(s.State().URL.RawQuery) }
+	server.Start()
+	defer server.Close()
+	client := server.Client()
+
+	key, err := auth.NewKey("HS256", "2026-12")
+	if err != nil {
+		panic(err)
+	}
+	dialer := impl.NewRedialer(client, redial.Policy{
+		Source: func(context.Context) (string, error) {
+			token, err := key.Issue(auth.Claims{Publish: api.Patterns{"**"}, Expires: time.Now().Add(time.Minute)})
+			if err != nil {
+				return "", err
+			}
+			return auth.Bearer(server.URL, token)
+		},
+	})
+	session, err := dialer.Dial(context.Background(), "", mux)
+	if err != nil {
+		panic(err)
+	}
+	fmt.Println("the server sees a token of", len(strings.Split(<-tokens, ".")), "parts")
+	_ = session.Terminate(api.SessionNoError, "")
+	// Output:
+	// the server sees a token of 3 parts
 }
 
 func ExampleClaims_At() {

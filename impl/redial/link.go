@@ -15,7 +15,8 @@ import (
 // A link is one session beneath a [Session].
 type link struct {
 	session    api.Session
-	url        string
+	url        string // what was dialled
+	home       string // the URL of home at that time, which differs from url after a redirect
 	began      time.Time
 	moved      bool              // it was dialled to replace another one that still stood
 	spawn      func(func()) bool // of the Session
@@ -30,10 +31,11 @@ type link struct {
 	origins map[api.BroadcastPath]*originWatch
 }
 
-func newLink(s *Session, under api.Session, url string) *link {
+func newLink(s *Session, under api.Session, url, home string) *link {
 	l := &link{
 		session:    under,
 		url:        url,
+		home:       home,
 		began:      time.Now(),
 		spawn:      s.spawn,
 		newBackoff: s.policy.newBackoff,

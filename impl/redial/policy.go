@@ -12,6 +12,15 @@ import (
 
 // A Policy says how sessions are kept. The zero value is usable.
 type Policy struct {
+	// Source, if not nil, returns the URL to dial, in place of Dial's, which may
+	// then be "": tokens in a URL expire. It is called before each dial, and ctx
+	// ends with the session or after DialTimeout, which the dial shares. An
+	// error is a failed dial. A redirect is followed with the credentials of the
+	// newest URL, where its origin is the same. Source may be called
+	// concurrently, and must not call the session. auth.Bearer puts a token into
+	// a URL.
+	Source func(ctx context.Context) (url string, err error)
+
 	// InitialInterval is the mean wait before the first redial. It doubles with
 	// each failure, up to MaxInterval; each wait is drawn at random from half
 	// to one and a half times the mean. Zero: 500 ms and 30 s.

@@ -87,7 +87,7 @@ func (s *Session) redialLost(l *link) (*link, error) {
 		return nil, err
 	}
 	s.reportLost(l)
-	return s.redial(s.ctx, slices.Compact([]string{l.url, s.home}), true)
+	return s.redial(s.ctx, slices.Compact([]destination{l.destination(), {}}), true)
 }
 
 // redialMoved dials the session to which the peer of l wants us to go; l then
@@ -95,14 +95,15 @@ func (s *Session) redialLost(l *link) (*link, error) {
 // server is about to stop, but still accepts sessions.
 func (s *Session) redialMoved(l *link, pause bool) (*link, error) {
 	s.report.sendStatus(GoingAway, nil)
-	to := []string{s.home}
+	to := []destination{{}}
 	if s.moves.allowed(time.Now()) {
 		to = s.destinations(l)
 	} else {
 		pause = true
 	}
 	if hook := s.policy.Trace.GoingAway; hook != nil {
-		s.report.enqueueHook(func() { hook(transport.RedactURL(to[0])) })
+		next := transport.RedactURL(cmp.Or(to[0].url, l.home))
+		s.report.enqueueHook(func() { hook(next) })
 	}
 	defer context.AfterFunc(l.session.Context(), func() { s.reportLost(l) })()
 	next, err := s.redial(s.ctx, to, pause)
@@ -123,9 +124,9 @@ func (s *Session) redialMoved(l *link, pause bool) (*link, error) {
 // errTooLong is why redialling is given up.
 var errTooLong = errors.New("no session for too long")
 
-// redial dials the URLs in turn until one succeeds. It waits before each dial
-// but the first, and before the first too if pause is set.
-func (s *Session) redial(ctx context.Context, urls []string, pause bool) (*link, error) {
+// redial dials the destinations in turn until one succeeds. It waits before
+// each dial but the first, and before the first too if pause is set.
+func (s *Session) redial(ctx context.Context, to []destination, pause bool) (*link, error) {
 	ctx, cancel := s.redialContext(ctx)
 	defer cancel()
 	var last error
@@ -134,25 +135,25 @@ func (s *Session) redial(ctx context.Context, urls []string, pause bool) (*link,
 			return nil, redialError(ctx, attempt-1, last)
 		}
 		pause = true
-		target := urls[(attempt-1)%len(urls)]
+		target := to[(attempt-1)%len(to)]
 		l, err := s.dialOnce(ctx, target, attempt, transport.DialOptions{})
 		if err == nil {
 			return l, nil
 		}
 		last = err
-		s.policy.Logger.Warn("dial failed", "url", transport.RedactURL(target), "attempt", attempt, "error", err)
+		s.policy.Logger.Warn("dial failed", "url", transport.RedactURL(cmp.Or(target.url, s.home)), "attempt", attempt, "error", err)
 		if hook := s.policy.Trace.DialFailed; hook != nil {
 			s.report.enqueueHook(func() { hook(err) })
 		}
 		switch {
 		case ctx.Err() != nil:
 			return nil, redialError(ctx, attempt, last)
-		case s.policy.Permanent(err) && len(urls) == 1:
+		case s.policy.Permanent(err) && len(to) == 1:
 			return nil, err
 		case s.policy.MaxAttempts > 0 && attempt >= s.policy.MaxAttempts:
 			return nil, fmt.Errorf("redial: given up after %d attempts: %w", attempt, err)
 		case s.policy.Permanent(err):
-			urls = slices.DeleteFunc(slices.Clone(urls), func(u string) bool { return u == target })
+			to = slices.DeleteFunc(slices.Clone(to), func(d destination) bool { return d == target })
 		}
 	}
 }
@@ -189,18 +190,23 @@ func redialError(ctx context.Context, attempts int, err error) error {
 }
 
 // dialOnce makes one attempt.
-func (s *Session) dialOnce(ctx context.Context, target string, attempt int, o transport.DialOptions) (*link, error) {
+func (s *Session) dialOnce(ctx context.Context, to destination, attempt int, o transport.DialOptions) (*link, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.policy.DialTimeout)
+	defer cancel()
+	home, err := s.askHome(ctx)
+	if err != nil {
+		return nil, err
+	}
+	target := to.from(home)
 	if hook := s.policy.Trace.Dialing; hook != nil {
 		s.report.enqueueHook(func() { hook(transport.RedactURL(target), attempt) })
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.policy.DialTimeout)
-	defer cancel()
-	o.OwnSocket, o.OtherOrigin = s.hasConnected(), !redirect.SameOrigin(s.home, target)
+	o.OwnSocket, o.OtherOrigin = s.hasConnected(), !redirect.SameOrigin(home, target)
 	under, err := s.dialWith(ctx, target, o)
 	if err != nil {
 		return nil, err
 	}
-	return newLink(s, under, target), nil
+	return newLink(s, under, target, home), nil
 }
 
 // dialWith dials with options if the dialer beneath accepts them.

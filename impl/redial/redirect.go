@@ -31,11 +31,10 @@ func (m *moves) allowed(now time.Time) bool {
 	return true
 }
 
-// destinations returns the URLs to dial when l is left, the most wanted first:
-// the peer's, if that may be followed, or else the same again; and the URL that
-// was dialled at first.
-func (s *Session) destinations(l *link) []string {
-	to := l.url
+// destinations returns where to dial when l is left, the most wanted first: the
+// peer's, if that may be followed, or else the same again; and home.
+func (s *Session) destinations(l *link) []destination {
+	to := l.destination()
 	if away := l.session.State().GoAway; away != nil && away.URI != "" {
 		next, err := s.redirect(l, away.URI)
 		if err != nil {
@@ -43,18 +42,18 @@ func (s *Session) destinations(l *link) []string {
 			if hook := s.policy.Trace.RedirectRefused; hook != nil {
 				s.report.enqueueHook(func() { hook(transport.RedactURL(away.URI), err) })
 			}
-			next = l.url
+		} else {
+			to = newDestination(next, l.home)
 		}
-		to = next
 	}
-	return slices.Compact([]string{to, s.home})
+	return slices.Compact([]destination{to, {}})
 }
 
 // redirect returns the URL to dial when the peer of l names uri, or why that is
 // not followed.
 func (s *Session) redirect(l *link, uri string) (string, error) {
 	return redirect.Follow(s.ctx,
-		redirect.Request{URI: uri, From: l.url, Home: s.home, Remote: l.session.State().Remote},
+		redirect.Request{URI: uri, From: l.url, Home: l.home, Remote: l.session.State().Remote},
 		redirect.Policy{Allow: s.policy.Redirect, Lookup: s.lookup})
 }
 

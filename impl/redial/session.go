@@ -17,7 +17,8 @@ import (
 // New returns a dialer whose sessions reconnect: each dials by dialer again
 // when it is lost. They are of type [*Session].
 //
-// Dial returns when there is a first session. It tries again while ctx lasts,
+// Dial returns when there is a first session. Its URL is not used if the policy
+// has a Source. It tries again while ctx lasts,
 // unless the failure would come again: refused credentials, no version in
 // common, an untrusted certificate, a URL that leads nowhere. mux is passed to
 // each dial, so that its broadcasts are published again.
@@ -54,7 +55,7 @@ type redialer struct {
 // Dial implements [api.Dialer].
 func (r *redialer) Dial(ctx context.Context, url string, mux *api.TrackMux) (api.Session, error) {
 	s := newSession(r, url, mux)
-	first, err := s.redial(ctx, []string{url}, false)
+	first, err := s.redial(ctx, []destination{{}}, false)
 	if err != nil {
 		s.endSession(asSessionError(err))
 		return nil, err
@@ -74,7 +75,7 @@ type Session struct {
 	dialer  api.Dialer
 	closed  <-chan struct{} // closed with the dialer; nil if it cannot tell
 	policy  Policy
-	home    string // the URL that was dialled
+	home    string // the URL of Dial; Policy.Source goes before it
 	mux     *api.TrackMux
 	backoff *backoff.ExponentialBackOff // used by keep alone
 	moves   moves                       // used by keep alone
@@ -126,8 +127,8 @@ func (s *Session) Wait() {
 	s.report.awaitHooks()
 }
 
-// Terminate implements [api.Session]. [Policy.Redirect] and [Policy.Lookup]
-// must not call it, since it waits for them. It does not wait for the hooks of
+// Terminate implements [api.Session]. [Policy.Source], [Policy.Redirect] and
+// [Policy.Lookup] must not call it, since it waits for them. It does not wait for the hooks of
 // [Policy.Trace], which may call it.
 func (s *Session) Terminate(code api.SessionErrorCode, reason string) error {
 	s.endSession(&api.SessionError{Code: code, Reason: reason})

@@ -31,7 +31,7 @@ func (s *Session) upgrade(ctx context.Context, l *link) <-chan *link {
 		pause := s.policy.newBackoff()
 		pause.InitialInterval, pause.MaxInterval = s.policy.UpgradeInterval, 10*s.policy.UpgradeInterval
 		for attempt := 1; sleep(ctx, pause.NextBackOff()); attempt++ {
-			next, err := s.dialOnce(ctx, l.url, attempt, transport.DialOptions{NoFallback: true})
+			next, err := s.dialOnce(ctx, l.destination(), attempt, transport.DialOptions{NoFallback: true})
 			if err != nil {
 				continue
 			}

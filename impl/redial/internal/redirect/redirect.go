@@ -127,6 +127,25 @@ func credentials(to *url.URL, known ...*url.URL) *url.URL {
 
 func sameHost(a, b *url.URL) bool { return hostname(a) == hostname(b) }
 
+// Refresh returns the URL to, which Follow has returned, with the credentials of
+// fresh, by which home has been replaced since. It does so where to has those of
+// home; where it has other ones, or is malformed, it is returned as it is.
+func Refresh(to, home, fresh string) string {
+	urls := make([]*url.URL, 3)
+	for i, raw := range []string{to, home, fresh} {
+		var err error
+		if urls[i], err = url.Parse(raw); err != nil {
+			return to
+		}
+	}
+	next, was, now := urls[0], urls[1], urls[2]
+	if !sameOrigin(next, was) || next.RawQuery != was.RawQuery {
+		return to
+	}
+	next.User, next.RawQuery = nil, ""
+	return credentials(next, now).String()
+}
+
 // SameOrigin reports whether two URLs have the same scheme, host and port: what
 // is secret may then be sent to both. A URL is of its own origin even if it is
 // malformed.

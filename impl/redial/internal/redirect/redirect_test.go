@@ -32,6 +32,22 @@ func anyHost(addrs ...string) redirect.Policy {
 	}
 }
 
+func TestRefresh(t *testing.T) {
+	const home, fresh = "https://a.example.com/root?jwt=old", "https://u:p@a.example.com/root?jwt=new"
+	for _, c := range []struct{ name, to, fresh, want string }{
+		{"another path", "https://a.example.com/other?jwt=old", fresh, "https://u:p@a.example.com/other?jwt=new"},
+		{"a query of its own", "https://a.example.com/other?jwt=theirs", fresh, "https://a.example.com/other?jwt=theirs"},
+		{"another origin", "https://a.example.com:4443/", fresh, "https://a.example.com:4443/"},
+		{"another origin, with the same query", "https://b.example.com/?jwt=old", fresh, "https://b.example.com/?jwt=old"},
+		{"home is elsewhere now", "https://a.example.com/other?jwt=old", "https://b.example.com/?jwt=new", "https://a.example.com/other"},
+		{"malformed", "https://a.example.com/other?jwt=old", "%zz://", "https://a.example.com/other?jwt=old"},
+	} {
+		if got := redirect.Refresh(c.to, home, c.fresh); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
 func TestFollow(t *testing.T) {
 	const home = "https://user:pass@a.example.com/root?jwt=secret"
 	for _, c := range []struct {
