@@ -51,6 +51,7 @@ by then.`,
 	f.IntVar(&flags.window, "window", flags.window, "maximum of bytes in flight in each subscription, with --rate 0")
 	f.IntVar(&flags.group, "group-frames", flags.group, "frames per group")
 	f.DurationVar(&flags.duration, "duration", flags.duration, "how long to send")
+	o.tokenFlag(cmd)
 	return cmd
 }
 
@@ -97,6 +98,7 @@ func bench(ctx context.Context, o *options, flags benchFlags, args []string) err
 	if len(args) > 0 {
 		l.url, l.newClient = args[0], o.client
 	} else {
+		o.bearer = nil // it is for the user's servers
 		relay, err := o.embed()
 		if err != nil {
 			return err

@@ -84,6 +84,10 @@ func (o *options) client() (*impl.Client, error) {
 func (o *options) dial(ctx context.Context, c *impl.Client, url string, mux *api.TrackMux) (api.Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, o.timeout)
 	defer cancel()
+	url, err := o.withToken(url)
+	if err != nil {
+		return nil, err
+	}
 	s, err := c.Dial(ctx, url, mux)
 	if err == nil {
 		o.logger().Info("connected", "version", s.State().Version, "transport", s.State().Transport)
@@ -104,6 +108,7 @@ func (o *options) dialLasting(ctx context.Context, c *impl.Client, url string, m
 	// wrong.
 	var connected atomic.Bool
 	s, err := impl.NewRedialer(c, redial.Policy{
+		Source:        o.tokenSource(url),
 		MaxElapsed:    o.reconnect,
 		ResumeTimeout: o.reconnect,
 		DialTimeout:   o.timeout,

@@ -42,7 +42,7 @@ func hint(err error) string {
 	case errors.Is(err, api.ErrUnsupportedVersion):
 		return "moq probe finds out which versions the server speaks"
 	case errors.Is(err, api.ErrUnauthorized):
-		return "does the URL need a token, as in ?jwt=…, or a different one?"
+		return "does the server need a token (--token FILE, or ?jwt=… in the URL), or a different one?"
 	case errors.Is(err, api.ErrNotSupported):
 		return "this needs a later version of moq-lite"
 	case ok:

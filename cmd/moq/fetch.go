@@ -48,6 +48,7 @@ This needs moq-lite-05 or later, and moq-lite-06 for --start-frame and
 	f.Uint64Var(&flags.startFrame, "start-frame", 0, "the first frame, from 0")
 	f.Uint64Var(&flags.endFrame, "end-frame", 0, "the frame to stop before; 0: the end of the group")
 	f.StringVar(&flags.output, "output", "", "write to this `file`")
+	o.tokenFlag(cmd)
 	return cmd
 }
 

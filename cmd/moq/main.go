@@ -14,7 +14,8 @@
 // version.go. Behind them are
 //
 //	root.go           the flags of all commands, and the exit status
-//	connect.go        from flags to a session
+//	connect.go,
+//	bearer.go         from flags to a session
 //	errors.go         what to try after an error
 //	source.go,
 //	file.go,

@@ -40,7 +40,7 @@ If connecting fails, print in which phase (resolve, connect, tls, upgrade,
 negotiate or setup), what else was found, and what to try. Two thirds of
 --timeout are for connecting, the rest for the diagnosis.`,
 		Example: `  moq probe http://127.0.0.1:4443
-  moq probe https://relay.example.com/?jwt=TOKEN --watch --interval 5s
+  moq probe https://relay.example.com --token token.txt --watch --interval 5s
   moq probe moqt://127.0.0.1:4443 --version-only moq-lite-04 --json --insecure`,
 		Args: exactly(1, "probe takes a URL"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -50,6 +50,7 @@ negotiate or setup), what else was found, and what to try. Two thirds of
 			return probe(cmd.Context(), o, flags, args[0])
 		},
 	}
+	o.tokenFlag(cmd)
 	cmd.Flags().BoolVar(&flags.watch, "watch", false, "keep measuring the path, until Ctrl-C")
 	cmd.Flags().DurationVar(&flags.interval, "interval", time.Second, "the time between two lines with --watch")
 	return cmd
@@ -59,6 +60,10 @@ negotiate or setup), what else was found, and what to try. Two thirds of
 // diagnosis has the rest of the timeout, so that a script knows when the
 // command ends.
 func probe(ctx context.Context, o *options, flags probeFlags, url string) error {
+	url, err := o.withToken(url)
+	if err != nil {
+		return err
+	}
 	client, err := o.prober()
 	if err != nil {
 		return err

@@ -57,7 +57,7 @@ frames.
 The command ends when all subscribers have received everything, or on Ctrl-C. If
 the connection is lost, it reconnects.`,
 		Example: `  moq pub http://127.0.0.1:4443 room/file --source video.mp4
-  date | moq pub https://relay.example.com/?jwt=TOKEN room/clock --track time
+  date | moq pub https://relay.example.com room/clock --track time --token token.txt
   moq pub moqt://127.0.0.1:4443 room/test --source pattern --groups 100 --insecure`,
 		Args: exactly(2, "pub takes a URL and a broadcast's path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -73,6 +73,7 @@ the connection is lost, it reconnects.`,
 	f.IntVar(&flags.size, "size", 100, "bytes per frame of the pattern")
 	f.DurationVar(&flags.interval, "interval", 0, "the pause between two groups of the pattern")
 	o.reconnectFlag(cmd)
+	o.tokenFlag(cmd)
 	return cmd
 }
 
@@ -137,6 +138,9 @@ func publish(ctx context.Context, o *options, flags pubFlags, url string, path a
 	}
 	if err := path.Validate(); err != nil {
 		return usageError{err}
+	}
+	if o.bearer.isInput() && flags.source == "-" {
+		return usage("--token - and --source - would both read standard input")
 	}
 	client, err := o.client()
 	if err != nil {

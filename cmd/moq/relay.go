@@ -17,6 +17,7 @@ import (
 	"github.com/moqlite/moqlite/impl"
 	"github.com/moqlite/moqlite/impl/devcert"
 	"github.com/moqlite/moqlite/impl/relay"
+	"github.com/moqlite/moqlite/transport"
 )
 
 // relayFlags are the flags of relay.
@@ -51,6 +52,7 @@ is announced to it, and serves it.`,
 	cmd.Flags().StringVar(&flags.cert, "cert", "", "the certificate chain, a PEM `file`")
 	cmd.Flags().StringVar(&flags.key, "key", "", "its private key, a PEM `file`")
 	cmd.Flags().StringVar(&flags.connect, "connect", "", "the `URL` of another relay, to exchange all broadcasts with")
+	o.tokenFlag(cmd)
 	cmd.Flags().DurationVar(&flags.drain, "drain-timeout", 0, "when stopped, ask sessions to leave and wait this long for them; readers that stay are cut off two seconds earlier")
 	return cmd
 }
@@ -148,9 +150,9 @@ func (o *options) joinRelay(ctx context.Context, r *relay.Relay, config *api.Con
 			})
 			select {
 			case <-left:
-				fmt.Fprintf(o.err, "connection to %s lost, reconnecting: %v\n", url, context.Cause(session.Context()))
+				fmt.Fprintf(o.err, "connection to %s lost, reconnecting: %v\n", transport.RedactURL(url), context.Cause(session.Context()))
 			case <-session.GoneAway():
-				fmt.Fprintf(o.err, "%s is going away, reconnecting\n", url)
+				fmt.Fprintf(o.err, "%s is going away, reconnecting\n", transport.RedactURL(url))
 			}
 			session = o.dialAgain(ctx, client, url, r.Mux())
 		}
@@ -178,7 +180,7 @@ func (o *options) dialAgain(ctx context.Context, c *impl.Client, url string, mux
 		if err == nil {
 			return session
 		}
-		o.logger().Warn("dial failed", "url", url, "error", err)
+		o.logger().Warn("dial failed", "url", transport.RedactURL(url), "error", err)
 	}
 }
 

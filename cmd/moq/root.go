@@ -26,6 +26,7 @@ type options struct {
 	ca          string
 	timeout     time.Duration
 	reconnect   time.Duration // for commands that stay connected
+	bearer      *bearer       // for commands that connect to a server; nil: no token
 	verbose     bool
 }
 

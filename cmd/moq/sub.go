@@ -57,6 +57,7 @@ groups that were missed are reported.`,
 	f.StringVar(&flags.start, "start", "0", "the first group: a number, or latest for the newest that there is")
 	f.StringVar(&flags.output, "output", "", "write to this `file`")
 	o.reconnectFlag(cmd)
+	o.tokenFlag(cmd)
 	return cmd
 }
 

@@ -21,7 +21,7 @@ func tokenCommand(o *options) *cobra.Command {
 		Short: "Make and check the keys and tokens by which relays admit sessions",
 		Long: `Make and check the keys and tokens by which relays admit sessions.
 
-A token is for the query of a URL, as jwt=…: it says what may be published and
+A token is for --token, or for the query of a URL, as jwt=…: it says what may be published and
 subscribed to, and until when. A relay verifies tokens with the public key, or
 asks a server that does, such as moq token serve.`,
 		Example: `  moq token key --out key.jwk --public public.jwk
@@ -147,7 +147,7 @@ func tokenSignCommand(o *options) *cobra.Command {
 		Use:   "sign",
 		Short: "Sign a token, and print it alone",
 		Example: `  moq token sign --key key.jwk --root demo --publish 'cam-1/**' --expires 24h
-  moq sub "https://relay.example.com/demo?jwt=$(moq token sign --key key.jwk --root demo --subscribe '**')" room data`,
+  moq token sign --key key.jwk --root demo --subscribe '**' | moq sub https://relay.example.com/demo room data --token -`,
 		Args: exactly(0, "token sign takes no arguments"),
 		RunE: func(*cobra.Command, []string) error {
 			if file == "" {
