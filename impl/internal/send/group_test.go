@@ -18,3 +18,41 @@ func TestContextIsWatchedOnce(t *testing.T) {
 	}
 	g.Cancel(api.StreamCancelled)
 }
+
+// A group's writer closes it when its first write is over, but the slot is not taken back
+// yet. The rest of the group then leaves: it does not rank behind newer groups.
+func TestClosedAtTheEndOfTheFirstWrite(t *testing.T) {
+	for name, late := range map[string]bool{"more was pending": false, "more is submitted": true} {
+		t.Run(name, func(t *testing.T) {
+			h, l := newStubHost(t, true), new(Lane)
+			l.Init(h.queue, 0, 0)
+			g := l.NewGroup(new(stubOwner), 0, Frames{})
+			g.SetStream(newStubStream(h))
+			_ = g.Open()
+			q := h.queue
+			q.mu.Lock()
+			s := q.give(g)
+			q.serving = true
+			q.mu.Unlock()
+			g.queued = true
+			if !late {
+				_ = g.WriteFrame(api.Frame{Payload: []byte("pending")})
+			}
+			more, _ := s.settle()
+			if late {
+				_ = g.WriteFrame(api.Frame{Payload: []byte("submitted")})
+			}
+			_ = g.Close()
+			if next := q.pass(s, more); next == nil || next.group != g {
+				t.Error("the rest of the group gets no slot")
+			}
+			if len(l.leaving) != 1 {
+				t.Error("the group is not leaving")
+			}
+			g.Cancel(api.StreamCancelled)
+			if len(l.leaving) != 0 || q.Len() != 0 {
+				t.Error("a trace of the group is left")
+			}
+		})
+	}
+}

@@ -80,14 +80,14 @@ func (q *Queue) promoted(g *Group) {
 }
 
 // wrotePart notes that a part of a group is written. If more is pending, the group is
-// queued again. closed tells that its writer has closed it. The lock is held.
-func (q *Queue) wrotePart(g *Group, more, closed bool) {
+// queued again. Its writer may have submitted more, or closed it, since that was found
+// out: until now neither has made it a leaving group. The lock is held.
+func (q *Queue) wrotePart(g *Group, more bool) {
 	g.part = true
-	if !more {
-		return
+	if more {
+		q.ready.push(g)
 	}
-	q.ready.push(g)
-	if closed {
+	if g.place > 0 && !g.IsOpen() {
 		q.addLeaving(g)
 	}
 }

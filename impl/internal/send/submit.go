@@ -143,7 +143,7 @@ func (q *Queue) serve(s *slot) {
 func (q *Queue) next(s *slot) *slot {
 	g := s.group
 	more, closed := s.settle()
-	next := q.pass(s, more, closed)
+	next := q.pass(s, more)
 	if closed && !more {
 		g.end()
 	}
@@ -153,7 +153,7 @@ func (q *Queue) next(s *slot) *slot {
 // pass takes a slot back, and enqueues its group if more is pending. It returns what next
 // returns. A write that has waited has left the queue to another goroutine, which may
 // still serve it: then it returns nil.
-func (q *Queue) pass(s *slot, more, closed bool) *slot {
+func (q *Queue) pass(s *slot, more bool) *slot {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	g, waited := s.group, s.waits
@@ -163,7 +163,7 @@ func (q *Queue) pass(s *slot, more, closed bool) *slot {
 	}
 	q.takeBack(s)
 	if g.active && !q.stopped {
-		q.wrotePart(g, more, closed)
+		q.wrotePart(g, more)
 	}
 	if waited && q.serving {
 		return nil
