@@ -5,9 +5,9 @@
 # The sample rate of an MP4 audio sample entry has 16 bits, so 88.2 and 96 kHz do not fit:
 # there the AudioSpecificConfig in the esds counts. mp4ff writes the low 16 bits of the
 # rate into the entry, and moq-rs takes the catalog's sampleRate from the entry although
-# the description next to it says otherwise. No side complains; the player opens its
-# output at 30464 Hz. Correct the entry after SetAACDescriptor, and let a catalog's rate
-# be the description's.
+# the description next to it says otherwise. No side complains; who sets up a decoder or
+# an output from the catalog does so for 30464 Hz. Correct the entry after
+# SetAACDescriptor, and take the rate from the description.
 #
 # Seen, for each rate given to mp4ff:
 #   48000: entry 48000 catalog 48000 description 48000
