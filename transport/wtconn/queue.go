@@ -24,16 +24,13 @@ type streamQueue[T any] struct {
 // newStreamQueue returns a queue with the limit of streams that arrive before
 // the response.
 func newStreamQueue[T any](conn context.Context) *streamQueue[T] {
-	q := &streamQueue[T]{queue: waiting.NewQueue[T](), conn: conn}
-	context.AfterFunc(conn, func() { q.queue.Close() })
-	return q
+	return &streamQueue[T]{queue: waiting.NewQueueUntil[T](conn.Done()), conn: conn}
 }
 
 // removeLimit removes the limit.
 func (q *streamQueue[T]) removeLimit() { q.unlimited.Store(true) }
 
-// push adds a stream. It reports false if the queue is full or the connection
-// has ended.
+// push adds a stream. It reports false if the queue is full.
 func (q *streamQueue[T]) push(stream T) bool {
 	if q.unlimited.Load() {
 		return q.queue.Push(stream)

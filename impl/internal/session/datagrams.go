@@ -24,9 +24,6 @@ type datagramRing struct {
 // push makes room for one more datagram, replacing the oldest if the ring is full, and
 // returns an empty slice to append it to. The caller passes the result to set.
 func (r *datagramRing) push() []byte {
-	if r.slots == nil {
-		r.slots = make([][]byte, queuedDatagrams)
-	}
 	if r.length == len(r.slots) {
 		r.first = (r.first + 1) % len(r.slots)
 		r.length--
@@ -64,9 +61,9 @@ type datagrams struct {
 	receiving sync.Once // starts receive
 
 	mu      sync.Mutex
-	ring    datagramRing
-	sending bool   // the goroutine runs
-	lost    uint64 // number of datagrams that the transport has refused, and of those that were replaced unread
+	ring    *datagramRing // those to be sent; lazily made
+	sending bool          // the goroutine runs
+	lost    uint64        // number of datagrams that the transport has refused, and of those that were replaced unread
 }
 
 // supported returns the connection, or an error if the version or the transport has no
@@ -83,6 +80,9 @@ func (d *datagrams) supported() (transport.DatagramConn, error) {
 func (d *datagrams) enqueue(m *message.Datagram) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.ring == nil {
+		d.ring = &datagramRing{slots: make([][]byte, queuedDatagrams)}
+	}
 	d.ring.set(m.Append(d.version, d.ring.push()))
 	if !d.sending {
 		d.sending = d.life.spawn(d.sendQueued)
@@ -150,5 +150,8 @@ func (d *datagrams) countLost() {
 func (d *datagrams) dropped() uint64 {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	if d.ring == nil {
+		return d.lost
+	}
 	return d.ring.dropped + d.lost
 }

@@ -9,7 +9,8 @@ import (
 // A Queue is a first-in, first-out queue without a bound. All methods may be
 // called concurrently.
 type Queue[T any] struct {
-	done chan struct{} // closed by Close
+	done <-chan struct{} // closed when the queue ends
+	end  chan<- struct{} // done, if Close closes it; nil for a queue of NewQueueUntil
 
 	mu    sync.Mutex
 	items FIFO[T]
@@ -21,7 +22,14 @@ type Queue[T any] struct {
 
 // NewQueue returns an empty queue.
 func NewQueue[T any]() *Queue[T] {
-	return &Queue[T]{done: make(chan struct{}), ready: make(chan struct{}, 1)}
+	end := make(chan struct{})
+	return &Queue[T]{done: end, end: end, ready: make(chan struct{}, 1)}
+}
+
+// NewQueueUntil returns an empty queue that ends when done is closed, which costs less
+// than to call Close then. Close must not be called. Push does not see the end.
+func NewQueueUntil[T any](done <-chan struct{}) *Queue[T] {
+	return &Queue[T]{done: done, ready: make(chan struct{}, 1)}
 }
 
 // Push adds v. It reports false if the queue is closed.
@@ -117,6 +125,6 @@ func (q *Queue[T]) Close() []T {
 		return nil
 	}
 	q.closed = true
-	close(q.done)
+	close(q.end)
 	return q.items.Drop()
 }

@@ -3,6 +3,7 @@ package waiting
 import (
 	"bytes"
 	"math/rand/v2"
+	"net"
 	"testing"
 	"testing/synctest"
 )
@@ -81,6 +82,27 @@ func TestQueueWakesEachOfSeveral(t *testing.T) {
 		}
 		if sum != 45 {
 			t.Errorf("popped a sum of %d, want 45", sum)
+		}
+	})
+}
+
+func TestQueueUntil(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		done := make(chan struct{})
+		q := NewQueueUntil[int](done)
+		q.Push(1)
+		if v, err := q.Pop(t.Context()); v != 1 || err != nil {
+			t.Errorf("got %d, %v", v, err)
+		}
+		ended := make(chan error)
+		go func() {
+			_, err := q.Pop(t.Context())
+			ended <- err
+		}()
+		synctest.Wait()
+		close(done)
+		if err := <-ended; err != net.ErrClosed {
+			t.Errorf("after the end: %v", err)
 		}
 	})
 }
