@@ -49,10 +49,12 @@ type announcementReader struct {
 	once   sync.Once
 }
 
-// Close implements [api.AnnouncementReader].
+// Close implements [api.AnnouncementReader]. The reader is closed first: otherwise
+// it could report the end of a.ctx, with which readStreams ends the set.
 func (a *announcementReader) Close() error {
+	err := a.AnnouncementReader.Close()
 	a.once.Do(a.cancel)
-	return a.AnnouncementReader.Close()
+	return err
 }
 
 // An announceStream is a reader of one session's announcements.
