@@ -7,7 +7,7 @@
 //	url, err := auth.Bearer("https://relay.example.com/demo", token)
 //
 //	policy := &auth.Policy{Keys: auth.File("public.jwk")}
-//	grant, err := policy.Admit(ctx, request)                        // in a server of this module
+//	grant, err := policy.Admit(ctx, request)                        // what Handler answers by
 //	http.ListenAndServe("127.0.0.1:4440", auth.Handler(policy))     // or for a moq-relay with --auth-url
 //
 // Whoever asks to be admitted dials a URL. Its path is where the session stands;

@@ -66,7 +66,7 @@ func (p *Policy) Validate() error {
 	return nil
 }
 
-// Admit decides on a session; it is made for Server.Admit of package impl. An
+// Admit decides on a session. impl.Server does not ask it yet; Handler does. An
 // error matches [api.ErrUnauthorized] if the session is refused, and
 // [api.ErrUnavailable] if the keys could not be had.
 func (p *Policy) Admit(ctx context.Context, r api.AdmitRequest) (api.Grant, error) {
