@@ -18,16 +18,18 @@
 // receiving half is a [Subscriber].
 //
 // To publish: a [TrackMux] maps each [BroadcastPath] to a [TrackHandler], such
-// as [TrackFuncs] or a Broadcast of package impl/live; programs with one
-// publication can use [Publish]. A handler opens groups in a [TrackWriter],
-// which is a [TrackSink], and writes frames to each [GroupWriter]. A handler
-// may also implement [InfoHandler] and [FetchHandler].
+// as [TrackFuncs], [Tracks] or a Broadcast of package impl/live; programs with
+// one publication can use [Publish]. A handler opens groups in a [TrackWriter],
+// which is a [TrackSink], and writes frames to each [GroupWriter]; [WriteGroup]
+// does all that for a group. A handler may also implement [InfoHandler] and
+// [FetchHandler].
 //
 // To subscribe: iterate over the [Announcements] of an [AnnouncementReader],
 // over the [Groups] of a [TrackReader] and over the [Frames] of a
 // [GroupReader], or call the readers' methods where speed matters.
 // [SubscribeConfig] says what is wanted, [SubscribeWhenAnnounced] waits for the
-// publisher, and a [Gap] tells which groups were lost.
+// publisher, [EachBroadcast] follows many, and a [Gap] tells which groups were
+// lost.
 //
 // Who may do what: an [AdmitRequest] is answered with a
 // [Grant], in which a [Pattern] names broadcasts.

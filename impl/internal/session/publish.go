@@ -108,7 +108,11 @@ func subscribeConfig(m *message.SubscribeParams) api.SubscribeConfig {
 // latest returns the number of the newest group of a track. While there is none it
 // returns [api.GroupLatest] if the handler is an [api.LatestHandler], and else 0.
 func latest(b *api.Publication, name api.TrackName) api.GroupSequence {
-	h, ok := b.Handler().(api.LatestHandler)
+	served := b.Handler()
+	if tracks, ok := served.(api.Tracks); ok {
+		served = tracks[name]
+	}
+	h, ok := served.(api.LatestHandler)
 	if !ok {
 		seq, _ := b.Latest(name)
 		return seq

@@ -1,0 +1,109 @@
+package api_test
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/api/apitest"
+	"github.com/moqlite/moqlite/impl/moqtest"
+)
+
+// A broadcast of two tracks; every other name is not found.
+func ExampleTracks() {
+	ctx := context.Background()
+	mux := api.NewTrackMux()
+	hello := api.TrackHandlerFunc(func(w api.TrackWriter) {
+		_ = api.WriteGroup(w.Context(), w, api.Frame{Payload: fmt.Append(nil, "hello from ", w.Request().Name)})
+	})
+	_ = mux.Publish(ctx, "robot/7", api.Tracks{"arm": hello, "wheel": hello})
+	server := moqtest.NewServer(mux)
+	defer server.Close()
+	session, err := server.Client().Dial(ctx, server.URL, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, name := range []api.TrackName{"arm", "leg"} {
+		track, err := session.Subscribe(ctx, "robot/7", name, nil)
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		for group := range api.Groups(ctx, track) {
+			for frame := range api.Frames(ctx, group, nil) {
+				fmt.Printf("%s\n", frame.Payload)
+			}
+		}
+	}
+	// Output:
+	// hello from arm
+	// subscribe to "leg" in "robot/7": reset by the peer: not found
+}
+
+// A reading and its time, in a group of its own.
+func ExampleWriteGroup() {
+	ctx := context.Background()
+	info := api.TrackInfo{Timescale: 1_000_000}
+	measured := time.Date(2026, time.May, 1, 12, 0, 0, 250_000, time.UTC)
+	track := apitest.NewTrackRecorder(ctx, api.TrackRequest{})
+
+	err := api.WriteGroup(ctx, track, api.Frame{Timestamp: info.Timestamp(measured), Payload: []byte("21.5")})
+	if err != nil {
+		fmt.Println(err)
+	}
+
+	for _, g := range track.Groups() {
+		for _, f := range g.Frames() {
+			fmt.Printf("%s at %v\n", f.Payload, info.Time(f.Timestamp))
+		}
+	}
+	// Output: 21.5 at 2026-05-01 12:00:00.00025 +0000 UTC
+}
+
+// A dashboard follows all devices of a fleet, whenever they come and go.
+func ExampleEachBroadcast() {
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	mux := api.NewTrackMux()
+	for _, device := range []api.BroadcastPath{"fleet/ann", "fleet/bob", "office"} {
+		_ = mux.PublishFunc(ctx, device, func(w api.TrackWriter) {
+			_ = api.WriteGroup(w.Context(), w, api.Frame{Payload: []byte("is well")})
+		})
+	}
+	server := moqtest.NewServer(mux)
+	defer server.Close()
+	session, err := server.Client().Dial(ctx, server.URL, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+
+	var seen sync.WaitGroup
+	seen.Add(2)
+	go func() {
+		seen.Wait()
+		cancel() // a real dashboard would go on
+	}()
+	err = api.EachBroadcast(ctx, session, "fleet", func(ctx context.Context, a api.Announcement) {
+		defer seen.Done()
+		track, err := session.Subscribe(ctx, a.Path, "state", nil)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		defer track.Close()
+		for group := range api.Groups(ctx, track) {
+			for frame := range api.Frames(ctx, group, nil) {
+				fmt.Printf("%s %s\n", a.Path, frame.Payload)
+			}
+		}
+	})
+	fmt.Println(err)
+	// Unordered output:
+	// fleet/ann is well
+	// fleet/bob is well
+	// follow the broadcasts below "fleet": context canceled
+}
