@@ -107,6 +107,9 @@ func (r *Receiver) Run() {
 	if errors.Is(err, errOrder) {
 		r.Host.Violation(err)
 	}
+	// A peer that ends the stream publishes nothing more below the prefix. After
+	// a loss it may still publish everything: the reader has to ask the next
+	// session.
 	if err = r.Host.StreamEnd(err); err == io.EOF {
 		r.set.Clear()
 		err = nil
@@ -119,7 +122,11 @@ func (r *Receiver) Run() {
 // order that is not allowed.
 var errOrder = errors.New("announcement")
 
+// readAll reads messages until the stream ends or one of them is not allowed, and
+// returns why: never nil, and io.EOF where the peer has ended the stream between two
+// messages.
 func (r *Receiver) readAll() error {
+	// What a peer costs that states no cost (moq-lite-06, SETUP).
 	r.link = 1
 	if r.Version.AnnounceOK {
 		if err := r.readOK(); err != nil {
@@ -150,6 +157,8 @@ func malformed(err error) error {
 
 // readOK reads ANNOUNCE_OK, the first message in moq-lite-05 and 06.
 func (r *Receiver) readOK() error {
+	// However long the peer takes to answer, its initial set is not complete
+	// before.
 	r.quiet.Stop()
 	var ok message.AnnounceOK
 	if err := r.Stream.Receive(&ok); err != nil {
@@ -165,6 +174,8 @@ func (r *Receiver) readOK() error {
 	}
 	r.hop = peerHop(api.Hop(ok.Hop), peer.Hop)
 	r.left = ok.Active
+	// The count is the peer's word: a large one reserves no more memory than
+	// that.
 	expected := int(min(ok.Active, roomAtFirst))
 	r.set.Grow(expected)
 	if r.Version.AnnounceIDs {

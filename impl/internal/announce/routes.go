@@ -30,6 +30,8 @@ func (r *Receiver) route(path api.BroadcastPath, ids []uint64, warm, cold uint64
 	return api.Announcement{Path: path, Hops: r.hops(ids, 0), Warm: addCost(warm, r.link), Cold: addCost(cold, r.link)}
 }
 
+// addCost returns a+b, at most maxCost. Both come from peers, so the sum could
+// overflow; the highest cost then still is the highest.
 func addCost(a, b uint64) uint64 { return min(min(a, maxCost)+min(b, maxCost), maxCost) }
 
 // hops returns the hops of a route, the peer included. In moq-lite-03, which has only
@@ -45,6 +47,7 @@ func (r *Receiver) hops(ids []uint64, count uint64) []api.Hop {
 	for _, id := range ids {
 		r.chain = append(r.chain, api.Hop(id))
 	}
+	// The peer has left itself out of the hops that it has sent.
 	if !r.Version.SenderInHops {
 		r.chain = append(r.chain, r.hop)
 	}
@@ -101,6 +104,8 @@ func (r *Receiver) bar(path api.BroadcastPath) {
 	r.barred[path] = struct{}{}
 }
 
+// withdraw removes what is announced at path, if anything is: also a broadcast whose
+// route was not usable, or that was left out, may end.
 func (r *Receiver) withdraw(path api.BroadcastPath) {
 	delete(r.barred, path)
 	r.set.Remove(path)

@@ -64,6 +64,7 @@ func (s *Sender) Run(ctx context.Context) error {
 		return err
 	}
 	defer reader.Close()
+	// Receiving with a context that has ended returns what is there already.
 	now, cancel := context.WithCancel(ctx)
 	cancel()
 	active := s.count()
@@ -169,6 +170,8 @@ func extends(hops []api.Hop, own api.Hop) bool {
 	return len(hops) < message.MaxHops
 }
 
+// appendStart appends the message for a broadcast that becomes active:
+// ANNOUNCE_START, which gives it the next id of the stream, or an active ANNOUNCE.
 func (s *Sender) appendStart(a api.Announcement) {
 	s.ids[a.Path] = s.nextID
 	s.nextID++
@@ -182,6 +185,10 @@ func (s *Sender) appendStart(a api.Announcement) {
 	s.buf = m.Append(s.Version, s.buf)
 }
 
+// appendUpdate appends the message for a new route or new costs of a broadcast that
+// stays active: ANNOUNCE_UPDATE in moq-lite-06. Versions before it have none. In some
+// of them another active ANNOUNCE replaces the first; in the others the broadcast has
+// to end and start again, as the peer would take a second one for a violation.
 func (s *Sender) appendUpdate(a api.Announcement, id uint64) {
 	switch {
 	case s.Version.AnnounceIDs:
@@ -195,6 +202,8 @@ func (s *Sender) appendUpdate(a api.Announcement, id uint64) {
 	}
 }
 
+// appendEnd appends the message for a broadcast that has ended, or whose route may
+// not be sent any more. Its id is not used again.
 func (s *Sender) appendEnd(path api.BroadcastPath, id uint64) {
 	delete(s.ids, path)
 	if s.Version.AnnounceIDs {

@@ -28,6 +28,8 @@ const endedPath = "/"
 // grow makes room for n more broadcasts.
 func (l *startIDs) grow(n int) { l.list = slices.Grow(l.list, n) }
 
+// addPath gives path the next id. The list grows by doubling, but begins small: most
+// streams announce few broadcasts.
 func (l *startIDs) addPath(path api.BroadcastPath) {
 	if len(l.list) == cap(l.list) {
 		l.list = slices.Grow(l.list, max(16, len(l.list)))
@@ -52,6 +54,7 @@ func (l *startIDs) find(id uint64) (int, bool) {
 	return i, ok && l.list[i].path != endedPath
 }
 
+// path returns the path of an announced broadcast.
 func (l *startIDs) path(id uint64) (api.BroadcastPath, bool) {
 	i, ok := l.find(id)
 	if !ok {
@@ -60,6 +63,8 @@ func (l *startIDs) path(id uint64) (api.BroadcastPath, bool) {
 	return l.list[i].path, true
 }
 
+// removeID ends the broadcast with an id, and returns its path. It only marks the
+// entry, since to remove each one at once would move half of the list every time.
 func (l *startIDs) removeID(id uint64) (api.BroadcastPath, bool) {
 	i, ok := l.find(id)
 	if !ok {

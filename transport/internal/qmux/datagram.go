@@ -27,6 +27,8 @@ func (c *datagramConn) SendDatagram(p []byte) error {
 	if size := uint64(1 + varintLen(uint64(len(p))) + len(p)); size > limit {
 		return fmt.Errorf("a datagram of %d bytes is too large: a frame takes %d", len(p), limit)
 	}
+	// Datagrams are for what is worthless when late, so the oldest is the one to
+	// lose.
 	if len(c.out.datagrams) >= maxDatagrams {
 		c.out.datagrams = c.out.datagrams[1:]
 	}

@@ -19,12 +19,15 @@ const (
 // writer goroutine uses it.
 type pace struct{ saved int } // of the largest
 
+// limit returns the size that the next message may have, in bytes.
 func (p *pace) limit() int { return MinRecordSize - p.saved }
 
 // wrote records how long it took to write a message.
 func (p *pace) wrote(size int, took time.Duration) {
 	switch {
 	case took > slowWrite && size > minMessage:
+		// Halving adapts to a slow link within a few messages, and steps back
+		// probe it again: as congestion control does.
 		p.saved = MinRecordSize - max(min(size, p.limit())/2, minMessage)
 	case took < fastWrite && p.saved > 0:
 		p.saved = max(0, p.saved-minMessage)

@@ -58,6 +58,8 @@ func (c *Conn) receive(message []byte) (closed bool) {
 			c.onClose(&f)
 			return true
 		}
+		// Nothing is done any more after an end on this side, but a close is
+		// looked for.
 		if c.shared.Err() != nil {
 			return false
 		}

@@ -48,6 +48,8 @@ func (c *Conn) startPings() {
 		p.idle = min(p.idle, theirs)
 	}
 	p.heard = time.Now()
+	// The first ping goes out at once: it measures the round-trip time for the
+	// first Stats.
 	p.timer = time.AfterFunc(0, c.tick)
 }
 
@@ -106,6 +108,8 @@ func (c *Conn) onPong(number uint64) error {
 	if number >= p.next {
 		return errUnaskedPong
 	}
+	// Only the latest ping is timed. An answer to an earlier one is late, but no
+	// violation.
 	if number != p.next-1 || p.asked.IsZero() {
 		return nil
 	}

@@ -117,6 +117,8 @@ func (c *Conn) find(id uint64) (*stream, error) {
 		if uni {
 			o = &c.openUni
 		}
+		// A stream of this side: the frame is late, unless nothing was ever
+		// sent on it.
 		if seq >= o.next {
 			return nil, errNoStream
 		}
@@ -139,6 +141,8 @@ func (m *incomingLimit) see(seq uint64) bool {
 		delete(m.unseen, seq)
 		return ok
 	}
+	// A peer may open streams out of order. The streams limit bounds how many
+	// numbers are remembered as unseen.
 	for ; m.next < seq; m.next++ {
 		if m.unseen == nil {
 			m.unseen = make(map[uint64]struct{})

@@ -69,6 +69,8 @@ func (c *Conn) write() {
 // writeFailed ends the connection because a write failed. It first waits for
 // the reader to find a better reason, which is usually the peer's close.
 func (c *Conn) writeFailed(err error) {
+	// The carrier often reports that the peer is gone to the writer before the
+	// reader has come to the peer's close.
 	timer := time.NewTimer(linger / 2)
 	defer timer.Stop()
 	select {
@@ -143,6 +145,7 @@ func (c *Conn) nextFrame(room int, first bool) (frame, bool) {
 			return frame{}, false
 		}
 		f := o.control.Pop()
+		// There is room again: openers wait since the queue was full.
 		if o.control.Len() == maxControl-1 {
 			c.admit()
 		}
