@@ -93,8 +93,7 @@ type Session interface {
 
 // SessionState describes a session.
 type SessionState struct {
-	// ID identifies the session on this side: 128 random bits, in hex. It is
-	// empty where it is decided whether there will be a session.
+	// ID identifies the session on this side: 128 random bits, in hex.
 	ID string
 
 	// Version is the negotiated version.
@@ -105,18 +104,21 @@ type SessionState struct {
 
 	// URL is what the client dialled, as far as this side knows: over native
 	// QUIC and TCP, a server knows only the host and, from moq-lite-05 on, path
-	// and query. It is never nil. Its path is the session's root; its query may
-	// hold credentials.
+	// and query. It is never nil. Its query may hold credentials.
 	URL *url.URL
 
-	// Root is the path that the client dialled, clean and escaped as in the
-	// URL; set on a server only. The client sees and publishes only what is
-	// below it: paths on this side are full, those on the wire are relative to
-	// Root (moq-lite-06, "SETUP", the parameter Path). It is known before a
-	// handler is called and before any path or answer of the client is
-	// returned. On a client it is empty: its paths are relative to the URL it
-	// has dialled.
+	// Root is where the session stands; set on a server only. It is the path
+	// that the client dialled, clean and escaped as in the URL, or that of the
+	// session's [Grant]. The client sees and publishes only what is below it:
+	// paths on this side are full, those on the wire are relative to Root
+	// (moq-lite-06, "SETUP", the parameter Path). It is known before a handler
+	// is called and before any path or answer of the client is returned. On a
+	// client it is empty: its paths are relative to the URL it has dialled.
 	Root BroadcastPath
+
+	// Value is that of the session's [Grant], on a server: it says whose
+	// session it is.
+	Value any
 
 	// TLS is the state of the TLS handshake; nil if there was none.
 	TLS *tls.ConnectionState

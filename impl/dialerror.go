@@ -19,6 +19,7 @@ func dialError(cleanURL string, err error) error {
 		transport.ErrUnsupportedScheme: api.ErrUnsupportedScheme,
 		transport.ErrUnauthorized:      api.ErrUnauthorized,
 		transport.ErrNotFound:          api.ErrNotFound,
+		transport.ErrUnavailable:       api.ErrUnavailable,
 	} {
 		if errors.Is(out.Err, theirs) {
 			out.Err = &marked{out.Err, ours}

@@ -75,12 +75,17 @@ func TestDialErrorsAreAlike(t *testing.T) {
 		{"no common version", func(s *moqtest.Server) { s.Config.Config = &api.Config{Versions: []api.Version{api.Lite04}} },
 			api.Config{Versions: []api.Version{api.Lite06}}, time.Minute, api.ErrUnsupportedVersion},
 		{"refused", func(s *moqtest.Server) {
-			s.Config.Authorize = func(context.Context, api.SessionState) (*api.TrackMux, error) { return nil, errors.New("no") }
+			s.Config.Admit = func(context.Context, api.AdmitRequest) (api.Grant, error) {
+				return api.Grant{}, fmt.Errorf("no: %w", api.ErrUnauthorized)
+			}
 		}, api.Config{WaitForSetup: true}, time.Minute, api.ErrUnauthorized},
+		{"not admitted", func(s *moqtest.Server) {
+			s.Config.Admit = func(context.Context, api.AdmitRequest) (api.Grant, error) { return api.Grant{}, errors.New("no") }
+		}, api.Config{WaitForSetup: true}, time.Minute, api.ErrUnavailable},
 		{"given up", func(s *moqtest.Server) {
-			s.Config.Authorize = func(ctx context.Context, _ api.SessionState) (*api.TrackMux, error) {
+			s.Config.Admit = func(ctx context.Context, _ api.AdmitRequest) (api.Grant, error) {
 				<-ctx.Done()
-				return nil, context.Cause(ctx)
+				return api.Grant{}, context.Cause(ctx)
 			}
 		}, api.Config{WaitForSetup: true}, 3 * time.Second, context.DeadlineExceeded},
 	}
@@ -128,6 +133,7 @@ func TestSessionErrorsAreAlike(t *testing.T) {
 		{api.SessionNoError, "going away", nil},
 		{api.SessionUnauthorized, "unauthorized", api.ErrUnauthorized},
 		{api.SessionGoAwayTimeout, "goaway timeout", api.ErrGoingAway},
+		{api.SessionUnavailable, "app code=502", api.ErrUnavailable},
 		{api.SessionVersionNegotiationFailed, "", api.ErrUnsupportedVersion},
 		{api.SessionApplication + 1000, "an application's own", nil},
 	}

@@ -80,11 +80,24 @@ type Server struct {
 	// The session lives on when Handler returns. Nil: no call.
 	Handler func(api.Session)
 
-	// Authorize decides whether to accept a session. The URL in its state has
-	// the path and the query that the client asked for. The returned mux has
-	// the tracks that this peer may subscribe to; nil means Mux. An error
-	// refuses the session. Nil: every session is accepted.
-	Authorize func(ctx context.Context, s api.SessionState) (*api.TrackMux, error)
+	// Admit decides what a session may do; it is asked once, and may block. An
+	// error that matches [api.ErrUnauthorized] and a grant of nothing refuse the
+	// session: its client sees a close with [api.SessionUnauthorized], over
+	// WebSocket HTTP's status 401. After any other error, and after a grant that
+	// cannot be applied ([api.Grant.Validate]) or has expired, the session ends
+	// with [api.SessionUnavailable], over WebSocket with status 502: nobody has
+	// refused it, and its client may try again. Both are logged. So it goes as
+	// well if Admit takes longer than 10 s, when ctx ends.
+	//
+	// Over WebSocket Admit is asked before the request is answered. Over other
+	// transports it is asked in the session, which the client has already when
+	// it is refused: on moq-lite-03 and 04 at once, and from 05 on when the
+	// client's SETUP has come, so that its role is known; a declared role of
+	// which the grant has nothing is refused. The client gets no SETUP and no
+	// answer before.
+	//
+	// Nil: every session may do everything ([api.GrantAll]).
+	Admit func(ctx context.Context, r api.AdmitRequest) (api.Grant, error)
 
 	// Origins are the web origins whose pages may connect, as
 	// scheme://host[:port]. Nil: all may.
@@ -197,7 +210,7 @@ func (s *Server) listen(tlsConfig *tls.Config, names []string) (*listenerSet, er
 	if addr == "" {
 		addr = ":0"
 	}
-	web := &wtconn.Server{Protocols: names, Origins: s.Origins, Accept: s.authorizeSession, Logger: s.Logger}
+	web := &wtconn.Server{Protocols: names, Origins: s.Origins, Accept: s.acceptWebTransport, Logger: s.Logger}
 	udp, err := quicconn.Listen(addr, tlsConfig, s.QUICConfig, quicconn.ListenOptions{
 		Protocols: names, H3: web.ServeQUICConn, Socket: s.Socket, Logger: s.Logger,
 	})
@@ -209,7 +222,7 @@ func (s *Server) listen(tlsConfig *tls.Config, names []string) (*listenerSet, er
 		return b, nil
 	}
 	sockets := &wsconn.Server{
-		Protocols: names, Origins: s.Origins, Accept: s.authorizeSession, Logger: s.Logger, Handler: certificateHandler(tlsConfig),
+		Protocols: names, Origins: s.Origins, Accept: s.acceptWebSocket, Logger: s.Logger, Handler: certificateHandler(tlsConfig),
 		TrustedProxies: s.TrustedProxies,
 	}
 	tcp, err := wsconn.Listen(udp.Addr().String(), wsconn.ListenOptions{
@@ -297,7 +310,7 @@ func (s *Server) acceptFrom(l transport.Listener) error {
 		if err != nil {
 			return fmt.Errorf("serve: %w", err)
 		}
-		if !s.spawn(func() { s.serveConn(conn, session.Options{Mux: s.mux(), Authorize: s.Authorize}) }) {
+		if !s.spawn(func() { s.serveConn(conn, session.Options{}) }) {
 			_ = conn.CloseWithError(uint64(api.SessionNoError), "going away")
 		}
 	}
@@ -317,28 +330,6 @@ func (s *Server) spawn(f func()) bool {
 
 func (s *Server) mux() *api.TrackMux { return cmp.Or(s.Mux, api.DefaultTrackMux) }
 
-// authorizeSession decides whether to accept a session over WebTransport or
-// WebSocket, before the request is answered. Authorize runs in a goroutine that
-// admit does not wait for once ctx has ended, so that Authorize may close the
-// server.
-func (s *Server) authorizeSession(ctx context.Context, state transport.State) (func(transport.Conn), error) {
-	mux, err := s.mux(), error(nil)
-	if s.Authorize != nil {
-		mux, err = control.Ask(ctx, orDiscard(s.Logger), "Authorize", func() (*api.TrackMux, error) {
-			return s.Authorize(ctx, session.State(state))
-		})
-		mux = cmp.Or(mux, s.mux())
-	}
-	if err != nil {
-		return nil, errors.Join(transport.ErrUnauthorized, err)
-	}
-	return func(conn transport.Conn) {
-		if ss := s.serveConn(conn, session.Options{Mux: mux}); ss != nil {
-			ss.Wait() // the request must last as long as the session
-		}
-	}, nil
-}
-
 // serveConn makes a session of a connection, and passes it to Handler once it is
 // accepted. It returns nil if the session was refused.
 func (s *Server) serveConn(conn transport.Conn, o session.Options) *session.Session {
@@ -347,6 +338,7 @@ func (s *Server) serveConn(conn transport.Conn, o session.Options) *session.Sess
 		_ = conn.CloseWithError(uint64(api.SessionNoError), "going away")
 		return nil
 	}
+	o.Mux, o.Admit = s.mux(), s.Admit
 	o.Config, o.Hop, o.Logger, o.Unread = s.Config, s.identity.hop(s.Config), orDiscard(s.Logger), s.unread()
 	ss, err := session.New(conn, o)
 	if err == nil && !s.sessions.addSession(ss) {

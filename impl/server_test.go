@@ -112,12 +112,13 @@ func TestOverSockets(t *testing.T) {
 func TestServerSeesTheURL(t *testing.T) {
 	theirs, ours := certificate(t)
 	seen := make(chan string, 1)
-	addr := serve(t, &impl.Server{TLSConfig: theirs, Mux: api.NewTrackMux(), Authorize: func(_ context.Context, s api.SessionState) (*api.TrackMux, error) {
+	addr := serve(t, &impl.Server{TLSConfig: theirs, Mux: api.NewTrackMux(), Admit: func(_ context.Context, r api.AdmitRequest) (api.Grant, error) {
+		s := r.State
 		seen <- fmt.Sprintf("%s %s?%s", s.Transport, s.URL.Path, s.URL.RawQuery)
-		if s.URL.Query().Get("jwt") == "bad" {
-			return nil, errors.New("no")
+		if r.Token == "bad" {
+			return api.Grant{}, api.ErrUnauthorized
 		}
-		return nil, nil
+		return api.GrantAll(), nil
 	}})
 	for _, test := range []struct {
 		url, want string
@@ -255,15 +256,15 @@ func TestCloseWithoutAnswer(t *testing.T) {
 
 // TestHooksMayClose closes the server from within its own hooks.
 func TestHooksMayClose(t *testing.T) {
-	for _, scheme := range []string{"moqt", "https"} {
+	for _, scheme := range []string{"moqt", "https", "wss", "tls"} {
 		t.Run(scheme, func(t *testing.T) {
 			theirs, ours := certificate(t)
 			server := &impl.Server{TLSConfig: theirs, Mux: api.NewTrackMux(), Addr: "127.0.0.1:0"}
 			closed := make(chan struct{})
-			server.Authorize = func(context.Context, api.SessionState) (*api.TrackMux, error) {
+			server.Admit = func(context.Context, api.AdmitRequest) (api.Grant, error) {
 				_ = server.Close()
 				close(closed)
-				return nil, nil
+				return api.GrantAll(), nil
 			}
 			addr, err := server.Listen()
 			if err != nil {
@@ -277,7 +278,7 @@ func TestHooksMayClose(t *testing.T) {
 			select {
 			case <-closed:
 			case <-ctx.Done():
-				t.Error("Close from Authorize does not return")
+				t.Error("Close from Admit does not return")
 			}
 		})
 	}

@@ -432,22 +432,22 @@ func TestGoAway(t *testing.T) {
 	})
 }
 
-func TestAuthorize(t *testing.T) {
+func TestAdmit(t *testing.T) {
 	for _, v := range api.Versions() {
 		t.Run(string(v), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				public, private := api.NewTrackMux(), api.NewTrackMux()
 				publish(t, private, func(w api.TrackWriter) { <-w.Context().Done() })
 				server := moqtest.NewUnstartedServer(public)
-				server.Config.Authorize = func(_ context.Context, s api.SessionState) (*api.TrackMux, error) {
-					switch s.URL.Query().Get("jwt") {
+				server.Config.Admit = func(_ context.Context, r api.AdmitRequest) (api.Grant, error) {
+					g := api.GrantAll()
+					switch r.Token {
 					case "good":
-						return private, nil
+						g.Mux = private
 					case "bad":
-						return nil, api.ErrUnauthorized
-					default:
-						return nil, nil
+						return api.Grant{}, api.ErrUnauthorized
 					}
+					return g, nil
 				}
 				server.Start()
 				defer server.Close()
@@ -482,8 +482,8 @@ func TestRefusalFromDial(t *testing.T) {
 		t.Run(string(v), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				server := moqtest.NewUnstartedServer(api.NewTrackMux())
-				server.Config.Authorize = func(context.Context, api.SessionState) (*api.TrackMux, error) {
-					return nil, api.ErrUnauthorized
+				server.Config.Admit = func(context.Context, api.AdmitRequest) (api.Grant, error) {
+					return api.Grant{}, api.ErrUnauthorized
 				}
 				server.Start()
 				defer server.Close()

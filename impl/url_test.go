@@ -83,7 +83,7 @@ func TestURLDoesWithoutTheTransport(t *testing.T) {
 	}
 }
 
-// TestServersKnowAURL checks which URL Authorize and handlers get when clients
+// TestServersKnowAURL checks which URL Admit and handlers get when clients
 // have dialled only a host: it is never nil.
 func TestServersKnowAURL(t *testing.T) {
 	for _, scheme := range []string{"memory", "moqt", "https", "wss", "tls"} {
@@ -91,9 +91,9 @@ func TestServersKnowAURL(t *testing.T) {
 			t.Run(scheme+"/"+string(v), func(t *testing.T) {
 				told := make(chan *url.URL, 2)
 				server := moqtest.NewUnstartedServer(api.NewTrackMux())
-				server.Config.Authorize = func(_ context.Context, s api.SessionState) (*api.TrackMux, error) {
-					told <- s.URL
-					return nil, nil
+				server.Config.Admit = func(_ context.Context, r api.AdmitRequest) (api.Grant, error) {
+					told <- r.State.URL
+					return api.GrantAll(), nil
 				}
 				server.Config.Handler = func(s api.Session) { told <- s.State().URL }
 				if scheme == "memory" {
@@ -114,7 +114,7 @@ func TestServersKnowAURL(t *testing.T) {
 				if _, err := c.Dial(t.Context(), u.String(), nil); err != nil {
 					t.Fatal(err)
 				}
-				for _, whom := range []string{"one of Authorize and the handler", "the other"} {
+				for _, whom := range []string{"one of Admit and the handler", "the other"} {
 					select {
 					case u := <-told:
 						if u == nil || u.Host == "" {

@@ -21,6 +21,10 @@ var (
 
 	// ErrNotFound: the peer serves nothing at the path of the URL.
 	ErrNotFound = errors.New("not found")
+
+	// ErrUnavailable: the peer cannot find out now whether to accept the
+	// request. Another try may succeed.
+	ErrUnavailable = errors.New("unavailable")
 )
 
 // A Phase is a step of a dial. The names are those of api.Phase.

@@ -31,6 +31,7 @@ import (
 	"crypto/tls"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"time"
 )
@@ -132,6 +133,11 @@ type State struct {
 	// CarriesURL says that the binding itself sent the URL's path and query to
 	// the peer, so that the session must not send them again.
 	CarriesURL bool
+
+	// Header is that of the HTTP request for the connection, where a server is
+	// asked whether to accept it; nil once there is a connection. It may hold
+	// credentials.
+	Header http.Header
 }
 
 // A SendStream is the sending half of a stream. One goroutine may write at a

@@ -26,6 +26,7 @@
 package wire
 
 import (
+	"context"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -80,6 +81,10 @@ type Options struct {
 	// goroutine of its own. The session lives on when Handler returns. Nil: no
 	// call.
 	Handler func(api.Session)
+
+	// Admit decides what each session of a server may do: see impl.Server. Nil:
+	// every session may do everything.
+	Admit func(ctx context.Context, r api.AdmitRequest) (api.Grant, error)
 
 	// Origins are the web origins whose pages may connect to Server, as
 	// scheme://host[:port]. Nil: all may. MemoryServer does not use them.
@@ -164,7 +169,7 @@ func ProvideClient(d transport.Dialer, o Options) (api.Client, func()) {
 func ProvideServer(o Options) (api.Server, func()) {
 	s := &impl.Server{
 		Addr: o.Addr, TLSConfig: o.TLSConfig, QUICConfig: o.QUICConfig,
-		Config: o.Config, Logger: o.Logger, Mux: o.Mux, Handler: o.Handler, Origins: o.Origins,
+		Config: o.Config, Logger: o.Logger, Mux: o.Mux, Handler: o.Handler, Admit: o.Admit, Origins: o.Origins,
 	}
 	return s, func() { _ = s.Close() }
 }
@@ -172,7 +177,7 @@ func ProvideServer(o Options) (api.Server, func()) {
 // ProvideMemoryServer returns a server at o.Host in o.Network, and a cleanup
 // that closes it.
 func ProvideMemoryServer(o Options) (api.Server, func()) {
-	s := &impl.Server{Config: o.Config, Logger: o.Logger, Mux: o.Mux, Handler: o.Handler}
+	s := &impl.Server{Config: o.Config, Logger: o.Logger, Mux: o.Mux, Handler: o.Handler, Admit: o.Admit}
 	s.ListenFunc = func(protocols []string) (transport.Listener, error) {
 		if o.Network == nil {
 			return nil, errors.New("a server in memory needs Options.Network, where its clients dial")

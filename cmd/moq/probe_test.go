@@ -9,7 +9,6 @@ import (
 	"crypto/x509"
 	"encoding/hex"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -161,8 +160,8 @@ func TestProbeTellsWhatIsWrong(t *testing.T) {
 	defer tcpOnly.Close()
 	old := startServer(t, &impl.Server{Mux: api.NewTrackMux(), Config: &api.Config{Versions: []api.Version{api.Lite05, api.Lite04}}})
 	strict := startServer(t, &impl.Server{
-		Mux:       api.NewTrackMux(),
-		Authorize: func(context.Context, api.SessionState) (*api.TrackMux, error) { return nil, errors.New("no") },
+		Mux:   api.NewTrackMux(),
+		Admit: func(context.Context, api.AdmitRequest) (api.Grant, error) { return api.Grant{}, api.ErrUnauthorized },
 	})
 	other := hex.EncodeToString(make([]byte, 32))
 	for _, test := range []struct {
@@ -186,7 +185,7 @@ func TestProbeTellsWhatIsWrong(t *testing.T) {
 		{"version, web", "negotiate", "over moqt:// the server speaks moq-lite-05", "remove --version-only", "https://" + old.String() + " --insecure --version-only moq-lite-03"},
 		{"token, native", "setup", "", "?jwt=", "moqt://" + strict.String() + " --insecure"},
 		{"token, moq-lite-04", "setup", "", "?jwt=", "moqt://" + strict.String() + " --insecure --version-only moq-lite-04"},
-		{"token, web", "upgrade", "", "?jwt=", "https://" + strict.String() + "?jwt=secret --insecure"},
+		{"token, web", "setup", "", "?jwt=", "https://" + strict.String() + "?jwt=secret --insecure"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			began := time.Now()

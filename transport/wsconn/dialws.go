@@ -140,6 +140,8 @@ func upgradeError(phase transport.Phase, response *http.Response, err error) err
 		return dialError(transport.PhaseUpgrade, fmt.Errorf("%w (%s)", transport.ErrUnauthorized, status))
 	case http.StatusNotFound:
 		return dialError(transport.PhaseUpgrade, fmt.Errorf("%w (%s)", transport.ErrNotFound, status))
+	case http.StatusBadGateway, http.StatusServiceUnavailable:
+		return dialError(transport.PhaseUpgrade, fmt.Errorf("%w (%s)", transport.ErrUnavailable, status))
 	case http.StatusSwitchingProtocols:
 		return dialError(transport.PhaseNegotiate, fmt.Errorf("%w: %w", transport.ErrNoCommonProtocol, err))
 	}

@@ -56,6 +56,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (status int) {
 		s.conns.Done()
 		return admission.Refusal(err)
 	}
+	state.Header = nil
 	// Only the chosen version is named, since the library would choose by the
 	// client's order.
 	h := &hijacker{ResponseWriter: w}
@@ -103,6 +104,7 @@ func (s *Server) stateOf(r *http.Request, protocol string) transport.State {
 		TLS:        r.TLS,
 		URL:        &url.URL{Scheme: scheme, Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery},
 		CarriesURL: true,
+		Header:     r.Header,
 	}
 }
 

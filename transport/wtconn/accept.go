@@ -55,12 +55,14 @@ func (s *Server) acceptRequest(v *h3Conn, w http.ResponseWriter, r *http.Request
 		TLS:        &tls,
 		URL:        &url.URL{Scheme: requestScheme, Host: r.Host, Path: r.URL.Path, RawPath: r.URL.RawPath, RawQuery: r.URL.RawQuery},
 		CarriesURL: true,
+		Header:     r.Header.Clone(),
 	}
 	serve, err := admission.Ask(r.Context(), s.Accept, state, func(p any) { s.log("panic in Accept", p) })
 	if err != nil {
 		v.allowRetry()
 		return admission.Refusal(err)
 	}
+	state.Header = nil
 	// webtransport-go chooses the first of the client's offers that it knows,
 	// so it is shown the chosen version alone.
 	r.Header.Set(offerHeader, offer)

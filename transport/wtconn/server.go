@@ -36,12 +36,13 @@ type Server struct {
 	Origins []string
 
 	// Accept decides whether to accept a session, before the client gets an
-	// answer. s has the moq-lite version, and the URL with path and query;
-	// ctx ends with the request. serve is then called in a goroutine of its
+	// answer. s has the moq-lite version, the URL with path and query, and the
+	// request's header; ctx ends with the request. serve is then called in a goroutine of its
 	// own with the session's connection, which it owns and must close. It is
 	// not called if the client has gone or the server was closed in the
 	// meantime. Errors that match transport.ErrUnauthorized are answered with
-	// status 401, transport.ErrNotFound with 404, and others with 500.
+	// status 401, transport.ErrNotFound with 404, transport.ErrUnavailable
+	// with 502, and others with 500.
 	// Required.
 	Accept func(ctx context.Context, s transport.State) (serve func(transport.Conn), err error)
 

@@ -153,6 +153,8 @@ func statusError(response *http.Response) error {
 		err = fmt.Errorf("%w: %s", transport.ErrUnauthorized, text)
 	case status == http.StatusNotFound:
 		err = fmt.Errorf("%w: %s", transport.ErrNotFound, text)
+	case status == http.StatusBadGateway, status == http.StatusServiceUnavailable:
+		err = fmt.Errorf("%w: %s", transport.ErrUnavailable, text)
 	}
 	return dialError(phase, err)
 }

@@ -2,8 +2,8 @@ package session
 
 import (
 	"cmp"
-	"context"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"time"
 
@@ -22,7 +22,7 @@ type Options struct {
 	// Hop is this end's hop id in routes, not 0.
 	Hop api.Hop
 
-	// Mux holds what the peer may subscribe to, unless Authorize decides otherwise.
+	// Mux holds what the peer may subscribe to, unless its grant has another.
 	Mux *api.TrackMux
 
 	// Client is set at the end that has dialled.
@@ -32,10 +32,18 @@ type Options struct {
 	// and query, SETUP does (moq-lite-05 and 06). It is not modified.
 	URL *url.URL
 
-	// Authorize is called once the peer's URL is known, and returns what the peer
-	// may subscribe to; a nil mux stands for Mux. An error refuses the session. If
-	// Authorize is nil, every peer may subscribe to Mux.
-	Authorize func(ctx context.Context, s api.SessionState) (*api.TrackMux, error)
+	// Grant is what the peer may do, if that was decided before: it is applicable
+	// ([Ask]). Nil: Admit decides.
+	Grant *api.Grant
+
+	// Admit is asked once what the peer may do, unless Grant says it: when its URL
+	// is known, and its SETUP has come in versions that have one. If Admit is nil,
+	// the peer may do everything.
+	Admit Admit
+
+	// Header is that of the request that has made the connection, for Admit; nil if
+	// there was none.
+	Header http.Header
 
 	// Logger receives what no caller gets as an error. It is not nil.
 	Logger *slog.Logger

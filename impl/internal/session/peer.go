@@ -19,8 +19,11 @@ import (
 type peer struct {
 	life      *life
 	setupIn   signal.Event // SETUP has arrived, or the version has none
-	rootKnown signal.Event // root is final: only SETUP can carry the URL's path later
+	rootKnown signal.Event // root is final
 	goneAway  signal.Event // GOAWAY has arrived
+
+	pathInSetup bool // SETUP carries the URL's path
+	granted     bool // a grant has the last word on root
 
 	// mu guards what follows. url and root change only before rootKnown has happened,
 	// setup only before setupIn.
@@ -28,7 +31,7 @@ type peer struct {
 	begun bool // the peer has opened its Setup stream
 	setup api.PeerSetup
 	url   *url.URL          // the URL that was dialled, or that of SETUP; nil for the connection's
-	root  api.BroadcastPath // of a server's session, once it is known
+	root  api.BroadcastPath // of a server's session, once it is known; before, what was dialled
 	away  *api.GoAway       // nil until it has arrived
 	due   *time.Timer       // ends the session if no SETUP arrives
 }
@@ -36,15 +39,24 @@ type peer struct {
 // connected stores what the connection tells. It is called before all other methods.
 func (p *peer) connected(l *life, v *message.Version, o *Options, conn transport.State) {
 	p.life, p.url = l, o.URL
+	p.pathInSetup = !o.Client && v.Setup && !conn.CarriesURL
+	p.granted = o.Grant != nil || o.Admit != nil
 	if !v.Setup {
 		p.setupIn.Happen()
 	}
-	if !o.Client && v.Setup && !conn.CarriesURL {
-		return
-	}
-	if !o.Client && conn.URL != nil {
+	if !o.Client && !p.pathInSetup && conn.URL != nil {
 		p.root = rootOf(conn.URL.EscapedPath())
 	}
+	if !p.pathInSetup && !p.granted {
+		p.rootKnown.Happen()
+	}
+}
+
+// standAt sets the root that a grant says, which is final.
+func (p *peer) standAt(g *api.Grant) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.root = grantedRoot(g, p.root)
 	p.rootKnown.Happen()
 }
 
@@ -83,12 +95,14 @@ func (p *peer) storeSetup(m *message.Setup, conn transport.State) {
 	if m.Role <= uint64(api.RoleSubscriber) {
 		p.setup.Role = api.Role(m.Role)
 	}
-	if m.HasPath && !p.rootKnown.Happened() {
+	if m.HasPath && p.pathInSetup {
 		p.url = withTarget(knownURL(&conn), m.Path)
 		p.root = rootOf(targetPath(m.Path))
 	}
 	// The events come last: whoever waits for them finds the rest in place.
-	p.rootKnown.Happen()
+	if !p.granted {
+		p.rootKnown.Happen()
+	}
 	p.setupIn.Happen()
 	p.stopTimer()
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // The root of a server's session is the path of the URL that its client has dialled, in
-// escaped form ("%2F" does not separate segments). Paths on the wire are relative to the
+// escaped form ("%2F" does not separate segments), or another one that its grant says. Paths on the wire are relative to the
 // root in both directions; muxes, handlers and callers on the server see full paths. A
 // client's root is empty: its own paths are the relative ones.
 

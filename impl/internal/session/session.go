@@ -72,8 +72,8 @@ import (
 
 // A Session is one end of a moq-lite connection. It implements [api.Session].
 type Session struct {
-	// New sets these. They do not change, except that opts.Mux may until the session
-	// is ready.
+	// New sets these. They do not change, except that opts.Mux and opts.Header may until
+	// the session is ready.
 	conn    transport.Conn
 	version *message.Version
 	opts    Options
@@ -89,11 +89,15 @@ type Session struct {
 	datagrams datagrams
 	budget    receive.Budget // of received groups
 
-	ready    signal.Event // opts.Mux is final, and the peer may be served
-	sentAway atomic.Bool  // GOAWAY was sent
+	ready    signal.Event              // opts.Mux and grant are final, and the peer may be served
+	grant    atomic.Pointer[api.Grant] // what the peer may do; nil until that is known
+	sentAway atomic.Bool               // GOAWAY was sent
 }
 
 var _ api.Session = (*Session)(nil)
+
+// everything is the grant of peers about whom nobody is asked.
+var everything = api.GrantAll()
 
 // New starts a session on conn and takes ownership of conn. It does not wait for the
 // peer. If the negotiated protocol is not a known version, New closes conn and returns
@@ -115,6 +119,12 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 		Version: version, Began: s.began, FrameSize: s.limits.FrameSize, Bytes: s.limits.UnreadBytes,
 		Server: opts.Unread,
 	})
+	switch {
+	case opts.Grant != nil:
+		s.apply(opts.Grant)
+	case opts.Admit == nil:
+		s.grant.Store(&everything)
+	}
 	s.start()
 	return s, nil
 }
@@ -162,10 +172,10 @@ func (s *Session) start() {
 			s.fail(api.SessionControlTimeout, fmt.Sprintf("no SETUP within %v", s.limits.setup))
 		})
 	}
-	if s.opts.Authorize == nil {
-		s.admitPeer()
+	if s.grant.Load() != nil {
+		s.beginServing()
 	} else {
-		s.life.spawn(s.authorize)
+		s.life.spawn(s.admitPeer)
 	}
 	s.life.spawn(s.acceptStreams)
 	s.life.spawn(s.acceptUniStreams)
@@ -248,6 +258,9 @@ func (s *Session) State() api.SessionState {
 	state := State(s.conn.State())
 	state.ID = s.opts.ID
 	s.peer.describe(&state)
+	if g := s.grant.Load(); g != nil {
+		state.Value = g.Value
+	}
 	return state
 }
 

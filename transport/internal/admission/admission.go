@@ -38,6 +38,8 @@ func Refusal(err error) int {
 		return http.StatusUnauthorized
 	case errors.Is(err, transport.ErrNotFound):
 		return http.StatusNotFound
+	case errors.Is(err, transport.ErrUnavailable):
+		return http.StatusBadGateway
 	}
 	return http.StatusInternalServerError
 }

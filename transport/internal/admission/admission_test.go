@@ -39,7 +39,7 @@ func TestAsk(t *testing.T) {
 			state := transport.State{Protocol: "moq-lite-06"}
 			var panicked any
 			got, err := admission.Ask(ctx, func(ctx context.Context, s transport.State) (func(transport.Conn), error) {
-				if ctx.Value(key{}) != "ours" || s != state {
+				if ctx.Value(key{}) != "ours" || s.Protocol != state.Protocol {
 					t.Errorf("asked about %+v", s)
 				}
 				return c.accept(ctx, s)
@@ -71,6 +71,7 @@ func TestRefusal(t *testing.T) {
 	}{
 		{fmt.Errorf("the token: %w", transport.ErrUnauthorized), http.StatusUnauthorized},
 		{fmt.Errorf("the room: %w", transport.ErrNotFound), http.StatusNotFound},
+		{fmt.Errorf("the backend: %w", transport.ErrUnavailable), http.StatusBadGateway},
 		{errors.New("out of order"), http.StatusInternalServerError},
 	} {
 		if got := admission.Refusal(c.err); got != c.want {

@@ -1,0 +1,51 @@
+package impl
+
+import (
+	"context"
+	"errors"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/session"
+	"github.com/moqlite/moqlite/transport"
+)
+
+// acceptWebTransport accepts every session over WebTransport: it is admitted once
+// it has begun. A browser would not learn why its request was refused, but is told
+// the code with which a session is closed.
+func (s *Server) acceptWebTransport(_ context.Context, state transport.State) (func(transport.Conn), error) {
+	return s.serveRequest(session.Options{Header: state.Header}), nil
+}
+
+// acceptWebSocket decides on a session over WebSocket, before the request is
+// answered. It does not wait for Admit once the server closes, so that Admit may
+// close it.
+func (s *Server) acceptWebSocket(ctx context.Context, state transport.State) (func(transport.Conn), error) {
+	if s.Admit == nil {
+		return s.serveRequest(session.Options{}), nil
+	}
+	ctx, end, ok := s.sessions.beginOpening(ctx, api.ErrServerClosed)
+	if !ok {
+		return nil, transport.ErrUnavailable
+	}
+	defer end()
+	id := session.NewID()
+	g, err := session.Ask(ctx, orDiscard(s.Logger), s.Admit, session.Question(state, id))
+	switch {
+	case err == nil:
+		return s.serveRequest(session.Options{ID: id, Grant: &g}), nil
+	case errors.Is(err, api.ErrUnauthorized):
+		return nil, errors.Join(transport.ErrUnauthorized, err)
+	default:
+		return nil, errors.Join(transport.ErrUnavailable, err)
+	}
+}
+
+// serveRequest returns a function that serves the connection of a request as long
+// as the session lasts.
+func (s *Server) serveRequest(o session.Options) func(transport.Conn) {
+	return func(conn transport.Conn) {
+		if ss := s.serveConn(conn, o); ss != nil {
+			ss.Wait()
+		}
+	}
+}

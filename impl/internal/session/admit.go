@@ -1,0 +1,159 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/control"
+	"github.com/moqlite/moqlite/transport"
+)
+
+// A session serves its peer when it is ready: at once, or when the application has
+// admitted the peer. Until then the peer's requests are accepted and read, and their
+// handlers wait.
+
+// admitWithin bounds the question whether to admit a session.
+const admitWithin = 10 * time.Second
+
+var errSlowAdmit = fmt.Errorf("%w: no answer within %v", api.ErrUnavailable, admitWithin)
+
+// An Admit decides on a session: see impl.Server.Admit.
+type Admit func(ctx context.Context, r api.AdmitRequest) (api.Grant, error)
+
+// Question returns what is asked about a session before it exists: id will be that of the
+// session.
+func Question(conn transport.State, id string) api.AdmitRequest {
+	state := State(conn)
+	state.ID = id
+	if conn.URL != nil {
+		state.Root = rootOf(conn.URL.EscapedPath())
+	}
+	return newQuestion(state, conn)
+}
+
+// newQuestion returns what is asked about a session in a state.
+func newQuestion(state api.SessionState, conn transport.State) api.AdmitRequest {
+	return api.AdmitRequest{State: state, Host: requestedHost(conn), Header: conn.Header, Token: api.QueryToken(state.URL.RawQuery)}
+}
+
+// requestedHost returns the name that a client has asked for.
+func requestedHost(conn transport.State) string {
+	switch {
+	case conn.TLS != nil && conn.TLS.ServerName != "":
+		return strings.ToLower(conn.TLS.ServerName)
+	case conn.URL == nil:
+		return ""
+	}
+	if host, _, err := net.SplitHostPort(conn.URL.Host); err == nil {
+		return strings.ToLower(host)
+	}
+	return strings.ToLower(conn.URL.Host)
+}
+
+// Ask asks whether to admit a session, and returns a grant that can be applied. Otherwise
+// the error matches [api.ErrUnauthorized] if the session is refused, or
+// [api.ErrUnavailable] if there is no answer that counts; it is logged.
+func Ask(ctx context.Context, logger *slog.Logger, admit Admit, r api.AdmitRequest) (api.Grant, error) {
+	within, cancel := context.WithTimeoutCause(ctx, admitWithin, errSlowAdmit)
+	defer cancel()
+	g, err := control.Ask(within, logger, "Admit", func() (api.Grant, error) { return admit(within, r) })
+	if err == nil {
+		err = applicable(&g, &r.State)
+	}
+	if err == nil {
+		return g, nil
+	}
+	level, what := slog.LevelInfo, "session refused"
+	if !errors.Is(err, api.ErrUnauthorized) {
+		level, what = slog.LevelWarn, "session not admitted: there is no answer that counts"
+		if !errors.Is(err, api.ErrUnavailable) {
+			err = fmt.Errorf("%w: %w", api.ErrUnavailable, err)
+		}
+	}
+	if ctx.Err() == nil { // else nobody is there any more
+		logger.Log(ctx, level, what, "id", r.State.ID, "remote", r.State.Remote, "root", string(r.State.Root), "error", err)
+	}
+	return api.Grant{}, err
+}
+
+// applicable returns why a grant refuses the session that it was given for, or cannot be
+// applied to it.
+func applicable(g *api.Grant, state *api.SessionState) error {
+	root := grantedRoot(g, state.Root)
+	switch {
+	case g.Empty():
+		return fmt.Errorf("%w: nothing is granted", api.ErrUnauthorized)
+	case strings.Contains(string(root), "*"):
+		return fmt.Errorf("%w: the root %s contains *", api.ErrUnauthorized, quoted(root))
+	case state.Peer.Role == api.RolePublisher && len(g.Publish) == 0:
+		return fmt.Errorf("%w: the client means to publish, and may not", api.ErrUnauthorized)
+	case state.Peer.Role == api.RoleSubscriber && len(g.Subscribe) == 0:
+		return fmt.Errorf("%w: the client means to subscribe, and may not", api.ErrUnauthorized)
+	}
+	if err := g.Validate(); err != nil {
+		return err
+	}
+	if !g.Expires.IsZero() && !g.Expires.After(time.Now()) {
+		return fmt.Errorf("%w: it has expired at %v", api.ErrInvalidGrant, g.Expires)
+	}
+	return nil
+}
+
+// grantedRoot returns where a session stands that was dialled at a path.
+func grantedRoot(g *api.Grant, dialled api.BroadcastPath) api.BroadcastPath {
+	if g.Root == "" {
+		return dialled
+	}
+	return g.Root.Clean()
+}
+
+// Ready waits until the session may serve its peer.
+func (s *Session) Ready(ctx context.Context) error { return s.life.await(ctx, &s.ready) }
+
+// beginServing begins to serve the peer and sends our SETUP. SETUP is not sent earlier, so
+// that a peer that waits for it gets a refusal instead.
+func (s *Session) beginServing() {
+	s.ready.Happen()
+	if s.version.Setup {
+		s.life.spawn(func() { sendSetup(s.version, &s.opts, s.conn) })
+	}
+}
+
+// admitPeer asks whether to admit the peer, when it is known what it has dialled and what
+// it means to do: after its SETUP, in versions that have one.
+func (s *Session) admitPeer() {
+	if _, err := s.peer.awaitSetup(s.Context()); err != nil {
+		return
+	}
+	conn := s.conn.State()
+	conn.Header, s.opts.Header = s.opts.Header, nil // not needed afterwards
+	g, err := Ask(s.Context(), s.opts.Logger, s.opts.Admit, newQuestion(s.State(), conn))
+	switch {
+	case s.life.isOver():
+	case err == nil:
+		s.apply(&g)
+		s.beginServing()
+	case errors.Is(err, api.ErrUnauthorized):
+		s.fail(api.SessionUnauthorized, "unauthorized")
+	default:
+		s.fail(api.SessionUnavailable, unavailableReason)
+	}
+}
+
+// unavailableReason is what a moq-relay says.
+const unavailableReason = "app code=502"
+
+// apply makes the session what a grant says. It is called before the peer is served.
+func (s *Session) apply(g *api.Grant) {
+	if g.Mux != nil {
+		s.opts.Mux = g.Mux
+	}
+	s.grant.Store(g)
+	s.peer.standAt(g)
+}
