@@ -104,6 +104,9 @@ func (c *Conn) Ready(ctx context.Context) error {
 	case <-c.ready:
 		return nil
 	case <-c.Context().Done():
+		if c.isReady() {
+			return nil // the peer has spoken Qmux, and closed: its close says why
+		}
 	case <-ctx.Done():
 		c.mu.Lock()
 		c.end(&transport.ConnError{Err: context.Cause(ctx)}, nil)
@@ -114,6 +117,16 @@ func (c *Conn) Ready(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	return context.Cause(c.Context())
+}
+
+// isReady tells whether the peer's transport parameters have come.
+func (c *Conn) isReady() bool {
+	select {
+	case <-c.ready:
+		return true
+	default:
+		return false
+	}
 }
 
 // Transport returns c, with datagrams if the peer accepts them.

@@ -490,6 +490,11 @@ func TestPeerCloses(t *testing.T) {
 			if e, ok := errors.AsType[*transport.ConnError](context.Cause(p.conn.Context())); !ok || *e != want {
 				t.Errorf("ended with %+v, want %+v", e, want)
 			}
+			for range 20 { // who speaks Qmux and closes at once was there
+				if err := p.conn.Ready(t.Context()); (err != nil) != early {
+					t.Errorf("ready: %v", err)
+				}
+			}
 		})
 	}
 	bubble(t, func(t *testing.T) {
