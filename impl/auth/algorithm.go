@@ -27,6 +27,9 @@ type algorithm struct {
 	pss   bool // RSASSA-PSS rather than PKCS #1
 }
 
+// algorithms are all that keys may have. "none" is not among them, so that no token
+// can do without a signature; nor is ES512, which
+// moq's keys cannot have either.
 var algorithms = []*algorithm{
 	{name: jose.HS256, kty: "oct", hash: crypto.SHA256},
 	{name: jose.HS384, kty: "oct", hash: crypto.SHA384},
@@ -85,6 +88,8 @@ func (a *algorithm) generate() (any, error) {
 
 // sign returns the signature of input, as JWS has it.
 func (a *algorithm) sign(secret any, input []byte) ([]byte, error) {
+	// Ed25519 hashes the message itself, and HMAC has no digest that is signed
+	// apart.
 	if k, ok := secret.(ed25519.PrivateKey); ok {
 		return ed25519.Sign(k, input), nil
 	}
@@ -102,6 +107,8 @@ func (a *algorithm) sign(secret any, input []byte) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
+		// RFC 7518, section 3.4: the two numbers side by side, where ASN.1 is
+		// usual elsewhere.
 		return fixed(r, s, (a.curve.Params().BitSize+7)/8), nil
 	case *rsa.PrivateKey:
 		if a.pss {
@@ -129,6 +136,9 @@ func (a *algorithm) verify(public any, token string) ([]byte, error) {
 		// many bytes as the hash has.
 		public = append(make([]byte, 0, max(len(secret), a.hash.Size())), secret...)[:max(len(secret), a.hash.Size())]
 	}
+	// The algorithm is the key's, whatever the token's header names: with the
+	// choice left to the token, a public key could be taken for the secret of an
+	// HMAC.
 	signed, err := jose.ParseSignedCompact(token, []jose.SignatureAlgorithm{a.name})
 	if err != nil {
 		return nil, err

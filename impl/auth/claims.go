@@ -43,6 +43,8 @@ func (c Claims) canonical() (Claims, error) {
 	if err := root.Validate(); err != nil {
 		return Claims{}, fmt.Errorf("root: %w", err)
 	}
+	// Two spellings of one pattern have to compare as equal where a scope is
+	// applied.
 	for name, patterns := range map[string]*api.Patterns{"publish": &c.Publish, "subscribe": &c.Subscribe} {
 		var err error
 		if *patterns, err = patterns.Canonical(); err != nil {
@@ -64,6 +66,7 @@ func (c Claims) within(scope *Claims) error {
 		name       string
 		ours, most api.Patterns
 	}{{"publish", c.Publish, scope.Publish}, {"subscribe", c.Subscribe, scope.Subscribe}} {
+		// Both are compared as full paths: their roots may differ.
 		ours, err := role.ours.Under(c.Root)
 		if err != nil {
 			return err
@@ -89,6 +92,8 @@ func (o object) access(bare bool) (Claims, error) {
 	}
 	c.Root = api.BroadcastPath(root)
 	has := func(name string) bool { _, ok := o[name]; return ok }
+	// A verifier that knows only put and get would grant less, or something else,
+	// by the same token.
 	if (has("put") || has("get")) && (has("publish") || has("subscribe")) {
 		return c, errors.New("put and get are mixed with publish and subscribe")
 	}
@@ -144,6 +149,9 @@ func parseClaims(payload []byte) (Claims, error) {
 	}
 	for name := range o {
 		switch name {
+		// Registered claims (RFC 7519, section 4.1) that say who and when.
+		// aud is not among them: it says that the token is for somebody, and
+		// nobody here knows whether that is us.
 		case "exp", "nbf", "iat", "iss", "sub", "jti":
 		default:
 			if !slices.Contains(accessMembers, name) {
@@ -228,6 +236,7 @@ func (c Claims) payload() ([]byte, error) {
 		if t.IsZero() {
 			continue
 		}
+		// omitempty would leave it out, and a token without exp never ends.
 		if *to = t.Unix(); *to == 0 {
 			return nil, fmt.Errorf("%v is the one time that would be left out", t)
 		}

@@ -42,6 +42,7 @@ type event struct {
 	TLS        *tlsFacts   `json:"tls,omitempty"`
 }
 
+// byteCounts are what a session has sent and received in all, as the relay sees it.
 type byteCounts struct {
 	Sent     uint64 `json:"sent"`
 	Received uint64 `json:"received"`
@@ -66,6 +67,8 @@ func eventOf(r api.AdmitRequest, node string) event {
 		e.Query = s.URL.RawQuery
 	}
 	switch s.Transport {
+	// The contract calls both quic, and tells a WebSocket by its subprotocol, that of
+	// Qmux.
 	case "quic", "webtransport":
 		e.Transport, e.ALPN = "quic", string(s.Version)
 	case "websocket":
@@ -96,6 +99,8 @@ func factsOf(s api.SessionState) *tlsFacts {
 	sum := sha256.Sum256(leaf.Raw)
 	f := &tlsFacts{Fingerprint: hex.EncodeToString(sum[:]), Expires: leaf.NotAfter.Unix(), Issuer: leaf.Issuer.String()}
 	switch {
+	// The first that says whose certificate it is. The fingerprint is always
+	// there.
 	case len(leaf.DNSNames) > 0:
 		f.Name = leaf.DNSNames[0]
 	case leaf.Subject.CommonName != "":
@@ -166,6 +171,8 @@ func parseAnswer(body []byte) (g api.Grant, every time.Duration, err error) {
 	if err != nil {
 		return g, 0, err
 	}
+	// A root that is only slashes is the root of everything, and not the same as
+	// none, which leaves the session where it was dialled.
 	if g.Root = api.BroadcastPath(root).Clean(); root != "" && g.Root == "" {
 		g.Root = "/"
 	}
@@ -179,6 +186,8 @@ func parseAnswer(body []byte) (g api.Grant, every time.Duration, err error) {
 	return g, every, err
 }
 
+// noMounts refuses a grant with mounts. An empty object has none, and is what a
+// server may always send.
 func (o object) noMounts() error {
 	if raw, ok := o["mounts"]; ok {
 		mounts, err := parseObject(raw)
@@ -207,6 +216,8 @@ func (o object) times(g *api.Grant) (every time.Duration, err error) {
 	switch {
 	case err != nil:
 		return 0, err
+	// Without an end, a relay that never gets an answer again would serve for
+	// ever.
 	case again && !ends:
 		return 0, errors.New("revalidate without expires")
 	case again && seconds <= 0:
@@ -231,6 +242,7 @@ func parseEvent(body []byte) (r received, err error) {
 	if r.event, err = o.text("event"); err != nil {
 		return r, err
 	}
+	// An end grants nothing, so nothing else of it is looked at.
 	switch r.event {
 	case eventEnd:
 		return r, nil
@@ -238,6 +250,7 @@ func parseEvent(body []byte) (r received, err error) {
 	default:
 		return r, fmt.Errorf("event %q is unknown", r.event)
 	}
+	// "" is a path, that of the root. What is absent must not be taken for it.
 	if _, ok := o["path"]; !ok {
 		return r, errors.New("the event has no path")
 	}
@@ -278,8 +291,11 @@ func (r *received) setToken(raw json.RawMessage) error {
 	switch {
 	case err != nil:
 		return fmt.Errorf("token %w", err)
+	// Only kind 0, the text of a token, is defined. Another is no mistake of the
+	// relay, which passes on what the client has sent: the client is refused.
 	case kind != 0:
 		return refuse("a token of kind %d", kind)
+	// Which of them counts must not depend on who reads them.
 	case r.token != "" && r.token != string(value):
 		return refuse("two tokens that differ")
 	}
@@ -287,6 +303,8 @@ func (r *received) setToken(raw json.RawMessage) error {
 	return nil
 }
 
+// setCertificate takes when the client's certificate ends. It is there only if the
+// relay has verified it; null stands for none.
 func (r *received) setCertificate(raw json.RawMessage) error {
 	if len(raw) == 0 || string(raw) == "null" {
 		return nil

@@ -13,6 +13,9 @@ import (
 	"github.com/go-jose/go-jose/v4"
 )
 
+// Bounds on what is read. The least shared secret is as long as the shortest hash, so
+// that it is no easier to guess than a signature. A larger RSA key would cost whoever
+// verifies by it much more than whoever sends the tokens.
 const (
 	maxKeyBytes = 64 << 10 // of a key file
 	secretBytes = 32       // the least of a shared secret
@@ -40,6 +43,7 @@ func ParseKey(data []byte) (*Key, error) {
 	return k, nil
 }
 
+// parseKey is ParseKey; its errors do not say yet that they are about a key.
 func parseKey(data []byte) (*Key, error) {
 	if len(data) > maxKeyBytes {
 		return nil, fmt.Errorf("it has more than %d bytes", maxKeyBytes)
@@ -79,6 +83,8 @@ func (o object) key() (*Key, error) {
 	if k.algorithm.kty != kty {
 		return nil, fmt.Errorf("%s is for keys of type %s, and this has %q", alg, k.algorithm.kty, kty)
 	}
+	// Programs that write absent members as null mean no key id and no scope.
+	// Null for any other member is an error of its type.
 	o.without("kid", "scope")
 	if k.id, err = o.text("kid"); err != nil {
 		return nil, err
@@ -117,6 +123,8 @@ func (k *Key) setOperations(o object) error {
 			k.signs = true
 		case "verify":
 			k.verifies = true
+		// Of no use here, but no reason to refuse a key that may be used
+		// otherwise.
 		case "encrypt", "decrypt":
 		default:
 			return fmt.Errorf("key_ops has %q, which is none of sign, verify, encrypt and decrypt", operation)
@@ -147,12 +155,15 @@ func (a *algorithm) material(o object) (*material, error) {
 	if crv := members["crv"]; crv != a.crv {
 		return nil, fmt.Errorf("%s is for the curve %s, and this has %q", a.name, a.crv, crv)
 	}
+	// go-jose gets only the members that make the key, which were read strictly:
+	// it would read more of them, and less strictly.
 	text, err := json.Marshal(members)
 	if err != nil {
 		return nil, err
 	}
 	var parsed jose.JSONWebKey
 	if err := parsed.UnmarshalJSON(text); err != nil {
+		// Its errors tell which member does not fit, and no value.
 		return nil, errors.New(strings.TrimPrefix(err.Error(), "go-jose/go-jose: "))
 	}
 	return checkMaterial(parsed.Key)
@@ -196,6 +207,7 @@ func parseScope(raw json.RawMessage) (*Claims, error) {
 	if err != nil {
 		return nil, err
 	}
+	// A limit that is not understood must not be taken for none.
 	for name := range o {
 		if !slices.Contains(accessMembers, name) {
 			return nil, fmt.Errorf("it has %q, which means nothing here", name)

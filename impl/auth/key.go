@@ -97,6 +97,8 @@ func (k *Key) Public() (*Key, error) {
 	if !k.verifies {
 		return nil, fmt.Errorf("key %s is not for verifying", k.id)
 	}
+	// The copy shares no material with k, so nothing that is done with it reaches
+	// the secret.
 	public := *k
 	public.signs, public.material = false, &material{public: k.material.public}
 	return &public, nil
@@ -129,6 +131,7 @@ func (k *Key) WriteFile(name string) error {
 	if err != nil {
 		return err
 	}
+	// A shared secret is secret even where it only verifies.
 	mode := os.FileMode(0o600)
 	if k.algorithm.kty != "oct" && k.material.secret == nil {
 		mode = 0o644

@@ -26,6 +26,7 @@ const maxConnections = 64
 
 // parsePlace reads the URL of a place; unix:///path is a socket, where that is
 // allowed.
+// Only the URL's text is looked at: nothing is resolved or connected to.
 func parsePlace(rawURL string, sockets bool) (*place, error) {
 	u, err := url.Parse(rawURL)
 	if err != nil {
@@ -39,7 +40,9 @@ func parsePlace(rawURL string, sockets bool) (*place, error) {
 	p := &place{
 		name: (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String(), url: rawURL,
 		client: &http.Client{
-			Transport:     transport,
+			Transport: transport,
+			// A redirect could lead secrets to a server that nobody has named.
+			// Its status is then an answer like any other.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}
@@ -66,6 +69,7 @@ func loopback(host string) bool {
 }
 
 // use makes connections to the place by a TLS configuration.
+// It is called before the first request.
 func (p *place) use(c *tls.Config) {
 	if c != nil {
 		p.client.Transport.(*http.Transport).TLSClientConfig = c.Clone()
@@ -86,6 +90,7 @@ func (p *place) do(ctx context.Context, method string, body []byte, limit int64)
 	}
 	response, err := p.client.Do(request)
 	if err != nil {
+		// net/http puts the whole URL into its errors.
 		if failed, ok := errors.AsType[*url.Error](err); ok {
 			err = failed.Err
 		}

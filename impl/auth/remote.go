@@ -130,6 +130,8 @@ func (r *Remote) answer(ctx context.Context, e event) (api.Grant, error) {
 	default:
 		return api.Grant{}, fmt.Errorf("%s answers with status %d", r.place.name, status)
 	}
+	// What is granted is checked as a whole: a part of a grant may be more than
+	// was meant.
 	g, every, err := parseAnswer(body)
 	switch {
 	case err != nil:
@@ -140,6 +142,7 @@ func (r *Remote) answer(ctx context.Context, e event) (api.Grant, error) {
 		return api.Grant{}, refuse("nothing is granted")
 	}
 	if every > 0 {
+		// Rechecks ask about the same session, by the same id.
 		e.Event = eventRevalidate
 		g.RecheckEvery, g.Recheck = every, func(ctx context.Context) (api.Grant, error) { return r.ask(ctx, e) }
 	}
@@ -164,6 +167,7 @@ func (r *Remote) tell(e event, end api.SessionEnd) {
 	seconds := end.Duration.Seconds()
 	e.Event, e.Reason, e.Duration = eventEnd, end.Reason, &seconds
 	e.Bytes = &byteCounts{Sent: end.BytesSent, Received: end.BytesReceived}
+	// The session's context has ended, and the server is to be told nevertheless.
 	ctx, cancel := context.WithTimeout(context.Background(), askWithin)
 	defer cancel()
 	if _, _, err := r.send(ctx, e); err != nil {
@@ -171,6 +175,7 @@ func (r *Remote) tell(e event, end api.SessionEnd) {
 	}
 }
 
+// logger returns Logger, or one that drops everything.
 func (r *Remote) logger() *slog.Logger {
 	if r.Logger == nil {
 		return slog.New(slog.DiscardHandler)

@@ -51,6 +51,7 @@ func (s *Source) Key(ctx context.Context, kid string) (*Key, error) {
 // can be used are used all the same.
 func (s *Source) Load(ctx context.Context) error { return s.origin.load(ctx, s) }
 
+// logger returns Logger, or one that drops everything.
 func (s *Source) logger() *slog.Logger {
 	if s.Logger == nil {
 		return slog.New(slog.DiscardHandler)
@@ -69,6 +70,7 @@ func (s *Source) last(name string) *known {
 // says why nothing could be read.
 func (s *Source) take(name string, text []byte, failed error, parse func([]byte) (Keys, error)) *known {
 	k := s.last(name)
+	// The usual case, which parses nothing: files are read for each token.
 	if k != nil && failed == nil && k.text != nil && bytes.Equal(k.text, text) {
 		return k
 	}
@@ -76,6 +78,7 @@ func (s *Source) take(name string, text []byte, failed error, parse func([]byte)
 	if failed == nil {
 		now.good, now.bad = parse(text)
 	}
+	// A key that is being replaced must not lock everybody out for a moment.
 	if now.bad != nil && k != nil {
 		now.good = k.good
 	}
@@ -126,11 +129,14 @@ type file string
 // that was replaced before; a file that is missing leaves the last key in use.
 func File(name string) *Source { return &Source{origin: file(name)} }
 
+// key reads the file, and returns its key or the last good one.
 func (f file) key(_ context.Context, s *Source, _ string) (Keys, error) {
 	text, err := readFile(string(f))
 	return s.take(string(f), text, err, parseAlone).use()
 }
 
+// load reads the file, and reports why its key cannot be used, even if the one before
+// still is.
 func (f file) load(_ context.Context, s *Source) error {
 	text, err := readFile(string(f))
 	if bad := s.take(string(f), text, err, parseAlone).bad; bad != nil {
@@ -158,6 +164,9 @@ type dir string
 // last one in use.
 func Dir(name string) *Source { return &Source{origin: dir(name)} }
 
+// key reads the file of the key that the token names. That it is missing counts only
+// if the directory is there: with the directory gone, as when it is not mounted, the
+// last keys stay in use.
 func (d dir) key(_ context.Context, s *Source, kid string) (Keys, error) {
 	if kid == "" {
 		return nil, refuse("the token names no key")
@@ -176,6 +185,8 @@ func (d dir) key(_ context.Context, s *Source, kid string) (Keys, error) {
 	return s.take(name, text, err, parseAlone).use()
 }
 
+// load reads all keys of the directory, and reports each that cannot be used. Files
+// of other names are no keys, and nobody's mistake.
 func (d dir) load(ctx context.Context, s *Source) error {
 	entries, err := os.ReadDir(string(d))
 	if err != nil {

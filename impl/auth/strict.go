@@ -45,6 +45,7 @@ func parseObject(data []byte) (object, error) {
 // JSON.
 func checkNames(data []byte) error {
 	decoder := json.NewDecoder(bytes.NewReader(data))
+	// One level for each object and array that is open at the moment.
 	type level struct {
 		names map[string]bool // nil in an array
 		value bool            // a value comes, rather than a name
@@ -99,6 +100,7 @@ func (o object) text(name string) (string, error) {
 	return parseText(name, raw)
 }
 
+// parseText reads a string. name is what an error calls it.
 func parseText(name string, raw json.RawMessage) (string, error) {
 	var s string
 	if raw[0] != '"' || json.Unmarshal(raw, &s) != nil {
@@ -141,6 +143,8 @@ func (o object) integer(name string) (n int64, there bool, err error) {
 	if !ok {
 		return 0, false, nil
 	}
+	// Not by way of a float64, which would round large ones. 1e3 and 1.0 are no
+	// integers: not every program reads them as such.
 	n, err = strconv.ParseInt(string(raw), 10, 64)
 	if err != nil || string(raw) == "-0" {
 		return 0, false, errType(name, "an integer")
@@ -185,6 +189,8 @@ func decode64(s string) ([]byte, error) {
 	return data, nil
 }
 
+// encode64 encodes as tokens have it: base64url without padding (RFC 7515, section
+// 2).
 func encode64(data []byte) string { return base64.RawURLEncoding.EncodeToString(data) }
 
 // unpad removes the padding of base64url, where it is complete.
@@ -197,6 +203,7 @@ func unpad(s string) string {
 
 // readAll reads at most limit bytes; more are an error.
 func readAll(r io.Reader, limit int64) ([]byte, error) {
+	// One byte more tells that there is more, without reading all of it.
 	data, err := io.ReadAll(io.LimitReader(r, limit+1))
 	if err == nil && int64(len(data)) > limit {
 		err = fmt.Errorf("has more than %d bytes", limit)

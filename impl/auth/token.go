@@ -24,6 +24,8 @@ func (k *Key) Issue(claims Claims) (string, error) {
 	return token, nil
 }
 
+// issue is Issue. What it signs, verify accepts: the same checks come first, so that
+// a token that nobody would accept is not made.
 func (k *Key) issue(claims Claims) (string, error) {
 	if !k.signs {
 		return "", fmt.Errorf("%v is not for signing", k)
@@ -92,6 +94,8 @@ type header struct{ alg, kid string }
 
 // parseHeader reads the header of a token that is well formed.
 func parseHeader(token string) (header, error) {
+	// The bound comes first: all that follows takes time and memory by the
+	// length.
 	if len(token) > maxTokenBytes {
 		return header{}, fmt.Errorf("it has more than %d bytes", maxTokenBytes)
 	}
@@ -100,6 +104,8 @@ func parseHeader(token string) (header, error) {
 		return header{}, fmt.Errorf("it has %d parts, not 3", len(parts))
 	}
 	var decoded [3][]byte
+	// All three are decoded, although only the header is used here: go-jose takes
+	// base64url that decode64 does not.
 	for i, part := range parts {
 		var err error
 		if decoded[i], err = decode64(part); err != nil {
@@ -113,6 +119,7 @@ func parseHeader(token string) (header, error) {
 	if _, ok := o["crit"]; ok {
 		return header{}, errors.New("the header has crit: an extension that is not understood")
 	}
+	// Some programs write null where there is no kid.
 	o.without("kid")
 	var h header
 	if h.alg, err = o.text("alg"); err != nil {
@@ -136,6 +143,8 @@ func (k *Key) verify(h header, token string) (Claims, error) {
 	if err != nil {
 		return Claims{}, fmt.Errorf("the signature is not that of %v", k)
 	}
+	// Nothing of the payload is looked at before this line: who wrote it is known
+	// now.
 	claims, err := parseClaims(payload)
 	if err != nil {
 		return Claims{}, err
@@ -167,9 +176,12 @@ func (c Claims) At(path api.BroadcastPath) (api.Grant, error) {
 	}
 	g := api.Grant{Expires: c.Expires}
 	switch {
+	// The session stands within what is granted: only what is left below it
+	// counts.
 	case path.HasPrefix(root):
 		below := path.Rel(root)
 		g.Publish, g.Subscribe = c.Publish.Below(below), c.Subscribe.Below(below)
+	// It stands above: what is granted is a part of what it sees.
 	case root.HasPrefix(path):
 		between := root.Rel(path)
 		if g.Publish, err = c.Publish.Under(between); err == nil {

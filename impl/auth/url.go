@@ -38,6 +38,9 @@ func URL(url string) *Source {
 	return &Source{origin: &location{url: url, turn: make(chan struct{}, 1)}}
 }
 
+// key returns the keys for a token that names kid. If they do not have it, it may
+// have been added since they were fetched: they are fetched again, at the pace of
+// askAgain, so that tokens with invented ids cannot make this side ask more often.
 func (l *location) key(ctx context.Context, s *Source, kid string) (Keys, error) {
 	k, err := l.current(ctx, s, freshFor)
 	if err != nil {
@@ -50,6 +53,8 @@ func (l *location) key(ctx context.Context, s *Source, kid string) (Keys, error)
 		if k, err = l.current(ctx, s, askAgain); err != nil {
 			return nil, err
 		}
+		// Whether the key exists was not found out, so the token is not
+		// refused.
 		if _, err := k.good.Key(ctx, kid); err != nil && k.bad != nil {
 			return nil, unavailable(fmt.Errorf("the keys that are known have not the token's, and there are no newer ones: %w", k.bad))
 		}
@@ -57,6 +62,7 @@ func (l *location) key(ctx context.Context, s *Source, kid string) (Keys, error)
 	return k.use()
 }
 
+// load fetches the keys in any case, and reports why they cannot be used.
 func (l *location) load(ctx context.Context, s *Source) error {
 	k, err := l.current(ctx, s, 0)
 	if err == nil {
@@ -84,6 +90,7 @@ func (l *location) current(ctx context.Context, s *Source, maxAge time.Duration)
 		l.place = p
 	}
 	k := s.last(l.place.name)
+	// After a failure, keys that are in use still are asked for sooner.
 	if k != nil && k.bad != nil {
 		maxAge = min(maxAge, askAgain)
 	}
