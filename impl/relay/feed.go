@@ -162,11 +162,26 @@ func (fd *feed) wantedConfig() api.SubscribeConfig {
 	return fd.config
 }
 
-// updateConfig changes what is asked for. The start is only ever raised.
+// updateConfig changes what is asked for.
 func (fd *feed) updateConfig(config api.SubscribeConfig) {
+	newest, some := fd.filler.track.Latest()
+	open := some && fd.filler.isWriting(newest)
 	fd.mu.Lock()
-	if config.StartGroup <= fd.config.StartGroup || config.StartGroup == api.GroupLatest {
-		config.StartGroup, config.StartFrame = fd.config.StartGroup, fd.config.StartFrame
+	asked := fd.config.StartGroup
+	switch {
+	case !some || asked == api.GroupLatest:
+		config.StartGroup = asked
+	case config.StartGroup > newest && config.StartGroup != api.GroupLatest:
+		config.StartGroup = max(asked, config.StartGroup)
+	case asked > newest && open && config.StartGroup <= newest:
+		// It is coming already. But if it breaks off with the connection, a session
+		// that reconnects (package redial) asks for the rest only if it is wanted.
+		config.StartGroup = newest
+	default: // what came is not asked for again
+		config.StartGroup = asked
+	}
+	if config.StartGroup == asked {
+		config.StartFrame = fd.config.StartFrame
 	}
 	r, same := fd.reader, fd.config == config
 	fd.config = config

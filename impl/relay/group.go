@@ -107,6 +107,13 @@ func (f *filler) openGroup(src *source) (*group, error) {
 	return g, nil
 }
 
+// isWriting reports whether a group is being written.
+func (f *filler) isWriting(seq api.GroupSequence) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.groups[seq] != nil
+}
+
 // accepts reports whether src can be the next source of the group: it is of the
 // same origin and better than the one that is read. The filler's lock is held.
 func (g *group) accepts(src *source) bool {

@@ -322,3 +322,44 @@ func TestOpenGroupGoesOnByTheFeed(t *testing.T) {
 		})
 	}
 }
+
+// TestOpenGroupIsWantedAgain: the relay dials upstream by a session that
+// reconnects. For a while, only the groups after the open one are wanted, so
+// upstream is asked for these. When the connection is lost later, a viewer that
+// has come for the open group since gets the rest of it.
+func TestOpenGroupIsWantedAgain(t *testing.T) {
+	for _, v := range []api.Version{api.Lite04, api.Lite05, api.Lite06} {
+		t.Run(string(v), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				core := moqtest.NewUnstartedServer(newState(t).mux)
+				core.Config.Config = &api.Config{Hop: 1}
+				core.Start()
+				defer core.Close()
+				edge, r := startRelay()
+				defer edge.Close()
+				up := core.Client()
+				up.Config = &api.Config{Versions: []api.Version{v}}
+				link, err := impl.NewRedialer(up, redial.Policy{}).Dial(t.Context(), core.URL, r.Mux())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer link.Terminate(api.SessionNoError, "")
+				go r.Handler(link)
+				s := dial(t, edge, v, api.NewTrackMux())
+				time.Sleep(time.Second)
+				first := subscribe(t, s, nil)
+				follow(t, first, time.Second)
+				next := subscribe(t, s, &api.SubscribeConfig{StartGroup: 8})
+				defer next.Close()
+				_ = first.Close()
+				time.Sleep(time.Second)
+				again := subscribe(t, s, nil)
+				defer again.Close()
+				time.AfterFunc(2030*time.Millisecond, core.Sever)
+				if n := follow(t, again, 20*time.Second); n < 200 {
+					t.Errorf("%d frames came in 20 s, want 230", n)
+				}
+			})
+		})
+	}
+}

@@ -41,10 +41,6 @@ func (f *filler) followDemand(routes []*route, config api.SubscribeConfig, now t
 func (f *filler) updateCurrent(now time.Time) {
 	config := f.config
 	if f.covers(config.StartGroup) {
-		newest, some := f.track.Latest()
-		if !some || config.StartGroup <= newest || config.StartGroup == api.GroupLatest {
-			config.StartGroup = 0 // it stays
-		}
 		f.current.updateConfig(config)
 		return
 	}
