@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"math"
 	"slices"
 	"time"
@@ -122,22 +121,20 @@ func liveRoutes(routes []*route) (those []*route) {
 	return those
 }
 
-// routesNow returns the publisher's own routes; changed is closed when they
-// have changed.
-func (p *publisher) routesNow() (routes []*route, changed <-chan struct{}) {
+// ownRoutes returns the publisher's own routes. If there are none, held tells
+// whether others may come in a moment. changed is closed when that has changed.
+func (p *publisher) ownRoutes() (routes []*route, held bool, changed <-chan struct{}) {
 	p.relay.mu.Lock()
 	defer p.relay.mu.Unlock()
-	return liveRoutes(p.routes), p.changed.Changed()
+	return liveRoutes(p.routes), p.listed, p.changed.Changed()
 }
 
 // awaitOwn returns the publisher's own routes. If there are none, it waits for one
 // while the broadcast is held and ctx lasts.
 func (p *publisher) awaitOwn(ctx context.Context) []*route {
 	for {
-		p.relay.mu.Lock()
-		routes, listed, changed := liveRoutes(p.routes), p.listed, p.changed.Changed()
-		p.relay.mu.Unlock()
-		if len(routes) > 0 || !listed {
+		routes, held, changed := p.ownRoutes()
+		if len(routes) > 0 || !held {
 			return routes
 		}
 		select {
@@ -164,63 +161,21 @@ func (p *publisher) Origin() api.Session {
 
 var errUnroutable = &api.StreamError{Code: api.StreamUnroutable}
 
-// makeTrack makes a track that is asked for. The first route that can describes
-// it, and a filler is started for it.
+// makeTrack makes a track that is asked for, and starts a filler for it. It goes on
+// if req's session ends: others may have asked for the track too.
 func (b *broadcast) makeTrack(req api.TrackRequest) (*live.Track, error) {
-	ctx := context.Background()
-	if req.Session != nil {
-		ctx = req.Session.Context()
+	d := b.describeTrack(b.relay.life.context(), &req)
+	if d.err != nil {
+		return nil, d.err
 	}
-	ctx, free := b.relay.life.withContext(ctx)
-	defer free()
-	failed := error(errUnroutable)
-	for _, rt := range b.awaitOwn(ctx) {
-		info, counted, err := b.describeTrack(rt, &req)
-		if err == nil {
-			track := live.NewTrack(info, b.Limits)
-			b.addUser()
-			if !b.relay.life.spawnFiller(track, func() { defer b.removeUser(); fill(b, req, track, counted) }) {
-				b.removeUser()
-				counted.release()
-				return nil, errGoingAway
-			}
-			return track, nil
-		}
-		code, final := trackCode(err)
-		if !final && rt.endsSoon(ctx) {
-			code = api.StreamUnroutable
-		}
-		failed = &api.StreamError{Code: code}
-		if final {
-			break
-		}
+	track := live.NewTrack(d.info, b.Limits)
+	b.addUser()
+	if !b.relay.life.spawnFiller(track, func() { defer b.removeUser(); fill(b, req, track, d.counted) }) {
+		b.removeUser()
+		d.counted.release()
+		return nil, errGoingAway
 	}
-	return nil, failed
-}
-
-// describeTrack asks for a track's description and reserves a slot for a
-// subscription. In versions without descriptions, every track is accepted.
-func (b *broadcast) describeTrack(rt *route, req *api.TrackRequest) (api.TrackInfo, slot, error) {
-	release, ok := rt.session.quota.acquire(req.Session)
-	if !ok {
-		return api.TrackInfo{}, slot{}, errNoCapacity
-	}
-	ctx, free := b.relay.life.withContext(rt.session.Context())
-	defer free()
-	ctx, cancel := context.WithTimeout(ctx, answerIn)
-	defer cancel()
-	info, err := rt.session.TrackInfo(ctx, b.path, req.Name)
-	if errors.Is(err, api.ErrNotSupported) {
-		info, err = api.TrackInfo{MaxLatency: unknownMaxAge}, nil
-	}
-	if err == nil && !rt.isAnnounced() {
-		err = errGone
-	}
-	if err != nil {
-		release()
-		return api.TrackInfo{}, slot{}, err
-	}
-	return info, slot{rt.session, release}, nil
+	return track, nil
 }
 
 // nearestRoutes returns those of the routes with the fewest hops. Fetches use only

@@ -9,6 +9,7 @@ package relay
 //	route      is an announcement of one session: a way to a publisher (route.go)
 //	broadcast  is the handler of a publisher's path, or of one below; it is a
 //	           live.Broadcast (broadcast.go, below.go)
+//	inquiry    asks routes what a track is, before it is made (describe.go)
 //	filler     fills one track of a broadcast: one goroutine each
 //	           (filler.go, routechange.go)
 //	feed       is a subscription by one route that brings the track's groups

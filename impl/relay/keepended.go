@@ -30,7 +30,7 @@ func (f *filler) keepEnded(timer *time.Timer) {
 func (f *filler) awaitEndInvalid(timer *time.Timer) {
 	timer.Reset(idleFor)
 	for {
-		routes, changed := f.broadcast.routesNow()
+		routes, _, changed := f.broadcast.ownRoutes()
 		if len(routes) == 0 {
 			return
 		}

@@ -117,7 +117,7 @@ func (rt *route) isLost(ctx context.Context) bool {
 	ctx, cancel := context.WithTimeout(ctx, withdrawnWithin)
 	defer cancel()
 	for {
-		routes, changed := rt.broadcast.routesNow()
+		routes, _, changed := rt.broadcast.ownRoutes()
 		if !slices.Contains(routes, rt) {
 			return true
 		}
