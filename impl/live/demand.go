@@ -18,6 +18,10 @@ type Demand struct {
 	// a numbered one, and no group is held, StartGroup is 0, since the newest
 	// may be below that number.
 	Config api.SubscribeConfig
+
+	// LowestStart is the lowest StartGroup that names a group, which its
+	// subscriber has to get or be told of; 0 if all begin with what is there.
+	LowestStart api.GroupSequence
 }
 
 // Demand returns what is wanted now, and a channel that is closed when that may
@@ -71,6 +75,10 @@ func (t *Track) CloseIdle() bool {
 // addConfig adds what one subscriber wants.
 func (d *Demand) addConfig(c api.SubscribeConfig) {
 	c.StartFrame, c.EndFrame = 0, 0
+	named := c.StartGroup > 0 && c.StartGroup != api.GroupLatest
+	if named && (d.LowestStart == 0 || c.StartGroup < d.LowestStart) {
+		d.LowestStart = c.StartGroup
+	}
 	d.Subscribers++
 	if d.Subscribers == 1 {
 		d.Config = c

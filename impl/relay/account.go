@@ -48,6 +48,9 @@ func (a *account) noteArrival(seq api.GroupSequence, now, due time.Time) {
 	a.removeMissing(seq)
 }
 
+// isLowest reports whether a group that comes is below all that came or are missing.
+func (a *account) isLowest(seq api.GroupSequence) bool { return a.arrived == 0 || seq < a.lowest }
+
 // extendKnown extends the range of known numbers by [start, end). These, and all
 // between them and the range before, count as missing.
 func (a *account) extendKnown(start, end api.GroupSequence, err error, due time.Time) {

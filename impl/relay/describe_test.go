@@ -50,4 +50,3 @@ func TestDescribedInACircle(t *testing.T) {
 		})
 	}
 }
-

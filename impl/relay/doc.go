@@ -21,7 +21,7 @@ package relay
 //	shadow     is a better source of a group than the one that is read, until it
 //	           brings what was not written yet (shadow.go)
 //	account    is what a filler knows of the numbers of its groups: which came,
-//	           are missing, or are due (account.go, missing.go)
+//	           are missing, or are due (account.go, missing.go, head.go)
 //	refusals   are the routes that a filler does not use for a while (refusals.go)
 //	quota      bounds the requests in one upstream session (quota.go)
 //	lifetime   is all that runs until Close (lifetime.go)
@@ -113,7 +113,9 @@ package relay
 // Numbers that are left out are missing until the max age has passed, until their
 // route says that they are lost, until reorderMax after a change, or until the
 // default max age after a renewed feed left them out. They are then fetched, and
-// what nobody has is reported to viewers as a gap (missing.go).
+// what nobody has is reported to viewers as a gap (missing.go). Those below all
+// that came are missing for a viewer that has named one of them: until the max age
+// has passed that the feed's version tells, or the default (head.go).
 //
 // # Times
 //

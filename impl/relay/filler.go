@@ -76,7 +76,7 @@ type filler struct {
 	heardAt       time.Time     // when a check last found that frames had come
 
 	// When the next check of each kind is due; zero for never.
-	idleAt, lostAt, judgeAt, silentAt, missingAt time.Time
+	idleAt, lostAt, judgeAt, silentAt, missingAt, headAt time.Time
 
 	changed       signal.Wake   // the missing groups have changed
 	fetching      chan struct{} // a semaphore for fetches
@@ -91,6 +91,7 @@ type filler struct {
 	newestBroken bool          // the newest group broke off and was given up
 	newestBy     *route        // the route by which the newest group began
 	reorderUntil time.Time     // until then, groups may come in any order
+	lowestAt     time.Time     // when a group came below all others; zero until a new feed has begun
 }
 
 // fill feeds a track until its end. A track that ended regularly is then kept
@@ -142,6 +143,7 @@ func (f *filler) step(timer *time.Timer) bool {
 	default:
 		f.idleAt = earliest(f.idleAt, now.Add(idleFor))
 	}
+	f.headAt = f.reportHead(demand.LowestStart, now)
 	timer.Reset(time.Until(f.nextDue()))
 	select {
 	case <-demandChanged:
@@ -165,7 +167,7 @@ func (f *filler) step(timer *time.Timer) bool {
 // nextDue returns the time of the earliest check that is due.
 func (f *filler) nextDue() time.Time {
 	next := f.idleAt
-	for _, at := range []time.Time{f.lostAt, f.judgeAt, f.silentAt, f.missingAt} {
+	for _, at := range []time.Time{f.lostAt, f.judgeAt, f.silentAt, f.missingAt, f.headAt} {
 		next = earliest(next, at)
 	}
 	if next.IsZero() {

@@ -41,9 +41,12 @@ func (f *filler) noteGroup(seq api.GroupSequence) {
 	if now.Before(f.reorderUntil) {
 		due = f.reorderUntil
 	}
-	before := len(f.account.missing)
+	before, lower := len(f.account.missing), f.account.isLowest(seq)
 	f.account.noteArrival(seq, now, due)
-	if len(f.account.missing) > before {
+	if lower {
+		f.lowestAt = now
+	}
+	if lower || len(f.account.missing) > before {
 		f.changed.Wake()
 	}
 }

@@ -46,6 +46,7 @@ func (f *filler) updateCurrent(now time.Time) {
 	}
 	old := f.current
 	old.retireAfter(reorderMax)
+	f.expectLower()
 	if old.trial.begun.Happened() {
 		config.StartGroup = 0
 		f.current = f.feedBy(old.route, config, 0)

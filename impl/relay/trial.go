@@ -235,6 +235,7 @@ func (f *filler) allowMissing() {
 func (f *filler) limitMissing(from api.GroupSequence) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.account.dueBy(from, time.Now().Add(age.DefaultMax))
+	f.lowestAt = time.Now()
+	f.account.dueBy(from, f.lowestAt.Add(age.DefaultMax))
 	f.changed.Wake()
 }
