@@ -237,7 +237,7 @@ func NewTransport(tlsConfig *tls.Config, quicConfig *quic.Config) transport.BySc
 
 // closeSockets closes the client's sockets.
 func (c *Client) closeSockets() error {
-	closer, ok := c.dialTransport().(io.Closer)
+	closer, ok := transport.As[io.Closer](c.dialTransport())
 	if !ok || c.Transport != nil {
 		return nil
 	}

@@ -180,11 +180,11 @@ func (f *Fallback) remember(host string, second bool) {
 	f.hosts[host] = now.Add(rememberFor)
 }
 
-// Close closes First and Second, as far as they have a Close method.
+// Close closes First and Second, as far as they are an [io.Closer] (see [As]).
 func (f *Fallback) Close() error {
 	var errs []error
 	for _, d := range []Dialer{f.First, f.Second} {
-		if c, ok := d.(io.Closer); ok {
+		if c, ok := As[io.Closer](d); ok {
 			errs = append(errs, c.Close())
 		}
 	}

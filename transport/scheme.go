@@ -107,12 +107,12 @@ func (m ByScheme) DialTarget(ctx context.Context, t *Target, protocols []string)
 	return DialTarget(ctx, d, t, protocols)
 }
 
-// Close closes each dialer that has a Close method. A dialer that is
+// Close closes each dialer that is an [io.Closer] (see [As]). A dialer that is
 // registered for several schemes is closed several times.
 func (m ByScheme) Close() error {
 	var errs []error
 	for _, d := range m {
-		if c, ok := d.(io.Closer); ok {
+		if c, ok := As[io.Closer](d); ok {
 			errs = append(errs, c.Close())
 		}
 	}

@@ -62,7 +62,7 @@ type TargetDialer interface {
 // DialTarget dials t with d. If d is not a [TargetDialer], t's options are
 // lost.
 func DialTarget(ctx context.Context, d Dialer, t *Target, protocols []string) (Conn, error) {
-	if d, ok := d.(TargetDialer); ok {
+	if d, ok := As[TargetDialer](d); ok {
 		return d.DialTarget(ctx, t, protocols)
 	}
 	return d.Dial(ctx, t.URL.String(), protocols)

@@ -21,9 +21,10 @@
 //
 // # Abilities
 //
-// What only some transports can do is an optional interface, found by a type
-// assertion: [TryWriter], [Prioritizer], [DatagramConn], [StatsConn], and
-// [TargetDialer] for a Dialer. The session works without any of them.
+// What only some transports can do is an optional interface: [TryWriter],
+// [Prioritizer], [DatagramConn], [StatsConn], and [TargetDialer] for a Dialer.
+// The session works without any of them. It looks for them with [As], so that
+// they survive a wrapper that has a method Unwrap. [Observe] is one.
 package transport
 
 import (
@@ -38,7 +39,7 @@ import (
 
 // A Dialer makes connections. It is safe for concurrent use. A Dialer that
 // holds sockets or goroutines between calls also implements [io.Closer]; its
-// owner closes it after the last connection. A second Close must do no harm.
+// owner, who finds that with [As], closes it after the last connection. A second Close must do no harm.
 type Dialer interface {
 	// Dial connects to url and negotiates one of protocols, which are names of
 	// moq-lite versions in order of preference. It blocks until streams may be

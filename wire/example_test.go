@@ -3,9 +3,11 @@ package wire_test
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/relay"
+	"github.com/moqlite/moqlite/transport"
 	"github.com/moqlite/moqlite/transport/memconn"
 	"github.com/moqlite/moqlite/wire"
 )
@@ -105,4 +107,42 @@ func Example_relay() {
 		fmt.Printf("%s\n", frame.Payload)
 	}
 	// Output: hello, room
+}
+
+// Decorate puts a wrapper around the dialer of every client: this one counts
+// bytes, and takes nothing from what the transport can do.
+func Example_decorate() {
+	ctx := context.Background()
+	var open, received atomic.Int64
+	options := wire.Options{
+		Network: new(memconn.Network), Host: "relay.example.com", Config: &api.Config{WaitForSetup: true},
+	}
+	options.Decorate = func(d transport.Dialer) transport.Dialer {
+		return transport.Observe(d, transport.Hooks{Conn: func(transport.State) *transport.ConnHooks {
+			open.Add(1)
+			return &transport.ConnHooks{
+				Received: func(n int) { received.Add(int64(n)) },
+				Closed:   func(error) { open.Add(-1) },
+			}
+		}})
+	}
+	server, closeServer := wire.NewMemoryServer(options)
+	defer closeServer()
+	if _, err := server.Listen(); err != nil {
+		fmt.Println(err)
+		return
+	}
+	go func() { _ = server.ListenAndServe() }()
+
+	client, cleanup := wire.NewMemoryClient(options)
+	if _, err := client.Dial(ctx, "https://relay.example.com", nil); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("open:", open.Load())
+	cleanup()
+	fmt.Println("open:", open.Load(), "received:", received.Load() > 0)
+	// Output:
+	// open: 1
+	// open: 0 received: true
 }

@@ -31,6 +31,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"slices"
 
 	gwire "github.com/google/wire"
 	"github.com/quic-go/quic-go"
@@ -89,6 +90,14 @@ type Options struct {
 	// Origins are the web origins whose pages may connect to Server, as
 	// scheme://host[:port]. Nil: all may. MemoryServer does not use them.
 	Origins []string
+
+	// Decorate wraps the dialer of every client, as [transport.Observe] does
+	// or a dialer of your own. A wrapper should be a [transport.TargetDialer],
+	// since a plain dialer drops the options of a dial, and its connections
+	// should have a method Unwrap: see [transport.As]. The dialer that it is
+	// given is closed with the client, and so is what it returns if that is an
+	// [io.Closer]. Nil: none.
+	Decorate func(transport.Dialer) transport.Dialer
 }
 
 // The sets; see the package's documentation for what each gives.
@@ -152,14 +161,20 @@ func ProvideWithFallback(o Options) transport.Dialer {
 	return transport.WithFallback(impl.NewTransport(o.TLSConfig, o.QUICConfig))
 }
 
-// ProvideClient returns a client that dials with d, and a cleanup that closes
-// both.
+// ProvideClient returns a client that dials with d, decorated by o.Decorate, and
+// a cleanup that closes client and dialers.
 func ProvideClient(d transport.Dialer, o Options) (api.Client, func()) {
-	c := &impl.Client{Transport: d, Config: o.Config, Logger: o.Logger}
+	dialers := []transport.Dialer{d}
+	if o.Decorate != nil {
+		dialers = append(dialers, o.Decorate(d))
+	}
+	c := &impl.Client{Transport: dialers[len(dialers)-1], Config: o.Config, Logger: o.Logger}
 	return c, func() {
 		_ = c.Close()
-		if closer, ok := d.(io.Closer); ok {
-			_ = closer.Close()
+		for _, d := range slices.Backward(dialers) { // what wraps another may still use it
+			if closer, ok := transport.As[io.Closer](d); ok {
+				_ = closer.Close()
+			}
 		}
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
+	"slices"
 	"testing"
 
 	"go.uber.org/mock/gomock"
@@ -98,4 +99,44 @@ func TestClientOfAMockedTransport(t *testing.T) {
 	if !errors.Is(err, api.ErrUnauthorized) || !ok || failed.Phase != api.PhaseUpgrade || failed.Transport != "mock" {
 		t.Errorf("dial: %v", err)
 	}
+}
+
+// TestDecorate checks that a client dials through the decorated dialer, that its
+// options still reach the dialer below, and that both are closed with it.
+func TestDecorate(t *testing.T) {
+	inner := &closing{TargetDialer: mocks.NewMockTargetDialer(gomock.NewController(t))}
+	inner.TargetDialer.(*mocks.MockTargetDialer).EXPECT().DialTarget(gomock.Any(), gomock.Any(), gomock.Any()).
+		Return(nil, &transport.DialError{Phase: transport.PhaseConnect, Err: errors.New("nobody")})
+	var dialled []string
+	client, cleanup := wire.NewClientWith(inner, wire.Options{Decorate: func(d transport.Dialer) transport.Dialer {
+		return transport.Observe(d, transport.Hooks{DialStart: func(url string) { dialled = append(dialled, url) }})
+	}})
+	if _, err := client.Dial(t.Context(), "moqt://relay.example.com/room", nil); err == nil {
+		t.Error("the dial succeeds")
+	}
+	if !slices.Equal(dialled, []string{"moqt://relay.example.com/room"}) {
+		t.Errorf("dialled %q", dialled)
+	}
+	if cleanup(); inner.closed == 0 {
+		t.Error("the dialer below is not closed")
+	}
+
+	inner.closed = 0
+	_, cleanup = wire.NewClientWith(inner, wire.Options{Decorate: func(d transport.Dialer) transport.Dialer {
+		return transport.DialerFunc(d.Dial)
+	}})
+	if cleanup(); inner.closed != 1 {
+		t.Errorf("below a wrapper without Unwrap, the dialer is closed %d times", inner.closed)
+	}
+}
+
+// closing is a dialer that counts its closes.
+type closing struct {
+	transport.TargetDialer
+	closed int
+}
+
+func (d *closing) Close() error {
+	d.closed++
+	return nil
 }

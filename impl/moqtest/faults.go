@@ -91,7 +91,7 @@ func (s *Server) CloseConnections(code uint64, reason string) {
 // network would: neither side sends a close.
 func (s *Server) Sever() {
 	for _, c := range s.faults.openConns() {
-		if conn, ok := c.Conn.(interface{ Sever(error) }); ok {
+		if conn, ok := transport.As[interface{ Sever(error) }](c.Conn); ok {
 			conn.Sever(nil)
 		}
 	}
@@ -168,17 +168,17 @@ func (l faultyListener) Accept(ctx context.Context) (transport.Conn, error) {
 }
 
 // A faultyConn is a connection of the server that its faults can reach. It has
-// datagrams and statistics, as those of memconn have, so that a session takes
-// the same ways as without it.
+// datagrams and statistics, as those of memconn have. Its streams have no
+// priorities: a session writes one group at a time to them.
 type faultyConn struct {
 	transport.Conn
 	faults *faults
 }
 
-var (
-	_ transport.DatagramConn = (*faultyConn)(nil)
-	_ transport.StatsConn    = (*faultyConn)(nil)
-)
+var _ transport.DatagramConn = (*faultyConn)(nil)
+
+// Unwrap returns the connection, for [transport.As].
+func (c *faultyConn) Unwrap() transport.Conn { return c.Conn }
 
 func (c *faultyConn) OpenStream(ctx context.Context) (transport.Stream, error) {
 	c.faults.awaitThaw(ctx.Done(), c.Context().Done())
@@ -215,9 +215,6 @@ func (c *faultyConn) AcceptUniStream(ctx context.Context) (transport.ReceiveStre
 	}
 	return c.receiving(s), nil
 }
-
-// Stats implements [transport.StatsConn].
-func (c *faultyConn) Stats() transport.Stats { return c.Conn.(transport.StatsConn).Stats() }
 
 // SendDatagram implements [transport.DatagramConn].
 func (c *faultyConn) SendDatagram(p []byte) error {

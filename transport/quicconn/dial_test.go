@@ -410,8 +410,8 @@ func TestDialAddrFunc(t *testing.T) {
 	if s.Protocol != protocol || s.URL == nil || s.URL.RequestURI() != "/live?token=x" || s.CarriesURL {
 		t.Errorf("the state is %+v", s)
 	}
-	_, datagrams := c.(transport.DatagramConn)
-	_, stats := c.(transport.StatsConn)
+	_, datagrams := transport.As[transport.DatagramConn](c)
+	_, stats := transport.As[transport.StatsConn](c)
 	if !datagrams || !stats {
 		t.Errorf("datagrams %t, stats %t", datagrams, stats)
 	}

@@ -35,7 +35,7 @@ var shown = map[Ability]func(v any) bool{
 }
 
 func is[T any](v any) bool {
-	_, ok := v.(T)
+	_, ok := transport.As[T](v)
 	return ok
 }
 
@@ -43,7 +43,7 @@ func is[T any](v any) bool {
 // list the ability.
 func as[T any](t testing.TB, v any) T {
 	t.Helper()
-	able, ok := v.(T)
+	able, ok := transport.As[T](v)
 	if !ok {
 		t.Fatalf("%T is no %v, which Options name", v, reflect.TypeFor[T]())
 	}
@@ -68,17 +68,20 @@ func report(t testing.TB, field string, named []Ability, v any, could ...Ability
 	}
 }
 
-func (o Options) testAbilities(t *testing.T) {
-	client, server := open(t, o.Pair)
+// reportOf reports the abilities of both ends of a pair and of their streams,
+// which should be those that are listed, except without.
+func (o Options) reportOf(t *testing.T, pair func(*testing.T) (client, server transport.Conn), without ...Ability) {
+	client, server := open(t, pair)
 	for _, end := range []struct {
 		field      string
 		named      []Ability
 		conn, peer transport.Conn
 	}{{"Client", o.Client, client, server}, {"Server", o.Server, server, client}} {
-		report(t, end.field, end.named, end.conn, Datagrams, Statistics, CarriesURL)
+		named := slices.DeleteFunc(slices.Clone(end.named), func(a Ability) bool { return slices.Contains(without, a) })
+		report(t, end.field, named, end.conn, Datagrams, Statistics, CarriesURL)
 		w, _ := uni(t, end.conn, end.peer)
-		report(t, end.field, end.named, w, TryWrites, Priorities)
+		report(t, end.field, named, w, TryWrites, Priorities)
 		s, _ := bidi(t, end.conn, end.peer)
-		report(t, end.field, end.named, s, TryWrites, Priorities)
+		report(t, end.field, named, s, TryWrites, Priorities)
 	}
 }

@@ -98,7 +98,10 @@ func TestConn(t *testing.T, o Options) {
 	if o.Parallel {
 		NoLeaks(t)
 	}
-	o.leaf(t, "the ends have the abilities that they are said to have", o.testAbilities)
+	o.leaf(t, "the ends have the abilities that they are said to have", func(t *testing.T) {
+		o.reportOf(t, o.Pair)
+	})
+	o.testWrappers(t)
 	for _, cases := range [][]connCase{
 		streamCases, resetCases, deadlineCases, contextCases, closeCases, stateCases, datagramCases, abilityCases,
 	} {
@@ -156,6 +159,7 @@ func (o Options) runDials(t *testing.T) {
 		t.Cleanup(func() { e.Listener.Close() })
 		report(t, "Dialer", o.Dialer, e.Dialer, Targets, Closing)
 	})
+	o.leaf(t, "an observed dialer has its abilities, and dials are told", o.testObservedDialer)
 	for _, c := range dialCases {
 		if !has(o.Dialer, c.needs) {
 			continue

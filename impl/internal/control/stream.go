@@ -52,7 +52,7 @@ type Stream struct {
 
 // New returns a Stream for a transport's stream that was just opened or accepted.
 func New(raw transport.Stream, v *message.Version) *Stream {
-	if p, ok := raw.(transport.Prioritizer); ok {
+	if p, ok := transport.As[transport.Prioritizer](raw); ok {
 		p.SetPriority(urgency, true)
 	}
 	return &Stream{Stream: raw, version: v, in: bufio.NewReaderSize(raw, bufferSize)}

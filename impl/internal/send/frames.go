@@ -201,12 +201,12 @@ func (g *Group) submission() submission {
 	switch {
 	case g.queued, g.err != nil, len(g.pending) == 0 && !g.closed:
 		return nothing
-	case len(g.pending) == 0 && g.stream != nil:
+	case len(g.pending) == 0 && g.stream.isOpen():
 		return justEnd
 	}
 	g.queued = true
 	g.count(groupOverhead)
-	if g.stream == nil {
+	if !g.stream.isOpen() {
 		return firstFrames
 	}
 	return moreFrames

@@ -33,11 +33,11 @@ type Group struct {
 	age       age.Entry // used by the owner to find out when the group is too old
 
 	mu        sync.Mutex
-	pending   []byte               // gathered, not yet taken for a write
-	counted   int                  // how much of pending the backlog counts, overhead included
-	uncounted int                  // how much it does not count yet
-	stream    transport.SendStream // nil until the first write opens it
-	err       error                // why the group is over; nil while it is not
+	pending   []byte // gathered, not yet taken for a write
+	counted   int    // how much of pending the backlog counts, overhead included
+	uncounted int    // how much it does not count yet
+	stream    stream // without one until the first write opens it
+	err       error  // why the group is over; nil while it is not
 	life      transport.Life
 	queued    bool // the group is queued or in a slot, and pending will be taken
 	closed    bool // Close was called: no more frames
@@ -72,7 +72,7 @@ func (l *Lane) NewSilentGroup(owner Owner, seq api.GroupSequence) *Group {
 
 // SetStream makes the group write to a stream that is open already. It is called
 // before Open.
-func (g *Group) SetStream(st transport.SendStream) { g.stream = st }
+func (g *Group) SetStream(st transport.SendStream) { g.stream = newStream(st) }
 
 // Open makes the group known to its [Queue], so that it can be submitted, and is failed
 // when the session ends. It reports false when the session has ended.
@@ -119,10 +119,10 @@ func (g *Group) context() context.Context {
 // is written. It does so only once Context was called; otherwise the next write
 // finds out. The lock is held.
 func (g *Group) watch() {
-	if !g.watched || g.stream == nil || g.err != nil {
+	if !g.watched || !g.stream.isOpen() || g.err != nil {
 		return
 	}
-	stream := g.stream
+	stream := g.stream.SendStream
 	context.AfterFunc(stream.Context(), func() {
 		if reset, ok := errors.AsType[*transport.StreamError](context.Cause(stream.Context())); ok {
 			g.fail(g.lane.queue.host.Lost(reset))
@@ -159,7 +159,7 @@ func (g *Group) finish(end Ending) transport.SendStream {
 	counted := g.counted
 	g.pending, g.counted, g.uncounted = nil, 0, 0
 	g.life.End(end.Err)
-	stream := g.stream
+	stream := g.stream.SendStream
 	g.mu.Unlock()
 	g.lane.admission.remove(counted)
 	g.lane.admission.wake()
@@ -174,7 +174,7 @@ func (g *Group) finish(end Ending) transport.SendStream {
 // could overtake the packet for as long as there are any.
 func (g *Group) end() {
 	if g.waited {
-		prioritize(g.stream, g.lane.queue.first)
+		g.stream.prioritize(g.lane.queue.first)
 	}
 	if err := g.stream.Close(); err != nil {
 		g.fail(g.lane.queue.host.Lost(err))

@@ -196,7 +196,7 @@ func (m *model) credit(n int) {
 func streamOf(g *Group) *stubStream {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	switch st := g.stream.(type) {
+	switch st := g.stream.SendStream.(type) {
 	case *stubStream:
 		return st
 	case *rankedStream:

@@ -84,7 +84,7 @@ func (q *Queue) give(g *Group) *slot {
 		s = new(slot)
 	}
 	s.group = g
-	if len(q.writing) == 0 && g.urgency == 0 && g.stream == nil {
+	if len(q.writing) == 0 && g.urgency == 0 && !g.stream.isOpen() {
 		g.urgency = q.usual // its stream will be opened with that; nobody else looks yet
 	}
 	q.writing = append(q.writing, s)

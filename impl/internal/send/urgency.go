@@ -122,27 +122,7 @@ func (g *Group) setUrgency(u int8) {
 	g.urgency = u
 	stream := g.stream
 	g.mu.Unlock()
-	if stream != nil {
-		prioritize(stream, u)
+	if stream.isOpen() {
+		stream.prioritize(u)
 	}
-}
-
-// firstUrgencyOf sets the urgency of a stream that was just opened. It reports false if the
-// transport cannot prioritize streams.
-func firstUrgencyOf(stream transport.SendStream, u int8) bool {
-	if u == transport.DefaultUrgency {
-		_, ok := stream.(transport.Prioritizer)
-		return ok
-	}
-	return prioritize(stream, u)
-}
-
-// prioritize sets the urgency of a stream. It reports false if the transport cannot
-// prioritize streams.
-func prioritize(stream transport.SendStream, u int8) bool {
-	p, ok := stream.(transport.Prioritizer)
-	if ok {
-		p.SetPriority(u, true)
-	}
-	return ok
 }

@@ -99,7 +99,7 @@ func (s *slot) take(ctx context.Context) error {
 	g := s.group
 	q := g.lane.queue
 	var opened transport.SendStream
-	if g.stream == nil {
+	if !g.stream.isOpen() {
 		var err error
 		if opened, err = q.host.OpenUniStream(ctx); err != nil {
 			return q.host.Lost(err)
@@ -121,9 +121,9 @@ func (s *slot) takeFrom(g *Group, opened transport.SendStream) (ranked bool) {
 	defer g.mu.Unlock()
 	ranked = true
 	if opened != nil {
-		g.stream = opened
+		g.stream = newStream(opened)
 		g.watch()
-		ranked = firstUrgencyOf(opened, g.urgency)
+		ranked = g.stream.begin(g.urgency)
 	}
 	if g.done {
 		if opened != nil {
@@ -149,8 +149,8 @@ func (s *slot) tryWrite() (over bool) {
 	if len(s.taken) == 0 {
 		return true
 	}
-	stream, ok := s.group.stream.(transport.TryWriter)
-	return ok && s.wrote(stream.TryWrite(s.taken))
+	w := s.group.stream.tries
+	return w != nil && s.wrote(w.TryWrite(s.taken))
 }
 
 // wrote notes the result of a write to the stream, and fails the group if that is an

@@ -55,6 +55,7 @@ func (r *datagramRing) pop(spare []byte) (b []byte, ok bool) {
 // while there are any.
 type datagrams struct {
 	conn    transport.Conn
+	able    transport.DatagramConn // conn too; nil if the transport has no datagrams
 	version *message.Version
 	life    *life
 
@@ -66,14 +67,19 @@ type datagrams struct {
 	lost    uint64        // number of datagrams that the transport has refused, and of those that were replaced unread
 }
 
+// init prepares for the datagrams of conn. It is called first.
+func (d *datagrams) init(l *life, conn transport.Conn, v *message.Version) {
+	d.life, d.conn, d.version = l, conn, v
+	d.able, _ = transport.As[transport.DatagramConn](conn)
+}
+
 // supported returns the connection, or an error if the version or the transport has no
 // datagrams.
 func (d *datagrams) supported() (transport.DatagramConn, error) {
-	conn, ok := d.conn.(transport.DatagramConn)
-	if !ok || !d.version.Datagrams {
+	if d.able == nil || !d.version.Datagrams {
 		return nil, fmt.Errorf("datagrams on %s over %s: %w", d.version.Name, d.conn.State().Transport, api.ErrNotSupported)
 	}
-	return conn, nil
+	return d.able, nil
 }
 
 // enqueue queues a datagram to be sent. It never blocks. Datagrams are supported.
@@ -93,7 +99,6 @@ func (d *datagrams) enqueue(m *message.Datagram) {
 // the connection delays no caller; its memory goes back to the ring in exchange for the
 // next one.
 func (d *datagrams) sendQueued() {
-	conn := d.conn.(transport.DatagramConn)
 	var buf []byte
 	for {
 		d.mu.Lock()
@@ -104,7 +109,7 @@ func (d *datagrams) sendQueued() {
 			return
 		}
 		d.mu.Unlock()
-		if conn.SendDatagram(buf) != nil {
+		if d.able.SendDatagram(buf) != nil {
 			d.countLost()
 		}
 	}

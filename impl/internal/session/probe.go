@@ -46,7 +46,7 @@ func (s *Session) Probe(ctx context.Context) (api.BitrateReader, error) {
 // serveProbe sends PROBE reports (moq-lite-06, PROBE) until the peer ends the stream.
 func (r *request) serveProbe() {
 	defer r.Refuse(api.StreamCancelled)
-	conn, ok := r.session.conn.(transport.StatsConn)
+	conn, ok := transport.As[transport.StatsConn](r.session.conn)
 	if !ok {
 		return
 	}

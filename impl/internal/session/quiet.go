@@ -12,7 +12,7 @@ import (
 // would have been sent again. Some subscribers take a group that is still arriving at the
 // track's end for complete. On a busy connection awaitQuiet returns after a second.
 func awaitQuiet(ctx context.Context, conn transport.Conn) {
-	c, ok := conn.(transport.StatsConn)
+	c, ok := transport.As[transport.StatsConn](conn)
 	if !ok {
 		return
 	}

@@ -59,7 +59,7 @@ func (v *serving) queueFor(s *Session, st *control.Stream) *send.Queue {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if v.queue == nil {
-		_, ranked := st.Stream.(transport.Prioritizer)
+		_, ranked := transport.As[transport.Prioritizer](st.Stream)
 		v.queue = send.NewQueue((*host)(s), s.version, ranked)
 		if s.life.isOver() {
 			v.queue.Stop(s.life.err())

@@ -114,7 +114,7 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 	}
 	s := &Session{conn: conn, version: version, opts: opts, limits: opts.limits(), began: time.Now()}
 	s.peer.connected(&s.life, version, &s.opts, conn.State())
-	s.datagrams.life, s.datagrams.conn, s.datagrams.version = &s.life, conn, version
+	s.datagrams.init(&s.life, conn, version)
 	s.budget.Init((*host)(s), receive.Options{
 		Version: version, Began: s.began, FrameSize: s.limits.FrameSize, Bytes: s.limits.UnreadBytes,
 		Server: opts.Unread,
@@ -267,7 +267,7 @@ func (s *Session) State() api.SessionState {
 // Stats implements [api.Session].
 func (s *Session) Stats() api.SessionStats {
 	var stats api.SessionStats
-	if c, ok := s.conn.(transport.StatsConn); ok {
+	if c, ok := transport.As[transport.StatsConn](s.conn); ok {
 		t := c.Stats()
 		stats = api.SessionStats{
 			RTT: t.RTT, MinRTT: t.MinRTT,

@@ -29,7 +29,7 @@ func sendSetup(v *message.Version, o *Options, conn transport.Conn) {
 	if err != nil {
 		return
 	}
-	if p, ok := st.(transport.Prioritizer); ok {
+	if p, ok := transport.As[transport.Prioritizer](st); ok {
 		p.SetPriority(setupUrgency, true)
 	}
 	b := v.AppendVarint(nil, uint64(message.StreamSetup))
@@ -42,7 +42,7 @@ func sendSetup(v *message.Version, o *Options, conn transport.Conn) {
 // newSetup returns the SETUP of one end of a connection.
 func newSetup(v *message.Version, o *Options, conn transport.Conn) *message.Setup {
 	m := &message.Setup{Hop: uint64(o.Hop)}
-	if _, ok := conn.(transport.StatsConn); ok {
+	if _, ok := transport.As[transport.StatsConn](conn); ok {
 		m.Probe = uint64(api.ProbeReports)
 	}
 	c := o.Config

@@ -8,36 +8,20 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
-// WithURL returns c with u as the URL of its State. The result has datagrams
-// and statistics if c has.
+// WithURL returns c with u as the URL of its State. The result has the
+// abilities of c.
 func WithURL(c transport.Conn, u *url.URL) transport.Conn {
 	state := c.State()
 	state.URL = u
 	plain := conn{Conn: c, state: state}
-	d, datagrams := c.(transport.DatagramConn)
-	s, stats := c.(transport.StatsConn)
-	// Abilities are found by type assertion, so the result must have those of c
-	// and no others: embedding both interfaces always would promise what c
-	// cannot do.
-	switch {
-	case datagrams && stats:
-		return &struct {
-			conn
-			transport.DatagramConn
-			transport.StatsConn
-		}{plain, d, s}
-	case datagrams:
-		return &struct {
-			conn
-			transport.DatagramConn
-		}{plain, d}
-	case stats:
-		return &struct {
-			conn
-			transport.StatsConn
-		}{plain, s}
+	d, ok := transport.As[transport.DatagramConn](c)
+	if !ok {
+		return &plain
 	}
-	return &plain
+	return &struct { // what carries data is not found below a wrapper
+		conn
+		transport.DatagramConn
+	}{plain, d}
 }
 
 // A conn is a connection with another State.
@@ -47,3 +31,6 @@ type conn struct {
 }
 
 func (c *conn) State() transport.State { return c.state }
+
+// Unwrap returns the connection, for [transport.As].
+func (c *conn) Unwrap() transport.Conn { return c.Conn }

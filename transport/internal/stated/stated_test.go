@@ -81,7 +81,7 @@ func TestWithURL(t *testing.T) {
 					t.Errorf("received %q, %v", p, err)
 				}
 			}
-			counts, has := got.(transport.StatsConn)
+			counts, has := transport.As[transport.StatsConn](got)
 			if _, had := c.(transport.StatsConn); has != had {
 				t.Errorf("statistics: %t, before %t", has, had)
 			} else if has && counts.Stats().BytesSent != 7 {
