@@ -28,8 +28,8 @@
 // over the [Groups] of a [TrackReader] and over the [Frames] of a
 // [GroupReader], or call the readers' methods where speed matters.
 // [SubscribeConfig] says what is wanted, [SubscribeWhenAnnounced] waits for the
-// publisher, [EachBroadcast] follows many, and a [Gap] tells which groups were
-// lost.
+// publisher, [EachBroadcast] follows many, [Ordered] has the groups by number,
+// and a [Gap] tells which were lost.
 //
 // Who may do what: an [AdmitRequest] is answered with a
 // [Grant], in which a [Pattern] names broadcasts.

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -106,4 +107,66 @@ func ExampleEachBroadcast() {
 	// fleet/ann is well
 	// fleet/bob is well
 	// follow the broadcasts below "fleet": context canceled
+}
+
+// Of groups that are written at once, the newest arrives first. Ordered has them
+// by number, fetches what is missing, and tells what is lost.
+func ExampleOrdered() {
+	ctx := context.Background()
+	mux := api.NewTrackMux()
+	_ = mux.Publish(ctx, "robot/7", api.TrackFuncs{
+		Serve: func(w api.TrackWriter) {
+			for _, seq := range []api.GroupSequence{4, 1, 0} {
+				g, err := w.OpenGroupAt(w.Context(), seq)
+				if err != nil {
+					return
+				}
+				_ = g.WriteFrame(api.Frame{Payload: fmt.Append(nil, "step ", seq)})
+				_ = g.Close()
+			}
+		},
+		Fetch: func(w api.GroupWriter, req api.FetchRequest) {
+			if req.Group != 2 {
+				w.Cancel(api.StreamNotFound)
+				return
+			}
+			_ = w.WriteFrame(api.Frame{Payload: []byte("step 2, asked for")})
+			_ = w.Close()
+		},
+	})
+	server := moqtest.NewServer(mux)
+	defer server.Close()
+	session, err := server.Client().Dial(ctx, server.URL, nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	track, err := session.Subscribe(ctx, "robot/7", "log", nil)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	defer track.Close()
+	fetch := func(ctx context.Context, seq api.GroupSequence) (api.GroupReader, error) {
+		return session.Fetch(ctx, api.FetchRequest{Path: "robot/7", Name: "log", Group: seq})
+	}
+	for group, err := range api.Ordered(ctx, track, &api.OrderedConfig{Fetch: fetch, Patience: 50 * time.Millisecond}) {
+		if gap, lost := errors.AsType[*api.GapError](err); lost {
+			fmt.Println(gap.End-gap.Start, "missing:", errors.Is(err, api.ErrNotFound))
+			continue
+		}
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		for frame := range api.Frames(ctx, group, nil) {
+			fmt.Printf("%s\n", frame.Payload)
+		}
+	}
+	// Output:
+	// step 0
+	// step 1
+	// step 2, asked for
+	// 1 missing: true
+	// step 4
 }

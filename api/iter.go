@@ -22,7 +22,8 @@ func Announcements(ctx context.Context, r AnnouncementReader) iter.Seq2[Announce
 	return sequence(func() (Announcement, error) { return r.Receive(ctx) })
 }
 
-// Groups iterates over the groups of r, in order of arrival. It ends without an
+// Groups iterates over the groups of r, in order of arrival; for that of their
+// numbers see [Ordered]. It ends without an
 // error at io.EOF. It yields any other error once, with a nil group, and ends,
 // except after [ErrRestarted], which a track of a reconnecting session may
 // return any number of times: then it goes on. The loop reads each group to its
