@@ -363,18 +363,17 @@ func ExampleDialer_mock() {
 	ctrl := gomock.NewController(nil)
 	dialer := mocks.NewMockDialer(ctrl)
 	failed := &api.DialError{URL: "moqt://relay.example.com", Phase: api.PhaseConnect, Err: errors.New("nothing listens there")}
-	session := mocks.NewMockSession(ctrl)
+	session := apitest.Session(nil)
 	gomock.InOrder(
-		dialer.EXPECT().Dial(gomock.Any(), "moqt://relay.example.com", gomock.Any()).Return(nil, failed).Call,
-		dialer.EXPECT().Dial(gomock.Any(), gomock.Any(), gomock.Any()).Return(session, nil).Call,
-		session.EXPECT().Terminate(api.SessionNoError, "hello").Return(nil).Call,
+		dialer.EXPECT().Dial(gomock.Any(), "moqt://relay.example.com", gomock.Any()).Return(nil, failed),
+		dialer.EXPECT().Dial(gomock.Any(), gomock.Any(), gomock.Any()).Return(session, nil),
 	)
 	app := greeter{dialer}
 	fmt.Println(app.greet(context.Background()))
-	fmt.Println(app.greet(context.Background()))
+	fmt.Println(app.greet(context.Background()), context.Cause(session.Context()))
 	// Output:
 	// cannot greet: dial moqt://relay.example.com: connect: nothing listens there
-	// <nil>
+	// <nil> session closed here: no error: hello
 }
 
 // A handler is tested without any session: a recorder takes what it writes.

@@ -231,9 +231,9 @@ func ExampleSession_probe() {
 	session, reports := mocks.NewMockSession(ctrl), mocks.NewMockBitrateReader(ctrl)
 	session.EXPECT().Probe(gomock.Any()).Return(reports, nil)
 	gomock.InOrder(
-		reports.EXPECT().Receive(gomock.Any()).Return(api.Bitrate{BitsPerSecond: 4_000_000}, nil).Call,
-		reports.EXPECT().Receive(gomock.Any()).Return(api.Bitrate{BitsPerSecond: 900_000}, nil).Call,
-		reports.EXPECT().Receive(gomock.Any()).Return(api.Bitrate{}, io.EOF).Call,
+		reports.EXPECT().Receive(gomock.Any()).Return(api.Bitrate{BitsPerSecond: 4_000_000}, nil),
+		reports.EXPECT().Receive(gomock.Any()).Return(api.Bitrate{BitsPerSecond: 900_000}, nil),
+		reports.EXPECT().Receive(gomock.Any()).Return(api.Bitrate{}, io.EOF),
 	)
 	reports.EXPECT().Close().Return(nil)
 

@@ -19,8 +19,17 @@ func Track(info api.TrackInfo, err error, groups ...api.GroupReader) api.TrackRe
 	return t
 }
 
+// OpenTrack returns a subscription with these groups, whose AcceptGroup then waits
+// for its context or Close, as for the next group of a live track.
+func OpenTrack(info api.TrackInfo, groups ...api.GroupReader) api.TrackReader {
+	t := &trackReader{info: info, groups: groups, open: true}
+	t.ctx, t.cancel = context.WithCancelCause(context.Background())
+	return t
+}
+
 type trackReader struct {
 	info   api.TrackInfo
+	open   bool // until Close
 	ctx    context.Context
 	cancel context.CancelCauseFunc
 
@@ -30,18 +39,34 @@ type trackReader struct {
 }
 
 func (t *trackReader) AcceptGroup(ctx context.Context) (api.GroupReader, error) {
+	g, err := t.nextGroup(ctx)
+	if g != nil || err != nil {
+		return g, err
+	}
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-t.ctx.Done():
+		return nil, context.Cause(t.ctx)
+	}
+}
+
+// nextGroup returns the next group. It returns nil without an error if there is
+// none yet.
+func (t *trackReader) nextGroup(ctx context.Context) (api.GroupReader, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
+	case len(t.groups) > 0:
+		g := t.groups[0]
+		t.groups = t.groups[1:]
+		return g, nil
 	case ctx.Err() != nil:
 		return nil, context.Cause(ctx)
-	case len(t.groups) == 0:
+	case t.err != nil:
 		t.cancel(t.err)
-		return nil, t.err
 	}
-	g := t.groups[0]
-	t.groups = t.groups[1:]
-	return g, nil
+	return nil, t.err
 }
 
 func (t *trackReader) ReceiveDatagram(context.Context, *api.Datagram) error {

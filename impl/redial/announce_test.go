@@ -320,8 +320,8 @@ func TestAnnouncementsOfStrangePeers(t *testing.T) {
 				second, _ := announcing(ctrl, c.answers...)
 				d := mocks.NewMockDialer(ctrl)
 				gomock.InOrder(
-					d.EXPECT().Dial(gomock.Any(), gomock.Any(), gomock.Any()).Return(first, nil).Call,
-					d.EXPECT().Dial(gomock.Any(), gomock.Any(), gomock.Any()).Return(second, nil).Call,
+					d.EXPECT().Dial(gomock.Any(), gomock.Any(), gomock.Any()).Return(first, nil),
+					d.EXPECT().Dial(gomock.Any(), gomock.Any(), gomock.Any()).Return(second, nil),
 				)
 				s := dial(t, d, "moqt://host", redial.Policy{}, nil)
 				l, _ := listen(t, s, "")
@@ -363,9 +363,9 @@ func TestAnotherPublisherIsToldAtOnce(t *testing.T) {
 		second, _ := announcing(ctrl, script(func() api.AnnouncementReader { return set.Reader("") }))
 		d := mocks.NewMockDialer(ctrl)
 		gomock.InOrder(
-			d.EXPECT().Dial(gomock.Any(), gomock.Any(), gomock.Any()).Return(first, nil).Call,
+			d.EXPECT().Dial(gomock.Any(), gomock.Any(), gomock.Any()).Return(first, nil),
 			d.EXPECT().Dial(gomock.Any(), gomock.Any(), gomock.Any()).DoAndReturn(
-				func(context.Context, string, *api.TrackMux) (api.Session, error) { return second, nil }).Call,
+				func(context.Context, string, *api.TrackMux) (api.Session, error) { return second, nil }),
 		)
 		s := dial(t, d, "moqt://host", quick(), nil)
 		defer s.Terminate(api.SessionNoError, "")
@@ -394,8 +394,8 @@ func TestEndOfSetBeforeTheEnd(t *testing.T) {
 		second, _ := announcing(ctrl, told(nil, active("b", 1), complete))
 		d := mocks.NewMockDialer(ctrl)
 		gomock.InOrder(
-			d.EXPECT().Dial(gomock.Any(), gomock.Any(), gomock.Any()).Return(first, nil).Call,
-			d.EXPECT().Dial(gomock.Any(), gomock.Any(), gomock.Any()).Return(second, nil).Call,
+			d.EXPECT().Dial(gomock.Any(), gomock.Any(), gomock.Any()).Return(first, nil),
+			d.EXPECT().Dial(gomock.Any(), gomock.Any(), gomock.Any()).Return(second, nil),
 		)
 		s := dial(t, d, "moqt://host", redial.Policy{}, nil)
 		defer s.Terminate(api.SessionNoError, "")

@@ -120,8 +120,8 @@ func failsLater(t *testing.T, failure error, permanent bool) {
 	d := mocks.NewMockDialer(ctrl)
 	first, end := standing(ctrl)
 	calls := []any{
-		d.EXPECT().Dial(gomock.Any(), gomock.Any(), gomock.Any()).Return(first, nil).Call,
-		d.EXPECT().Dial(gomock.Any(), gomock.Any(), gomock.Any()).Return(nil, failure).Call,
+		d.EXPECT().Dial(gomock.Any(), gomock.Any(), gomock.Any()).Return(first, nil),
+		d.EXPECT().Dial(gomock.Any(), gomock.Any(), gomock.Any()).Return(nil, failure),
 	}
 	if !permanent {
 		under, _ := standing(ctrl)

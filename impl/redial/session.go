@@ -29,6 +29,10 @@ import (
 // If a session of dialer has a method AwaitServed(context.Context) error, as
 // those of package impl have, it tells when a session that drains serves
 // nothing any more.
+//
+// For tests with a mocked dialer: what is asked of its sessions besides the
+// application's requests is told by package mocks, and apitest.Session answers
+// it.
 func New(dialer api.Dialer, policy Policy) api.Dialer {
 	return &redialer{dialer, policy.withDefaults()}
 }

@@ -68,14 +68,10 @@ func inBubble(t *testing.T, f func(f *fixture)) {
 	})
 }
 
-// session is a mocked session; end ends it.
-func (f *fixture) session(announced api.AnnouncementReader) (s *mocks.MockSession, end func(error)) {
-	s = mocks.NewMockSession(f.ctrl)
-	ctx, cancel := context.WithCancelCause(context.Background())
-	f.Cleanup(func() { cancel(nil) })
-	s.EXPECT().Context().Return(ctx).AnyTimes()
-	s.EXPECT().Announcements(gomock.Any(), "").Return(announced, nil)
-	return s, func(err error) { cancel(err) }
+// session is a session with announcements; asked is asked for the rest.
+func (f *fixture) session(told ...api.Announcement) (s *apitest.QuietSession, asked *mocks.MockSubscriber) {
+	asked = mocks.NewMockSubscriber(f.ctrl)
+	return apitest.Session(asked, told...), asked
 }
 
 func (f *fixture) dials(s api.Session, err error) *mocks.MockClientDialCall {
@@ -91,9 +87,9 @@ func (f *fixture) run(ctx context.Context) <-chan error {
 
 func TestRecordsWhatIsAnnounced(t *testing.T) {
 	inBubble(t, func(f *fixture) {
-		s, end := f.session(apitest.Announcements(apitest.Active("room/1"), apitest.Complete()))
+		s, asked := f.session(apitest.Active("room/1"))
 		f.dials(s, nil)
-		s.EXPECT().Subscribe(gomock.Any(), api.BroadcastPath("room/1"), api.TrackName("data"), gomock.Any()).
+		asked.EXPECT().Subscribe(gomock.Any(), api.BroadcastPath("room/1"), api.TrackName("data"), gomock.Any()).
 			Return(apitest.Track(api.TrackInfo{}, nil,
 				apitest.Group(4, nil, apitest.Frames("a", "b")...),
 				apitest.Group(5, nil, apitest.Frames("c")...),
@@ -103,7 +99,7 @@ func TestRecordsWhatIsAnnounced(t *testing.T) {
 		synctest.Wait()
 		f.log.expect(f.T, "room/1 4 a", "room/1 4 b", "room/1 5 c")
 		cancel()
-		end(&api.SessionError{Code: api.SessionNoError})
+		_ = s.Close()
 		if err := <-done; !errors.Is(err, context.Canceled) {
 			f.Errorf("Run: %v", err)
 		}
@@ -112,10 +108,10 @@ func TestRecordsWhatIsAnnounced(t *testing.T) {
 
 func TestGroupResetHalfWay(t *testing.T) {
 	inBubble(t, func(f *fixture) {
-		s, end := f.session(apitest.Announcements(apitest.Active("room/1")))
+		s, asked := f.session(apitest.Active("room/1"))
 		f.dials(s, nil)
 		reset := &api.StreamError{Code: api.StreamOld, Remote: true}
-		s.EXPECT().Subscribe(gomock.Any(), gomock.Any(), gomock.Any(), gomock.Any()).
+		asked.EXPECT().Subscribe(gomock.Any(), gomock.Any(), gomock.Any(), gomock.Any()).
 			Return(apitest.Track(api.TrackInfo{}, nil,
 				apitest.Group(0, reset, apitest.Frames("a")...),
 				apitest.Group(1, nil, apitest.Frames("b")...),
@@ -125,18 +121,17 @@ func TestGroupResetHalfWay(t *testing.T) {
 		synctest.Wait()
 		f.log.expect(f.T, "room/1 0 a", "room/1 0 lost: reset by the peer: too old", "room/1 1 b")
 		cancel()
-		end(nil)
+		_ = s.Close()
 		<-done
 	})
 }
 
 func TestStopsWhatIsWithdrawn(t *testing.T) {
 	inBubble(t, func(f *fixture) {
-		var set api.AnnouncementSet
-		s, end := f.session(set.Reader(""))
+		s, asked := f.session()
 		f.dials(s, nil)
 		left := make(chan struct{})
-		s.EXPECT().Subscribe(gomock.Any(), api.BroadcastPath("room/1"), gomock.Any(), gomock.Any()).
+		asked.EXPECT().Subscribe(gomock.Any(), api.BroadcastPath("room/1"), gomock.Any(), gomock.Any()).
 			DoAndReturn(func(ctx context.Context, _ api.BroadcastPath, _ api.TrackName, _ *api.SubscribeConfig) (api.TrackReader, error) {
 				track := mocks.NewMockTrackReader(f.ctrl)
 				track.EXPECT().AcceptGroup(gomock.Any()).DoAndReturn(func(ctx context.Context) (api.GroupReader, error) {
@@ -148,12 +143,12 @@ func TestStopsWhatIsWithdrawn(t *testing.T) {
 			})
 		ctx, cancel := context.WithCancel(f.Context())
 		done := f.run(ctx)
-		set.Put(apitest.Active("room/1"))
+		s.Announced.Put(apitest.Active("room/1"))
 		synctest.Wait()
-		set.Remove("room/1")
+		s.Announced.Remove("room/1")
 		<-left
 		cancel()
-		end(nil)
+		_ = s.Close()
 		<-done
 	})
 }
@@ -212,20 +207,20 @@ func TestCancelledDial(t *testing.T) {
 
 func TestDialsAgainAfterALostSession(t *testing.T) {
 	inBubble(t, func(f *fixture) {
-		first, lose := f.session(apitest.Announcements())
-		second, end := f.session(apitest.Announcements(apitest.Active("room/1")))
-		gomock.InOrder(f.dials(first, nil).Call, f.dials(second, nil).Call)
-		second.EXPECT().Subscribe(gomock.Any(), gomock.Any(), gomock.Any(), gomock.Any()).
+		first, _ := f.session()
+		second, asked := f.session(apitest.Active("room/1"))
+		gomock.InOrder(f.dials(first, nil), f.dials(second, nil))
+		asked.EXPECT().Subscribe(gomock.Any(), gomock.Any(), gomock.Any(), gomock.Any()).
 			Return(apitest.Track(api.TrackInfo{}, nil, apitest.Group(9, nil, apitest.Frames("again")...)), nil)
 		ctx, cancel := context.WithCancel(f.Context())
 		done := f.run(ctx)
 		synctest.Wait()
-		lose(&api.SessionError{Code: api.SessionInternal, Err: errors.New("idle timeout")})
+		first.End(&api.SessionError{Code: api.SessionInternal, Err: errors.New("idle timeout")})
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
 		f.log.expect(f.T, "room/1 9 again")
 		cancel()
-		end(nil)
+		_ = second.Close()
 		<-done
 	})
 }
@@ -245,8 +240,8 @@ func TestStop(t *testing.T) {
 				f.client.EXPECT().Shutdown(gomock.Any()).DoAndReturn(func(ctx context.Context) error {
 					<-ctx.Done()
 					return fmt.Errorf("shutdown: %w: cut 1 session", context.Cause(ctx))
-				}).Call,
-				f.client.EXPECT().Close().Return(nil).Call,
+				}),
+				f.client.EXPECT().Close().Return(nil),
 			)
 			ctx, cancel := context.WithTimeout(f.Context(), time.Second)
 			defer cancel()
