@@ -37,6 +37,7 @@ type feed struct {
 	announced announcedState
 	opened    time.Time
 	checked   time.Time // when its numbers were last compared with the peer's
+	over      time.Time // when its subscription was over, without an end of the track; zero before
 
 	// Guarded by the track's lock.
 	numbering *numbering

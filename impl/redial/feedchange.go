@@ -53,9 +53,12 @@ func (t *track) followFeeds(f *feed) {
 func (t *track) awaitChange(f *feed, vain feedChange) (feedChange, error) {
 	fate := endUndecided
 	for {
-		done := f.done.Done()
+		done, over := f.done.Done(), f.reader.Context().Done()
+		if f.isOver() || context.Cause(f.reader.Context()) == io.EOF {
+			over = nil
+		}
 		if f.isDone() {
-			done = nil
+			done, over = nil, nil
 			if fate == endUndecided {
 				fate = f.classifyEnd()
 			}
@@ -80,6 +83,8 @@ func (t *track) awaitChange(f *feed, vain feedChange) (feedChange, error) {
 		case <-announced:
 		case <-t.newestBroke:
 		case <-done:
+		case <-over:
+			f.over = time.Now()
 		case <-f.renumberCheck(l, now):
 			if f.renumbered(t.ctx) {
 				return feedChange{link: l, seen: now, why: errRenumbered, anew: true}, nil

@@ -17,10 +17,14 @@ import (
 // errRenumbered is the reason of a restart if the numbers do not go on.
 var errRenumbered = errors.New("its groups are numbered from the beginning again")
 
+// A reader may also be so slow that it takes the last groups of the old numbers
+// when the new ones have passed them. So the peer is asked too when the
+// subscription is over while groups of it still wait for the reader.
+//
 // renumberCheck returns a channel that receives when the numbers of f are to be
 // compared with those of the peer: a while after f was opened to continue the
-// numbers before, or after its publisher was announced anew, if no group has
-// come since. It returns nil if there is no doubt.
+// numbers before, or its publisher was announced anew, or its subscription was
+// over, if no group has come since. It returns nil if there is no doubt.
 func (f *feed) renumberCheck(l *link, now announcedState) <-chan time.Time {
 	f.track.mu.Lock()
 	defer f.track.mu.Unlock()
@@ -34,7 +38,10 @@ func (f *feed) renumberCheck(l *link, now announcedState) <-chan time.Time {
 	if now.life != f.announced.life {
 		since = now.at
 	}
-	if !since.After(f.passed) || !since.After(f.checked) {
+	if f.over.After(since) {
+		since = f.over
+	}
+	if !f.isOver() && !since.After(f.passed) || !since.After(f.checked) {
 		return nil
 	}
 	return time.After(time.Until(since.Add(checkNumbersAfter)))
@@ -62,7 +69,31 @@ func (f *feed) renumbered(ctx context.Context) bool {
 	if !f.resumed {
 		from = f.numbering.next
 	}
+	if f.isOver() {
+		return newest+1 < max(from, f.above())
+	}
 	return newest+1 < from && !f.passed.After(f.checked)
+}
+
+// isOver reports whether the subscription of f is known to be over: what is passed
+// on since had come before.
+func (f *feed) isOver() bool { return !f.over.IsZero() }
+
+// A highestReader is a reader that tells the highest group that has come, whether
+// AcceptGroup has returned it or not.
+type highestReader interface {
+	HighestGroup() (seq api.GroupSequence, some bool)
+}
+
+// above returns one above the highest group that has come by f, as far as its
+// reader tells.
+func (f *feed) above() api.GroupSequence {
+	if r, ok := f.reader.(highestReader); ok {
+		if seq, some := r.HighestGroup(); some {
+			return seq + 1
+		}
+	}
+	return 0
 }
 
 // newestAtPeer returns the newest group of the track that the peer has; false

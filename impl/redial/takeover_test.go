@@ -284,6 +284,48 @@ func TestReplacedTwice(t *testing.T) {
 	}
 }
 
+// TestRenumberedBehindASlowReader restarts a publisher, which numbers its groups
+// from 0 again, while groups of its first run wait for a slow reader. When that
+// has read them, the new numbers have passed the old ones long ago: it is told of
+// the restart all the same.
+func TestRenumberedBehindASlowReader(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, v api.Version) {
+		server := startRelay(0)
+		defer server.Close()
+		leave := newPublisher(t, "one").connect(t, server, v, cameraHop)
+		_, s := viewer(t, server, v, quick())
+		defer s.Terminate(api.SessionNoError, "")
+		time.Sleep(100 * time.Millisecond)
+		r := subscribe(t, s, nil)
+		time.AfterFunc(4*time.Second, func() {
+			leave()
+			time.Sleep(100 * time.Millisecond)
+			newPublisher(t, "two").connect(t, server, v, cameraHop)
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+		defer cancel()
+		restarted := false
+		for {
+			g, err := r.AcceptGroup(ctx)
+			if errors.Is(err, api.ErrRestarted) {
+				restarted = true
+				continue
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var f api.Frame
+			if g.ReadFrame(&f) == nil && string(f.Payload) == "two" {
+				break
+			}
+			time.Sleep(time.Second)
+		}
+		if !restarted {
+			t.Error("groups of another numbering came without a word")
+		}
+	}, withOrigins...)
+}
+
 // publishes returns a mux that publishes the track "video" of "room".
 func publishes(t *testing.T, serve func(w api.TrackWriter) error) *api.TrackMux {
 	t.Helper()

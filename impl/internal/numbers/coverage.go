@@ -9,8 +9,9 @@ import "github.com/moqlite/moqlite/api"
 type Coverage struct {
 	from, to api.GroupSequence // the numbers that are asked for; to is 0 for no end
 
-	arrived Set  // numbers that have arrived, or are in a gap
-	gaps    Gaps // not yet returned by TakeGaps
+	arrived Set               // numbers that have arrived, or are in a gap
+	top     api.GroupSequence // one above the highest that has arrived; 0 for none
+	gaps    Gaps              // not yet returned by TakeGaps
 
 	first   api.GroupSequence // if begun, the least number that may come
 	begun   bool
@@ -41,6 +42,7 @@ func (c *Coverage) Arrive(n api.GroupSequence) bool {
 	if !c.arrived.Add(n) {
 		return false
 	}
+	c.top = max(c.top, n+1)
 	// A publisher may use numbers below the one that it began with after all, as when
 	// an earlier group is opened later; what is missing then counts from there.
 	if c.begun && !c.skipped {
@@ -114,6 +116,9 @@ func (c *Coverage) First() (n api.GroupSequence, ok bool) {
 		return 0, false
 	}
 }
+
+// Highest returns the highest number that has arrived. ok is false if none has.
+func (c *Coverage) Highest() (n api.GroupSequence, ok bool) { return max(c.top, 1) - 1, c.top > 0 }
 
 // Missing returns the numbers of the track that have neither arrived nor become a gap: up
 // to its end, or else up to the highest that has arrived.

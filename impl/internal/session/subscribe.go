@@ -250,6 +250,15 @@ func (sub *subscription) Gaps() []api.Gap {
 	return sub.coverage.TakeGaps()
 }
 
+// HighestGroup returns the highest number that has arrived, whether AcceptGroup has
+// returned its group or not; false while there is none. Sessions that reconnect (package
+// redial) ask for it.
+func (sub *subscription) HighestGroup() (seq api.GroupSequence, some bool) {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	return sub.coverage.Highest()
+}
+
 // Info implements [api.TrackReader].
 func (sub *subscription) Info() api.TrackInfo {
 	sub.mu.Lock()
