@@ -46,8 +46,12 @@ func TestDemand(t *testing.T) {
 				for _, c := range test.configs {
 					all = append(all, serve(t, b, c))
 				}
-				if d, _ := track.Demand(); d.Subscribers != len(all) || d.Config != test.want {
+				d, _ := track.Demand()
+				if d.Subscribers != len(all) || d.Config != test.want {
 					t.Errorf("demand %+v, want %+v", d, test.want)
+				}
+				if named := lowestNamed(test.configs); d.LowestStart != named {
+					t.Errorf("the lowest group that is named is %d, want %d", d.LowestStart, named)
 				}
 				for _, s := range all {
 					s.leave()
@@ -55,6 +59,16 @@ func TestDemand(t *testing.T) {
 			})
 		})
 	}
+}
+
+// lowestNamed returns the lowest group at which a config begins by its number.
+func lowestNamed(configs []api.SubscribeConfig) (lowest api.GroupSequence) {
+	for _, c := range configs {
+		if c.StartGroup > 0 && c.StartGroup < api.GroupLatest && (lowest == 0 || c.StartGroup < lowest) {
+			lowest = c.StartGroup
+		}
+	}
+	return lowest
 }
 
 func TestDemandTellsOfChanges(t *testing.T) {

@@ -12,7 +12,8 @@ import (
 // tracked is what a Coverage has to know, number by number.
 type tracked struct {
 	Coverage
-	arrived, gone, left [64]bool // gone: in a gap that was taken
+	above               api.GroupSequence // one above the highest that has arrived
+	arrived, gone, left [64]bool          // gone: in a gap that was taken
 }
 
 // take takes the gaps and checks that they have only numbers that may be in one.
@@ -52,6 +53,7 @@ func (m *tracked) step(r *rand.Rand) {
 			return
 		}
 		m.arrived[n] = true
+		m.above = max(m.above, seq+1)
 		if m.Below(seq) {
 			m.LeaveOut(seq)
 			m.arrived[n], m.left[n] = false, true
@@ -75,6 +77,9 @@ func TestCoverage(t *testing.T) {
 					}
 				}
 			}
+		}
+		if n, some := m.Highest(); some != (m.above > 0) || some && n+1 != m.above {
+			t.Fatalf("seed %d: the highest is %d, %v, want one below %d", seed, n, some, m.above)
 		}
 		m.End(60)
 		from, known := m.firstAsked()
