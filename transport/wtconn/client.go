@@ -28,8 +28,8 @@ type clientConn struct {
 	session   chan struct{} // closed when sessionID is set
 	sessionID quic.StreamID
 
-	bidi         *streamQueue[*quic.Stream]
-	uni          *streamQueue[*quic.ReceiveStream]
+	bidi         streamQueue[*quic.Stream]
+	uni          streamQueue[*quic.ReceiveStream]
 	unidentified atomic.Int64
 
 	wg          sync.WaitGroup // the connection's goroutines
@@ -57,7 +57,8 @@ func newClientConn(q *quic.Conn) *clientConn {
 		requestDone: make(chan struct{}),
 	}
 	c.connBase, c.quic = newBase(transport.State{}), q
-	c.bidi, c.uni = newStreamQueue[*quic.Stream](c.ctx), newStreamQueue[*quic.ReceiveStream](c.ctx)
+	c.bidi.init(c.ctx)
+	c.uni.init(c.ctx)
 	c.wg.Go(c.acceptBidi)
 	c.wg.Go(c.acceptUni)
 	return c
@@ -97,7 +98,7 @@ func (c *clientConn) readRequest() {
 
 // AcceptStream implements [transport.Conn].
 func (c *clientConn) AcceptStream(ctx context.Context) (transport.Stream, error) {
-	s, err := c.bidi.pop(ctx)
+	s, err := c.bidi.pop(ctx, c.ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +107,7 @@ func (c *clientConn) AcceptStream(ctx context.Context) (transport.Stream, error)
 
 // AcceptUniStream implements [transport.Conn].
 func (c *clientConn) AcceptUniStream(ctx context.Context) (transport.ReceiveStream, error) {
-	s, err := c.uni.pop(ctx)
+	s, err := c.uni.pop(ctx, c.ctx)
 	if err != nil {
 		return nil, err
 	}

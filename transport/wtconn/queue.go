@@ -14,18 +14,15 @@ const maxParked = 64
 
 // A streamQueue holds streams until they are accepted, or until conn ends.
 // Before removeLimit is called it holds at most maxParked; afterwards the
-// stream limits of QUIC bound it.
+// stream limits of QUIC bound it. init is called first.
 type streamQueue[T any] struct {
-	queue     *waiting.Queue[T]
-	conn      context.Context
+	queue     waiting.Queue[T]
 	unlimited atomic.Bool
 }
 
-// newStreamQueue returns a queue with the limit of streams that arrive before
-// the response.
-func newStreamQueue[T any](conn context.Context) *streamQueue[T] {
-	return &streamQueue[T]{queue: waiting.NewQueueUntil[T](conn.Done()), conn: conn}
-}
+// init sets up a queue with the limit of streams that arrive before the
+// response.
+func (q *streamQueue[T]) init(conn context.Context) { q.queue.InitUntil(conn.Done()) }
 
 // removeLimit removes the limit.
 func (q *streamQueue[T]) removeLimit() { q.unlimited.Store(true) }
@@ -38,15 +35,16 @@ func (q *streamQueue[T]) push(stream T) bool {
 	return q.queue.PushWithin(maxParked, stream)
 }
 
-// pop waits for the next stream, until ctx or the connection ends.
-func (q *streamQueue[T]) pop(ctx context.Context) (stream T, err error) {
-	if q.conn.Err() == nil {
+// pop waits for the next stream, until ctx or the connection ends, whose context
+// is conn.
+func (q *streamQueue[T]) pop(ctx, conn context.Context) (stream T, err error) {
+	if conn.Err() == nil {
 		stream, err = q.queue.Pop(ctx)
 	}
 	switch {
-	case q.conn.Err() != nil:
+	case conn.Err() != nil:
 		var none T
-		return none, context.Cause(q.conn)
+		return none, context.Cause(conn)
 	case err != nil:
 		return stream, fmt.Errorf("accept stream: %w", err)
 	}

@@ -6,11 +6,11 @@ import (
 	"sync"
 )
 
-// A Queue is a first-in, first-out queue without a bound. All methods may be
-// called concurrently.
+// A Queue is a first-in, first-out queue without a bound. Make one with NewQueue or
+// InitUntil. All methods may be called concurrently.
 type Queue[T any] struct {
 	done <-chan struct{} // closed when the queue ends
-	end  chan<- struct{} // done, if Close closes it; nil for a queue of NewQueueUntil
+	end  chan<- struct{} // done, if Close closes it; nil after InitUntil
 
 	mu    sync.Mutex
 	items FIFO[T]
@@ -26,10 +26,10 @@ func NewQueue[T any]() *Queue[T] {
 	return &Queue[T]{done: end, end: end, ready: make(chan struct{}, 1)}
 }
 
-// NewQueueUntil returns an empty queue that ends when done is closed, which costs less
-// than to call Close then. Close must not be called. Push does not see the end.
-func NewQueueUntil[T any](done <-chan struct{}) *Queue[T] {
-	return &Queue[T]{done: done, ready: make(chan struct{}, 1)}
+// InitUntil makes q an empty queue that ends when done is closed, which costs less than to
+// call Close then. Close must not be called. Push does not see the end.
+func (q *Queue[T]) InitUntil(done <-chan struct{}) {
+	q.done, q.ready = done, make(chan struct{}, 1)
 }
 
 // Push adds v. It reports false if the queue is closed.

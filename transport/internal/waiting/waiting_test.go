@@ -89,7 +89,8 @@ func TestQueueWakesEachOfSeveral(t *testing.T) {
 func TestQueueUntil(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		done := make(chan struct{})
-		q := NewQueueUntil[int](done)
+		var q Queue[int]
+		q.InitUntil(done)
 		q.Push(1)
 		if v, err := q.Pop(t.Context()); v != 1 || err != nil {
 			t.Errorf("got %d, %v", v, err)
