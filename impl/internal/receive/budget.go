@@ -34,9 +34,9 @@ type Budget struct {
 
 	held     atomic.Uint64 // the weights of the parked groups together, and messages
 	messages atomic.Uint64 // bytes of control messages that have not arrived whole
-	wide     atomic.Int64  // number of parked groups whose streams can hold more than their weight
-	open     atomic.Int64  // number of groups that are not finished
 	dropped  atomic.Uint64 // number of groups that were not read in time
+	wide     atomic.Int32  // number of parked groups whose streams can hold more than their weight
+	open     atomic.Int32  // number of groups that are not finished
 	due      atomic.Bool   // weighGroups is due or runs
 
 	mu     sync.Mutex

@@ -118,27 +118,27 @@ func (s *Session) Ready(ctx context.Context) error { return s.life.await(ctx, &s
 
 // beginServing begins to serve the peer and sends our SETUP. SETUP is not sent earlier, so
 // that a peer that waits for it gets a refusal instead.
-func (s *Session) beginServing() {
+func (s *Session) beginServing(o *Options) {
 	s.ready.Happen()
 	if s.version.Setup {
-		s.life.spawn(func() { sendSetup(s.version, &s.opts, s.conn) })
+		s.life.spawn(func() { sendSetup(s.version, o, s.conn) })
 	}
 }
 
 // admitPeer asks whether to admit the peer, when it is known what it has dialled and what
 // it means to do: after its SETUP, in versions that have one.
-func (s *Session) admitPeer() {
+func (s *Session) admitPeer(o *Options) {
 	if _, err := s.peer.awaitSetup(s.Context()); err != nil {
 		return
 	}
 	conn := s.conn.State()
-	conn.Header, s.opts.Header = s.opts.Header, nil // not needed afterwards
-	g, err := Ask(s.Context(), s.opts.Logger, s.opts.Admit, newQuestion(s.State(), conn))
+	conn.Header = o.Header
+	g, err := Ask(s.Context(), s.opts.Logger, o.Admit, newQuestion(s.State(), conn))
 	switch {
 	case s.life.isOver():
 	case err == nil:
 		s.apply(&g)
-		s.beginServing()
+		s.beginServing(o)
 	case errors.Is(err, api.ErrUnauthorized):
 		s.fail(api.SessionUnauthorized, "unauthorized")
 	default:

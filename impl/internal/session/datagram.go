@@ -28,7 +28,7 @@ func (p *publication) SendDatagramAt(seq api.GroupSequence, d api.Datagram) erro
 // sendDatagram queues d with its own number, or if next is set, with the track's next
 // one. A datagram outside the subscriber's range is not sent.
 func (p *publication) sendDatagram(d *api.Datagram, next bool) error {
-	if _, err := p.session.datagrams.supported(); err != nil {
+	if _, err := p.session.datagrams.of(p.session).supported(); err != nil {
 		return err
 	}
 	m := message.Datagram{Subscribe: p.id, Sequence: uint64(d.Sequence), Timestamp: d.Timestamp, Payload: d.Payload}
@@ -47,7 +47,7 @@ func (p *publication) sendDatagram(d *api.Datagram, next bool) error {
 		p.broadcast.TakeGroup(p.request.Name, d.Sequence)
 	}
 	if p.claimDatagram(d.Sequence) {
-		p.session.datagrams.enqueue(&m)
+		p.session.datagrams.of(p.session).enqueue(&m)
 	}
 	return nil
 }
@@ -78,7 +78,7 @@ func (sub *subscription) takeDatagram(m *message.Datagram) {
 	}
 	if len(sub.datagrams) == queuedDatagrams {
 		sub.datagrams = append(sub.datagrams[:0], sub.datagrams[1:]...)
-		sub.session.datagrams.countLost()
+		sub.session.datagrams.of(sub.session).countLost()
 	}
 	sub.datagrams = append(sub.datagrams, *m)
 	sub.datagramReady.Wake()
@@ -87,7 +87,7 @@ func (sub *subscription) takeDatagram(m *message.Datagram) {
 
 // ReceiveDatagram implements [api.TrackReader].
 func (sub *subscription) ReceiveDatagram(ctx context.Context, d *api.Datagram) error {
-	if _, err := sub.session.datagrams.supported(); err != nil {
+	if _, err := sub.session.datagrams.of(sub.session).supported(); err != nil {
 		return err
 	}
 	for {

@@ -3,6 +3,7 @@ package session
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
@@ -67,10 +68,26 @@ type datagrams struct {
 	lost    uint64        // number of datagrams that the transport has refused, and of those that were replaced unread
 }
 
-// init prepares for the datagrams of conn. It is called first.
-func (d *datagrams) init(l *life, conn transport.Conn, v *message.Version) {
-	d.life, d.conn, d.version = l, conn, v
-	d.able, _ = transport.As[transport.DatagramConn](conn)
+// lazyDatagrams are the datagrams of a session, made at the first use: most sessions neither
+// send any nor subscribe to a track.
+type lazyDatagrams struct{ made atomic.Pointer[datagrams] }
+
+// of returns the datagrams of s.
+func (l *lazyDatagrams) of(s *Session) *datagrams {
+	if l.made.Load() == nil {
+		d := &datagrams{conn: s.conn, version: s.version, life: &s.life}
+		d.able, _ = transport.As[transport.DatagramConn](s.conn)
+		l.made.CompareAndSwap(nil, d)
+	}
+	return l.made.Load()
+}
+
+// dropped is datagrams.dropped.
+func (l *lazyDatagrams) dropped() uint64 {
+	if d := l.made.Load(); d != nil {
+		return d.dropped()
+	}
+	return 0
 }
 
 // supported returns the connection, or an error if the version or the transport has no

@@ -52,6 +52,25 @@ type Options struct {
 	Unread *receive.ServerBudget
 }
 
+// settings are the options that a session needs for as long as it lives. The others are not
+// kept: most sessions are idle, and their number is bounded by memory.
+type settings struct {
+	ID     string
+	Hop    api.Hop
+	Mux    *api.TrackMux
+	Logger *slog.Logger
+	Client bool
+}
+
+// settings returns what of the options is kept, with an ID.
+func (o *Options) settings() settings {
+	s := settings{ID: o.ID, Hop: o.Hop, Mux: o.Mux, Logger: o.Logger, Client: o.Client}
+	if s.ID == "" {
+		s.ID = NewID()
+	}
+	return s
+}
+
 // limits are the limits of a session. Sessions without a Config share
 // usualLimits.
 type limits struct {

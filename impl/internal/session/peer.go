@@ -33,7 +33,7 @@ type peer struct {
 	url   *url.URL          // the URL that was dialled, or that of SETUP; nil for the connection's
 	root  api.BroadcastPath // of a server's session, once it is known; before, what was dialled
 	away  *api.GoAway       // nil until it has arrived
-	due   *time.Timer       // ends the session if no SETUP arrives
+	due   *time.Timer       // ends the session if no SETUP arrives; nil when that is settled
 }
 
 // connected stores what the connection tells. It is called before all other methods.
@@ -147,9 +147,11 @@ func (p *peer) stopWaiting() {
 	p.stopTimer()
 }
 
-// stopTimer stops the timer of expectSetup, if there is one. The lock is held.
+// stopTimer stops the timer of expectSetup, if there is one, and forgets it: most sessions
+// live for long after SETUP. The lock is held.
 func (p *peer) stopTimer() {
 	if p.due != nil {
 		p.due.Stop()
+		p.due = nil
 	}
 }

@@ -21,8 +21,8 @@ type requests struct {
 
 	mu        sync.Mutex
 	over      bool          // the session has ended
-	streams   int           // streams being served, and one being accepted
-	answering int           // requests being answered
+	streams   int32         // streams being served, and one being accepted
+	answering int32         // requests being answered
 	fewer     *sync.Cond    // signals that streams has shrunk; lazily made
 	ended     signal.Notice // something that Drain or AwaitServed waits for has ended
 }
@@ -32,7 +32,7 @@ type requests struct {
 func (r *requests) admit(most int) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for r.streams >= most && !r.over {
+	for int(r.streams) >= most && !r.over {
 		if r.fewer == nil {
 			r.fewer = sync.NewCond(&r.mu)
 		}
@@ -91,7 +91,7 @@ func (r *requests) left() (answering int, less <-chan struct{}) {
 	r.watched.Store(true)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.answering, r.ended.Changed()
+	return int(r.answering), r.ended.Changed()
 }
 
 // stop makes admit report false, because the session has ended.

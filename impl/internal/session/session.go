@@ -72,11 +72,11 @@ import (
 
 // A Session is one end of a moq-lite connection. It implements [api.Session].
 type Session struct {
-	// New sets these. They do not change, except that opts.Mux and opts.Header may until
-	// the session is ready.
+	// New sets these. They do not change, except that opts.Mux may until the session is
+	// ready.
 	conn    transport.Conn
 	version *message.Version
-	opts    Options
+	opts    settings
 	limits  *limits
 	began   time.Time
 
@@ -86,7 +86,7 @@ type Session struct {
 	requests  requests
 	reading   reading
 	serving   serving
-	datagrams datagrams
+	datagrams lazyDatagrams
 	budget    receive.Budget // of received groups
 
 	ready    signal.Event              // opts.Mux and grant are final, and the peer may be served
@@ -109,12 +109,8 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 		_ = conn.CloseWithError(uint64(api.SessionVersionNegotiationFailed), "no moq-lite version was negotiated")
 		return nil, fmt.Errorf("%w: the peer negotiated %q", api.ErrUnsupportedVersion, protocol)
 	}
-	if opts.ID == "" {
-		opts.ID = NewID()
-	}
-	s := &Session{conn: conn, version: version, opts: opts, limits: opts.limits(), began: time.Now()}
-	s.peer.connected(&s.life, version, &s.opts, conn.State())
-	s.datagrams.init(&s.life, conn, version)
+	s := &Session{conn: conn, version: version, opts: opts.settings(), limits: opts.limits(), began: time.Now()}
+	s.peer.connected(&s.life, version, &opts, conn.State())
 	s.budget.Init((*host)(s), receive.Options{
 		Version: version, Began: s.began, FrameSize: s.limits.FrameSize, Bytes: s.limits.UnreadBytes,
 		Server: opts.Unread,
@@ -125,7 +121,7 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 	case opts.Admit == nil:
 		s.grant.Store(&everything)
 	}
-	s.start()
+	s.start(&opts)
 	return s, nil
 }
 
@@ -166,16 +162,16 @@ func (s *Session) controlDeadline() time.Time { return s.began.Add(s.clock() + s
 
 // start starts the goroutines of the session. They read the peer's streams even while it is
 // not known yet who the peer is; handlers wait for that (request.receiveFirst).
-func (s *Session) start() {
+func (s *Session) start(o *Options) {
 	if s.version.Setup {
 		s.peer.expectSetup(s.limits.setup, func() {
 			s.fail(api.SessionControlTimeout, fmt.Sprintf("no SETUP within %v", s.limits.setup))
 		})
 	}
 	if s.grant.Load() != nil {
-		s.beginServing()
+		s.beginServing(o)
 	} else {
-		s.life.spawn(s.admitPeer)
+		s.life.spawn(func() { s.admitPeer(o) })
 	}
 	s.life.spawn(s.acceptStreams)
 	s.life.spawn(s.acceptUniStreams)

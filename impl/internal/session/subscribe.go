@@ -63,7 +63,7 @@ func (s *Session) subscribe(ctx context.Context, path api.BroadcastPath, name ap
 	}
 	// Groups and datagrams may arrive as soon as the request is sent.
 	s.reading.register(sub)
-	s.datagrams.receiveFor(&s.reading)
+	s.datagrams.of(s).receiveFor(&s.reading)
 	sub.stream, err = s.open(ctx, message.StreamSubscribe, &message.Subscribe{
 		ID: sub.id, Path: string(path), Track: string(name), SubscribeParams: params,
 	})
