@@ -56,6 +56,17 @@ type Server struct {
 	// package's documentation).
 	QUICConfig *quic.Config
 
+	// StatelessResetKey lets a server end the QUIC connections of the last one
+	// at its address that had the same key, once their clients send something:
+	// after a crash they are back in a second. Nil: it is derived from the
+	// private key of the certificate, where that can be exported, so that a
+	// server that is started again has the same; otherwise it is random, and
+	// clients wait for a time-out. Servers behind one address that share a
+	// certificate must have a key each: who can have a packet of a client
+	// delivered to another of them could end that client's connection (RFC
+	// 9000, section 21.11).
+	StatelessResetKey *quic.StatelessResetKey
+
 	// Config has the settings of sessions. Nil: the defaults.
 	Config *api.Config
 
@@ -213,6 +224,7 @@ func (s *Server) listen(tlsConfig *tls.Config, names []string) (*listenerSet, er
 	web := &wtconn.Server{Protocols: names, Origins: s.Origins, Accept: s.acceptWebTransport, Logger: s.Logger}
 	udp, err := quicconn.Listen(addr, tlsConfig, s.QUICConfig, quicconn.ListenOptions{
 		Protocols: names, H3: web.ServeQUICConn, Socket: s.Socket, Logger: s.Logger,
+		StatelessResetKey: cmp.Or(s.StatelessResetKey, resetKey(tlsConfig)),
 	})
 	if err != nil {
 		return nil, err

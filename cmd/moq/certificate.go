@@ -6,6 +6,9 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/moqlite/moqlite/impl/devcert"
@@ -14,7 +17,7 @@ import (
 // certificate returns the configuration with the certificate of the flags or,
 // without one, with a development certificate, and the rotation that renews
 // that.
-func (f relayFlags) certificate(host string) (*tls.Config, *devcert.Rotation, error) {
+func (o *options) certificate(f relayFlags, host string) (*tls.Config, *devcert.Rotation, error) {
 	switch {
 	case (f.cert == "") != (f.key == ""):
 		return nil, nil, usage("--cert and --key must be given together")
@@ -31,11 +34,28 @@ func (f relayFlags) certificate(host string) (*tls.Config, *devcert.Rotation, er
 	if ip := net.ParseIP(host); host != "" && (ip == nil || !ip.IsLoopback() && !ip.IsUnspecified()) {
 		hosts = append(hosts, host)
 	}
-	rotation, err := devcert.NewRotation(hosts...)
+	rotation, err := o.developmentCertificate(f.listen, hosts)
 	if err != nil {
 		return nil, nil, err
 	}
 	return rotation.Config(), rotation, nil
+}
+
+// developmentCertificate returns the certificate that the last relay at an
+// address had, or a new one. It is kept in the user's cache folder, unless the
+// port is any that is free, or there is no such folder.
+func (o *options) developmentCertificate(listen string, hosts []string) (*devcert.Rotation, error) {
+	cache, err := os.UserCacheDir()
+	if err != nil || strings.HasSuffix(listen, ":0") || strings.HasSuffix(listen, ":") {
+		return devcert.NewRotation(hosts...)
+	}
+	address := strings.NewReplacer(":", "_", "/", "_", "%", "_").Replace(listen)
+	rotation, err := devcert.Cached(filepath.Join(cache, "moqlite", "relay", address), hosts...)
+	if err != nil {
+		fmt.Fprintln(o.err, "the next relay at this address will have another certificate:", err)
+		return devcert.NewRotation(hosts...)
+	}
+	return rotation, nil
 }
 
 // fingerprintOf returns the fingerprint of a server's certificate.

@@ -16,6 +16,7 @@ import (
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl"
 	"github.com/moqlite/moqlite/impl/devcert"
+	"github.com/moqlite/moqlite/impl/redial"
 	"github.com/moqlite/moqlite/impl/relay"
 	"github.com/moqlite/moqlite/transport"
 )
@@ -38,7 +39,8 @@ func relayCommand(o *options) *cobra.Command {
 
 It accepts WebTransport and native QUIC on one UDP port, and WebSocket on the TCP
 port with the same number. Without --cert it makes a development certificate,
-which clients trust by an http:// URL or by its fingerprint.
+which clients trust by an http:// URL or by its fingerprint, and keeps it in the
+user's cache folder for the next relay at the same address.
 
 With --connect it joins the relay at that URL: each announces to the other what
 is announced to it, and serves it.`,
@@ -69,7 +71,7 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 	if err != nil {
 		return usage("--listen %s: %w", flags.listen, err)
 	}
-	certificate, rotation, err := flags.certificate(host)
+	certificate, rotation, err := o.certificate(flags, host)
 	if err != nil {
 		return err
 	}
@@ -141,6 +143,8 @@ func (o *options) joinRelay(ctx context.Context, r *relay.Relay, config *api.Con
 	var working sync.WaitGroup
 	working.Go(func() {
 		for session != nil {
+			began, current := time.Now(), session
+			working.Go(func() { redial.KeepAlive(current, 3*time.Second, 10*time.Second) })
 			// After a GOAWAY the old session goes on beside the new one until
 			// its peer closes it, so that no broadcast is interrupted.
 			left := make(chan struct{})
@@ -154,7 +158,7 @@ func (o *options) joinRelay(ctx context.Context, r *relay.Relay, config *api.Con
 			case <-session.GoneAway():
 				fmt.Fprintf(o.err, "%s is going away, reconnecting\n", transport.RedactURL(url))
 			}
-			session = o.dialAgain(ctx, client, url, r.Mux())
+			session = o.dialAgain(ctx, client, url, r.Mux(), time.Since(began) < stableAfter)
 		}
 	})
 	return func() {
@@ -164,18 +168,22 @@ func (o *options) joinRelay(ctx context.Context, r *relay.Relay, config *api.Con
 	}, nil
 }
 
-// dialAgain dials until it succeeds; it returns nil if ctx ends first.
-func (o *options) dialAgain(ctx context.Context, c *impl.Client, url string, mux *api.TrackMux) api.Session {
+// stableAfter is how long a session must have stood for the next one to be
+// dialled at once.
+const stableAfter = 10 * time.Second
+
+// dialAgain dials until it succeeds; it returns nil if ctx ends first. It dials
+// at once, unless pause is set.
+func (o *options) dialAgain(ctx context.Context, c *impl.Client, url string, mux *api.TrackMux, pause bool) api.Session {
 	wait := backoff.NewExponentialBackOff()
 	// With jitter, so that relays that have lost the same peer do not all come
 	// back at once.
 	wait.InitialInterval, wait.MaxInterval = time.Second, 30*time.Second
 	for {
-		select {
-		case <-time.After(wait.NextBackOff()):
-		case <-ctx.Done():
+		if pause && !sleepUntil(ctx, time.Now().Add(wait.NextBackOff())) {
 			return nil
 		}
+		pause = true
 		session, err := o.dial(ctx, c, url, mux)
 		if err == nil {
 			return session

@@ -34,14 +34,19 @@ const (
 // New makes a certificate for hosts, which are names or IP addresses. Without
 // hosts it is for localhost and the loopback addresses.
 func New(hosts ...string) (tls.Certificate, error) {
-	if len(hosts) == 0 {
-		hosts = []string{"localhost", "127.0.0.1", "::1"}
-	}
-	cert, err := generate(hosts)
+	cert, err := generate(orLocal(hosts))
 	if err != nil {
 		return tls.Certificate{}, fmt.Errorf("development certificate: %w", err)
 	}
 	return cert, nil
+}
+
+// orLocal returns hosts, or the names of this machine if there are none.
+func orLocal(hosts []string) []string {
+	if len(hosts) == 0 {
+		return []string{"localhost", "127.0.0.1", "::1"}
+	}
+	return hosts
 }
 
 func generate(hosts []string) (tls.Certificate, error) {

@@ -23,6 +23,7 @@ const (
 // called concurrently.
 type Rotation struct {
 	hosts []string
+	file  string // where the certificates are kept (Cached); "": nowhere
 
 	mu   sync.Mutex
 	used tls.Certificate
@@ -101,13 +102,19 @@ func changeOf(cert tls.Certificate) time.Time { return cert.Leaf.NotAfter.Add(-m
 // renew makes and replaces certificates that are due. The lock is held.
 func (r *Rotation) renew(now time.Time) (err error) {
 	change := changeOf(r.used)
+	changed := false
 	if r.next.Leaf == nil && !now.Before(change.Add(-overlap)) {
 		if r.next, err = New(r.hosts...); err != nil {
 			return err
 		}
+		changed = true
 	}
 	if !now.Before(change) {
 		r.used, r.next = r.next, tls.Certificate{}
+		changed = true
+	}
+	if changed {
+		_ = r.store() // the certificate is good without it; see Cached
 	}
 	return nil
 }

@@ -118,6 +118,10 @@ func run(t *testing.T, cmd *exec.Cmd) *process {
 		exited: make(chan struct{}),
 		more:   make(chan struct{}, 1),
 	}
+	if cmd.Path == binary {
+		// Where relays keep their certificates.
+		cmd.Env = append(cmd.Environ(), "XDG_CACHE_HOME="+filepath.Join(filepath.Dir(binary), "cache"))
+	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	p.cmd.Stderr = writer(p.complain)
 	stdout, err := p.cmd.StdoutPipe()

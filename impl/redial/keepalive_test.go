@@ -24,7 +24,7 @@ func TestSilentPeer(t *testing.T) {
 		keepAlive time.Duration
 		noticed   time.Duration
 	}{
-		{"by default", 0, 20 * time.Second},
+		{"by default", 0, 13 * time.Second},
 		{"soon", time.Second, 2 * time.Second},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -147,7 +147,7 @@ func TestKeepAliveOfMocks(t *testing.T) {
 				return ctx.Err()
 			}
 		}, false},
-		{"is heard", func(since time.Duration) uint64 { return uint64(since / (8 * time.Second)) }, nil, false},
+		{"is heard", func(since time.Duration) uint64 { return uint64(since / (2 * time.Second)) }, nil, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {

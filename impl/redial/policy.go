@@ -21,9 +21,10 @@ type Policy struct {
 	// a URL.
 	Source func(ctx context.Context) (url string, err error)
 
-	// InitialInterval is the mean wait before the first redial. It doubles with
-	// each failure, up to MaxInterval; each wait is drawn at random from half
-	// to one and a half times the mean. Zero: 500 ms and 30 s.
+	// InitialInterval is the mean wait before the second redial; the first comes
+	// at once, unless the session had lasted for less than ten seconds. The wait
+	// doubles with each failure, up to MaxInterval; each is drawn at random from
+	// half to one and a half times the mean. Zero: 500 ms and 30 s.
 	InitialInterval, MaxInterval time.Duration
 
 	// MaxAttempts is how many dials in a row may fail before the session is
@@ -42,9 +43,14 @@ type Policy struct {
 	DialTimeout time.Duration
 
 	// KeepAlive is how long a session may be silent before its peer is asked
-	// for a sign of life, and how long the answer may take. Zero: 10 s;
-	// negative: the peer is never asked.
+	// for a sign of life. Zero: 3 s; negative: the peer is never asked. A server
+	// that was killed and started again answers by ending the session, if its
+	// key of stateless resets is the same (see impl.Server).
 	KeepAlive time.Duration
+
+	// KeepAliveTimeout is how long the answer may take before the session is
+	// given up. Zero: as long as KeepAlive, or 10 s where that is zero too.
+	KeepAliveTimeout time.Duration
 
 	// ResumeTimeout is how long a track that a new session refuses is asked for
 	// again: its publisher may not be back yet. Zero: 1 minute.
@@ -98,8 +104,10 @@ func (p Policy) withDefaults() Policy {
 	p.MaxInterval = max(p.MaxInterval, p.InitialInterval)
 	fill(&p.DialTimeout, 20*time.Second)
 	if p.KeepAlive == 0 {
-		p.KeepAlive = 10 * time.Second
+		p.KeepAlive = 3 * time.Second
+		fill(&p.KeepAliveTimeout, 10*time.Second)
 	}
+	fill(&p.KeepAliveTimeout, p.KeepAlive)
 	if p.UpgradeInterval == 0 {
 		p.UpgradeInterval = 30 * time.Second
 	}

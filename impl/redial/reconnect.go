@@ -18,7 +18,7 @@ import (
 func (s *Session) keepConnected(first *link) {
 	for l := first; ; {
 		listening := l
-		s.wg.Go(func() { s.checkAlive(listening) })
+		s.wg.Go(func() { KeepAlive(listening.session, s.policy.KeepAlive, s.policy.KeepAliveTimeout) })
 		next, err := s.awaitSuccessor(l)
 		if err != nil {
 			s.endSession(asSessionError(err))
@@ -59,7 +59,7 @@ func (s *Session) awaitSuccessor(l *link) (*link, error) {
 	if l.isGoingAway() {
 		return s.redialMoved(l, l.moved && !stable)
 	}
-	return s.redialLost(l)
+	return s.redialLost(l, !stable)
 }
 
 // moveAway moves everything to another session although the peer of l has not
@@ -77,8 +77,9 @@ func (s *Session) terminateUnneeded(l *link) {
 	s.removeLink(l)
 }
 
-// redialLost dials a session after one that was lost.
-func (s *Session) redialLost(l *link) (*link, error) {
+// redialLost dials a session after one that was lost, at once unless pause is
+// set.
+func (s *Session) redialLost(l *link, pause bool) (*link, error) {
 	s.removeLink(l)
 	switch err := context.Cause(l.session.Context()); {
 	case isClosedHere(err):
@@ -87,7 +88,7 @@ func (s *Session) redialLost(l *link) (*link, error) {
 		return nil, err
 	}
 	s.reportLost(l)
-	return s.redial(s.ctx, slices.Compact([]destination{l.destination(), {}}), true)
+	return s.redial(s.ctx, slices.Compact([]destination{l.destination(), {}}), pause)
 }
 
 // redialMoved dials the session to which the peer of l wants us to go; l then
@@ -240,54 +241,5 @@ func (s *Session) drainLink(l *link) {
 	_ = l.session.Terminate(api.SessionNoError, "")
 	if hook := s.policy.Trace.Drained; hook != nil {
 		s.report.enqueueHook(func() { hook(state) })
-	}
-}
-
-// checkAlive asks the peer of a silent session for a sign of life, and ends the
-// session if none comes.
-func (s *Session) checkAlive(l *link) {
-	patience := s.policy.KeepAlive
-	if patience < 0 {
-		return
-	}
-	var heard uint64
-	since := time.Now()
-	for sleep(l.session.Context(), patience/4) {
-		if now := l.session.Stats().BytesReceived; now != heard {
-			heard, since = now, time.Now()
-		}
-		if time.Since(since) < patience {
-			continue
-		}
-		if !l.isAlive(patience) {
-			_ = l.session.Terminate(api.SessionControlTimeout, "no sign of life")
-			return
-		}
-		since = time.Now()
-	}
-}
-
-// isAlive sends the peer a request, and reports whether there is any answer in
-// time.
-func (l *link) isAlive(within time.Duration) bool {
-	ctx, cancel := context.WithTimeout(l.session.Context(), within)
-	defer cancel()
-	l.sendProbe(ctx)
-	return ctx.Err() == nil
-}
-
-// keepAlive is the path and track that is asked for; nothing is published
-// there, but any answer will do.
-const keepAlive = ".keepalive"
-
-// sendProbe asks for a track that does not exist: by TRACK, or by a subscription in
-// versions that have no TRACK.
-func (l *link) sendProbe(ctx context.Context) {
-	_, err := l.session.TrackInfo(ctx, keepAlive, keepAlive)
-	if !errors.Is(err, api.ErrNotSupported) {
-		return
-	}
-	if r, err := l.session.Subscribe(ctx, keepAlive, keepAlive, nil); err == nil {
-		_ = r.Close()
 	}
 }

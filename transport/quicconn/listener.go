@@ -48,6 +48,12 @@ type ListenOptions struct {
 	// listener closes it. Its connections do not survive a path that shrinks.
 	Socket net.PacketConn
 
+	// StatelessResetKey is what the tokens of stateless resets are made of (RFC
+	// 9000, section 10.3). A listener with the key of one that has crashed ends
+	// the connections of that one as soon as their clients send something. Nil:
+	// no resets are sent.
+	StatelessResetKey *quic.StatelessResetKey
+
 	// Logger gets a warning if the system allows the socket too little buffer
 	// memory, and debug messages about failures of H3. Nil: nothing is logged.
 	Logger *slog.Logger
@@ -130,7 +136,9 @@ func Listen(addr string, tlsConf *tls.Config, conf *quic.Config, o ListenOptions
 		l.socket = s
 	}
 	l.watch.check = l.checkConns
-	l.quic = &quic.Transport{Conn: l.socket, ConnContext: l.connContext, VerifySourceAddress: l.verifySourceAddress}
+	l.quic = &quic.Transport{
+		Conn: l.socket, ConnContext: l.connContext, VerifySourceAddress: l.verifySourceAddress, StatelessResetKey: o.StatelessResetKey,
+	}
 	conf = configureServer(conf)
 	l.allowsEarly = conf.Allow0RTT
 	var err error
