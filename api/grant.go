@@ -54,16 +54,20 @@ type Grant struct {
 	// ask for and is told of, below its root.
 	Publish, Subscribe Patterns
 
-	// Expires is when the session ends, with [SessionUnauthorized]. Zero:
-	// never.
+	// Expires is when the session ends, to the millisecond, with
+	// [SessionUnauthorized] and the reason "expired". Zero: never.
 	Expires time.Time
 
-	// Recheck, if not nil, is called every RecheckEvery. An error that matches
-	// [ErrUnauthorized] or [ErrInvalidGrant] ends the session, and so does a
-	// grant that lacks some of what this one has, or another root. After any
-	// other error this grant holds, until it expires, and Recheck is called
-	// again. Otherwise the session has the new grant's Expires and Tier; that
-	// it allows more changes nothing.
+	// Recheck, if not nil, is called every RecheckEvery. It has to return when
+	// ctx ends: after 10 s, or with the grant or the session. An error that
+	// matches [ErrUnauthorized] or [ErrInvalidGrant] ends the
+	// session with [SessionUnauthorized], and so does a grant that lacks some
+	// of what this one has, has another root or another Peer, cannot be
+	// applied, or has expired. After any other error, or without an
+	// answer in time, this grant holds until it expires, and Recheck is called again:
+	// after a second, which doubles with each failure, up to a minute or
+	// RecheckEvery. Otherwise the session has the new grant's Expires and Tier;
+	// that it allows more changes nothing. Recheck may close the session.
 	Recheck func(ctx context.Context) (Grant, error)
 
 	// RecheckEvery is how often; it is positive if Recheck is set.
@@ -81,13 +85,18 @@ type Grant struct {
 	// Peer marks another relay.
 	Peer bool
 
-	// Ended, if not nil, is called once, when the session has ended.
+	// Ended, if not nil, is called once, in a goroutine of its own, when the
+	// session has ended, or when it is known that there will be none: the
+	// client is gone, the answer came too late or cannot be applied. It may
+	// block, and may close the session or the server.
 	Ended func(SessionEnd)
 }
 
-// A SessionEnd tells of a session that was admitted and has ended.
+// A SessionEnd tells of a session that was granted something and has ended.
 type SessionEnd struct {
-	// Reason is why: "no error", "expired", or a text for people.
+	// Reason is why: "no error"; "expired" for the grant; "refused", "invalid",
+	// "grant narrowed", "root changed" or "peer changed" after a recheck; or
+	// another text for people.
 	Reason string
 
 	// Duration is how long the session was there.

@@ -91,6 +91,17 @@ type Session interface {
 	Context() context.Context
 }
 
+// A PublishScope is a [Session] that knows what its peer may publish. A relay
+// asks it before it takes the peer for the one that serves a path which the
+// peer has not announced itself.
+type PublishScope interface {
+	// MayPublish reports whether the session's [Grant] has path among what its
+	// peer may publish; path is full, as all paths on this side. A request for
+	// another path is [ErrNotFound]. It is false until the session is admitted,
+	// and true for all paths of a session without a grant.
+	MayPublish(path BroadcastPath) bool
+}
+
 // SessionState describes a session.
 type SessionState struct {
 	// ID identifies the session on this side: 128 random bits, in hex.
@@ -206,6 +217,11 @@ type SessionStats struct {
 	// AnnouncementsDropped counts the broadcasts that were left out because the
 	// peer had announced as many as [Limits] allow.
 	AnnouncementsDropped uint64
+
+	// AnnouncementsRefused counts the broadcasts that were left out because the
+	// session's [Grant] does not let the peer publish them. What is announced
+	// to several readers counts for each.
+	AnnouncementsRefused uint64
 
 	// DatagramsDropped counts the datagrams that the session's own queues
 	// dropped; losses in the transport or on the wire are not counted.

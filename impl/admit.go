@@ -3,6 +3,7 @@ package impl
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/session"
@@ -19,11 +20,11 @@ func (s *Server) acceptWebTransport(_ context.Context, state transport.State) (f
 // acceptWebSocket decides on a session over WebSocket, before the request is
 // answered. It does not wait for Admit once the server closes, so that Admit may
 // close it.
-func (s *Server) acceptWebSocket(ctx context.Context, state transport.State) (func(transport.Conn), error) {
+func (s *Server) acceptWebSocket(request context.Context, state transport.State) (func(transport.Conn), error) {
 	if s.Admit == nil {
 		return s.serveRequest(session.Options{}), nil
 	}
-	ctx, end, ok := s.sessions.beginOpening(ctx, api.ErrServerClosed)
+	ctx, end, ok := s.sessions.beginOpening(request, api.ErrServerClosed)
 	if !ok {
 		return nil, transport.ErrUnavailable
 	}
@@ -32,12 +33,25 @@ func (s *Server) acceptWebSocket(ctx context.Context, state transport.State) (fu
 	g, err := session.Ask(ctx, orDiscard(s.Logger), s.Admit, session.Question(state, id))
 	switch {
 	case err == nil:
-		return s.serveRequest(session.Options{ID: id, Grant: &g}), nil
+		return s.serveGranted(request, session.Options{ID: id, Grant: &g}), nil
 	case errors.Is(err, api.ErrUnauthorized):
 		return nil, errors.Join(transport.ErrUnauthorized, err)
 	default:
 		return nil, errors.Join(transport.ErrUnavailable, err)
 	}
+}
+
+// serveGranted is serveRequest for a request that a grant was given for. The grant is
+// told if no connection comes of the request before that ends.
+func (s *Server) serveGranted(request context.Context, o session.Options) func(transport.Conn) {
+	var begun atomic.Bool
+	context.AfterFunc(request, func() {
+		if !begun.Load() {
+			session.Abandon(orDiscard(s.Logger), o.Grant, "no connection")
+		}
+	})
+	serve := s.serveRequest(o)
+	return func(conn transport.Conn) { begun.Store(true); serve(conn) }
 }
 
 // serveRequest returns a function that serves the connection of a request as long

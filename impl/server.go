@@ -348,6 +348,7 @@ func (s *Server) serveConn(conn transport.Conn, o session.Options) *session.Sess
 	_, end, ok := s.sessions.beginOpening(context.Background(), api.ErrServerClosed)
 	if !ok {
 		_ = conn.CloseWithError(uint64(api.SessionNoError), "going away")
+		session.Abandon(orDiscard(s.Logger), o.Grant, "going away")
 		return nil
 	}
 	o.Mux, o.Admit = s.mux(), s.Admit

@@ -2,6 +2,8 @@ package relay
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	"github.com/moqlite/moqlite/api"
 )
@@ -56,21 +58,73 @@ func (l belowHandler) LatestGroup(name api.TrackName) (api.GroupSequence, bool) 
 	return b.LatestGroup(name)
 }
 
+// Origin implements [api.OriginHandler].
+func (l belowHandler) Origin() api.Session {
+	l.relay.mu.Lock()
+	defer l.relay.mu.Unlock()
+	return l.relay.servingBelow(l.publisher, l.path).from()
+}
+
 // acquireBroadcast returns the path's broadcast, which it makes if there is
 // none. It is kept until removeUser is called.
 func (l belowHandler) acquireBroadcast() *broadcast {
 	l.relay.mu.Lock()
 	defer l.relay.mu.Unlock()
-	b := l.below[l.path]
+	p := l.relay.servingBelow(l.publisher, l.path)
+	b := p.below[l.path]
 	if b == nil {
-		if l.below == nil {
-			l.below = make(map[api.BroadcastPath]*broadcast)
+		if p.below == nil {
+			p.below = make(map[api.BroadcastPath]*broadcast)
 		}
-		b = l.newBroadcast(l.path)
-		l.below[l.path] = b
+		b = p.newBroadcast(l.path)
+		p.below[l.path] = b
 	}
 	b.users++
 	return b
+}
+
+// servingBelow returns the publisher that serves a path below the one that p
+// announces: p, or, if p may not serve it, the preferred publisher that may, at
+// the same path or at the longest path above. If there is none it returns p, which
+// refuses. Relay.mu is held.
+func (r *Relay) servingBelow(p *publisher, path api.BroadcastPath) *publisher {
+	if len(p.routes) == 0 || p.maySome(path) {
+		return p
+	}
+	for above := p.announced; ; above = parentOf(above) {
+		if place := r.places[above]; place != nil {
+			if best := place.bestFor(path); best != nil {
+				return best.broadcast.publisher
+			}
+		}
+		if above == "" {
+			return p
+		}
+	}
+}
+
+// maySome reports whether one of the routes leads to a peer that may serve a path.
+// Relay.mu is held.
+func (p *publisher) maySome(path api.BroadcastPath) bool {
+	return slices.ContainsFunc(p.routes, func(rt *route) bool { return rt.session.mayPublish(path) })
+}
+
+// bestFor returns the preferred route of those whose peers may serve a path, or nil.
+// Relay.mu is held.
+func (p *place) bestFor(path api.BroadcastPath) (best *route) {
+	for _, b := range p.broadcasts {
+		for _, rt := range b.routes {
+			if rt.session.mayPublish(path) && !p.mayLoop(rt) && (best == nil || compareRoutes(rt, best) < 0) {
+				best = rt
+			}
+		}
+	}
+	return best
+}
+
+// parentOf returns the path one segment above.
+func parentOf(path api.BroadcastPath) api.BroadcastPath {
+	return path[:max(strings.LastIndexByte(string(path), '/'), 0)]
 }
 
 // addUser adds a user to a broadcast that has one.

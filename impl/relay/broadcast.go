@@ -92,9 +92,10 @@ func (p *publisher) removeRoute(rt *route) {
 // candidates returns the routes that a track may be fed by, the preferred
 // first: the publisher's own, and then those of other origins at its path,
 // whose groups may have the same numbers, except publishers with a route that
-// may lead back here. changed is closed when the publisher's own routes have
+// may lead back here. All their peers may serve the broadcast. changed is closed when the publisher's own routes have
 // changed.
-func (p *publisher) candidates() (routes []*route, changed <-chan struct{}) {
+func (b *broadcast) candidates() (routes []*route, changed <-chan struct{}) {
+	p := b.publisher
 	p.relay.mu.Lock()
 	defer p.relay.mu.Unlock()
 	routes = liveRoutes(p.routes)
@@ -108,7 +109,7 @@ func (p *publisher) candidates() (routes []*route, changed <-chan struct{}) {
 		slices.SortFunc(others, compareRoutes)
 		routes = append(routes, liveRoutes(others)...)
 	}
-	return routes, p.changed.Changed()
+	return b.servable(routes), p.changed.Changed()
 }
 
 // liveRoutes returns those of the routes whose sessions have not ended.
@@ -121,20 +122,28 @@ func liveRoutes(routes []*route) (those []*route) {
 	return those
 }
 
-// ownRoutes returns the publisher's own routes. If there are none, held tells
-// whether others may come in a moment. changed is closed when that has changed.
-func (p *publisher) ownRoutes() (routes []*route, held bool, changed <-chan struct{}) {
-	p.relay.mu.Lock()
-	defer p.relay.mu.Unlock()
-	return liveRoutes(p.routes), p.listed, p.changed.Changed()
+// servable returns those of the routes whose peers may serve the broadcast: if it is
+// not announced, they announce something above it.
+func (b *broadcast) servable(routes []*route) []*route {
+	return slices.DeleteFunc(routes, func(rt *route) bool { return !rt.session.mayPublish(b.path) })
 }
 
-// awaitOwn returns the publisher's own routes. If there are none, it waits for one
-// while the broadcast is held and ctx lasts.
-func (p *publisher) awaitOwn(ctx context.Context) []*route {
+// ownRoutes returns the publisher's own routes whose peers may serve the broadcast.
+// If the publisher has no routes, held tells whether one may come in a moment.
+// changed is closed when that has changed.
+func (b *broadcast) ownRoutes() (routes []*route, held bool, changed <-chan struct{}) {
+	b.relay.mu.Lock()
+	defer b.relay.mu.Unlock()
+	routes = liveRoutes(b.routes)
+	return b.servable(routes), b.listed && len(routes) == 0, b.changed.Changed()
+}
+
+// awaitOwn returns the routes of ownRoutes. If the publisher has none, it waits for
+// one while the broadcast is held and ctx lasts.
+func (b *broadcast) awaitOwn(ctx context.Context) []*route {
 	for {
-		routes, held, changed := p.ownRoutes()
-		if len(routes) > 0 || !held {
+		routes, held, changed := b.ownRoutes()
+		if !held || len(routes) > 0 {
 			return routes
 		}
 		select {
@@ -149,6 +158,12 @@ func (p *publisher) awaitOwn(ctx context.Context) []*route {
 func (p *publisher) Origin() api.Session {
 	p.relay.mu.Lock()
 	defer p.relay.mu.Unlock()
+	return p.from()
+}
+
+// from returns the session of the preferred route, or of the one that was lost last.
+// Relay.mu is held.
+func (p *publisher) from() api.Session {
 	switch {
 	case len(p.routes) > 0:
 		return p.routes[0].session.Session

@@ -39,6 +39,13 @@ func newUpstream(r *Relay, s api.Session) *upstream {
 	return &upstream{Session: s, relay: r, routes: make(map[api.BroadcastPath]*route)}
 }
 
+// mayPublish reports whether the peer is allowed to serve a path. It may serve what
+// it announces, and not always all that is below.
+func (u *upstream) mayPublish(path api.BroadcastPath) bool {
+	s, ok := u.Session.(api.PublishScope)
+	return !ok || s.MayPublish(path)
+}
+
 // followAnnouncements follows what the session announces, until ctx or the set of
 // announcements has ended. If only the stream of the announcements is lost, it
 // asks for them again and keeps the routes meanwhile.

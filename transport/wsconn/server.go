@@ -25,11 +25,12 @@ type Server struct {
 
 	// Accept decides whether to accept a connection, before the client gets an
 	// answer. s has the moq-lite version, the URL with path and query, and the
-	// request's header; ctx ends with the request. serve is then called in a goroutine of its own
-	// with the connection, which it owns and must close. Errors that match
-	// transport.ErrUnauthorized are answered with status 401,
-	// transport.ErrNotFound with 404, transport.ErrUnavailable with 502, and
-	// others with 500. Required.
+	// request's header. ctx ends with the request; once that is accepted, when
+	// serve has returned, or when no connection has come and serve is not
+	// called. serve is called in a goroutine of its own with the connection,
+	// which it owns and must close. Errors that match transport.ErrUnauthorized
+	// are answered with status 401, transport.ErrNotFound with 404,
+	// transport.ErrUnavailable with 502, and others with 500. Required.
 	Accept func(ctx context.Context, s transport.State) (serve func(transport.Conn), err error)
 
 	// TrustedProxies are the networks of proxies that may name the client's

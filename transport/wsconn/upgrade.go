@@ -51,8 +51,12 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (status int) {
 		return http.StatusServiceUnavailable
 	}
 	state := s.stateOf(r, protocol)
-	serve, err := admission.Ask(r.Context(), s.Accept, state, func(p any) { s.log("panic in Accept", p) })
+	ctx, end := context.WithCancel(context.WithoutCancel(r.Context()))
+	stop := context.AfterFunc(r.Context(), end)
+	serve, err := admission.Ask(ctx, s.Accept, state, func(p any) { s.log("panic in Accept", p) })
+	stop()
 	if err != nil {
+		end()
 		s.conns.Done()
 		return admission.Refusal(err)
 	}
@@ -65,12 +69,14 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (status int) {
 		InsecureSkipVerify: true, // request has checked the origin
 	})
 	if err != nil {
+		end()
 		s.conns.Done()
 		return 0 // websocket.Accept has answered
 	}
 	c := qmux.New(newWSCarrier(ws, h.raw), qmux.Options{Version: version, Config: s.Config, State: state})
 	go func() {
 		defer s.conns.Done()
+		defer end()
 		s.startQmux(c, serve)
 	}()
 	return 0

@@ -32,6 +32,8 @@ type host struct {
 
 func (*host) PeerSetup() (api.PeerSetup, error)     { return api.PeerSetup{Hop: sender}, nil }
 func (h *host) LeftOut(_ api.BroadcastPath, _ bool) { h.leftOut++ }
+func (*host) MayAnnounce(api.BroadcastPath) bool    { return true }
+func (*host) Refused(api.BroadcastPath)             {}
 func (h *host) Violation(err error)                 { h.violation = err }
 func (h *host) StreamEnd(err error) error           { return err }
 
@@ -130,7 +132,7 @@ func talk(t *testing.T, v *message.Version, mux *api.TrackMux, limit int, f func
 	if err != nil {
 		t.Fatal(err)
 	}
-	sending := &Sender{Version: v, Stream: accepted(t, there, v), Mux: mux, Prefix: "room", Own: sender, Exclude: []api.Hop{receiver}}
+	sending := &Sender{Version: v, Stream: accepted(t, there, v), Mux: mux, Prefix: "room", Own: sender, Exclude: []api.Hop{receiver}, May: func(api.BroadcastPath) bool { return true }}
 	ctx, cancel := context.WithCancel(t.Context())
 	var h host
 	receiving := NewReceiver(Settings{Version: v, Stream: st, Prefix: "room", Wanted: "room", Own: receiver, Limit: limit, Host: &h})

@@ -32,6 +32,11 @@ type Host interface {
 	// reached. first is set for the first one of the stream.
 	LeftOut(prefix api.BroadcastPath, first bool)
 
+	// MayAnnounce reports whether the peer may announce a full path. What it may not
+	// is dropped, and Refused is called.
+	MayAnnounce(path api.BroadcastPath) bool
+	Refused(path api.BroadcastPath)
+
 	// Violation ends the session because the peer has broken the protocol.
 	Violation(err error)
 
@@ -61,7 +66,7 @@ type Receiver struct {
 	set     api.AnnouncementSet // the announced broadcasts whose route is usable
 	closing sync.Once
 
-	barred map[api.BroadcastPath]struct{} // the announced broadcasts whose route is not
+	barred map[api.BroadcastPath]struct{} // the announced broadcasts whose route is not, and those that the peer may not announce
 	excess bool                           // an announcement was left out
 	ids    startIDs
 	hop    api.Hop // the peer's hop id

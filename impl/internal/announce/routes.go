@@ -55,9 +55,10 @@ func (r *Receiver) hops(ids []uint64, count uint64) []api.Hop {
 }
 
 // usable reports whether a route may be used: this end is not among its hops, it is not
-// too long, and the path is valid.
+// too long, the path is valid, and the peer may announce it.
 func (r *Receiver) usable(a api.Announcement) bool {
-	return !slices.Contains(a.Hops, r.Own) && len(a.Hops) <= message.MaxHops && a.Path.Validate() == nil
+	return !slices.Contains(a.Hops, r.Own) && len(a.Hops) <= message.MaxHops && a.Path.Validate() == nil &&
+		r.Host.MayAnnounce(a.Path)
 }
 
 // startBroadcast adds an announcement. It returns an error if the path is announced
@@ -100,6 +101,9 @@ func (r *Receiver) origin(path api.BroadcastPath) api.Hop {
 func (r *Receiver) bar(path api.BroadcastPath) {
 	if r.barred == nil {
 		r.barred = make(map[api.BroadcastPath]struct{})
+	}
+	if _, again := r.barred[path]; !again && !r.Host.MayAnnounce(path) {
+		r.Host.Refused(path)
 	}
 	r.barred[path] = struct{}{}
 }

@@ -47,6 +47,9 @@ type Sender struct {
 	Own     api.Hop
 	Exclude []api.Hop
 
+	// May reports whether the peer may be told of a full path.
+	May func(path api.BroadcastPath) bool
+
 	// Session is the session of the stream. Broadcasts that come from it are not
 	// announced back.
 	Session api.Session
@@ -142,7 +145,8 @@ func (s *Sender) appendChange(a api.Announcement) {
 }
 
 // allowed reports whether an announcement may be sent: its route does not go through the
-// peer or an excluded hop, the peer can accept it, and the broadcast has not ended.
+// peer or an excluded hop, the peer can accept it and may be told, and the broadcast has
+// not ended.
 func (s *Sender) allowed(a api.Announcement) bool {
 	for _, hop := range s.Exclude {
 		if hop == s.Own || slices.Contains(a.Hops, hop) {
@@ -153,6 +157,9 @@ func (s *Sender) allowed(a api.Announcement) bool {
 		return false
 	}
 	if a.Publication.Context().Err() != nil {
+		return false
+	}
+	if !s.May(a.Path) {
 		return false
 	}
 	h, ok := a.Publication.Handler().(api.OriginHandler)

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -58,16 +59,15 @@ func requestedHost(conn transport.State) string {
 
 // Ask asks whether to admit a session, and returns a grant that can be applied. Otherwise
 // the error matches [api.ErrUnauthorized] if the session is refused, or
-// [api.ErrUnavailable] if there is no answer that counts; it is logged.
+// [api.ErrUnavailable] if there is no answer that counts; it is logged, and a grant that
+// is not applied is told so ([Abandon]).
 func Ask(ctx context.Context, logger *slog.Logger, admit Admit, r api.AdmitRequest) (api.Grant, error) {
-	within, cancel := context.WithTimeoutCause(ctx, admitWithin, errSlowAdmit)
-	defer cancel()
-	g, err := control.Ask(within, logger, "Admit", func() (api.Grant, error) { return admit(within, r) })
+	g, err := askWithin(ctx, logger, admit, r)
 	if err == nil {
-		err = applicable(&g, &r.State)
-	}
-	if err == nil {
-		return g, nil
+		if err = applicable(&g, &r.State); err == nil {
+			return g, nil
+		}
+		Abandon(logger, &g, abandonedFor(err))
 	}
 	level, what := slog.LevelInfo, "session refused"
 	if !errors.Is(err, api.ErrUnauthorized) {
@@ -80,6 +80,37 @@ func Ask(ctx context.Context, logger *slog.Logger, admit Admit, r api.AdmitReque
 		logger.Log(ctx, level, what, "id", r.State.ID, "remote", r.State.Remote, "root", string(r.State.Root), "error", err)
 	}
 	return api.Grant{}, err
+}
+
+// abandonedFor returns the reason of the end of a grant that is not applied.
+func abandonedFor(err error) string {
+	if errors.Is(err, api.ErrUnauthorized) {
+		return refusedReason
+	}
+	return invalidReason
+}
+
+// askWithin calls admit, and waits for its answer within a time. A grant that comes
+// later is abandoned.
+func askWithin(ctx context.Context, logger *slog.Logger, admit Admit, r api.AdmitRequest) (api.Grant, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, admitWithin, errSlowAdmit)
+	defer cancel()
+	var (
+		g       api.Grant
+		failed  error
+		settled atomic.Bool // by the answer, or by the end of waiting for it
+	)
+	_, err := control.Ask(ctx, logger, "Admit", func() (struct{}, error) {
+		g, failed = admit(ctx, r)
+		if settled.Swap(true) && failed == nil {
+			Abandon(logger, &g, "too late")
+		}
+		return struct{}{}, nil
+	})
+	if settled.Swap(true) {
+		return g, failed
+	}
+	return api.Grant{}, err // it has panicked, or is waited for no longer
 }
 
 // applicable returns why a grant refuses the session that it was given for, or cannot be
@@ -134,10 +165,12 @@ func (s *Session) admitPeer(o *Options) {
 	conn := s.conn.State()
 	conn.Header = o.Header
 	g, err := Ask(s.Context(), s.opts.Logger, o.Admit, newQuestion(s.State(), conn))
+	if err == nil {
+		s.apply(&g)
+	}
 	switch {
 	case s.life.isOver():
 	case err == nil:
-		s.apply(&g)
 		s.beginServing(o)
 	case errors.Is(err, api.ErrUnauthorized):
 		s.fail(api.SessionUnauthorized, "unauthorized")
@@ -154,6 +187,10 @@ func (s *Session) apply(g *api.Grant) {
 	if g.Mux != nil {
 		s.opts.Mux = g.Mux
 	}
-	s.grant.Store(g)
-	s.peer.standAt(g)
+	dialled, root := s.peer.standAt(g)
+	s.permit.Store(&permit{*g, root})
+	if held := *g; !held.Expires.IsZero() || held.Recheck != nil {
+		s.life.spawn(func() { s.holdGrant(held, dialled) })
+	}
+	s.tellEnd() // if it has ended already
 }

@@ -114,6 +114,7 @@ func (r *request) newSender(peer api.PeerSetup, m *message.AnnounceRequest) *ann
 		Prefix:  s.peer.fullPath(m.Prefix),
 		Own:     s.opts.Hop,
 		Session: s,
+		May:     s.mayRead,
 	}
 	// A client that only publishes has no use for announcements: it gets none.
 	if !s.opts.Client && peer.Role == api.RolePublisher {

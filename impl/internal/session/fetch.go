@@ -29,7 +29,7 @@ func (s *Session) Fetch(ctx context.Context, req api.FetchRequest) (api.GroupRea
 // fetch returns the group when the first bytes of the answer have arrived, so that a
 // refusal is an error of Fetch and not of the first frame.
 func (s *Session) fetch(ctx context.Context, req *api.FetchRequest) (*receive.Group, error) {
-	path, err := s.peer.wirePath(ctx, req.Path, req.Name)
+	path, err := s.wirePath(ctx, req.Path, req.Name)
 	if err != nil {
 		return nil, err
 	}

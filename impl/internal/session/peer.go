@@ -52,12 +52,15 @@ func (p *peer) connected(l *life, v *message.Version, o *Options, conn transport
 	}
 }
 
-// standAt sets the root that a grant says, which is final.
-func (p *peer) standAt(g *api.Grant) {
+// standAt sets the root that a grant says, which is final. It returns what was dialled,
+// and the root.
+func (p *peer) standAt(g *api.Grant) (dialled, root api.BroadcastPath) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.root = grantedRoot(g, p.root)
+	dialled = p.root
+	p.root = grantedRoot(g, dialled)
 	p.rootKnown.Happen()
+	return dialled, p.root
 }
 
 // expectSetup calls late in a goroutine of the session after d, unless SETUP has arrived.

@@ -14,6 +14,7 @@ type reading struct {
 	subs    map[uint64]*subscription // by id
 	broken  int                      // number of those that were open when the connection was lost
 	unheard uint64                   // number of announcements left out for their limit
+	barred  uint64                   // number of those that the peer may not make
 }
 
 // register adds a subscription and sets its id.
@@ -65,9 +66,19 @@ func (r *reading) leftOut() {
 	r.unheard++
 }
 
-// announcementsDropped returns how many announcements were left out.
-func (r *reading) announcementsDropped() uint64 {
+// refused counts an announcement that the peer may not make, and reports whether it is the
+// first.
+func (r *reading) refused() (first bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.unheard
+	r.barred++
+	return r.barred == 1
+}
+
+// announcementsDropped returns how many announcements were left out for their limit, and
+// because the peer may not make them.
+func (r *reading) announcementsDropped() (leftOut, refused uint64) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.unheard, r.barred
 }

@@ -77,12 +77,15 @@ func (r *request) untilEnd() (ctx context.Context, cancel context.CancelFunc, ok
 	return ctx, cancel, ok
 }
 
-// lookup returns what is published at a path. It does not return a broadcast that comes
+// lookup returns what is published at a path, if the peer may read it. It does not return a broadcast that comes
 // from the same peer: that was not announced to it, so the peer must mean another
 // publisher.
 func (r *request) lookup(path api.BroadcastPath) (*api.Publication, error) {
 	if r.late {
 		return nil, &api.StreamError{Code: api.StreamGoingAway}
+	}
+	if err := r.checkRead(path); err != nil {
+		return nil, err
 	}
 	p, err := r.session.opts.Mux.Lookup(path)
 	if err != nil {

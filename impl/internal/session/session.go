@@ -89,15 +89,13 @@ type Session struct {
 	datagrams lazyDatagrams
 	budget    receive.Budget // of received groups
 
-	ready    signal.Event              // opts.Mux and grant are final, and the peer may be served
-	grant    atomic.Pointer[api.Grant] // what the peer may do; nil until that is known
-	sentAway atomic.Bool               // GOAWAY was sent
+	ready    signal.Event           // opts.Mux and permit are final, and the peer may be served
+	permit   atomic.Pointer[permit] // what the peer may do; nil until that is known
+	endTold  atomic.Bool            // the grant's Ended was called
+	sentAway atomic.Bool            // GOAWAY was sent
 }
 
 var _ api.Session = (*Session)(nil)
-
-// everything is the grant of peers about whom nobody is asked.
-var everything = api.GrantAll()
 
 // New starts a session on conn and takes ownership of conn. It does not wait for the
 // peer. If the negotiated protocol is not a known version, New closes conn and returns
@@ -107,6 +105,7 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 	version := message.VersionByName(protocol)
 	if version == nil {
 		_ = conn.CloseWithError(uint64(api.SessionVersionNegotiationFailed), "no moq-lite version was negotiated")
+		Abandon(opts.Logger, opts.Grant, api.SessionVersionNegotiationFailed.String())
 		return nil, fmt.Errorf("%w: the peer negotiated %q", api.ErrUnsupportedVersion, protocol)
 	}
 	s := &Session{conn: conn, version: version, opts: opts.settings(), limits: opts.limits(), began: time.Now()}
@@ -119,7 +118,7 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 	case opts.Grant != nil:
 		s.apply(opts.Grant)
 	case opts.Admit == nil:
-		s.grant.Store(&everything)
+		s.permit.Store(everything)
 	}
 	s.start(&opts)
 	return s, nil
@@ -168,7 +167,7 @@ func (s *Session) start(o *Options) {
 			s.fail(api.SessionControlTimeout, fmt.Sprintf("no SETUP within %v", s.limits.setup))
 		})
 	}
-	if s.grant.Load() != nil {
+	if s.permit.Load() != nil {
 		s.beginServing(o)
 	} else {
 		s.life.spawn(func() { s.admitPeer(o) })
@@ -188,6 +187,7 @@ func (s *Session) endWith(cause *api.SessionError) {
 	s.requests.stop()
 	s.budget.Leave()
 	s.serving.stop(s.life.err())
+	s.tellEnd()
 	if gone != nil {
 		go s.life.afterwards(gone)
 	}
@@ -254,8 +254,8 @@ func (s *Session) State() api.SessionState {
 	state := State(s.conn.State())
 	state.ID = s.opts.ID
 	s.peer.describe(&state)
-	if g := s.grant.Load(); g != nil {
-		state.Value = g.Value
+	if p := s.permit.Load(); p != nil {
+		state.Value = p.Value
 	}
 	return state
 }
@@ -274,7 +274,7 @@ func (s *Session) Stats() api.SessionStats {
 	}
 	stats.GroupsWriting, stats.GroupsReading = s.serving.groups(), s.budget.Open()
 	stats.GroupsDropped, stats.DatagramsDropped = s.budget.Dropped(), s.datagrams.dropped()
-	stats.AnnouncementsDropped = s.reading.announcementsDropped()
+	stats.AnnouncementsDropped, stats.AnnouncementsRefused = s.reading.announcementsDropped()
 	stats.Subscriptions, _ = s.reading.count()
 	pubs, broken := s.serving.count()
 	stats.Publications = pubs + broken

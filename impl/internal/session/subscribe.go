@@ -49,7 +49,7 @@ func (s *Session) Subscribe(ctx context.Context, path api.BroadcastPath, name ap
 // subscribe checks what is asked for, sends SUBSCRIBE, and waits until the publisher has
 // accepted. Nothing is sent for a request that the version cannot express.
 func (s *Session) subscribe(ctx context.Context, path api.BroadcastPath, name api.TrackName, config *api.SubscribeConfig) (*subscription, error) {
-	path, err := s.peer.wirePath(ctx, path, name)
+	path, err := s.wirePath(ctx, path, name)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ func (s *Session) TrackInfo(ctx context.Context, path api.BroadcastPath, name ap
 	if err := s.refused(); err != nil {
 		return api.TrackInfo{}, fmt.Errorf("track info: %w", err)
 	}
-	wire, err := s.peer.wirePath(ctx, path, name)
+	wire, err := s.wirePath(ctx, path, name)
 	if err != nil {
 		return api.TrackInfo{}, cause(ctx, "track info", err)
 	}
