@@ -46,7 +46,10 @@ var (
 	}
 	chain = append(pair[:2:2], relaySpec{"r2", []linkSpec{link05("r2-r1", "r1")}})
 	row   = append(four[:2:2], relaySpec{"r2", []linkSpec{link05("r2-r1", "r1")}})
-	old   = []relaySpec{
+	twigs = append(one[:1:1],
+		relaySpec{"r1", []linkSpec{far(link05("r1-r0", "r0"))}},
+		relaySpec{"r2", []linkSpec{far(link05("r2-r0", "r0"))}})
+	old = []relaySpec{
 		{name: "r0"},
 		{"r1", []linkSpec{link04("r1-r0", "r0")}},
 		{"r2", []linkSpec{far(link04("r2-r1", "r1"))}},
@@ -166,6 +169,17 @@ var known = []struct {
 		{seconds(30), &crash{"p", 0}},
 		{seconds(30.3), &begin{name: "q", link: link05("q", "r0"), hop: 1, numbering: 2, lasting: true}},
 		{seconds(30.9), &finale{"q", "t"}},
+	}},
+	{"the one group of a track is not wanted for a while, and breaks off later", twigs, state, []event{
+		{seconds(2), &begin{name: "p", link: link06("p", "r1"), hop: 1, numbering: 1, lasting: true}},
+		{seconds(4), &join{name: "v", link: link05("v", "r2"), track: "t", lasting: true, config: api.SubscribeConfig{StartGroup: api.GroupLatest}}},
+		{seconds(24), &roll{"r2", 6200 * time.Millisecond}},
+		{seconds(40), &kill{"r1", 0, 0}},
+	}},
+	{"one asks for a group below the first one that came", old, slow, []event{
+		{seconds(2), &begin{name: "p", link: link04("p", "r2"), hop: 1, numbering: 1, handler: true, lasting: true}},
+		{seconds(4.1), &join{name: "v", link: link04("v", "r2"), track: "t"}},
+		{seconds(4.1), &join{name: "w", link: link06("w", "r1"), track: "t", lasting: true, config: api.SubscribeConfig{StartGroup: 1}}},
 	}},
 }
 
