@@ -8,6 +8,11 @@ import (
 
 // An encoder appends, measures or checks the fields of a message, depending on its mode:
 // so each message lists its fields only once.
+//
+// Each message has a method encode that lists them, and Append, Length and Validate call it
+// with an encoder of each mode. That these methods have one name is meant: they are one
+// contract, as Append and Parse are. They are not called through an interface or a function
+// value, since the encoder would then be allocated for each message.
 type encoder struct {
 	v     *Version
 	mode  encodeMode
