@@ -86,6 +86,8 @@ func (b *bearer) read() (string, error) {
 	return readToken(f)
 }
 
+// readToken reads a token, with white space around it: editors and echo end a file
+// with a newline. A file without one is an error, rather than a dial that is refused.
 func readToken(r io.Reader) (string, error) {
 	text, err := io.ReadAll(io.LimitReader(r, maxTokenBytes))
 	if err != nil {
@@ -104,6 +106,8 @@ func (o *options) withToken(url string) (string, error) {
 		return url, nil
 	}
 	t, err := transport.ParseURL(url)
+	// A token in the URL is meant for that server; the environment's may be for
+	// another.
 	if err != nil || o.bearer.weak && api.QueryToken(t.URL.RawQuery) != "" {
 		return url, nil // the dial tells what is wrong with a URL
 	}

@@ -35,6 +35,7 @@ func (o *options) tlsConfig() (*tls.Config, error) {
 	switch {
 	case o.fingerprint != "" && o.insecure:
 		return nil, usage("use --fingerprint or --insecure, not both")
+	// It goes before --ca, which then means nothing.
 	case o.insecure:
 		return &tls.Config{InsecureSkipVerify: true}, nil
 	case o.fingerprint != "":
@@ -116,6 +117,7 @@ func (o *options) dialLasting(ctx context.Context, c *impl.Client, url string, m
 		Trace:         o.connectionTrace(),
 		Logger:        o.logger(),
 	}).Dial(ctx, url, mux)
+	// From now on Permanent lets it try again.
 	connected.Store(true)
 	return s, err
 }
@@ -155,6 +157,8 @@ func (o *options) dialAndAwait(ctx context.Context, c *impl.Client, url string, 
 }
 
 // errTimeout is the error for something that did not happen in time.
+// It is a type of its own, so that it can be found in the error of a call that has
+// wrapped it, and printed alone.
 type errTimeout struct {
 	o    *options
 	what string

@@ -40,6 +40,8 @@ end, print what arrived and how fast.`,
 // demo runs a small load test through a relay of its own. Unlike in bench, lost
 // frames are an error: nothing is lost on a machine by itself.
 func demo(ctx context.Context, o *options, scheme string, s shape) error {
+	// The relay of the demo has a certificate in any case, so only those make
+	// sense.
 	if s, _ := transport.SchemeByName(scheme); !s.Secure {
 		return usage("--transport %s: it must be moqt, https, wss or tls", scheme)
 	}

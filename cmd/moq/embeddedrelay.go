@@ -44,6 +44,7 @@ func (o *options) embed() (*embeddedRelay, error) {
 		return nil, err
 	}
 	e.addr = addr.String()
+	// Its error is that of the close, or is seen by every client.
 	e.served.Go(func() { _ = e.server.ListenAndServe() })
 	return e, nil
 }

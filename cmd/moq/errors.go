@@ -18,6 +18,7 @@ func userMessage(err error) string {
 	if d, ok := errors.AsType[*diagnosis](err); ok {
 		return d.Error() + d.lines()
 	}
+	// The error comes first and is complete: a hint may be wrong.
 	if hint := hint(err); hint != "" {
 		return fmt.Sprintf("%v: %s", err, hint)
 	}

@@ -63,6 +63,8 @@ func fetch(ctx context.Context, o *options, flags fetchFlags, url string, req ap
 		return err
 	}
 	defer client.Close()
+	// Before the dial, so that a file that cannot be written fails without a
+	// connection.
 	out, err := o.sink(flags.output)
 	if err != nil {
 		return err
@@ -107,6 +109,8 @@ func (s *sink) group(ctx context.Context, g api.GroupReader) error {
 		if err := s.frame(g.Sequence(), index, *f); err != nil {
 			return err
 		}
+		// The numbers go on from the first frame that was asked for, as the
+		// group has them.
 		index++
 	}
 	s.groups.Add(1)

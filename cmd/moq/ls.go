@@ -59,6 +59,7 @@ func list(ctx context.Context, o *options, url, prefix string, watch bool) error
 	if err != nil {
 		return err
 	}
+	// The context is the command's: it ends a watch, however long that goes on.
 	announced, err := session.Announcements(ctx, prefix)
 	if err != nil {
 		return err
@@ -108,6 +109,7 @@ func (o *options) printAnnouncement(a api.Announcement, watch bool) error {
 	if status == api.AnnouncementUpdated {
 		status = api.AnnouncementActive
 	}
+	// A list in any case, so that scripts need not look for null.
 	hops := a.Hops
 	if hops == nil {
 		hops = []api.Hop{}

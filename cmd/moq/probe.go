@@ -60,6 +60,8 @@ negotiate or setup), what else was found, and what to try. Two thirds of
 // diagnosis has the rest of the timeout, so that a script knows when the
 // command ends.
 func probe(ctx context.Context, o *options, flags probeFlags, url string) error {
+	// Probe dials by itself, and only once: a token is added here and not at each
+	// dial.
 	url, err := o.withToken(url)
 	if err != nil {
 		return err
@@ -76,8 +78,11 @@ func probe(ctx context.Context, o *options, flags probeFlags, url string) error 
 		if ctx.Err() != nil {
 			return err
 		}
+		// What the dial has left of the timeout is for finding out why it has
+		// failed.
 		return o.printFailure(newDiagnosis(bounded, o, url, err))
 	}
+	// Before printing, so that one line has what the server tells of the path.
 	p.recordEstimates(ctx, bounded)
 	if err := o.printProbe(p); err != nil || !flags.watch {
 		return err
@@ -92,6 +97,8 @@ func (o *options) prober() (*impl.Client, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Otherwise a dial ends with the handshake, and says nothing of what the
+	// server thinks of the session.
 	client.Config.WaitForSetup = true
 	return client, nil
 }
@@ -238,6 +245,7 @@ func (s setupInfo) String() string {
 // printProbe prints the properties of a session.
 func (o *options) printProbe(p *probeSession) error {
 	state := p.State()
+	// Nil where the version has no SETUP: that is no SETUP with nothing in it.
 	var peer *setupInfo
 	if p.hasSetup() {
 		peer = &setupInfo{state.Peer.Hop, state.Peer.Cost, state.Peer.Probe}

@@ -202,6 +202,7 @@ func drain(server *impl.Server, r *relay.Relay, timeout time.Duration, stopped <
 	if timeout > 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
+		// With a short timeout, half of it for each.
 		early, cancel := context.WithTimeout(ctx, timeout-min(leaveWithin, timeout/2))
 		defer cancel()
 		var leaving sync.WaitGroup
@@ -213,6 +214,7 @@ func drain(server *impl.Server, r *relay.Relay, timeout time.Duration, stopped <
 		}
 	}
 	_ = server.Close()
+	// Also waits until the server's goroutine is gone.
 	if err := <-stopped; !errors.Is(err, api.ErrServerClosed) {
 		return err
 	}
@@ -229,6 +231,7 @@ func (o *options) announceReady(addr net.Addr, host string, trust *tls.Config, r
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "localhost"
 	}
+	// With the port that was bound, in place of a 0.
 	place := net.JoinHostPort(host, port)
 	fingerprint, err := fingerprintOf(trust)
 	if err != nil {

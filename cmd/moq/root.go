@@ -58,6 +58,8 @@ func run(ctx context.Context, args []string, io stdio) int {
 		return exitDone
 	}
 	fmt.Fprintln(io.err, "moq:", userMessage(err))
+	// Only after mistakes in the command line: for all else the usage is of no
+	// help.
 	if isA[usageError](err) {
 		fmt.Fprintln(io.err, "Try 'moq --help', or --help after a command.")
 		return exitUsage
@@ -95,6 +97,7 @@ The scheme of a URL chooses the transport:
 			return usage("no command was given")
 		},
 	}
+	// Cobra does not tell mistakes in flags from errors of commands otherwise.
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
 	f := root.PersistentFlags()
 	f.BoolVar(&o.json, "json", false, "print JSON objects on standard output, one a line, and everything else on standard error")
@@ -107,6 +110,7 @@ The scheme of a URL chooses the transport:
 	root.AddCommand(demoCommand(o), relayCommand(o), pubCommand(o), subCommand(o), fetchCommand(o),
 		lsCommand(o), probeCommand(o), benchCommand(o), tokenCommand(o), versionCommand(o))
 	root.SetVersionTemplate("{{.Version}}")
+	// It works, and is not among the commands that a newcomer reads.
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }

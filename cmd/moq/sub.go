@@ -80,6 +80,7 @@ func (f subFlags) config() (*api.SubscribeConfig, error) {
 // subscribe reads the track to its end. Ctrl-C is the usual end of an unbounded
 // track, and no error, except for a file, which is then incomplete.
 func subscribe(ctx context.Context, o *options, flags subFlags, url string, path api.BroadcastPath, name api.TrackName) error {
+	// Flags are checked before anything is dialled or written.
 	config, err := flags.config()
 	if err != nil {
 		return err
@@ -247,6 +248,7 @@ func (s *sink) commit() error {
 	if s.file == nil {
 		return nil
 	}
+	// A file with holes would look like a whole one.
 	if len(s.lost) > 0 {
 		var all []string
 		for _, g := range s.lost {

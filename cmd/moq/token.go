@@ -15,6 +15,8 @@ import (
 	"github.com/moqlite/moqlite/impl/auth"
 )
 
+// tokenCommand returns the command that has those about tokens. By itself it does
+// nothing: which of them was meant is not guessed.
 func tokenCommand(o *options) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "token",
@@ -48,12 +50,16 @@ type accessFlags struct {
 	publish, subscribe []string
 }
 
+// add adds the flags. whose says in their descriptions what the patterns are of: a
+// key, or a token. They are arrays and not lists, since a pattern may contain a
+// comma.
 func (f *accessFlags) add(cmd *cobra.Command, whose string) {
 	cmd.Flags().StringVar(&f.root, "root", "", "the `path` that "+whose+" patterns are below")
 	cmd.Flags().StringArrayVar(&f.publish, "publish", nil, "what may be published, a `pattern`: room is that broadcast, room/** all below it too; repeatable")
 	cmd.Flags().StringArrayVar(&f.subscribe, "subscribe", nil, "what may be subscribed to, a `pattern`; repeatable")
 }
 
+// given tells whether any of the flags was used.
 func (f *accessFlags) given() bool { return f.root != "" || len(f.publish)+len(f.subscribe) > 0 }
 
 // claims returns what the flags grant.
@@ -69,6 +75,9 @@ func (f *accessFlags) claims() (auth.Claims, error) {
 	return auth.Claims{Root: api.BroadcastPath(f.root), Publish: publish, Subscribe: subscribe}, nil
 }
 
+// tokenKeyCommand returns the command that makes a key. There is one algorithm by
+// default, with which verifiers need no secret; the others are for verifiers that
+// exist already.
 func tokenKeyCommand(o *options) *cobra.Command {
 	var alg, id, out, public string
 	var scope accessFlags
@@ -112,6 +121,7 @@ no token of it grants more.`,
 
 // writeKey writes a key and its public part, and tells of it.
 func (o *options) writeKey(key *auth.Key, out, public string) error {
+	// The public key first: if it cannot be written, no secret was left behind.
 	if public != "" {
 		verifier, err := key.Public()
 		if err != nil {
@@ -139,6 +149,8 @@ func (o *options) writeKey(key *auth.Key, out, public string) error {
 	return nil
 }
 
+// tokenSignCommand returns the command that signs a token. A token ends after an hour
+// if nothing else is said: it cannot be called back, other than by changing the key.
 func tokenSignCommand(o *options) *cobra.Command {
 	var file string
 	var access accessFlags
@@ -160,6 +172,7 @@ func tokenSignCommand(o *options) *cobra.Command {
 			if err != nil {
 				return err
 			}
+			// Said here in terms of the flags, before the key is read.
 			if len(claims.Publish)+len(claims.Subscribe) == 0 {
 				return usage("the token would grant nothing: --publish and --subscribe are missing")
 			}
@@ -199,6 +212,8 @@ func (o *options) readKey(file string) (*auth.Key, error) {
 		defer f.Close()
 		in = f
 	}
+	// A bound on what is read by mistake, such as a device; ParseKey has a lower
+	// one.
 	text, err := io.ReadAll(io.LimitReader(in, 1<<20))
 	if err != nil {
 		return nil, fmt.Errorf("key: %w", err)
@@ -217,6 +232,7 @@ func (o *options) keySource(from string) (*auth.Source, error) {
 		return nil, usage("--key is missing: a file, a directory or a URL of the keys to verify with")
 	}
 	var keys *auth.Source
+	// A URL is known by its scheme, whatever files there are of such a name.
 	if info, err := os.Stat(from); strings.Contains(from, "://") {
 		keys = auth.URL(from)
 	} else if err != nil {

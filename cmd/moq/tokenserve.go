@@ -19,18 +19,31 @@ import (
 	"github.com/moqlite/moqlite/impl/auth"
 )
 
+// serveFlags are the flags of token serve: where to listen, and what is granted to
+// whom.
 type serveFlags struct {
-	listen  string
-	open    bool
-	key     string
+	listen string // host:port, or unix:PATH
+	open   bool   // listen may be an address that others can reach
+
+	// key says where the keys are that verify tokens. Without any, only sessions
+	// without a token can be admitted.
+	key string
+
+	// public is what everybody may do, and both has patterns for both of it. holders
+	// is for those whose client certificate the relay has verified.
 	public  accessFlags
 	both    []string
 	holders accessFlags
+
+	// expires and recheck are for sessions whose own credentials have no end.
 	expires time.Duration
 	recheck time.Duration
-	tier    string
+
+	tier string // for the relay's statistics
 }
 
+// tokenServeCommand returns the command that answers relays. Whoever can ask it can
+// find out which tokens are good, and for what, so by default only this machine can.
 func tokenServeCommand(o *options) *cobra.Command {
 	var f serveFlags
 	cmd := &cobra.Command{
@@ -64,11 +77,16 @@ socket (unix:PATH), unless --listen-public is given.`,
 }
 
 // policy returns what the flags say.
+// All is checked before anything listens: a relay that asks too early would refuse
+// its sessions because of a server that is about to fail.
 func (f serveFlags) policy(ctx context.Context, o *options) (*auth.Policy, error) {
 	f.public.publish = append(f.public.publish, f.both...)
 	f.public.subscribe = append(f.public.subscribe, f.both...)
 	for _, patterns := range [][]string{f.public.publish, f.public.subscribe, f.holders.publish, f.holders.subscribe} {
 		for _, p := range patterns {
+			// In a policy a single broadcast is almost always a mistake for all
+			// below a path, and one that is only noticed when somebody is
+			// refused.
 			if !strings.Contains(p, "*") {
 				return nil, usage("pattern %q is one broadcast alone: write %q for all below it", p, api.BroadcastPath(p).Join("**"))
 			}
@@ -83,12 +101,15 @@ func (f serveFlags) policy(ctx context.Context, o *options) (*auth.Policy, error
 		return nil, err
 	}
 	p := &auth.Policy{Public: public, Certificate: certificate, Lifetime: f.expires, RecheckEvery: f.recheck, Tier: f.tier}
+	// Policy.Validate would say it in terms of its fields.
 	if f.recheck > 0 && f.expires <= 0 {
 		return nil, usage("--recheck needs --expires: a relay asks again only about what ends")
 	}
 	if err := p.Validate(); err != nil {
 		return nil, usage("%w", err)
 	}
+	// A server without keys is of use for what is public. One that refuses
+	// everybody is a mistake.
 	if f.key == "" {
 		if !f.public.given() && !f.holders.given() {
 			return nil, usage("everyone would be refused: give --key, --public or --cert-publish and --cert-subscribe")
@@ -116,6 +137,8 @@ func (o *options) serveTokens(ctx context.Context, f serveFlags) error {
 	if err != nil {
 		return err
 	}
+	// Bounds on how long and how large a request may be: relays are trusted, but
+	// may be broken.
 	server := &http.Server{
 		Handler: auth.Handler(policy), ReadTimeout: 10 * time.Second, WriteTimeout: 20 * time.Second, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 64 << 10, ErrorLog: slog.NewLogLogger(o.warnings().Handler(), slog.LevelWarn),
@@ -129,6 +152,7 @@ func (o *options) serveTokens(ctx context.Context, f serveFlags) error {
 		_ = l.Close()
 		return err
 	}
+	// Buffered, so that the goroutine ends also where nobody receives any more.
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(l) }()
 	select {
@@ -136,6 +160,8 @@ func (o *options) serveTokens(ctx context.Context, f serveFlags) error {
 		return err
 	case <-ctx.Done():
 	}
+	// Questions that are being answered get their answers: their sessions would
+	// otherwise be refused because of a restart.
 	ending, cancel := context.WithTimeout(context.Background(), leaveWithin)
 	defer cancel()
 	if server.Shutdown(ending) != nil {
@@ -156,6 +182,8 @@ func (f serveFlags) bind() (net.Listener, string, error) {
 	if err != nil {
 		return nil, "", fmt.Errorf("--listen: %w", err)
 	}
+	// The address that was bound counts, and not the flag: a host name may stand
+	// for any.
 	if at, err := netip.ParseAddrPort(l.Addr().String()); !f.open && (err != nil || !at.Addr().Unmap().IsLoopback()) {
 		_ = l.Close()
 		return nil, "", usage("--listen %s: others could ask there whom to admit; --listen-public allows it", f.listen)
@@ -165,6 +193,7 @@ func (f serveFlags) bind() (net.Listener, string, error) {
 
 // bindSocket listens at a socket that the owner and the group may use.
 func bindSocket(path string) (net.Listener, string, error) {
+	// The URL that is printed has to hold for a relay in another directory.
 	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, "", fmt.Errorf("--listen: %w", err)

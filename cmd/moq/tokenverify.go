@@ -15,6 +15,8 @@ import (
 	"github.com/moqlite/moqlite/impl/auth"
 )
 
+// tokenVerifyCommand returns the command that checks a token as a relay would. The
+// token comes by standard input, since other users of the machine can see arguments.
 func tokenVerifyCommand(o *options) *cobra.Command {
 	var from, at string
 	cmd := &cobra.Command{
@@ -35,6 +37,8 @@ dials that path. If it allows nothing, the error says why.`,
 	return cmd
 }
 
+// verifyToken prints what a token allows: below its root, or at a path if placed is
+// set. That it allows nothing there is an error, as it would be for a session.
 func (o *options) verifyToken(ctx context.Context, from, at string, placed bool) error {
 	keys, err := o.keySource(from)
 	if err != nil {
@@ -45,6 +49,8 @@ func (o *options) verifyToken(ctx context.Context, from, at string, placed bool)
 		return err
 	}
 	token := strings.TrimSpace(string(text))
+	// Users have tokens in the URLs that they were given, and need not take them
+	// apart.
 	if _, query, ok := strings.Cut(token, "?"); ok {
 		token = api.QueryToken(query)
 	}
@@ -74,6 +80,8 @@ func plain(err error) error { return errors.New(err.Error()) }
 // printAccess prints what is allowed. Patterns are relative to path.
 func (o *options) printAccess(where, path string, publish, subscribe api.Patterns, expires time.Time) error {
 	if o.json {
+		// Copies that are not nil: a script gets [] rather than null for
+		// nothing.
 		object := map[string]any{"root": path, "publish": append(api.Patterns{}, publish...), "subscribe": append(api.Patterns{}, subscribe...)}
 		if !expires.IsZero() {
 			object["expires"] = expires.Unix()
@@ -92,6 +100,8 @@ func (o *options) printAccess(where, path string, publish, subscribe api.Pattern
 			fmt.Fprintf(o.out, "%-10s nothing\n", role.name)
 		}
 	}
+	// People get their local time; scripts get seconds, which stand for the same
+	// everywhere.
 	until := "never"
 	if !expires.IsZero() {
 		until = expires.Local().Format(time.DateTime)

@@ -23,6 +23,8 @@ type build struct {
 // thisBuild reads the build information of this program.
 func thisBuild() build {
 	b := build{Version: "unknown", Go: runtime.Version(), QUIC: "unknown", MoqLite: api.Versions()}
+	// A program that was not built by go build, or had its information stripped,
+	// still says its versions of moq-lite, which are compiled in.
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
