@@ -43,6 +43,8 @@ type Params struct {
 }
 
 // append encodes p for a peer of version v.
+// Its output depends on nothing else, so tests can compare it, although peers must accept
+// any order of parameters.
 func (p *Params) append(b []byte, v Version) []byte {
 	b = appendParam(b, paramIdleTimeout, uint64(p.IdleTimeout.Milliseconds()))
 	b = appendParam(b, paramMaxData, p.MaxData)

@@ -78,6 +78,8 @@ func (c *Conn) receive(message []byte) (closed bool) {
 }
 
 // onClose handles a close of the peer.
+// A close of the application has a code and a reason for it. One of Qmux itself says
+// that this side has broken the protocol, or is in the peer's way, and is a failure.
 func (c *Conn) onClose(f *frame) {
 	e := &transport.ConnError{Remote: true}
 	if f.kind == frameApplicationClose {

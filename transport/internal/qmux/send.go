@@ -123,6 +123,8 @@ func (s *sendStream) Ended() {
 }
 
 // SetPriority sets the priority, which applies from the next chunk on.
+// A scheduled stream moves to its new place at once: waiting for its next turn at the
+// old one could take as long as everything before it.
 func (s *sendStream) SetPriority(urgency int8, incremental bool) {
 	c := s.stream.conn
 	c.mu.Lock()

@@ -155,6 +155,7 @@ func (m *incomingLimit) see(seq uint64) bool {
 
 // accept makes a stream that the peer has opened, and queues it for the
 // application.
+// It never waits: the peer's limit bounds how many streams wait for the application.
 func (c *Conn) accept(id uint64, uni bool) *stream {
 	s := &stream{conn: c, id: id, assigned: true, incoming: true, uni: uni, left: 1}
 	c.streams[id] = s

@@ -61,6 +61,8 @@ func (c *Conn) write() {
 		if err := c.carrier.WriteMessage(message); err != nil {
 			c.writeFailed(err)
 		}
+		// How long a write has taken tells how full the carrier is: there is no
+		// other sign of it, whatever it runs over.
 		c.pace.wrote(len(message), time.Since(began))
 	}
 	c.finish(buf[:0])
