@@ -7,6 +7,9 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
+// abilityCases check what a stream or a connection can do beyond the contract, where
+// Options say that it can. Sessions look for these abilities by transport.As, and
+// work without them, more slowly.
 var abilityCases = []connCase{
 	{name: "SetPriority loses nothing", a: Priorities, run: testPriority},
 	{name: "TryWrite takes what it can, in order", a: TryWrites, run: testTryWrite},
@@ -14,6 +17,9 @@ var abilityCases = []connCase{
 	{name: "Stats count", a: Statistics, b: Statistics, run: testStats},
 }
 
+// testPriority changes the priority of a stream while it is written, and after its
+// end, as a session does whenever the ranks of its groups change. What is sent must
+// not depend on it, only when.
 func testPriority(t *testing.T, a, b transport.Conn) {
 	w, r := uni(t, a, b)
 	p := as[transport.Prioritizer](t, w)
@@ -40,6 +46,8 @@ func testTryWrite(t *testing.T, a, b transport.Conn) {
 	data := pattern(200_000, 1)
 	tries := as[transport.TryWriter](t, w)
 	sent := async(t, func() (int, error) {
+		// The sizes grow across what a packet holds, from where
+		// implementations take less than all.
 		for left, size := data, 100; len(left) > 0; size += 300 {
 			chunk := left[:min(size, len(left))]
 			n, err := tries.TryWrite(chunk)
@@ -57,6 +65,8 @@ func testTryWrite(t *testing.T, a, b transport.Conn) {
 	must[int](t)(sent())
 }
 
+// testTryWriteFails checks that TryWrite tells by the same errors as Write that a
+// stream is over: a writer that uses both must not have to look for two.
 func testTryWriteFails(t *testing.T, a, b transport.Conn) {
 	try := func(w transport.SendStream) error {
 		n, err := as[transport.TryWriter](t, w).TryWrite([]byte("x"))
@@ -67,6 +77,8 @@ func testTryWriteFails(t *testing.T, a, b transport.Conn) {
 	}
 	w, r := uni(t, a, b)
 	do(t, w.Close())
+	// First a stream that this end has closed, then one that it has reset, one
+	// that the peer has refused, and one whose connection the peer has closed.
 	wantIs(t, try(w), net.ErrClosed)
 	wantEOF(t, r)
 
@@ -85,6 +97,9 @@ func testTryWriteFails(t *testing.T, a, b transport.Conn) {
 	wantConnError(t, try(w), 2, "enough", true)
 }
 
+// testStats checks that the counters grow by what is sent, at the end that counts it.
+// How much more is counted, for headers and for what is sent again, is up to the
+// transport.
 func testStats(t *testing.T, a, b transport.Conn) {
 	from, to := as[transport.StatsConn](t, a), as[transport.StatsConn](t, b)
 	const size = 100_000

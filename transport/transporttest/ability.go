@@ -24,6 +24,8 @@ const (
 )
 
 // shown has a function for each ability that tells whether a value has it.
+// It is a table, so that an ability that is added here is also looked for where
+// Options do not name it.
 var shown = map[Ability]func(v any) bool{
 	Datagrams:  is[transport.DatagramConn],
 	Statistics: is[transport.StatsConn],
@@ -34,6 +36,7 @@ var shown = map[Ability]func(v any) bool{
 	Closing:    is[io.Closer],
 }
 
+// is tells whether v, or what it wraps, is a T.
 func is[T any](v any) bool {
 	_, ok := transport.As[T](v)
 	return ok
@@ -59,6 +62,8 @@ func has(named []Ability, a Ability) bool { return a == "" || slices.Contains(na
 func report(t testing.TB, field string, named []Ability, v any, could ...Ability) {
 	t.Helper()
 	for _, a := range could {
+		// Both are failures: a promise that is not kept, and one that nobody
+		// would check.
 		switch {
 		case has(named, a) && !shown[a](v):
 			t.Errorf("%T is no %s, which Options.%s names", v, a, field)
@@ -79,6 +84,8 @@ func (o Options) reportOf(t *testing.T, pair func(*testing.T) (client, server tr
 	}{{"Client", o.Client, client, server}, {"Server", o.Server, server, client}} {
 		named := slices.DeleteFunc(slices.Clone(end.named), func(a Ability) bool { return slices.Contains(without, a) })
 		report(t, end.field, named, end.conn, Datagrams, Statistics, CarriesURL)
+		// The abilities of a stream may depend on its kind, so both kinds are
+		// looked at.
 		w, _ := uni(t, end.conn, end.peer)
 		report(t, end.field, named, w, TryWrites, Priorities)
 		s, _ := bidi(t, end.conn, end.peer)

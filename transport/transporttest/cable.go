@@ -9,6 +9,8 @@ import (
 
 // A Cable is a proxy between clients and a server on this machine: it forwards
 // TCP connections and UDP packets that reach its Addr, until it is cut.
+// To a client it is the server, so everything that goes through it may be lost at any
+// moment, and neither end is told.
 type Cable struct {
 	// Addr is the address to dial. The port is the same for TCP and UDP.
 	Addr string
@@ -29,6 +31,7 @@ func NewCable(t testing.TB, server string) *Cable {
 	t.Helper()
 	c := &Cable{server: server, conns: make(map[net.Conn]struct{}), flows: make(map[string]net.Conn)}
 	var err error
+	// Transports with a fallback dial the same port by UDP and by TCP.
 	if c.tcp, c.udp, err = listenBoth(); err != nil {
 		t.Fatal(err)
 	}
@@ -77,6 +80,8 @@ func (c *Cable) Cut() {
 	}
 }
 
+// forwardTCP connects each client to the server until the listener is closed. A
+// client whose connection the server refuses is closed too.
 func (c *Cable) forwardTCP() {
 	for {
 		client, err := c.tcp.Accept()
@@ -98,6 +103,8 @@ func (c *Cable) forwardTCP() {
 
 // pass copies one direction of a TCP connection, and then closes both ends.
 func (c *Cable) pass(from, to net.Conn) {
+	// Half-closed connections are not kept: what runs over them closes both
+	// halves at once.
 	io.Copy(to, from)
 	from.Close()
 	to.Close()
@@ -107,6 +114,8 @@ func (c *Cable) pass(from, to net.Conn) {
 	delete(c.conns, to)
 }
 
+// forwardUDP passes packets on to the server until the socket is closed. Packets that
+// cannot be sent are lost, as on a network.
 func (c *Cable) forwardUDP() {
 	packet := make([]byte, 1<<16)
 	for {
@@ -125,6 +134,8 @@ func (c *Cable) forwardUDP() {
 func (c *Cable) flow(client net.Addr) net.Conn {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	// A client that was cut stays cut: its packets would reach a server that
+	// still has its connection, and nothing would be broken.
 	flow, known := c.flows[client.String()]
 	if known {
 		return flow

@@ -8,6 +8,9 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
+// closeCases check the end of a connection by a close: both ends learn the code and
+// the reason, whatever they are doing, and nothing else is told that could be taken
+// for another end.
 var closeCases = closings()
 
 // closings has one case per code, since a connection can be closed only once.
@@ -33,6 +36,9 @@ func closings() []connCase {
 	})
 }
 
+// testCloseCode checks that the peer learns a code and a reason, and that the close
+// waits for that no longer than a second, as the contract says. The other second is
+// for slow machines.
 func testCloseCode(t *testing.T, a, b transport.Conn, code uint64, reason string) {
 	start := time.Now()
 	do(t, a.CloseWithError(code, reason))
@@ -62,6 +68,9 @@ func pendings(t *testing.T, c transport.Conn, r transport.ReceiveStream) []pendi
 	}
 }
 
+// testCloseEndsCalls checks that no call goes on after a close, at either end,
+// whether it has begun before the close or after it, and that its error tells who has
+// closed the connection, and why.
 func testCloseEndsCalls(t *testing.T, a, b transport.Conn) {
 	x, y := bidi(t, a, b)
 	here, there := pendings(t, a, x), pendings(t, b, y)
@@ -82,6 +91,8 @@ func testCloseEndsCalls(t *testing.T, a, b transport.Conn) {
 	wantConnError(t, readError(y), 2, "the reason", true)
 }
 
+// testCloseEndsContexts checks that whoever waits for a connection or a stream by its
+// context learns the reason from the cause, without making a call that fails.
 func testCloseEndsContexts(t *testing.T, a, b transport.Conn) {
 	x, y := bidi(t, a, b)
 	here, there := x.Context(), y.Context()
@@ -92,6 +103,8 @@ func testCloseEndsContexts(t *testing.T, a, b transport.Conn) {
 	wantConnError(t, wantCause(t, there), 0x10, "going away", true)
 }
 
+// testSecondClose checks that the first close counts: several goroutines of a session
+// may close the connection, each for a reason of its own.
 func testSecondClose(t *testing.T, a, b transport.Conn) {
 	do(t, a.CloseWithError(1, "first"))
 	do(t, a.CloseWithError(2, "second"))
@@ -99,6 +112,8 @@ func testSecondClose(t *testing.T, a, b transport.Conn) {
 	wantConnError(t, wantCause(t, b.Context()), 1, "first", true)
 }
 
+// testCloseAfterPeer checks that a close that has come too late does not replace the
+// peer's reason, which is what users have to see.
 func testCloseAfterPeer(t *testing.T, a, b transport.Conn) {
 	do(t, a.CloseWithError(1, "first"))
 	wantConnError(t, wantCause(t, b.Context()), 1, "first", true)
@@ -149,6 +164,8 @@ func testCrossingCloses(t *testing.T, a, b transport.Conn) {
 	wantOneOf(t, wantCause(t, b.Context()), transport.ConnError{Code: 2, Reason: "b"}, transport.ConnError{Code: 1, Reason: "a", Remote: true})
 }
 
+// wantOneOf fails the test unless the error is one of two, where a race decides
+// which.
 func wantOneOf(t *testing.T, err error, x, y transport.ConnError) {
 	t.Helper()
 	e, ok := err.(*transport.ConnError)
@@ -157,6 +174,8 @@ func wantOneOf(t *testing.T, err error, x, y transport.ConnError) {
 	}
 }
 
+// testOpenAfterClose checks that opening a stream fails with the reason of the end,
+// and does not wait for a peer that is gone.
 func testOpenAfterClose(t *testing.T, a, b transport.Conn) {
 	do(t, a.CloseWithError(3, "over"))
 	wantCause(t, b.Context())

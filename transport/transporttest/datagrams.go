@@ -10,6 +10,8 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
+// datagramCases check datagrams, which promise little: each arrives whole or not at
+// all, and neither end is kept waiting by the other.
 var datagramCases = []connCase{
 	{name: "a datagram arrives whole", a: Datagrams, b: Datagrams, run: testDatagram},
 	{name: "a datagram that is too large is refused", a: Datagrams, b: Datagrams, run: testLargeDatagram},
@@ -29,10 +31,13 @@ func testDatagram(t *testing.T, a, b transport.Conn) {
 			if err := from.SendDatagram(buf); err != nil {
 				return 0, err
 			}
+			// SendDatagram keeps nothing of the buffer, so the caller may use it
+			// again at once.
 			clear(buf)
 		}
 		return 0, nil
 	})
+	// Whichever of them arrives, all are the same.
 	got, err := to.ReceiveDatagram(ctx)
 	cancel()
 	do(t, err)
@@ -42,6 +47,7 @@ func testDatagram(t *testing.T, a, b transport.Conn) {
 	must[int](t)(sent())
 }
 
+// pause waits for a moment, or until ctx ends.
 func pause(ctx context.Context) {
 	select {
 	case <-ctx.Done():
@@ -49,6 +55,8 @@ func pause(ctx context.Context) {
 	}
 }
 
+// testLargeDatagram checks that what no path can carry is an error rather than a loss
+// that nobody is told of, and that datagrams work afterwards.
 func testLargeDatagram(t *testing.T, a, b transport.Conn) {
 	if err := as[transport.DatagramConn](t, a).SendDatagram(make([]byte, 1<<20)); err == nil {
 		t.Error("a datagram of 1 MiB was taken")
@@ -56,6 +64,8 @@ func testLargeDatagram(t *testing.T, a, b transport.Conn) {
 	testDatagram(t, a, b)
 }
 
+// testDatagramContext checks that a call which was given up takes no datagram with
+// it: the next call receives.
 func testDatagramContext(t *testing.T, a, b transport.Conn) {
 	d := as[transport.DatagramConn](t, b)
 	_, err := d.ReceiveDatagram(ended(t))
@@ -70,6 +80,8 @@ func testDatagramContext(t *testing.T, a, b transport.Conn) {
 	testDatagram(t, a, b)
 }
 
+// testDatagramClose checks that a goroutine that only receives datagrams notices the
+// end of the connection.
 func testDatagramClose(t *testing.T, a, b transport.Conn) {
 	from, to := as[transport.DatagramConn](t, a), as[transport.DatagramConn](t, b)
 	ctx := within(t)

@@ -18,6 +18,8 @@ const (
 	protocolOther = "moq-lite-99"
 )
 
+// dialCases check a dialer against its listener: what is negotiated, which phase an
+// error names, and that neither end keeps the other waiting.
 var dialCases = []dialCase{
 	{name: "a dial reaches the listener", run: testDial},
 	{name: "a dial negotiates what both speak", run: testNegotiate},
@@ -48,6 +50,7 @@ func connect(t *testing.T, e Endpoint, protocols ...string) (client, server tran
 	return client, server
 }
 
+// dial is connect without Accept. The connection is closed when the test ends.
 func dial(t *testing.T, e Endpoint, protocols ...string) transport.Conn {
 	t.Helper()
 	c := must[transport.Conn](t)(e.Dialer.Dial(within(t), e.URL, protocols))
@@ -55,6 +58,7 @@ func dial(t *testing.T, e Endpoint, protocols ...string) transport.Conn {
 	return c
 }
 
+// testDial checks that both ends can open streams once the dial has returned.
 func testDial(t *testing.T, e Endpoint) {
 	if e.Listener.Addr() == nil {
 		t.Error("the listener has no address")
@@ -64,6 +68,8 @@ func testDial(t *testing.T, e Endpoint) {
 	testBidi(t, server, client)
 }
 
+// testNegotiate checks that both ends agree on one of the protocols that both have.
+// Which of several it is, is the listener's choice.
 func testNegotiate(t *testing.T, e Endpoint) {
 	for _, offer := range [][]string{{protocolA}, {protocolB}, {protocolB, protocolA}, {protocolOther, protocolB}} {
 		client, server := connect(t, e, offer...)
@@ -71,12 +77,15 @@ func testNegotiate(t *testing.T, e Endpoint) {
 		if c != s || c != protocolA && c != protocolB {
 			t.Errorf("of %q the client chose %q, the server %q", offer, c, s)
 		}
+		// With one offer there is nothing to choose.
 		if len(offer) == 1 && c != offer[0] {
 			t.Errorf("of %q the client chose %q", offer, c)
 		}
 	}
 }
 
+// testNoCommonProtocol checks that a client can tell a server that is too old or too
+// new from one that cannot be reached, and that the listener survives it.
 func testNoCommonProtocol(t *testing.T, e Endpoint) {
 	_, err := e.Dialer.Dial(within(t), e.URL, []string{protocolOther})
 	wantDialError(t, err, transport.PhaseNegotiate)
@@ -84,6 +93,8 @@ func testNoCommonProtocol(t *testing.T, e Endpoint) {
 	connect(t, e, protocolA)
 }
 
+// wantDialError fails the test unless err says that a dial has failed in a phase, by
+// which users tell what to look at: names, the network, certificates or versions.
 func wantDialError(t *testing.T, err error, phase transport.Phase) {
 	t.Helper()
 	d, ok := errors.AsType[*transport.DialError](err)
@@ -95,6 +106,8 @@ func wantDialError(t *testing.T, err error, phase transport.Phase) {
 	}
 }
 
+// testNothingListens checks that a dial to a closed port fails by itself, and says that
+// it was the network.
 func testNothingListens(t *testing.T, e Endpoint) {
 	if e.DeadURL == "" {
 		t.Skip("no DeadURL")
@@ -104,11 +117,15 @@ func testNothingListens(t *testing.T, e Endpoint) {
 	connect(t, e, protocolA)
 }
 
+// testMalformedURL checks that a URL that cannot be used fails as early as a name
+// that does not exist.
 func testMalformedURL(t *testing.T, e Endpoint) {
 	_, err := e.Dialer.Dial(within(t), "://no-scheme", []string{protocolA})
 	wantDialError(t, err, transport.PhaseResolve)
 }
 
+// testDialContext checks that a dial to a server that says nothing can be given up,
+// and that the error matches the caller's cause.
 func testDialContext(t *testing.T, e Endpoint) {
 	if e.SilentURL == "" {
 		t.Skip("no SilentURL")
@@ -122,6 +139,7 @@ func testDialContext(t *testing.T, e Endpoint) {
 	wantIs(t, err, reason)
 }
 
+// testDialEndedContext checks that nothing is dialled for a caller that is gone.
 func testDialEndedContext(t *testing.T, e Endpoint) {
 	_, err := e.Dialer.Dial(ended(t), e.URL, []string{protocolA})
 	if _, ok := errors.AsType[*transport.DialError](err); !ok {
@@ -130,6 +148,8 @@ func testDialEndedContext(t *testing.T, e Endpoint) {
 	wantIs(t, err, context.Canceled)
 }
 
+// testDialContextIsOver checks that the context of a dial, which usually has a
+// timeout, does not end the connection.
 func testDialContextIsOver(t *testing.T, e Endpoint) {
 	ctx, cancel := context.WithCancel(within(t))
 	client := must[transport.Conn](t)(e.Dialer.Dial(ctx, e.URL, []string{protocolA}))
@@ -143,6 +163,8 @@ func testDialContextIsOver(t *testing.T, e Endpoint) {
 	}
 }
 
+// testDials checks that dials share a dialer without a lock around each: redial and
+// relays dial several servers at once.
 func testDials(t *testing.T, e Endpoint) {
 	const dials = 8
 	ctx := within(t)
@@ -158,6 +180,8 @@ func testDials(t *testing.T, e Endpoint) {
 	}
 }
 
+// testListenerContext checks that an Accept that was given up does not lose the next
+// connection.
 func testListenerContext(t *testing.T, e Endpoint) {
 	reason := errors.New("the caller's reason")
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -168,6 +192,8 @@ func testListenerContext(t *testing.T, e Endpoint) {
 	connect(t, e, protocolA)
 }
 
+// testListenerCloseEndsAccept checks that a server that loops over Accept ends when
+// its listener is closed, and can tell that from a failure.
 func testListenerCloseEndsAccept(t *testing.T, e Endpoint) {
 	ctx := within(t)
 	wait := blocked(t, func() (transport.Conn, error) { return e.Listener.Accept(ctx) })
@@ -178,6 +204,8 @@ func testListenerCloseEndsAccept(t *testing.T, e Endpoint) {
 	wantIs(t, err, net.ErrClosed)
 }
 
+// testListenerCloseEndsDials checks that clients are refused after Close, rather than
+// admitted to a server that no longer serves.
 func testListenerCloseEndsDials(t *testing.T, e Endpoint) {
 	connect(t, e, protocolA)
 	do(t, e.Listener.Close())
@@ -191,7 +219,11 @@ func testListenerCloseEndsDials(t *testing.T, e Endpoint) {
 	}
 }
 
+// testListenerCloseUnaccepted checks that a connection that nobody has accepted is
+// closed with the listener, so that its client does not wait for an answer for ever.
 func testListenerCloseUnaccepted(t *testing.T, e Endpoint) {
+	// The handshake is done by the listener itself, so the dial returns without
+	// Accept.
 	client := dial(t, e, protocolA)
 	do(t, e.Listener.Close())
 	cause := wantCause(t, client.Context())
@@ -200,6 +232,9 @@ func testListenerCloseUnaccepted(t *testing.T, e Endpoint) {
 	}
 }
 
+// testListenerCloseAccepted checks that accepted connections belong to whoever has
+// accepted them: a server that shuts down stops listening first, and serves to the
+// end those that are left.
 func testListenerCloseAccepted(t *testing.T, e Endpoint) {
 	client, server := connect(t, e, protocolA)
 	do(t, e.Listener.Close())
@@ -207,6 +242,8 @@ func testListenerCloseAccepted(t *testing.T, e Endpoint) {
 	testUni(t, server, client)
 }
 
+// testDialerClose checks that a dialer may be closed more than once, as a deferred
+// Close after an explicit one does.
 func testDialerClose(t *testing.T, e Endpoint) {
 	c := as[io.Closer](t, e.Dialer)
 	client, _ := connect(t, e, protocolA)

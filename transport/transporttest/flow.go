@@ -9,6 +9,8 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
+// flowCases check flow control: what blocks a writer, everything that releases it
+// again, and that no stream takes the credit of another with it.
 var flowCases = []connCase{
 	{name: "a reader releases a blocked Write by reading", run: testReadingReleases},
 	{name: "CancelRead releases a blocked Write of the peer", run: testCancelReadReleasesWrite},
@@ -32,6 +34,8 @@ func stuck(t *testing.T, w transport.SendStream) (wait func() (int, error)) {
 	return blocked(t, func() (int, error) { return w.Write(data) })
 }
 
+// testReadingReleases checks that a Write of more than all windows completes while
+// the peer reads, and that Write reports all of it.
 func testReadingReleases(t *testing.T, a, b transport.Conn) {
 	w, r := uni(t, a, b)
 	wait := stuck(t, w)
@@ -43,6 +47,8 @@ func testReadingReleases(t *testing.T, a, b transport.Conn) {
 	must[int](t)(got())
 }
 
+// testCancelReadReleasesWrite checks that a reader that has lost interest frees the
+// writer, which otherwise waits for credit that never comes.
 func testCancelReadReleasesWrite(t *testing.T, a, b transport.Conn) {
 	w, r := uni(t, a, b)
 	wait := stuck(t, w)
@@ -52,6 +58,8 @@ func testCancelReadReleasesWrite(t *testing.T, a, b transport.Conn) {
 	wantPartial(t, n)
 }
 
+// testCancelWriteReleasesWrite checks that another goroutine can give up a write: a
+// session resets groups that are too old while they are being written.
 func testCancelWriteReleasesWrite(t *testing.T, a, b transport.Conn) {
 	w, r := uni(t, a, b)
 	wait := stuck(t, w)
@@ -73,6 +81,9 @@ func testCloseReleasesWrite(t *testing.T, a, b transport.Conn) {
 	do(t, wantBytes(r, pattern(plenty, 1)[:n]))
 }
 
+// testPartialWrite checks that the number of bytes that a Write returns with its
+// error is exact: from there the writer goes on, and the reader must see no gap and
+// nothing twice.
 func testPartialWrite(t *testing.T, a, b transport.Conn) {
 	w, r := uni(t, a, b)
 	data := pattern(plenty, 1)
@@ -81,12 +92,16 @@ func testPartialWrite(t *testing.T, a, b transport.Conn) {
 	wantIs(t, err, os.ErrDeadlineExceeded)
 	wantPartial(t, n)
 
+	// The rest is sent where the Write has stopped.
 	hurryWrite(t, w)
 	rest := async(t, func() (int, error) { return 0, send(w, data[n:]) })
 	do(t, wantBytes(r, data))
 	must[int](t)(rest())
 }
 
+// testWriteDeadlineReleases checks that a deadline reaches a Write that has begun
+// without one. Sessions interrupt writes in this way when something more urgent is to
+// be sent.
 func testWriteDeadlineReleases(t *testing.T, a, b transport.Conn) {
 	w, _ := uni(t, a, b)
 	do(t, w.SetWriteDeadline(time.Time{}))
@@ -97,6 +112,8 @@ func testWriteDeadlineReleases(t *testing.T, a, b transport.Conn) {
 	wantPartial(t, n)
 }
 
+// testLocalCloseReleasesWrite checks that a close does not leave a writer behind that
+// waits for a peer that is gone.
 func testLocalCloseReleasesWrite(t *testing.T, a, b transport.Conn) {
 	w, _ := uni(t, a, b)
 	wait := stuck(t, w)
@@ -105,6 +122,7 @@ func testLocalCloseReleasesWrite(t *testing.T, a, b transport.Conn) {
 	wantConnError(t, err, 2, "enough", false)
 }
 
+// testRemoteCloseReleasesWrite is the same at the other end of the close.
 func testRemoteCloseReleasesWrite(t *testing.T, a, b transport.Conn) {
 	w, _ := uni(t, a, b)
 	wait := stuck(t, w)
@@ -126,9 +144,13 @@ func testCloseIsPrompt(t *testing.T, a, b transport.Conn) {
 	wantConnError(t, err, 0x10, "going away", false)
 }
 
+// testUnreadStream checks that a stream that nobody reads holds up no other one,
+// although all share the window of the connection: a slow reader of one track must
+// not stop the others.
 func testUnreadStream(t *testing.T, a, b transport.Conn) {
 	w1, _ := uni(t, a, b)
 	w2, r2 := uni(t, a, b)
+	// It stays blocked until the connection is closed, at the end of the case.
 	stuck(t, w1)
 	data := pattern(plenty, 2)
 	sent := async(t, func() (int, error) { return 0, send(w2, data) })
@@ -150,6 +172,9 @@ func testAbandonedCredit(t *testing.T, a, b transport.Conn) {
 	testReadingReleases(t, a, b)
 }
 
+// testResetCredit is testAbandonedCredit for streams that their writer gives up. The
+// bytes that have not arrived count against the connection's window until the reset
+// says how many were sent.
 func testResetCredit(t *testing.T, a, b transport.Conn) {
 	for range 40 {
 		w, r := uni(t, a, b)
@@ -163,6 +188,8 @@ func testResetCredit(t *testing.T, a, b transport.Conn) {
 	testReadingReleases(t, a, b)
 }
 
+// wantPartial fails the test unless n is what a Write can have taken that was cut
+// short.
 func wantPartial(t *testing.T, n int) {
 	t.Helper()
 	if n < 0 || n >= plenty {

@@ -36,10 +36,13 @@ const (
 // Codes of streams and closes that moq-lite uses, and others at the limits of
 // the encodings that transports use.
 var (
+	// Larger ones cannot be carried by WebTransport.
 	streamCodes = []uint64{0, 1, 0x33, 0x3a, 0x40, 0x5a3f, 1<<32 - 1}
 	closeCodes  = []uint64{0, 2, 0x10, 0x40, 0x5a3f, 1<<32 - 1}
 )
 
+// within returns a context for calls that must return, so that a test ends even if
+// they do not.
 func within(t *testing.T) context.Context {
 	ctx, cancel := context.WithTimeout(t.Context(), limit)
 	t.Cleanup(cancel)
@@ -150,16 +153,19 @@ func bound(s transport.Stream) error {
 	return errors.Join(s.SetReadDeadline(end), s.SetWriteDeadline(end))
 }
 
+// hurryRead is hurry for a receiving half.
 func hurryRead(t *testing.T, r transport.ReceiveStream) {
 	t.Helper()
 	do(t, r.SetReadDeadline(time.Now().Add(limit)))
 }
 
+// hurryWrite is hurry for a sending half.
 func hurryWrite(t *testing.T, w transport.SendStream) {
 	t.Helper()
 	do(t, w.SetWriteDeadline(time.Now().Add(limit)))
 }
 
+// write fails the test unless all of s is taken.
 func write(t *testing.T, w io.Writer, s string) {
 	t.Helper()
 	if n, err := w.Write([]byte(s)); n != len(s) || err != nil {
@@ -179,6 +185,8 @@ func read(t *testing.T, r io.Reader, s string) {
 	}
 }
 
+// wantEOF fails the test unless the stream has ended here. The error has to be io.EOF
+// itself, which is what io.Reader asks for and what callers compare with ==.
 func wantEOF(t *testing.T, r io.Reader) {
 	t.Helper()
 	if n, err := r.Read(make([]byte, 1)); n != 0 || err != io.EOF {
@@ -207,6 +215,7 @@ func writeError(w io.Writer) error {
 	return errors.New("Write goes on without an error")
 }
 
+// wantIs fails the test unless err matches target.
 func wantIs(t *testing.T, err, target error) {
 	t.Helper()
 	if !errors.Is(err, target) {
@@ -214,6 +223,8 @@ func wantIs(t *testing.T, err, target error) {
 	}
 }
 
+// wantStreamError fails the test unless err is that of a stream that was reset or
+// refused with a code, by the peer if remote is set.
 func wantStreamError(t *testing.T, err error, code uint64, remote bool) {
 	t.Helper()
 	e, ok := errors.AsType[*transport.StreamError](err)
@@ -225,6 +236,9 @@ func wantStreamError(t *testing.T, err error, code uint64, remote bool) {
 	}
 }
 
+// wantConnError fails the test unless err is that of a connection that was closed
+// with a code and a reason, by the peer if remote is set. It must have no cause
+// besides: a close is no failure.
 func wantConnError(t *testing.T, err error, code uint64, reason string, remote bool) {
 	t.Helper()
 	e, ok := errors.AsType[*transport.ConnError](err)
@@ -252,6 +266,8 @@ func wantCause(t *testing.T, ctx context.Context) error {
 // repeated.
 func pattern(n int, seed uint64) []byte {
 	var key [32]byte
+	// Different seeds give different data, so bytes of another stream are
+	// noticed.
 	key[0], key[1] = byte(seed), byte(seed>>8)
 	b := make([]byte, n)
 	rand.NewChaCha8(key).Read(b)

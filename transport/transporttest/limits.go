@@ -8,6 +8,9 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
+// limitCases check the limits on streams that are open at once. At a limit openers
+// wait, as long as their context lets them; there is no error for it, since a peer
+// that keeps up frees streams all the time.
 var limitCases = []connCase{
 	{name: "OpenUniStream blocks at the limit until a stream ends", run: testUniLimit},
 	{name: "OpenStream blocks at the limit until a stream ends on both halves", run: testBidiLimit},
@@ -67,6 +70,7 @@ func waitUni(t *testing.T, c transport.Conn) (wait func() (transport.SendStream,
 	return blocked(t, func() (transport.SendStream, error) { return c.OpenUniStream(ctx) })
 }
 
+// testUniLimit checks that a stream that was read to its end makes room for another.
 func testUniLimit(t *testing.T, a, b transport.Conn) {
 	open := fillUni(t, a)
 	wait := waitUni(t, a)
@@ -79,7 +83,10 @@ func testUniLimit(t *testing.T, a, b transport.Conn) {
 	must[transport.SendStream](t)(wait())
 }
 
+// testBidiLimit checks that a bidirectional stream counts until both of its halves
+// have ended: with one of them it is still in use.
 func testBidiLimit(t *testing.T, a, b transport.Conn) {
+	// The opener's halves end, and none of the peer's: no stream is free yet.
 	for _, x := range fillBidi(t, a) {
 		do(t, x.Close())
 	}
@@ -93,6 +100,8 @@ func testBidiLimit(t *testing.T, a, b transport.Conn) {
 	must[transport.Stream](t)(wait())
 }
 
+// testUniLimitContext checks that an opener that has given up takes no stream: the
+// next one that becomes free is for those who still wait.
 func testUniLimitContext(t *testing.T, a, b transport.Conn) {
 	fillUni(t, a)
 	_, err := a.OpenUniStream(ended(t))
@@ -105,6 +114,7 @@ func testUniLimitContext(t *testing.T, a, b transport.Conn) {
 	_, err = wait()
 	wantIs(t, err, reason)
 
+	// One that was opened by a call that has given up would be missing here.
 	freeOne(t, b)
 	must[transport.SendStream](t)(a.OpenUniStream(within(t)))
 }
@@ -116,6 +126,7 @@ func freeOne(t *testing.T, c transport.Conn) {
 	r.CancelRead(1)
 }
 
+// testBidiLimitContext is testUniLimitContext for bidirectional streams.
 func testBidiLimitContext(t *testing.T, a, b transport.Conn) {
 	fillBidi(t, a)
 	_, err := a.OpenStream(ended(t))
@@ -129,11 +140,15 @@ func testBidiLimitContext(t *testing.T, a, b transport.Conn) {
 	wantIs(t, err, reason)
 
 	y := must[transport.Stream](t)(b.AcceptStream(within(t)))
+	// Only both together free the stream.
 	y.CancelRead(1)
 	y.CancelWrite(1)
 	must[transport.Stream](t)(a.OpenStream(within(t)))
 }
 
+// testLimitsApart checks that groups, which are unidirectional and many, cannot block
+// the requests and answers that go over bidirectional streams, nor the other
+// direction.
 func testLimitsApart(t *testing.T, a, b transport.Conn) {
 	fillUni(t, a)
 	x, y := bidi(t, a, b)
@@ -164,6 +179,8 @@ func testLimitAfterResets(t *testing.T, a, b transport.Conn) {
 	}
 }
 
+// testLocalCloseReleasesOpen checks that an opener does not wait for room on a
+// connection that this end has closed.
 func testLocalCloseReleasesOpen(t *testing.T, a, _ transport.Conn) {
 	fillUni(t, a)
 	wait := waitUni(t, a)
@@ -172,6 +189,7 @@ func testLocalCloseReleasesOpen(t *testing.T, a, _ transport.Conn) {
 	wantConnError(t, err, 2, "enough", false)
 }
 
+// testRemoteCloseReleasesOpen is the same for a close by the peer.
 func testRemoteCloseReleasesOpen(t *testing.T, a, b transport.Conn) {
 	fillUni(t, a)
 	wait := waitUni(t, a)

@@ -17,8 +17,11 @@ func (o Options) testLoss(t *testing.T) {
 	x, y := bidi(t, a, b)
 	there, ofA := begun(t, a, b)
 	back, ofB := begun(t, b, a)
+	// These calls have begun before the loss and wait for what no longer comes.
 	calls := append(hanging(t, a, x), hanging(t, b, y)...)
 	contexts := []context.Context{a.Context(), b.Context(), x.Context(), y.Context(), there.Context(), back.Context()}
+	// From here on neither end gets anything from the other, and nobody has
+	// closed anything.
 	cut()
 	for _, p := range calls {
 		_, err := p.wait()
@@ -33,6 +36,7 @@ func (o Options) testLoss(t *testing.T) {
 	for _, r := range []transport.ReceiveStream{ofA, ofB, x, y} {
 		wantLoss(t, "Read", readError(r))
 	}
+	// Whoever calls afterwards learns it too, rather than wait.
 	late(t, a)
 	late(t, b)
 }
@@ -79,6 +83,9 @@ func late(t *testing.T, c transport.Conn) {
 	}
 }
 
+// wantLoss fails the test unless err says that the connection was lost: it has no
+// code of a peer, and what broke. Above all it is no io.EOF, by which a reader would
+// take half a group for a whole one.
 func wantLoss(t *testing.T, what string, err error) {
 	t.Helper()
 	e, ok := errors.AsType[*transport.ConnError](err)

@@ -8,6 +8,8 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
+// resetCases check resets and refusals: that a code arrives unchanged, which of
+// several counts, and that nothing but the one half is affected.
 var resetCases = []connCase{
 	{name: "CancelWrite reaches the reader with its code", run: testCancelWrite},
 	{name: "CancelWrite releases a blocked Read of the peer", run: testCancelWriteReleasesRead},
@@ -24,6 +26,8 @@ var resetCases = []connCase{
 	{name: "resets leave other streams alone", run: testResetLeavesOthers},
 }
 
+// testCancelWrite checks that the reader gets the writer's code, at every later Read
+// too, and that the error tells at each end which side has reset the stream.
 func testCancelWrite(t *testing.T, a, b transport.Conn) {
 	for _, code := range streamCodes {
 		w, r := uni(t, a, b)
@@ -36,6 +40,8 @@ func testCancelWrite(t *testing.T, a, b transport.Conn) {
 	}
 }
 
+// testCancelWriteReleasesRead checks that a reader does not wait for data of a writer
+// that has given up.
 func testCancelWriteReleasesRead(t *testing.T, a, b transport.Conn) {
 	w, r := uni(t, a, b)
 	wait := blocked(t, func() (int, error) { return r.Read(make([]byte, 1)) })
@@ -44,6 +50,8 @@ func testCancelWriteReleasesRead(t *testing.T, a, b transport.Conn) {
 	wantStreamError(t, err, 9, true)
 }
 
+// testCancelWriteTwice checks that the first code counts: several goroutines may
+// reset a stream, each for a reason of its own.
 func testCancelWriteTwice(t *testing.T, a, b transport.Conn) {
 	w, r := uni(t, a, b)
 	w.CancelWrite(4)
@@ -59,11 +67,15 @@ func testCancelWriteAfterClose(t *testing.T, a, b transport.Conn) {
 	write(t, w, "late")
 	do(t, w.Close())
 	w.CancelWrite(0x34)
+	// Close is a promise only as long as nobody resets the stream: its data may
+	// still be on the way, or lost.
 	if err := readError(r); err != io.EOF {
 		wantStreamError(t, err, 0x34, true)
 	}
 }
 
+// testCloseAfterCancelWrite checks that a deferred Close does not make a stream look
+// complete that was reset.
 func testCloseAfterCancelWrite(t *testing.T, a, b transport.Conn) {
 	w, r := uni(t, a, b)
 	w.CancelWrite(4)
@@ -71,6 +83,9 @@ func testCloseAfterCancelWrite(t *testing.T, a, b transport.Conn) {
 	wantStreamError(t, readError(r), 4, true)
 }
 
+// testCancelRead checks that the writer gets the reader's code, by its context and by
+// Write. A publisher that writes nothing at the moment learns by the context that
+// nobody reads.
 func testCancelRead(t *testing.T, a, b transport.Conn) {
 	for _, code := range streamCodes {
 		w, r := uni(t, a, b)
@@ -82,6 +97,8 @@ func testCancelRead(t *testing.T, a, b transport.Conn) {
 	}
 }
 
+// testCancelReadReleasesRead checks that a Read in another goroutine can be stopped
+// for good.
 func testCancelReadReleasesRead(t *testing.T, a, b transport.Conn) {
 	_, r := uni(t, a, b)
 	wait := blocked(t, func() (int, error) { return r.Read(make([]byte, 1)) })
@@ -90,6 +107,7 @@ func testCancelReadReleasesRead(t *testing.T, a, b transport.Conn) {
 	wantStreamError(t, err, 9, false)
 }
 
+// testCancelReadTwice is testCancelWriteTwice for refusals.
 func testCancelReadTwice(t *testing.T, a, b transport.Conn) {
 	w, r := uni(t, a, b)
 	r.CancelRead(4)
@@ -98,6 +116,8 @@ func testCancelReadTwice(t *testing.T, a, b transport.Conn) {
 	wantStreamError(t, readError(r), 4, false)
 }
 
+// testCancelReadAfterEnd checks that a deferred CancelRead after the whole stream was
+// read refuses nothing.
 func testCancelReadAfterEnd(t *testing.T, a, b transport.Conn) {
 	w, r := uni(t, a, b)
 	do(t, w.Close())
@@ -106,6 +126,8 @@ func testCancelReadAfterEnd(t *testing.T, a, b transport.Conn) {
 	wantEOF(t, r)
 }
 
+// testWriteAfterClose checks that nothing follows the end, and that the error can be
+// told from a refusal by the peer.
 func testWriteAfterClose(t *testing.T, a, b transport.Conn) {
 	w, r := uni(t, a, b)
 	do(t, w.Close())
@@ -117,6 +139,8 @@ func testWriteAfterClose(t *testing.T, a, b transport.Conn) {
 	wantEOF(t, r)
 }
 
+// testResetOneHalf checks that a request can be given up while its answer goes on,
+// and the other way round.
 func testResetOneHalf(t *testing.T, a, b transport.Conn) {
 	x, y := bidi(t, a, b)
 	x.CancelWrite(7)
@@ -131,6 +155,7 @@ func testResetOneHalf(t *testing.T, a, b transport.Conn) {
 	read(t, x, "the other half")
 }
 
+// testResetBothHalves checks that each half keeps the code that it was given.
 func testResetBothHalves(t *testing.T, a, b transport.Conn) {
 	x, y := bidi(t, a, b)
 	x.CancelWrite(7)
@@ -139,10 +164,13 @@ func testResetBothHalves(t *testing.T, a, b transport.Conn) {
 	wantStreamError(t, writeError(y), 8, true)
 }
 
+// testResetLeavesOthers checks that the end of one group is not the end of another.
 func testResetLeavesOthers(t *testing.T, a, b transport.Conn) {
 	w1, r1 := uni(t, a, b)
 	w2, r2 := uni(t, a, b)
 	w3, r3 := uni(t, a, b)
+	// One is reset by its writer and one by its reader; the third is in use
+	// meanwhile.
 	w1.CancelWrite(1)
 	r2.CancelRead(2)
 	wantStreamError(t, readError(r1), 1, true)

@@ -10,6 +10,8 @@ import (
 	"github.com/moqlite/moqlite/transport"
 )
 
+// streamCases check what streams are for: bytes arrive once, in order and complete,
+// and the end of each half is told.
 var streamCases = []connCase{
 	{name: "a bidirectional stream carries bytes both ways", run: testBidi},
 	{name: "a unidirectional stream carries bytes", run: testUni},
@@ -26,6 +28,7 @@ var streamCases = []connCase{
 	{name: "hundreds of streams run at once in both directions", symmetric: true, run: testManyStreams},
 }
 
+// testBidi checks that either end may write first once the stream is known to both.
 func testBidi(t *testing.T, a, b transport.Conn) {
 	x, y := bidi(t, a, b)
 	write(t, x, "from the opener")
@@ -34,6 +37,7 @@ func testBidi(t *testing.T, a, b transport.Conn) {
 	read(t, x, "from the acceptor")
 }
 
+// testUni checks a stream as a group uses it: written, ended, and read to its end.
 func testUni(t *testing.T, a, b transport.Conn) {
 	w, r := uni(t, a, b)
 	write(t, w, "one way")
@@ -42,10 +46,14 @@ func testUni(t *testing.T, a, b transport.Conn) {
 	wantEOF(t, r)
 }
 
+// testEcho sends more than all windows hold, so it blocks for ever unless reading
+// gives credit back in both directions.
 func testEcho(t *testing.T, a, b transport.Conn) {
 	x, y := bidi(t, a, b)
 	echo := async(t, func() (int64, error) {
 		defer y.Close()
+		// Without the methods by which io.Copy would leave the copying to the
+		// stream.
 		return io.Copy(struct{ io.Writer }{y}, struct{ io.Reader }{y})
 	})
 	data := pattern(plenty, 1)
@@ -57,6 +65,8 @@ func testEcho(t *testing.T, a, b transport.Conn) {
 	}
 }
 
+// testCross checks that a side that sends much still gets the credit for what it
+// receives, which goes the same way as its data.
 func testCross(t *testing.T, a, b transport.Conn) {
 	x, y := bidi(t, a, b)
 	there, back := pattern(plenty/2, 1), pattern(plenty/2, 2)
@@ -69,6 +79,8 @@ func testCross(t *testing.T, a, b transport.Conn) {
 	must[int](t)(sentY())
 }
 
+// testSmallWrites checks that writes too small for a packet of their own are joined
+// without a loss.
 func testSmallWrites(t *testing.T, a, b transport.Conn) {
 	w, r := uni(t, a, b)
 	data := pattern(2000, 1)
@@ -84,6 +96,8 @@ func testSmallWrites(t *testing.T, a, b transport.Conn) {
 	must[int](t)(sent())
 }
 
+// testBufferReuse overwrites the buffer after each Write, as callers may: what is
+// sent or sent again later must not be read from it.
 func testBufferReuse(t *testing.T, a, b transport.Conn) {
 	w, r := uni(t, a, b)
 	const size, rounds = 40_000, 20
@@ -106,11 +120,14 @@ func testBufferReuse(t *testing.T, a, b transport.Conn) {
 	must[int](t)(sent())
 }
 
+// testOpenerHalfClose checks a request that is complete before its answer begins.
 func testOpenerHalfClose(t *testing.T, a, b transport.Conn) {
 	x, y := bidi(t, a, b)
 	halfClose(t, x, y)
 }
 
+// testAcceptorHalfClose checks an answer that ends while the request still may be
+// changed.
 func testAcceptorHalfClose(t *testing.T, a, b transport.Conn) {
 	x, y := bidi(t, a, b)
 	halfClose(t, y, x)
@@ -127,6 +144,8 @@ func halfClose(t *testing.T, x, y transport.Stream) {
 	wantEOF(t, x)
 }
 
+// testReadAfterEnd checks that the end hides nothing of what was written before it,
+// and that it stays the end.
 func testReadAfterEnd(t *testing.T, a, b transport.Conn) {
 	w, r := uni(t, a, b)
 	write(t, w, "all of it")
@@ -136,6 +155,8 @@ func testReadAfterEnd(t *testing.T, a, b transport.Conn) {
 	wantEOF(t, r)
 }
 
+// testEmptyStream checks that the peer learns of a stream by its end alone, although
+// nothing else is sent on it.
 func testEmptyStream(t *testing.T, a, b transport.Conn) {
 	w := must[transport.SendStream](t)(a.OpenUniStream(within(t)))
 	do(t, w.Close())
@@ -144,6 +165,7 @@ func testEmptyStream(t *testing.T, a, b transport.Conn) {
 	wantEOF(t, r)
 }
 
+// testCloseTwice checks that a deferred Close after an explicit one is no error.
 func testCloseTwice(t *testing.T, a, b transport.Conn) {
 	w, r := uni(t, a, b)
 	do(t, w.Close())
@@ -151,6 +173,8 @@ func testCloseTwice(t *testing.T, a, b transport.Conn) {
 	wantEOF(t, r)
 }
 
+// testCloseEndsContext checks that what waits for the end of a stream, such as a
+// goroutine that watches for a refusal, is not left behind by a Close.
 func testCloseEndsContext(t *testing.T, a, b transport.Conn) {
 	w, r := uni(t, a, b)
 	if err := w.Context().Err(); err != nil {
@@ -161,11 +185,16 @@ func testCloseEndsContext(t *testing.T, a, b transport.Conn) {
 	wantEOF(t, r)
 }
 
+// testManyStreams runs many streams at once, in both directions and from many
+// goroutines, which is where races and wake-ups that get lost show. Where a limit is
+// lower, openers wait for it meanwhile.
 func testManyStreams(t *testing.T, a, b transport.Conn) {
 	const streams = 200
 	var wg sync.WaitGroup
 	errs := make(chan error, 4*streams+2)
 	for _, d := range [][2]transport.Conn{{a, b}, {b, a}} {
+		// The channel has room for every error, so no goroutine is left that
+		// nobody reads from.
 		wg.Go(func() { errs <- echoStreams(t, &wg, errs, d[1], streams) })
 		for i := range uint64(streams) {
 			wg.Go(func() { errs <- echoOnce(t, d[0], pattern(3000, i)) })
@@ -188,6 +217,8 @@ func echoStreams(t *testing.T, wg *sync.WaitGroup, errs chan<- error, c transpor
 		if err != nil {
 			return fmt.Errorf("accept of stream %d: %w", i, err)
 		}
+		// Each stream is echoed by itself, so one that is slow holds up no
+		// other.
 		wg.Go(func() { errs <- echo(s) })
 	}
 	return nil
@@ -204,6 +235,7 @@ func echo(s transport.Stream) error {
 	return s.Close()
 }
 
+// echoOnce sends data on a new stream and compares what comes back.
 func echoOnce(t *testing.T, c transport.Conn, data []byte) error {
 	s, err := c.OpenStream(within(t))
 	if err != nil {

@@ -8,6 +8,28 @@
 //	func TestTransport(t *testing.T) {
 //		transporttest.TestConn(t, transporttest.Options{Pair: pair})
 //	}
+//
+// # What is checked
+//
+// The name of a subtest is the promise that it checks, and the comment of its function says
+// who relies on it. With a Pair alone, that is streams and how they end, deadlines and
+// contexts, closing, and the state. Small adds flow control and the limits on streams,
+// which are out of reach with usual limits; Cut adds the loss of a connection, and Listen
+// dialling. The order in which streams are sent is not checked: it is the transport's own
+// affair, and is tested where it is implemented.
+//
+// A case waits for what has to happen as long as a slow machine may need, and only for a
+// moment to see that something does not happen. So a failure is never a matter of speed,
+// and a fault may be missed on a machine that is too slow to show it. In a Bubble time is
+// virtual: waiting costs nothing, and what never happens fails at once.
+//
+// # Adding a case
+//
+// A case is a connCase or a dialCase in the list of its file. Its function gets both ends
+// of a new connection, and may do with them what it likes: the suite closes them. It must
+// not depend on which end has dialled, unless the case is symmetric. Calls that could block
+// for ever have to be bounded (within, hurry), so that a failure names the case rather than
+// the whole test binary.
 package transporttest
 
 import (
@@ -101,6 +123,7 @@ func TestConn(t *testing.T, o Options) {
 	o.leaf(t, "the ends have the abilities that they are said to have", func(t *testing.T) {
 		o.reportOf(t, o.Pair)
 	})
+	// What users wrap around a connection has to keep what it can do.
 	o.testWrappers(t)
 	for _, cases := range [][]connCase{
 		streamCases, resetCases, deadlineCases, contextCases, closeCases, stateCases, datagramCases, abilityCases,
@@ -111,6 +134,7 @@ func TestConn(t *testing.T, o Options) {
 		o.runAll(t, flowCases, o.Small)
 		o.runAll(t, limitCases, o.Small)
 	}
+	// Not run in both directions: the case looks at both ends at once.
 	if o.Cut != nil {
 		o.leaf(t, "the loss of a connection is an error, and no end", o.testLoss)
 	}
@@ -119,6 +143,7 @@ func TestConn(t *testing.T, o Options) {
 	}
 }
 
+// runAll runs cases, each in the directions for which the ends have the abilities.
 func (o Options) runAll(t *testing.T, cases []connCase, pair func(*testing.T) (client, server transport.Conn)) {
 	for _, c := range cases {
 		if c.symmetric {
@@ -131,6 +156,9 @@ func (o Options) runAll(t *testing.T, cases []connCase, pair func(*testing.T) (c
 			})
 			continue
 		}
+		// An end may have an ability that the other has not. A case is run in each
+		// direction for which both ends have what it needs of them, and not reported
+		// where there is none: whether an ability should be there is what reportOf says.
 		down, up := has(o.Client, c.a) && has(o.Server, c.b), has(o.Server, c.a) && has(o.Client, c.b)
 		if !down && !up {
 			continue
@@ -153,6 +181,7 @@ func (o Options) runAll(t *testing.T, cases []connCase, pair func(*testing.T) (c
 	}
 }
 
+// runDials runs the cases of Listen, each with a listener of its own.
 func (o Options) runDials(t *testing.T) {
 	o.leaf(t, "the dialer has the abilities that it is said to have", func(t *testing.T) {
 		e := o.Listen(t, []string{protocolA})
@@ -172,6 +201,7 @@ func (o Options) runDials(t *testing.T) {
 	}
 }
 
+// parallel makes a subtest parallel if Options say so.
 func (o Options) parallel(t *testing.T) {
 	if o.Parallel {
 		t.Parallel()
@@ -190,6 +220,8 @@ func (o Options) leaf(t *testing.T, name string, f func(t *testing.T)) {
 			f(t)
 			return
 		}
+		// A case that skips itself in the bubble would otherwise count as
+		// passed.
 		skipped := false
 		synctest.Test(t, func(t *testing.T) {
 			defer func() { skipped = t.Skipped() }()
@@ -209,6 +241,8 @@ func open(t *testing.T, pair func(*testing.T) (client, server transport.Conn)) (
 	return client, server
 }
 
+// closeAfter closes connections when the test ends. It goes before what the functions
+// of Options clean up, since cleanups run in reverse.
 func closeAfter(t *testing.T, conns ...transport.Conn) {
 	t.Cleanup(func() {
 		for _, c := range conns {

@@ -18,6 +18,7 @@ type tally struct {
 	cause                          atomic.Pointer[transport.ConnError]
 }
 
+// hooks returns hooks that count. They may be called by several goroutines at once.
 func (n *tally) hooks() transport.Hooks {
 	return transport.Hooks{
 		DialStart: func(string) { n.starts.Add(1) },
@@ -81,15 +82,21 @@ func (o Options) testWrappers(t *testing.T) {
 	})
 }
 
+// observeCases check what the hooks are told of a connection, over the transport
+// itself: an implementation may return more or fewer bytes with an error than a fake
+// would.
 var observeCases = []connCase{
 	{name: "the bytes of streams are told", run: testObservedBytes},
 	{name: "a close is told once, before it returns", run: testObservedClose},
 }
 
+// testObservedBytes checks that the hooks are told exactly what the application has
+// written and read, in both directions of a stream.
 func testObservedBytes(t *testing.T, a, b transport.Conn) {
 	from, sent := observe(t, a)
 	to, received := observe(t, b)
 	const size = 100_000
+	// The byte that uni sends counts too, hence the less and not the equal below.
 	w, r := uni(t, from, to)
 	done := async(t, func() (int, error) { return 0, send(w, pattern(size, 1)) })
 	do(t, wantBytes(r, pattern(size, 1)))
@@ -106,6 +113,8 @@ func testObservedBytes(t *testing.T, a, b transport.Conn) {
 	}
 }
 
+// testObservedClose checks that a program that counts connections by the hooks is
+// told of each end once, with its reason.
 func testObservedClose(t *testing.T, a, b transport.Conn) {
 	here, closed := observe(t, a)
 	do(t, here.CloseWithError(2, "enough"))
@@ -121,6 +130,7 @@ func testObservedClose(t *testing.T, a, b transport.Conn) {
 }
 
 // wrapped is the smallest wrapper of a connection.
+// Its streams are wrapped too, as those of a wrapper that counts or limits would be.
 type wrapped struct{ transport.Conn }
 
 func (c wrapped) Unwrap() transport.Conn { return c.Conn }
