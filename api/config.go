@@ -104,6 +104,25 @@ type Limits struct {
 	// Requests is how many request streams of the peer are served at once; more
 	// than that wait. Zero: 4096.
 	Requests int
+
+	// SubscriptionsPerSession is how many subscriptions of the peer are served
+	// at a time, each from its SUBSCRIBE until the peer has left it. One more is
+	// reset with [StreamNoCapacity], and the session goes on. Each takes one of
+	// Requests too. Zero: seven eighths of Requests, which is 3584, so that
+	// other requests never wait for subscriptions to end.
+	SubscriptionsPerSession int
+
+	// SessionsPerAddress is how many sessions of one address a server has at a
+	// time: of an IPv4 address, or of the 64 bits of an IPv6 address that name a
+	// network. It is set in the Limits of a server (impl.Server), not in a
+	// Config. One more is closed with [SessionUnavailable], over every
+	// transport and before anybody is asked about its admission: that is no
+	// refusal, so a client that dials again, each time after a longer wait, gets
+	// in once there is room. Behind proxies that the server trusts, the
+	// client's address counts; without that, all clients of a proxy are at one
+	// address. Connections in memory and Unix sockets have no address. Zero:
+	// 16384, more than share one address even behind a carrier's NAT.
+	SessionsPerAddress int
 }
 
 // Offered returns the versions that c offers or accepts, the most wanted first.
@@ -134,8 +153,12 @@ func (c *Config) Validate() error {
 	if c.LinkCost != nil && *c.LinkCost >= 1<<62 {
 		return fmt.Errorf("config: link cost %d is not below 2^62", *c.LinkCost)
 	}
-	if c.SetupTimeout < 0 || c.Limits.UnreadGroups < 0 || c.Limits.Announcements < 0 || c.Limits.Requests < 0 {
+	l := &c.Limits
+	if c.SetupTimeout < 0 || min(l.UnreadGroups, l.Announcements, l.Requests, l.SubscriptionsPerSession) < 0 {
 		return fmt.Errorf("config: negative timeout or limit")
+	}
+	if l.SessionsPerAddress != 0 {
+		return fmt.Errorf("config: SessionsPerAddress is not a limit of one session: set it in the Limits of a server")
 	}
 	return nil
 }

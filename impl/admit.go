@@ -21,6 +21,9 @@ func (s *Server) acceptWebTransport(_ context.Context, state transport.State) (f
 // answered. It does not wait for Admit once the server closes, so that Admit may
 // close it.
 func (s *Server) acceptWebSocket(request context.Context, state transport.State) (func(transport.Conn), error) {
+	if s.from.full(state.Remote, s.sessionsPerAddress()) {
+		return tooMany, nil
+	}
 	if s.Admit == nil {
 		return s.serveRequest(session.Options{}), nil
 	}

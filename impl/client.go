@@ -155,7 +155,7 @@ func (c *Client) registerSession(ctx context.Context, s *session.Session) error 
 	if err == nil && ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	if err == nil && !c.sessions.addSession(s) {
+	if err == nil && !c.sessions.addSession(s, nil) {
 		err = api.ErrClientClosed
 	}
 	if err != nil {

@@ -71,13 +71,13 @@ type Server struct {
 	Config *api.Config
 
 	// Limits bound what all sessions hold together; Config.Limits bound each.
-	// The only one that may be set is UnreadBytes. Above it, each session that
-	// holds more than an equal share drops groups until it does not, or all are
-	// within the limit; it chooses them as where its own limit is exceeded, see
-	// [api.Limits]. The share is UnreadBytes divided by the number of sessions
-	// that hold something, so a session that holds little loses no groups
-	// because of others. Zero: 1 GiB, which 128 sessions hold that use up their
-	// own default limit of 8 MiB.
+	// Two may be set, UnreadBytes and SessionsPerAddress, for which see
+	// [api.Limits]. Above UnreadBytes, each session that holds more than an
+	// equal share drops groups until it does not, or all are within the limit;
+	// it chooses them as where its own limit is exceeded. The share is
+	// UnreadBytes divided by the number of sessions that hold something, so a
+	// session that holds little loses no groups because of others. Zero: 1 GiB,
+	// which 128 sessions hold that use up their own default limit of 8 MiB.
 	Limits api.Limits
 
 	// Logger gets what no error reports. Nil: nothing is logged.
@@ -131,6 +131,7 @@ type Server struct {
 	mu       sync.Mutex
 	bound    *listenerSet
 	sessions sessionSet
+	from     addresses
 	identity identity
 	budget   *receive.ServerBudget // made by unread
 	tasks    sync.WaitGroup        // goroutines that accept and serve; Add with mu held, before released
@@ -353,11 +354,7 @@ func (s *Server) serveConn(conn transport.Conn, o session.Options) *session.Sess
 	}
 	o.Mux, o.Admit = s.mux(), s.Admit
 	o.Config, o.Hop, o.Logger, o.Unread = s.Config, s.identity.hop(s.Config), orDiscard(s.Logger), s.unread()
-	ss, err := session.New(conn, o)
-	if err == nil && !s.sessions.addSession(ss) {
-		_ = ss.Terminate(api.SessionNoError, "going away")
-		err = api.ErrServerClosed
-	}
+	ss, err := s.newSession(conn, o)
 	end()
 	if err != nil {
 		o.Logger.Info("session refused", "remote", conn.State().Remote, "error", err)
@@ -367,6 +364,26 @@ func (s *Server) serveConn(conn transport.Conn, o session.Options) *session.Sess
 		control.Call(orDiscard(s.Logger), "Handler", func() { s.Handler(ss) }, nil)
 	}
 	return ss
+}
+
+// newSession makes a session of a connection, if its address has room for one, and
+// registers it.
+func (s *Server) newSession(conn transport.Conn, o session.Options) (*session.Session, error) {
+	leave, ok := s.from.enter(conn.State().Remote, s.sessionsPerAddress())
+	if !ok {
+		tooMany(conn)
+		return nil, errTooManySessions
+	}
+	ss, err := session.New(conn, o)
+	if err == nil && !s.sessions.addSession(ss, leave) {
+		_ = ss.Terminate(api.SessionNoError, "going away")
+		err = api.ErrServerClosed
+	}
+	if err != nil {
+		leave()
+		return nil, err
+	}
+	return ss, nil
 }
 
 // Close implements [api.Server].

@@ -33,26 +33,30 @@ func (id *identity) hop(c *api.Config) api.Hop {
 // those that are being opened. The zero value is ready to use.
 type sessionSet struct {
 	mu            sync.Mutex
-	closed        bool           // Close was called
-	ended         bool           // everything is closed, or being closed
-	draining      bool           // Shutdown or Close was called
-	stop          chan struct{}  // closed when draining begins
-	opening       sync.WaitGroup // sessions between begin and its end
-	live          map[*session.Session]struct{}
-	removeSession func(*session.Session) // removes a session from live
-	done          chan struct{}          // closed when Close has finished
-	err           error                  // of release; valid once done is closed
+	closed        bool                        // Close was called
+	ended         bool                        // everything is closed, or being closed
+	draining      bool                        // Shutdown or Close was called
+	stop          chan struct{}               // closed when draining begins
+	opening       sync.WaitGroup              // sessions between begin and its end
+	live          map[*session.Session]func() // what is called when it is gone, or nil
+	removeSession func(*session.Session)      // removes a session from live
+	done          chan struct{}               // closed when Close has finished
+	err           error                       // of release; valid once done is closed
 }
 
 func (l *sessionSet) initOnce() {
 	if l.stop == nil {
 		l.stop = make(chan struct{})
 		l.done = make(chan struct{})
-		l.live = make(map[*session.Session]struct{})
+		l.live = make(map[*session.Session]func())
 		l.removeSession = func(s *session.Session) {
 			l.mu.Lock()
-			defer l.mu.Unlock()
+			gone := l.live[s]
 			delete(l.live, s)
+			l.mu.Unlock()
+			if gone != nil {
+				gone()
+			}
 		}
 	}
 }
@@ -81,16 +85,17 @@ func (l *sessionSet) beginOpening(ctx context.Context, over error) (_ context.Co
 	return ctx, func() { close(stopped); cancel(nil); l.opening.Done() }, true
 }
 
-// addSession registers a session until it has ended. It reports false when no more
-// sessions may be opened; the caller must then terminate the session.
-func (l *sessionSet) addSession(s *session.Session) bool {
+// addSession registers a session until it has ended, and then calls gone, if that is
+// not nil. It reports false when no more sessions may be opened; the caller must then
+// terminate the session, and gone is not called.
+func (l *sessionSet) addSession(s *session.Session, gone func()) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.initOnce()
 	if l.draining {
 		return false
 	}
-	l.live[s] = struct{}{}
+	l.live[s] = gone
 	s.WhenGone(l.removeSession)
 	return true
 }

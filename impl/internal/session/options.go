@@ -112,13 +112,16 @@ func newLimits(c *api.Config, client bool) *limits {
 	if client {
 		setup = clientSetupTimeout
 	}
+	requests := cmp.Or(c.Limits.Requests, 4096)
 	return &limits{
 		Limits: api.Limits{
 			FrameSize:     cmp.Or(c.Limits.FrameSize, 32<<20),
 			UnreadBytes:   cmp.Or(c.Limits.UnreadBytes, 8<<20),
 			UnreadGroups:  cmp.Or(c.Limits.UnreadGroups, 1024),
 			Announcements: cmp.Or(c.Limits.Announcements, 1_000_000),
-			Requests:      cmp.Or(c.Limits.Requests, 4096),
+			Requests:      requests,
+
+			SubscriptionsPerSession: cmp.Or(c.Limits.SubscriptionsPerSession, max(requests-requests/8, 1)),
 		},
 		setup: cmp.Or(c.SetupTimeout, setup),
 	}

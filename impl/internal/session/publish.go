@@ -57,6 +57,9 @@ func (r *request) accept(m *message.Subscribe) (*publication, error) {
 		Config:  subscribeConfig(&m.SubscribeParams),
 		Session: s,
 	}
+	if err := s.serving.room(s.limits.SubscriptionsPerSession); err != nil {
+		return nil, err
+	}
 	broadcast, err := r.lookup(req.Path)
 	if err != nil {
 		return nil, err
@@ -69,10 +72,7 @@ func (r *request) accept(m *message.Subscribe) (*publication, error) {
 		req.Config.StartGroup = latest(broadcast, req.Name)
 	}
 	p := newPublication(s, r.Stream, m.ID, broadcast, req, info)
-	// The subscriber chooses the ids, and groups and datagrams name them: two of its
-	// subscriptions with one id could not be told apart.
-	if !s.serving.register(p) {
-		err := &api.StreamError{Code: api.StreamCancelled}
+	if err := s.serving.register(p, s.limits.SubscriptionsPerSession); err != nil {
 		p.cancel(err) // the contexts of the session and the broadcast would keep it
 		return nil, err
 	}

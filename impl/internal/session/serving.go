@@ -3,6 +3,7 @@ package session
 import (
 	"sync"
 
+	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/send"
 	"github.com/moqlite/moqlite/transport"
@@ -20,18 +21,37 @@ type serving struct {
 	queue  *send.Queue             // lazily made
 }
 
-// register adds a publication. It reports false if there is one with its id.
-func (v *serving) register(p *publication) bool {
+// register adds a publication, unless there is one with its id, or as many as there may
+// be.
+//
+// The subscriber chooses the ids, and groups and datagrams name them: two of its
+// subscriptions with one id could not be told apart.
+func (v *serving) register(p *publication, most int) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	if _, taken := v.pubs[p.id]; taken {
-		return false
+		return &api.StreamError{Code: api.StreamCancelled}
+	}
+	if len(v.pubs) >= most {
+		return errTooManySubscriptions
 	}
 	if v.pubs == nil {
 		v.pubs = make(map[uint64]*publication)
 	}
 	v.pubs[p.id] = p
-	return true
+	return nil
+}
+
+// errTooManySubscriptions refuses one above Limits.SubscriptionsPerSession.
+var errTooManySubscriptions = &api.StreamError{Code: api.StreamNoCapacity}
+
+// room returns an error if there are as many publications as there may be. It spares the
+// application questions; register decides.
+func (v *serving) room(most int) error {
+	if pubs, _ := v.count(); pubs >= most {
+		return errTooManySubscriptions
+	}
+	return nil
 }
 
 // unregister removes a publication that has ended. broken tells that it has ended with the
