@@ -1,6 +1,7 @@
 package wire_test
 
 import (
+	"context"
 	"net/http"
 	"testing"
 
@@ -44,5 +45,32 @@ func TestOrigins(t *testing.T) {
 		if response.StatusCode != test.status {
 			t.Errorf("a page of %s: %s", test.origin, response.Status)
 		}
+	}
+}
+
+// TestHeader sends a header with the request of a client, to a server that asks for
+// admission.
+func TestHeader(t *testing.T) {
+	seen := make(chan string, 1)
+	server, closeServer := wire.NewServer(wire.Options{
+		Addr: "127.0.0.1:0", Mux: api.NewTrackMux(),
+		Admit: func(_ context.Context, r api.AdmitRequest) (api.Grant, error) {
+			seen <- r.Header.Get("X-Example")
+			return api.GrantAll(), nil
+		},
+	})
+	defer closeServer()
+	addr, err := server.Listen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = server.ListenAndServe() }()
+	client, closeClient := wire.NewWebSocketClient(wire.Options{Header: http.Header{"X-Example": {"here"}}})
+	defer closeClient()
+	if _, err := client.Dial(t.Context(), "ws://"+addr.String(), api.NewTrackMux()); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-seen; got != "here" {
+		t.Errorf("the server sees %q", got)
 	}
 }

@@ -31,6 +31,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net/http"
 	"slices"
 
 	gwire "github.com/google/wire"
@@ -62,6 +63,10 @@ type Options struct {
 
 	// Logger gets what no error reports. Nil: nothing is logged.
 	Logger *slog.Logger
+
+	// Header is sent with a client's HTTP requests of WebTransport and
+	// WebSocket; other transports ignore it. See [impl.Client].
+	Header http.Header
 
 	// Network is where Memory dials and MemoryServer listens. Nil: Memory
 	// makes an empty network, and MemoryServer fails to listen.
@@ -168,7 +173,7 @@ func ProvideClient(d transport.Dialer, o Options) (api.Client, func()) {
 	if o.Decorate != nil {
 		dialers = append(dialers, o.Decorate(d))
 	}
-	c := &impl.Client{Transport: dialers[len(dialers)-1], Config: o.Config, Logger: o.Logger}
+	c := &impl.Client{Transport: dialers[len(dialers)-1], Config: o.Config, Header: o.Header, Logger: o.Logger}
 	return c, func() {
 		_ = c.Close()
 		for _, d := range slices.Backward(dialers) { // what wraps another may still use it

@@ -3,11 +3,9 @@ package main
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"sync/atomic"
 
@@ -32,6 +30,7 @@ func (o *options) config() (*api.Config, error) {
 // tlsConfig returns a configuration that trusts the certificates of the flags;
 // nil for the certificate roots of the system.
 func (o *options) tlsConfig() (*tls.Config, error) {
+	named, ca := o.authorities()
 	switch {
 	case o.fingerprint != "" && o.insecure:
 		return nil, usage("use --fingerprint or --insecure, not both")
@@ -44,14 +43,10 @@ func (o *options) tlsConfig() (*tls.Config, error) {
 			return nil, usage("--fingerprint: %w", err)
 		}
 		return tlspin.Config(nil, sum), nil
-	case o.ca != "":
-		pem, err := os.ReadFile(o.ca)
+	case ca != "":
+		roots, err := certificates(named, ca)
 		if err != nil {
-			return nil, usage("--ca: %w", err)
-		}
-		roots := x509.NewCertPool()
-		if !roots.AppendCertsFromPEM(pem) {
-			return nil, usage("--ca %s: the file contains no PEM certificate", o.ca)
+			return nil, err
 		}
 		return &tls.Config{RootCAs: roots}, nil
 	default:

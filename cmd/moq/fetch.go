@@ -49,7 +49,7 @@ This needs moq-lite-05 or later, and moq-lite-06 for --start-frame and
 	f.Uint64Var(&flags.endFrame, "end-frame", 0, "the frame to stop before; 0: the end of the group")
 	f.StringVar(&flags.output, "output", "", "write to this `file`")
 	o.tokenFlag(cmd)
-	return cmd
+	return urlFirst(cmd, 4)
 }
 
 // fetch writes the frames of one group while they arrive. Without --output,

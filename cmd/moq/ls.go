@@ -39,7 +39,7 @@ announced, PREFIX itself is listed; whether its publisher has it is not known.`,
 	cmd.Flags().BoolVar(&watch, "watch", false, "keep reporting changes, until Ctrl-C")
 	o.reconnectFlag(cmd)
 	o.tokenFlag(cmd)
-	return cmd
+	return urlFirst(cmd, 2)
 }
 
 // list prints what is announced now, and with watch what changes after that. A

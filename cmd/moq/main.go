@@ -15,7 +15,9 @@
 //
 //	root.go           the flags of all commands, and the exit status
 //	connect.go,
-//	bearer.go         from flags to a session
+//	bearer.go,
+//	environment.go    from flags to a session
+//	admission.go      whom the relay admits
 //	errors.go         what to try after an error
 //	source.go,
 //	file.go,

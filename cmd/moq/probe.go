@@ -53,7 +53,7 @@ negotiate or setup), what else was found, and what to try. Two thirds of
 	o.tokenFlag(cmd)
 	cmd.Flags().BoolVar(&flags.watch, "watch", false, "keep measuring the path, until Ctrl-C")
 	cmd.Flags().DurationVar(&flags.interval, "interval", time.Second, "the time between two lines with --watch")
-	return cmd
+	return urlFirst(cmd, 1)
 }
 
 // probe dials once, and prints either what was negotiated or why that failed. A

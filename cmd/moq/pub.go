@@ -74,7 +74,7 @@ the connection is lost, it reconnects.`,
 	f.DurationVar(&flags.interval, "interval", 0, "the pause between two groups of the pattern")
 	o.reconnectFlag(cmd)
 	o.tokenFlag(cmd)
-	return cmd
+	return urlFirst(cmd, 2)
 }
 
 // validate refuses what other implementations would refuse to read: the

@@ -27,6 +27,7 @@ type relayFlags struct {
 	cert, key string
 	connect   string
 	drain     time.Duration
+	admission admissionFlags
 }
 
 // relayCommand returns the command that runs a relay.
@@ -42,11 +43,19 @@ port with the same number. Without --cert it makes a development certificate,
 which clients trust by an http:// URL or by its fingerprint, and keeps it in the
 user's cache folder for the next relay at the same address.
 
+Everyone may publish and subscribe to everything, unless one of these says
+otherwise: --auth-key, which admits sessions by their tokens (moq token sign);
+--auth-public, for those that bring no token; or --auth-url, a server that
+decides (moq token serve). Keys are read again when they change. Patterns of
+--auth-public are below the root of all, and have a wildcard.
+
 With --connect it joins the relay at that URL: each announces to the other what
 is announced to it, and serves it.`,
 		Example: `  moq relay --listen 127.0.0.1:4443
   moq relay --listen 127.0.0.1:4444 --connect http://127.0.0.1:4443
-  moq relay --listen :443 --cert cert.pem --key key.pem --drain-timeout 10s`,
+  moq relay --listen :443 --cert cert.pem --key key.pem --drain-timeout 10s
+  moq relay --auth-key public.jwk --auth-public-subscribe 'open/**'
+  moq relay --auth-url http://127.0.0.1:4440/`,
 		Args: exactly(0, "relay takes no arguments"),
 		RunE: func(cmd *cobra.Command, _ []string) error { return runRelay(cmd.Context(), o, flags) },
 	}
@@ -54,6 +63,7 @@ is announced to it, and serves it.`,
 	cmd.Flags().StringVar(&flags.cert, "cert", "", "the certificate chain, a PEM `file`")
 	cmd.Flags().StringVar(&flags.key, "key", "", "its private key, a PEM `file`")
 	cmd.Flags().StringVar(&flags.connect, "connect", "", "the `URL` of another relay, to exchange all broadcasts with")
+	flags.admission.add(cmd)
 	o.tokenFlag(cmd)
 	cmd.Flags().DurationVar(&flags.drain, "drain-timeout", 0, "when stopped, ask sessions to leave and wait this long for them; readers that stay are cut off two seconds earlier")
 	return cmd
@@ -75,6 +85,14 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 	if err != nil {
 		return err
 	}
+	admission, err := flags.admission.admission(ctx, o)
+	if err != nil {
+		return err
+	}
+	defer admission.close()
+	if certificate, err = flags.admission.verifyClients(certificate); err != nil {
+		return err
+	}
 	// A ring of relays recognises its own announcements by it: they come back
 	// with this hop.
 	config.Hop = api.Hop(1 + rand.Uint64N(1<<53-1)) // the same id for server and client
@@ -88,12 +106,14 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 		Logger:    o.logger(),
 		Mux:       r.Mux(),
 		Handler:   r.Handler,
+		Admit:     admission.admit,
 	}
 	addr, err := server.Listen()
 	if err != nil {
 		return err
 	}
 	defer server.Close()
+	fmt.Fprintln(o.err, admission.rule)
 	if err := o.announceReady(addr, host, certificate, rotation); err != nil {
 		return err
 	}

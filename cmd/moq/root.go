@@ -82,7 +82,10 @@ The scheme of a URL chooses the transport:
   wss://     WebSocket over TLS; ws:// without TLS
   tls://     TLS without HTTP; tcp:// without TLS
   http://    like https://, for a development server: its certificate is pinned
-             by the fingerprint that it publishes`,
+             by the fingerprint that it publishes
+
+MOQ_URL, MOQ_TOKEN and MOQ_CA stand for the URL, the token and the --ca that are
+not given.`,
 		Version:       thisBuild().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -104,7 +107,7 @@ The scheme of a URL chooses the transport:
 	f.StringVar(&o.version, "version-only", "", "speak only this `version`, moq-lite-03 to moq-lite-06")
 	f.BoolVar(&o.insecure, "insecure", false, "do not verify the server's certificate")
 	f.StringVar(&o.fingerprint, "fingerprint", "", "trust the certificate with this SHA-256 fingerprint, in `hex`")
-	f.StringVar(&o.ca, "ca", "", "trust the certificate authorities in this PEM `file`")
+	f.StringVar(&o.ca, "ca", "", "trust the certificate authorities in this PEM `file`; without it, "+caVariable+" may name one")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long connecting, and each request, may take")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log to standard error")
 	root.AddCommand(demoCommand(o), relayCommand(o), pubCommand(o), subCommand(o), fetchCommand(o),

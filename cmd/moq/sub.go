@@ -58,7 +58,7 @@ groups that were missed are reported.`,
 	f.StringVar(&flags.output, "output", "", "write to this `file`")
 	o.reconnectFlag(cmd)
 	o.tokenFlag(cmd)
-	return cmd
+	return urlFirst(cmd, 3)
 }
 
 // config returns what to ask for. The start is a group, as in package api: 0 is

@@ -225,18 +225,18 @@ func (o *options) readKey(file string) (*auth.Key, error) {
 	return key, nil
 }
 
-// keySource returns the keys that verify: in a file, a directory, or behind a
-// URL.
-func (o *options) keySource(from string) (*auth.Source, error) {
+// keySource returns the keys that verify, which a flag names: in a file, a
+// directory, or behind a URL.
+func (o *options) keySource(flag, from string) (*auth.Source, error) {
 	if from == "" {
-		return nil, usage("--key is missing: a file, a directory or a URL of the keys to verify with")
+		return nil, usage("%s is missing: a file, a directory or a URL of the keys to verify with", flag)
 	}
 	var keys *auth.Source
 	// A URL is known by its scheme, whatever files there are of such a name.
 	if info, err := os.Stat(from); strings.Contains(from, "://") {
 		keys = auth.URL(from)
 	} else if err != nil {
-		return nil, fmt.Errorf("key: %w", err)
+		return nil, fmt.Errorf("%s: %w", flag, err)
 	} else if info.IsDir() {
 		keys = auth.Dir(from)
 	} else {

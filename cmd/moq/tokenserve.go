@@ -15,7 +15,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/auth"
 )
 
@@ -29,10 +28,9 @@ type serveFlags struct {
 	// without a token can be admitted.
 	key string
 
-	// public is what everybody may do, and both has patterns for both of it. holders
-	// is for those whose client certificate the relay has verified.
-	public  accessFlags
-	both    []string
+	// public is what everybody may do; holders is for those whose client certificate
+	// the relay has verified.
+	public  publicFlags
 	holders accessFlags
 
 	// expires and recheck are for sessions whose own credentials have no end.
@@ -65,9 +63,7 @@ socket (unix:PATH), unless --listen-public is given.`,
 	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:4440", "the address, host:port or unix:PATH; port 0 is any free one")
 	cmd.Flags().BoolVar(&f.open, "listen-public", false, "allow an address that others can reach")
 	cmd.Flags().StringVar(&f.key, "key", "", "the key to verify tokens with: a file, a `directory` of KID.jwk, or a URL")
-	cmd.Flags().StringArrayVar(&f.both, "public", nil, "what all may publish and subscribe to, a `pattern`; repeatable")
-	cmd.Flags().StringArrayVar(&f.public.publish, "public-publish", nil, "what all may publish, a `pattern`; repeatable")
-	cmd.Flags().StringArrayVar(&f.public.subscribe, "public-subscribe", nil, "what all may subscribe to, a `pattern`; repeatable")
+	f.public.add(cmd, "public")
 	cmd.Flags().StringArrayVar(&f.holders.publish, "cert-publish", nil, "what holders of a client certificate may publish, a `pattern`; repeatable")
 	cmd.Flags().StringArrayVar(&f.holders.subscribe, "cert-subscribe", nil, "what they may subscribe to, a `pattern`; repeatable")
 	cmd.Flags().DurationVar(&f.expires, "expires", 0, "how long sessions last whose token, or certificate, has no end; 0 is for ever")
@@ -80,27 +76,18 @@ socket (unix:PATH), unless --listen-public is given.`,
 // All is checked before anything listens: a relay that asks too early would refuse
 // its sessions because of a server that is about to fail.
 func (f serveFlags) policy(ctx context.Context, o *options) (*auth.Policy, error) {
-	f.public.publish = append(f.public.publish, f.both...)
-	f.public.subscribe = append(f.public.subscribe, f.both...)
-	for _, patterns := range [][]string{f.public.publish, f.public.subscribe, f.holders.publish, f.holders.subscribe} {
-		for _, p := range patterns {
-			// In a policy a single broadcast is almost always a mistake for all
-			// below a path, and one that is only noticed when somebody is
-			// refused.
-			if !strings.Contains(p, "*") {
-				return nil, usage("pattern %q is one broadcast alone: write %q for all below it", p, api.BroadcastPath(p).Join("**"))
-			}
-		}
-	}
 	public, err := f.public.claims()
 	if err != nil {
 		return nil, err
 	}
-	certificate, err := f.holders.claims()
-	if err != nil {
+	var holders auth.Claims
+	if holders.Publish, err = widePatterns("cert-publish", f.holders.publish); err != nil {
 		return nil, err
 	}
-	p := &auth.Policy{Public: public, Certificate: certificate, Lifetime: f.expires, RecheckEvery: f.recheck, Tier: f.tier}
+	if holders.Subscribe, err = widePatterns("cert-subscribe", f.holders.subscribe); err != nil {
+		return nil, err
+	}
+	p := &auth.Policy{Public: public, Certificate: holders, Lifetime: f.expires, RecheckEvery: f.recheck, Tier: f.tier}
 	// Policy.Validate would say it in terms of its fields.
 	if f.recheck > 0 && f.expires <= 0 {
 		return nil, usage("--recheck needs --expires: a relay asks again only about what ends")
@@ -116,12 +103,7 @@ func (f serveFlags) policy(ctx context.Context, o *options) (*auth.Policy, error
 		}
 		return p, nil
 	}
-	keys, err := o.keySource(f.key)
-	if err != nil {
-		return nil, err
-	}
-	p.Keys = keys
-	if err := keys.Load(ctx); err != nil && !strings.Contains(f.key, "://") { // a server may come later, and its absence is logged
+	if p.Keys, err = o.loadKeys(ctx, "--key", f.key); err != nil {
 		return nil, err
 	}
 	return p, nil

@@ -40,7 +40,7 @@ dials that path. If it allows nothing, the error says why.`,
 // verifyToken prints what a token allows: below its root, or at a path if placed is
 // set. That it allows nothing there is an error, as it would be for a session.
 func (o *options) verifyToken(ctx context.Context, from, at string, placed bool) error {
-	keys, err := o.keySource(from)
+	keys, err := o.keySource("--key", from)
 	if err != nil {
 		return err
 	}

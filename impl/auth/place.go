@@ -57,6 +57,8 @@ func parsePlace(rawURL string, sockets bool) (*place, error) {
 			return new(net.Dialer).DialContext(ctx, "unix", u.Path)
 		}
 		return p, nil
+	case !sockets:
+		return nil, fmt.Errorf("%s: the URL of keys is https://, or http:// at a loopback address", p.name)
 	default:
 		return nil, fmt.Errorf("%s: the URL of a server to ask is https://, http:// at a loopback address, or unix:///path", p.name)
 	}

@@ -51,6 +51,17 @@ func (s *Source) Key(ctx context.Context, kid string) (*Key, error) {
 // can be used are used all the same.
 func (s *Source) Load(ctx context.Context) error { return s.origin.load(ctx, s) }
 
+// Validate reports whether the address of [URL] can be used, without asking there.
+// Files and directories are valid always: what is in them changes.
+func (s *Source) Validate() error {
+	if l, ok := s.origin.(*location); ok {
+		if _, err := parsePlace(l.url, false); err != nil {
+			return fmt.Errorf("keys: %w", err)
+		}
+	}
+	return nil
+}
+
 // logger returns Logger, or one that drops everything.
 func (s *Source) logger() *slog.Logger {
 	if s.Logger == nil {
