@@ -133,9 +133,16 @@ type Gap struct {
 // Groups come in any order. A group that is not accepted or read in time is
 // dropped, so that the session's other tracks go on: see Gaps.
 type TrackReader interface {
-	// AcceptGroup waits for the next group, in order of arrival: read groups in
-	// parallel. After the track's last group it returns io.EOF; if the
-	// subscription is refused or aborted, a remote [*StreamError].
+	// AcceptGroup waits for the next group, in order of arrival: of groups that
+	// are written at once, the newest mostly arrives first. Read groups in
+	// parallel, or see [Ordered]. After the track's last group it returns
+	// io.EOF; if the subscription is refused or aborted, a remote
+	// [*StreamError].
+	//
+	// A group that has been received is returned even if ctx is done, so that
+	// nothing is missed by a ctx that bounds how long to wait. A loop that is
+	// slower than the publisher may thus never see ctx's end: it should look
+	// at ctx itself.
 	//
 	// On a session that reconnects (package redial), it returns a
 	// [*RestartError] when the groups that follow have new numbers; the caller

@@ -21,6 +21,7 @@ type feed struct {
 
 	accepting     context.Context
 	stopAccepting context.CancelFunc
+	poll          poll
 	newest        context.Context // ends when next is set, or with the track
 	cancelNewest  context.CancelFunc
 	begun         signal.Event // its first group has come
@@ -85,6 +86,7 @@ func (t *track) openFeed(ctx context.Context, l *link, seen announcedState, conf
 	}
 	f.wanted, f.asked, f.same = config, config, true
 	f.accepting, f.stopAccepting = context.WithCancel(t.feeding)
+	f.poll.renew(f.accepting)
 	f.newest, f.cancelNewest = context.WithCancel(t.ctx)
 	f.life, f.cancelLife = context.WithCancelCause(context.Background())
 	return f, nil
@@ -129,7 +131,12 @@ func (f *feed) passUntilEnd() error {
 	f.passHeld()
 	for {
 		asked := time.Now()
-		g, err := f.reader.AcceptGroup(f.accepting)
+		wait := f.poll.context()
+		g, err := f.reader.AcceptGroup(wait)
+		if isPolled(wait, err) && f.accepting.Err() == nil {
+			f.poll.renew(f.accepting)
+			continue
+		}
 		if err != nil {
 			return err
 		}

@@ -108,17 +108,20 @@ func (t *track) AcceptGroup(ctx context.Context) (api.GroupReader, error) {
 		return nil, api.ErrClosed
 	}
 	t.enterNumbering()
+	var d delivery
 	select {
-	case d := <-t.groups:
-		if d.begins != nil {
-			return nil, t.tellNumbering(d.begins)
-		}
-		return d.group, nil
+	case d = <-t.groups:
 	case <-t.ctx.Done():
 		return nil, context.Cause(t.ctx)
 	case <-ctx.Done():
-		return nil, context.Cause(ctx)
+		if d = t.received(); d == (delivery{}) {
+			return nil, context.Cause(ctx)
+		}
 	}
+	if d.begins != nil {
+		return nil, t.tellNumbering(d.begins)
+	}
+	return d.group, nil
 }
 
 // ReceiveDatagram implements [api.TrackReader]. It returns datagrams of the
