@@ -45,6 +45,24 @@ type SubscribeConfig struct {
 	// not wanted of group EndGroup-1 (and needs EndGroup). From moq-lite-06 on;
 	// [ErrNotSupported] before.
 	StartFrame, EndFrame uint64
+
+	// Resume has a group that breaks off, because its session is lost or the
+	// way to its publisher is, go on at its next frame, in the same
+	// GroupReader: each frame comes once and in order, so that a log, which is
+	// one group that never ends, survives. A frame that had come in part comes
+	// again, and its reader goes on behind that part. It is for sessions that
+	// reconnect (package redial), which hide the break for as long as they
+	// resume the track; others ignore it. It is fixed by Subscribe: an Update
+	// does not change it.
+	//
+	// The newest group is subscribed to again, from that frame on with
+	// moq-lite-06 and as a whole before, and others are fetched, which needs
+	// moq-lite-05. A group that is not available any more ends with an error
+	// that wraps the break's and that of the fetch, such as [ErrNotFound] or
+	// [ErrNotSupported]; one whose track begins anew with [ErrRestarted].
+	// moq-lite-03 does not tell who publishes: with Resume, whoever does after
+	// the break is taken for the same publisher.
+	Resume bool
 }
 
 // A TrackInfo describes a track (moq-lite-06, "TRACK_INFO"; from 05 on). It
@@ -150,7 +168,8 @@ type TrackReader interface {
 	// with the connection, it comes again after its first GroupReader has
 	// returned an error: as another GroupReader of the same number, from the
 	// first frame that was not read completely (FirstFrame tells which). A
-	// group that was read to its end never comes again.
+	// group that was read to its end never comes again. With
+	// [SubscribeConfig].Resume, a group goes on in its first GroupReader.
 	//
 	// Groups that wait here are bounded: if they hold more than their share of
 	// the session's memory, the oldest are cancelled and become a [Gap].

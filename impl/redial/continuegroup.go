@@ -20,7 +20,12 @@ var errBrokeOff = errors.New("the newest group broke off")
 // session that is about to end may reset its groups first, since it loses its
 // own sources.
 func (t *track) groupEnded(g *group, l *link, err error) {
-	leaving := l.isGoingAway()
+	t.noteEnd(g, l.isGoingAway(), err)
+}
+
+// noteEnd records how the reading of a group has ended. leaving says that its
+// session is about to end.
+func (t *track) noteEnd(g *group, leaving bool, err error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
@@ -99,12 +104,15 @@ func (f *feed) passIfBroken(g api.GroupReader, before *group) (other *group) {
 	follows := other == before && before.outcome == broken
 	if follows {
 		before.after = out
+		if t.resumes {
+			t.follow(before, out)
+		}
 	}
 	t.mu.Unlock()
 	if other != before {
 		return other
 	}
-	if !follows || f.deliverGroup(out) != nil {
+	if !follows || !t.resumes && f.deliverGroup(out) != nil {
 		t.mu.Lock()
 		before.after = nil // another may follow it
 		t.mu.Unlock()

@@ -202,7 +202,9 @@ func (f *feed) passGroup(g api.GroupReader) {
 // wrapGroup returns g for a reader that has had the frames before from.
 func (f *feed) wrapGroup(g api.GroupReader, from uint64) *group {
 	out := newGroup(g, from, f.groupDone)
-	out.by = f
+	f.track.mu.Lock()
+	defer f.track.mu.Unlock()
+	out.by, out.numbering = f, f.numbering
 	return out
 }
 

@@ -28,11 +28,13 @@ type group struct {
 	err  error // the reader's, after once
 
 	// Guarded by the track's lock, and not used for a fetch.
-	by      *feed // the feed that brought it
-	outcome outcome
-	lost    bool         // it broke off because its session ended, or was about to
-	over    signal.Event // the outcome is known
-	after   *group       // it broke off, and this is the same group that has come again
+	by        *feed      // the feed that brought it
+	numbering *numbering // that it is of
+	outcome   outcome
+	lost      bool         // it broke off because its session ended, or was about to
+	over      signal.Event // the outcome is known
+	after     *group       // it broke off, and this is the same group that has come again
+	followed  signal.Event // after is for the reader of this one, see resumedGroup
 }
 
 // An outcome is what has become of a group.

@@ -18,6 +18,8 @@ type numbering struct {
 	last    *group        // the newest group that was passed on; nil for none
 	restart *RestartError // what the reader is told first; nil for nothing
 	told    signal.Event  // the reader was told, or need not be
+	over    signal.Event  // another numbering has begun, and ended is set
+	ended   error         // why
 }
 
 // newNumbering returns a numbering whose groups are asked for from start on.
@@ -124,4 +126,6 @@ func (t *track) renumber(next *numbering, err error) {
 			p.keepGaps(over)
 		}
 	}
+	over.ended = next.restart
+	over.over.Happen()
 }

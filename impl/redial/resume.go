@@ -117,7 +117,8 @@ func (t *track) subscribeAgain(ctx context.Context, f *feed, to feedChange, o *o
 	seen := o.awaitState(within, func(s announcedState) bool { return s.presence == announced })
 	cancel()
 	before, after := f.announced.origin(), seen.origin()
-	c := t.continuation(f, !to.anew && before != 0 && before == after)
+	known := before != 0 || t.resumes && to.link.session.State().Version == api.Lite03
+	c := t.continuation(f, !to.anew && known && before == after)
 	next, err := t.openFeed(ctx, to.link, seen, c.asked)
 	if errors.Is(err, api.ErrNotSupported) && c.asked.StartFrame != 0 && c.again != nil {
 		// The version cannot ask for a frame: the group is sent from its
@@ -169,7 +170,7 @@ func (t *track) continuation(f *feed, same bool) continuation {
 		if open != nil {
 			start, frame = open.Sequence(), open.next.Load()
 		}
-		edge := c.asked.StartGroup == api.GroupLatest && (f.isDone() || f.link.isEnded())
+		edge := c.asked.StartGroup == api.GroupLatest && (f.isDone() || f.link.isEnded()) && (open == nil || !t.resumes)
 		if !edge && beginsBefore(&c.asked, start) {
 			c.asked.StartGroup, c.asked.StartFrame = start, frame
 		}

@@ -31,6 +31,12 @@ const (
 	// that the publisher is gone: it waits for another one first.
 	withdrawnWithin = 1500 * time.Millisecond
 
+	// lookAgainAfter is how often it is looked whether a group that broke off
+	// has to be fetched, and regainWithin how long a feed that has asked for it
+	// again may take to bring it.
+	lookAgainAfter = 200 * time.Millisecond
+	regainWithin   = 5 * time.Second
+
 	// originWithin is how long a session may take to announce a broadcast
 	// before a track subscribes that has to continue the numbers of an origin.
 	originWithin = 5 * time.Second

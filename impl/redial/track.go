@@ -54,6 +54,7 @@ type track struct {
 	cancel  context.CancelCauseFunc
 	feeding context.Context // ends just before ctx: the feeds pass nothing on any more
 	stop    context.CancelCauseFunc
+	resumes bool          // groups that break off go on in their readers
 	asked   signal.Event  // the first call of AcceptGroup
 	groups  chan delivery // from the feeds to AcceptGroup
 	closed  signal.Event  // Close was called
@@ -92,7 +93,7 @@ func newTrack(s *Session, path api.BroadcastPath, name api.TrackName, config *ap
 		newestBroke:  signal.NewWake(),
 	}
 	if config != nil {
-		t.config = *config
+		t.config, t.resumes = *config, config.Resume
 	}
 	t.numbering = newNumbering(t.config.StartGroup, nil)
 	t.position = readerPosition{in: t.numbering, told: t.numbering}
@@ -120,6 +121,9 @@ func (t *track) AcceptGroup(ctx context.Context) (api.GroupReader, error) {
 	}
 	if d.begins != nil {
 		return nil, t.tellNumbering(d.begins)
+	}
+	if t.resumes {
+		return newResumedGroup(t, d.group), nil
 	}
 	return d.group, nil
 }
