@@ -2,7 +2,9 @@ package api
 
 import (
 	"context"
+	"iter"
 	"net"
+	"net/http"
 )
 
 // A Dialer makes sessions. It is the one interface that most applications need
@@ -57,6 +59,10 @@ type Client interface {
 //	…
 //	err = server.Shutdown(ctx)
 type Server interface {
+	// ServeHTTP makes a session of a WebSocket request that another HTTP server
+	// has received. The request's path is that of the session.
+	http.Handler
+
 	// Listen binds the server's address and returns it; ListenAndServe then
 	// serves it.
 	Listen() (net.Addr, error)
@@ -67,8 +73,16 @@ type Server interface {
 	ListenAndServe() error
 
 	// Shutdown ends all sessions gracefully, as [Client].Shutdown does, and
-	// accepts no more. It does not wait for session handlers that still run.
+	// accepts no more. HTTP requests that it answers besides are finished at the
+	// same time. It does not wait for session handlers that still run.
 	Shutdown(ctx context.Context) error
+
+	// Sessions iterates over the sessions that were admitted and have not ended
+	// when the loop begins, in no order. The loop may call them, and the server.
+	Sessions() iter.Seq[Session]
+
+	// Stats returns sums over all sessions. It does not block.
+	Stats() ServerStats
 
 	// Close ends the server and all its sessions now. It returns when all
 	// goroutines and sockets of the server, except handlers, are gone: within a

@@ -228,6 +228,37 @@ type SessionStats struct {
 	DatagramsDropped uint64
 }
 
+// ServerStats sums up what the sessions of a server have done. What counts since
+// a session's begin includes sessions that have ended, so that it never falls;
+// see [SessionStats] for what each counts.
+type ServerStats struct {
+	// Sessions counts those that are open now.
+	Sessions int
+
+	// Opened counts the sessions that were admitted.
+	Opened uint64
+
+	// Refused counts the sessions that the server's Admit has refused, or that
+	// did not begin because it gave no answer that counts or because the server
+	// was about to close.
+	Refused uint64
+
+	// BytesSent and BytesReceived count since the begin.
+	BytesSent, BytesReceived uint64
+
+	// PacketsSent, PacketsReceived and PacketsLost count since the begin.
+	PacketsSent, PacketsReceived, PacketsLost uint64
+
+	// Subscriptions and Publications are those of the sessions open now.
+	Subscriptions, Publications int
+
+	// GroupsReading and GroupsWriting are those of the sessions open now.
+	GroupsReading, GroupsWriting int
+
+	// What was dropped, or refused, since the begin.
+	GroupsDropped, AnnouncementsDropped, AnnouncementsRefused, DatagramsDropped uint64
+}
+
 // A Bitrate is one report of a peer's estimate (moq-lite-06, "PROBE").
 type Bitrate struct {
 	// BitsPerSecond is the rate at which the peer estimates that it can send to

@@ -22,6 +22,7 @@ func (s *Server) acceptWebTransport(_ context.Context, state transport.State) (f
 // close it.
 func (s *Server) acceptWebSocket(request context.Context, state transport.State) (func(transport.Conn), error) {
 	if s.from.full(state.Remote, s.sessionsPerAddress()) {
+		s.sessions.countRefused()
 		return tooMany, nil
 	}
 	if s.Admit == nil {
@@ -29,14 +30,17 @@ func (s *Server) acceptWebSocket(request context.Context, state transport.State)
 	}
 	ctx, end, ok := s.sessions.beginOpening(request, api.ErrServerClosed)
 	if !ok {
+		s.sessions.countRefused()
 		return nil, transport.ErrUnavailable
 	}
 	defer end()
 	id := session.NewID()
 	g, err := session.Ask(ctx, orDiscard(s.Logger), s.Admit, session.Question(state, id))
-	switch {
-	case err == nil:
+	if err == nil {
 		return s.serveGranted(request, session.Options{ID: id, Grant: &g}), nil
+	}
+	s.sessions.countRefused()
+	switch {
 	case errors.Is(err, api.ErrUnauthorized):
 		return nil, errors.Join(transport.ErrUnauthorized, err)
 	default:

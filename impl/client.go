@@ -258,8 +258,11 @@ func (c *Client) Closed() <-chan struct{} { return c.sessions.drainingStarted() 
 // subscription that the client served has answered the end of it, and the
 // application has read or cancelled every group that it was given.
 func (c *Client) Shutdown(ctx context.Context) error {
-	return c.sessions.drainAll(ctx, api.ErrClientClosed, c.closeSockets)
+	return c.sessions.drainAll(ctx, api.ErrClientClosed, nothingElse, c.closeSockets)
 }
+
+// nothingElse is what has to be finished of a client besides its sessions.
+func nothingElse(context.Context) error { return nil }
 
 // discardLogger is the logger used in place of nil.
 var discardLogger = slog.New(slog.DiscardHandler)

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -17,7 +16,6 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/devcert"
-	"github.com/moqlite/moqlite/impl/internal/control"
 	"github.com/moqlite/moqlite/impl/internal/receive"
 	"github.com/moqlite/moqlite/impl/internal/session"
 	"github.com/moqlite/moqlite/transport"
@@ -28,10 +26,12 @@ import (
 
 // A Server accepts sessions: over WebTransport and native QUIC on one UDP port
 // and, for clients whose network blocks UDP, over WebSocket, TLS and plain TCP
-// on the TCP port with the same number. On that port it also answers GET
+// on the TCP port with the same number. It also answers GET
 // /certificate.sha256 with the fingerprint of its certificate, which clients
-// of development servers pin. The exported fields must not change once the
-// server listens. All methods may be called concurrently.
+// of development servers pin, and leaves other HTTP requests to HTTP. Without a
+// port of its own it serves the requests of another HTTP server (ServeHTTP) and
+// connections from elsewhere (ServeConn). The exported fields must not change
+// once the server listens or serves. All methods may be called concurrently.
 type Server struct {
 	// Addr is host:port. An empty host means all addresses; port 0, or an
 	// empty Addr, means any free port.
@@ -110,6 +110,13 @@ type Server struct {
 	// Nil: every session may do everything ([api.GrantAll]).
 	Admit func(ctx context.Context, r api.AdmitRequest) (api.Grant, error)
 
+	// HTTP answers the requests that are not for a session, except those for
+	// /certificate.sha256: on the TCP port, over HTTP/1.1 and with TLS HTTP/2,
+	// and on the UDP port over HTTP/3. Shutdown takes no more of them and waits
+	// for those that are being answered. Nil: the server offers no HTTP/2, and
+	// answers others with status 404.
+	HTTP http.Handler
+
 	// Origins are the web origins whose pages may connect, as
 	// scheme://host[:port]. Nil: all may.
 	Origins []string
@@ -130,6 +137,7 @@ type Server struct {
 
 	mu       sync.Mutex
 	bound    *listenerSet
+	upgrades webSockets
 	sessions sessionSet
 	from     addresses
 	identity identity
@@ -143,7 +151,8 @@ var _ api.Server = (*Server)(nil)
 // A listenerSet holds the listeners of a server.
 type listenerSet struct {
 	listeners []transport.Listener
-	close     []func() error // close the HTTP servers
+	finish    []func(context.Context) error // wait for HTTP requests that are being answered
+	close     []func() error                // close the HTTP servers
 }
 
 func (b *listenerSet) addr() net.Addr { return b.listeners[0].Addr() }
@@ -222,7 +231,8 @@ func (s *Server) listen(tlsConfig *tls.Config, names []string) (*listenerSet, er
 	if addr == "" {
 		addr = ":0"
 	}
-	web := &wtconn.Server{Protocols: names, Origins: s.Origins, Accept: s.acceptWebTransport, Logger: s.Logger}
+	site := s.site(tlsConfig)
+	web := &wtconn.Server{Protocols: names, Origins: s.Origins, Accept: s.acceptWebTransport, Handler: site, Logger: s.Logger}
 	udp, err := quicconn.Listen(addr, tlsConfig, s.QUICConfig, quicconn.ListenOptions{
 		Protocols: names, H3: web.ServeQUICConn, Socket: s.Socket, Logger: s.Logger,
 		StatelessResetKey: cmp.Or(s.StatelessResetKey, resetKey(tlsConfig)),
@@ -230,57 +240,24 @@ func (s *Server) listen(tlsConfig *tls.Config, names []string) (*listenerSet, er
 	if err != nil {
 		return nil, err
 	}
-	b := &listenerSet{listeners: []transport.Listener{udp}, close: []func() error{web.Close}}
+	b := &listenerSet{
+		listeners: []transport.Listener{udp},
+		finish:    []func(context.Context) error{web.Shutdown},
+		close:     []func() error{web.Close},
+	}
 	if s.Socket != nil && s.TCP == nil {
 		return b, nil
 	}
-	sockets := &wsconn.Server{
-		Protocols: names, Origins: s.Origins, Accept: s.acceptWebSocket, Logger: s.Logger, Handler: certificateHandler(tlsConfig),
-		TrustedProxies: s.TrustedProxies,
-	}
 	tcp, err := wsconn.Listen(udp.Addr().String(), wsconn.ListenOptions{
-		Protocols: names, TLSConfig: tlsConfig, Plain: true, HTTP: sockets, Socket: s.TCP, TrustedProxies: s.TrustedProxies,
+		Protocols: names, TLSConfig: tlsConfig, Plain: true, HTTP: s.onPort(site), HTTP2: s.HTTP != nil,
+		Socket: s.TCP, TrustedProxies: s.TrustedProxies, Logger: s.Logger,
 	})
 	if err != nil {
 		_ = b.closeAll()
 		return nil, err
 	}
-	b.listeners, b.close = append(b.listeners, tcp), append(b.close, sockets.Close)
+	b.listeners, b.finish = append(b.listeners, tcp), append(b.finish, tcp.Shutdown)
 	return b, nil
-}
-
-// certificateHandler responds with the fingerprint of the current certificate.
-func certificateHandler(c *tls.Config) http.Handler {
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /certificate.sha256", func(w http.ResponseWriter, r *http.Request) {
-		cert, err := leafCertificate(c, r.Host)
-		if err != nil {
-			http.Error(w, "no certificate", http.StatusNotFound)
-			return
-		}
-		sum := devcert.Fingerprint(*cert)
-		w.Header().Set("Content-Type", "text/plain")
-		w.Header().Set("Access-Control-Allow-Origin", "*")
-		_, _ = w.Write([]byte(hex.EncodeToString(sum[:])))
-	})
-	return mux
-}
-
-// leafCertificate returns the certificate that a client of host gets.
-func leafCertificate(c *tls.Config, host string) (*tls.Certificate, error) {
-	if name, _, err := net.SplitHostPort(host); err == nil {
-		host = name
-	}
-	if c.GetCertificate != nil {
-		cert, err := c.GetCertificate(&tls.ClientHelloInfo{ServerName: host})
-		if cert != nil || err != nil {
-			return cert, err
-		}
-	}
-	if len(c.Certificates) == 0 {
-		return nil, errors.New("no certificate")
-	}
-	return &c.Certificates[0], nil
 }
 
 // ListenAndServe implements [api.Server].
@@ -343,55 +320,12 @@ func (s *Server) spawn(f func()) bool {
 
 func (s *Server) mux() *api.TrackMux { return cmp.Or(s.Mux, api.DefaultTrackMux) }
 
-// serveConn makes a session of a connection, and passes it to Handler once it is
-// accepted. It returns nil if the session was refused.
-func (s *Server) serveConn(conn transport.Conn, o session.Options) *session.Session {
-	_, end, ok := s.sessions.beginOpening(context.Background(), api.ErrServerClosed)
-	if !ok {
-		_ = conn.CloseWithError(uint64(api.SessionNoError), "going away")
-		session.Abandon(orDiscard(s.Logger), o.Grant, "going away")
-		return nil
-	}
-	o.Mux, o.Admit = s.mux(), s.Admit
-	o.Config, o.Hop, o.Logger, o.Unread = s.Config, s.identity.hop(s.Config), orDiscard(s.Logger), s.unread()
-	ss, err := s.newSession(conn, o)
-	end()
-	if err != nil {
-		o.Logger.Info("session refused", "remote", conn.State().Remote, "error", err)
-		return nil
-	}
-	if ss.Ready(context.Background()) == nil && s.Handler != nil {
-		control.Call(orDiscard(s.Logger), "Handler", func() { s.Handler(ss) }, nil)
-	}
-	return ss
-}
-
-// newSession makes a session of a connection, if its address has room for one, and
-// registers it.
-func (s *Server) newSession(conn transport.Conn, o session.Options) (*session.Session, error) {
-	leave, ok := s.from.enter(conn.State().Remote, s.sessionsPerAddress())
-	if !ok {
-		tooMany(conn)
-		return nil, errTooManySessions
-	}
-	ss, err := session.New(conn, o)
-	if err == nil && !s.sessions.addSession(ss, leave) {
-		_ = ss.Terminate(api.SessionNoError, "going away")
-		err = api.ErrServerClosed
-	}
-	if err != nil {
-		leave()
-		return nil, err
-	}
-	return ss, nil
-}
-
 // Close implements [api.Server].
 func (s *Server) Close() error { return s.sessions.closeAll(s.closeListeners) }
 
 // Shutdown implements [api.Server].
 func (s *Server) Shutdown(ctx context.Context) error {
-	return s.sessions.drainAll(ctx, api.ErrServerClosed, s.closeListeners)
+	return s.sessions.drainAll(ctx, api.ErrServerClosed, s.finishRequests, s.closeListeners)
 }
 
 // closeListeners closes the listeners and waits for the goroutines that serve.
@@ -400,13 +334,33 @@ func (s *Server) closeListeners() error {
 	b := s.bound
 	s.released = true
 	s.mu.Unlock()
-	if b == nil {
-		return nil
+	err := s.webSockets().Close()
+	if b != nil {
+		err = errors.Join(err, b.closeAll())
 	}
-	err := b.closeAll()
 	s.tasks.Wait()
 	if err != nil {
 		return fmt.Errorf("close: %w", err)
+	}
+	return nil
+}
+
+// finishRequests waits for the HTTP requests that are being answered, and takes no more.
+func (s *Server) finishRequests(ctx context.Context) error {
+	s.mu.Lock()
+	b := s.bound
+	s.mu.Unlock()
+	if b == nil {
+		return nil
+	}
+	errs := make([]error, len(b.finish))
+	var waiting sync.WaitGroup
+	for i, finish := range b.finish {
+		waiting.Go(func() { errs[i] = finish(ctx) })
+	}
+	waiting.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("shutdown: HTTP requests were cut: %w", err)
 	}
 	return nil
 }

@@ -34,12 +34,15 @@ func (id *identity) hop(c *api.Config) api.Hop {
 type sessionSet struct {
 	mu            sync.Mutex
 	closed        bool                        // Close was called
-	ended         bool                        // everything is closed, or being closed
+	over          bool                        // everything is closed, or being closed
 	draining      bool                        // Shutdown or Close was called
 	stop          chan struct{}               // closed when draining begins
 	opening       sync.WaitGroup              // sessions between begin and its end
 	live          map[*session.Session]func() // what is called when it is gone, or nil
 	removeSession func(*session.Session)      // removes a session from live
+	ended         counts                      // of sessions that are not live any more
+	opened        uint64                      // sessions that were admitted
+	refused       uint64                      // and those that were not
 	done          chan struct{}               // closed when Close has finished
 	err           error                       // of release; valid once done is closed
 }
@@ -50,9 +53,11 @@ func (l *sessionSet) initOnce() {
 		l.done = make(chan struct{})
 		l.live = make(map[*session.Session]func())
 		l.removeSession = func(s *session.Session) {
+			stats := s.Stats()
 			l.mu.Lock()
 			gone := l.live[s]
 			delete(l.live, s)
+			l.ended.add(&stats)
 			l.mu.Unlock()
 			if gone != nil {
 				gone()
@@ -128,7 +133,7 @@ func (l *sessionSet) startDraining() (live []*session.Session, ended bool) {
 	for s := range l.live {
 		live = append(live, s)
 	}
-	return live, l.ended
+	return live, l.over
 }
 
 // closeAll terminates all sessions at once, waits until they have ended, and
@@ -145,8 +150,8 @@ func (l *sessionSet) closeAll(release func() error) error {
 func (l *sessionSet) closeOnce(release func() error) error {
 	live, _ := l.startDraining()
 	l.mu.Lock()
-	again := l.ended
-	l.ended = true
+	again := l.over
+	l.over = true
 	l.mu.Unlock()
 	if again {
 		<-l.done
@@ -163,9 +168,9 @@ func (l *sessionSet) closeOnce(release func() error) error {
 	return l.err
 }
 
-// drainAll lets all sessions drain and then closes. It returns over if Close
-// was called meanwhile.
-func (l *sessionSet) drainAll(ctx context.Context, over error, release func() error) error {
+// drainAll lets all sessions drain, and at the same time what finish waits for, and then
+// closes. It returns over if Close was called meanwhile.
+func (l *sessionSet) drainAll(ctx context.Context, over error, finish func(context.Context) error, release func() error) error {
 	live, ended := l.startDraining()
 	if ended {
 		<-l.done
@@ -177,7 +182,9 @@ func (l *sessionSet) drainAll(ctx context.Context, over error, release func() er
 		cut      int
 		left     session.Open
 		why      error
+		finished error
 	)
+	draining.Go(func() { finished = finish(ctx) })
 	for _, s := range live {
 		draining.Go(func() {
 			open, err := s.Drain(ctx)
@@ -202,7 +209,7 @@ func (l *sessionSet) drainAll(ctx context.Context, over error, release func() er
 	if closed {
 		return over
 	}
-	err := l.closeOnce(release)
+	err := errors.Join(finished, l.closeOnce(release))
 	if cut > 0 {
 		err = errors.Join(fmt.Errorf("shutdown: %w: cut %d sessions with %d groups in flight, %d tracks being read and %d tracks served without the peer's answer",
 			why, cut, left.Groups, left.Subscriptions, left.Publications), err)

@@ -11,7 +11,9 @@ package mocks
 import (
 	context "context"
 	io "io"
+	iter "iter"
 	net "net"
+	http "net/http"
 	reflect "reflect"
 
 	api "github.com/moqlite/moqlite/api"
@@ -1436,6 +1438,80 @@ func (c *MockServerListenAndServeCall) DoAndReturn(f func() error) *MockServerLi
 	return c
 }
 
+// ServeHTTP mocks base method.
+func (m *MockServer) ServeHTTP(arg0 http.ResponseWriter, arg1 *http.Request) {
+	m.ctrl.T.Helper()
+	m.ctrl.Call(m, "ServeHTTP", arg0, arg1)
+}
+
+// ServeHTTP indicates an expected call of ServeHTTP.
+func (mr *MockServerMockRecorder) ServeHTTP(arg0, arg1 any) *MockServerServeHTTPCall {
+	mr.mock.ctrl.T.Helper()
+	call := mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "ServeHTTP", reflect.TypeOf((*MockServer)(nil).ServeHTTP), arg0, arg1)
+	return &MockServerServeHTTPCall{Call: call}
+}
+
+// MockServerServeHTTPCall wrap *gomock.Call
+type MockServerServeHTTPCall struct {
+	*gomock.Call
+}
+
+// Return rewrite *gomock.Call.Return
+func (c *MockServerServeHTTPCall) Return() *MockServerServeHTTPCall {
+	c.Call = c.Call.Return()
+	return c
+}
+
+// Do rewrite *gomock.Call.Do
+func (c *MockServerServeHTTPCall) Do(f func(http.ResponseWriter, *http.Request)) *MockServerServeHTTPCall {
+	c.Call = c.Call.Do(f)
+	return c
+}
+
+// DoAndReturn rewrite *gomock.Call.DoAndReturn
+func (c *MockServerServeHTTPCall) DoAndReturn(f func(http.ResponseWriter, *http.Request)) *MockServerServeHTTPCall {
+	c.Call = c.Call.DoAndReturn(f)
+	return c
+}
+
+// Sessions mocks base method.
+func (m *MockServer) Sessions() iter.Seq[api.Session] {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "Sessions")
+	ret0, _ := ret[0].(iter.Seq[api.Session])
+	return ret0
+}
+
+// Sessions indicates an expected call of Sessions.
+func (mr *MockServerMockRecorder) Sessions() *MockServerSessionsCall {
+	mr.mock.ctrl.T.Helper()
+	call := mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Sessions", reflect.TypeOf((*MockServer)(nil).Sessions))
+	return &MockServerSessionsCall{Call: call}
+}
+
+// MockServerSessionsCall wrap *gomock.Call
+type MockServerSessionsCall struct {
+	*gomock.Call
+}
+
+// Return rewrite *gomock.Call.Return
+func (c *MockServerSessionsCall) Return(arg0 iter.Seq[api.Session]) *MockServerSessionsCall {
+	c.Call = c.Call.Return(arg0)
+	return c
+}
+
+// Do rewrite *gomock.Call.Do
+func (c *MockServerSessionsCall) Do(f func() iter.Seq[api.Session]) *MockServerSessionsCall {
+	c.Call = c.Call.Do(f)
+	return c
+}
+
+// DoAndReturn rewrite *gomock.Call.DoAndReturn
+func (c *MockServerSessionsCall) DoAndReturn(f func() iter.Seq[api.Session]) *MockServerSessionsCall {
+	c.Call = c.Call.DoAndReturn(f)
+	return c
+}
+
 // Shutdown mocks base method.
 func (m *MockServer) Shutdown(ctx context.Context) error {
 	m.ctrl.T.Helper()
@@ -1470,6 +1546,44 @@ func (c *MockServerShutdownCall) Do(f func(context.Context) error) *MockServerSh
 
 // DoAndReturn rewrite *gomock.Call.DoAndReturn
 func (c *MockServerShutdownCall) DoAndReturn(f func(context.Context) error) *MockServerShutdownCall {
+	c.Call = c.Call.DoAndReturn(f)
+	return c
+}
+
+// Stats mocks base method.
+func (m *MockServer) Stats() api.ServerStats {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "Stats")
+	ret0, _ := ret[0].(api.ServerStats)
+	return ret0
+}
+
+// Stats indicates an expected call of Stats.
+func (mr *MockServerMockRecorder) Stats() *MockServerStatsCall {
+	mr.mock.ctrl.T.Helper()
+	call := mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Stats", reflect.TypeOf((*MockServer)(nil).Stats))
+	return &MockServerStatsCall{Call: call}
+}
+
+// MockServerStatsCall wrap *gomock.Call
+type MockServerStatsCall struct {
+	*gomock.Call
+}
+
+// Return rewrite *gomock.Call.Return
+func (c *MockServerStatsCall) Return(arg0 api.ServerStats) *MockServerStatsCall {
+	c.Call = c.Call.Return(arg0)
+	return c
+}
+
+// Do rewrite *gomock.Call.Do
+func (c *MockServerStatsCall) Do(f func() api.ServerStats) *MockServerStatsCall {
+	c.Call = c.Call.Do(f)
+	return c
+}
+
+// DoAndReturn rewrite *gomock.Call.DoAndReturn
+func (c *MockServerStatsCall) DoAndReturn(f func() api.ServerStats) *MockServerStatsCall {
 	c.Call = c.Call.DoAndReturn(f)
 	return c
 }

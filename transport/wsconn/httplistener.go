@@ -8,8 +8,11 @@ import (
 	"time"
 )
 
-// protocolHTTP is the ALPN of HTTP/1.1, which WebSocket needs.
-const protocolHTTP = "http/1.1"
+// The ALPN of HTTP/1.1, which WebSocket needs, and of HTTP/2.
+const (
+	protocolHTTP  = "http/1.1"
+	protocolHTTP2 = "h2"
+)
 
 // An httpListener passes connections that a Listener has accepted to an HTTP
 // server. It is the net.Listener of that server.
@@ -24,14 +27,18 @@ type httpListener struct {
 // newHTTPListener returns a listener whose connections come from handOver. A
 // client that sends its request slowly is closed after a while, as other
 // clients in their setup.
-func newHTTPListener(addr net.Addr, handler http.Handler) *httpListener {
+func newHTTPListener(addr net.Addr, handler http.Handler, logger *slog.Logger) *httpListener {
+	log := slog.DiscardHandler
+	if logger != nil {
+		log = logger.Handler()
+	}
 	return &httpListener{
 		addr: addr,
 		server: &http.Server{
 			Handler:           handler,
 			ReadHeaderTimeout: setupTimeout,
 			IdleTimeout:       time.Minute,
-			ErrorLog:          slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
+			ErrorLog:          slog.NewLogLogger(log, slog.LevelError),
 		},
 		conns: make(chan net.Conn),
 		done:  make(chan struct{}),

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -35,6 +36,13 @@ type ListenOptions struct {
 	// HTTP handles the requests of clients that speak HTTP/1.1 on the same
 	// port; usually it is a [Server]. Nil: such clients are refused.
 	HTTP http.Handler
+
+	// HTTP2 offers HTTP/2 over TLS too.
+	HTTP2 bool
+
+	// Logger gets what the HTTP server reports, as panics of HTTP. Nil: nothing
+	// is logged.
+	Logger *slog.Logger
 
 	// Socket, if set, is used instead of a listener at the address. Close
 	// closes it.
@@ -84,6 +92,9 @@ func Listen(address string, o ListenOptions) (*Listener, error) {
 	if o.TLSConfig != nil {
 		o.TLSConfig = o.TLSConfig.Clone()
 		o.TLSConfig.NextProtos = offers(o.Protocols, streamDrafts)
+		if o.HTTP != nil && o.HTTP2 {
+			o.TLSConfig.NextProtos = append(o.TLSConfig.NextProtos, protocolHTTP2)
+		}
 		if o.HTTP != nil {
 			o.TLSConfig.NextProtos = append(o.TLSConfig.NextProtos, protocolHTTP)
 		}
@@ -96,7 +107,7 @@ func Listen(address string, o ListenOptions) (*Listener, error) {
 	}
 	l.ctx, l.cancel = context.WithCancelCause(context.Background())
 	if o.HTTP != nil {
-		l.http = newHTTPListener(tcp.Addr(), o.HTTP)
+		l.http = newHTTPListener(tcp.Addr(), o.HTTP, o.Logger)
 		l.wg.Go(l.http.serveHTTP)
 	}
 	l.wg.Go(l.acceptConns)
@@ -243,6 +254,16 @@ func (l *Listener) acceptError() error {
 
 // Addr implements [transport.Listener].
 func (l *Listener) Addr() net.Addr { return l.tcp.Addr() }
+
+// Shutdown takes no more HTTP requests and waits, until ctx ends, for those that are
+// being answered. Connections that have become WebSocket's are not among them. The
+// listener goes on to accept the others until Close.
+func (l *Listener) Shutdown(ctx context.Context) error {
+	if l.http == nil {
+		return nil
+	}
+	return l.http.server.Shutdown(ctx)
+}
 
 // Close implements [transport.Listener]. WebSocket connections that HTTP has
 // accepted stay open, too.

@@ -20,7 +20,7 @@ import (
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
-	case isWebSocket(r):
+	case IsUpgrade(r):
 		if status := s.upgrade(w, r); status != 0 {
 			http.Error(w, http.StatusText(status), status)
 		}
@@ -31,9 +31,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// isWebSocket tells whether r asks to switch to WebSocket. The library checks
-// the rest of the handshake, and answers requests that break its rules.
-func isWebSocket(r *http.Request) bool {
+// IsUpgrade tells whether r asks to switch to WebSocket. A [Server] checks the rest
+// of the handshake, and answers requests that break its rules.
+func IsUpgrade(r *http.Request) bool {
 	return slices.ContainsFunc(r.Header.Values("Upgrade"), func(v string) bool { return strings.EqualFold(v, "websocket") })
 }
 

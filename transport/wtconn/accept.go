@@ -26,7 +26,7 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodConnect:
 		w.WriteHeader(http.StatusBadRequest)
 	case s.Handler != nil:
-		s.Handler.ServeHTTP(w, r)
+		s.serveRequest(v, w, r)
 	default:
 		w.WriteHeader(http.StatusNotFound)
 	}

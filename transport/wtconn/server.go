@@ -46,7 +46,9 @@ type Server struct {
 	// Required.
 	Accept func(ctx context.Context, s transport.State) (serve func(transport.Conn), err error)
 
-	// Handler answers requests that are not for WebTransport. Nil: status 404.
+	// Handler answers requests that are not for WebTransport. Their connection
+	// is closed when it has had neither a session nor a request for 30 seconds.
+	// Nil: status 404.
 	Handler http.Handler
 
 	// Logger gets panics of Accept, serve and Handler, and errors of requests.
@@ -55,6 +57,8 @@ type Server struct {
 
 	once         sync.Once
 	webtransport *webtransport.Server
+
+	requests requests // that Handler answers
 
 	conns serving.Group // and the running calls of ServeQUICConn and of serve
 }
@@ -65,7 +69,8 @@ type Server struct {
 // would cost a connection each, for as long as they answer pings.
 type h3Conn struct {
 	quic    *quic.Conn
-	session atomic.Bool // a session exists or existed, or Accept decides on one
+	session atomic.Bool  // a session exists or existed, or Accept decides on one
+	serving atomic.Int64 // other requests that are being answered
 	timer   *time.Timer
 }
 
@@ -77,7 +82,7 @@ type h3ConnKey struct{}
 func newH3Conn(q *quic.Conn) *h3Conn {
 	v := &h3Conn{quic: q}
 	v.timer = time.AfterFunc(sessionTimeout, func() {
-		if !v.session.Load() {
+		if !v.session.Load() && v.serving.Load() == 0 {
 			_ = q.CloseWithError(codeNoError, "")
 		}
 	})
@@ -89,6 +94,16 @@ func newH3Conn(q *quic.Conn) *h3Conn {
 func (v *h3Conn) allowRetry() {
 	v.session.Store(false)
 	v.timer.Reset(sessionTimeout)
+}
+
+// beginRequest keeps the connection open while another request is answered.
+func (v *h3Conn) beginRequest() { v.serving.Add(1) }
+
+// endRequest ends that. The client may send another request for a while.
+func (v *h3Conn) endRequest() {
+	if v.serving.Add(-1) == 0 && !v.session.Load() {
+		v.timer.Reset(sessionTimeout)
+	}
 }
 
 // initServer sets up the HTTP/3 and WebTransport servers.
@@ -160,6 +175,7 @@ func (s *Server) log(what string, detail any) {
 func (s *Server) Close() error {
 	s.once.Do(s.initServer)
 	s.conns.Close()
+	s.requests.close()
 	err := s.webtransport.Close()
 	s.conns.Wait()
 	return err

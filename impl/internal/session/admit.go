@@ -147,6 +147,9 @@ func grantedRoot(g *api.Grant, dialled api.BroadcastPath) api.BroadcastPath {
 // Ready waits until the session may serve its peer.
 func (s *Session) Ready(ctx context.Context) error { return s.life.await(ctx, &s.ready) }
 
+// IsReady reports whether Ready would return nil at once.
+func (s *Session) IsReady() bool { return s.ready.Happened() }
+
 // beginServing begins to serve the peer and sends our SETUP. SETUP is not sent earlier, so
 // that a peer that waits for it gets a refusal instead.
 func (s *Session) beginServing(o *Options) {
