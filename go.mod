@@ -12,6 +12,7 @@ require (
 	github.com/quic-go/quic-go v0.64.1 // QUIC and HTTP/3
 	github.com/quic-go/webtransport-go v0.13.0 // the server's half of WebTransport; moves together with quic-go
 	github.com/spf13/cobra v1.10.2 // the command line
+	github.com/spf13/pflag v1.0.9 // its flags, which are looked through for the one that was meant
 	go.uber.org/goleak v1.3.0 // tests fail on leaked goroutines
 	go.uber.org/mock v0.6.0 // the generated mocks
 	golang.org/x/net v0.56.0 // control messages of UDP sockets
@@ -24,7 +25,6 @@ require (
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
 	github.com/pmezard/go-difflib v1.0.0 // indirect
 	github.com/quic-go/qpack v0.6.0 // indirect
-	github.com/spf13/pflag v1.0.9 // indirect
 	golang.org/x/crypto v0.54.0 // indirect
 	golang.org/x/mod v0.37.0 // indirect
 	golang.org/x/sync v0.22.0 // indirect

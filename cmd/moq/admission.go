@@ -190,11 +190,11 @@ func (f *admissionFlags) verifyClients(c *tls.Config) (*tls.Config, error) {
 func certificates(flag, file string) (*x509.CertPool, error) {
 	pem, err := os.ReadFile(file)
 	if err != nil {
-		return nil, usage("%s: %w", flag, err)
+		return nil, fmt.Errorf("%s: %w", flag, err)
 	}
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM(pem) {
-		return nil, usage("%s %s: the file contains no PEM certificate", flag, file)
+		return nil, fmt.Errorf("%s %s: the file contains no PEM certificate", flag, file)
 	}
 	return pool, nil
 }

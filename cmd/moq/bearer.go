@@ -60,7 +60,7 @@ func (o *options) newBearer(from string) (*bearer, error) {
 		_, err = b.read()
 	}
 	if err != nil {
-		return nil, usage("--token: %w", err)
+		return nil, fmt.Errorf("--token: %w", err)
 	}
 	return b, nil
 }
@@ -100,10 +100,11 @@ func readToken(r io.Reader) (string, error) {
 	return token, nil
 }
 
-// withToken returns the URL to dial: url with the token, if there is one.
+// withToken returns the URL to dial: url with the token, if there is one. It
+// checks the URL first.
 func (o *options) withToken(url string) (string, error) {
-	if o.bearer == nil {
-		return url, nil
+	if err := checkURL(url); err != nil || o.bearer == nil {
+		return url, err
 	}
 	t, err := transport.ParseURL(url)
 	// A token in the URL is meant for that server; the environment's may be for
@@ -112,10 +113,10 @@ func (o *options) withToken(url string) (string, error) {
 		return url, nil // the dial tells what is wrong with a URL
 	}
 	token, err := o.bearer.read()
-	if err == nil {
-		url, err = auth.Bearer(url, token)
-	}
 	if err != nil {
+		return "", fmt.Errorf("token: %w", err)
+	}
+	if url, err = auth.Bearer(url, token); err != nil {
 		return "", usage("token: %w", err)
 	}
 	return url, nil

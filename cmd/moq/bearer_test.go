@@ -89,16 +89,17 @@ func TestTokenIsRefused(t *testing.T) {
 	}
 	for _, test := range []struct {
 		stdin, want string
+		status      int
 		args        []string
 	}{
-		{"", "cannot open the file", []string{"ls", url, "--token", "se.cr.et"}}, // it is no file
-		{"", "no token in it", []string{"ls", url, "--token", empty}},
-		{"se.cr.et", "has a token in its query already", []string{"ls", url + "?jwt=se.cr.et", "--token", "-"}},
-		{"se.cr.et\nse.cr.et", "a character", []string{"sub", url, "room", "data", "--token", "-"}},
-		{"se.cr.et", "both read standard input", []string{"pub", url, "room", "--token", "-"}},
+		{"", "cannot open the file", exitFailed, []string{"ls", url, "--token", "se.cr.et"}}, // it is no file
+		{"", "no token in it", exitFailed, []string{"ls", url, "--token", empty}},
+		{"se.cr.et", "has a token in its query already", exitUsage, []string{"ls", url + "?jwt=se.cr.et", "--token", "-"}},
+		{"se.cr.et\nse.cr.et", "a character", exitUsage, []string{"sub", url, "room", "data", "--token", "-"}},
+		{"se.cr.et", "both read standard input", exitUsage, []string{"pub", url, "room", "--token", "-"}},
 	} {
 		c := start(t, test.stdin, test.args...)
-		c.wait(exitUsage)
+		c.wait(test.status)
 		if got := c.err.String(); !strings.Contains(got, test.want) || strings.Contains(got, "se.cr") {
 			t.Errorf("%v: %s", test.args, got)
 		}

@@ -147,6 +147,7 @@ func (o *options) dialAndAwait(ctx context.Context, c *impl.Client, url string, 
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout{o, fmt.Sprintf("nobody has announced %q", string(path))})
 	defer cancel()
+	defer o.sayWaiting(path)()
 	_, err = api.WaitAnnounced(ctx, session, path)
 	return session, simplified(err)
 }

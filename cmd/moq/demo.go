@@ -59,7 +59,7 @@ func demo(ctx context.Context, o *options, scheme string, s shape) error {
 	}
 	text := func() string {
 		r := l.result()
-		return fmt.Sprintf("%s over %s: sent %d frames, received %d, %s", l.state.Version, l.state.Transport, r.sent, r.frames, size(r.bytes))
+		return fmt.Sprintf("%s over %s: sent %s, received %d, %s", l.state.Version, l.state.Transport, count(r.sent, "frame"), r.frames, size(r.bytes))
 	}
 	if err := l.runLoad(ctx, o.progress(text)); err != nil {
 		return err

@@ -13,8 +13,8 @@ import (
 // fetchFlags are the flags of fetch. The frames are those from startFrame up
 // to, but without, endFrame; 0 is the end of the group.
 type fetchFlags struct {
+	sinkFlags
 	startFrame, endFrame uint64
-	output               string
 }
 
 // fetchCommand returns the command that fetches one group.
@@ -47,7 +47,7 @@ This needs moq-lite-05 or later, and moq-lite-06 for --start-frame and
 	f := cmd.Flags()
 	f.Uint64Var(&flags.startFrame, "start-frame", 0, "the first frame, from 0")
 	f.Uint64Var(&flags.endFrame, "end-frame", 0, "the frame to stop before; 0: the end of the group")
-	f.StringVar(&flags.output, "output", "", "write to this `file`")
+	flags.add(cmd)
 	o.tokenFlag(cmd)
 	return urlFirst(cmd, 4)
 }
@@ -58,6 +58,9 @@ func fetch(ctx context.Context, o *options, flags fetchFlags, url string, req ap
 	if flags.endFrame != 0 && flags.endFrame <= flags.startFrame {
 		return usage("--end-frame %d must be greater than --start-frame %d", flags.endFrame, flags.startFrame)
 	}
+	if err := checkPath(req.Path); err != nil {
+		return err
+	}
 	client, err := o.client()
 	if err != nil {
 		return err
@@ -65,7 +68,7 @@ func fetch(ctx context.Context, o *options, flags fetchFlags, url string, req ap
 	defer client.Close()
 	// Before the dial, so that a file that cannot be written fails without a
 	// connection.
-	out, err := o.sink(flags.output)
+	out, err := o.sink(flags.sinkFlags)
 	if err != nil {
 		return err
 	}

@@ -134,7 +134,8 @@ func TestFetchFails(t *testing.T) {
 			args := append([]string{"fetch", url}, strings.Fields(test.args)...)
 			c := start(t, "", append(args, "--output", filepath.Join(dir, "out"), "--json")...)
 			c.wait(test.status)
-			if said := c.err.String(); !strings.Contains(said, test.says) || strings.Count(said, "\n") > 1+test.status-exitFailed {
+			said := strings.TrimPrefix(c.err.String(), "waiting for room/other\n")
+			if !strings.Contains(said, test.says) || strings.Count(said, "\n") > 1+test.status-exitFailed {
 				t.Errorf("says %q, want %q", said, test.says)
 			}
 			if left, _ := os.ReadDir(dir); len(left) > 0 {

@@ -17,6 +17,8 @@
 //	connect.go,
 //	bearer.go,
 //	environment.go    from flags to a session
+//	serverurl.go,
+//	suggest.go        what was meant by a mistyped URL, command or flag
 //	admission.go      whom the relay admits
 //	errors.go         what to try after an error
 //	source.go,
@@ -25,6 +27,7 @@
 //	groupdelivery.go  what pub publishes, to one or many subscribers
 //	orderedreader.go,
 //	readahead.go      groups in order, read in parallel, for sub
+//	sink.go           where sub and fetch write
 //	loadtest.go,
 //	generator.go,
 //	histogram.go,

@@ -273,8 +273,20 @@ func TestMistakesAreOneSentence(t *testing.T) {
 		{"--chunk", exitUsage, "pub " + url + " a --chunk -1"},
 		{"--cert and --key", exitUsage, "relay --cert x"},
 		{"--transport", exitUsage, "demo --transport pigeon"},
-		{"https://", exitFailed, "ls relay.example.com"},
-		{"moqt://", exitFailed, "ls ftp://relay.example.com"},
+		{`unknown command "sbu": did you mean sub?`, exitUsage, "sbu " + url},
+		{"did you mean ls?", exitUsage, "list"},
+		{"did you mean --source?", exitUsage, "pub " + url + " a --sorce x"},
+		{"unknown flag: --json: did you mean --json?", exitUsage, "ls " + url + " -json"},
+		{"did you mean https://relay.example.com/room?", exitUsage, "ls relay.example.com/room?jwt=se.cr.et"},
+		{"did you mean http://127.0.0.1:4443?", exitUsage, "sub 127.0.0.1:4443 a b"},
+		{"did you mean http://localhost:4443?", exitUsage, "pub localhost:4443 a --source pattern"},
+		{`scheme "ftp": use https://, moqt://`, exitUsage, "probe ftp://relay.example.com"},
+		{"names no host", exitUsage, "bench https:///x"},
+		{"broadcast path has", exitUsage, "fetch " + url + " " + strings.Repeat("a/", 100) + " data 0"},
+		{"segments", exitUsage, "sub " + url + " " + strings.Repeat("a/", 100) + " data"},
+		{"leave out the *", exitUsage, "pub " + url + " a/*"},
+		{"no such file", exitFailed, "ls " + url + " --ca /no/such/file"},
+		{"no such file", exitFailed, "ls " + url + " --token /no/such/file"},
 		{"nothing listens", exitFailed, "ls moqt://127.0.0.1:1 --timeout 5s"},
 		{"--fingerprint HEX", exitFailed, "ls https://" + addr},
 		{"no such file", exitFailed, "pub " + url + " a --source /no/such/file"},
@@ -285,9 +297,12 @@ func TestMistakesAreOneSentence(t *testing.T) {
 		t.Run(test.says, func(t *testing.T) {
 			c := start(t, "", strings.Fields(test.args)...)
 			c.wait(test.status)
-			said := c.err.String()
+			said := strings.TrimPrefix(c.err.String(), "waiting for not/there\n")
 			if !strings.Contains(said, test.says) || !strings.HasPrefix(said, "moq: ") || strings.Contains(said, "goroutine") {
 				t.Errorf("says %q, want one sentence with %q", said, test.says)
+			}
+			if strings.Contains(said, "se.cr.et") {
+				t.Errorf("it shows the token: %q", said)
 			}
 			if most := 1 + test.status - exitFailed; strings.Count(said, "\n") > most {
 				t.Errorf("says more than it should: %q", said)

@@ -70,7 +70,7 @@ func (o *open) ReadFrame(f *api.Frame) error {
 func sub(t *testing.T, track api.TrackReader, output string, start api.GroupSequence) (stdout, stderr *strings.Builder, ended chan error) {
 	t.Helper()
 	stdout, stderr, ended = new(strings.Builder), new(strings.Builder), make(chan error, 1)
-	out, err := (&options{stdio: stdio{out: stdout, err: stderr}}).sink(output)
+	out, err := (&options{stdio: stdio{out: stdout, err: stderr}}).sink(sinkFlags{output: output})
 	if err != nil {
 		t.Fatal(err)
 	}

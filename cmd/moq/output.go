@@ -12,7 +12,11 @@ import (
 )
 
 // line prints v as a JSON object on a line of its own.
-func line(w io.Writer, v any) error { return json.NewEncoder(w).Encode(v) }
+func line(w io.Writer, v any) error {
+	e := json.NewEncoder(w)
+	e.SetEscapeHTML(false) // people read it too
+	return e.Encode(v)
+}
 
 // A progress reports the progress of a command: on a terminal it overwrites
 // one line, elsewhere it prints a line from time to time, and with --json it
@@ -99,6 +103,14 @@ func (p *progress) stopReports() {
 	if p.terminal {
 		fmt.Fprintln(p.o.err)
 	}
+}
+
+// count formats a number of things for people: "1 group", "2 groups".
+func count(n int64, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
 }
 
 // size formats a number of bytes for people.

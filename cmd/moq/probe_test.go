@@ -169,7 +169,6 @@ func TestProbeTellsWhatIsWrong(t *testing.T) {
 		found, try  string // empty: nothing
 		args        string
 	}{
-		{"scheme", "resolve", "", "https://", "ftp://127.0.0.1"},
 		{"nothing listens", "connect", "", "is the server up, and is this its port?", "moqt://127.0.0.1:1"},
 		{"nothing listens over TCP", "connect", "", "In production the scheme is https://", "http://127.0.0.1:1"},
 		{"only TCP listens", "connect", "nothing listens on the UDP port", "is this a MoQ (or HTTP/3) server", "moqt://" + tcpOnly.Addr().String()},

@@ -136,8 +136,8 @@ func publish(ctx context.Context, o *options, flags pubFlags, url string, path a
 	if err := flags.validate(); err != nil {
 		return err
 	}
-	if err := path.Validate(); err != nil {
-		return usageError{err}
+	if err := checkPath(path); err != nil {
+		return err
 	}
 	if o.bearer.isInput() && flags.source == "-" {
 		return usage("--token - and --source - would both read standard input")
@@ -156,7 +156,7 @@ func publish(ctx context.Context, o *options, flags pubFlags, url string, path a
 	life, withdraw := context.WithCancel(context.Background())
 	defer withdraw()
 	if err := mux.Publish(life, path, api.TrackFuncs{Serve: p.serveTrack, Info: p.info}); err != nil {
-		return err
+		return usageError{err} // of the path
 	}
 	session, err := o.dialLasting(ctx, client, url, mux)
 	if err != nil {
@@ -323,10 +323,10 @@ func (p *publisher) text(path api.BroadcastPath) string {
 		return fmt.Sprintf("%s: waiting for a subscriber", path)
 	}
 	// Counts are of all subscribers together: a group sent to two counts twice.
-	text := fmt.Sprintf("%s: %d subscribers, %d done; sent %d groups, %d frames, %s",
-		path, active, served, p.groups.Load(), p.frames.Load(), size(p.bytes.Load()))
+	text := fmt.Sprintf("%s: %s, %d done; sent %s, %s, %s", path, count(int64(active), "subscriber"), served,
+		count(p.groups.Load(), "group"), count(p.frames.Load(), "frame"), size(p.bytes.Load()))
 	if n := p.givenUp.Load(); n > 0 {
-		text += fmt.Sprintf("; %d groups cancelled by subscribers or too old", n)
+		text += fmt.Sprintf("; %s cancelled by subscribers or too old", count(n, "group"))
 	}
 	if file, ok := p.source.(*fileSource); ok && active > 0 {
 		if left := file.slowestText(); left != "" {

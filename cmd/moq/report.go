@@ -44,7 +44,7 @@ func (l *loadTest) liveText() string {
 	s := l.nextSample()
 	var lost string
 	if n := l.countLost(); n > 0 {
-		lost = fmt.Sprintf(", lost %d groups", n)
+		lost = ", lost " + count(n, "group")
 	}
 	return fmt.Sprintf("%3.0f s: %.0f frames/s, %s, %s%s",
 		l.last.at.Seconds(), s.framesPerSecond(), bitrate(s.bitsPerSecond()), percentiles(s.latency), lost)
@@ -122,10 +122,7 @@ func (l *loadTest) name() string {
 		if b.Len() > 0 {
 			b.WriteString(" × ")
 		}
-		fmt.Fprintf(&b, "%d %s", part.n, part.what)
-		if part.n != 1 {
-			b.WriteString("s")
-		}
+		b.WriteString(count(int64(part.n), part.what))
 	}
 	return b.String()
 }

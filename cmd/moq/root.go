@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -53,16 +54,19 @@ func run(ctx context.Context, args []string, io stdio) int {
 	root.SetIn(io.in)
 	root.SetOut(io.out)
 	root.SetErr(io.err)
-	err := root.ExecuteContext(ctx)
-	if err == nil {
+	cmd, err := root.ExecuteContextC(ctx)
+	switch {
+	case err == nil:
 		return exitDone
-	}
-	fmt.Fprintln(io.err, "moq:", userMessage(err))
-	// Only after mistakes in the command line: for all else the usage is of no
-	// help.
-	if isA[usageError](err) {
-		fmt.Fprintln(io.err, "Try 'moq --help', or --help after a command.")
+	case isA[usageError](err):
+		fmt.Fprintln(io.err, "moq:", userMessage(err))
+		fmt.Fprintf(io.err, "Try '%s --help'.\n", cmd.CommandPath())
 		return exitUsage
+	// After Ctrl-C the rest of the error is of no interest.
+	case ctx.Err() != nil && errors.Is(err, context.Canceled):
+		fmt.Fprintln(io.err, "moq: interrupted")
+	default:
+		fmt.Fprintln(io.err, "moq:", userMessage(err))
 	}
 	return exitFailed
 }
@@ -89,9 +93,9 @@ not given.`,
 		Version:       thisBuild().String(),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 {
-				return usage("unknown command %q", args[0])
+				return unknownCommand(cmd, args[0])
 			}
 			return nil
 		},
@@ -101,7 +105,7 @@ not given.`,
 		},
 	}
 	// Cobra does not tell mistakes in flags from errors of commands otherwise.
-	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
+	root.SetFlagErrorFunc(flagError)
 	f := root.PersistentFlags()
 	f.BoolVar(&o.json, "json", false, "print JSON objects on standard output, one a line, and everything else on standard error")
 	f.StringVar(&o.version, "version-only", "", "speak only this `version`, moq-lite-03 to moq-lite-06")
@@ -131,7 +135,7 @@ func exactly(n int, what string) cobra.PositionalArgs { return between(n, n, wha
 func between(least, most int, what string) cobra.PositionalArgs {
 	return func(_ *cobra.Command, args []string) error {
 		if len(args) < least || len(args) > most {
-			return usage("%s, not %d arguments", what, len(args))
+			return usage("%s, not %s", what, count(int64(len(args)), "argument"))
 		}
 		return nil
 	}

@@ -2,16 +2,8 @@ package main
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"errors"
 	"fmt"
-	"io"
-	"os"
-	"path/filepath"
 	"strconv"
-	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -24,9 +16,9 @@ const askedMaxAge = 30 * time.Second
 
 // subFlags are the flags of sub.
 type subFlags struct {
+	sinkFlags
 	groups uint64
 	start  string
-	output string
 }
 
 // subCommand returns the command that reads one track.
@@ -37,6 +29,10 @@ func subCommand(o *options) *cobra.Command {
 		Short: "Subscribe to a track and write its payloads",
 		Long: `Subscribe to a track of a broadcast, as soon as it is announced, and write the
 payloads of its frames in order, until the track ends.
+
+With --json there is an object for each frame, with its payload: "payload" if that
+is UTF-8, or else "payload_base64". {"gap":[A,B]} says that the groups from A up
+to, but without, B were lost.
 
 Groups that do not arrive are reported as lost, including those from --start on
 that the publisher does not hold any more. With --output, the file gets its name
@@ -55,7 +51,7 @@ groups that were missed are reported.`,
 	f := cmd.Flags()
 	f.Uint64Var(&flags.groups, "groups", 0, "stop after this many groups; 0: at the end of the track")
 	f.StringVar(&flags.start, "start", "0", "the first group: a number, or latest for the newest that there is")
-	f.StringVar(&flags.output, "output", "", "write to this `file`")
+	flags.add(cmd)
 	o.reconnectFlag(cmd)
 	o.tokenFlag(cmd)
 	return urlFirst(cmd, 3)
@@ -82,6 +78,9 @@ func (f subFlags) config() (*api.SubscribeConfig, error) {
 func subscribe(ctx context.Context, o *options, flags subFlags, url string, path api.BroadcastPath, name api.TrackName) error {
 	// Flags are checked before anything is dialled or written.
 	config, err := flags.config()
+	if err == nil {
+		err = checkPath(path)
+	}
 	if err != nil {
 		return err
 	}
@@ -90,7 +89,7 @@ func subscribe(ctx context.Context, o *options, flags subFlags, url string, path
 		return err
 	}
 	defer client.Close()
-	out, err := o.sink(flags.output)
+	out, err := o.sink(flags.sinkFlags)
 	if err != nil {
 		return err
 	}
@@ -132,141 +131,7 @@ func subscribe(ctx context.Context, o *options, flags subFlags, url string, path
 func (o *options) openAnnounced(ctx context.Context, session api.Session, path api.BroadcastPath, name api.TrackName, c *api.SubscribeConfig) (api.TrackReader, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, o.timeout, errTimeout{o, fmt.Sprintf("nobody has announced %q or answered for it", string(path))})
 	defer cancel()
+	defer o.sayWaiting(path)()
 	track, err := api.SubscribeWhenAnnounced(ctx, session, path, name, c)
 	return track, simplified(err)
-}
-
-// A sink is where a track is written, in order.
-//
-// Only the goroutine that reads in order writes to it; the counters are read by
-// the progress too.
-type sink struct {
-	o    *options
-	w    io.Writer // for payloads; nil with --json
-	file *os.File  // a temporary file, renamed at the end; nil for standard output
-	name string
-
-	groups, frames, bytes atomic.Int64
-	lost                  []api.Gap
-}
-
-// sink opens a temporary file beside the named one, or uses standard output.
-func (o *options) sink(name string) (*sink, error) {
-	s := &sink{o: o, name: name}
-	if name == "" {
-		if !o.json {
-			s.w = o.out
-		}
-		return s, nil
-	}
-	// In the same directory, since a rename does not cross file systems;
-	// hidden, so that nobody takes it for the result.
-	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+".*.part")
-	if err != nil {
-		return nil, fmt.Errorf("--output: %w", err)
-	}
-	s.file, s.w = f, f
-	return s, nil
-}
-
-// text is the line of progress.
-func (s *sink) text() string {
-	return fmt.Sprintf("received %d groups, %d frames, %s", s.groups.Load(), s.frames.Load(), size(s.bytes.Load()))
-}
-
-// frame writes a payload, or with --json an object with its hash: the payloads
-// could be anything, and two runs can be compared by their hashes.
-func (s *sink) frame(group api.GroupSequence, index uint64, f api.Frame) error {
-	s.frames.Add(1)
-	s.bytes.Add(int64(len(f.Payload)))
-	if s.w != nil {
-		if _, err := s.w.Write(f.Payload); err != nil {
-			return fmt.Errorf("write: %w", err)
-		}
-	}
-	if !s.o.json {
-		return nil
-	}
-	// The payload itself is not printed: it may be binary, and large.
-	sum := sha256.Sum256(f.Payload)
-	return line(s.o.out, struct {
-		Group     api.GroupSequence `json:"group"`
-		Frame     uint64            `json:"frame"`
-		Size      int               `json:"size"`
-		SHA256    string            `json:"sha256"`
-		Timestamp uint64            `json:"timestamp"`
-	}{group, index, len(f.Payload), hex.EncodeToString(sum[:]), f.Timestamp})
-}
-
-// gap records lost groups.
-func (s *sink) gap(g api.Gap) error {
-	s.lost = append(s.lost, g)
-	if s.o.json {
-		return line(s.o.out, map[string]any{"gap": []api.GroupSequence{g.Start, g.End}, "why": reason(g)})
-	}
-	// At once, and not only at the end: an unbounded track has none.
-	fmt.Fprintf(s.o.err, "lost %s: %s\n", gapText(g), reason(g))
-	return nil
-}
-
-// restart records that the track has restarted with new group numbers. It
-// fails for a file, which cannot be continued with data of another origin.
-func (s *sink) restart(why error) error {
-	if s.file != nil {
-		return fmt.Errorf("%s was not written: %w", s.name, why)
-	}
-	if s.o.json {
-		return line(s.o.out, map[string]any{"restart": true})
-	}
-	fmt.Fprintf(s.o.err, "%v\n", why)
-	return nil
-}
-
-// gapText names the groups of a gap for people. A gap without numbers stands
-// for gaps that the session has forgotten, since nobody asked for them in time.
-func gapText(g api.Gap) string {
-	if g.Start == g.End {
-		return "some groups"
-	}
-	if g.End == g.Start+1 {
-		return fmt.Sprintf("group %d", g.Start)
-	}
-	return fmt.Sprintf("groups %d to %d", g.Start, g.End-1)
-}
-
-// reason describes why groups are missing.
-func reason(g api.Gap) string {
-	if g.Err == nil {
-		return "no reason is known"
-	}
-	return g.Err.Error()
-}
-
-// commit renames the temporary file if no group was lost, and else returns an
-// error.
-func (s *sink) commit() error {
-	if s.file == nil {
-		return nil
-	}
-	// A file with holes would look like a whole one.
-	if len(s.lost) > 0 {
-		var all []string
-		for _, g := range s.lost {
-			all = append(all, gapText(g)+" ("+reason(g)+")")
-		}
-		return fmt.Errorf("%s was not written: lost %s", s.name, strings.Join(all, ", "))
-	}
-	if err := errors.Join(s.file.Chmod(0o644), s.file.Close(), os.Rename(s.file.Name(), s.name)); err != nil {
-		return fmt.Errorf("--output: %w", err)
-	}
-	s.file = nil
-	return nil
-}
-
-// discard removes a temporary file that was not renamed.
-func (s *sink) discard() {
-	if s.file != nil {
-		_ = s.file.Close()
-		_ = os.Remove(s.file.Name())
-	}
 }
