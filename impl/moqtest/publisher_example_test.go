@@ -29,7 +29,11 @@ func publish(ctx context.Context, dialer api.Dialer, url string) error {
 		}
 		_ = group.WriteFrame(api.Frame{Payload: []byte("beat")})
 		_ = group.Close()
-		time.Sleep(time.Second)
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 }
 
