@@ -1,9 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -16,6 +19,7 @@ import (
 type benchFlags struct {
 	shape
 	sessions, broadcasts, subscriptions int
+	output, compare                     string
 }
 
 // benchCommand returns the command that measures a relay.
@@ -38,6 +42,8 @@ if it has not arrived at the end; the lost groups of each second are those known
 by then.`,
 		Example: `  moq bench
   moq bench http://127.0.0.1:4443 --sessions 20 --rate 50 --size 4000
+  moq bench http://127.0.0.1:4443 --output before.json
+  moq bench http://127.0.0.1:4443 --compare before.json
   moq bench https://relay.example.com --rate 0 --size 100000 --duration 10s --json`,
 		Args: between(0, 1, "bench takes a URL or nothing"),
 		RunE: func(cmd *cobra.Command, args []string) error { return bench(cmd.Context(), o, flags, args) },
@@ -51,6 +57,8 @@ by then.`,
 	f.IntVar(&flags.window, "window", flags.window, "maximum of bytes in flight in each subscription, with --rate 0")
 	f.IntVar(&flags.group, "group-frames", flags.group, "frames per group")
 	f.DurationVar(&flags.duration, "duration", flags.duration, "how long to send")
+	f.StringVar(&flags.output, "output", "", "write the result to this `file`, as JSON")
+	f.StringVar(&flags.compare, "compare", "", "compare with the result in this `file`, of --output or --json")
 	o.tokenFlag(cmd)
 	return cmd
 }
@@ -89,6 +97,10 @@ func bench(ctx context.Context, o *options, flags benchFlags, args []string) err
 	if err := flags.validate(); err != nil {
 		return err
 	}
+	before, err := readSummary(flags.compare)
+	if err != nil {
+		return err
+	}
 	// A random path, so that several runs on one relay do not mix.
 	prefix := "bench/" + rand.Text()[:8]
 	l := &loadTest{shape: flags.shape, o: o, prefix: prefix, sessions: flags.sessions, tracks: flags.subscriptions}
@@ -110,15 +122,38 @@ func bench(ctx context.Context, o *options, flags benchFlags, args []string) err
 	bar := o.progress(l.liveText)
 	// A line each second, on a terminal too: the seconds are to be compared.
 	bar.often, bar.every, bar.object = time.Second, time.Second, l.liveObject
-	err := l.runLoad(ctx, bar)
+	err = l.runLoad(ctx, bar)
 	// Nothing was measured: the error alone says why.
 	if l.startedAt.IsZero() {
 		return err
 	}
+	return errors.Join(err, o.printResult(l, flags.output, before))
+}
+
+// printResult prints the result of a load test, writes it to the file if one is
+// named, and compares it with an earlier one if there is one.
+func (o *options) printResult(l *loadTest, file string, before *summary) error {
+	now := l.summary()
+	var err error
 	if o.json {
-		_ = line(o.out, l.summary())
+		if before != nil {
+			now.Compared = before.changes(now)
+		}
+		err = line(o.out, now)
 	} else {
-		fmt.Fprint(o.out, l.summaryText())
+		_, err = fmt.Fprint(o.out, l.summaryText())
+		if before != nil {
+			fmt.Fprint(o.out, before.changesText(now))
+		}
+	}
+	if file == "" {
+		return err
+	}
+	now.Compared = nil
+	var text bytes.Buffer
+	_ = line(&text, now)
+	if failed := os.WriteFile(file, text.Bytes(), 0o644); failed != nil {
+		return fmt.Errorf("--output: %w", failed)
 	}
 	return err
 }

@@ -32,7 +32,8 @@ This needs moq-lite-05 or later, and moq-lite-06 for --start-frame and
 		Example: `  moq fetch http://127.0.0.1:4443 room/file data 0 --output first.bin
   moq fetch https://relay.example.com room/clock time 17 --json
   moq fetch moqt://127.0.0.1:4443 room/test data 3 --start-frame 1 --insecure`,
-		Args: exactly(4, "fetch takes a URL, a broadcast's path, a track's name and a group's number"),
+		Args:              exactly(4, "fetch takes a URL, a broadcast's path, a track's name and a group's number"),
+		ValidArgsFunction: o.completePath,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			group, err := strconv.ParseUint(args[3], 10, 62)
 			if err != nil {

@@ -134,7 +134,7 @@ func TestFetchFails(t *testing.T) {
 			args := append([]string{"fetch", url}, strings.Fields(test.args)...)
 			c := start(t, "", append(args, "--output", filepath.Join(dir, "out"), "--json")...)
 			c.wait(test.status)
-			said := strings.TrimPrefix(c.err.String(), "waiting for room/other\n")
+			said := complaint(c)
 			if !strings.Contains(said, test.says) || strings.Count(said, "\n") > 1+test.status-exitFailed {
 				t.Errorf("says %q, want %q", said, test.says)
 			}

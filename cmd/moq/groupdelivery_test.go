@@ -27,8 +27,10 @@ func TestGroupIsGivenUp(t *testing.T) {
 		"pattern": func(*testing.T) (source, error) {
 			return patternSource{pubFlags{groups: 3, frames: 16, size: chunk}}, nil
 		},
-		"file":           func(*testing.T) (source, error) { return openFile(file, chunk) },
-		"standard input": func(t *testing.T) (source, error) { return newInput(t.Context(), bytes.NewReader(content), chunk), nil },
+		"file": func(*testing.T) (source, error) { return openFile(pubFlags{source: file, chunk: chunk}) },
+		"standard input": func(t *testing.T) (source, error) {
+			return newInput(t.Context(), bytes.NewReader(content), chunk, false), nil
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

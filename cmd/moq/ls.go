@@ -23,7 +23,8 @@ An announcement covers the paths below it. If only a path above PREFIX is
 announced, PREFIX itself is listed; whether its publisher has it is not known.`,
 		Example: `  moq ls http://127.0.0.1:4443
   moq ls https://relay.example.com room --watch --json`,
-		Args: between(1, 2, "ls takes a URL and optionally a prefix"),
+		Args:              between(1, 2, "ls takes a URL and optionally a prefix"),
+		ValidArgsFunction: o.completePath,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			prefix := ""
 			if len(args) > 1 {

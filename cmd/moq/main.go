@@ -11,7 +11,7 @@
 //
 // What follows is for developers. Each command has a file, which begins with its
 // help: relay.go, pub.go, sub.go, fetch.go, ls.go, probe.go, bench.go, demo.go,
-// version.go. Behind them are
+// completion.go, version.go. Behind them are
 //
 //	root.go           the flags of all commands, and the exit status
 //	connect.go,
@@ -32,6 +32,7 @@
 //	generator.go,
 //	histogram.go,
 //	report.go         what bench and demo measure
+//	compare.go        two results of bench
 //	diagnose.go       why a dial failed, for probe
 //
 // Nothing is global: a command gets its flags and its streams as options, so

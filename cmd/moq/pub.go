@@ -38,6 +38,8 @@ type pubFlags struct {
 	frames   uint64
 	size     int
 	interval time.Duration
+	loop     bool
+	keep     bool
 }
 
 // pubCommand returns the command that publishes one track.
@@ -54,10 +56,12 @@ subscribed at that time: each line is a frame, in a group of its own; with
 --chunk, each frame has that many bytes, and groups have at most 1 MiB and 999
 frames.
 
-The command ends when all subscribers have received everything, or on Ctrl-C. If
-the connection is lost, it reconnects.`,
+The command ends when all subscribers have received everything, or on Ctrl-C.
+With --keep it stays for later ones until Ctrl-C; of standard input that has
+ended, they get the last group. If the connection is lost, it reconnects.`,
 		Example: `  moq pub http://127.0.0.1:4443 room/file --source video.mp4
   date | moq pub https://relay.example.com room/clock --track time --token token.txt
+  moq pub http://127.0.0.1:4443 room/file --source video.mp4 --loop --interval 100ms
   moq pub moqt://127.0.0.1:4443 room/test --source pattern --groups 100 --insecure`,
 		Args: exactly(2, "pub takes a URL and a broadcast's path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -71,7 +75,9 @@ the connection is lost, it reconnects.`,
 	f.Uint64Var(&flags.groups, "groups", 0, "number of groups of the pattern; 0: until Ctrl-C")
 	f.Uint64Var(&flags.frames, "frames", 2, "frames per group of the pattern")
 	f.IntVar(&flags.size, "size", 100, "bytes per frame of the pattern")
-	f.DurationVar(&flags.interval, "interval", 0, "the pause between two groups of the pattern")
+	f.DurationVar(&flags.interval, "interval", 0, "the pause between two groups of a file or the pattern")
+	f.BoolVar(&flags.loop, "loop", false, "begin a file again at its end, with the next group, until Ctrl-C")
+	f.BoolVar(&flags.keep, "keep", false, "stay for later subscribers, until Ctrl-C")
 	o.reconnectFlag(cmd)
 	o.tokenFlag(cmd)
 	return urlFirst(cmd, 2)
@@ -87,6 +93,8 @@ func (f pubFlags) validate() error {
 		return usage("--frames %d: the maximum is %d, since readers refuse longer groups", f.frames, maxFrames)
 	case f.size < 0 || uint64(f.size)*f.frames > maxGroup:
 		return usage("a group of %d frames of %d bytes: the maximum is %d bytes", f.frames, f.size, maxGroup)
+	case f.loop && (f.source == "-" || f.source == "pattern"):
+		return usage("--loop is for a file: --source %s cannot begin again", f.source)
 	case f.interval < 0:
 		return usage("--interval %v: it must not be negative", f.interval)
 	}
@@ -97,7 +105,7 @@ func (f pubFlags) validate() error {
 func (f pubFlags) open(ctx context.Context, o *options) (source, error) {
 	switch f.source {
 	case "-":
-		return newInput(ctx, o.in, f.chunk), nil
+		return newInput(ctx, o.in, f.chunk, f.keep), nil
 	case "pattern":
 		return patternSource{f}, nil
 	}
@@ -106,7 +114,7 @@ func (f pubFlags) open(ctx context.Context, o *options) (source, error) {
 	if f.chunk == 0 {
 		f.chunk = 64 << 10
 	}
-	return openFile(f.source, f.chunk)
+	return openFile(f)
 }
 
 // A source is where the published track comes from.
@@ -117,6 +125,7 @@ type source interface {
 
 // counters count what was published to all subscribers together.
 type counters struct {
+	began                 atomic.Int64 // when the first frame was, in Unix nanoseconds
 	groups, frames, bytes atomic.Int64
 	givenUp               atomic.Int64 // groups that a subscriber cancelled or that became too old
 }
@@ -124,8 +133,21 @@ type counters struct {
 // frame counts one frame of n bytes. It may be called by all subscribers at
 // once.
 func (c *counters) frame(n int) {
-	c.frames.Add(1)
+	if c.frames.Add(1) == 1 {
+		c.began.Store(time.Now().UnixNano())
+	}
 	c.bytes.Add(int64(n))
+}
+
+// text formats what was counted and its average rate for people.
+func (c *counters) text() string {
+	text := fmt.Sprintf("%s, %s, %s", count(c.groups.Load(), "group"), count(c.frames.Load(), "frame"), size(c.bytes.Load()))
+	took := time.Since(time.Unix(0, c.began.Load()))
+	// A rate from so little would jump.
+	if c.frames.Load() < 2 || took < 100*time.Millisecond {
+		return text
+	}
+	return fmt.Sprintf("%s, %s", text, bitrate(8*float64(c.bytes.Load())/took.Seconds()))
 }
 
 // publish serves the track until all subscribers have it, or ctx ends. Two ends
@@ -151,7 +173,7 @@ func publish(ctx context.Context, o *options, flags pubFlags, url string, path a
 	if err != nil {
 		return err
 	}
-	p := &publisher{track: api.TrackName(flags.track), source: src, changed: make(chan struct{}, 1), sent: make(map[api.Session]int)}
+	p := &publisher{track: api.TrackName(flags.track), keep: flags.keep, source: src, changed: make(chan struct{}, 1), sent: make(map[api.Session]int)}
 	mux := api.NewTrackMux()
 	life, withdraw := context.WithCancel(context.Background())
 	defer withdraw()
@@ -187,6 +209,7 @@ func publish(ctx context.Context, o *options, flags pubFlags, url string, path a
 type publisher struct {
 	counters
 	track   api.TrackName
+	keep    bool // it stays when all subscribers have received the source
 	source  source
 	changed chan struct{} // buffered 1
 
@@ -243,15 +266,15 @@ func (p *publisher) countSubscriber(change int, err error, sent api.Session) {
 	}
 }
 
-// awaitSubscribers returns when all subscribers have received the source, or on
-// Ctrl-C. A subscriber whose session was lost before its answer may subscribe
+// awaitSubscribers returns when all subscribers have received the source, unless
+// it is to be kept for later ones, or on Ctrl-C. A subscriber whose session was lost before its answer may subscribe
 // again.
 func (p *publisher) awaitSubscribers(ctx context.Context, session api.Session) error {
 	var waiting time.Time // since when only answers are missing
 	for {
 		done, pending, err := p.delivered()
 		switch {
-		case done || err != nil:
+		case done && !p.keep || err != nil:
 			return err
 		case !pending:
 			waiting = time.Time{}
@@ -319,12 +342,11 @@ func (p *publisher) text(path api.BroadcastPath) string {
 	p.mu.Lock()
 	active, served := p.active, p.served
 	p.mu.Unlock()
-	if active+served == 0 {
+	if active+served == 0 && p.frames.Load() == 0 {
 		return fmt.Sprintf("%s: waiting for a subscriber", path)
 	}
 	// Counts are of all subscribers together: a group sent to two counts twice.
-	text := fmt.Sprintf("%s: %s, %d done; sent %s, %s, %s", path, count(int64(active), "subscriber"), served,
-		count(p.groups.Load(), "group"), count(p.frames.Load(), "frame"), size(p.bytes.Load()))
+	text := fmt.Sprintf("%s: %s, %d done; sent %s", path, count(int64(active), "subscriber"), served, p.counters.text())
 	if n := p.givenUp.Load(); n > 0 {
 		text += fmt.Sprintf("; %s cancelled by subscribers or too old", count(n, "group"))
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/moqlite/moqlite/api"
 )
 
 // A sample is what has arrived until a moment, or between two moments.
@@ -83,16 +85,44 @@ func (l *loadTest) result() result {
 	return r
 }
 
-// summary returns the object that --json prints at the end.
-func (l *loadTest) summary() map[string]any {
+// A summary is what --json prints at the end of a load test, and what bench
+// writes to a file and compares. Latencies are in microseconds.
+type summary struct {
+	Done          bool             `json:"done"`
+	Version       api.Version      `json:"version"`
+	Transport     string           `json:"transport"`
+	Sessions      int              `json:"sessions"`
+	Broadcasts    int              `json:"broadcasts"`
+	Subscriptions int              `json:"subscriptions"` // all together
+	Rate          float64          `json:"rate"`          // frames per second of a track; 0: as many as possible
+	Size          int              `json:"size"`
+	GroupFrames   int              `json:"group_frames"`
+	Seconds       float64          `json:"seconds"`
+	Sent          int64            `json:"frames_sent"`
+	Expected      int64            `json:"frames_expected"`
+	Received      int64            `json:"frames_received"`
+	Lost          int64            `json:"frames_lost"`
+	GroupsSent    int64            `json:"groups_sent"`
+	Groups        int64            `json:"groups_received"`
+	GroupsLost    int64            `json:"groups_lost"`
+	Bytes         int64            `json:"bytes"`
+	FrameRate     int64            `json:"frames_per_second"`
+	Bitrate       int64            `json:"bits_per_second"`
+	Latency       map[string]int64 `json:"latency_us"`
+	Compared      []change         `json:"compared,omitempty"`
+}
+
+// summary returns the result of the test.
+func (l *loadTest) summary() *summary {
 	r := l.result()
-	return map[string]any{
-		"done": true, "version": l.state.Version, "transport": l.state.Transport,
-		"sessions": l.sessions, "broadcasts": len(l.paths), "subscriptions": l.subscriptions(), "seconds": seconds(r.at),
-		"frames_sent": r.sent, "frames_expected": r.expectedFrames, "frames_received": r.frames, "frames_lost": r.framesLost,
-		"groups_sent": r.expectedGroups / int64(l.sessions), "groups_received": r.groups, "groups_lost": r.expectedGroups - r.groups,
-		"bytes": r.bytes, "frames_per_second": int64(r.framesPerSecond()), "bits_per_second": int64(r.bitsPerSecond()),
-		"latency_us": micros(r.latency),
+	return &summary{
+		Done: true, Version: l.state.Version, Transport: l.state.Transport,
+		Sessions: l.sessions, Broadcasts: len(l.paths), Subscriptions: l.subscriptions(),
+		Rate: l.rate, Size: l.size, GroupFrames: l.group, Seconds: seconds(r.at),
+		Sent: r.sent, Expected: r.expectedFrames, Received: r.frames, Lost: r.framesLost,
+		GroupsSent: r.expectedGroups / int64(l.sessions), Groups: r.groups, GroupsLost: r.expectedGroups - r.groups,
+		Bytes: r.bytes, FrameRate: int64(r.framesPerSecond()), Bitrate: int64(r.bitsPerSecond()),
+		Latency: micros(r.latency),
 	}
 }
 

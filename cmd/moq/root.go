@@ -115,10 +115,10 @@ not given.`,
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long connecting, and each request, may take")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log to standard error")
 	root.AddCommand(demoCommand(o), relayCommand(o), pubCommand(o), subCommand(o), fetchCommand(o),
-		lsCommand(o), probeCommand(o), benchCommand(o), tokenCommand(o), versionCommand(o))
+		lsCommand(o), probeCommand(o), benchCommand(o), tokenCommand(o), completionCommand(), versionCommand(o))
 	root.SetVersionTemplate("{{.Version}}")
-	// It works, and is not among the commands that a newcomer reads.
-	root.CompletionOptions.HiddenDefaultCmd = true
+	root.CompletionOptions.DisableDefaultCmd = true // there is our own
+	_ = root.RegisterFlagCompletionFunc("version-only", cobra.FixedCompletions(versionNames(), cobra.ShellCompDirectiveNoFileComp))
 	return root
 }
 

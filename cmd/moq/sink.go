@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -40,8 +39,8 @@ type sink struct {
 	w    io.Writer // for payloads; nil with --json
 	file *os.File  // a temporary file, renamed at the end; nil for standard output
 
-	groups, frames, bytes atomic.Int64
-	lost                  []api.Gap
+	counters
+	lost []api.Gap
 }
 
 // sink opens a temporary file beside the named one, or uses standard output.
@@ -65,13 +64,12 @@ func (o *options) sink(flags sinkFlags) (*sink, error) {
 
 // text is the line of progress.
 func (s *sink) text() string {
-	return fmt.Sprintf("received %s, %s, %s", count(s.groups.Load(), "group"), count(s.frames.Load(), "frame"), size(s.bytes.Load()))
+	return "received " + s.counters.text()
 }
 
 // frame writes a payload, or with --json an object.
 func (s *sink) frame(group api.GroupSequence, index uint64, f api.Frame) error {
-	s.frames.Add(1)
-	s.bytes.Add(int64(len(f.Payload)))
+	s.counters.frame(len(f.Payload))
 	if s.w != nil {
 		if _, err := s.w.Write(f.Payload); err != nil {
 			return fmt.Errorf("write: %w", err)

@@ -23,16 +23,24 @@ func (s patternSource) serve(w api.TrackWriter, counted *counters) error {
 		if err := s.group(d, req, seq); err != nil {
 			return err
 		}
-		if s.interval == 0 {
-			continue
-		}
-		select {
-		case <-time.After(s.interval):
-		case <-w.Context().Done():
-			return context.Cause(w.Context())
+		if err := pause(w.Context(), s.interval); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// pause waits between two groups, unless ctx ends first.
+func pause(ctx context.Context, interval time.Duration) error {
+	if interval == 0 {
+		return nil
+	}
+	select {
+	case <-time.After(interval):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // group writes one group of the pattern. Its payloads depend on nothing but the
@@ -56,9 +64,9 @@ type input struct {
 }
 
 // newInput returns a stream of standard input, which is read from the first
-// subscription on.
-func newInput(ctx context.Context, in io.Reader, chunk int) *stream {
-	s := &stream{ctx: ctx, produce: input{bufio.NewReader(in), chunk}.produce}
+// subscription on. With keep, its last group is kept for those who come later.
+func newInput(ctx context.Context, in io.Reader, chunk int, keep bool) *stream {
+	s := &stream{ctx: ctx, keep: keep, produce: input{bufio.NewReader(in), chunk}.produce}
 	// Nothing waits for this goroutine: it may block in a terminal forever.
 	s.onSubscribe = sync.OnceFunc(func() { go s.produceAll() })
 	return s

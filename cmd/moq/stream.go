@@ -19,8 +19,10 @@ type stream struct {
 	ctx         context.Context
 	produce     func(send func(piece)) error
 	onSubscribe func() // called after each new subscription; may be nil
+	keep        bool   // the last group is for those who subscribe after the end
 
 	mu    sync.Mutex
+	last  []piece            // of the newest group, with keep
 	subs  []streamSubscriber // replaced as a whole, never changed
 	ended bool
 	err   error
@@ -81,12 +83,20 @@ func (s *stream) serve(w api.TrackWriter, counted *counters) error {
 }
 
 // addSubscriber adds a subscriber and returns its channel, or nil if the stream
-// has ended.
+// has ended and nothing is kept.
 func (s *stream) addSubscriber(w api.TrackWriter) (chan piece, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.ended {
+	if s.ended && (s.err != nil || len(s.last) == 0) {
 		return nil, s.err
+	}
+	if s.ended {
+		kept := make(chan piece, len(s.last))
+		for _, p := range s.last {
+			kept <- p
+		}
+		close(kept)
+		return kept, nil
 	}
 	// Some pieces may wait, so that subscribers of different speed need not
 	// take turns for each piece.
@@ -106,6 +116,12 @@ func (s *stream) removeSubscriber(pieces chan piece) {
 // send sends a piece to all subscribers and waits until each has room for it.
 func (s *stream) send(p piece) {
 	s.mu.Lock()
+	if s.keep {
+		if p.first {
+			s.last = nil
+		}
+		s.last = append(s.last, p)
+	}
 	// A subscriber that joins now begins with the next piece.
 	subs := s.subs
 	s.mu.Unlock()

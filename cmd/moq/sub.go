@@ -43,7 +43,8 @@ groups that were missed are reported.`,
 		Example: `  moq sub http://127.0.0.1:4443 room/file data --output copy.mp4
   moq sub https://relay.example.com room/clock time --start latest
   moq sub moqt://127.0.0.1:4443 room/test data --json --groups 10 --insecure`,
-		Args: exactly(3, "sub takes a URL, a broadcast's path and a track's name"),
+		Args:              exactly(3, "sub takes a URL, a broadcast's path and a track's name"),
+		ValidArgsFunction: o.completePath,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return subscribe(cmd.Context(), o, flags, args[0], api.BroadcastPath(args[1]).Clean(), api.TrackName(args[2]))
 		},

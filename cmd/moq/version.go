@@ -47,17 +47,21 @@ func thisBuild() build {
 	return b
 }
 
+// versionNames returns the versions of moq-lite that this program speaks.
+func versionNames() (names []string) {
+	for _, v := range api.Versions() {
+		names = append(names, string(v))
+	}
+	return names
+}
+
 // String is what moq --version prints.
 func (b build) String() string {
-	var versions []string
-	for _, v := range b.MoqLite {
-		versions = append(versions, string(v))
-	}
 	built := b.Go
 	if b.Revision != "" {
 		built = b.Revision + ", " + b.Go
 	}
-	return fmt.Sprintf("moq %s (%s)\nquic-go %s\n%s\n", b.Version, built, b.QUIC, strings.Join(versions, ", "))
+	return fmt.Sprintf("moq %s (%s)\nquic-go %s\n%s\n", b.Version, built, b.QUIC, strings.Join(versionNames(), ", "))
 }
 
 // versionCommand returns the command that tells what this program is made of,
