@@ -2,6 +2,7 @@ package impl_test
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -109,6 +110,7 @@ func TestDecoratedTransport(t *testing.T) {
 		if _, err := r.AcceptGroup(t.Context()); err != nil {
 			t.Fatal(err)
 		}
+		synctest.Wait() // the client's SETUP may come after its first group
 		if stats := s.Stats(); stats.BytesSent == 0 || stats.PacketsSent == 0 {
 			t.Errorf("the client counts %+v", stats)
 		}
@@ -116,8 +118,8 @@ func TestDecoratedTransport(t *testing.T) {
 			t.Errorf("the client offers the probe level %d", got)
 		}
 		got := d.urgencies()
-		if len(got) < 2 || got[0] != 0 || got[len(got)-1] != transport.DefaultUrgency {
-			t.Errorf("the urgencies are %v, want 0 of SETUP first and %d of the group last", got, transport.DefaultUrgency)
+		if !slices.Contains(got, 0) || !slices.Contains(got, transport.DefaultUrgency) {
+			t.Errorf("the urgencies are %v, want 0 of SETUP and %d of the group", got, transport.DefaultUrgency)
 		}
 		if err := s.Terminate(api.SessionNoError, ""); err != nil {
 			t.Error(err)

@@ -47,7 +47,7 @@ func TestRelayRefusesToStart(t *testing.T) {
 		{"--auth-key " + file, "file: ", exitFailed},
 		{"--listen-client-ca " + file, "--listen-client-ca needs --auth-url", exitUsage},
 		{"--listen-client-ca " + file + " --auth-public **", "--listen-client-ca needs --auth-url", exitUsage},
-		{"--listen-client-ca " + file + " --auth-url http://127.0.0.1:1/", "contains no PEM certificate", exitUsage},
+		{"--listen-client-ca " + file + " --auth-url http://127.0.0.1:1/", "contains no PEM certificate", exitFailed},
 	} {
 		_, complaint := printed(t, test.status, "", append([]string{"relay", "--listen", "127.0.0.1:0"}, strings.Fields(test.args)...)...)
 		if !strings.Contains(complaint, test.want) || strings.Contains(complaint, "hidden") || strings.Contains(complaint, "listening") {

@@ -33,11 +33,11 @@ func TestEnvironment(t *testing.T) {
 		status     int
 	}{
 		{"ls moqt://127.0.0.1:1 --fingerprint " + fingerprint + " --timeout 2s", "127.0.0.1:1", exitFailed},
-		{"pub moqt://127.0.0.1:1", "pub takes a URL and a broadcast's path, not 1 arguments", exitUsage},
+		{"pub moqt://127.0.0.1:1", "pub takes a URL and a broadcast's path, not 1 argument", exitUsage},
 		{"sub a b c d", "not 4 arguments", exitUsage},
 		{"sub a", "not 2 arguments", exitUsage},
-		{"ls", "MOQ_CA: open ", exitUsage},
-		{"ls --ca nowhere", "--ca: open nowhere", exitUsage},
+		{"ls", "MOQ_CA: open ", exitFailed},
+		{"ls --ca nowhere", "--ca: open nowhere", exitFailed},
 	} {
 		if _, complaint := printed(test.status, strings.Fields(test.args)...); !strings.Contains(complaint, test.want) {
 			t.Errorf("%s: %s", test.args, complaint)
