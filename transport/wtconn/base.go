@@ -38,8 +38,9 @@ const (
 	// maxCode is the largest code of sessions and streams in WebTransport.
 	maxCode = 1<<32 - 1
 
-	// closeLinger is how long a close waits for the peer to read it.
-	closeLinger = 100 * time.Millisecond
+	// closeLinger is how long a close waits for the peer to read it. A browser that is
+	// told both at once, because it is busy, knows the end of the connection and not why.
+	closeLinger = 500 * time.Millisecond
 
 	// causeWait is how long a failed call waits for the reason of the connection's
 	// end.
