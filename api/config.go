@@ -108,8 +108,9 @@ type Limits struct {
 	// SubscriptionsPerSession is how many subscriptions of the peer are served
 	// at a time, each from its SUBSCRIBE until the peer has left it. One more is
 	// reset with [StreamNoCapacity], and the session goes on. Each takes one of
-	// Requests too. Zero: seven eighths of Requests, which is 3584, so that
-	// other requests never wait for subscriptions to end.
+	// Requests too. Zero: seven eighths of Requests, which is 3584 by default;
+	// what is left is for other requests, which would wait for a subscription to
+	// end.
 	SubscriptionsPerSession int
 
 	// SessionsPerAddress is how many sessions of one address a server has at a

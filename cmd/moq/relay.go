@@ -47,7 +47,8 @@ Everyone may publish and subscribe to everything, unless one of these says
 otherwise: --auth-key, which admits sessions by their tokens (moq token sign);
 --auth-public, for those that bring no token; or --auth-url, a server that
 decides (moq token serve). Keys are read again when they change. Patterns of
---auth-public are below the root of all, and have a wildcard.
+--auth-public are below the root of all, and have a wildcard. A server at https://
+is trusted by the system's authorities, or by those of --ca.
 
 With --connect it joins the relay at that URL: each announces to the other what
 is announced to it, and serves it.`,
