@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -153,12 +154,21 @@ var authServers = []authServer{
 	}},
 }
 
-// relayAsking starts moq-relay with a server to ask.
-func relayAsking(t *testing.T, url string) (addr string) {
+// relayAsking starts moq-relay with a server to ask. It returns its addresses, of which
+// the second is that of plain TCP.
+func relayAsking(t *testing.T, url string) (addr, tcp string) {
 	t.Helper()
-	addr = freePort(t)
-	start(t, need(t, "moq-relay", getRelay, relayBinaries()...), append(listenArgs(addr), "--auth-url", url)...)
+	addr, tcp = freePort(t), freePort(t)
+	start(t, need(t, "moq-relay", getRelay, relayBinaries()...), append(listenArgs(addr), "--listen-tcp-bind", tcp, "--auth-url", url)...)
 	fingerprintAt(t, addr)
+	return addr, tcp
+}
+
+// at returns the address of a side.
+func (s side) at(addr, tcp string) string {
+	if s.scheme == "tcp" {
+		return tcp
+	}
 	return addr
 }
 
@@ -184,7 +194,7 @@ func (s side) verdict(t *testing.T, addr, path, query string) string {
 	switch {
 	case errors.Is(err, api.ErrUnauthorized):
 		return "refused"
-	case errors.Is(err, api.ErrUnavailable), s.scheme == "ws" && err != nil && strings.Contains(err.Error(), "502"):
+	case errors.Is(err, api.ErrUnavailable):
 		return "unavailable"
 	default:
 		return fmt.Sprintf("%v", err)
@@ -194,7 +204,28 @@ func (s side) verdict(t *testing.T, addr, path, query string) string {
 // carrying are sides that carry a path and a query.
 var carrying = []side{
 	{"moqt", "moq-lite-06"}, {"moqt", "moq-lite-05"}, {"https", "moq-lite-06"}, {"https", "moq-lite-04"},
-	{"https", "moq-lite-03"}, {"ws", "moq-lite-06"}, {"ws", "moq-lite-03"},
+	{"https", "moq-lite-03"}, {"ws", "moq-lite-06"}, {"ws", "moq-lite-03"}, {"tcp", "moq-lite-06"}, {"tcp", "moq-lite-05"},
+}
+
+// checkVerdicts dials a relay with each vector, over each transport.
+func checkVerdicts(t *testing.T, cases []tokenCase, addr, tcp string) {
+	t.Helper()
+	t.Run("vectors", func(t *testing.T) {
+		for _, s := range carrying {
+			t.Run(s.String(), func(t *testing.T) {
+				t.Parallel()
+				for _, c := range cases {
+					want := "refused"
+					if c.Granted != nil {
+						want = "admitted"
+					}
+					if got := s.verdict(t, s.at(addr, tcp), c.Path, c.Query); got != want {
+						t.Errorf("%s: %s, want %s", c.ID, got, want)
+					}
+				}
+			})
+		}
+	})
 }
 
 // TestTokensThroughMoqRelay dials moq-relay with each vector, over each
@@ -208,33 +239,61 @@ func TestTokensThroughMoqRelay(t *testing.T) {
 				t.Fatalf("only %d cases", len(cases))
 			}
 			url, process := server.start(t, key)
-			addr := relayAsking(t, url)
-			t.Run("vectors", func(t *testing.T) {
-				for _, s := range carrying {
-					t.Run(s.String(), func(t *testing.T) {
-						t.Parallel()
-						for _, c := range cases {
-							if c.Why != "" && server.name != "ours" {
-								continue
-							}
-							want := "refused"
-							if c.Granted != nil {
-								want = "admitted"
-							}
-							if got := s.verdict(t, addr, c.Path, c.Query); got != want {
-								t.Errorf("%s: %s, want %s", c.ID, got, want)
-							}
-						}
-					})
-				}
-			})
+			addr, tcp := relayAsking(t, url)
+			if server.name != "ours" {
+				cases = slices.DeleteFunc(cases, func(c tokenCase) bool { return c.Why != "" })
+			}
+			checkVerdicts(t, cases, addr, tcp)
 			process.end()
 			for _, s := range carrying {
-				if got := s.verdict(t, addr, cases[0].Path, cases[0].Query); got != "unavailable" {
+				if got := s.verdict(t, s.at(addr, tcp), cases[0].Path, cases[0].Query); got != "unavailable" {
 					t.Errorf("%v: without the server: %s", s, got)
 				}
 			}
 		})
+	}
+}
+
+// TestTokensThroughOurRelay dials moq relay with each vector, over each transport: it
+// decides by the key itself, and by asking our server, which is then gone.
+func TestTokensThroughOurRelay(t *testing.T) {
+	cases, key := tokenCases(t)
+	addr, _ := ourRelay(t, "", "--auth-key", key)
+	checkVerdicts(t, cases, addr, addr)
+	url, process := authServers[0].start(t, key)
+	addr, _ = ourRelay(t, "", "--auth-url", url)
+	checkVerdicts(t, cases, addr, addr)
+	process.end()
+	for _, s := range carrying {
+		if got := s.verdict(t, addr, cases[0].Path, cases[0].Query); got != "unavailable" {
+			t.Errorf("%v: without the server: %s", s, got)
+		}
+	}
+}
+
+// TestBrowserSeesRefusals: Chromium is given a session, and then the code with which our
+// relay closes it.
+func TestBrowserSeesRefusals(t *testing.T) {
+	_, key := tokenCases(t)
+	for _, test := range []struct {
+		name, flag, value string
+		code              float64
+	}{
+		{"refused", "--auth-key", key, 2},
+		{"unavailable", "--auth-url", "http://" + freePort(t) + "/", 566},
+	} {
+		for _, version := range javaScript {
+			t.Run(test.name+" "+version, func(t *testing.T) {
+				t.Parallel()
+				addr, _ := ourRelay(t, "", test.flag, test.value)
+				page := chromium(t, "closed", "--url", "https://"+addr+"/demo", "--version", version, "--fingerprint", fingerprintAt(t, addr))
+				page.expect("ready")
+				if end := page.expect("closeCode"); end["closeCode"] != test.code {
+					t.Errorf("closed with %v, want %v", end, test.code)
+				}
+				page.succeed()
+			})
+		}
 	}
 }
 
@@ -260,7 +319,7 @@ func TestGrantsThroughMoqRelay(t *testing.T) {
 				return "?jwt=" + token
 			}
 			url, _ := server.start(t, name)
-			addr := relayAsking(t, url)
+			addr, tcp := relayAsking(t, url)
 			watcher := query(auth.Claims{Subscribe: api.Patterns{"**"}})
 			for _, s := range carrying {
 				mux := api.NewTrackMux()
@@ -270,8 +329,8 @@ func TestGrantsThroughMoqRelay(t *testing.T) {
 						t.Fatal(err)
 					}
 				}
-				s.dial(t, addr+"/"+string(root)+query(auth.Claims{Root: root, Publish: api.Patterns{"cam/**"}}), mux)
-				viewer, _ := s.dial(t, addr+"/"+watcher, api.NewTrackMux())
+				s.dial(t, s.at(addr, tcp)+"/"+string(root)+query(auth.Claims{Root: root, Publish: api.Patterns{"cam/**"}}), mux)
+				viewer, _ := s.dial(t, s.at(addr, tcp)+"/"+watcher, api.NewTrackMux())
 				checkAnnouncedFirst(t, viewer, root, root.Join("cam/x"))
 			}
 		})
@@ -324,8 +383,9 @@ func TestKeysAreReplacedUnderMoqRelay(t *testing.T) {
 	once, _ := ours.start(t, name)
 	again, _ := ours.start(t, name, "--expires", "10m", "--recheck", "1s")
 	s := carrying[0]
-	lasting, _ := s.dial(t, relayAsking(t, once)+"/?jwt="+token, api.NewTrackMux())
-	asked := relayAsking(t, again)
+	alone, _ := relayAsking(t, once)
+	lasting, _ := s.dial(t, alone+"/?jwt="+token, api.NewTrackMux())
+	asked, _ := relayAsking(t, again)
 	ending, _ := s.dial(t, asked+"/?jwt="+token, api.NewTrackMux())
 	for _, session := range []api.Session{lasting, ending} {
 		if _, err := session.Subscribe(t.Context(), "no/such", track, nil); err == nil {
