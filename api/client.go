@@ -18,7 +18,9 @@ type Dialer interface {
 	//
 	// ctx bounds the dial, not the session; a cancelled dial leaves nothing
 	// behind. Dial returns when the transport is connected and our SETUP is
-	// queued. If the peer refuses after that, the session ends with its error,
+	// queued: before the peer knows what mux publishes (see
+	// [Subscriber].Subscribe). The sessions of one client are not told of each
+	// other's broadcasts, unless [Config].HopPerSession is set. If the peer refuses after that, the session ends with its error,
 	// which every call then returns; see also [Config].WaitForSetup. Errors are
 	// of type [*DialError], except [ErrClientClosed].
 	Dial(ctx context.Context, url string, mux *TrackMux) (Session, error)

@@ -54,6 +54,16 @@ type Config struct {
 	// client of a relay must have the same Hop.
 	Hop Hop
 
+	// HopPerSession gives each session of a client a random hop of its own, in
+	// place of the client's. Two sessions of one client then are told of each
+	// other's broadcasts, as those of two clients are: otherwise a relay, and
+	// the client itself, take them for the client's own coming back. A
+	// publisher that is dialled again (package redial) then is another one to
+	// its subscribers, whose tracks begin anew with [ErrRestarted]. It is not
+	// for relays, which find loops by their one hop; servers ignore it. It
+	// excludes Hop.
+	HopPerSession bool
+
 	// LinkCost is the price of subscribing through this end (moq-lite-06,
 	// "SETUP", the parameter Cost); nil is 1, and *LinkCost 0 is free.
 	LinkCost *uint64
@@ -150,6 +160,9 @@ func (c *Config) Validate() error {
 	}
 	if c.Hop >= 1<<53 {
 		return fmt.Errorf("config: hop %d is not below 2^53", c.Hop)
+	}
+	if c.HopPerSession && c.Hop != 0 {
+		return fmt.Errorf("config: hop %d is set, and HopPerSession asks for another in each session", c.Hop)
 	}
 	if c.LinkCost != nil && *c.LinkCost >= 1<<62 {
 		return fmt.Errorf("config: link cost %d is not below 2^62", *c.LinkCost)

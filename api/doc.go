@@ -68,6 +68,55 @@
 // protocol does not list a broadcast's tracks: their names come from a catalog
 // or a convention.
 //
+// # Data rather than video
+//
+// What the protocol does by itself suits video: the newest first, and what is
+// too old is left out. Programs that move readings, states, commands or logs
+// have to know this.
+//
+// Order. Within a group, frames come in order and without a hole. Between
+// groups there is no order: of ten that are written at once, the newest mostly
+// arrives first, and the first one last. [Ordered] has them by number. Where a
+// reader needs only the newest state, it skips groups below the highest that it
+// has seen.
+//
+// What goes into a group. A group is delivered whole, or its reader gets an
+// error; a reader can join at any group, and at no frame between. So a reading
+// that stands for itself is a group of one frame ([WriteGroup]). A state and its
+// changes are a group each time the whole state is written anew. A log that
+// nobody may miss a line of is one group that never ends, which is read with
+// [SubscribeConfig].Resume over a session that reconnects; see [GroupWriter]
+// for how long a group may be where readers join late.
+//
+// Group 0. Numbers begin with 0, and a StartGroup of 0 is no number: it asks for
+// all that the publisher holds and that is not too old, which is what a reader of
+// data mostly wants. [GroupLatest] begins with the newest group. A handler of
+// [TrackMux.PublishFunc] that writes group 0 at its start writes it for whoever
+// subscribes first.
+//
+// Lossy and reliable. Streams are reliable, but a group is given up when it is
+// older than the max age: the lesser of the subscriber's MaxLatency and the
+// publisher's [TrackInfo], which is 5 seconds if it says nothing, reckoned from
+// the newest group by the frames' timestamps. A publisher whose data must not be
+// lost answers a large MaxLatency, and stamps frames with the wall clock
+// ([TrackInfo.Timestamp]). Readers that fall behind lose groups too, the oldest
+// first, by [Limits]. Every loss is told, as a [Gap], and can be asked for by
+// [Subscriber.Fetch] from a publisher that still holds it. Datagrams are for
+// what is worthless a moment later: up to some 1,150 bytes, unordered, and lost
+// without a word.
+//
+// PublishFunc or live.Broadcast. A handler of [TrackMux.PublishFunc] runs once
+// for each subscription, and writes for that one alone: it suits what is made for
+// its reader, such as answers and queries. All subscriptions of a track share its
+// numbers: of two that are written groups in turn, one gets the even numbers and
+// the other the odd ones. A number that was given to another subscriber looks to
+// a reader like one that was left out: as a hole, and at the end of the track as
+// a [Gap] with [ErrNotFound]. So do not count losses there, and do not read
+// such a track by [Ordered], unless the handler chooses its numbers by
+// OpenGroupAt. Where all subscribers are to get the same, publish a Broadcast of
+// package impl/live: what is written once goes to all of them, to those who come
+// later as far as it is held, and by Fetch.
+//
 // # Lifetimes
 //
 // A ctx bounds the call that it is passed to; when it ends, the error wraps its

@@ -25,6 +25,11 @@ type Subscriber interface {
 	// client whose Role is [RoleSubscriber] announces nothing, so it is sent no
 	// request.
 	//
+	// What this end publishes itself is not told, neither by this session nor by
+	// another of the same client, since they are one hop: see
+	// [Config].HopPerSession. The peer leaves it out, or this end does, and
+	// counts it in [SessionStats].AnnouncementsOwn.
+	//
 	// A session may have any number of readers; each has its own position and
 	// is told all that is there when it begins. The caller closes the reader.
 	Announcements(ctx context.Context, prefix string) (AnnouncementReader, error)
@@ -34,6 +39,11 @@ type Subscriber interface {
 	// refusal is a [*StreamError], which matches [ErrNotFound] if there is no
 	// such broadcast or track. If the publisher refuses later, AcceptGroup
 	// returns the error. A nil config is the zero one.
+	//
+	// Just after the publisher's Dial, a subscription through a relay is
+	// ErrNotFound, mostly for some milliseconds: the publisher's Dial returns
+	// before the relay has asked it for its announcements. Where the publisher
+	// may be as young as the subscriber, use [SubscribeWhenAnnounced].
 	Subscribe(ctx context.Context, path BroadcastPath, name TrackName, config *SubscribeConfig) (TrackReader, error)
 
 	// Fetch reads one group. It returns at the first byte of the answer, at its
@@ -222,6 +232,13 @@ type SessionStats struct {
 	// session's [Grant] does not let the peer publish them. What is announced
 	// to several readers counts for each.
 	AnnouncementsRefused uint64
+
+	// AnnouncementsOwn counts the broadcasts that were not announced, by either
+	// side, since they have come through the hop that they would be told to:
+	// they are published by the peer itself, or by another session of the same
+	// client (see [Config].HopPerSession). The first is logged, at debug level.
+	// The side that leaves them out counts them, which mostly is the relay.
+	AnnouncementsOwn uint64
 
 	// DatagramsDropped counts the datagrams that the session's own queues
 	// dropped; losses in the transport or on the wire are not counted.

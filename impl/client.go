@@ -126,7 +126,7 @@ func (c *Client) dial(ctx context.Context, rawURL string, mux *api.TrackMux, o t
 	}
 	s, err := session.New(conn, session.Options{
 		Config: c.Config,
-		Hop:    c.identity.hop(c.Config),
+		Hop:    c.identity.sessionHop(c.Config),
 		Mux:    cmp.Or(mux, api.DefaultTrackMux),
 		Client: true,
 		URL:    t.URL,

@@ -25,9 +25,20 @@ func (id *identity) hop(c *api.Config) api.Hop {
 		return c.Hop
 	}
 	// Below 2^53, so that every peer can represent it.
-	id.once.Do(func() { id.random = api.Hop(rand.Uint64N(1<<53-1) + 1) })
+	id.once.Do(func() { id.random = randomHop() })
 	return id.random
 }
+
+// sessionHop returns the hop id for a new session of a client.
+func (id *identity) sessionHop(c *api.Config) api.Hop {
+	if c != nil && c.HopPerSession {
+		return randomHop()
+	}
+	return id.hop(c)
+}
+
+// randomHop returns a hop id below 2^53, and not 0.
+func randomHop() api.Hop { return api.Hop(rand.Uint64N(1<<53-1) + 1) }
 
 // A sessionSet value holds the sessions of one client or server, and counts
 // those that are being opened. The zero value is ready to use.

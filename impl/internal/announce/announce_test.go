@@ -28,12 +28,14 @@ const (
 type host struct {
 	violation error
 	leftOut   int
+	own       int
 }
 
 func (*host) PeerSetup() (api.PeerSetup, error)     { return api.PeerSetup{Hop: sender}, nil }
 func (h *host) LeftOut(_ api.BroadcastPath, _ bool) { h.leftOut++ }
 func (*host) MayAnnounce(api.BroadcastPath) bool    { return true }
 func (*host) Refused(api.BroadcastPath)             {}
+func (h *host) Own(api.BroadcastPath)               { h.own++ }
 func (h *host) Violation(err error)                 { h.violation = err }
 func (h *host) StreamEnd(err error) error           { return err }
 

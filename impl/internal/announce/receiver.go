@@ -37,6 +37,10 @@ type Host interface {
 	MayAnnounce(path api.BroadcastPath) bool
 	Refused(path api.BroadcastPath)
 
+	// Own is called for each announcement that is not used since it has come
+	// through this end's own hop.
+	Own(path api.BroadcastPath)
+
 	// Violation ends the session because the peer has broken the protocol.
 	Violation(err error)
 

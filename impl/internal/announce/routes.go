@@ -69,7 +69,7 @@ func (r *Receiver) startBroadcast(a api.Announcement) error {
 		again = again || !r.set.Add(a)
 	} else {
 		again = r.set.Remove(a.Path) || again
-		r.bar(a.Path)
+		r.bar(a)
 	}
 	if again {
 		return fmt.Errorf("%w of %q, which is announced already", errOrder, string(a.Path))
@@ -83,7 +83,7 @@ func (r *Receiver) replace(a api.Announcement) {
 	switch {
 	case !r.usable(a):
 		r.withdraw(a.Path)
-		r.bar(a.Path)
+		r.bar(a)
 	case r.origin(a.Path) == a.Origin() && r.set.Update(a):
 	default:
 		r.withdraw(a.Path)
@@ -97,15 +97,18 @@ func (r *Receiver) origin(path api.BroadcastPath) api.Hop {
 	return a.Origin()
 }
 
-// bar records that path is announced, by a route that is not usable.
-func (r *Receiver) bar(path api.BroadcastPath) {
+// bar records that a path is announced, by a route that is not usable.
+func (r *Receiver) bar(a api.Announcement) {
+	if slices.Contains(a.Hops, r.Own) {
+		r.Host.Own(a.Path)
+	}
 	if r.barred == nil {
 		r.barred = make(map[api.BroadcastPath]struct{})
 	}
-	if _, again := r.barred[path]; !again && !r.Host.MayAnnounce(path) {
-		r.Host.Refused(path)
+	if _, again := r.barred[a.Path]; !again && !r.Host.MayAnnounce(a.Path) {
+		r.Host.Refused(a.Path)
 	}
-	r.barred[path] = struct{}{}
+	r.barred[a.Path] = struct{}{}
 }
 
 // withdraw removes what is announced at path, if anything is: also a broadcast whose

@@ -50,6 +50,10 @@ type Sender struct {
 	// May reports whether the peer may be told of a full path.
 	May func(path api.BroadcastPath) bool
 
+	// Withheld, if not nil, is called for each broadcast that is not announced
+	// since its route goes through an excluded hop.
+	Withheld func(path api.BroadcastPath)
+
 	// Session is the session of the stream. Broadcasts that come from it are not
 	// announced back.
 	Session api.Session
@@ -126,8 +130,11 @@ func (s *Sender) appendChange(a api.Announcement) {
 	case api.AnnouncementsComplete:
 		return
 	case api.AnnouncementActive:
-		if s.allowed(a) {
+		switch {
+		case s.allowed(a):
 			s.appendStart(a)
+		case s.Withheld != nil && s.excludes(a):
+			s.Withheld(a.Path)
 		}
 		return
 	case api.AnnouncementUpdated:
@@ -148,10 +155,8 @@ func (s *Sender) appendChange(a api.Announcement) {
 // peer or an excluded hop, the peer can accept it and may be told, and the broadcast has
 // not ended.
 func (s *Sender) allowed(a api.Announcement) bool {
-	for _, hop := range s.Exclude {
-		if hop == s.Own || slices.Contains(a.Hops, hop) {
-			return false
-		}
+	if s.excludes(a) {
+		return false
 	}
 	if !extends(a.Hops, s.Own) || len(a.Path) > api.MaxPathBytes {
 		return false
@@ -164,6 +169,16 @@ func (s *Sender) allowed(a api.Announcement) bool {
 	}
 	h, ok := a.Publication.Handler().(api.OriginHandler)
 	return !ok || h.Origin() != s.Session
+}
+
+// excludes reports whether a route goes through the peer, or an excluded hop.
+func (s *Sender) excludes(a api.Announcement) bool {
+	for _, hop := range s.Exclude {
+		if hop == s.Own || slices.Contains(a.Hops, hop) {
+			return true
+		}
+	}
+	return false
 }
 
 // extends reports whether own may be appended to hops: no hop then occurs twice, and the

@@ -115,6 +115,8 @@ func (r *request) newSender(peer api.PeerSetup, m *message.AnnounceRequest) *ann
 		Own:     s.opts.Hop,
 		Session: s,
 		May:     s.mayRead,
+
+		Withheld: s.dropOwn,
 	}
 	// A client that only publishes has no use for announcements: it gets none.
 	if !s.opts.Client && peer.Role == api.RolePublisher {
@@ -126,4 +128,14 @@ func (r *request) newSender(peer api.PeerSetup, m *message.AnnounceRequest) *ann
 		}
 	}
 	return t
+}
+
+// dropOwn counts an announcement that is not used, or not made, since it would come
+// back to the hop that it has come through. Who looks for a broadcast that stays away
+// finds the first one in the log.
+func (s *Session) dropOwn(path api.BroadcastPath) {
+	if s.reading.own.Add(1) == 1 {
+		s.opts.Logger.Debug("an announcement would come back to its own hop and is left out; further ones are only counted",
+			"path", string(path), "hop", uint64(s.opts.Hop), "remote", s.conn.State().Remote)
+	}
 }

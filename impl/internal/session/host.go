@@ -52,6 +52,9 @@ func (h *host) LeftOut(prefix api.BroadcastPath, first bool) {
 	}
 }
 
+// Own implements [announce.Host].
+func (h *host) Own(path api.BroadcastPath) { (*Session)(h).dropOwn(path) }
+
 // Violation implements [announce.Host].
 func (h *host) Violation(err error) { (*Session)(h).violation(err) }
 

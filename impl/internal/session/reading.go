@@ -1,6 +1,9 @@
 package session
 
-import "sync"
+import (
+	"sync"
+	"sync/atomic"
+)
 
 // reading is what the application reads of the peer: the tracks that it has subscribed to,
 // and what it fetches for other sessions (fetching.go). The zero value is ready.
@@ -15,6 +18,8 @@ type reading struct {
 	broken  int                      // number of those that were open when the connection was lost
 	unheard uint64                   // number of announcements left out for their limit
 	barred  uint64                   // number of those that the peer may not make
+
+	own atomic.Uint64 // number of announcements left out for their hop
 }
 
 // register adds a subscription and sets its id.

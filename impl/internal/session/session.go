@@ -275,6 +275,7 @@ func (s *Session) Stats() api.SessionStats {
 	stats.GroupsWriting, stats.GroupsReading = s.serving.groups(), s.budget.Open()
 	stats.GroupsDropped, stats.DatagramsDropped = s.budget.Dropped(), s.datagrams.dropped()
 	stats.AnnouncementsDropped, stats.AnnouncementsRefused = s.reading.announcementsDropped()
+	stats.AnnouncementsOwn = s.reading.own.Load()
 	stats.Subscriptions, _ = s.reading.count()
 	pubs, broken := s.serving.count()
 	stats.Publications = pubs + broken
