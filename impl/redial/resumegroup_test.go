@@ -151,3 +151,65 @@ func TestResumedGroupIsCancelled(t *testing.T) {
 		}
 	}, withOrigins...)
 }
+
+// TestOlderGroupIsResumed: one that is not the newest is fetched, where the version
+// can, and else ends with an error that says so.
+func TestOlderGroupIsResumed(t *testing.T) {
+	const frames = 60
+	inEachVersion(t, func(t *testing.T, v api.Version) {
+		mux := api.NewTrackMux()
+		b := &live.Broadcast{Limits: live.Limits{Age: time.Hour}}
+		track := b.Track("log", api.TrackInfo{MaxLatency: time.Hour})
+		if err := mux.Publish(t.Context(), "room", b); err != nil {
+			t.Fatal(err)
+		}
+		defer track.Close()
+		old, err := track.OpenGroup(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			defer old.Close()
+			for n := range frames {
+				_ = old.WriteFrame(api.Frame{Timestamp: uint64(n) * 100, Payload: frameOf(n)})
+				if n == 10 {
+					_ = api.WriteGroup(t.Context(), track, api.Frame{Timestamp: 2000})
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+		}()
+		server, _, s := single(t, mux, v, quick())
+		defer server.Close()
+		defer s.Terminate(api.SessionNoError, "")
+		r, err := s.Subscribe(t.Context(), "room", "log", &api.SubscribeConfig{Resume: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer r.Close()
+		g, err := r.AcceptGroup(t.Context())
+		if err != nil || g.Sequence() != 0 {
+			t.Fatal(g, err)
+		}
+		go func() { // the newer one is read at once
+			if g, err := r.AcceptGroup(t.Context()); err == nil {
+				_, _ = readFrame(g, false)
+				_, _ = readFrame(g, false)
+			}
+		}()
+		time.AfterFunc(3*time.Second, server.Sever)
+		n := 0
+		for ; err == nil; n++ {
+			var payload []byte
+			if payload, err = readFrame(g, false); err == nil && !bytes.Equal(payload, frameOf(n)) {
+				t.Fatalf("frame %d is another", n)
+			}
+		}
+		switch fetches := v == api.Lite05 || v == api.Lite06; {
+		case fetches && (err != io.EOF || n != frames+1):
+			t.Errorf("it ends after %d frames of %d: %v", n-1, frames, err)
+		case !fetches && (!errors.Is(err, api.ErrNotSupported) || !errors.Is(err, api.ErrSessionClosed)):
+			t.Errorf("it ends with %v", err)
+		}
+		time.Sleep(10 * time.Second) // the writer ends
+	})
+}
