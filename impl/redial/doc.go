@@ -10,7 +10,8 @@
 // again (the first hop is the same), it continues at the next group, and missed
 // groups are a [api.Gap]; a reader that wants [api.GroupLatest] continues at
 // the newest. If the newest group broke off, AcceptGroup returns it again, from
-// the first frame that its reader has not had.
+// the first frame that its reader has not had; with [api.SubscribeConfig].Resume,
+// it goes on in the reader that it has, as any other group does.
 //
 // If another publisher has taken over, even over the same session, or the
 // publisher is not known, or the same one numbers its groups from 0 again,
@@ -36,6 +37,7 @@ package redial
 //	trial      shows whether another publisher goes on with the numbers of the one
 //	           before (trial.go)
 //	group      is a group that the reader has got (group.go)
+//	resumedGroup is one that goes on when it breaks off (resumegroup.go)
 //
 // # The states of a track
 //
