@@ -273,7 +273,7 @@ type ServerStats struct {
 	GroupsReading, GroupsWriting int
 
 	// What was dropped, or refused, since the begin.
-	GroupsDropped, AnnouncementsDropped, AnnouncementsRefused, DatagramsDropped uint64
+	GroupsDropped, AnnouncementsDropped, AnnouncementsRefused, AnnouncementsOwn, DatagramsDropped uint64
 }
 
 // A Bitrate is one report of a peer's estimate (moq-lite-06, "PROBE").

@@ -54,6 +54,7 @@ func (c *counts) add(s *api.SessionStats) {
 	c.GroupsDropped += s.GroupsDropped
 	c.AnnouncementsDropped += s.AnnouncementsDropped
 	c.AnnouncementsRefused += s.AnnouncementsRefused
+	c.AnnouncementsOwn += s.AnnouncementsOwn
 	c.DatagramsDropped += s.DatagramsDropped
 }
 
