@@ -1,11 +1,13 @@
 package impl_test
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"runtime"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/moqtest"
@@ -18,6 +20,34 @@ func BenchmarkFrames(b *testing.B) {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			payload := make([]byte, size)
 			benchmark(b, int64(size), func(w api.TrackWriter, _ *atomic.Int64) {
+				g, err := w.OpenGroup(w.Context())
+				if err != nil {
+					b.Error(err)
+					return
+				}
+				for i := range b.N {
+					if err := g.WriteFrame(api.Frame{Timestamp: uint64(i), Payload: payload}); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+				_ = g.Close()
+			})
+		})
+	}
+}
+
+// BenchmarkGrant sends one group of many small frames to a session that nobody was asked
+// about, and to one that may read some patterns until an hour from now: what a grant
+// costs.
+func BenchmarkGrant(b *testing.B) {
+	admit := func(context.Context, api.AdmitRequest) (api.Grant, error) {
+		return api.Grant{Subscribe: api.Patterns{"a/**", "room/*/video", "ben*"}, Expires: time.Now().Add(time.Hour)}, nil
+	}
+	payload := make([]byte, 100)
+	for name, admit := range map[string]func(context.Context, api.AdmitRequest) (api.Grant, error){"none": nil, "granted": admit} {
+		b.Run(name, func(b *testing.B) {
+			benchmarkWith(b, int64(len(payload)), admit, func(w api.TrackWriter, _ *atomic.Int64) {
 				g, err := w.OpenGroup(w.Context())
 				if err != nil {
 					b.Error(err)
@@ -60,8 +90,14 @@ func BenchmarkGroups(b *testing.B) {
 }
 
 func benchmark(b *testing.B, size int64, serve func(w api.TrackWriter, read *atomic.Int64)) {
+	benchmarkWith(b, size, nil, serve)
+}
+
+func benchmarkWith(b *testing.B, size int64, admit func(context.Context, api.AdmitRequest) (api.Grant, error), serve func(w api.TrackWriter, read *atomic.Int64)) {
 	mux := api.NewTrackMux()
-	server := moqtest.NewServer(mux)
+	server := moqtest.NewUnstartedServer(mux)
+	server.Config.Admit = admit
+	server.Start()
 	defer server.Close()
 	s, err := server.Client().Dial(b.Context(), server.URL, api.NewTrackMux())
 	if err != nil {

@@ -66,8 +66,8 @@ func (p *Policy) Validate() error {
 	return nil
 }
 
-// Admit decides on a session. impl.Server does not ask it yet; Handler does. An
-// error matches [api.ErrUnauthorized] if the session is refused, and
+// Admit decides on a session: it is the Admit of an impl.Server, and Handler asks
+// it too. An error matches [api.ErrUnauthorized] if the session is refused, and
 // [api.ErrUnavailable] if the keys could not be had.
 func (p *Policy) Admit(ctx context.Context, r api.AdmitRequest) (api.Grant, error) {
 	q := question{path: r.State.Root, token: r.Token}

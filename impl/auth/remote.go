@@ -72,9 +72,8 @@ func (r *Remote) server() (*place, error) {
 	return r.place, r.invalid
 }
 
-// Admit asks about a session. impl.Server does not call it yet. The
-// grant's Recheck asks again, and its Ended tells the server of the end. An
-// error matches [api.ErrUnauthorized] if the session is refused, and else
+// Admit asks about a session: it is the Admit of an impl.Server. The grant's
+// Recheck asks again, and its Ended tells the server of the end. An error matches [api.ErrUnauthorized] if the session is refused, and else
 // [api.ErrUnavailable]; it matches [api.ErrInvalidGrant] too if the server has
 // answered with what cannot be applied.
 func (r *Remote) Admit(ctx context.Context, a api.AdmitRequest) (api.Grant, error) {

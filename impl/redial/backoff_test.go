@@ -77,6 +77,8 @@ var failures = []struct {
 	{"no such place", &api.DialError{Phase: api.PhaseUpgrade, Err: api.ErrNotFound}, false},
 	{"session closed at once", &api.SessionError{Code: api.SessionNoError, Remote: true}, false},
 	{"something else", errors.New("something else"), false},
+	{"nobody decides, HTTP 502", &api.DialError{Phase: api.PhaseUpgrade, Err: api.ErrUnavailable}, false},
+	{"nobody decides, by the session", &api.SessionError{Code: api.SessionUnavailable, Reason: "app code=502", Remote: true}, false},
 }
 
 // TestPermanentErrors fails once, at first or after the loss of a session, and

@@ -16,9 +16,11 @@ type Policy struct {
 	// then be "": tokens in a URL expire. It is called before each dial, and ctx
 	// ends with the session or after DialTimeout, which the dial shares. An
 	// error is a failed dial. A redirect is followed with the credentials of the
-	// newest URL, where its origin is the same. Source may be called
-	// concurrently, and must not call the session. auth.Bearer puts a token into
-	// a URL.
+	// newest URL, where its origin is the same. With a Source, a session that
+	// has lasted for ten seconds and is then ended as unauthorized is followed
+	// by another one, whatever Permanent says: its token has expired. One that
+	// is refused from the start is not. Source may be called concurrently, and
+	// must not call the session. auth.Bearer puts a token into a URL.
 	Source func(ctx context.Context) (url string, err error)
 
 	// InitialInterval is the mean wait before the second redial; the first comes

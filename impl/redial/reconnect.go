@@ -78,12 +78,14 @@ func (s *Session) terminateUnneeded(l *link) {
 }
 
 // redialLost dials a session after one that was lost, at once unless pause is
-// set.
+// set: then the session did not last. If one that did is ended as unauthorized, the
+// credentials of its URL have expired, and Source has others.
 func (s *Session) redialLost(l *link, pause bool) (*link, error) {
 	s.removeLink(l)
 	switch err := context.Cause(l.session.Context()); {
 	case isClosedHere(err):
 		return nil, api.ErrClientClosed
+	case !pause && s.policy.Source != nil && errors.Is(err, api.ErrUnauthorized):
 	case s.policy.Permanent(err):
 		return nil, err
 	}
