@@ -38,9 +38,13 @@ const (
 	// maxCode is the largest code of sessions and streams in WebTransport.
 	maxCode = 1<<32 - 1
 
-	// closeLinger is how long a close waits for the peer to read it. A browser that is
-	// told both at once, because it is busy, knows the end of the connection and not why.
+	// closeLinger is how long a close waits for the peer to read it: longer than a bad
+	// link loses everything.
 	closeLinger = 500 * time.Millisecond
+
+	// closeMoment is how long a peer that has read it has to close the connection. A
+	// browser that is told of both ends at once forgets the code of the first.
+	closeMoment = 400 * time.Millisecond
 
 	// causeWait is how long a failed call waits for the reason of the connection's
 	// end.
@@ -245,6 +249,26 @@ type requester interface {
 	Close() error
 }
 
+// awaitRead waits until the peer has read the close of the session. A peer that has ended
+// its half of the request's stream gets a moment to close the connection itself: a browser
+// has then still to tell its page of the code.
+func (c *rawConn) awaitRead(peerDone <-chan struct{}) {
+	timer := time.NewTimer(closeLinger)
+	defer timer.Stop()
+	select {
+	case <-peerDone:
+		timer.Reset(closeMoment)
+	case <-c.quic.Context().Done():
+		return
+	case <-timer.C:
+		return
+	}
+	select {
+	case <-c.quic.Context().Done():
+	case <-timer.C:
+	}
+}
+
 // closeWith closes the session, unless it has ended. It sends the close on the
 // request's stream, waits until the peer has ended its half of that stream,
 // but not for long, and then closes the QUIC connection with the same code. It
@@ -259,13 +283,7 @@ func (c *rawConn) closeWith(code uint64, reason string, request requester, peerD
 	// tells the same.
 	if request.TryWriteAll(appendClose(nil, code, reason)) == nil {
 		_ = request.Close()
-		timer := time.NewTimer(closeLinger)
-		defer timer.Stop()
-		select {
-		case <-peerDone:
-		case <-c.quic.Context().Done():
-		case <-timer.C:
-		}
+		c.awaitRead(peerDone)
 	}
 	_ = c.quic.CloseWithError(quic.ApplicationErrorCode(h3code.Encode(code)), reason)
 }
