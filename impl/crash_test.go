@@ -46,12 +46,14 @@ func TestServerStartedAgain(t *testing.T) {
 		name          string
 		first, second tls.Certificate
 		keys          [2]*quic.StatelessResetKey
+		chosen        bool // by GetCertificate
 		ends          bool
 	}{
-		{"with its certificate", cert, cert, [2]*quic.StatelessResetKey{}, true},
-		{"with its key", newCert(), newCert(), [2]*quic.StatelessResetKey{key, key}, true},
-		{"with other keys", newCert(), newCert(), [2]*quic.StatelessResetKey{}, false},
-		{"with its certificate and another key", cert, cert, [2]*quic.StatelessResetKey{key, nil}, false},
+		{"with its certificate", cert, cert, [2]*quic.StatelessResetKey{}, false, true},
+		{"with its certificate, chosen", cert, cert, [2]*quic.StatelessResetKey{}, true, true},
+		{"with its key", newCert(), newCert(), [2]*quic.StatelessResetKey{key, key}, false, true},
+		{"with other keys", newCert(), newCert(), [2]*quic.StatelessResetKey{}, false, false},
+		{"with its certificate and another key", cert, cert, [2]*quic.StatelessResetKey{key, nil}, false, false},
 	} {
 		for _, scheme := range []string{"moqt", "https"} {
 			t.Run(c.name+" over "+scheme, func(t *testing.T) {
@@ -63,8 +65,15 @@ func TestServerStartedAgain(t *testing.T) {
 						t.Fatal(err)
 					}
 					socket := &mutableSocket{PacketConn: conn}
+					config := &tls.Config{Certificates: []tls.Certificate{cert}}
+					if c.chosen {
+						config.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+							_ = hello.Conn.LocalAddr() // there is none but for a client
+							return &cert, nil
+						}
+					}
 					server := &impl.Server{
-						Socket: socket, TLSConfig: &tls.Config{Certificates: []tls.Certificate{cert}}, StatelessResetKey: key, Mux: api.NewTrackMux(),
+						Socket: socket, TLSConfig: config, StatelessResetKey: key, Mux: api.NewTrackMux(),
 					}
 					if _, err := server.Listen(); err != nil {
 						t.Fatal(err)

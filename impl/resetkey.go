@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"crypto/tls"
 	"crypto/x509"
-	"slices"
 
 	"github.com/quic-go/quic-go"
 )
@@ -30,12 +29,13 @@ func resetKey(c *tls.Config) *quic.StatelessResetKey {
 	return key
 }
 
-// exportKey returns the first private key of a configuration that can be
-// exported, as PKCS #8, or nil.
+// exportKey returns the private key of the certificate that clients without a
+// server name get, or of another one, as PKCS #8. It returns nil if none can be
+// exported.
 func exportKey(c *tls.Config) []byte {
 	certs := c.Certificates
-	if cert, err := leafCertificate(c, ""); err == nil {
-		certs = append(slices.Clip(certs), *cert)
+	if cert := unnamedCertificate(c); cert != nil {
+		certs = append([]tls.Certificate{*cert}, certs...)
 	}
 	for _, cert := range certs {
 		if secret, err := x509.MarshalPKCS8PrivateKey(cert.PrivateKey); err == nil {
@@ -43,4 +43,20 @@ func exportKey(c *tls.Config) []byte {
 		}
 	}
 	return nil
+}
+
+// unnamedCertificate returns the certificate for clients without a server name,
+// or nil. There is no client yet: a GetCertificate that needs to know more of it,
+// its connection say, may panic.
+func unnamedCertificate(c *tls.Config) (cert *tls.Certificate) {
+	defer func() {
+		if recover() != nil {
+			cert = nil
+		}
+	}()
+	cert, err := leafCertificate(c, "")
+	if err != nil {
+		return nil
+	}
+	return cert
 }

@@ -7,9 +7,10 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"io/fs"
+	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 )
 
@@ -23,15 +24,13 @@ const cacheFile = "devcert.pem"
 //
 // The certificates and their private keys are in one file of dir, which nobody
 // but its owner may read; it is replaced whenever they change. A file that
-// cannot be used is replaced too. Servers that run at the same time need a dir
-// each. Cached makes dir, and fails if it cannot write there. A renewed
-// certificate that cannot be written later is used all the same.
+// cannot be used, or that others could read, is replaced too, by new
+// certificates. Servers that run at the same time need a dir each. Cached makes
+// dir, and fails if it cannot write there. A renewed certificate that cannot be
+// written later is used all the same.
 func Cached(dir string, hosts ...string) (*Rotation, error) {
 	file := filepath.Join(dir, cacheFile)
-	stored, err := load(file, hosts)
-	if err != nil {
-		return nil, fmt.Errorf("development certificate: %w", err)
-	}
+	stored := load(file, hosts)
 	r, err := NewRotation(hosts...)
 	if err != nil {
 		return nil, err
@@ -52,19 +51,16 @@ func Cached(dir string, hosts ...string) (*Rotation, error) {
 	return r, nil
 }
 
-// load returns the certificates of a file that are for hosts and are not due for
-// replacement. No file is none.
-func load(file string, hosts []string) ([]tls.Certificate, error) {
-	rest, err := os.ReadFile(file)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, err
-	}
-	var certs []tls.Certificate
+// load returns the certificates of a file that can be used: they are for hosts,
+// valid, and not due for replacement. A file that cannot be read, or that others
+// may read, has none.
+func load(file string, hosts []string) (certs []tls.Certificate) {
+	rest := readPrivate(file)
 	var chain []byte
 	for {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
-			return certs, nil
+			return certs
 		}
 		if block.Type == "CERTIFICATE" {
 			chain = pem.EncodeToMemory(block)
@@ -72,10 +68,33 @@ func load(file string, hosts []string) ([]tls.Certificate, error) {
 		}
 		// It fails if the key does not belong to the certificate.
 		cert, err := tls.X509KeyPair(chain, pem.EncodeToMemory(block))
-		if err == nil && isFor(cert.Leaf, hosts) && time.Now().Before(changeOf(cert)) {
+		now := time.Now()
+		if err == nil && isFor(cert.Leaf, hosts) && now.After(cert.Leaf.NotBefore) && now.Before(changeOf(cert)) {
 			certs = append(certs, cert)
 		}
 	}
+}
+
+// maxCache is more than a cache file has, in bytes.
+const maxCache = 64 << 10
+
+// readPrivate returns the content of a file that only its owner may read, or
+// nil. Windows tells no such thing by the mode.
+func readPrivate(file string) []byte {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
+		return nil
+	}
+	content, err := io.ReadAll(io.LimitReader(f, maxCache))
+	if err != nil {
+		return nil
+	}
+	return content
 }
 
 // isFor reports whether a certificate is valid for all hosts.

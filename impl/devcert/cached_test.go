@@ -82,6 +82,25 @@ func TestCachedIsOfNoUse(t *testing.T) {
 	}
 }
 
+// TestCachedOthersCouldRead: a key that others could read is not used.
+func TestCachedOthersCouldRead(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the mode tells nothing")
+	}
+	dir := t.TempDir()
+	file := filepath.Join(dir, "devcert.pem")
+	first := known(t, cached(t, dir))
+	if err := os.Chmod(file, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if slices.Equal(known(t, cached(t, dir)), first) {
+		t.Error("the key is used")
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v, %v", info.Mode(), err)
+	}
+}
+
 // TestCachedCannotBeWritten: the error names the folder.
 func TestCachedCannotBeWritten(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")

@@ -201,8 +201,8 @@ func (d *schedule) waits() (waits []time.Duration) {
 }
 
 // TestWaits: each wait is drawn from half to one and a half times a mean that
-// doubles up to the highest. After a session that has stood for a while there is
-// no wait, and then they begin anew.
+// doubles up to the highest. After a session there is no wait once, and after
+// each that has stood for a while; then they begin anew.
 func TestWaits(t *testing.T) {
 	ms := func(n ...time.Duration) (d []time.Duration) {
 		for _, x := range n {
@@ -220,9 +220,9 @@ func TestWaits(t *testing.T) {
 		{"by default", redial.Policy{}, ms(0, 0, 0, 0, 0, 0, 0, 0, 0), ms(500, 1000, 2000, 4000, 8000, 16000, 30000, 30000, 30000)},
 		{"as given", given, ms(0, 0, 0, 0, 0, 0), ms(100, 200, 400, 800, 1000, 1000)},
 		{"most below the first", redial.Policy{InitialInterval: time.Minute}, ms(0, 0), ms(60000, 60000)},
-		{"after sessions thrown out at once", given, ms(1, 1, 1, 1, 1, 1), ms(100, 200, 400, 800, 1000, 1000)},
+		{"after sessions thrown out at once", given, ms(1, 1, 1, 1, 1, 1), ms(0, 100, 200, 400, 800, 1000)},
 		{"after a session that stood", given, ms(0, 0, 60000, 0, 60000), ms(100, 200, 0, 100, 0)},
-		{"after one that did not", given, ms(0, 0, 5000, 0), ms(100, 200, 400, 800)},
+		{"after one that did not", given, ms(0, 0, 5000, 0), ms(100, 200, 0, 400)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var ratios []float64

@@ -35,7 +35,7 @@ func KeepAlive(s api.Session, every, timeout time.Duration) {
 			_ = s.Terminate(api.SessionControlTimeout, "no sign of life")
 			return
 		}
-		since = time.Now()
+		heard, since = s.Stats().BytesReceived, time.Now()
 	}
 }
 

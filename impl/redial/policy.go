@@ -23,8 +23,9 @@ type Policy struct {
 	// must not call the session. auth.Bearer puts a token into a URL.
 	Source func(ctx context.Context) (url string, err error)
 
-	// InitialInterval is the mean wait before the second redial; the first comes
-	// at once, unless the session had lasted for less than ten seconds. The wait
+	// InitialInterval is the mean wait before the second redial. The first comes
+	// at once, but only one in a row of sessions that last for less than ten
+	// seconds. The wait
 	// doubles with each failure, up to MaxInterval; each is drawn at random from
 	// half to one and a half times the mean. Zero: 500 ms and 30 s.
 	InitialInterval, MaxInterval time.Duration

@@ -55,11 +55,14 @@ func (s *Session) awaitSuccessor(l *link) (*link, error) {
 	stable := time.Since(l.began) >= stableAfter
 	if stable {
 		s.backoff.Reset()
+		s.waits = false
 	}
 	if l.isGoingAway() {
 		return s.redialMoved(l, l.moved && !stable)
 	}
-	return s.redialLost(l, !stable)
+	pause := s.waits
+	s.waits = true
+	return s.redialLost(l, pause)
 }
 
 // moveAway moves everything to another session although the peer of l has not

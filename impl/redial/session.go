@@ -82,6 +82,7 @@ type Session struct {
 	home    string // the URL of Dial; Policy.Source goes before it
 	mux     *api.TrackMux
 	backoff *backoff.ExponentialBackOff // used by keep alone
+	waits   bool                        // a redial was made at once, and no session has stood since; used by keep alone
 	moves   moves                       // used by keep alone
 	report  reporter
 
