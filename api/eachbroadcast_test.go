@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -22,16 +23,18 @@ func TestEachBroadcast(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var set api.AnnouncementSet
 		ctx, cancel := context.WithCancelCause(t.Context())
+		var mu sync.Mutex
 		var told []string
-		tell := make(chan string)
-		go func() {
-			for line := range tell {
-				told = append(told, line)
-			}
-		}()
+		tell := func(line string) {
+			mu.Lock()
+			defer mu.Unlock()
+			told = append(told, line)
+		}
 		expect := func(want ...string) {
 			t.Helper()
 			synctest.Wait()
+			mu.Lock()
+			defer mu.Unlock()
 			slices.Sort(told)
 			if !slices.Equal(told, want) {
 				t.Errorf("%v, want %v", told, want)
@@ -41,10 +44,10 @@ func TestEachBroadcast(t *testing.T) {
 		done := make(chan error, 1)
 		go func() {
 			done <- api.EachBroadcast(ctx, waiting(t, &set, "room"), "room", func(ctx context.Context, a api.Announcement) {
-				tell <- fmt.Sprint("begin ", a.Path, a.Hops)
+				tell(fmt.Sprint("begin ", a.Path, a.Hops))
 				<-ctx.Done()
 				time.Sleep(time.Second)
-				tell <- fmt.Sprint("end ", a.Path, a.Hops)
+				tell(fmt.Sprint("end ", a.Path, a.Hops))
 			})
 		}()
 		put := func(path api.BroadcastPath, hop api.Hop) {
@@ -82,7 +85,6 @@ func TestEachBroadcast(t *testing.T) {
 			t.Error(err)
 		}
 		expect("end room/1[6]", "end room/2[7]")
-		close(tell)
 	})
 }
 
