@@ -2,6 +2,7 @@ package relay
 
 import (
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -31,6 +32,27 @@ func (f *filler) followDemand(routes []*route, config api.SubscribeConfig, now t
 	case f.lostAt.IsZero():
 		f.lostAt = now.Add(lostFor)
 	}
+}
+
+// filterNumbered returns the routes that may give viewers the groups for which they
+// ask by number. While the track has no group and no feed, nothing shows whether
+// another origin continues the numbers of this one. So a route of this origin is
+// waited for, whose link may be down for a moment only; after lostFor/2 another
+// origin is better than nothing. lowest is the lowest number that is asked for, or 0
+// if all viewers begin with what there is: any origin will do for them at once.
+func (f *filler) filterNumbered(routes []*route, lowest api.GroupSequence, now time.Time) []*route {
+	_, some := f.track.Latest()
+	if some || lowest == 0 || f.current != nil || f.next != nil || len(routes) == 0 || slices.ContainsFunc(routes, f.isOfOrigin) {
+		f.otherAt = time.Time{}
+		return routes
+	}
+	if f.otherAt.IsZero() {
+		f.otherAt = now.Add(lostFor / 2)
+	}
+	if now.Before(f.otherAt) {
+		return nil
+	}
+	return routes
 }
 
 // updateCurrent tells the current feed what is wanted. A feed that began above
