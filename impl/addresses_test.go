@@ -70,9 +70,9 @@ func TestSessionsPerAddress(t *testing.T) {
 			}
 		}
 
-		dials := 0
+		var dials atomic.Int64
 		again, err := impl.NewRedialer(one, redial.Policy{Source: func(context.Context) (string, error) {
-			dials++
+			dials.Add(1)
 			return server.URL, nil
 		}}).Dial(t.Context(), server.URL, api.NewTrackMux())
 		if err != nil {
@@ -80,8 +80,8 @@ func TestSessionsPerAddress(t *testing.T) {
 		}
 		defer again.Terminate(api.SessionNoError, "")
 		time.Sleep(2 * time.Minute)
-		if dials < 5 || dials > 20 {
-			t.Errorf("%d dials in two minutes, want some, and ever fewer", dials)
+		if n := dials.Load(); n < 5 || n > 20 {
+			t.Errorf("%d dials in two minutes, want some, and ever fewer", n)
 		}
 		if err := lives(t, held[0]); err != nil {
 			t.Errorf("a session that was there before: %v", err)

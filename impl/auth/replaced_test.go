@@ -85,9 +85,10 @@ func TestKeyIsReplacedUnderLoad(t *testing.T) {
 	sessions := map[string]api.Session{"publisher": dialAs(t, clientOf(relay, publisher.version), url(publisher, before), mux)}
 	seen := map[way]*atomic.Int64{}
 	for _, w := range ways() {
+		groups := new(atomic.Int64)
 		s := dialAs(t, clients[w], url(w, before), api.NewTrackMux())
-		sessions[w.String()], seen[w] = s, new(atomic.Int64)
-		working.Go(func() { watch(ctx, t, s, seen[w]) })
+		sessions[w.String()], seen[w] = s, groups
+		working.Go(func() { watch(ctx, t, s, groups) })
 	}
 	newcomers := func(token, want string, until time.Duration) (n int) {
 		for end := time.Now().Add(until); time.Now().Before(end) || n < len(clients); {

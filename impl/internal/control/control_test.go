@@ -21,9 +21,20 @@ import (
 var version = message.VersionByName(string(api.Lite06))
 
 // host implements control.Host for an outbox.
-type host struct{ tasks sync.WaitGroup }
+type host struct {
+	tasks sync.WaitGroup
+	start chan struct{} // tasks wait until it is closed, unless it is nil
+}
 
-func (h *host) Spawn(f func()) bool         { h.tasks.Go(f); return true }
+func (h *host) Spawn(f func()) bool {
+	h.tasks.Go(func() {
+		if h.start != nil {
+			<-h.start
+		}
+		f()
+	})
+	return true
+}
 func (h *host) ControlDeadline() time.Time  { return time.Now().Add(10 * time.Second) }
 func (h *host) StreamError(err error) error { return err }
 
@@ -174,9 +185,11 @@ func TestOutboxMergesCauses(t *testing.T) {
 	between(t, func(t *testing.T, h *host, here, there *Stream) {
 		var o Outbox
 		o.Init(h, here)
+		h.start = make(chan struct{}) // until all are queued
 		o.Drop(api.Gap{Start: 1, End: 3, Err: api.ErrTooFarBehind})
 		o.Drop(api.Gap{Start: 5, End: 7})
 		o.Drop(api.Gap{Start: 3, End: 5, Err: &api.StreamError{Code: api.StreamOld, Remote: true}})
+		close(h.start)
 		for _, want := range []message.SubscribeDrop{
 			{Start: 1, End: 4, Error: uint64(api.StreamOld)},
 			{Start: 5, End: 6, Error: uint64(api.StreamNotFound)},
