@@ -67,7 +67,13 @@ type Client struct {
 	// dial.
 	Header http.Header
 
-	// Logger gets what no error reports. Nil: nothing is logged.
+	// Logger gets what no error reports. At Info, "session began" and "session
+	// ended", with how long it lasted, the bytes and the cause, also after an
+	// orderly close; at Debug the requests of both ends, what is refused with its
+	// code, and announcements that are dropped, with the reason; nothing for a group
+	// or a frame. All lines of a session have the attribute "session", its
+	// [api.SessionState].ID. URLs are logged without their queries, which may hold
+	// tokens. A dial that fails is an error, and not logged. Nil: nothing is logged.
 	Logger *slog.Logger
 
 	// Transport, if set, dials every URL, and the fields TLSConfig,

@@ -1,6 +1,7 @@
 package impl
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -62,10 +63,11 @@ func (s *Server) beginSession(conn transport.Conn, o session.Options) (*session.
 	defer end()
 	o.Mux, o.Admit = s.mux(), s.Admit
 	o.Config, o.Hop, o.Logger, o.Unread = s.Config, s.identity.hop(s.Config), orDiscard(s.Logger), s.unread()
+	o.ID = cmp.Or(o.ID, session.NewID()) // a refusal has one too
 	ss, err := s.newSession(conn, o)
 	if err != nil {
 		s.sessions.countRefused()
-		o.Logger.Info("session refused", "remote", conn.State().Remote, "error", err)
+		o.Logger.Info("session refused", "session", o.ID, "remote", session.Address(conn.State().Remote), "error", err)
 		return nil, err
 	}
 	return ss, nil
@@ -97,6 +99,6 @@ func (s *Server) announce(ss *session.Session) {
 		return
 	}
 	if s.Handler != nil {
-		control.Call(orDiscard(s.Logger), "Handler", func() { s.Handler(ss) }, nil)
+		control.Call(ss.Log(), "Handler", func() { s.Handler(ss) }, nil)
 	}
 }

@@ -80,7 +80,13 @@ type Server struct {
 	// which 128 sessions hold that use up their own default limit of 8 MiB.
 	Limits api.Limits
 
-	// Logger gets what no error reports. Nil: nothing is logged.
+	// Logger gets what no error reports. At Info, "session began" when a session is
+	// admitted, "session refused" if not, and "session ended" with how long it
+	// lasted, the bytes and the cause, also after an orderly close; at Debug the
+	// requests of both ends, what is refused with its code, and announcements that
+	// are dropped, with the reason; nothing for a group or a frame. All lines of a
+	// session have the attribute "session", its [api.SessionState].ID. URLs are
+	// logged without their queries, which may hold tokens. Nil: nothing is logged.
 	Logger *slog.Logger
 
 	// Mux has the tracks that peers may subscribe to. Nil:

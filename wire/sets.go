@@ -61,7 +61,8 @@ type Options struct {
 	// Config has the settings of sessions. Nil: the defaults.
 	Config *api.Config
 
-	// Logger gets what no error reports. Nil: nothing is logged.
+	// Logger gets what no error reports; see [impl.Server] and [impl.Client]. Nil:
+	// nothing is logged.
 	Logger *slog.Logger
 
 	// Header is sent with a client's HTTP requests of WebTransport and

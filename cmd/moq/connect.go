@@ -60,7 +60,7 @@ func (o *options) logger() *slog.Logger {
 	if !o.verbose {
 		return slog.New(slog.DiscardHandler)
 	}
-	return slog.New(slog.NewTextHandler(o.err, nil))
+	return slog.New(slog.NewTextHandler(o.err, &slog.HandlerOptions{Level: slog.LevelDebug}))
 }
 
 // client returns a client with the settings of the flags.

@@ -50,6 +50,9 @@ decides (moq token serve). Keys are read again when they change. Patterns of
 --auth-public are below the root of all, and have a wildcard. A server at https://
 is trusted by the system's authorities, or by those of --ca.
 
+On standard error it prints a line for each session when it ends, or is refused;
+with --verbose, all that is logged.
+
 With --connect it joins the relay at that URL: each announces to the other what
 is announced to it, and serves it.`,
 		Example: `  moq relay --listen 127.0.0.1:4443
@@ -99,12 +102,12 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 	config.Hop = api.Hop(1 + rand.Uint64N(1<<53-1)) // the same id for server and client
 	r := relay.New()
 	defer r.Close()
-	r.Logger = o.logger()
+	r.Logger = o.sessionLogger()
 	server := &impl.Server{
 		Addr:      flags.listen,
 		TLSConfig: certificate,
 		Config:    config,
-		Logger:    o.logger(),
+		Logger:    r.Logger,
 		Mux:       r.Mux(),
 		Handler:   r.Handler,
 		Admit:     admission.admit,

@@ -105,7 +105,7 @@ func (r *Remote) Close() error {
 func (r *Remote) ask(ctx context.Context, e event) (api.Grant, error) {
 	g, err := r.answer(ctx, e)
 	if err != nil && !errors.Is(err, api.ErrUnauthorized) {
-		r.logger().Warn("no answer on admission", "id", e.ID, "event", e.Event, "error", err)
+		r.logger().Warn("no answer on admission", "session", e.ID, "event", e.Event, "error", err)
 		err = unavailable(err)
 	}
 	if err != nil {
@@ -170,7 +170,7 @@ func (r *Remote) tell(e event, end api.SessionEnd) {
 	ctx, cancel := context.WithTimeout(context.Background(), askWithin)
 	defer cancel()
 	if _, _, err := r.send(ctx, e); err != nil {
-		r.logger().Warn("the end of a session was not told", "id", e.ID, "error", err)
+		r.logger().Warn("the end of a session was not told", "session", e.ID, "error", err)
 	}
 }
 

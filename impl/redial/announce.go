@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
@@ -115,7 +116,9 @@ func (a *announcementReader) reopenStream(l *link) (*announceStream, error) {
 			return nil, err
 		}
 		l = next
-		a.session.policy.Logger.Warn("announcements refused", "error", err)
+		if log := a.session.linkLogger(l, slog.LevelWarn); log != nil {
+			log.Warn("announcements refused", "error", err)
+		}
 		if !sleep(a.ctx, pause.NextBackOff()) {
 			return nil, context.Cause(a.ctx)
 		}

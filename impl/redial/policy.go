@@ -84,7 +84,12 @@ type Policy struct {
 	// Trace has hooks that are called as things happen; nil: none.
 	Trace *SessionTrace
 
-	// Logger gets events that no error reports; nil: they are not logged.
+	// Logger gets events that no error reports: at Info, that a session is lost,
+	// found again (with the id of the one "before"), moved or given up, and that its
+	// server goes away; at Warn, dials that fail and what could not be resumed. The
+	// attribute "session" is the id of the session beneath, [api.SessionState].ID,
+	// as in the lines of the client and the server. URLs are logged without their
+	// queries. Nil: nothing is logged.
 	Logger *slog.Logger
 }
 

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 
@@ -21,6 +22,7 @@ func (s *Session) keepConnected(first *link) {
 		s.wg.Go(func() { KeepAlive(listening.session, s.policy.KeepAlive, s.policy.KeepAliveTimeout) })
 		next, err := s.awaitSuccessor(l)
 		if err != nil {
+			s.logGivenUp(l, err)
 			s.endSession(asSessionError(err))
 			return
 		}
@@ -107,9 +109,10 @@ func (s *Session) redialMoved(l *link, pause bool) (*link, error) {
 	} else {
 		pause = true
 	}
+	where := transport.RedactURL(cmp.Or(to[0].url, l.home))
+	s.logLeaving(l, where)
 	if hook := s.policy.Trace.GoingAway; hook != nil {
-		next := transport.RedactURL(cmp.Or(to[0].url, l.home))
-		s.report.enqueueHook(func() { hook(next) })
+		s.report.enqueueHook(func() { hook(where) })
 	}
 	defer context.AfterFunc(l.session.Context(), func() { s.reportLost(l) })()
 	next, err := s.redial(s.ctx, to, pause)
@@ -238,7 +241,9 @@ func (s *Session) drainLink(l *link) {
 		s.terminateUnneeded(l)
 		return
 	case !idle:
-		s.policy.Logger.Warn("drain timeout: session closed before everything was delivered", "url", transport.RedactURL(l.url))
+		if log := s.linkLogger(l, slog.LevelWarn); log != nil {
+			log.Warn("drain timeout: session closed before everything was delivered")
+		}
 		_ = l.session.Terminate(api.SessionGoAwayTimeout, "goaway timeout")
 		return
 	}

@@ -2,6 +2,7 @@ package redial
 
 import (
 	"context"
+	"log/slog"
 	"net"
 	"net/netip"
 	"slices"
@@ -38,7 +39,9 @@ func (s *Session) destinations(l *link) []destination {
 	if away := l.session.State().GoAway; away != nil && away.URI != "" {
 		next, err := s.redirect(l, away.URI)
 		if err != nil {
-			s.policy.Logger.Warn("redirect refused", "to", transport.RedactURL(away.URI), "error", err)
+			if log := s.linkLogger(l, slog.LevelWarn); log != nil {
+				log.Warn("redirect refused", "to", transport.RedactURL(away.URI), "error", err)
+			}
 			if hook := s.policy.Trace.RedirectRefused; hook != nil {
 				s.report.enqueueHook(func() { hook(transport.RedactURL(away.URI), err) })
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -81,7 +82,9 @@ func (t *track) resume(f *feed, to feedChange) (*feed, error) {
 		case err == errReplaced: // by a third publisher: ask for that one at once
 			continue
 		case Permanent(err), time.Now().After(until):
-			t.session.policy.Logger.Warn("cannot resume track", "path", string(t.path), "track", string(t.name), "error", err)
+			if log := t.session.linkLogger(l, slog.LevelWarn); log != nil {
+				log.Warn("cannot resume track", "path", string(t.path), "track", string(t.name), "error", err)
+			}
 			return nil, f.notResumed(err)
 		}
 		if !f.waitUnless(ctx, pause.NextBackOff(), announced) {

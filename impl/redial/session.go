@@ -178,11 +178,21 @@ func (s *Session) spawn(f func()) bool {
 
 // setCurrent makes l the session beneath. It reports false after the end.
 func (s *Session) setCurrent(l *link) bool {
+	before, installed := s.install(l)
+	if installed && before != nil {
+		s.logFound(l, before)
+	}
+	return installed
+}
+
+// install is setCurrent, and returns the session before l, nil for the first.
+func (s *Session) install(l *link) (before *link, installed bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ctx.Err() != nil {
-		return false
+		return nil, false
 	}
+	before = s.last
 	s.current, s.last = l, l
 	s.links[l] = struct{}{}
 	s.changed.Tell()
@@ -190,7 +200,7 @@ func (s *Session) setCurrent(l *link) bool {
 	if hook := s.policy.Trace.Connected; hook != nil {
 		s.report.enqueueHook(func() { hook(l.session.State()) })
 	}
-	return true
+	return before, true
 }
 
 // clearCurrent makes new requests wait for the session after l.
@@ -205,16 +215,25 @@ func (s *Session) clearCurrent(l *link) {
 
 // reportLost reports that l has ended, unless there is another session already.
 func (s *Session) reportLost(l *link) {
+	err := context.Cause(l.session.Context())
+	if s.tellLost(err) {
+		s.logLost(l, err)
+	}
+}
+
+// tellLost tells the application that the session beneath has ended. It reports false if
+// there is another already.
+func (s *Session) tellLost(err error) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.current != nil || s.ctx.Err() != nil {
-		return
+		return false
 	}
-	err := context.Cause(l.session.Context())
 	s.report.sendStatus(Connecting, err)
 	if hook := s.policy.Trace.Lost; hook != nil {
 		s.report.enqueueHook(func() { hook(err) })
 	}
+	return true
 }
 
 // removeLink drops a session that has ended.

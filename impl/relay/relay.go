@@ -25,6 +25,7 @@
 package relay
 
 import (
+	"fmt"
 	"log/slog"
 	"sync"
 
@@ -83,7 +84,8 @@ func (r *Relay) Handler(s api.Session) {
 }
 
 func (r *Relay) log(what string, s api.Session, err error) {
-	if r.Logger != nil {
-		r.Logger.Info(what, "remote", s.State().Remote, "error", err)
+	if r.Logger != nil && r.Logger.Enabled(s.Context(), slog.LevelInfo) {
+		state := s.State()
+		r.Logger.Info(what, "session", state.ID, "remote", fmt.Sprint(state.Remote), "error", err)
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"runtime/debug"
 )
 
@@ -12,11 +11,16 @@ import (
 // internal error.
 var ErrPanicked = errors.New("the application's handler panicked")
 
+// A Logger gets the panics of handlers. A *slog.Logger is one.
+type Logger interface {
+	Error(what string, args ...any)
+}
+
 // Ask calls f, a handler of the application, in a goroutine of its own and returns what
 // it returns. If ctx ends first, Ask returns the cause of ctx; it then does not wait for
 // f, and ignores its result. If f panics, that is logged with the handler's name, and Ask
 // returns [ErrPanicked].
-func Ask[T any](ctx context.Context, logger *slog.Logger, name string, f func() (T, error)) (T, error) {
+func Ask[T any](ctx context.Context, logger Logger, name string, f func() (T, error)) (T, error) {
 	type answer struct {
 		value T
 		err   error
@@ -38,7 +42,7 @@ func Ask[T any](ctx context.Context, logger *slog.Logger, name string, f func() 
 // Call calls f, a handler of the application, in a goroutine that nobody waits for. A panic
 // is logged with the handler's name. failed, if not nil, is called if f does not return
 // normally, that is, panics or ends its goroutine.
-func Call(logger *slog.Logger, name string, f, failed func()) {
+func Call(logger Logger, name string, f, failed func()) {
 	go func() {
 		returned := false
 		defer func() {

@@ -25,7 +25,7 @@ func (s *Session) acceptStreams() {
 		if err != nil {
 			return
 		}
-		r := &request{control.New(raw, s.version).Within(&s.budget), s, s.requests.accepted()}
+		r := &request{Stream: control.New(raw, s.version).Within(&s.budget), session: s, late: s.requests.accepted()}
 		s.life.spawn(func() {
 			defer s.requests.served()
 			r.serve()

@@ -62,12 +62,13 @@ func requestedHost(conn transport.State) string {
 // [api.ErrUnavailable] if there is no answer that counts; it is logged, and a grant that
 // is not applied is told so ([Abandon]).
 func Ask(ctx context.Context, logger *slog.Logger, admit Admit, r api.AdmitRequest) (api.Grant, error) {
-	g, err := askWithin(ctx, logger, admit, r)
+	log := &Log{to: logger, id: r.State.ID}
+	g, err := askWithin(ctx, log, admit, r)
 	if err == nil {
 		if err = applicable(&g, &r.State); err == nil {
 			return g, nil
 		}
-		Abandon(logger, &g, abandonedFor(err))
+		Abandon(log, &g, abandonedFor(err))
 	}
 	level, what := slog.LevelInfo, "session refused"
 	if !errors.Is(err, api.ErrUnauthorized) {
@@ -76,8 +77,8 @@ func Ask(ctx context.Context, logger *slog.Logger, admit Admit, r api.AdmitReque
 			err = fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 		}
 	}
-	if ctx.Err() == nil { // else nobody is there any more
-		logger.Log(ctx, level, what, "id", r.State.ID, "remote", r.State.Remote, "root", string(r.State.Root), "error", err)
+	if to := log.At(level); to != nil && ctx.Err() == nil { // else nobody is there any more
+		to.Log(ctx, level, what, "remote", Address(r.State.Remote), "root", string(r.State.Root), "error", err)
 	}
 	return api.Grant{}, err
 }
@@ -92,7 +93,7 @@ func abandonedFor(err error) string {
 
 // askWithin calls admit, and waits for its answer within a time. A grant that comes
 // later is abandoned.
-func askWithin(ctx context.Context, logger *slog.Logger, admit Admit, r api.AdmitRequest) (api.Grant, error) {
+func askWithin(ctx context.Context, logger control.Logger, admit Admit, r api.AdmitRequest) (api.Grant, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, admitWithin, errSlowAdmit)
 	defer cancel()
 	var (
@@ -153,6 +154,7 @@ func (s *Session) IsReady() bool { return s.ready.Happened() }
 // beginServing begins to serve the peer and sends our SETUP. SETUP is not sent earlier, so
 // that a peer that waits for it gets a refusal instead.
 func (s *Session) beginServing(o *Options) {
+	s.logBegin() // its end, at which ready is asked, is logged later
 	s.ready.Happen()
 	if s.version.Setup {
 		s.life.spawn(func() { sendSetup(s.version, o, s.conn) })
@@ -167,7 +169,7 @@ func (s *Session) admitPeer(o *Options) {
 	}
 	conn := s.conn.State()
 	conn.Header = o.Header
-	g, err := Ask(s.Context(), s.opts.Logger, o.Admit, newQuestion(s.State(), conn))
+	g, err := Ask(s.Context(), o.Logger, o.Admit, newQuestion(s.State(), conn))
 	if err == nil {
 		s.apply(&g)
 	}

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"log/slog"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/announce"
@@ -49,6 +50,7 @@ func (s *Session) Announcements(ctx context.Context, prefix string) (api.Announc
 		request.ExcludeHop = uint64(s.opts.Hop)
 	}
 	st, err := s.open(ctx, message.StreamAnnounce, request)
+	s.logAsked(message.StreamAnnounce, asked, "", err)
 	if err != nil {
 		return nil, cause(ctx, "announcements", err)
 	}
@@ -94,9 +96,12 @@ func (r *request) serveAnnounce() {
 		return
 	}
 	defer cancel()
+	r.logAnswer(m.Prefix, "", nil)
 	err = r.newSender(peer, &m).Run(ctx)
 	if ctx.Err() == nil { // reset: a FIN would withdraw all announcements
-		s.opts.Logger.Debug("announcements broken off", "prefix", m.Prefix, "error", err)
+		if log := s.opts.log.At(slog.LevelDebug); log != nil {
+			log.Debug("announcements broken off", "prefix", m.Prefix, "error", err)
+		}
 		r.CancelWrite(uint64(api.ErrorCode(err)))
 	}
 	_ = r.Close()
@@ -134,8 +139,11 @@ func (r *request) newSender(peer api.PeerSetup, m *message.AnnounceRequest) *ann
 // back to the hop that it has come through. Who looks for a broadcast that stays away
 // finds the first one in the log.
 func (s *Session) dropOwn(path api.BroadcastPath) {
-	if s.reading.own.Add(1) == 1 {
-		s.opts.Logger.Debug("an announcement would come back to its own hop and is left out; further ones are only counted",
-			"path", string(path), "hop", uint64(s.opts.Hop), "remote", s.conn.State().Remote)
+	if s.reading.own.Add(1) != 1 {
+		return
+	}
+	if log := s.opts.log.At(slog.LevelDebug); log != nil {
+		log.Debug("an announcement would come back to its own hop and is left out; further ones are only counted",
+			"path", string(path), "hop", uint64(s.opts.Hop), "remote", Address(s.conn.State().Remote))
 	}
 }

@@ -2,7 +2,6 @@ package session
 
 import (
 	"errors"
-	"log/slog"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/control"
@@ -20,7 +19,7 @@ func (s *Session) tellEnd() {
 		return
 	}
 	end := api.SessionEnd{Reason: endReason(s.life.err()), Duration: s.clock()}
-	control.Call(s.opts.Logger, "Ended", func() {
+	control.Call(&s.opts.log, "Ended", func() {
 		s.life.tasks.Wait() // then the counts are final
 		stats := s.Stats()
 		end.BytesSent, end.BytesReceived = stats.BytesSent, stats.BytesReceived
@@ -44,7 +43,7 @@ func endReason(err error) string {
 }
 
 // Abandon calls the Ended of a grant of which no session has come. g may be nil.
-func Abandon(logger *slog.Logger, g *api.Grant, reason string) {
+func Abandon(logger control.Logger, g *api.Grant, reason string) {
 	if g == nil || g.Ended == nil {
 		return
 	}

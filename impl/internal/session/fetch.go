@@ -20,6 +20,7 @@ import (
 // Fetch implements [api.Subscriber].
 func (s *Session) Fetch(ctx context.Context, req api.FetchRequest) (api.GroupReader, error) {
 	g, err := s.fetch(ctx, &req)
+	s.logAsked(message.StreamFetch, req.Path, req.Name, err)
 	if err != nil {
 		return nil, cause(ctx, fmt.Sprintf("fetch group %d of %s in %s", req.Group, quoted(req.Name), quoted(req.Path)), err)
 	}
@@ -88,22 +89,17 @@ func (r *request) serveFetch() {
 	if !r.receiveFirst(&m) {
 		return
 	}
-	broadcast, err := r.lookup(r.session.peer.fullPath(m.Path))
+	h, err := r.fetchHandler(&m)
+	r.logAnswer(m.Path, api.TrackName(m.Track), err)
 	if err != nil {
 		r.Refuse(api.ErrorCode(err))
-		return
-	}
-	// A broadcast that offers no old groups has none: that is no error of the session.
-	h, ok := broadcast.Handler().(api.FetchHandler)
-	if !ok {
-		r.Refuse(api.StreamNotFound)
 		return
 	}
 	a := r.newFetched(&m)
 	if !a.group.Open() {
 		return
 	}
-	control.Call(r.session.opts.Logger, "ServeFetch", func() {
+	control.Call(r.session.Log(), "ServeFetch", func() {
 		h.ServeFetch(a.group, a.request)
 		if a.group.IsOpen() {
 			a.group.Cancel(api.StreamCancelled)
@@ -113,6 +109,20 @@ func (r *request) serveFetch() {
 	_ = r.AwaitEnd()
 	a.group.Reset(&api.StreamError{Code: api.StreamCancelled, Remote: true}, api.StreamCancelled)
 	r.CancelRead(0)
+}
+
+// fetchHandler returns who answers a FETCH. A broadcast that offers no old groups has
+// none: that is no error of the session.
+func (r *request) fetchHandler(m *message.Fetch) (api.FetchHandler, error) {
+	broadcast, err := r.lookup(r.session.peer.fullPath(m.Path))
+	if err != nil {
+		return nil, err
+	}
+	h, ok := broadcast.Handler().(api.FetchHandler)
+	if !ok {
+		return nil, &api.StreamError{Code: api.StreamNotFound}
+	}
+	return h, nil
 }
 
 // fetched is the state of a FETCH that is answered.

@@ -3,9 +3,11 @@ package session
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/message"
+	"github.com/moqlite/moqlite/transport"
 )
 
 // A Goaway stream carries GOAWAY and nothing else (moq-lite-06, GOAWAY; since 04): no
@@ -45,7 +47,9 @@ func (r *request) serveGoAway() {
 	s := r.session
 	var m message.GoAway
 	if err := r.Receive(&m); err != nil {
-		s.opts.Logger.Warn("malformed GOAWAY ignored", "error", err)
+		if log := s.opts.log.At(slog.LevelWarn); log != nil {
+			log.Warn("malformed GOAWAY ignored", "error", err)
+		}
 		r.Refuse(api.StreamCancelled)
 		return
 	}
@@ -53,6 +57,9 @@ func (r *request) serveGoAway() {
 	if !s.peer.storeGoAway(api.GoAway{URI: m.URI}) {
 		s.violation(errors.New("a second GOAWAY"))
 		return
+	}
+	if log := s.opts.log.At(slog.LevelDebug); log != nil {
+		log.Debug("the peer asks this end to leave", "to", transport.RedactURL(m.URI))
 	}
 	_ = r.SetReadDeadline(s.controlDeadline())
 	r.AwaitEnd()

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"time"
 
@@ -39,13 +40,13 @@ func (s *Session) holdGrant(g api.Grant, dialled api.BroadcastPath) {
 		case errors.Is(err, api.ErrInvalidGrant):
 			reason = invalidReason
 		case err != nil: // nobody has decided: the grant holds
-			s.opts.Logger.Warn("no answer on a grant, which holds", "id", s.opts.ID, "error", err)
+			s.logGrant(slog.LevelWarn, "no answer on a grant, which holds", "", err)
 			wait = jitter(min(again, g.RecheckEvery, recheckAtMost))
 			again = min(2*again, recheckAtMost)
 			continue
 		}
 		if reason != "" {
-			s.opts.Logger.Info("grant withdrawn", "id", s.opts.ID, "reason", reason, "error", err)
+			s.logGrant(slog.LevelInfo, "grant withdrawn", reason, err)
 			s.fail(api.SessionUnauthorized, reason)
 			return
 		}
@@ -53,6 +54,21 @@ func (s *Session) holdGrant(g api.Grant, dialled api.BroadcastPath) {
 		s.permit.Store(&permit{g, s.permit.Load().root})
 		wait, again = g.RecheckEvery, recheckAgain
 	}
+}
+
+// logGrant logs what has become of a recheck. The reason, and err, may be missing.
+func (s *Session) logGrant(level slog.Level, what, reason string, err error) {
+	log := s.opts.log.At(level)
+	if log == nil {
+		return
+	}
+	if reason != "" {
+		log = log.With("reason", reason)
+	}
+	if err != nil {
+		log = log.With("error", err)
+	}
+	log.Log(context.Background(), level, what)
 }
 
 // jitter returns a duration that differs from d by a quarter of it at most.
@@ -102,7 +118,7 @@ func (s *Session) recheck(g *api.Grant) (api.Grant, error) {
 		ctx, cancel = context.WithDeadline(ctx, g.Expires)
 		defer cancel()
 	}
-	return control.Ask(ctx, s.opts.Logger, "Recheck", func() (api.Grant, error) { return g.Recheck(ctx) })
+	return control.Ask(ctx, &s.opts.log, "Recheck", func() (api.Grant, error) { return g.Recheck(ctx) })
 }
 
 // lacks returns what of a grant another one lacks that was given later: then the session

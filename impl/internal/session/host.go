@@ -2,6 +2,7 @@ package session
 
 import (
 	"context"
+	"log/slog"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
@@ -46,9 +47,9 @@ func (h *host) PeerSetup() (api.PeerSetup, error) {
 // LeftOut implements [announce.Host].
 func (h *host) LeftOut(prefix api.BroadcastPath, first bool) {
 	h.reading.leftOut()
-	if first {
-		h.opts.Logger.Warn("announcements are left out: the peer has announced more than Limits.Announcements",
-			"limit", h.limits.Announcements, "prefix", string(prefix), "remote", h.conn.State().Remote)
+	if log := h.opts.log.At(slog.LevelWarn); log != nil && first {
+		log.Warn("announcements are left out: the peer has announced more than Limits.Announcements",
+			"limit", h.limits.Announcements, "prefix", string(prefix), "remote", Address(h.conn.State().Remote))
 	}
 }
 

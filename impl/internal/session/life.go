@@ -37,15 +37,19 @@ func (l *life) spawn(f func()) bool {
 	return true
 }
 
-// endWith ends the session. first is false if it had ended before. The caller passes gone,
+// endWith ends the session. first is false if it had ended before. last,
+// if it is not nil, is called in one more goroutine of the session. The caller passes gone,
 // if it is not nil, to afterwards.
-func (l *life) endWith(cause *api.SessionError) (gone func(), first bool) {
+func (l *life) endWith(cause *api.SessionError, last func()) (gone func(), first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.over {
 		return nil, false
 	}
 	l.over, l.cause = true, cmp.Or(l.ownCause, cause)
+	if last != nil {
+		l.tasks.Go(last)
+	}
 	l.ctx.End(l.cause)
 	return l.gone, true
 }

@@ -45,7 +45,7 @@ type Options struct {
 	// there was none.
 	Header http.Header
 
-	// Logger receives what no caller gets as an error. It is not nil.
+	// Logger gets the lines of the session, see [Log]. It is not nil.
 	Logger *slog.Logger
 
 	// Unread bounds what is unread in all sessions of a server; nil for no bound.
@@ -55,18 +55,17 @@ type Options struct {
 // settings are the options that a session needs for as long as it lives. The others are not
 // kept: most sessions are idle, and their number is bounded by memory.
 type settings struct {
-	ID     string
+	log    Log // has the session's id
 	Hop    api.Hop
 	Mux    *api.TrackMux
-	Logger *slog.Logger
 	Client bool
 }
 
 // settings returns what of the options is kept, with an ID.
 func (o *Options) settings() settings {
-	s := settings{ID: o.ID, Hop: o.Hop, Mux: o.Mux, Logger: o.Logger, Client: o.Client}
-	if s.ID == "" {
-		s.ID = NewID()
+	s := settings{log: Log{to: o.Logger, id: o.ID}, Hop: o.Hop, Mux: o.Mux, Client: o.Client}
+	if s.log.id == "" {
+		s.log.id = NewID()
 	}
 	return s
 }

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 
 	"github.com/moqlite/moqlite/api"
@@ -66,8 +67,6 @@ func (r *request) checkRead(path api.BroadcastPath) error {
 	if r.session.mayRead(path) {
 		return nil
 	}
-	r.session.opts.Logger.Debug("request refused: the grant does not allow it",
-		"id", r.session.opts.ID, "path", string(path))
 	return &api.StreamError{Code: api.StreamUnauthorized}
 }
 
@@ -76,10 +75,12 @@ func (h *host) MayAnnounce(path api.BroadcastPath) bool { return (*Session)(h).M
 
 // Refused implements [announce.Host].
 func (h *host) Refused(path api.BroadcastPath) {
-	log := h.opts.Logger.Debug
+	level := slog.LevelDebug
 	if h.reading.refused() {
-		log = h.opts.Logger.Info
+		level = slog.LevelInfo
 	}
-	log("announcement dropped: the grant does not allow it",
-		"id", h.opts.ID, "path", string(path), "remote", h.conn.State().Remote)
+	if log := h.opts.log.At(level); log != nil {
+		log.Log(context.Background(), level, "announcement dropped: the grant does not allow it",
+			"path", string(path), "remote", Address(h.conn.State().Remote))
+	}
 }

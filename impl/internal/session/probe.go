@@ -48,8 +48,10 @@ func (r *request) serveProbe() {
 	defer r.Refuse(api.StreamCancelled)
 	conn, ok := transport.As[transport.StatsConn](r.session.conn)
 	if !ok {
+		r.logRefused(api.StreamCancelled, "the connection has no statistics")
 		return
 	}
+	r.logAnswer("", "", nil)
 	_ = r.SetReadDeadline(time.Time{})
 	ctx, cancel, ok := r.untilEnd()
 	if !ok {

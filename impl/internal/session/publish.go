@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"sync"
 	"sync/atomic"
 
@@ -39,6 +40,7 @@ func (r *request) serveSubscribe() {
 	}
 	// The application is asked first, and may take its time.
 	p, err := r.accept(&m)
+	r.logAnswer(m.Path, api.TrackName(m.Track), err)
 	if err != nil {
 		r.Refuse(api.ErrorCode(err))
 		return
@@ -79,7 +81,7 @@ func (r *request) accept(m *message.Subscribe) (*publication, error) {
 	if !s.version.ImplicitOK {
 		p.outbox.Put(&message.SubscribeOK{SubscribeParams: message.SubscribeParams{Priority: m.Priority, Latest: true}})
 	}
-	control.Call(s.opts.Logger, "ServeTrack", func() {
+	control.Call(&s.opts.log, "ServeTrack", func() {
 		broadcast.Handler().ServeTrack(p)
 		p.handlerReturned()
 	}, func() { _ = p.CloseWithError(api.StreamInternal) })
@@ -370,9 +372,11 @@ func (p *publication) warnLong(g *send.Group) {
 	if p.long.Swap(true) {
 		return
 	}
-	req := p.Request()
-	p.session.opts.Logger.Warn("a group has more than 1,024 frames: browsers will not read it whole",
-		"path", string(req.Path), "track", string(req.Name), "group", g.Sequence())
+	if log := p.session.opts.log.At(slog.LevelWarn); log != nil {
+		req := p.Request()
+		log.Warn("a group has more than 1,024 frames: browsers will not read it whole",
+			"path", string(req.Path), "track", string(req.Name), "group", g.Sequence())
+	}
 }
 
 // FrameBegins implements [send.Owner]: it resets the groups that have become too old by

@@ -14,6 +14,7 @@ import (
 type request struct {
 	*control.Stream
 	session *Session
+	kind    message.StreamType
 	late    bool // it was accepted while the session drains
 }
 
@@ -40,13 +41,15 @@ func (r *request) serve() {
 		r.Refuse(api.StreamControlTimeout)
 		return
 	}
-	handler := handlers[message.StreamType(t)]
-	if handler == nil || !s.version.Serves(message.StreamType(t)) {
+	r.kind = message.StreamType(t)
+	handler := handlers[r.kind]
+	if handler == nil || !s.version.Serves(r.kind) {
+		r.logRefused(api.StreamCancelled, "no such request")
 		r.Refuse(api.StreamCancelled)
 		return
 	}
 	// These end with the session only: waiting for them would be for ever.
-	switch message.StreamType(t) {
+	switch r.kind {
 	case message.StreamAnnounce, message.StreamProbe:
 		done()
 	}
@@ -57,7 +60,9 @@ func (r *request) serve() {
 // serve the peer. If it reports false, the stream is refused or the session has ended.
 func (r *request) receiveFirst(m control.Parser) bool {
 	if err := r.Receive(m); err != nil {
-		r.Refuse(refusalCode(err, api.StreamCancelled))
+		code := refusalCode(err, api.StreamCancelled)
+		r.logRefused(code, err.Error())
+		r.Refuse(code)
 		return false
 	}
 	_ = r.SetReadDeadline(time.Time{})

@@ -58,6 +58,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"sync/atomic"
 	"time"
@@ -105,7 +106,8 @@ func New(conn transport.Conn, opts Options) (*Session, error) {
 	version := message.VersionByName(protocol)
 	if version == nil {
 		_ = conn.CloseWithError(uint64(api.SessionVersionNegotiationFailed), "no moq-lite version was negotiated")
-		Abandon(opts.Logger, opts.Grant, api.SessionVersionNegotiationFailed.String())
+		log := opts.settings().log
+		Abandon(&log, opts.Grant, api.SessionVersionNegotiationFailed.String())
 		return nil, fmt.Errorf("%w: the peer negotiated %q", api.ErrUnsupportedVersion, protocol)
 	}
 	s := &Session{conn: conn, version: version, opts: opts.settings(), limits: opts.limits(), began: time.Now()}
@@ -178,7 +180,11 @@ func (s *Session) start(o *Options) {
 
 // endWith ends the session with a cause. Only the first call has an effect.
 func (s *Session) endWith(cause *api.SessionError) {
-	gone, first := s.life.endWith(cause)
+	var last func()
+	if s.opts.log.wants(slog.LevelInfo) {
+		last = s.logEnd
+	}
+	gone, first := s.life.endWith(cause, last)
 	if !first {
 		return
 	}
@@ -252,7 +258,7 @@ func (s *Session) Context() context.Context { return s.life.context() }
 // State implements [api.Session].
 func (s *Session) State() api.SessionState {
 	state := State(s.conn.State())
-	state.ID = s.opts.ID
+	state.ID = s.opts.log.id
 	s.peer.describe(&state)
 	if p := s.permit.Load(); p != nil {
 		state.Value = p.Value

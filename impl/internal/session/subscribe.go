@@ -40,6 +40,7 @@ import (
 // Subscribe implements [api.Subscriber].
 func (s *Session) Subscribe(ctx context.Context, path api.BroadcastPath, name api.TrackName, config *api.SubscribeConfig) (api.TrackReader, error) {
 	sub, err := s.subscribe(ctx, path, name, cmp.Or(config, new(api.SubscribeConfig)))
+	s.logAsked(message.StreamSubscribe, path, name, err)
 	if err != nil {
 		return nil, cause(ctx, fmt.Sprintf("subscribe to %s in %s", quoted(name), quoted(path)), err)
 	}

@@ -27,6 +27,7 @@ func (s *Session) TrackInfo(ctx context.Context, path api.BroadcastPath, name ap
 		return api.TrackInfo{}, cause(ctx, "track info", err)
 	}
 	info, err := s.askTrack(ctx, wire, name)
+	s.logAsked(message.StreamTrack, path, name, err)
 	if err != nil {
 		return api.TrackInfo{}, cause(ctx, fmt.Sprintf("track info of %s in %s", quoted(name), quoted(path)), err)
 	}
@@ -67,8 +68,9 @@ func (r *request) serveTrack() {
 	if err == nil {
 		info, err = r.describe(p, req)
 	}
+	r.logAnswer(m.Path, req.Name, err)
 	if err != nil {
-		r.Refuse(api.ErrorCode(err))
+		r.Refuse(api.ErrorCode(err)) // the peer only gets a code
 		return
 	}
 	if r.Send(infoMessage(info)) == nil {
@@ -95,13 +97,9 @@ func (r *request) describe(p *api.Publication, req api.TrackRequest) (api.TrackI
 	defer stop()
 
 	// The application may take as long as it wants, but not longer than the peer waits.
-	info, err := control.Ask(ctx, s.opts.Logger, "TrackInfo", func() (api.TrackInfo, error) {
+	return control.Ask(ctx, &s.opts.log, "TrackInfo", func() (api.TrackInfo, error) {
 		return h.TrackInfo(ctx, req)
 	})
-	if err != nil && ctx.Err() == nil { // the peer only gets a code
-		s.opts.Logger.Debug("track refused", "path", string(req.Path), "track", string(req.Name), "error", err)
-	}
-	return info, err
 }
 
 // What is sent for the zero values of package api.
