@@ -51,8 +51,8 @@ type Server struct {
 	// Nil: status 404.
 	Handler http.Handler
 
-	// Logger gets panics of Accept, serve and Handler, and errors of requests.
-	// Nil: nothing is logged.
+	// Logger gets panics of Accept, serve and Handler, and errors of requests, but
+	// no request: its query may hold a token. Nil: nothing is logged.
 	Logger *slog.Logger
 
 	once         sync.Once
@@ -108,16 +108,12 @@ func (v *h3Conn) endRequest() {
 
 // initServer sets up the HTTP/3 and WebTransport servers.
 func (s *Server) initServer() {
-	logger := s.Logger
-	if logger == nil {
-		logger = slog.New(slog.DiscardHandler)
-	}
 	s.webtransport = &webtransport.Server{
 		H3: &http3.Server{
 			Handler:            http.HandlerFunc(s.serveHTTP),
 			AdditionalSettings: map[uint64]uint64{settingDraft07: 1},
 			MaxHeaderBytes:     maxHeaderBytes,
-			Logger:             logger,
+			Logger:             withoutRequests(s.Logger),
 			ConnContext: func(ctx context.Context, q *quic.Conn) context.Context {
 				return context.WithValue(ctx, h3ConnKey{}, newH3Conn(q))
 			},

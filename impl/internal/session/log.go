@@ -102,14 +102,14 @@ var requestNames = map[message.StreamType]string{
 func (r *request) logAnswer(path string, name api.TrackName, err error) {
 	s := r.session
 	if log := s.opts.log.At(slog.LevelDebug); log != nil {
-		logRequest(log.With("from", "peer"), r.kind, s.peer.fullPath(path), name, err)
+		logRequest(log.With("from", "peer"), message.StreamType(r.kind), s.peer.fullPath(path), name, err)
 	}
 }
 
 // logRefused logs that a request is refused of which it is not known what it is for.
 func (r *request) logRefused(code api.StreamErrorCode, why string) {
 	if log := r.session.opts.log.At(slog.LevelDebug); log != nil {
-		log.Debug("request refused", "from", "peer", "request", requestNames[r.kind], "code", code.String(), "error", why)
+		log.Debug("request refused", "from", "peer", "request", requestNames[message.StreamType(r.kind)], "code", code.String(), "error", why)
 	}
 }
 

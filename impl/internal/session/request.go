@@ -14,8 +14,8 @@ import (
 type request struct {
 	*control.Stream
 	session *Session
-	kind    message.StreamType
-	late    bool // it was accepted while the session drains
+	late    bool  // it was accepted while the session drains
+	kind    uint8 // its [message.StreamType], once that is known to be served
 }
 
 // handlers serve the requests of the peer, by the type of the stream. A stream whose type
@@ -41,15 +41,15 @@ func (r *request) serve() {
 		r.Refuse(api.StreamControlTimeout)
 		return
 	}
-	r.kind = message.StreamType(t)
-	handler := handlers[r.kind]
-	if handler == nil || !s.version.Serves(r.kind) {
+	handler := handlers[message.StreamType(t)]
+	if handler == nil || !s.version.Serves(message.StreamType(t)) {
 		r.logRefused(api.StreamCancelled, "no such request")
 		r.Refuse(api.StreamCancelled)
 		return
 	}
+	r.kind = uint8(t)
 	// These end with the session only: waiting for them would be for ever.
-	switch r.kind {
+	switch message.StreamType(t) {
 	case message.StreamAnnounce, message.StreamProbe:
 		done()
 	}
