@@ -26,7 +26,7 @@ func (s *Session) Announcements(ctx context.Context, prefix string) (api.Announc
 	}
 	// A client that only subscribes publishes nothing, so it is not asked. Servers have
 	// no role in SETUP.
-	if !s.opts.Client {
+	if !s.limits.client {
 		peer, err := s.peer.awaitSetup(ctx)
 		if err != nil {
 			return nil, cause(ctx, "announcements", err)
@@ -124,7 +124,7 @@ func (r *request) newSender(peer api.PeerSetup, m *message.AnnounceRequest) *ann
 		Withheld: s.dropOwn,
 	}
 	// A client that only publishes has no use for announcements: it gets none.
-	if !s.opts.Client && peer.Role == api.RolePublisher {
+	if !s.limits.client && peer.Role == api.RolePublisher {
 		t.Mux = api.NewTrackMux()
 	}
 	for _, hop := range []api.Hop{peer.Hop, api.Hop(m.ExcludeHop)} {

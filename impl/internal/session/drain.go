@@ -69,7 +69,7 @@ func (s *Session) awaitLeave(ctx context.Context, asked <-chan struct{}) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	if s.opts.Client || !s.version.GoAway {
+	if s.limits.client || !s.version.GoAway {
 		return nil
 	}
 	timer := time.NewTimer(leaveWithin)

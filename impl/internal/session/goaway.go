@@ -19,7 +19,7 @@ func (s *Session) GoAway(uri string) error {
 	switch {
 	case !s.version.GoAway:
 		return fmt.Errorf("goaway on %s: %w", s.version.Name, api.ErrNotSupported)
-	case s.opts.Client && uri != "":
+	case s.limits.client && uri != "":
 		return errors.New("goaway: a client's URI is empty")
 	case len(uri) > message.MaxURI:
 		return fmt.Errorf("goaway: the URI has %d bytes, the most is %d", len(uri), message.MaxURI)

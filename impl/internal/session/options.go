@@ -55,26 +55,26 @@ type Options struct {
 // settings are the options that a session needs for as long as it lives. The others are not
 // kept: most sessions are idle, and their number is bounded by memory.
 type settings struct {
-	log    Log // has the session's id
-	Hop    api.Hop
-	Mux    *api.TrackMux
-	Client bool
+	log Log // has the session's id
+	Hop api.Hop
+	Mux *api.TrackMux
 }
 
 // settings returns what of the options is kept, with an ID.
 func (o *Options) settings() settings {
-	s := settings{log: Log{to: o.Logger, id: o.ID}, Hop: o.Hop, Mux: o.Mux, Client: o.Client}
+	s := settings{log: Log{to: o.Logger, id: o.ID}, Hop: o.Hop, Mux: o.Mux}
 	if s.log.id == "" {
 		s.log.id = NewID()
 	}
 	return s
 }
 
-// limits are the limits of a session. Sessions without a Config share
+// limits are the limits of a session, and its side. Sessions without a Config share
 // usualLimits.
 type limits struct {
 	api.Limits
-	setup time.Duration // how long the peer may take to send or to read a message that is due
+	setup  time.Duration // how long the peer may take to send or to read a message that is due
+	client bool          // this end has dialled
 }
 
 // The setup timeouts that are documented in [api.Config]. A server may ask
@@ -122,6 +122,7 @@ func newLimits(c *api.Config, client bool) *limits {
 
 			SubscriptionsPerSession: cmp.Or(c.Limits.SubscriptionsPerSession, max(requests-requests/8, 1)),
 		},
-		setup: cmp.Or(c.SetupTimeout, setup),
+		setup:  cmp.Or(c.SetupTimeout, setup),
+		client: client,
 	}
 }
