@@ -89,7 +89,8 @@ type Policy struct {
 	// server goes away; at Warn, dials that fail and what could not be resumed. The
 	// attribute "session" is the id of the session beneath, [api.SessionState].ID,
 	// as in the lines of the client and the server. URLs are logged without their
-	// queries. Nil: nothing is logged.
+	// queries. With a Logger the State of sessions beneath is asked. Nil: nothing is
+	// logged.
 	Logger *slog.Logger
 }
 

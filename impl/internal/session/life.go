@@ -37,9 +37,9 @@ func (l *life) spawn(f func()) bool {
 	return true
 }
 
-// endWith ends the session. first is false if it had ended before. last,
-// if it is not nil, is called in one more goroutine of the session. The caller passes gone,
-// if it is not nil, to afterwards.
+// endWith ends the session. first is false if it had ended before. last, if it is not nil,
+// is called in one more goroutine of the session. The caller passes gone, if it is not nil,
+// to afterwards.
 func (l *life) endWith(cause *api.SessionError, last func()) (gone func(), first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
