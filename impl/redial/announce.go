@@ -116,8 +116,8 @@ func (a *announcementReader) reopenStream(l *link) (*announceStream, error) {
 			return nil, err
 		}
 		l = next
-		if log := a.session.linkLogger(l, slog.LevelWarn); log != nil {
-			log.Warn("announcements refused", "error", err)
+		if logger := a.session.linkLogger(l, slog.LevelWarn); logger != nil {
+			logger.Warn("announcements refused", "error", err)
 		}
 		if !sleep(a.ctx, pause.NextBackOff()) {
 			return nil, context.Cause(a.ctx)

@@ -23,25 +23,25 @@ func (s *Session) linkLogger(l *link, level slog.Level) *slog.Logger {
 }
 
 func (s *Session) logLost(l *link, err error) {
-	if log := s.linkLogger(l, slog.LevelInfo); log != nil {
-		log.Info("session lost, dialling again", "duration", time.Since(l.began).Round(time.Millisecond), "error", err)
+	if logger := s.linkLogger(l, slog.LevelInfo); logger != nil {
+		logger.Info("session lost, dialling again", "duration", time.Since(l.began).Round(time.Millisecond), "error", err)
 	}
 }
 
 func (s *Session) logLeaving(l *link, to string) {
-	if log := s.linkLogger(l, slog.LevelInfo); log != nil {
-		log.Info("the server is going away, dialling again", "to", to)
+	if logger := s.linkLogger(l, slog.LevelInfo); logger != nil {
+		logger.Info("the server is going away, dialling again", "to", to)
 	}
 }
 
 // logFound logs that l has taken the place of another session.
 func (s *Session) logFound(l, before *link) {
-	if log := s.linkLogger(l, slog.LevelInfo); log != nil {
+	if logger := s.linkLogger(l, slog.LevelInfo); logger != nil {
 		what := "session found again"
 		if l.moved { // the other one still stood
 			what = "session moved"
 		}
-		log.Info(what, "before", before.session.State().ID)
+		logger.Info(what, "before", before.session.State().ID)
 	}
 }
 
@@ -51,7 +51,7 @@ func (s *Session) logGivenUp(l *link, err error) {
 	if s.ctx.Err() != nil || errors.Is(err, api.ErrClientClosed) {
 		return
 	}
-	if log := s.linkLogger(l, slog.LevelInfo); log != nil {
-		log.Info("session given up", "error", err)
+	if logger := s.linkLogger(l, slog.LevelInfo); logger != nil {
+		logger.Info("session given up", "error", err)
 	}
 }

@@ -241,8 +241,8 @@ func (s *Session) drainLink(l *link) {
 		s.terminateUnneeded(l)
 		return
 	case !idle:
-		if log := s.linkLogger(l, slog.LevelWarn); log != nil {
-			log.Warn("drain timeout: session closed before everything was delivered")
+		if logger := s.linkLogger(l, slog.LevelWarn); logger != nil {
+			logger.Warn("drain timeout: session closed before everything was delivered")
 		}
 		_ = l.session.Terminate(api.SessionGoAwayTimeout, "goaway timeout")
 		return

@@ -39,8 +39,8 @@ func (s *Session) destinations(l *link) []destination {
 	if away := l.session.State().GoAway; away != nil && away.URI != "" {
 		next, err := s.redirect(l, away.URI)
 		if err != nil {
-			if log := s.linkLogger(l, slog.LevelWarn); log != nil {
-				log.Warn("redirect refused", "to", transport.RedactURL(away.URI), "error", err)
+			if logger := s.linkLogger(l, slog.LevelWarn); logger != nil {
+				logger.Warn("redirect refused", "to", transport.RedactURL(away.URI), "error", err)
 			}
 			if hook := s.policy.Trace.RedirectRefused; hook != nil {
 				s.report.enqueueHook(func() { hook(transport.RedactURL(away.URI), err) })

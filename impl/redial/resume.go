@@ -82,8 +82,8 @@ func (t *track) resume(f *feed, to feedChange) (*feed, error) {
 		case err == errReplaced: // by a third publisher: ask for that one at once
 			continue
 		case Permanent(err), time.Now().After(until):
-			if log := t.session.linkLogger(l, slog.LevelWarn); log != nil {
-				log.Warn("cannot resume track", "path", string(t.path), "track", string(t.name), "error", err)
+			if logger := t.session.linkLogger(l, slog.LevelWarn); logger != nil {
+				logger.Warn("cannot resume track", "path", string(t.path), "track", string(t.name), "error", err)
 			}
 			return nil, f.notResumed(err)
 		}

@@ -62,13 +62,13 @@ func requestedHost(conn transport.State) string {
 // [api.ErrUnavailable] if there is no answer that counts; it is logged, and a grant that
 // is not applied is told so ([Abandon]).
 func Ask(ctx context.Context, logger *slog.Logger, admit Admit, r api.AdmitRequest) (api.Grant, error) {
-	log := &Log{to: logger, id: r.State.ID}
-	g, err := askWithin(ctx, log, admit, r)
+	lines := &Log{to: logger, id: r.State.ID}
+	g, err := askWithin(ctx, lines, admit, r)
 	if err == nil {
 		if err = applicable(&g, &r.State); err == nil {
 			return g, nil
 		}
-		Abandon(log, &g, abandonedFor(err))
+		Abandon(lines, &g, abandonedFor(err))
 	}
 	level, what := slog.LevelInfo, "session refused"
 	if !errors.Is(err, api.ErrUnauthorized) {
@@ -77,7 +77,7 @@ func Ask(ctx context.Context, logger *slog.Logger, admit Admit, r api.AdmitReque
 			err = fmt.Errorf("%w: %w", api.ErrUnavailable, err)
 		}
 	}
-	if to := log.At(level); to != nil && ctx.Err() == nil { // else nobody is there any more
+	if to := lines.At(level); to != nil && ctx.Err() == nil { // else nobody is there any more
 		to.Log(ctx, level, what, "remote", Address(r.State.Remote), "root", string(r.State.Root), "error", err)
 	}
 	return api.Grant{}, err

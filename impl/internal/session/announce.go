@@ -99,8 +99,8 @@ func (r *request) serveAnnounce() {
 	r.logAnswer(m.Prefix, "", nil)
 	err = r.newSender(peer, &m).Run(ctx)
 	if ctx.Err() == nil { // reset: a FIN would withdraw all announcements
-		if log := s.opts.log.At(slog.LevelDebug); log != nil {
-			log.Debug("announcements broken off", "prefix", m.Prefix, "error", err)
+		if logger := s.opts.log.At(slog.LevelDebug); logger != nil {
+			logger.Debug("announcements broken off", "prefix", m.Prefix, "error", err)
 		}
 		r.CancelWrite(uint64(api.ErrorCode(err)))
 	}
@@ -142,8 +142,8 @@ func (s *Session) dropOwn(path api.BroadcastPath) {
 	if s.reading.own.Add(1) != 1 {
 		return
 	}
-	if log := s.opts.log.At(slog.LevelDebug); log != nil {
-		log.Debug("an announcement would come back to its own hop and is left out; further ones are only counted",
+	if logger := s.opts.log.At(slog.LevelDebug); logger != nil {
+		logger.Debug("an announcement would come back to its own hop and is left out; further ones are only counted",
 			"path", string(path), "hop", uint64(s.opts.Hop), "remote", Address(s.conn.State().Remote))
 	}
 }

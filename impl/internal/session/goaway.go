@@ -47,8 +47,8 @@ func (r *request) serveGoAway() {
 	s := r.session
 	var m message.GoAway
 	if err := r.Receive(&m); err != nil {
-		if log := s.opts.log.At(slog.LevelWarn); log != nil {
-			log.Warn("malformed GOAWAY ignored", "error", err)
+		if logger := s.opts.log.At(slog.LevelWarn); logger != nil {
+			logger.Warn("malformed GOAWAY ignored", "error", err)
 		}
 		r.Refuse(api.StreamCancelled)
 		return
@@ -58,8 +58,8 @@ func (r *request) serveGoAway() {
 		s.violation(errors.New("a second GOAWAY"))
 		return
 	}
-	if log := s.opts.log.At(slog.LevelDebug); log != nil {
-		log.Debug("the peer asks this end to leave", "to", transport.RedactURL(m.URI))
+	if logger := s.opts.log.At(slog.LevelDebug); logger != nil {
+		logger.Debug("the peer asks this end to leave", "to", transport.RedactURL(m.URI))
 	}
 	_ = r.SetReadDeadline(s.controlDeadline())
 	r.AwaitEnd()

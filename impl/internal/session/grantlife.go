@@ -58,17 +58,17 @@ func (s *Session) holdGrant(g api.Grant, dialled api.BroadcastPath) {
 
 // logGrant logs what has become of a recheck. The reason, and err, may be missing.
 func (s *Session) logGrant(level slog.Level, what, reason string, err error) {
-	log := s.opts.log.At(level)
-	if log == nil {
+	logger := s.opts.log.At(level)
+	if logger == nil {
 		return
 	}
 	if reason != "" {
-		log = log.With("reason", reason)
+		logger = logger.With("reason", reason)
 	}
 	if err != nil {
-		log = log.With("error", err)
+		logger = logger.With("error", err)
 	}
-	log.Log(context.Background(), level, what)
+	logger.Log(context.Background(), level, what)
 }
 
 // jitter returns a duration that differs from d by a quarter of it at most.

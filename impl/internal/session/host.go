@@ -47,8 +47,8 @@ func (h *host) PeerSetup() (api.PeerSetup, error) {
 // LeftOut implements [announce.Host].
 func (h *host) LeftOut(prefix api.BroadcastPath, first bool) {
 	h.reading.leftOut()
-	if log := h.opts.log.At(slog.LevelWarn); log != nil && first {
-		log.Warn("announcements are left out: the peer has announced more than Limits.Announcements",
+	if logger := h.opts.log.At(slog.LevelWarn); logger != nil && first {
+		logger.Warn("announcements are left out: the peer has announced more than Limits.Announcements",
 			"limit", h.limits.Announcements, "prefix", string(prefix), "remote", Address(h.conn.State().Remote))
 	}
 }

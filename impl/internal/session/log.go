@@ -37,8 +37,8 @@ func (l *Log) wants(level slog.Level) bool { return l.to.Enabled(context.Backgro
 
 // Error implements [control.Logger].
 func (l *Log) Error(what string, args ...any) {
-	if log := l.At(slog.LevelError); log != nil {
-		log.Error(what, args...)
+	if logger := l.At(slog.LevelError); logger != nil {
+		logger.Error(what, args...)
 	}
 }
 
@@ -55,19 +55,19 @@ func Address(a net.Addr) string {
 
 // logBegin logs that the session may serve its peer.
 func (s *Session) logBegin() {
-	if log := s.opts.log.At(slog.LevelInfo); log != nil {
-		log.Info("session began", s.description()...)
+	if logger := s.opts.log.At(slog.LevelInfo); logger != nil {
+		logger.Info("session began", s.description()...)
 	}
 }
 
 // logEnd logs that the session has ended. A refusal was logged by [Ask] already.
 func (s *Session) logEnd() {
-	log, err := s.opts.log.At(slog.LevelInfo), s.life.err()
-	if log == nil || !s.IsReady() && isRefusal(err) {
+	logger, err := s.opts.log.At(slog.LevelInfo), s.life.err()
+	if logger == nil || !s.IsReady() && isRefusal(err) {
 		return
 	}
 	stats := s.Stats()
-	log.Info("session ended", append(s.description(),
+	logger.Info("session ended", append(s.description(),
 		"duration", s.clock().Round(time.Millisecond),
 		"bytes_sent", stats.BytesSent, "bytes_received", stats.BytesReceived, "cause", err)...)
 }
@@ -101,33 +101,33 @@ var requestNames = map[message.StreamType]string{
 // it. err is why it is refused, nil if it is not.
 func (r *request) logAnswer(path string, name api.TrackName, err error) {
 	s := r.session
-	if log := s.opts.log.At(slog.LevelDebug); log != nil {
-		logRequest(log.With("from", "peer"), message.StreamType(r.kind), s.peer.fullPath(path), name, err)
+	if logger := s.opts.log.At(slog.LevelDebug); logger != nil {
+		logRequest(logger.With("from", "peer"), message.StreamType(r.kind), s.peer.fullPath(path), name, err)
 	}
 }
 
 // logRefused logs that a request is refused of which it is not known what it is for.
 func (r *request) logRefused(code api.StreamErrorCode, why string) {
-	if log := r.session.opts.log.At(slog.LevelDebug); log != nil {
-		log.Debug("request refused", "from", "peer", "request", requestNames[message.StreamType(r.kind)], "code", code.String(), "error", why)
+	if logger := r.session.opts.log.At(slog.LevelDebug); logger != nil {
+		logger.Debug("request refused", "from", "peer", "request", requestNames[message.StreamType(r.kind)], "code", code.String(), "error", why)
 	}
 }
 
 // logAsked logs what has become of a request of the application.
 func (s *Session) logAsked(kind message.StreamType, path api.BroadcastPath, name api.TrackName, err error) {
-	if log := s.opts.log.At(slog.LevelDebug); log != nil {
-		logRequest(log.With("from", "here"), kind, path, name, err)
+	if logger := s.opts.log.At(slog.LevelDebug); logger != nil {
+		logRequest(logger.With("from", "here"), kind, path, name, err)
 	}
 }
 
-func logRequest(log *slog.Logger, kind message.StreamType, path api.BroadcastPath, name api.TrackName, err error) {
-	log = log.With("request", requestNames[kind], "path", string(path))
+func logRequest(logger *slog.Logger, kind message.StreamType, path api.BroadcastPath, name api.TrackName, err error) {
+	logger = logger.With("request", requestNames[kind], "path", string(path))
 	if name != "" {
-		log = log.With("track", string(name))
+		logger = logger.With("track", string(name))
 	}
 	if err != nil {
-		log.Debug("request refused", "code", api.ErrorCode(err).String(), "error", err)
+		logger.Debug("request refused", "code", api.ErrorCode(err).String(), "error", err)
 		return
 	}
-	log.Debug("request accepted")
+	logger.Debug("request accepted")
 }

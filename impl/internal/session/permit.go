@@ -79,8 +79,8 @@ func (h *host) Refused(path api.BroadcastPath) {
 	if h.reading.refused() {
 		level = slog.LevelInfo
 	}
-	if log := h.opts.log.At(level); log != nil {
-		log.Log(context.Background(), level, "announcement dropped: the grant does not allow it",
+	if logger := h.opts.log.At(level); logger != nil {
+		logger.Log(context.Background(), level, "announcement dropped: the grant does not allow it",
 			"path", string(path), "remote", Address(h.conn.State().Remote))
 	}
 }

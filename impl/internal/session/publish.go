@@ -372,9 +372,9 @@ func (p *publication) warnLong(g *send.Group) {
 	if p.long.Swap(true) {
 		return
 	}
-	if log := p.session.opts.log.At(slog.LevelWarn); log != nil {
+	if logger := p.session.opts.log.At(slog.LevelWarn); logger != nil {
 		req := p.Request()
-		log.Warn("a group has more than 1,024 frames: browsers will not read it whole",
+		logger.Warn("a group has more than 1,024 frames: browsers will not read it whole",
 			"path", string(req.Path), "track", string(req.Name), "group", g.Sequence())
 	}
 }
