@@ -79,6 +79,7 @@ func (s *Server) newSession(conn transport.Conn, o session.Options) (*session.Se
 	leave, ok := s.from.enter(conn.State().Remote, s.sessionsPerAddress())
 	if !ok {
 		tooMany(conn)
+		session.Abandon(o.Logger, o.Grant, errTooManySessions.Error())
 		return nil, errTooManySessions
 	}
 	ss, err := session.New(conn, o)

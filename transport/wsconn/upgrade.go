@@ -3,6 +3,7 @@ package wsconn
 import (
 	"bufio"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"net/url"
@@ -54,7 +55,9 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (status int) {
 	ctx, end := context.WithCancel(context.WithoutCancel(r.Context()))
 	stop := context.AfterFunc(r.Context(), end)
 	serve, err := admission.Ask(ctx, s.Accept, state, func(p any) { s.log("panic in Accept", p) })
-	stop()
+	if !stop() && err == nil { // then Accept's context has ended, and serve is not called
+		err = fmt.Errorf("%w: the request has ended", transport.ErrUnavailable)
+	}
 	if err != nil {
 		end()
 		s.conns.Done()
