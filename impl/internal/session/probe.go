@@ -43,7 +43,8 @@ func (s *Session) Probe(ctx context.Context) (api.BitrateReader, error) {
 	return p, nil
 }
 
-// serveProbe sends PROBE reports (moq-lite-06, PROBE) until the peer ends the stream.
+// serveProbe sends PROBE reports (moq-lite-06, PROBE) until the peer ends the stream. A
+// peer that is not admitted gets none.
 func (r *request) serveProbe() {
 	defer r.Refuse(api.StreamCancelled)
 	conn, ok := transport.As[transport.StatsConn](r.session.conn)
@@ -53,6 +54,9 @@ func (r *request) serveProbe() {
 	}
 	r.logAnswer("", "", nil)
 	_ = r.SetReadDeadline(time.Time{})
+	if r.session.Ready(r.session.Context()) != nil {
+		return
+	}
 	ctx, cancel, ok := r.untilEnd()
 	if !ok {
 		return
