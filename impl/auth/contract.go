@@ -60,8 +60,12 @@ type tlsFacts struct {
 func eventOf(r api.AdmitRequest, node string) event {
 	s := r.State
 	e := event{ID: s.ID, Node: node, Transport: s.Transport, ServerName: r.Host, Path: "/" + string(s.Root)}
+	// As it was dialled, with all its slashes. Of a path that came in SETUP with
+	// characters that a URL escapes, the URL has another form than the session's root.
 	if s.URL != nil && s.URL.Path != "" {
-		e.Path = s.URL.EscapedPath()
+		if dialled := s.URL.EscapedPath(); api.BroadcastPath(dialled).Clean() == s.Root {
+			e.Path = dialled
+		}
 	}
 	if s.URL != nil {
 		e.Query = s.URL.RawQuery
