@@ -6,6 +6,13 @@
 //	dialer := redial.New(client, redial.Policy{})
 //	session, err := dialer.Dial(ctx, url, mux)
 //
+// A session whose peer has asked to leave goes on until the next one has taken
+// over, and until what is read and served over it has ended. If the peer has
+// named no place to go to, a load balancer may still lead to the same server: a
+// new session that is asked to leave too, or closed, within a fifth of a second
+// and a round trip, is dropped, and another is dialled after a wait, until one
+// lasts or the old session has ended.
+//
 // An [api.TrackReader] stays the same object. If the same publisher is announced
 // again (the first hop is the same), it continues at the next group, and missed
 // groups are a [api.Gap]; a reader that wants [api.GroupLatest] continues at

@@ -31,7 +31,8 @@ type Policy struct {
 	InitialInterval, MaxInterval time.Duration
 
 	// MaxAttempts is how many dials in a row may fail before the session is
-	// given up. Zero: no bound.
+	// given up. New sessions that are dropped beside one that still stands,
+	// since their server asks to leave as well, do not count. Zero: no bound.
 	MaxAttempts int
 
 	// MaxElapsed is how long there may be no connection before the session is

@@ -115,7 +115,7 @@ func (s *Session) redialMoved(l *link, pause bool) (*link, error) {
 		s.report.enqueueHook(func() { hook(where) })
 	}
 	defer context.AfterFunc(l.session.Context(), func() { s.reportLost(l) })()
-	next, err := s.redial(s.ctx, to, pause)
+	next, err := s.redialBeside(l, to, pause)
 	if err == nil {
 		next.moved = true
 		return next, nil

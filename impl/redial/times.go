@@ -15,6 +15,10 @@ const (
 	// GOAWAY, a reset on it may be a part of that.
 	endsSoonWithin = 500 * time.Millisecond
 
+	// greetedWithin is how long after a dial, besides a round trip, a server that
+	// is about to end may take to say so.
+	greetedWithin = 200 * time.Millisecond
+
 	// drainPoll is how often a session that drains is polled for what it still
 	// serves, if it does not tell.
 	drainPoll = 100 * time.Millisecond

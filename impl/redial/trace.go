@@ -15,7 +15,7 @@ import (
 // still be called after it has returned.
 type SessionTrace struct {
 	Dialing         func(url string, attempt int)          // a dial begins; the first in a row is attempt 1
-	DialFailed      func(err error)                        // the dial has failed; another follows, or Ended
+	DialFailed      func(err error)                        // the dial has failed, or its session is asked to leave at once; another follows, or Ended
 	Connected       func(state api.SessionState)           // the dial has made a session, which is used from now on
 	Lost            func(err error)                        // the session has ended; another is dialled
 	GoingAway       func(url string)                       // the peer wants us to leave; url is dialled next
