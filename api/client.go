@@ -42,7 +42,11 @@ type Client interface {
 	// served or read go on until they are done. The application must end tracks
 	// that have no end of their own. If ctx ends first, the remaining sessions
 	// are terminated, and the error wraps ctx's cause and tells how many were
-	// cut off. If Close is called meanwhile, Shutdown returns
+	// cut off. A session that has nothing left is closed without an error: by a
+	// client at once, by a server after [Config].LeaveTimeout, 2 seconds by
+	// default, or when ctx ends, since its client dials the next session before
+	// it leaves. On moq-lite-03, which has no GOAWAY, a server closes it at once
+	// too. If Close is called meanwhile, Shutdown returns
 	// [ErrClientClosed].
 	Shutdown(ctx context.Context) error
 
@@ -75,7 +79,8 @@ type Server interface {
 	ListenAndServe() error
 
 	// Shutdown ends all sessions gracefully, as [Client].Shutdown does, and
-	// accepts no more. HTTP requests that it answers besides are finished at the
+	// accepts no more. Clients that ignore GOAWAY, and have nothing left to
+	// read, are waited for no longer than [Config].LeaveTimeout. HTTP requests that it answers besides are finished at the
 	// same time. It does not wait for session handlers that still run.
 	Shutdown(ctx context.Context) error
 

@@ -74,6 +74,12 @@ type Config struct {
 	// whether to admit it, and so learns what the server has decided.
 	SetupTimeout time.Duration
 
+	// LeaveTimeout is how long a server's Shutdown waits for a client that has
+	// nothing left to read, and was asked to leave (GOAWAY), to close its
+	// session: it dials the next one first. Then the server closes the session,
+	// without an error. Clients do not wait for their servers. Zero: 2 seconds.
+	LeaveTimeout time.Duration
+
 	// WaitForSetup makes Dial wait for the peer's SETUP from moq-lite-05 on: if
 	// the peer refuses instead, Dial returns its error, in phase setup.
 	WaitForSetup bool
@@ -168,7 +174,7 @@ func (c *Config) Validate() error {
 		return fmt.Errorf("config: link cost %d is not below 2^62", *c.LinkCost)
 	}
 	l := &c.Limits
-	if c.SetupTimeout < 0 || min(l.UnreadGroups, l.Announcements, l.Requests, l.SubscriptionsPerSession) < 0 {
+	if min(c.SetupTimeout, c.LeaveTimeout) < 0 || min(l.UnreadGroups, l.Announcements, l.Requests, l.SubscriptionsPerSession) < 0 {
 		return fmt.Errorf("config: negative timeout or limit")
 	}
 	if l.SessionsPerAddress != 0 {

@@ -241,16 +241,21 @@ func TestShutdownEndsDials(t *testing.T) {
 func TestShutdownLetsClientsLeave(t *testing.T) {
 	tests := []struct {
 		name   string
+		within time.Duration // Config.LeaveTimeout
 		leaves time.Duration // 0: never
 		takes  time.Duration
 	}{
-		{"it leaves", 300 * time.Millisecond, 300 * time.Millisecond},
-		{"it stays", 0, 2 * time.Second},
+		{"it leaves", 0, 300 * time.Millisecond, 300 * time.Millisecond},
+		{"it stays", 0, 0, 2 * time.Second},
+		{"it leaves late", 7 * time.Second, 5 * time.Second, 5 * time.Second},
+		{"it stays for less", 500 * time.Millisecond, 0, 500 * time.Millisecond},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				server := moqtest.NewServer(api.NewTrackMux())
+				server := moqtest.NewUnstartedServer(api.NewTrackMux())
+				server.Config.Config = &api.Config{LeaveTimeout: test.within}
+				server.Start()
 				defer server.Close()
 				s, err := server.Client().Dial(t.Context(), server.URL, nil)
 				if err != nil {

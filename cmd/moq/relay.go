@@ -131,12 +131,14 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 	// Buffered, since nobody receives if joining the other relay fails.
 	stopped := make(chan error, 1)
 	go func() { stopped <- server.ListenAndServe() }()
+	beside := []func(context.Context) error{r.Shutdown}
 	if flags.connect != "" {
-		leave, err := o.joinRelay(ctx, r, config, flags.connect)
+		client, leave, err := o.joinRelay(ctx, r, config, flags.connect)
 		if err != nil {
 			return err
 		}
 		defer leave()
+		beside = append(beside, client.Shutdown)
 	}
 	select {
 	// A listener has failed: the relay must not go on with half of its ports.
@@ -144,24 +146,24 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 		return err
 	case <-ctx.Done():
 	}
-	return drain(server, r, flags.drain, stopped)
+	return drain(server, flags.drain, stopped, beside...)
 }
 
 // joinRelay connects the relay to the one at url, and reconnects when the
 // connection is lost or that relay asks clients to leave, until leave is
-// called. The first dial has to succeed. When a session ends, its
+// called. client has dialled the sessions. The first dial has to succeed. When a session ends, its
 // announcements end too, unlike those of a session that package redial keeps:
 // there may be other routes.
-func (o *options) joinRelay(ctx context.Context, r *relay.Relay, config *api.Config, url string) (leave func(), err error) {
-	client, err := o.client()
+func (o *options) joinRelay(ctx context.Context, r *relay.Relay, config *api.Config, url string) (client *impl.Client, leave func(), err error) {
+	client, err = o.client()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	client.Config = config
 	session, err := o.dial(ctx, client, url, r.Mux())
 	if err != nil {
 		_ = client.Close()
-		return nil, err
+		return nil, nil, err
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	var working sync.WaitGroup
@@ -178,6 +180,9 @@ func (o *options) joinRelay(ctx context.Context, r *relay.Relay, config *api.Con
 			})
 			select {
 			case <-left:
+				if ctx.Err() != nil { // this relay ends
+					return
+				}
 				fmt.Fprintf(o.err, "connection to %s lost, reconnecting: %v\n", transport.RedactURL(url), context.Cause(session.Context()))
 			case <-session.GoneAway():
 				fmt.Fprintf(o.err, "%s is going away, reconnecting\n", transport.RedactURL(url))
@@ -185,7 +190,7 @@ func (o *options) joinRelay(ctx context.Context, r *relay.Relay, config *api.Con
 			session = o.dialAgain(ctx, client, url, r.Mux(), time.Since(began) < stableAfter)
 		}
 	})
-	return func() {
+	return client, func() {
 		cancel()
 		_ = client.Close()
 		working.Wait()
@@ -216,21 +221,15 @@ func (o *options) dialAgain(ctx context.Context, c *impl.Client, url string, mux
 	}
 }
 
-// leaveWithin is how long a server waits for clients that have nothing left to
-// read to close their sessions.
-const leaveWithin = 2 * time.Second
-
-// drain ends a relay and its server in order, within timeout. The tracks end
-// early enough for the server's sessions to end after them.
-func drain(server *impl.Server, r *relay.Relay, timeout time.Duration, stopped <-chan error) error {
+// drain ends a server in order, within timeout, and beside it what else has a Shutdown.
+func drain(server *impl.Server, timeout time.Duration, stopped <-chan error, beside ...func(context.Context) error) error {
 	if timeout > 0 {
 		ctx, cancel := context.WithTimeout(context.Background(), timeout)
 		defer cancel()
-		// With a short timeout, half of it for each.
-		early, cancel := context.WithTimeout(ctx, timeout-min(leaveWithin, timeout/2))
-		defer cancel()
 		var leaving sync.WaitGroup
-		leaving.Go(func() { _ = r.Shutdown(early) })
+		for _, shutdown := range beside {
+			leaving.Go(func() { _ = shutdown(ctx) })
+		}
 		err := server.Shutdown(ctx)
 		leaving.Wait()
 		if err != nil && !errors.Is(err, context.DeadlineExceeded) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl"
+	"github.com/moqlite/moqlite/impl/moqtest"
 	"github.com/moqlite/moqlite/transport/transporttest"
 )
 
@@ -84,6 +85,53 @@ func TestRelayDrains(t *testing.T) {
 		t.Errorf("the session ends with %v, want no error", err)
 	}
 	relay.wait(exitDone)
+}
+
+// TestRelayDrainsItsConnection: a relay that is stopped asks the one that it has joined to
+// leave too, and ends when that has left, long before its timeout.
+func TestRelayDrainsItsConnection(t *testing.T) {
+	transporttest.NoLeaks(t)
+	far := moqtest.NewUnstartedServer(api.NewTrackMux())
+	left := make(chan error, 1)
+	far.Config.Handler = func(s api.Session) {
+		r, err := api.SubscribeWhenAnnounced(s.Context(), s, "endless", "data", nil)
+		if err != nil {
+			left <- err
+			return
+		}
+		<-s.GoneAway() // as a relay that has another route
+		left <- r.Close()
+	}
+	far.StartSockets()
+	defer far.Close()
+	relay := start(t, "", "relay", "--json", "--listen", "127.0.0.1:0", "--connect", far.URL, "--insecure", "--drain-timeout", "1m")
+	relay.out.await(t, "\n")
+	_, addr, _ := strings.Cut(relay.lines()[0]["url"].(string), "://")
+	client := &impl.Client{TLSConfig: &tls.Config{InsecureSkipVerify: true}}
+	defer client.Close()
+	mux, served := api.NewTrackMux(), make(chan struct{})
+	if err := mux.PublishFunc(t.Context(), "endless", func(w api.TrackWriter) {
+		close(served)
+		<-w.Context().Done()
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Dial(t.Context(), "moqt://"+addr, mux); err != nil {
+		t.Fatal(err)
+	}
+	<-served
+	began := time.Now()
+	relay.cancel()
+	if err := <-left; err != nil {
+		t.Error(err)
+	}
+	relay.wait(exitDone)
+	if took := time.Since(began); took > 20*time.Second {
+		t.Errorf("it took %v of its minute", took)
+	}
+	if said := relay.err.String(); strings.Contains(said, "reconnecting") {
+		t.Errorf("it says: %s", said)
+	}
 }
 
 // lowPort returns a free address below the ports that systems assign to

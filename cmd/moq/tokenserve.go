@@ -144,7 +144,7 @@ func (o *options) serveTokens(ctx context.Context, f serveFlags) error {
 	}
 	// Questions that are being answered get their answers: their sessions would
 	// otherwise be refused because of a restart.
-	ending, cancel := context.WithTimeout(context.Background(), leaveWithin)
+	ending, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	if server.Shutdown(ending) != nil {
 		_ = server.Close()

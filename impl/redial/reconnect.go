@@ -50,6 +50,8 @@ func (s *Session) awaitSuccessor(l *link) (*link, error) {
 		next.moved = true
 		return next, nil
 	case <-s.ctx.Done():
+	}
+	if s.ctx.Err() != nil { // which may have ended l as well
 		s.terminateUnneeded(l)
 		return nil, context.Cause(s.ctx)
 	}

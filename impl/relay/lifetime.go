@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/live"
@@ -163,24 +164,37 @@ func (r *Relay) Close() error {
 }
 
 // Shutdown waits until nobody reads from the relay any more, and then closes
-// it. If ctx ends first, the remaining readers are cut off, and the error wraps
-// the cause of ctx.
+// it. It runs beside the Shutdown of the server, with the same ctx:
 //
-// Use it while a server shuts down, which accepts no new session and asks the
-// peers of all others to leave, by GOAWAY. Viewers that do so subscribe
-// elsewhere. The server cannot end before the others are cut off: give the
-// relay less time than the server.
+//	go relay.Shutdown(ctx)
+//	err := server.Shutdown(ctx)
 //
-//	go server.Shutdown(tenSeconds)
-//	r.Shutdown(eightSeconds)
+// The server accepts no new session and asks the clients of all others to
+// leave, by GOAWAY. Viewers that do so subscribe elsewhere first. The tracks of
+// those that stay are cut off two seconds before the deadline of ctx, or after
+// half of the time if that is less, so that their sessions end in order before
+// the server closes them; the error then wraps [context.DeadlineExceeded]. If
+// ctx ends sooner otherwise, they are cut off at once, and the error wraps its
+// cause. Without a deadline Shutdown waits for as long as they stay.
+// A client that has dialled sessions for the relay is shut down beside it too:
+// the other ends of those sessions are readers as well.
 //
 // After Close it returns nil at once. If Close is called meanwhile, it returns
 // [api.ErrClosed].
 func (r *Relay) Shutdown(ctx context.Context) error {
+	if end, ok := ctx.Deadline(); ok {
+		early, cancel := context.WithDeadline(ctx, end.Add(-min(cutBefore, time.Until(end)/2)))
+		defer cancel()
+		ctx = early
+	}
 	err := r.life.awaitReaders(ctx)
 	_ = r.Close()
 	return err
 }
+
+// cutBefore is how long before its deadline Shutdown cuts off the remaining readers. In
+// that time their peers answer the ends of the tracks, which the server waits for.
+const cutBefore = 2 * time.Second
 
 // ServeTrack implements [api.TrackHandler].
 func (b *broadcast) ServeTrack(w api.TrackWriter) {

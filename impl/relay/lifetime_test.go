@@ -170,42 +170,68 @@ func TestCloseOfNothing(t *testing.T) {
 	}
 }
 
-// TestShutdownCuts a viewer that does not leave, so that the server ends
-// regularly.
+// TestShutdownCuts a viewer that does not leave, early enough for the server, which shuts
+// down beside the relay with the same context, to end regularly.
 func TestShutdownCuts(t *testing.T) {
-	for _, v := range api.Versions() {
-		t.Run(string(v), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				whileBusy(t, v, func(server *moqtest.Server, _ api.Session, reading api.TrackReader) {
-					early, cancel := context.WithTimeout(t.Context(), 3*time.Second)
-					defer cancel()
-					late, cancel := context.WithTimeout(t.Context(), 9*time.Second)
-					defer cancel()
-					began, ended, cut := time.Now(), make(chan error, 1), make(chan error, 1)
-					go func() { cut <- readToEnd(t, reading) }()
-					go func() { ended <- server.Config.Shutdown(late) }()
-					err := server.Relay.Shutdown(early)
-					took := time.Since(began)
-					if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "cut 4 subscriptions") || took > 3200*time.Millisecond {
-						t.Errorf("after %v: %v", took, err)
-					}
-					want := api.ErrGoingAway
-					if v == api.Lite03 { // on which the server waits for nobody then
-						want = api.ErrSessionClosed
-					}
-					if err := <-cut; !errors.Is(err, want) && !errors.Is(err, api.ErrGoingAway) {
-						t.Errorf("the track ends with %v, want %v", err, want)
-					}
-					if err := <-ended; err != nil || time.Since(began) > 8500*time.Millisecond {
-						t.Errorf("the server after %v: %v", time.Since(began), err)
-					}
-					if stacks := running(); stacks != nil {
-						t.Errorf("still runs:\n%s", strings.Join(stacks, "\n\n"))
-					}
+	for _, c := range []struct{ timeout, cut time.Duration }{
+		{9 * time.Second, 7 * time.Second},
+		{time.Second, 500 * time.Millisecond},
+	} {
+		for _, v := range api.Versions() {
+			t.Run(c.timeout.String()+" "+string(v), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					whileBusy(t, v, func(server *moqtest.Server, _ api.Session, reading api.TrackReader) {
+						checkCut(t, server, reading, v, c.timeout, c.cut)
+					})
 				})
 			})
-		})
+		}
 	}
+}
+
+// checkCut shuts a server and its relay down, and checks when the reader is cut off.
+func checkCut(t *testing.T, server *moqtest.Server, reading api.TrackReader, v api.Version, timeout, at time.Duration) {
+	ctx, cancel := context.WithTimeout(t.Context(), timeout)
+	defer cancel()
+	began, ended, cut := time.Now(), make(chan error, 1), make(chan error, 1)
+	go func() { cut <- readToEnd(t, reading) }()
+	go func() { ended <- server.Config.Shutdown(ctx) }()
+	err := server.Relay.Shutdown(ctx)
+	took := time.Since(began)
+	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "cut 4 subscriptions") || took < at || took > at+200*time.Millisecond {
+		t.Errorf("after %v: %v", took, err)
+	}
+	want := api.ErrGoingAway
+	if v == api.Lite03 { // on which the server waits for nobody then
+		want = api.ErrSessionClosed
+	}
+	if err := <-cut; !errors.Is(err, want) && !errors.Is(err, api.ErrGoingAway) {
+		t.Errorf("the track ends with %v, want %v", err, want)
+	}
+	if err := <-ended; err != nil || time.Since(began) > timeout {
+		t.Errorf("the server after %v: %v", time.Since(began), err)
+	}
+	if stacks := running(); stacks != nil {
+		t.Errorf("still runs:\n%s", strings.Join(stacks, "\n\n"))
+	}
+}
+
+// TestShutdownIsInterrupted by the end of its context before the deadline.
+func TestShutdownIsInterrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		whileBusy(t, api.Lite06, func(server *moqtest.Server, _ api.Session, _ api.TrackReader) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			ctx, interrupt := context.WithCancelCause(ctx)
+			impatient := errors.New("impatient")
+			time.AfterFunc(3*time.Second, func() { interrupt(impatient) })
+			began := time.Now()
+			err := server.Relay.Shutdown(ctx)
+			if took := time.Since(began); !errors.Is(err, impatient) || took > 3200*time.Millisecond {
+				t.Errorf("after %v: %v", took, err)
+			}
+		})
+	})
 }
 
 // A turnover dials one server first, and another one from then on.

@@ -157,9 +157,7 @@ func (p *process) drain(d time.Duration) {
 		for _, c := range clients {
 			draining.Go(func() { _ = c.Shutdown(ctx) })
 		}
-		early, cancel := context.WithTimeout(ctx, d-min(2*time.Second, d/2))
-		defer cancel()
-		draining.Go(func() { _ = p.relay.Shutdown(early) })
+		draining.Go(func() { _ = p.relay.Shutdown(ctx) })
 		draining.Wait()
 		p.close()
 	})

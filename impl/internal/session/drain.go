@@ -54,13 +54,10 @@ func (s *Session) Drain(ctx context.Context) (Open, error) {
 	}
 }
 
-// leaveWithin is how long Drain waits for a client to close the session after a GOAWAY:
-// the client dials its next session before it does.
-const leaveWithin = 2 * time.Second
-
 // awaitLeave is called when nothing is open any more. It waits until GOAWAY has probably
 // arrived, which is when asked is closed, since the end of the session could overtake it.
-// Then it gives a client time to close the session.
+// Then it gives a client its LeaveTimeout to close the session: the client dials its next
+// one before it does.
 func (s *Session) awaitLeave(ctx context.Context, asked <-chan struct{}) error {
 	select {
 	case <-asked:
@@ -72,7 +69,7 @@ func (s *Session) awaitLeave(ctx context.Context, asked <-chan struct{}) error {
 	if s.limits.client || !s.version.GoAway {
 		return nil
 	}
-	timer := time.NewTimer(leaveWithin)
+	timer := time.NewTimer(s.limits.leave)
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -74,6 +74,7 @@ func (o *Options) settings() settings {
 type limits struct {
 	api.Limits
 	setup  time.Duration // how long the peer may take to send or to read a message that is due
+	leave  time.Duration // how long a client may take to close a session that has drained
 	client bool          // this end has dialled
 }
 
@@ -123,6 +124,7 @@ func newLimits(c *api.Config, client bool) *limits {
 			SubscriptionsPerSession: cmp.Or(c.Limits.SubscriptionsPerSession, max(requests-requests/8, 1)),
 		},
 		setup:  cmp.Or(c.SetupTimeout, setup),
+		leave:  cmp.Or(c.LeaveTimeout, 2*time.Second),
 		client: client,
 	}
 }
