@@ -151,9 +151,9 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 
 // joinRelay connects the relay to the one at url, and reconnects when the
 // connection is lost or that relay asks clients to leave, until leave is
-// called. client has dialled the sessions. The first dial has to succeed. When a session ends, its
-// announcements end too, unlike those of a session that package redial keeps:
-// there may be other routes.
+// called. It dials by client. The first dial has to succeed. When a session
+// ends, its announcements end too, unlike those of a session that package redial
+// keeps: there may be other routes.
 func (o *options) joinRelay(ctx context.Context, r *relay.Relay, config *api.Config, url string) (client *impl.Client, leave func(), err error) {
 	client, err = o.client()
 	if err != nil {

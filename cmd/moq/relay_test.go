@@ -122,8 +122,13 @@ func TestRelayDrainsItsConnection(t *testing.T) {
 	<-served
 	began := time.Now()
 	relay.cancel()
-	if err := <-left; err != nil {
-		t.Error(err)
+	select {
+	case err := <-left:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatal("the other relay is not asked to leave")
 	}
 	relay.wait(exitDone)
 	if took := time.Since(began); took > 20*time.Second {

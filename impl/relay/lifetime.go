@@ -119,7 +119,12 @@ func (l *lifetime) awaitReaders(ctx context.Context) error {
 	l.mu.Unlock()
 	select {
 	case <-left:
-		return nil
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if !l.ended {
+			return nil
+		}
+		return fmt.Errorf("shutdown: %w", api.ErrClosed)
 	case <-l.ctx.Done():
 		return fmt.Errorf("shutdown: %w", api.ErrClosed)
 	case <-ctx.Done():
@@ -134,7 +139,6 @@ func (l *lifetime) endAll() {
 	l.mu.Lock()
 	l.initOnce()
 	l.ended = true
-	l.cancel()
 	tracks := make([]*live.Track, 0, len(l.tracks))
 	for track := range l.tracks {
 		tracks = append(tracks, track)
@@ -143,6 +147,8 @@ func (l *lifetime) endAll() {
 	for _, track := range tracks {
 		_ = track.CloseWithError(api.StreamGoingAway)
 	}
+	// After that, since without a route tracks would end as not found.
+	l.cancel()
 	l.running.Wait()
 }
 
