@@ -46,8 +46,7 @@ type Client interface {
 	// client at once, by a server after [Config].LeaveTimeout, 2 seconds by
 	// default, or when ctx ends, since its client dials the next session before
 	// it leaves. On moq-lite-03, which has no GOAWAY, a server closes it at once
-	// too. If Close is called meanwhile, Shutdown returns
-	// [ErrClientClosed].
+	// too. If Close is called meanwhile, Shutdown returns [ErrClientClosed].
 	Shutdown(ctx context.Context) error
 
 	// Close ends all dials and sessions now. It returns when all goroutines and
@@ -80,8 +79,9 @@ type Server interface {
 
 	// Shutdown ends all sessions gracefully, as [Client].Shutdown does, and
 	// accepts no more. Clients that ignore GOAWAY, and have nothing left to
-	// read, are waited for no longer than [Config].LeaveTimeout. HTTP requests that it answers besides are finished at the
-	// same time. It does not wait for session handlers that still run.
+	// read, are waited for no longer than [Config].LeaveTimeout. HTTP requests
+	// that it answers besides are finished at the same time. It does not wait
+	// for session handlers that still run.
 	Shutdown(ctx context.Context) error
 
 	// Sessions iterates over the sessions that were admitted and have not ended
