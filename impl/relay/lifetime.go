@@ -134,6 +134,28 @@ func (l *lifetime) awaitReaders(ctx context.Context) error {
 	}
 }
 
+// awaitQuiet waits until there has been no reader for quietFor, or the lifetime has ended.
+func (l *lifetime) awaitQuiet(ctx context.Context) error {
+	for {
+		if err := l.awaitReaders(ctx); err != nil {
+			return err
+		}
+		timer := time.NewTimer(quietFor)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+		case <-l.context().Done():
+		}
+		timer.Stop()
+		l.mu.Lock()
+		quiet := l.readers == 0
+		l.mu.Unlock()
+		if quiet {
+			return nil
+		}
+	}
+}
+
 // endAll ends the lifetime and all tracks, and waits for what runs.
 func (l *lifetime) endAll() {
 	l.mu.Lock()
@@ -169,8 +191,8 @@ func (r *Relay) Close() error {
 	return nil
 }
 
-// Shutdown waits until nobody reads from the relay any more, and then closes
-// it. It runs beside the Shutdown of the server, with the same ctx:
+// Shutdown waits until nobody has read from the relay for a tenth of a second,
+// and then closes it. It runs beside the Shutdown of the server, with the same ctx:
 //
 //	go relay.Shutdown(ctx)
 //	err := server.Shutdown(ctx)
@@ -185,18 +207,22 @@ func (r *Relay) Close() error {
 // A client that has dialled sessions for the relay is shut down beside it too:
 // the other ends of those sessions are readers as well.
 //
-// After Close it returns nil at once. If Close is called meanwhile, it returns
-// [api.ErrClosed].
+// After Close it returns nil at once. If Close is called while somebody reads, it
+// returns [api.ErrClosed].
 func (r *Relay) Shutdown(ctx context.Context) error {
 	if end, ok := ctx.Deadline(); ok {
 		early, cancel := context.WithDeadline(ctx, end.Add(-min(cutBefore, time.Until(end)/2)))
 		defer cancel()
 		ctx = early
 	}
-	err := r.life.awaitReaders(ctx)
+	err := r.life.awaitQuiet(ctx)
 	_ = r.Close()
 	return err
 }
+
+// quietFor is how long Shutdown goes on without a reader, so that the server's GOAWAY is
+// under way before anything is withdrawn, and requests that came before are served.
+const quietFor = 100 * time.Millisecond
 
 // cutBefore is how long before its deadline Shutdown cuts off the remaining readers. In
 // that time their peers answer the ends of the tracks, which the server waits for.

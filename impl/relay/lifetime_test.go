@@ -234,6 +234,33 @@ func TestShutdownIsInterrupted(t *testing.T) {
 	})
 }
 
+// TestShutdownWithdrawsLast: nobody reads, and the server begins a little later. A client
+// is asked to leave before what it has been told of is withdrawn.
+func TestShutdownWithdrawsLast(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		server, r := startRelay()
+		defer server.Close()
+		dial(t, server, api.Lite06, withPath(t, "room"))
+		s := dial(t, server, api.Lite06, api.NewTrackMux())
+		heard := announcements(t, s)
+		await(t, heard, "room", api.AnnouncementActive)
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		ended := make(chan error, 2)
+		go func() { ended <- r.Shutdown(ctx) }()
+		time.AfterFunc(10*time.Millisecond, func() { ended <- server.Config.Shutdown(ctx) })
+		await(t, heard, "room", api.AnnouncementEnded)
+		select {
+		case <-s.GoneAway():
+		default:
+			t.Error("withdrawn before the client was asked to leave")
+		}
+		if err := errors.Join(<-ended, <-ended); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
 // A turnover dials one server first, and another one from then on.
 type turnover struct {
 	clients [2]*impl.Client
