@@ -55,7 +55,7 @@ func (s *Session) isTurnedAway(next, l *link) bool {
 func (s *Session) dropTurnedAway(l *link) {
 	err := errTurnedAway
 	if l.isEnded() {
-		err = fmt.Errorf("%w: %w", err, context.Cause(l.session.Context()))
+		err = fmt.Errorf("redial: the new session was closed at once: %w", context.Cause(l.session.Context()))
 	}
 	_ = l.session.Terminate(api.SessionNoError, "")
 	l.stopFollowing()
@@ -65,7 +65,7 @@ func (s *Session) dropTurnedAway(l *link) {
 	}
 }
 
-// errTurnedAway is why a session is not used. It matches api.ErrGoingAway.
+// errTurnedAway is why a session is not used whose peer has sent a GOAWAY.
 var errTurnedAway = fmt.Errorf("redial: the server of the new session asks to leave as well: %w", api.ErrGoingAway)
 
 // sleepBeside waits, at most until l or the Session has ended.
