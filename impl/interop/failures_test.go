@@ -128,6 +128,9 @@ func checkRefused(t *testing.T, p *process, says string) {
 		t.Errorf("status %d, want 1", status)
 	}
 	said := p.said()
+	if first, rest, _ := strings.Cut(said, "\n"); strings.HasPrefix(first, "waiting for ") { // it has told what for
+		said = rest
+	}
 	lines := strings.Split(strings.TrimSpace(said), "\n")
 	if len(lines) != 1 || !strings.HasPrefix(said, "moq: ") || !strings.Contains(said, says) ||
 		slices.ContainsFunc([]string{"goroutine", "secret"}, func(never string) bool { return strings.Contains(said, never) }) {
