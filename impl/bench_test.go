@@ -19,20 +19,7 @@ func BenchmarkFrames(b *testing.B) {
 	for _, size := range []int{100, 1200, 64 << 10} {
 		b.Run(fmt.Sprint(size), func(b *testing.B) {
 			payload := make([]byte, size)
-			benchmark(b, int64(size), func(w api.TrackWriter, _ *atomic.Int64) {
-				g, err := w.OpenGroup(w.Context())
-				if err != nil {
-					b.Error(err)
-					return
-				}
-				for i := range b.N {
-					if err := g.WriteFrame(api.Frame{Timestamp: uint64(i), Payload: payload}); err != nil {
-						b.Error(err)
-						return
-					}
-				}
-				_ = g.Close()
-			})
+			benchmark(b, int64(size), writeFrames(b, payload))
 		})
 	}
 }
@@ -47,21 +34,26 @@ func BenchmarkGrant(b *testing.B) {
 	payload := make([]byte, 100)
 	for name, admit := range map[string]func(context.Context, api.AdmitRequest) (api.Grant, error){"none": nil, "granted": admit} {
 		b.Run(name, func(b *testing.B) {
-			benchmarkWith(b, int64(len(payload)), admit, func(w api.TrackWriter, _ *atomic.Int64) {
-				g, err := w.OpenGroup(w.Context())
-				if err != nil {
-					b.Error(err)
-					return
-				}
-				for i := range b.N {
-					if err := g.WriteFrame(api.Frame{Timestamp: uint64(i), Payload: payload}); err != nil {
-						b.Error(err)
-						return
-					}
-				}
-				_ = g.Close()
-			})
+			benchmarkWith(b, int64(len(payload)), admit, writeFrames(b, payload))
 		})
+	}
+}
+
+// writeFrames returns a publisher of one group with a frame for each iteration.
+func writeFrames(b *testing.B, payload []byte) func(api.TrackWriter, *atomic.Int64) {
+	return func(w api.TrackWriter, _ *atomic.Int64) {
+		g, err := w.OpenGroup(w.Context())
+		if err != nil {
+			b.Error(err)
+			return
+		}
+		for i := range b.N {
+			if err := g.WriteFrame(api.Frame{Timestamp: uint64(i), Payload: payload}); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+		_ = g.Close()
 	}
 }
 
