@@ -122,11 +122,21 @@ func TestAsFindsTheOutermost(t *testing.T) {
 	}
 }
 
-// TestAsAllocatesNothing checks that a look-up that finds an ability at once
-// allocates nothing: it is made for each stream.
+// TestAsAllocatesNothing checks that a look-up allocates nothing, whether it
+// finds the ability or not: it is made for each stream, and for each write.
 func TestAsAllocatesNothing(t *testing.T) {
 	a := &able{urgency: new(int8)}
-	if n := testing.AllocsPerRun(100, func() { finds[transport.Prioritizer](a) }); n != 0 {
-		t.Errorf("%v allocations", n)
+	for name, v := range map[string]any{
+		"a stream":              a,
+		"a wrapper":             &aroundSend{a},
+		"a wrapper of nothing":  &aroundSend{},
+		"a wrapper of wrappers": &aroundSend{&aroundSend{a}},
+	} {
+		if n := testing.AllocsPerRun(100, func() {
+			finds[transport.Prioritizer](v)
+			finds[transport.TryWriter](v)
+		}); n != 0 {
+			t.Errorf("%s: %v allocations", name, n)
+		}
 	}
 }
