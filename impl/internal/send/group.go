@@ -72,7 +72,7 @@ func (l *Lane) NewSilentGroup(owner Owner, seq api.GroupSequence) *Group {
 
 // SetStream makes the group write to a stream that is open already. It is called
 // before Open.
-func (g *Group) SetStream(st transport.SendStream) { g.stream = newStream(st) }
+func (g *Group) SetStream(st transport.SendStream) { g.stream = stream{st} }
 
 // Open makes the group known to its [Queue], so that it can be submitted, and is failed
 // when the session ends. It reports false when the session has ended.

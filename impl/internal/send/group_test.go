@@ -2,9 +2,18 @@ package send
 
 import (
 	"testing"
+	"unsafe"
 
 	"github.com/moqlite/moqlite/api"
 )
+
+// TestGroupSize: a group fits into a size class of the allocator, of which the next is 16
+// bytes larger. One is made for each group that is sent to each subscriber.
+func TestGroupSize(t *testing.T) {
+	if size := unsafe.Sizeof(Group{}); size > 224 {
+		t.Errorf("a group has %d bytes", size)
+	}
+}
 
 // A writer may ask for its group's context before each frame: that costs nothing after the
 // first time. Otherwise all of that would be kept until the group's end.

@@ -121,7 +121,7 @@ func (s *slot) takeFrom(g *Group, opened transport.SendStream) (ranked bool) {
 	defer g.mu.Unlock()
 	ranked = true
 	if opened != nil {
-		g.stream = newStream(opened)
+		g.stream = stream{opened}
 		g.watch()
 		ranked = g.stream.begin(g.urgency)
 	}
@@ -149,8 +149,7 @@ func (s *slot) tryWrite() (over bool) {
 	if len(s.taken) == 0 {
 		return true
 	}
-	w := s.group.stream.tries
-	return w != nil && s.wrote(w.TryWrite(s.taken))
+	return s.wrote(s.group.stream.tryWrite(s.taken))
 }
 
 // wrote notes the result of a write to the stream, and fails the group if that is an
