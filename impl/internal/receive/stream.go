@@ -31,17 +31,18 @@ var (
 // a slice of just its length, so that it waits for its reader without holding credit of
 // flow control. One goroutine at a time may read; Cancel may be called by any.
 type Stream struct {
-	raw   transport.ReceiveStream
-	buf   []byte // bytes that were read
-	at    int    // how many of buf are consumed
-	err   error  // the error that follows the bytes of buf
-	timed bool   // a read deadline is set
+	raw transport.ReceiveStream
+	buf []byte // bytes that were read
+	at  int    // how many of buf are consumed
+	err error  // the error that follows the bytes of buf
 
 	// stock is what stockUp has read from the stream to weigh its group. It precedes
 	// what is left in the stream. stockErr is the error that followed it.
 	stock    []byte
 	stockAt  int // how many bytes of stock are consumed
 	stockErr error
+
+	timed bool // a read deadline is set
 
 	// direct is set when ReadFrame has met a large frame, and the next one is
 	// expected to be large too. Only a small buffer is then read ahead, for the
