@@ -65,6 +65,26 @@ func TestPacedByItsSubscriber(t *testing.T) {
 	})
 }
 
+// TestPacedByAPause: a subscriber at the end of its range holds up the writer
+// until it does not want the groups any more that wait for it.
+func TestPacedByAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := new(live.Broadcast)
+		written := pacedTrack(t, b, 40)
+		s := serve(t, b, api.SubscribeConfig{EndGroup: 1})
+		time.Sleep(2 * time.Second)
+		if n := written.Load(); n < 4 || n > 10 {
+			t.Errorf("%d groups were written ahead of a pause", n)
+		}
+		s.Update(api.SubscribeConfig{StartGroup: 100})
+		synctest.Wait()
+		if n := written.Load(); n != 40 {
+			t.Errorf("%d groups were written of 40 that nobody wants", n)
+		}
+		s.leave()
+	})
+}
+
 // TestPacedByTheFastest: a subscriber that takes nothing holds up nobody.
 func TestPacedByTheFastest(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

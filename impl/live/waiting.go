@@ -73,9 +73,10 @@ func (s *subscription) enqueueSpan(run numbers.Span) {
 	}
 }
 
-// dequeueUnwanted removes the groups that are no longer wanted from waiting. The
-// track's lock is held.
+// dequeueUnwanted removes the groups that are no longer wanted from waiting, for
+// which a writer may wait. The track's lock is held.
 func (s *subscription) dequeueUnwanted() {
+	defer s.track.room.Tell()
 	s.waiting = slices.DeleteFunc(s.waiting, func(g *group) bool {
 		unwanted := g.seq < s.start
 		if unwanted {
@@ -122,6 +123,9 @@ func (s *subscription) dropStale() {
 		}
 		s.done.RemoveSpan(g.seq, g.seq+1)
 		s.addGap(api.Gap{Start: g.seq, End: g.seq + 1, Err: &api.StreamError{Code: code}})
+	}
+	if n > 0 {
+		s.track.room.Tell()
 	}
 	clear(s.waiting[:n])
 	s.waiting = s.waiting[n:]
