@@ -19,7 +19,7 @@
 // subscriptions: 0 is the oldest group that is held and not too old,
 // [api.GroupLatest] is the newest that is held, and a number is that group.
 // While a track holds nothing, 0 and GroupLatest are the first group that
-// comes.
+// comes; with 0, lower ones that come later are sent too.
 //
 // A subscriber is told as a gap what it does not get: groups that were evicted,
 // have become too old, were never written, or were given up by

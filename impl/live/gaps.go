@@ -9,16 +9,17 @@ import (
 
 // A subscription accounts for each group number from its first one on: either
 // it serves the group, or it reports a gap as soon as the group cannot come any
-// more. Its first number is the StartGroup that was asked for, or else the
-// lowest that was offered to it.
+// more. Its first number is the StartGroup that was asked for, with
+// [api.GroupLatest] the first that was passed to it, and else the lowest that was
+// offered to it.
 //
-// firstSequence returns that number; false while nothing was offered to a subscriber
-// that asked for no number. The track's lock is held.
+// firstSequence returns that number; false while there is none. The track's lock
+// is held.
 func (s *subscription) firstSequence() (seq api.GroupSequence, known bool) {
 	if s.numbered {
 		return s.start, true
 	}
-	if spans := s.done.Spans(); len(spans) > 0 {
+	if spans := s.done.Spans(); len(spans) > 0 && !s.edge {
 		return max(s.start, spans[0].Start), true
 	}
 	return 0, false
@@ -26,8 +27,12 @@ func (s *subscription) firstSequence() (seq api.GroupSequence, known bool) {
 
 // takeNumber records a number that is offered, and reports whether it was not offered
 // or lost before. If it is below all others, the gaps of the track above it are
-// lost now. The track's lock is held.
+// lost now. A subscriber that wants the newest group wants none below the first
+// that is offered. The track's lock is held.
 func (s *subscription) takeNumber(seq api.GroupSequence) bool {
+	if s.edge && len(s.done.Spans()) == 0 {
+		s.start = seq
+	}
 	if !s.done.Add(seq) {
 		return false
 	}

@@ -1,6 +1,7 @@
 package live
 
 import (
+	"errors"
 	"io"
 	"slices"
 	"sync"
@@ -50,7 +51,8 @@ type subscription struct {
 	config   api.SubscribeConfig
 	rule     age.Rule
 	start    api.GroupSequence // the first wanted
-	numbered bool              // start is a number that was asked for
+	numbered bool              // start is a number that was asked for, or that w has begun with
+	edge     bool              // the newest group is wanted, and nothing was passed to w; changed with writing held too
 	done     numbers.Set       // numbers offered, sent as datagrams, or lost
 	lost     numbers.Gaps      // still to be reported
 	waiting  []*group          // to be served, in order of their numbers
@@ -234,16 +236,17 @@ func (s *subscription) countWanted() int {
 // opened, it is left out: the subscriber is about to leave, or was told that it
 // is lost.
 func (s *subscription) startReader(g *group, working *sync.WaitGroup) {
-	s.writing.Lock()
-	w, err := s.w.OpenGroupAt(s.w.Context(), g.seq)
-	s.writing.Unlock()
+	w, err := s.openGroup(g.seq)
 	r := &reader{group: g, w: w}
 	s.track.mu.Lock()
 	s.opening = nil
-	if err != nil {
-		s.track.room.Tell()
-	} else {
+	if err == nil {
 		s.serving = append(s.serving, r)
+	} else {
+		s.track.room.Tell()
+	}
+	if err == errBelowStart {
+		s.done.RemoveSpan(g.seq, g.seq+1) // it may be wanted again
 	}
 	s.track.mu.Unlock()
 	if err != nil {
@@ -253,6 +256,19 @@ func (s *subscription) startReader(g *group, working *sync.WaitGroup) {
 		r.copyGroup()
 		s.removeReader(r)
 	})
+}
+
+// errBelowStart is why a group is not opened that is not wanted any more.
+var errBelowStart = errors.New("the subscription has begun with a higher number")
+
+// openGroup opens a group of the subscriber.
+func (s *subscription) openGroup(seq api.GroupSequence) (api.GroupWriter, error) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if !s.beginAt(seq) {
+		return nil, errBelowStart
+	}
+	return s.w.OpenGroupAt(s.w.Context(), seq)
 }
 
 // removeReader removes a reader that has ended.
@@ -304,6 +320,7 @@ func (s *subscription) sendDatagram(d api.Datagram) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if !s.detached {
+		s.beginAt(d.Sequence)
 		_ = s.w.SendDatagramAt(d.Sequence, d)
 	}
 }

@@ -14,14 +14,28 @@ import (
 // track's lock is held.
 func (s *subscription) chooseStart(c api.SubscribeConfig) {
 	s.setConfig(c)
-	newest := s.track.cache.last()
-	switch {
-	case c.StartGroup == api.GroupLatest && newest != nil:
-		s.start, s.numbered = newest.seq, true
-	case c.StartGroup != api.GroupLatest:
+	if s.edge = c.StartGroup == api.GroupLatest; !s.edge {
 		s.start, s.numbered = c.StartGroup, c.StartGroup > 0
+	} else if newest := s.track.cache.last(); newest != nil {
+		s.start = newest.seq
 	}
 	s.enqueueHeld()
+}
+
+// beginAt is called before a number is passed to w. The first one is where a
+// subscriber begins that wants the newest group: w counts from there too. It
+// reports false if w has begun above that number meanwhile. writing is held.
+func (s *subscription) beginAt(seq api.GroupSequence) bool {
+	if !s.edge {
+		return seq >= s.start
+	}
+	s.track.mu.Lock()
+	defer s.track.mu.Unlock()
+	s.start, s.numbered, s.edge = seq, true, false
+	s.dequeueUnwanted()
+	s.addTrackGaps()
+	s.awake.Wake() // the gaps are to be reported
+	return true
 }
 
 // setConfig sets what the subscriber wants. The track's lock is held.
@@ -33,12 +47,14 @@ func (s *subscription) setConfig(c api.SubscribeConfig) {
 // applyUpdate applies a change of the subscriber's config. [api.GroupLatest] leaves
 // the start where it is.
 func (s *subscription) applyUpdate(c api.SubscribeConfig) {
+	s.writing.Lock()
+	defer s.writing.Unlock()
 	t := s.track
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	s.setConfig(c)
 	if c.StartGroup != api.GroupLatest {
-		s.start, s.numbered = c.StartGroup, c.StartGroup > 0
+		s.start, s.numbered, s.edge = c.StartGroup, c.StartGroup > 0, false
 	}
 	s.dequeueUnwanted()
 	s.enqueueHeld()
