@@ -97,6 +97,38 @@ func TestOracleKnowsLies(t *testing.T) {
 	}
 }
 
+// TestOracleKnowsEnds: another publisher ends the track. That is an end of the
+// groups that came only if nobody can tell the two publishers apart.
+func TestOracleKnowsEnds(t *testing.T) {
+	b := broadcastSpec{"cam", []trackSpec{{name: "video", period: time.Second, frames: 4, size: 50}}}
+	for name, test := range map[string]struct {
+		hop    api.Hop
+		groups api.GroupSequence
+		want   []kind
+	}{
+		"one of the same identity, without a group":   {1, 0, nil},
+		"one of the same identity, with other groups": {1, 2, []kind{falsely}},
+		"one of another identity, without a group":    {2, 0, []kind{falsely}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStage(&world{broadcasts: []broadcastSpec{b}})
+			one, other := s.numbering(1, 0), s.numbering(2, 0)
+			s.publishers["p1"] = &publisher{spec: &begin{hop: 1}, truth: one}
+			s.publishers["p2"] = &publisher{spec: &begin{hop: test.hop}, truth: other}
+			one.tracks["video"].begun, one.tracks["video"].next = time.Now().Add(-time.Hour), 9
+			other.tracks["video"].begun, other.tracks["video"].next = time.Now(), test.groups
+			other.tracks["video"].end()
+			v := &viewer{client: &client{stage: s, name: "v", ctx: context.Background()}, spec: &join{track: "video"}, path: "cam"}
+			r := newReading(v, 0)
+			give(r, one.tracks["video"], 8, -1, nil)
+			r.end(io.EOF)
+			if got := s.kinds(); !slices.Equal(got, test.want) {
+				t.Errorf("the oracle says %v, want %v", s.faults, test.want)
+			}
+		})
+	}
+}
+
 // secretly is a step that lasts longer than it says, so that the world is not
 // in order when all must be well.
 type secretly struct{ step }

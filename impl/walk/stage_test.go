@@ -298,10 +298,16 @@ func (v *viewer) truth(id int) *count {
 
 // ended reports whether the viewer's track has ended for good, and whether the
 // viewer may be told that it has: a publisher that withdraws a broadcast ends
-// its tracks too, even if another continues them.
+// its tracks too, even if another continues them. A publisher that has the
+// identity of one before, and ends the track before its first group, shows no
+// other numbers: nobody can tell that end from the one before's.
 func (v *viewer) ended(c *count) (ended, mayTell bool) {
 	v.stage.mu.Lock()
 	defer v.stage.mu.Unlock()
+	hops := make(map[api.Hop]bool) // of the publishers of c
+	for _, p := range v.stage.publishers {
+		hops[p.spec.hop] = hops[p.spec.hop] || p.truth.tracks[v.spec.track] == c
+	}
 	for _, p := range v.stage.publishers {
 		t := p.truth.tracks[v.spec.track]
 		switch {
@@ -309,6 +315,8 @@ func (v *viewer) ended(c *count) (ended, mayTell bool) {
 		case c == nil || t == c:
 			ended = ended || t.hasEnded()
 			mayTell = mayTell || ended || p.withdrawn()
+		case t.highest() == 0 && hops[p.spec.hop]:
+			mayTell = mayTell || t.hasEnded() || p.withdrawn()
 		case t.resembles(c, c.highest()):
 			mayTell = mayTell || t.hasEnded() || p.withdrawn()
 		}
