@@ -67,8 +67,9 @@ package relay
 //	no       yes   Saving: current has failed.
 //
 // From idle or lost, followDemand tries the best route for a subscriber.
-// Without one, the track is aborted after lostFor (abortUnroutable). A track
-// without subscribers is closed after idleFor.
+// Without one, the track is aborted after lostFor (abortUnroutable). While it has
+// no group, routes of other origins are for those alone that ask for no number
+// (usableRoutes). A track without subscribers is closed after idleFor.
 //
 // From fed to changing: tryBetter has found a preferred route of the same origin,
 // or checkSilence has heard nothing from current for minSilence; the time doubles

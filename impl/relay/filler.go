@@ -76,7 +76,7 @@ type filler struct {
 	heardAt       time.Time     // when a check last found that frames had come
 
 	// When the next check of each kind is due; zero for never.
-	idleAt, lostAt, otherAt, judgeAt, silentAt, missingAt, headAt time.Time
+	idleAt, lostAt, judgeAt, silentAt, missingAt, headAt time.Time
 
 	changed       signal.Wake   // the missing groups have changed
 	fetching      chan struct{} // a semaphore for fetches
@@ -137,8 +137,7 @@ func (f *filler) step(timer *time.Timer) bool {
 	switch {
 	case demand.Subscribers > 0:
 		f.idleAt = time.Time{}
-		usable := f.refused.filterUsable(routes, now)
-		f.followDemand(f.filterNumbered(usable, demand.LowestStart, now), demand.Config, now)
+		f.followDemand(f.usableRoutes(routes, demand.LowestStart, now), demand.Config, now)
 	case f.current == nil && (f.cause != nil || len(routes) == 0): // nothing to keep it for
 		return !f.track.CloseIdle()
 	default:
@@ -168,7 +167,7 @@ func (f *filler) step(timer *time.Timer) bool {
 // nextDue returns the time of the earliest check that is due.
 func (f *filler) nextDue() time.Time {
 	next := f.idleAt
-	for _, at := range []time.Time{f.lostAt, f.otherAt, f.judgeAt, f.silentAt, f.missingAt, f.headAt} {
+	for _, at := range []time.Time{f.lostAt, f.judgeAt, f.silentAt, f.missingAt, f.headAt} {
 		next = earliest(next, at)
 	}
 	if next.IsZero() {

@@ -34,25 +34,19 @@ func (f *filler) followDemand(routes []*route, config api.SubscribeConfig, now t
 	}
 }
 
-// filterNumbered returns the routes that may give viewers the groups for which they
-// ask by number. While the track has no group and no feed, nothing shows whether
-// another origin continues the numbers of this one. So a route of this origin is
-// waited for, whose link may be down for a moment only; after lostFor/2 another
-// origin is better than nothing. lowest is the lowest number that is asked for, or 0
-// if all viewers begin with what there is: any origin will do for them at once.
-func (f *filler) filterNumbered(routes []*route, lowest api.GroupSequence, now time.Time) []*route {
-	_, some := f.track.Latest()
-	if some || lowest == 0 || f.current != nil || f.next != nil || len(routes) == 0 || slices.ContainsFunc(routes, f.isOfOrigin) {
-		f.otherAt = time.Time{}
+// usableRoutes returns those of the routes by which the track may be fed now. A route
+// of another origin has to show in a trial that it continues the numbers of this one.
+// While the track has no group, nothing can show that, so such a route is used only
+// if all viewers begin with what there is. Who asks for a group by its number gets
+// the track when the link to its publisher is back, or is told soon that it is lost
+// (lostFor), and is led to the other origin, under its own name, when asking again.
+// lowest is the lowest number that is asked for; 0 for none.
+func (f *filler) usableRoutes(routes []*route, lowest api.GroupSequence, now time.Time) []*route {
+	routes = f.refused.filterUsable(routes, now)
+	if _, some := f.track.Latest(); some || lowest == 0 {
 		return routes
 	}
-	if f.otherAt.IsZero() {
-		f.otherAt = now.Add(lostFor / 2)
-	}
-	if now.Before(f.otherAt) {
-		return nil
-	}
-	return routes
+	return slices.DeleteFunc(routes, func(rt *route) bool { return !f.isOfOrigin(rt) })
 }
 
 // updateCurrent tells the current feed what is wanted. A feed that began above
@@ -121,10 +115,15 @@ func (f *filler) tryBetter(now time.Time) {
 
 // tryRoute begins a feed by a route. If the track holds groups, the feed is on
 // trial. Else it becomes current if there is no other, or if it is better than
-// one that has brought nothing, which may even lead back to this relay.
+// one that has brought nothing, which may even lead back to this relay. If it is
+// of another origin, its groups are for those who subscribe now: later ones may
+// ask for numbers of this origin.
 func (f *filler) tryRoute(rt *route, why reason, now time.Time) {
 	config := f.config
 	newest, some := f.track.Latest()
+	if !some && !f.isOfOrigin(rt) {
+		f.track.Retire()
+	}
 	if !some || !reaches(&config, newest) {
 		f.next = f.feedBy(rt, config, why)
 		switch {
@@ -290,8 +289,9 @@ func (f *filler) checkSilence(now time.Time) bool {
 		f.silence = min(2*f.silence, maxSilence)
 		again = f.silence
 		f.refused.forgiveRivals()
+		demand, _ := f.track.Demand()
 		routes, _ := f.broadcast.candidates()
-		f.usable = f.refused.filterUsable(routes, now)
+		f.usable = f.usableRoutes(routes, demand.LowestStart, now)
 		f.tryAnother(now)
 	}
 	f.silentAt = now.Add(again)
@@ -380,7 +380,8 @@ func (f *filler) abortRestarted() bool {
 // one has come.
 func (f *filler) abortUnroutable(now time.Time) bool {
 	f.lostAt = time.Time{}
-	if routes, _ := f.broadcast.candidates(); len(f.refused.filterUsable(routes, now)) > 0 {
+	demand, _ := f.track.Demand()
+	if routes, _ := f.broadcast.candidates(); len(f.usableRoutes(routes, demand.LowestStart, now)) > 0 {
 		return true
 	}
 	code := api.StreamUnroutable
