@@ -293,20 +293,17 @@ func (s *Server) ListenAndServe() error {
 }
 
 // acceptFrom serves the connections of a listener until the server is closed
-// or the listener fails.
+// or the listener fails. While the server shuts down it goes on, so that whoever
+// connects is told that the server is about to end.
 func (s *Server) acceptFrom(l transport.Listener) error {
 	for {
 		conn, err := l.Accept(context.Background())
-		if s.sessions.isDraining() {
-			if err == nil {
-				_ = conn.CloseWithError(uint64(api.SessionNoError), "going away")
-			}
+		switch {
+		case err != nil && s.sessions.isDraining():
 			return api.ErrServerClosed
-		}
-		if err != nil {
+		case err != nil:
 			return fmt.Errorf("serve: %w", err)
-		}
-		if !s.spawn(func() { s.serveConn(conn, session.Options{}) }) {
+		case !s.spawn(func() { s.serveConn(conn, session.Options{}) }):
 			_ = conn.CloseWithError(uint64(api.SessionNoError), "going away")
 		}
 	}

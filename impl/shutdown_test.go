@@ -278,3 +278,36 @@ func TestShutdownLetsClientsLeave(t *testing.T) {
 		})
 	}
 }
+
+// TestShutdownTurnsAllAway: whoever connects while a server shuts down, for as long as
+// that takes, is told at once that it is about to end.
+func TestShutdownTurnsAllAway(t *testing.T) {
+	for _, v := range api.Versions() {
+		t.Run(string(v), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				mux := api.NewTrackMux()
+				publish(t, mux, endless)
+				server := moqtest.NewServer(mux)
+				defer server.Close()
+				_ = subscribe(t, dial(t, server, v, nil), "room", nil)
+				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+				defer cancel()
+				over := make(chan error, 1)
+				go func() { over <- server.Config.Shutdown(ctx) }()
+				for i := range 4 {
+					time.Sleep(time.Second)
+					s := dial(t, server, v, nil)
+					select {
+					case <-s.Context().Done():
+						if err := context.Cause(s.Context()); !strings.Contains(err.Error(), "going away") {
+							t.Errorf("session %d: %v", i, err)
+						}
+					case <-time.After(100 * time.Millisecond):
+						t.Errorf("session %d is open", i)
+					}
+				}
+				<-over
+			})
+		})
+	}
+}
