@@ -12,16 +12,26 @@ import (
 // redialBeside dials a session to replace l, which goes on meanwhile. If the peer of l
 // has named no place to go to, a load balancer may still lead the same URL to a server
 // that is about to end: a session that is turned away is then dropped, which counts as a
-// failed dial for the wait until the next. Once l has ended, whatever comes is taken,
-// and there is no wait any more.
+// failed dial for the wait until the next. Once l has ended, the next dial comes at once,
+// and whatever comes is taken. The waits until then have grown beside a session that
+// served: those that follow begin anew.
 func (s *Session) redialBeside(l *link, to []destination, pause bool) (*link, error) {
+	beside, first := s.policy.newBackoff(), pause
+	wait := func(ctx context.Context) bool {
+		if first || l.isEnded() {
+			first = false
+			return s.wait(ctx)
+		}
+		s.sleepBeside(l, beside.NextBackOff())
+		return ctx.Err() == nil
+	}
 	for {
-		next, err := s.redial(s.ctx, to, pause)
+		next, err := s.redial(s.ctx, to, pause, wait)
 		if err != nil || l.isSentElsewhere() || !s.isTurnedAway(next, l) {
 			return next, err
 		}
 		s.dropTurnedAway(next)
-		s.sleepBeside(l, s.backoff.NextBackOff())
+		s.sleepBeside(l, beside.NextBackOff())
 		pause = false
 	}
 }

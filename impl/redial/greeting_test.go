@@ -2,6 +2,7 @@ package redial_test
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -139,6 +140,38 @@ func TestTurnedAwayWithNothingElse(t *testing.T) {
 			t.Errorf("%d dials when the session had ended: %q", dials, b.events.all())
 		}
 	}, withOrigins...)
+}
+
+// TestTurnedAwayUntilItEnds: a server that is about to end turns new sessions away, or
+// takes none, until it has ended, and is back a moment later. How long it took does not
+// matter then.
+func TestTurnedAwayUntilItEnds(t *testing.T) {
+	refused := errors.New("connection refused")
+	for name, meanwhile := range map[string]error{"turned away": nil, "refused": refused} {
+		t.Run(name, func(t *testing.T) {
+			inEachVersion(t, func(t *testing.T, v api.Version) {
+				b := newBalancer(t, v, 0, func(s api.Session) { _ = s.Terminate(api.SessionNoError, "going away") })
+				b.network.fail(meanwhile)
+				b.leave(t)
+				time.Sleep(20 * time.Second) // the waits are long by now
+				b.network.fail(refused)
+				_ = b.old.all()[1].Terminate(api.SessionNoError, "") // the camera's came before
+				time.Sleep(50 * time.Millisecond)
+				if b.network.session(0).Context().Err() == nil {
+					t.Fatal("the session that was left has not ended")
+				}
+				next := startRelay(0)
+				defer next.Close()
+				b.network.add("1", next, v)
+				b.network.fail(nil)
+				time.Sleep(time.Second)
+				if n := b.events.count("connected"); n != 2 {
+					t.Errorf("%d sessions were used a second after the server was back, want two: %q", n, b.events.all())
+				}
+				b.camera.stop()
+			}, withOrigins...)
+		})
+	}
 }
 
 // TestTurnedAwayTo is greeted by a GOAWAY that names a place: that is followed.

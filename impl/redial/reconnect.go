@@ -97,7 +97,7 @@ func (s *Session) redialLost(l *link, pause bool) (*link, error) {
 		return nil, err
 	}
 	s.reportLost(l)
-	return s.redial(s.ctx, slices.Compact([]destination{l.destination(), {}}), pause)
+	return s.redial(s.ctx, slices.Compact([]destination{l.destination(), {}}), pause, s.wait)
 }
 
 // redialMoved dials the session to which the peer of l wants us to go; l then
@@ -135,14 +135,17 @@ func (s *Session) redialMoved(l *link, pause bool) (*link, error) {
 // errTooLong is why redialling is given up.
 var errTooLong = errors.New("no session for too long")
 
+// wait waits before a dial, longer each time. It reports false if ctx ends first.
+func (s *Session) wait(ctx context.Context) bool { return sleep(ctx, s.backoff.NextBackOff()) }
+
 // redial dials the destinations in turn until one succeeds. It waits before
 // each dial but the first, and before the first too if pause is set.
-func (s *Session) redial(ctx context.Context, to []destination, pause bool) (*link, error) {
+func (s *Session) redial(ctx context.Context, to []destination, pause bool, wait func(context.Context) bool) (*link, error) {
 	ctx, cancel := s.redialContext(ctx)
 	defer cancel()
 	var last error
 	for attempt := 1; ; attempt++ {
-		if pause && !sleep(ctx, s.backoff.NextBackOff()) {
+		if pause && !wait(ctx) {
 			return nil, redialError(ctx, attempt-1, last)
 		}
 		pause = true
