@@ -96,6 +96,19 @@ func TestPermanentErrors(t *testing.T) {
 	}
 }
 
+// TestUnansweredHandshake: at first, a server that does not complete the handshake in time
+// may have no version in common. After a session, it is asked again.
+func TestUnansweredHandshake(t *testing.T) {
+	failure := &api.DialError{Phase: api.PhaseNegotiate, Err: fmt.Errorf("%w, or no answer: %w (and websocket: %w)",
+		api.ErrUnsupportedVersion, &net.OpError{Op: "read", Err: os.ErrDeadlineExceeded}, syscall.ECONNREFUSED)}
+	t.Run("at first", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) { failsAtFirst(t, failure, true) })
+	})
+	t.Run("later", func(t *testing.T) {
+		inBubble(t, func(t *testing.T) { failsLater(t, failure, false) })
+	})
+}
+
 func failsAtFirst(t *testing.T, failure error, permanent bool) {
 	ctrl := gomock.NewController(t)
 	d := mocks.NewMockDialer(ctrl)

@@ -31,6 +31,20 @@ func Permanent(err error) bool {
 	return isBadCertificate(err) || isBadURL(err)
 }
 
+// isPermanent reports whether a failed dial is the last. A server that does not complete
+// the handshake in time may have no version in common with us. But after a session with it,
+// it rather has too much to do, as when it was just started again and all dial at once.
+func (s *Session) isPermanent(err error) bool {
+	return s.policy.Permanent(err) && !(s.hasConnected() && isUnanswered(err))
+}
+
+// isUnanswered reports whether a handshake was not completed in time, so that there may be
+// no version in common.
+func isUnanswered(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout() && errors.Is(err, api.ErrUnsupportedVersion)
+}
+
 // isClosedHere reports whether a session ended because its client was closed.
 func isClosedHere(err error) bool {
 	ended, ok := errors.AsType[*api.SessionError](err)

@@ -40,7 +40,10 @@ type Policy struct {
 	MaxElapsed time.Duration
 
 	// Permanent reports which failed dials are not tried again, and after which
-	// ends of a session none follows. Nil is the function [Permanent].
+	// ends of a session none follows. Nil is the function [Permanent]. Once there
+	// was a session, a server that does not complete the handshake in time is tried
+	// again whatever Permanent says, although it may have no version in common:
+	// it rather has too much to do.
 	Permanent func(err error) bool
 
 	// DialTimeout bounds each dial. Zero: 20 s.

@@ -162,11 +162,11 @@ func (s *Session) redial(ctx context.Context, to []destination, pause bool, wait
 		switch {
 		case ctx.Err() != nil:
 			return nil, redialError(ctx, attempt, last)
-		case s.policy.Permanent(err) && len(to) == 1:
+		case s.isPermanent(err) && len(to) == 1:
 			return nil, err
 		case s.policy.MaxAttempts > 0 && attempt >= s.policy.MaxAttempts:
 			return nil, fmt.Errorf("redial: given up after %d attempts: %w", attempt, err)
-		case s.policy.Permanent(err):
+		case s.isPermanent(err):
 			to = slices.DeleteFunc(slices.Clone(to), func(d destination) bool { return d == target })
 		}
 	}
