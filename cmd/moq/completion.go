@@ -25,7 +25,8 @@ func completionCommand() *cobra.Command {
 		Use:   "completion SHELL",
 		Short: "Print the completions for bash, zsh, fish or powershell",
 		Long: `Print the completions of a shell: commands, flags, and the broadcasts that the
-server in the URL announces, which is asked for at most a second.`,
+server in the URL, or in MOQ_URL, announces; it is asked for at most a second, with
+the token and the certificate authorities of the flags, or of MOQ_TOKEN and MOQ_CA.`,
 		Example: `  source <(moq completion bash)
   moq completion zsh > "${fpath[1]}/_moq"
   moq completion fish > ~/.config/fish/completions/moq.fish`,
@@ -51,9 +52,13 @@ server in the URL announces, which is asked for at most a second.`,
 	}
 }
 
-// completePath completes the argument after the URL with the broadcasts that
-// its server announces. What goes wrong completes nothing, and is not told.
+// completePath completes the argument after the URL, or the first one where MOQ_URL
+// stands for the URL, with the broadcasts that the server announces. What goes wrong
+// completes nothing, and is not told.
 func (o *options) completePath(cmd *cobra.Command, args []string, typed string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	if !strings.Contains(typed, "://") { // else it is the URL that is typed
+		args = withURL(args, 2)
+	}
 	if len(args) != 1 {
 		return nil, cobra.ShellCompDirectiveNoFileComp
 	}
