@@ -19,16 +19,27 @@ const (
 	gapInterval = 250 * time.Millisecond
 )
 
+// A readRange says which groups of a track are read.
+type readRange struct {
+	start api.GroupSequence // as in api.SubscribeConfig
+	asked bool              // the user has named start: what is missing from there on is lost
+	most  uint64            // stop after so many; 0: at the end of the track
+}
+
 // read writes the groups of a track in order, and each frame as soon as it is
 // next. Groups are read in parallel; a limited number of those that arrive
 // early wait for earlier ones. When the publisher restarts the track with new
 // group numbers, a new order begins.
-func read(ctx context.Context, track api.TrackReader, out *sink, start api.GroupSequence, most uint64) error {
+//
+// What lies before the first group that comes is lost only if the user has asked
+// for it, as everybody does who wants a file.
+func read(ctx context.Context, track api.TrackReader, out *sink, groups readRange) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	r := &orderedReader{
-		track: track, out: out, maxGroups: most,
-		atNewest:  start == api.GroupLatest,
+		track: track, out: out, maxGroups: groups.most,
+		atNewest:  groups.start == api.GroupLatest,
+		searching: !groups.asked && out.file == nil,
 		pending:   make(map[api.GroupSequence]*pendingGroup),
 		limiter:   newReadLimiter(),
 		arrived:   make(chan arrival),
@@ -37,7 +48,7 @@ func read(ctx context.Context, track api.TrackReader, out *sink, start api.Group
 		ended:     make(chan error, 1),
 	}
 	if !r.atNewest {
-		r.setFirst(start)
+		r.setFirst(groups.start)
 	}
 	go r.acceptAll(ctx)
 	return r.writeInOrder(ctx)
@@ -53,7 +64,8 @@ type orderedReader struct {
 	next      api.GroupSequence // the group to be written next, if known
 	hasNext   bool              // next is known
 	atNewest  bool              // the first group that arrives is the first to write
-	written   bool              // something was written since the start or restart
+	searching bool              // no group was written, and what is passed over until then is no loss
+	written   bool              // something was written or passed over since the start or restart
 	pending   map[api.GroupSequence]*pendingGroup
 	limiter   *readLimiter
 	arrived   chan arrival
@@ -189,7 +201,7 @@ func (r *orderedReader) beginAnew(why error) error {
 	if err := r.writeRest(); err != nil {
 		return err
 	}
-	r.next, r.hasNext, r.atNewest, r.written, r.lost = 0, false, false, false, nil
+	r.next, r.hasNext, r.atNewest, r.searching, r.written, r.lost = 0, false, false, false, false, nil
 	r.limiter.setNext(0)
 	r.restarted <- struct{}{}
 	return r.out.restart(why)
@@ -205,6 +217,7 @@ func (r *orderedReader) writeReady(all bool) error {
 			return err
 		}
 		if w.isComplete() {
+			r.begin() // also with a group without frames
 			r.out.groups.Add(1)
 			r.done++
 			r.advance(r.next + 1)
@@ -227,6 +240,9 @@ func (r *orderedReader) writeFrames(w *pendingGroup) error {
 		return nil
 	}
 	frames := w.takeFrames()
+	if len(frames) > 0 {
+		r.begin()
+	}
 	for i, f := range frames {
 		if err := r.out.frame(r.next, w.firstIndex-uint64(len(frames)-i), f); err != nil {
 			return err
@@ -235,6 +251,15 @@ func (r *orderedReader) writeFrames(w *pendingGroup) error {
 		r.written = true
 	}
 	return nil
+}
+
+// begin says with which group the track begins for the user, if that is not the
+// first of all and nobody has asked for those before it.
+func (r *orderedReader) begin() {
+	if r.searching {
+		r.out.begins(r.next)
+	}
+	r.searching = false
 }
 
 // decideGap decides whether the next group is given up, and returns the gap that
@@ -304,7 +329,7 @@ func (r *orderedReader) isOverdue() bool {
 		r.blocked = time.Now()
 	}
 	patience := askedMaxAge
-	if !r.written && r.out.file == nil {
+	if (!r.written || r.searching) && r.out.file == nil {
 		patience = firstWait
 	}
 	return r.limiter.isFull() || time.Since(r.blocked) > patience
@@ -314,6 +339,9 @@ func (r *orderedReader) isOverdue() bool {
 func (r *orderedReader) skipGap(g api.Gap) error {
 	g.Start = max(g.Start, r.next)
 	r.advance(g.End)
+	if r.searching {
+		return nil
+	}
 	return r.out.gap(g)
 }
 

@@ -66,8 +66,14 @@ func (o *open) ReadFrame(f *api.Frame) error {
 	return nil
 }
 
-// sub reads track like moq sub.
+// sub reads track like moq sub --start.
 func sub(t *testing.T, track api.TrackReader, output string, start api.GroupSequence) (stdout, stderr *strings.Builder, ended chan error) {
+	t.Helper()
+	return subRange(t, track, output, readRange{start: start, asked: true})
+}
+
+// subRange is sub with any range.
+func subRange(t *testing.T, track api.TrackReader, output string, groups readRange) (stdout, stderr *strings.Builder, ended chan error) {
 	t.Helper()
 	stdout, stderr, ended = new(strings.Builder), new(strings.Builder), make(chan error, 1)
 	out, err := (&options{stdio: stdio{out: stdout, err: stderr}}).sink(sinkFlags{output: output})
@@ -75,7 +81,7 @@ func sub(t *testing.T, track api.TrackReader, output string, start api.GroupSequ
 		t.Fatal(err)
 	}
 	go func() {
-		err := read(t.Context(), track, out, start, 0)
+		err := read(t.Context(), track, out, groups)
 		if err == nil {
 			err = out.commit()
 		}
@@ -169,6 +175,60 @@ func TestMissingHead(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestNobodyAskedForTheHead checks that without --start the groups before the first one
+// that comes are no loss, whatever the publisher tells of them, that it is said in a word,
+// and that what is lost after the first one is told. A file is asked for from its first
+// group on.
+func TestNobodyAskedForTheHead(t *testing.T) {
+	old := errors.New("too old")
+	for name, gaps := range map[string][]api.Gap{
+		"told":              {{Start: 0, End: 3, Err: old}},
+		"told in parts":     {{Start: 0, End: 1, Err: old}, {Start: 1, End: 3, Err: errors.New("evicted")}},
+		"told of some":      {{Start: 0, End: 2, Err: old}},
+		"not told":          nil,
+		"told of the first": {{Start: 0, End: 1, Err: old}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				track := &scripted{groups: make(chan api.GroupReader, 8), gaps: gaps}
+				stdout, stderr, ended := subRange(t, track, "", readRange{})
+				track.groups <- whole(3)
+				time.Sleep(3 * time.Second)
+				synctest.Wait()
+				if stdout.String() != "3;" {
+					t.Errorf("after a moment: %q", stdout)
+				}
+				track.groups <- whole(5)
+				close(track.groups)
+				err := <-ended
+				want := "beginning with group 3, the oldest that is available\nlost group 4: "
+				if err != nil || stdout.String() != "3;5;" || !strings.HasPrefix(stderr.String(), want) || strings.Count(stderr.String(), "\n") != 2 {
+					t.Errorf("%q, told %q, %v", stdout, stderr, err)
+				}
+			})
+			synctest.Test(t, func(t *testing.T) {
+				track := &scripted{groups: make(chan api.GroupReader, 8), gaps: gaps}
+				_, _, ended := subRange(t, track, filepath.Join(t.TempDir(), "copy"), readRange{})
+				track.groups <- whole(3)
+				close(track.groups)
+				if err := <-ended; err == nil || !strings.Contains(err.Error(), "was not written: lost group") {
+					t.Errorf("a file ended with %v", err)
+				}
+			})
+		})
+	}
+	synctest.Test(t, func(t *testing.T) {
+		track := &scripted{groups: make(chan api.GroupReader, 8)}
+		_, stderr, ended := subRange(t, track, "", readRange{})
+		// Its first frame was written: the rest of it is lost.
+		track.groups <- apitest.Group(0, &api.StreamError{Code: api.StreamDeliveryTimeout}, apitest.Frames("a;")...)
+		close(track.groups)
+		if err := <-ended; err != nil || !strings.HasPrefix(stderr.String(), "lost group 0: ") {
+			t.Errorf("told %q, %v", stderr, err)
+		}
+	})
 }
 
 // TestGroupThatGoesOn checks a group that breaks off with its connection and

@@ -121,6 +121,14 @@ func (s *sink) gap(g api.Gap) error {
 	return nil
 }
 
+// begins tells people which group is the first, if the track had others before. Those
+// are no gap: nobody has asked for them.
+func (s *sink) begins(first api.GroupSequence) {
+	if first > 0 {
+		fmt.Fprintf(s.o.err, "beginning with group %d, the oldest that is available\n", first)
+	}
+}
+
 // restart records that the track has restarted with new group numbers. It
 // fails for a file, which cannot be continued with data of another origin.
 func (s *sink) restart(why error) error {

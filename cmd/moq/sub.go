@@ -34,9 +34,10 @@ With --json there is an object for each frame, with its payload: "payload" if th
 is UTF-8, or else "payload_base64". {"gap":[A,B]} says that the groups from A up
 to, but without, B were lost.
 
-Groups that do not arrive are reported as lost, including those from --start on
-that the publisher does not hold any more. With --output, the file gets its name
-only when it is complete; lost groups are then an error.
+It begins with the oldest group that is still available. Groups that do not arrive
+after that are reported as lost; with --start N, all from N on that do not arrive.
+With --output, the file begins with group 0, or with --start, and gets its name only
+when it is complete; lost groups are then an error.
 
 If the connection is lost, the command reconnects and continues where it was;
 groups that were missed are reported.`,
@@ -51,18 +52,21 @@ groups that were missed are reported.`,
 	}
 	f := cmd.Flags()
 	f.Uint64Var(&flags.groups, "groups", 0, "stop after this many groups; 0: at the end of the track")
-	f.StringVar(&flags.start, "start", "0", "the first group: a number, or latest for the newest that there is")
+	f.StringVar(&flags.start, "start", "", "the first group: a number, or latest for the newest that there is; without it, the oldest that is available")
 	flags.add(cmd)
 	o.reconnectFlag(cmd)
 	o.tokenFlag(cmd)
 	return urlFirst(cmd, 3)
 }
 
-// config returns what to ask for. The start is a group, as in package api: 0 is
-// the oldest that the publisher holds.
+// config returns what to ask for. Without --start that is the oldest group that the
+// publisher holds.
 func (f subFlags) config() (*api.SubscribeConfig, error) {
 	c := &api.SubscribeConfig{MaxLatency: askedMaxAge}
-	if f.start == "latest" {
+	switch f.start {
+	case "":
+		return c, nil
+	case "latest":
 		c.StartGroup = api.GroupLatest
 		return c, nil
 	}
@@ -106,7 +110,7 @@ func subscribe(ctx context.Context, o *options, flags subFlags, url string, path
 	}
 	defer track.Close()
 	bar := o.startProgress(out.text)
-	err = read(ctx, track, out, config.StartGroup, flags.groups)
+	err = read(ctx, track, out, readRange{config.StartGroup, flags.start != "", flags.groups})
 	bar.stopReports()
 	switch {
 	case ctx.Err() != nil && flags.output == "":

@@ -123,7 +123,7 @@ func (day badDay) playAt(s *stage, addr string) {
 	url := "http://" + addr
 	s.pub = moq(s.t, "pub", url, "chaos", "--source", "pattern", "--groups", fmt.Sprint(day.groups),
 		"--interval", pace.String(), "--json")
-	s.sub = moq(s.t, "sub", url, "chaos", "data", "--json")
+	s.sub = moq(s.t, "sub", url, "chaos", "data", "--start", "0", "--json")
 	for range 50 {
 		s.sub.expect("sha256")
 	}

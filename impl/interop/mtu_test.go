@@ -149,7 +149,7 @@ func TestShrinkingPaths(t *testing.T) {
 				s := &stage{t: t, relay: j.relay}
 				s.pub = j.reach(scheme, "pub", "chaos", "--source", "pattern", "--groups", fmt.Sprint(groups),
 					"--size", "5000", "--interval", pace.String())
-				s.sub = j.reach(scheme, "sub", "chaos", "data")
+				s.sub = j.reach(scheme, "sub", "chaos", "data", "--start", "0")
 				for range 50 {
 					s.sub.expect("sha256")
 				}

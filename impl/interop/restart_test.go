@@ -84,7 +84,7 @@ func TestRollingRestart(t *testing.T) {
 	s := &stage{t: t}
 	s.pub = moq(t, "pub", "http://"+addrs[0], "chaos", "--source", "pattern", "--groups", fmt.Sprint(groups),
 		"--interval", pace.String(), "--json")
-	s.sub = moq(t, "sub", "http://"+addrs[1], "chaos", track, "--json")
+	s.sub = moq(t, "sub", "http://"+addrs[1], "chaos", track, "--start", "0", "--json")
 	for range 100 {
 		s.sub.expect("sha256")
 	}
