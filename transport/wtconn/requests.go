@@ -5,15 +5,36 @@ import (
 	"net/http"
 	"sync"
 	"time"
+
+	"github.com/quic-go/quic-go"
+)
+
+const (
+	// deliveryPoll is how often it is looked whether answers have arrived.
+	deliveryPoll = 20 * time.Millisecond
+
+	// ackSize is the size up to which packets are taken for acknowledgements, in bytes.
+	ackSize = 100
+
+	// ackDelay is how long peers may wait before they acknowledge (RFC 9000, section
+	// 18.2).
+	ackDelay = 25 * time.Millisecond
 )
 
 // requests counts the requests that are being answered, so that they can be waited for.
 // The zero value has none.
 type requests struct {
-	mu   sync.Mutex
-	n    int
-	over bool          // no more are taken
-	none chan struct{} // closed when there are none; nil unless somebody waits
+	mu       sync.Mutex
+	n        int
+	over     bool                   // no more are taken
+	none     chan struct{}          // closed when there are none; nil unless somebody waits
+	answered map[*h3Conn]*answering // of the connections that have answered any, until they end
+}
+
+// An answering is what is known of the answers on a connection.
+type answering struct {
+	last  quic.ConnectionStats // at the last look
+	since time.Time            // nothing but acknowledgements was sent since
 }
 
 // begin counts a request. It reports false when no more are taken.
@@ -27,12 +48,25 @@ func (q *requests) begin() bool {
 	return true
 }
 
-// end ends a request that begin has counted.
-func (q *requests) end() {
+// end ends a request that begin has counted, and whose answer was written on v.
+func (q *requests) end(v *h3Conn) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	if v.quic.Context().Err() == nil {
+		if q.answered == nil {
+			q.answered = make(map[*h3Conn]*answering)
+		}
+		q.answered[v] = &answering{since: time.Now()}
+	}
 	q.n--
 	q.tell()
+}
+
+// forget forgets a connection, which has ended.
+func (q *requests) forget(v *h3Conn) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	delete(q.answered, v)
 }
 
 // close takes no more requests, and ends a wait.
@@ -63,6 +97,31 @@ func (q *requests) drain() <-chan struct{} {
 	return q.none
 }
 
+// arrived reports whether the answers have arrived on all connections: nothing is sent any
+// more, and was not for so long that a probe would have followed, had the peer left
+// something unacknowledged. quic-go tells nothing more of acknowledgements.
+func (q *requests) arrived(now time.Time) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	all := true
+	for v, a := range q.answered {
+		all = a.look(now, v.quic.ConnectionStats()) && all
+	}
+	return all
+}
+
+// look reports whether the answers on a connection have arrived.
+func (a *answering) look(now time.Time, is quic.ConnectionStats) bool {
+	was := a.last
+	a.last = is
+	if was.PacketsSent > 0 && is.BytesSent-was.BytesSent > ackSize*(is.PacketsSent-was.PacketsSent) {
+		a.since = now
+	}
+	// The time to the first probe (RFC 9002, section 6.2.1). It doubles if that is lost.
+	probe := is.SmoothedRTT + 4*is.MeanDeviation + ackDelay
+	return now.Sub(a.since) >= max(closeLinger, 3*probe)
+}
+
 // serveRequest has Handler answer a request that came on a connection.
 func (s *Server) serveRequest(v *h3Conn, w http.ResponseWriter, r *http.Request) {
 	if !s.requests.begin() {
@@ -71,26 +130,30 @@ func (s *Server) serveRequest(v *h3Conn, w http.ResponseWriter, r *http.Request)
 	}
 	v.beginRequest()
 	defer v.endRequest()
-	defer s.requests.end()
+	defer s.requests.end(v)
 	s.Handler.ServeHTTP(w, r)
 }
 
 // Shutdown answers further requests for Handler with status 503 and waits, until ctx
-// ends, for those that are being answered, and a moment more for the last of them to be
-// sent. Sessions go on. Close ends the wait.
+// ends, for those that are being answered, and until the clients have their answers. If
+// ctx ends before that is known, its cause is the error. Sessions go on. Close ends the
+// wait.
 func (s *Server) Shutdown(ctx context.Context) error {
-	none := s.requests.drain()
-	if none == nil {
-		return nil
+	if none := s.requests.drain(); none != nil {
+		select {
+		case <-none:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
-	select {
-	case <-none:
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-	select {
-	case <-time.After(closeLinger):
-	case <-ctx.Done():
+	poll := time.NewTicker(deliveryPoll)
+	defer poll.Stop()
+	for !s.requests.arrived(time.Now()) {
+		select {
+		case <-poll.C:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
 	}
 	return nil
 }

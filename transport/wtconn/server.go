@@ -79,14 +79,17 @@ type h3Conn struct {
 type h3ConnKey struct{}
 
 // newH3Conn closes q after sessionTimeout unless it has a session by then.
-func newH3Conn(q *quic.Conn) *h3Conn {
+func (s *Server) newH3Conn(q *quic.Conn) *h3Conn {
 	v := &h3Conn{quic: q}
 	v.timer = time.AfterFunc(sessionTimeout, func() {
 		if !v.session.Load() && v.serving.Load() == 0 {
 			_ = q.CloseWithError(codeNoError, "")
 		}
 	})
-	context.AfterFunc(q.Context(), func() { v.timer.Stop() })
+	context.AfterFunc(q.Context(), func() {
+		v.timer.Stop()
+		s.requests.forget(v)
+	})
 	return v
 }
 
@@ -115,7 +118,7 @@ func (s *Server) initServer() {
 			MaxHeaderBytes:     maxHeaderBytes,
 			Logger:             withoutRequests(s.Logger),
 			ConnContext: func(ctx context.Context, q *quic.Conn) context.Context {
-				return context.WithValue(ctx, h3ConnKey{}, newH3Conn(q))
+				return context.WithValue(ctx, h3ConnKey{}, s.newH3Conn(q))
 			},
 		},
 		ApplicationProtocols: s.Protocols,
