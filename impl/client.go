@@ -260,6 +260,9 @@ func (c *Client) Close() error { return c.sessions.closeAll(c.closeSockets) }
 // From then on Dial fails.
 func (c *Client) Closed() <-chan struct{} { return c.sessions.drainingStarted() }
 
+// SessionLogger returns Logger, for package redial, whose sessions log by it too.
+func (c *Client) SessionLogger() *slog.Logger { return c.Logger }
+
 // Shutdown implements [api.Client]. It returns nil when the peer of every
 // subscription that the client served has answered the end of it, and the
 // application has read or cancelled every group that it was given.

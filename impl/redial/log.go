@@ -14,6 +14,19 @@ import (
 // of the session that a line is about, by which the lines of the client and of the server
 // name it as well.
 
+// logger returns the logger of the policy, or else that of the dialer.
+func (r *redialer) logger() *slog.Logger {
+	d, ok := r.dialer.(interface{ SessionLogger() *slog.Logger })
+	switch {
+	case r.policy.Logger != nil:
+		return r.policy.Logger
+	case ok && d.SessionLogger() != nil:
+		return d.SessionLogger()
+	default:
+		return slog.New(slog.DiscardHandler)
+	}
+}
+
 // linkLogger returns the logger for a line of a level about l, or nil if it is not wanted.
 func (s *Session) linkLogger(l *link, level slog.Level) *slog.Logger {
 	if !s.policy.Logger.Enabled(context.Background(), level) {

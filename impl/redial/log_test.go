@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl"
 )
 
 // TestLog: a session that is lost and found again is logged at Info with the ids of both,
@@ -63,6 +64,39 @@ func TestLog(t *testing.T) {
 		}
 		if strings.Contains(text.String(), "secret") {
 			t.Errorf("a secret is logged: %s", &text)
+		}
+	})
+}
+
+// TestLogOfTheClient: without a Logger in the policy, the session logs by that of its
+// client, which may be set until the first Dial.
+func TestLogOfTheClient(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		var text, own bytes.Buffer
+		server := newNode(api.NewTrackMux(), nil, 0)
+		defer server.Close()
+		client := server.Client()
+		dialer := impl.NewRedialer(client, quick())
+		client.Logger = slog.New(slog.NewTextHandler(&text, nil))
+		policy := quick()
+		policy.Logger = slog.New(slog.NewTextHandler(&own, nil))
+		for _, d := range []api.Dialer{dialer, impl.NewRedialer(client, policy)} {
+			s, err := d.Dial(t.Context(), server.URL, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			server.Sever()
+			time.Sleep(5 * time.Second)
+			_ = s.Terminate(api.SessionNoError, "")
+			synctest.Wait()
+		}
+		const lost = `msg="session lost, dialling again"`
+		if strings.Count(text.String(), lost) != 1 || strings.Count(text.String(), `msg="session began"`) != 4 {
+			t.Errorf("the client's logger has\n%s", &text)
+		}
+		if strings.Count(own.String(), lost) != 1 || strings.Contains(own.String(), "session began") {
+			t.Errorf("the policy's logger has\n%s", &own)
 		}
 	})
 }

@@ -93,8 +93,8 @@ type Policy struct {
 	// server goes away; at Warn, dials that fail and what could not be resumed. The
 	// attribute "session" is the id of the session beneath, [api.SessionState].ID,
 	// as in the lines of the client and the server. URLs are logged without their
-	// queries. With a Logger the State of sessions beneath is asked. Nil: nothing is
-	// logged.
+	// queries. With a Logger the State of sessions beneath is asked. Nil: the logger
+	// of the dialer (see [New]), or nothing is logged.
 	Logger *slog.Logger
 }
 
@@ -131,9 +131,6 @@ func (p Policy) withDefaults() Policy {
 	}
 	if p.Trace == nil {
 		p.Trace = new(SessionTrace)
-	}
-	if p.Logger == nil {
-		p.Logger = slog.New(slog.DiscardHandler)
 	}
 	return p
 }

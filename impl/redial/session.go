@@ -26,6 +26,8 @@ import (
 // If dialer is an [OptionsDialer], it is dialled with options. If dialer has a
 // method Closed() <-chan struct{}, as those of package impl have, its sessions
 // end at once when that channel is closed, even while they wait to dial again.
+// If dialer has a method SessionLogger() *slog.Logger, as those of package impl
+// have, that logger is used where the policy has none.
 // If a session of dialer has a method AwaitServed(context.Context) error, as
 // those of package impl have, it tells when a session that drains serves
 // nothing any more.
@@ -112,6 +114,7 @@ func newSession(r *redialer, url string, mux *api.TrackMux) *Session {
 	if c, ok := r.dialer.(interface{ Closed() <-chan struct{} }); ok {
 		s.closed = c.Closed()
 	}
+	s.policy.Logger = r.logger()
 	s.ctx, s.cancel = context.WithCancelCause(context.Background())
 	return s
 }
