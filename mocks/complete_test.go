@@ -18,6 +18,7 @@ func TestEveryInterfaceHasAMock(t *testing.T) {
 		named map[string]string // mocks that are not called Mock and the interface
 	}{
 		{dir: "../api"},
+		{"../api/media", map[string]string{"Reader": "MockMediaReader", "Writer": "MockMediaWriter"}},
 		{"../transport", map[string]string{"Dialer": "MockTransportDialer"}},
 	} {
 		for name, spec := range typesOf(t, pkg.dir) {

@@ -1,6 +1,6 @@
-// Package mocks has a mock of every interface of packages api and transport,
-// made by mockgen. Dial, subscribe and shut down against them without a
-// network:
+// Package mocks has a mock of every interface of packages api, media and
+// transport, made by mockgen. Dial, subscribe and shut down against them without
+// a network:
 //
 //	synctest.Test(t, func(t *testing.T) {
 //		ctrl := gomock.NewController(t)
