@@ -30,7 +30,7 @@ func FuzzParseCatalog(f *testing.F) {
 // that nothing is wrong with it.
 func fuzzCatalog(f *testing.F, parse func([]byte) (*media.Catalog, []error, error), write func(*media.Catalog, []byte) ([]byte, error)) {
 	f.Fuzz(func(t *testing.T, doc []byte) {
-		c, told, err := parse(doc)
+		c, _, err := parse(doc)
 		if err != nil {
 			if !errors.Is(err, media.ErrCatalog) {
 				t.Errorf("%v", err)

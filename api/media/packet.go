@@ -28,7 +28,7 @@ type Packet struct {
 	// nil: as before.
 	Config []byte
 
-	Payload []byte
+	Payload []byte // see above
 }
 
 // A Reader is a source of packets. One goroutine at a time may use it.

@@ -7,7 +7,9 @@ import (
 
 // A Size is a width and a height, or an aspect ratio; the zero value is not
 // known.
-type Size struct{ Width, Height int }
+type Size struct {
+	Width, Height int // in the unit of what it is the size of
+}
 
 // A VideoRendition is one track of pictures, as a catalog describes it
 // (draft-lcurley-moq-hang, "Video"). All but Codec may be the zero value.

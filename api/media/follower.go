@@ -1,0 +1,220 @@
+package media
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/api/internal/mergepatch"
+)
+
+// errEnded is the end of a followed track.
+var errEnded = errors.New("the track has ended")
+
+// maxDocument bounds a catalog: patches could make it grow for ever.
+const maxDocument = 4 << 20
+
+// A follower reads the newest version of a document that a track holds: a group
+// supersedes all older ones. Its first frame is the whole document, and later
+// ones are patches to it. What was not asked for yet is replaced by what is
+// newer, so that a slow reader costs one document.
+type follower struct {
+	track api.TrackReader
+	wake  chan struct{} // holds a value while there may be something to return
+
+	mu        sync.Mutex
+	restarted error   // the newest restart, which is older than version
+	version   version // the newest document; nil if there is none
+	end       error   // nothing follows
+}
+
+// A version is a document, or why it cannot be had.
+type version struct {
+	doc []byte
+	err error
+}
+
+func newFollower(track api.TrackReader) *follower {
+	return &follower{track: track, wake: make(chan struct{}, 1)}
+}
+
+// next waits for the next document, restart or end.
+func (f *follower) next() ([]byte, error) {
+	for range f.wake {
+		if doc, err, ok := f.take(); ok {
+			return doc, err
+		}
+	}
+	return nil, errEnded // not reached: nobody closes wake
+}
+
+func (f *follower) take() (doc []byte, err error, ok bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	switch {
+	case f.restarted != nil:
+		err, f.restarted = f.restarted, nil
+	case f.version.doc != nil || f.version.err != nil:
+		doc, err = bytes.Clone(f.version.doc), f.version.err
+		f.version = version{}
+	case f.end != nil:
+		err = f.end
+	default:
+		return nil, nil, false
+	}
+	f.ready() // there may be more
+	return doc, err, true
+}
+
+// put changes what next returns.
+func (f *follower) put(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+	f.ready()
+}
+
+func (f *follower) ready() {
+	select {
+	case f.wake <- struct{}{}:
+	default:
+	}
+}
+
+// follow accepts the groups of the track until it ends or ctx does, and reads
+// the newest. When it returns, nothing of it runs any more.
+func (f *follower) follow(ctx context.Context) {
+	var newest *followed
+	for {
+		g, err := f.track.AcceptGroup(ctx)
+		if err == nil && ctx.Err() != nil {
+			g.Cancel(api.StreamCancelled)
+			err = context.Cause(ctx)
+		}
+		switch {
+		case err == nil:
+			if next := newest.succeeding(g); next != nil {
+				newest.stop()
+				newest = next
+				newest.start(g, f)
+			} else {
+				g.Cancel(api.StreamCancelled)
+			}
+			continue
+		case errors.Is(err, api.ErrRestarted):
+			newest.stop()
+			newest = nil
+			f.put(func() { f.restarted, f.version = err, version{} })
+			continue
+		case err == io.EOF:
+			err = errEnded
+			newest.finish(ctx)
+		default:
+			newest.stop()
+		}
+		f.put(func() { f.end = err })
+		return
+	}
+}
+
+// A followed is a document while its group is read: a first frame and
+// patches. The nil one is that of no group.
+type followed struct {
+	seq  api.GroupSequence
+	read uint64 // frames
+	doc  []byte
+
+	group  api.GroupReader
+	done   chan struct{} // closed when the group is not read any more
+	broken bool          // a frame could not be applied: only a new group helps
+}
+
+// succeeding returns the document that g goes on with; nil if g is of no use. A
+// group that broke off with a connection comes again, from the frame on that was
+// not read.
+func (d *followed) succeeding(g api.GroupReader) *followed {
+	first := g.FirstFrame()
+	switch {
+	case d == nil || g.Sequence() > d.seq:
+		if first > 0 {
+			return nil
+		}
+		return &followed{seq: g.Sequence()}
+	case g.Sequence() < d.seq:
+		return nil
+	}
+	d.stop()
+	switch {
+	case first == 0:
+		return &followed{seq: d.seq}
+	case d.broken || first != d.read:
+		return nil
+	}
+	return &followed{seq: d.seq, read: d.read, doc: d.doc}
+}
+
+// start reads g in a goroutine that stop ends.
+func (d *followed) start(g api.GroupReader, f *follower) {
+	d.group, d.done = g, make(chan struct{})
+	go func() {
+		defer close(d.done)
+		var frame api.Frame
+		for {
+			err := g.ReadFrame(&frame)
+			if err != nil && !errors.Is(err, api.ErrFrameTooLarge) {
+				return // its end, or that of the connection: what comes next tells
+			}
+			v := d.apply(frame.Payload, err)
+			f.put(func() { f.version = v })
+			if v.err != nil {
+				g.Cancel(api.StreamCancelled)
+				return
+			}
+		}
+	}()
+}
+
+// apply applies a frame, which is the whole document or a patch to it, or fails
+// if the frame could not be read.
+func (d *followed) apply(payload []byte, err error) version {
+	d.read++
+	switch {
+	case err != nil:
+	case d.read == 1:
+		d.doc = append([]byte{}, payload...)
+	default:
+		d.doc, err = mergepatch.Apply(d.doc, payload)
+	}
+	if err == nil && len(d.doc) > maxDocument {
+		err = fmt.Errorf("it has grown to %d bytes: at most %d are read", len(d.doc), maxDocument)
+	}
+	if err != nil {
+		d.broken = true
+		return version{err: fmt.Errorf("%w: frame %d of group %d: %w", ErrCatalog, d.read-1, d.seq, err)}
+	}
+	return version{doc: d.doc}
+}
+
+// stop ends reading the group.
+func (d *followed) stop() {
+	if d != nil {
+		d.group.Cancel(api.StreamCancelled)
+		<-d.done
+	}
+}
+
+// finish waits until the group is read to its end, or ctx ends.
+func (d *followed) finish(ctx context.Context) {
+	if d == nil {
+		return
+	}
+	select {
+	case <-d.done:
+	case <-ctx.Done():
+		d.stop()
+	}
+}
