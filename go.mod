@@ -3,6 +3,7 @@ module github.com/moqlite/moqlite
 go 1.26.0
 
 require (
+	github.com/bluenviron/mediacommon/v2 v2.9.3 // parsers of what codecs write into their streams; not its MP4
 	github.com/cenkalti/backoff/v5 v5.0.3 // jittered waits between redials; no dependencies of its own
 	github.com/coder/websocket v1.8.15 // WebSocket, where UDP does not get through
 	github.com/dunglas/httpsfv v1.1.2 // structured header fields, in which WebTransport negotiates versions
