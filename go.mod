@@ -3,6 +3,7 @@ module github.com/moqlite/moqlite
 go 1.26.0
 
 require (
+	github.com/Eyevinn/mp4ff v0.50.0 // boxes of MP4: what initialization segments say of codecs; no dependencies of its own
 	github.com/bluenviron/mediacommon/v2 v2.9.3 // parsers of what codecs write into their streams; not its MP4
 	github.com/cenkalti/backoff/v5 v5.0.3 // jittered waits between redials; no dependencies of its own
 	github.com/coder/websocket v1.8.15 // WebSocket, where UDP does not get through
