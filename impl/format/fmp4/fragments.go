@@ -168,9 +168,13 @@ func (f *fragments) describe(moov []byte) error {
 	return nil
 }
 
+// description returns that of a track.
 func description(t media.Track) []byte {
-	if t.Video != nil {
+	switch {
+	case t.Video != nil:
 		return t.Video.Description
+	case t.Audio != nil:
+		return t.Audio.Description
 	}
-	return t.Audio.Description
+	return nil
 }

@@ -3,6 +3,7 @@ package cmaf
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/Eyevinn/mp4ff/mp4"
 
@@ -24,7 +25,9 @@ func Init(t media.Track, timescale uint32) ([]byte, error) {
 // FileType returns an ftyp box of a brand and of others that it is compatible
 // with, each of four characters.
 func FileType(brand string, compatible ...string) ([]byte, error) {
-	compatible = append([]string{brand}, compatible...)
+	if !slices.Contains(compatible, brand) {
+		compatible = append([]string{brand}, compatible...)
+	}
 	for _, b := range compatible {
 		if len(b) != 4 {
 			return nil, fmt.Errorf("cmaf: the brand %q has not four characters", b)
