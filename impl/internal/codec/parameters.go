@@ -16,18 +16,28 @@ const maxSets = 32
 // Add keeps the unit if it is a parameter set of c that is not there yet. It
 // copies it.
 func (p *ParameterSets) Add(c NAL, unit []byte) {
-	list := &p.VPS
-	switch {
-	case c.SPS(unit):
-		list = &p.SPS
-	case c.PPS(unit):
-		list = &p.PPS
-	case !c.ParameterSet(unit):
-		return
-	}
-	if len(*list) < maxSets && !slices.ContainsFunc(*list, func(b []byte) bool { return bytes.Equal(b, unit) }) {
+	if list := p.list(c, unit); list != nil && len(*list) < maxSets && !p.Has(c, unit) {
 		*list = append(*list, bytes.Clone(unit))
 	}
+}
+
+// Has reports whether the unit is one of p.
+func (p *ParameterSets) Has(c NAL, unit []byte) bool {
+	list := p.list(c, unit)
+	return list != nil && slices.ContainsFunc(*list, func(b []byte) bool { return bytes.Equal(b, unit) })
+}
+
+// list is where the unit belongs; nil: it is no parameter set.
+func (p *ParameterSets) list(c NAL, unit []byte) *[][]byte {
+	switch {
+	case c.SPS(unit):
+		return &p.SPS
+	case c.PPS(unit):
+		return &p.PPS
+	case c.ParameterSet(unit):
+		return &p.VPS
+	}
+	return nil
 }
 
 // Complete reports whether decoding can begin with these.

@@ -39,6 +39,19 @@ func afterStartCode(b []byte) []byte {
 	return nil
 }
 
+// FromStartCode returns b from its first start code on, without the bytes and
+// zeros before it; nil: there is none.
+func FromStartCode(b []byte) []byte {
+	i := bytes.Index(b, startCodeTail)
+	switch {
+	case i < 0:
+		return nil
+	case i > 0 && b[i-1] == 0:
+		i--
+	}
+	return b[i:]
+}
+
 // cutUnit returns the unit at the beginning of b, and what follows the next
 // start code. A unit never ends in a zero byte.
 func cutUnit(b []byte) (unit, rest []byte) {
