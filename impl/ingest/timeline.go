@@ -1,0 +1,81 @@
+package ingest
+
+import "time"
+
+const (
+	// maxStepBack and maxStepAhead are how far the decoding time of a track's
+	// next packet may lie from where the one before ended. A larger step is
+	// taken for another clock: a splice, or an encoder that began again.
+	maxStepBack  = time.Second
+	maxStepAhead = 10 * time.Second
+)
+
+// A timeline gives packets their place on the broadcast's one clock, which
+// begins at 0 and never steps: timestamps of a source may begin anywhere, and
+// step where it begins again or was spliced.
+type timeline struct {
+	origin time.Duration // of the source's clock: the earliest time of its beginning
+	shift  time.Duration // from the source's clock to the broadcast's, at the newest step
+	round  int
+	end    time.Duration // where the latest packet ended, on the broadcast's clock
+	tracks map[int]*trackTime
+}
+
+// A trackTime is where one track is on the timeline. Tracks step one after the
+// other, since their packets are interleaved only roughly.
+type trackTime struct {
+	begun bool
+	shift time.Duration
+	next  time.Duration // where its last packet ended, on the broadcast's clock
+}
+
+// newTimeline returns the timeline of a source that begins at origin.
+func newTimeline(origin time.Duration, tracks []int) *timeline {
+	t := &timeline{origin: origin, shift: -origin, tracks: make(map[int]*trackTime)}
+	for _, id := range tracks {
+		t.tracks[id] = &trackTime{shift: t.shift}
+	}
+	return t
+}
+
+// place moves the times of a onto the broadcast's clock. It reports whether the
+// track has stepped.
+func (t *timeline) place(a *arrival) (stepped bool) {
+	if a.round != t.round {
+		t.beginRound(a.round)
+	}
+	track := t.tracks[a.Track]
+	if track.begun && !isNear(a.DTS+track.shift, track.next) {
+		track.shift = t.step(a.DTS, track.next)
+		stepped = true
+	}
+	track.begun = true
+	a.DTS += track.shift
+	a.PTS = max(a.PTS+track.shift, 0)
+	track.next = a.DTS + a.Duration
+	t.end = max(t.end, a.PTS+a.Duration, track.next)
+	return stepped
+}
+
+// beginRound puts the beginning of the source behind all that was sent.
+func (t *timeline) beginRound(round int) {
+	t.round, t.shift = round, t.end-t.origin
+	for _, track := range t.tracks {
+		track.begun, track.shift = false, t.shift
+	}
+}
+
+// step returns the shift of a track that has stepped to dts and was at next:
+// that of a track which made the same step before, or a new one, with which the
+// track goes on where it was.
+func (t *timeline) step(dts, next time.Duration) time.Duration {
+	if !isNear(dts+t.shift, next) {
+		t.shift = next - dts
+	}
+	return t.shift
+}
+
+// isNear tells whether a packet at time at may follow one that ended at next.
+func isNear(at, next time.Duration) bool {
+	return at >= next-maxStepBack && at <= next+maxStepAhead
+}
