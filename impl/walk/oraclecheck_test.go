@@ -102,21 +102,26 @@ func TestOracleKnowsLies(t *testing.T) {
 func TestOracleKnowsEnds(t *testing.T) {
 	b := broadcastSpec{"cam", []trackSpec{{name: "video", period: time.Second, frames: 4, size: 50}}}
 	for name, test := range map[string]struct {
-		hop    api.Hop
-		groups api.GroupSequence
-		want   []kind
+		hop     api.Hop
+		handler bool
+		lasted  time.Duration
+		groups  api.GroupSequence
+		want    []kind
 	}{
-		"one of the same identity, without a group":   {1, 0, nil},
-		"one of the same identity, with other groups": {1, 2, []kind{falsely}},
-		"one of another identity, without a group":    {2, 0, []kind{falsely}},
+		"one of the same identity, without a group":      {1, false, 0, 0, nil},
+		"one of the same identity, with other groups":    {1, false, 0, 2, []kind{falsely}},
+		"one by a handler":                               {1, true, time.Second, 2, nil},
+		"one by a handler, long after":                   {1, true, time.Minute, 60, []kind{falsely}},
+		"one of another identity, without a group":       {2, false, 0, 0, []kind{falsely}},
+		"one of another identity, by a handler, at once": {2, true, 0, 0, []kind{falsely}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStage(&world{broadcasts: []broadcastSpec{b}})
 			one, other := s.numbering(1, 0), s.numbering(2, 0)
 			s.publishers["p1"] = &publisher{spec: &begin{hop: 1}, truth: one}
-			s.publishers["p2"] = &publisher{spec: &begin{hop: test.hop}, truth: other}
+			s.publishers["p2"] = &publisher{spec: &begin{hop: test.hop, handler: test.handler}, truth: other}
 			one.tracks["video"].begun, one.tracks["video"].next = time.Now().Add(-time.Hour), 9
-			other.tracks["video"].begun, other.tracks["video"].next = time.Now(), test.groups
+			other.tracks["video"].begun, other.tracks["video"].next = time.Now().Add(-test.lasted), test.groups
 			other.tracks["video"].end()
 			v := &viewer{client: &client{stage: s, name: "v", ctx: context.Background()}, spec: &join{track: "video"}, path: "cam"}
 			r := newReading(v, 0)

@@ -298,9 +298,9 @@ func (v *viewer) truth(id int) *count {
 
 // ended reports whether the viewer's track has ended for good, and whether the
 // viewer may be told that it has: a publisher that withdraws a broadcast ends
-// its tracks too, even if another continues them. A publisher that has the
-// identity of one before, and ends the track before its first group, shows no
-// other numbers: nobody can tell that end from the one before's.
+// its tracks too, even if another continues them. So does one that has the
+// identity of the publisher before and ends the track without a sign that its
+// numbers were others: nobody can tell that from an end of the numbers before.
 func (v *viewer) ended(c *count) (ended, mayTell bool) {
 	v.stage.mu.Lock()
 	defer v.stage.mu.Unlock()
@@ -315,13 +315,21 @@ func (v *viewer) ended(c *count) (ended, mayTell bool) {
 		case c == nil || t == c:
 			ended = ended || t.hasEnded()
 			mayTell = mayTell || ended || p.withdrawn()
-		case t.highest() == 0 && hops[p.spec.hop]:
-			mayTell = mayTell || t.hasEnded() || p.withdrawn()
+		case hops[p.spec.hop] && p.showsNoNumber(t):
+			mayTell = true
 		case t.resembles(c, c.highest()):
 			mayTell = mayTell || t.hasEnded() || p.withdrawn()
 		}
 	}
 	return ended, mayTell
+}
+
+// showsNoNumber reports whether a publisher has ended a track so that who comes
+// after that is shown no group: it has begun none, or its handler serves only
+// what comes next, and the end was soon.
+func (p *publisher) showsNoNumber(c *count) bool {
+	empty := (c.hasEnded() || p.withdrawn()) && c.highest() == 0
+	return empty || p.spec.handler && c.hasEndedSoon()
 }
 
 func (s *stage) nextHop() api.Hop {

@@ -27,7 +27,7 @@ type count struct {
 	begun   time.Time
 	next    api.GroupSequence // one above the highest begun
 	writers int
-	ended   bool // the publishers have ended the track
+	ended   time.Time // when the publishers have ended the track; zero before
 }
 
 func newNumbering(id int, b broadcastSpec) *numbering {
@@ -87,14 +87,24 @@ func (c *count) begin(seq api.GroupSequence) {
 func (c *count) end() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.ended = true
+	if c.ended.IsZero() {
+		c.ended = time.Now()
+	}
 }
 
 // hasEnded reports whether nothing more will be written.
 func (c *count) hasEnded() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.ended
+	return !c.ended.IsZero()
+}
+
+// hasEndedSoon reports whether nothing more will be written, and the end came so
+// soon after the beginning that viewers may not have noticed either.
+func (c *count) hasEndedSoon() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !c.ended.IsZero() && c.ended.Sub(c.begun) < settling
 }
 
 // highest returns one above the highest number that was begun.
