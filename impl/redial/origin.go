@@ -209,3 +209,11 @@ func (o *originWatch) awaitState(ctx context.Context, wanted func(announcedState
 		}
 	}
 }
+
+// awaitAnnounced waits for an announcement, for a while at most, and returns the state
+// then.
+func (o *originWatch) awaitAnnounced(ctx context.Context, within time.Duration) announcedState {
+	ctx, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	return o.awaitState(ctx, func(s announcedState) bool { return s.presence == announced })
+}

@@ -114,11 +114,10 @@ func (f *feed) waitUnless(ctx context.Context, d time.Duration, early <-chan str
 
 // subscribeAgain makes one attempt to subscribe over the link of a change. It first
 // waits until the broadcast is announced, for originWithin at most: whether the
-// numbers go on depends on who publishes it now.
+// numbers go on depends on who publishes it now. If the peer accepts without that, its
+// publisher may just have come, and the announcement is waited for again.
 func (t *track) subscribeAgain(ctx context.Context, f *feed, to feedChange, o *originWatch) (*feed, error) {
-	within, cancel := context.WithTimeout(ctx, originWithin)
-	seen := o.awaitState(within, func(s announcedState) bool { return s.presence == announced })
-	cancel()
+	seen := o.awaitAnnounced(ctx, originWithin)
 	before, after := f.announced.origin(), seen.origin()
 	known := before != 0 || t.resumes && to.link.session.State().Version == api.Lite03
 	c := t.continuation(f, !to.anew && known && before == after)
@@ -131,6 +130,10 @@ func (t *track) subscribeAgain(ctx context.Context, f *feed, to feedChange, o *o
 	}
 	if err != nil {
 		return nil, err
+	}
+	if before != 0 && seen.presence != announced && o.awaitAnnounced(ctx, originWithin).presence == announced {
+		next.releaseUnused()
+		return nil, errReplaced // whose it is can be told now, but it was not asked for what follows
 	}
 	next.continuation = c
 	next.lost = to.why

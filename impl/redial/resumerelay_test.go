@@ -43,3 +43,36 @@ func TestLogSurvivesRestartsOfTheRelay(t *testing.T) {
 		readLog(t, r, frames, false)
 	})
 }
+
+// TestLogSurvivesALatePublisher, which comes back to a restarted relay some seconds after
+// its reader, at whatever moment: while the reader waits for the announcement, or just when
+// it has ceased to, and asks without knowing whose the broadcast is.
+func TestLogSurvivesALatePublisher(t *testing.T) {
+	const frames, delay = 100, 100 * time.Millisecond
+	for late := 4500 * time.Millisecond; late <= 6*time.Second; late += 50 * time.Millisecond {
+		t.Run(late.String(), func(t *testing.T) {
+			inEachVersion(t, func(t *testing.T, v api.Version) {
+				mux := api.NewTrackMux()
+				logTrack(t, mux, frames)
+				publisher := camera{mux: mux}
+				relay, next := startRelay(delay), startRelay(delay)
+				defer relay.Close()
+				defer next.Close()
+				publisher.connect(t, relay, v)
+				network, reader := viewer(t, relay, v, quick())
+				defer reader.Terminate(api.SessionNoError, "")
+				r, err := api.SubscribeWhenAnnounced(t.Context(), reader, "room", "log", &api.SubscribeConfig{Resume: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer r.Close()
+				time.AfterFunc(2*time.Second, func() {
+					network.add("1", next, v)
+					relay.Sever()
+				})
+				time.AfterFunc(2*time.Second+late, func() { publisher.connect(t, next, v) })
+				readLog(t, r, frames, false)
+			})
+		})
+	}
+}
