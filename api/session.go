@@ -255,9 +255,9 @@ type ServerStats struct {
 	// Opened counts the sessions that were admitted.
 	Opened uint64
 
-	// Refused counts the sessions that the server's Admit has refused, or that
-	// did not begin because it gave no answer that counts or because the server
-	// was about to close.
+	// Refused counts the sessions that were refused: by the server's Admit, or
+	// since it gave no answer that counts, for their Origin, since they offered
+	// no version in common, for a limit, or since the server was about to close.
 	Refused uint64
 
 	// BytesSent and BytesReceived count since the begin.

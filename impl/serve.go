@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl/internal/control"
@@ -55,8 +56,7 @@ func (s *Server) serveConn(conn transport.Conn, o session.Options) *session.Sess
 func (s *Server) beginSession(conn transport.Conn, o session.Options) (*session.Session, error) {
 	_, end, ok := s.sessions.beginOpening(context.Background(), api.ErrServerClosed)
 	if !ok {
-		s.sessions.countRefused()
-		_ = conn.CloseWithError(uint64(api.SessionNoError), "going away")
+		s.refuseClosing(conn)
 		session.Abandon(orDiscard(s.Logger), o.Grant, "going away")
 		return nil, api.ErrServerClosed
 	}
@@ -66,11 +66,26 @@ func (s *Server) beginSession(conn transport.Conn, o session.Options) (*session.
 	o.ID = cmp.Or(o.ID, session.NewID()) // a refusal has one too
 	ss, err := s.newSession(conn, o)
 	if err != nil {
-		s.sessions.countRefused()
-		o.Logger.Info("session refused", "session", o.ID, "remote", session.Address(conn.State().Remote), "error", err)
+		s.countRefused(o.ID, conn.State().Remote, err)
 		return nil, err
 	}
 	return ss, nil
+}
+
+// refused counts and logs a client that was refused by the transport, before there was
+// anything to decide on.
+func (s *Server) refused(remote net.Addr, why error) { s.countRefused(session.NewID(), remote, why) }
+
+// countRefused counts and logs a session that has not begun.
+func (s *Server) countRefused(id string, remote net.Addr, why error) {
+	s.sessions.countRefused()
+	orDiscard(s.Logger).Info("session refused", "session", id, "remote", session.Address(remote), "error", why)
+}
+
+// refuseClosing closes a connection that has come too late.
+func (s *Server) refuseClosing(conn transport.Conn) {
+	s.sessions.countRefused()
+	_ = conn.CloseWithError(uint64(api.SessionNoError), "going away")
 }
 
 // newSession makes a session of a connection, if its address has room for one, and

@@ -238,9 +238,11 @@ func (s *Server) listen(tlsConfig *tls.Config, names []string) (*listenerSet, er
 		addr = ":0"
 	}
 	site := s.site(tlsConfig)
-	web := &wtconn.Server{Protocols: names, Origins: s.Origins, Accept: s.acceptWebTransport, Handler: site, Logger: s.Logger}
+	web := &wtconn.Server{
+		Protocols: names, Origins: s.Origins, Accept: s.acceptWebTransport, Refused: s.refused, Handler: site, Logger: s.Logger,
+	}
 	udp, err := quicconn.Listen(addr, tlsConfig, s.QUICConfig, quicconn.ListenOptions{
-		Protocols: names, H3: web.ServeQUICConn, Socket: s.Socket, Logger: s.Logger,
+		Protocols: names, H3: web.ServeQUICConn, Socket: s.Socket, Refused: s.refused, Logger: s.Logger,
 		StatelessResetKey: cmp.Or(s.StatelessResetKey, resetKey(tlsConfig)),
 	})
 	if err != nil {
@@ -256,7 +258,7 @@ func (s *Server) listen(tlsConfig *tls.Config, names []string) (*listenerSet, er
 	}
 	tcp, err := wsconn.Listen(udp.Addr().String(), wsconn.ListenOptions{
 		Protocols: names, TLSConfig: tlsConfig, Plain: true, HTTP: s.onPort(site), HTTP2: s.HTTP != nil,
-		Socket: s.TCP, TrustedProxies: s.TrustedProxies, Logger: s.Logger,
+		Socket: s.TCP, TrustedProxies: s.TrustedProxies, Refused: s.refused, Logger: s.Logger,
 	})
 	if err != nil {
 		_ = b.closeAll()
@@ -304,7 +306,7 @@ func (s *Server) acceptFrom(l transport.Listener) error {
 		case err != nil:
 			return fmt.Errorf("serve: %w", err)
 		case !s.spawn(func() { s.serveConn(conn, session.Options{}) }):
-			_ = conn.CloseWithError(uint64(api.SessionNoError), "going away")
+			s.refuseClosing(conn)
 		}
 	}
 }

@@ -25,8 +25,8 @@ type webSockets struct {
 func (s *Server) webSockets() *wsconn.Server {
 	s.upgrades.once.Do(func() {
 		s.upgrades.server = &wsconn.Server{
-			Protocols: protocols(s.Config), Origins: s.Origins, Accept: s.acceptWebSocket, Logger: s.Logger,
-			TrustedProxies: s.TrustedProxies,
+			Protocols: protocols(s.Config), Origins: s.Origins, Accept: s.acceptWebSocket, Refused: s.refused,
+			Logger: s.Logger, TrustedProxies: s.TrustedProxies,
 		}
 	})
 	return s.upgrades.server

@@ -87,7 +87,7 @@ func (l *sessionSet) awaitAdmission(s *session.Session) bool {
 	return false
 }
 
-// countRefused counts a session that has not begun.
+// countRefused counts a session that was refused before it began.
 func (l *sessionSet) countRefused() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

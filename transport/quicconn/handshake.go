@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/quic-go/quic-go"
+
+	"github.com/moqlite/moqlite/transport"
 )
 
 // A connLease holds what a connection uses of its listener: one of the
@@ -17,6 +19,7 @@ import (
 type connLease struct {
 	context.Context
 	listener *Listener
+	remote   net.Addr
 
 	mu                sync.Mutex
 	handshakeReleased bool // the place among the handshakes was released
@@ -32,7 +35,7 @@ func leaseOf(q *quic.Conn) *connLease { return q.Context().Value(leaseKey{}).(*c
 // connContext is quic-go's ConnContext: it makes the lease of each new
 // connection. It refuses connections while too many handshakes run, and after
 // Close.
-func (l *Listener) connContext(ctx context.Context, _ *quic.ClientInfo) (context.Context, error) {
+func (l *Listener) connContext(ctx context.Context, client *quic.ClientInfo) (context.Context, error) {
 	if l.isClosing() {
 		return nil, net.ErrClosed
 	}
@@ -40,7 +43,7 @@ func (l *Listener) connContext(ctx context.Context, _ *quic.ClientInfo) (context
 		l.handshakes.Add(-1)
 		return nil, errors.New("too many handshakes")
 	}
-	t := &connLease{Context: ctx, listener: l}
+	t := &connLease{Context: ctx, listener: l, remote: client.RemoteAddr}
 	context.AfterFunc(ctx, t.releaseAll)
 	return t, nil
 }
@@ -78,6 +81,9 @@ func (t *connLease) releaseHandshake() {
 // releaseAll releases everything: the connection has ended.
 func (t *connLease) releaseAll() {
 	t.releaseHandshake()
+	if e, ok := errors.AsType[*quic.TransportError](context.Cause(t.Context)); ok && !e.Remote && e.ErrorCode == noCommonProtocol {
+		t.listener.tellRefused(t.remote, transport.ErrNoCommonProtocol)
+	}
 	t.mu.Lock()
 	user := t.holdsSocket
 	t.ended = true
@@ -192,7 +198,21 @@ func (l *Listener) enqueue(c *conn) {
 	select {
 	case l.accepted <- c:
 	default:
-		_ = c.CloseWithError(codeInternal, "too many connections wait")
+		_ = c.CloseWithError(codeInternal, errFull.Error())
+		l.tellRefused(c.State().Remote, errFull)
+	}
+}
+
+var errFull = errors.New("too many connections wait")
+
+// noCommonProtocol is the code of a handshake that fails for its ALPN (RFC 9001, section
+// 8.1).
+const noCommonProtocol quic.TransportErrorCode = 0x178
+
+// tellRefused tells that a client was refused.
+func (l *Listener) tellRefused(remote net.Addr, why error) {
+	if l.options.Refused != nil {
+		l.options.Refused(remote, why)
 	}
 }
 

@@ -48,6 +48,11 @@ type ListenOptions struct {
 	// listener closes it. Its connections do not survive a path that shrinks.
 	Socket net.PacketConn
 
+	// Refused, if not nil, is told of each client that offers no protocol in common, and
+	// of each connection that is closed since too many wait for Accept. It may be called
+	// concurrently, and must not block.
+	Refused func(remote net.Addr, why error)
+
 	// StatelessResetKey is what the tokens of stateless resets are made of (RFC
 	// 9000, section 10.3). A listener with the key of one that has crashed ends
 	// the connections of that one as soon as their clients send something. Nil:

@@ -40,6 +40,10 @@ type ListenOptions struct {
 	// HTTP2 offers HTTP/2 over TLS too.
 	HTTP2 bool
 
+	// Refused, if not nil, is told of each client that offers no version in common. It
+	// may be called concurrently.
+	Refused func(remote net.Addr, why error)
+
 	// Logger gets what the HTTP server reports, as panics of HTTP. Nil: nothing
 	// is logged.
 	Logger *slog.Logger
@@ -90,14 +94,7 @@ func Listen(address string, o ListenOptions) (*Listener, error) {
 		}
 	}
 	if o.TLSConfig != nil {
-		o.TLSConfig = o.TLSConfig.Clone()
-		o.TLSConfig.NextProtos = offers(o.Protocols, streamDrafts)
-		if o.HTTP != nil && o.HTTP2 {
-			o.TLSConfig.NextProtos = append(o.TLSConfig.NextProtos, protocolHTTP2)
-		}
-		if o.HTTP != nil {
-			o.TLSConfig.NextProtos = append(o.TLSConfig.NextProtos, protocolHTTP)
-		}
+		o.TLSConfig = serverTLS(o.TLSConfig, o.tlsProtocols())
 	}
 	l := &Listener{
 		tcp:     tcp,
@@ -160,6 +157,9 @@ func (l *Listener) setUpConn(raw net.Conn) {
 	ctx, cancel := context.WithTimeout(l.ctx, setupTimeout)
 	defer cancel()
 	c, err := l.negotiate(ctx, raw)
+	if errors.Is(err, transport.ErrNoCommonProtocol) && l.options.Refused != nil {
+		l.options.Refused(raw.RemoteAddr(), err)
+	}
 	if err != nil || c == nil {
 		<-l.places
 		return
@@ -197,10 +197,13 @@ func (l *Listener) negotiate(ctx context.Context, raw net.Conn) (transport.Conn,
 }
 
 // acceptTLS makes a connection over TLS.
-func (l *Listener) acceptTLS(ctx context.Context, raw net.Conn) (transport.Conn, error) {
+func (l *Listener) acceptTLS(ctx context.Context, raw *peekedConn) (transport.Conn, error) {
 	conn := tls.Server(raw, l.options.TLSConfig)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		_ = raw.Close()
+		if !raw.mayAgree(l.options.tlsProtocols()) {
+			err = fmt.Errorf("%w: %w", transport.ErrNoCommonProtocol, err)
+		}
 		return nil, err
 	}
 	state := conn.ConnectionState()

@@ -16,6 +16,9 @@ type peekedConn struct {
 	// remote is the client's address as a trusted proxy names it; nil: that of
 	// Conn.
 	remote net.Addr
+
+	// offered are the ALPNs of the client's TLS handshake, once that has begun.
+	offered []string
 }
 
 // peek reads the first bytes of a client, which show what it speaks, after the

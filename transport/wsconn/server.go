@@ -3,6 +3,7 @@ package wsconn
 import (
 	"context"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/netip"
 
@@ -32,6 +33,12 @@ type Server struct {
 	// are answered with status 401, transport.ErrNotFound with 404,
 	// transport.ErrUnavailable with 502, and others with 500. Required.
 	Accept func(ctx context.Context, s transport.State) (serve func(transport.Conn), err error)
+
+	// Refused, if not nil, is told of each request for WebSocket that is refused before
+	// Accept is asked, or in spite of it: its origin may not connect, it offers no
+	// version in common or breaks the rules of the handshake, or the server is closed.
+	// It may be called concurrently.
+	Refused func(remote net.Addr, why error)
 
 	// TrustedProxies are the networks of proxies that may name the client's
 	// address in X-Forwarded-For. Nil: none.

@@ -3,6 +3,7 @@ package wsconn
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -22,7 +23,11 @@ import (
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case IsUpgrade(r):
-		if status := s.upgrade(w, r); status != 0 {
+		status, err := s.upgrade(w, r)
+		if err != nil && s.Refused != nil {
+			s.Refused(proxies(s.TrustedProxies).client(r), err)
+		}
+		if status != 0 {
 			http.Error(w, http.StatusText(status), status)
 		}
 	case s.Handler != nil:
@@ -39,17 +44,17 @@ func IsUpgrade(r *http.Request) bool {
 }
 
 // upgrade turns a WebSocket request into a connection, or returns the status
-// with which to refuse it.
-func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (status int) {
-	if !admission.Allows(s.Origins, r.Header.Get("Origin")) {
-		return http.StatusForbidden
+// with which to refuse it. The error is why, unless Accept has refused it.
+func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (status int, refused error) {
+	if origin := r.Header.Get("Origin"); !admission.Allows(s.Origins, origin) {
+		return http.StatusForbidden, admission.OriginError(origin)
 	}
 	version, protocol, ok := s.chooseVersion(r.Header.Values("Sec-WebSocket-Protocol"))
 	if !ok {
-		return http.StatusBadRequest
+		return http.StatusBadRequest, transport.ErrNoCommonProtocol
 	}
 	if !s.conns.Begin() {
-		return http.StatusServiceUnavailable
+		return http.StatusServiceUnavailable, errServerClosed
 	}
 	state := s.stateOf(r, protocol)
 	ctx, end := context.WithCancel(context.WithoutCancel(r.Context()))
@@ -61,7 +66,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (status int) {
 	if err != nil {
 		end()
 		s.conns.Done()
-		return admission.Refusal(err)
+		return admission.Refusal(err), nil
 	}
 	state.Header = nil
 	// Only the chosen version is named, since the library would choose by the
@@ -74,7 +79,7 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (status int) {
 	if err != nil {
 		end()
 		s.conns.Done()
-		return 0 // websocket.Accept has answered
+		return 0, err // websocket.Accept has answered
 	}
 	c := qmux.New(newWSCarrier(ws, h.raw), qmux.Options{Version: version, Config: s.Config, State: state})
 	go func() {
@@ -82,8 +87,10 @@ func (s *Server) upgrade(w http.ResponseWriter, r *http.Request) (status int) {
 		defer end()
 		s.startQmux(c, serve)
 	}()
-	return 0
+	return 0, nil
 }
+
+var errServerClosed = errors.New("the server is closed")
 
 // startQmux waits for the client's transport parameters and then serves c.
 func (s *Server) startQmux(c *qmux.Conn, serve func(transport.Conn)) {

@@ -1,6 +1,7 @@
 package wtconn
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -20,7 +21,11 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 	case !ok:
 		w.WriteHeader(http.StatusInternalServerError)
 	case r.Method == http.MethodConnect && isSession:
-		if status := s.acceptRequest(v, w, r); status != 0 {
+		status, err := s.acceptRequest(v, w, r)
+		if err != nil && s.Refused != nil {
+			s.Refused(quicconn.RemoteAddr(v.quic), err)
+		}
+		if status != 0 {
 			w.WriteHeader(status)
 		}
 	case r.Method == http.MethodConnect:
@@ -33,18 +38,18 @@ func (s *Server) serveHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // acceptRequest turns a WebTransport request into a session, or returns the status
-// with which to refuse it.
-func (s *Server) acceptRequest(v *h3Conn, w http.ResponseWriter, r *http.Request) (status int) {
-	if !admission.Allows(s.Origins, r.Header.Get("Origin")) {
-		return http.StatusForbidden
+// with which to refuse it. The error is why, unless Accept has refused it.
+func (s *Server) acceptRequest(v *h3Conn, w http.ResponseWriter, r *http.Request) (status int, refused error) {
+	if origin := r.Header.Get("Origin"); !admission.Allows(s.Origins, origin) {
+		return http.StatusForbidden, admission.OriginError(origin)
 	}
 	protocol := s.chooseProtocol(parseOffer(r.Header))
 	offer, err := formatOffer([]string{protocol})
 	if protocol == "" || err != nil {
-		return http.StatusBadRequest
+		return http.StatusBadRequest, transport.ErrNoCommonProtocol
 	}
 	if !v.session.CompareAndSwap(false, true) {
-		return http.StatusTooManyRequests // one session per connection
+		return http.StatusTooManyRequests, errSecondSession
 	}
 	tls := v.quic.ConnectionState().TLS
 	state := transport.State{
@@ -60,7 +65,7 @@ func (s *Server) acceptRequest(v *h3Conn, w http.ResponseWriter, r *http.Request
 	serve, err := admission.Ask(r.Context(), s.Accept, state, func(p any) { s.log("panic in Accept", p) })
 	if err != nil {
 		v.allowRetry()
-		return admission.Refusal(err)
+		return admission.Refusal(err), nil
 	}
 	state.Header = nil
 	// webtransport-go chooses the first of the client's offers that it knows,
@@ -68,18 +73,21 @@ func (s *Server) acceptRequest(v *h3Conn, w http.ResponseWriter, r *http.Request
 	r.Header.Set(offerHeader, offer)
 	h, err := newHijacker(w)
 	if err != nil {
-		return http.StatusInternalServerError
+		return http.StatusInternalServerError, err
 	}
 	session, err := s.webtransport.Upgrade(h, r)
 	switch {
 	case err != nil && h.request != nil:
-		return 0
+		return 0, err
 	case err != nil:
-		return http.StatusBadRequest
+		return http.StatusBadRequest, err
 	}
 	s.spawnServe(newServerConn(v.quic, session, h.request, state), serve)
-	return 0
+	return 0, nil
 }
+
+// errSecondSession is why a request is refused over a connection that has a session.
+var errSecondSession = errors.New("the connection has a session already")
 
 // chooseProtocol returns the offered version that the server prefers, or "".
 func (s *Server) chooseProtocol(offered []string) string {

@@ -46,6 +46,12 @@ type Server struct {
 	// Required.
 	Accept func(ctx context.Context, s transport.State) (serve func(transport.Conn), err error)
 
+	// Refused, if not nil, is told of each request for a session that is refused before
+	// Accept is asked, or in spite of it: its origin may not connect, it offers no
+	// version in common, or its connection has a session. It may be called
+	// concurrently.
+	Refused func(remote net.Addr, why error)
+
 	// Handler answers requests that are not for WebTransport. Their connection
 	// is closed when it has had neither a session nor a request for 30 seconds.
 	// Nil: status 404.

@@ -4,6 +4,7 @@ package admission
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -42,6 +43,11 @@ func Refusal(err error) int {
 		return http.StatusBadGateway
 	}
 	return http.StatusInternalServerError
+}
+
+// OriginError returns why a request with the given Origin header is refused.
+func OriginError(origin string) error {
+	return fmt.Errorf("pages of %.200q may not connect", origin)
 }
 
 // Allows tells whether a request with the given Origin header may connect when
