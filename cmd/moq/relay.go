@@ -168,6 +168,7 @@ func (o *options) joinRelay(ctx context.Context, r *relay.Relay, config *api.Con
 	ctx, cancel := context.WithCancel(ctx)
 	var working sync.WaitGroup
 	working.Go(func() {
+		wait := newWait()
 		for session != nil {
 			began, current := time.Now(), session
 			working.Go(func() { redial.KeepAlive(current, 3*time.Second, 10*time.Second) })
@@ -187,7 +188,11 @@ func (o *options) joinRelay(ctx context.Context, r *relay.Relay, config *api.Con
 			case <-session.GoneAway():
 				fmt.Fprintf(o.err, "%s is going away, reconnecting\n", transport.RedactURL(url))
 			}
-			session = o.dialAgain(ctx, client, url, r.Mux(), time.Since(began) < stableAfter)
+			pause := !hasStood(session, began)
+			if !pause {
+				wait.Reset()
+			}
+			session = o.dialAgain(ctx, client, url, r.Mux(), wait, pause)
 		}
 	})
 	return client, func() {
@@ -201,13 +206,23 @@ func (o *options) joinRelay(ctx context.Context, r *relay.Relay, config *api.Con
 // dialled at once.
 const stableAfter = 10 * time.Second
 
+// hasStood reports whether a session is worth to be followed at once by another one.
+// One that nobody could decide on has not stood, however long that took.
+func hasStood(s api.Session, began time.Time) bool {
+	return time.Since(began) >= stableAfter && !errors.Is(context.Cause(s.Context()), api.ErrUnavailable)
+}
+
+// newWait returns the waits between dials. They have jitter, so that relays that have
+// lost the same peer do not all come back at once.
+func newWait() *backoff.ExponentialBackOff {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = time.Second, 30*time.Second
+	return wait
+}
+
 // dialAgain dials until it succeeds; it returns nil if ctx ends first. It dials
 // at once, unless pause is set.
-func (o *options) dialAgain(ctx context.Context, c *impl.Client, url string, mux *api.TrackMux, pause bool) api.Session {
-	wait := backoff.NewExponentialBackOff()
-	// With jitter, so that relays that have lost the same peer do not all come
-	// back at once.
-	wait.InitialInterval, wait.MaxInterval = time.Second, 30*time.Second
+func (o *options) dialAgain(ctx context.Context, c *impl.Client, url string, mux *api.TrackMux, wait *backoff.ExponentialBackOff, pause bool) api.Session {
 	for {
 		if pause && !sleepUntil(ctx, time.Now().Add(wait.NextBackOff())) {
 			return nil

@@ -26,7 +26,7 @@ func (s *Session) redialBeside(l *link, to []destination, pause bool) (*link, er
 		return ctx.Err() == nil
 	}
 	for {
-		next, err := s.redial(s.ctx, to, pause, wait)
+		next, err := s.redial(s.ctx, to, pause, newOutage(), wait)
 		if err != nil || l.isSentElsewhere() || !s.isTurnedAway(next, l) {
 			return next, err
 		}

@@ -19,6 +19,7 @@ type link struct {
 	home       string // the URL of home at that time, which differs from url after a redirect
 	began      time.Time
 	moved      bool              // it was dialled to replace another one that still stood
+	outage     outage            // at the end of which it was dialled
 	spawn      func(func()) bool // of the Session
 	newBackoff func() *backoff.ExponentialBackOff
 

@@ -31,12 +31,15 @@ type Policy struct {
 	InitialInterval, MaxInterval time.Duration
 
 	// MaxAttempts is how many dials in a row may fail before the session is
-	// given up. New sessions that are dropped beside one that still stands,
-	// since their server asks to leave as well, do not count. Zero: no bound.
+	// given up. A session that its server ends before it has admitted it, since
+	// nobody could decide ([api.ErrUnavailable]) or its SETUP does not come, is a
+	// dial that has failed. New sessions that are dropped beside one that still
+	// stands, since their server asks to leave as well, do not count. Zero: no
+	// bound.
 	MaxAttempts int
 
-	// MaxElapsed is how long there may be no connection before the session is
-	// given up. Zero: no bound.
+	// MaxElapsed is how long there may be no session, or none that is admitted,
+	// before the session is given up. Zero: no bound.
 	MaxElapsed time.Duration
 
 	// Permanent reports which failed dials are not tried again, and after which

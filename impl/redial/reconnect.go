@@ -56,7 +56,7 @@ func (s *Session) awaitSuccessor(l *link) (*link, error) {
 		return nil, context.Cause(s.ctx)
 	}
 	s.clearCurrent(l)
-	stable := time.Since(l.began) >= stableAfter
+	stable := time.Since(l.began) >= stableAfter && !l.wasTurnedDown()
 	if stable {
 		s.backoff.Reset()
 		s.waits = false
@@ -86,7 +86,8 @@ func (s *Session) terminateUnneeded(l *link) {
 
 // redialLost dials a session after one that was lost, at once unless pause is
 // set: then the session did not last. If one that did is ended as unauthorized, the
-// credentials of its URL have expired, and Source has others.
+// credentials of its URL have expired, and Source has others. A session that was never
+// admitted is one more failed attempt.
 func (s *Session) redialLost(l *link, pause bool) (*link, error) {
 	s.removeLink(l)
 	switch err := context.Cause(l.session.Context()); {
@@ -97,7 +98,15 @@ func (s *Session) redialLost(l *link, pause bool) (*link, error) {
 		return nil, err
 	}
 	s.reportLost(l)
-	return s.redial(s.ctx, slices.Compact([]destination{l.destination(), {}}), pause, s.wait)
+	out := newOutage()
+	if l.wasTurnedDown() {
+		out = l.outage
+		out.last = context.Cause(l.session.Context())
+		if s.policy.MaxAttempts > 0 && out.attempts >= s.policy.MaxAttempts {
+			return nil, out.givenUp(out.last)
+		}
+	}
+	return s.redial(s.ctx, slices.Compact([]destination{l.destination(), {}}), pause, out, s.wait)
 }
 
 // redialMoved dials the session to which the peer of l wants us to go; l then
@@ -139,19 +148,22 @@ var errTooLong = errors.New("no session for too long")
 func (s *Session) wait(ctx context.Context) bool { return sleep(ctx, s.backoff.NextBackOff()) }
 
 // redial dials the destinations in turn until one succeeds. It waits before
-// each dial but the first, and before the first too if pause is set.
-func (s *Session) redial(ctx context.Context, to []destination, pause bool, wait func(context.Context) bool) (*link, error) {
-	ctx, cancel := s.redialContext(ctx)
+// each dial but the first, and before the first too if pause is set. What out has
+// counted already, counts.
+func (s *Session) redial(ctx context.Context, to []destination, pause bool, out outage, wait func(context.Context) bool) (*link, error) {
+	ctx, cancel := s.redialContext(ctx, out)
 	defer cancel()
-	var last error
-	for attempt := 1; ; attempt++ {
+	last := out.last
+	for i := 0; ; i++ {
 		if pause && !wait(ctx) {
-			return nil, redialError(ctx, attempt-1, last)
+			return nil, redialError(ctx, out.attempts, last)
 		}
 		pause = true
-		target := to[(attempt-1)%len(to)]
+		out.attempts++
+		target, attempt := to[i%len(to)], out.attempts
 		l, err := s.dialOnce(ctx, target, attempt, transport.DialOptions{})
 		if err == nil {
+			l.outage = out
 			return l, nil
 		}
 		last = err
@@ -165,7 +177,7 @@ func (s *Session) redial(ctx context.Context, to []destination, pause bool, wait
 		case s.isPermanent(err) && len(to) == 1:
 			return nil, err
 		case s.policy.MaxAttempts > 0 && attempt >= s.policy.MaxAttempts:
-			return nil, fmt.Errorf("redial: given up after %d attempts: %w", attempt, err)
+			return nil, out.givenUp(err)
 		case s.isPermanent(err):
 			to = slices.DeleteFunc(slices.Clone(to), func(d destination) bool { return d == target })
 		}
@@ -174,7 +186,7 @@ func (s *Session) redial(ctx context.Context, to []destination, pause bool, wait
 
 // redialContext returns the context of a redial: it ends with ctx, with the
 // session, with the client, and when there was no session for too long.
-func (s *Session) redialContext(ctx context.Context) (context.Context, context.CancelFunc) {
+func (s *Session) redialContext(ctx context.Context, out outage) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	stop := context.AfterFunc(s.ctx, func() { cancel(context.Cause(s.ctx)) })
 	watched := make(chan struct{})
@@ -188,7 +200,8 @@ func (s *Session) redialContext(ctx context.Context) (context.Context, context.C
 	}()
 	tooLong := func() bool { return false }
 	if s.policy.MaxElapsed > 0 {
-		tooLong = time.AfterFunc(s.policy.MaxElapsed, func() { cancel(errTooLong) }).Stop
+		left := s.policy.MaxElapsed - time.Since(out.began)
+		tooLong = time.AfterFunc(left, func() { cancel(errTooLong) }).Stop
 	}
 	return ctx, func() { stop(); tooLong(); cancel(nil); <-watched }
 }

@@ -61,7 +61,7 @@ type redialer struct {
 // Dial implements [api.Dialer].
 func (r *redialer) Dial(ctx context.Context, url string, mux *api.TrackMux) (api.Session, error) {
 	s := newSession(r, url, mux)
-	first, err := s.redial(ctx, []destination{{}}, false, s.wait)
+	first, err := s.redial(ctx, []destination{{}}, false, newOutage(), s.wait)
 	if err != nil {
 		s.endSession(asSessionError(err))
 		return nil, err
