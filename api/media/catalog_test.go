@@ -207,6 +207,7 @@ func TestParseIsSoft(t *testing.T) {
 		{`{` + audio + `,"video":{"renditions":{"v":{"codec":"vp8","container":{}}}}}`, `video rendition "v": container is {}: its kind is not known`, 0},
 		{`{` + audio + `,"archive":{}}`, "archive: track is wanted: it is left out", 0},
 		{`{` + audio + `,"clock":{"wall":9007199254740992}}`, "clock: wall is 9007199254740992: an integer from 0 to 9007199254740991 is wanted", 0},
+		{`{` + audio + `,"clock":{"wall":1,"timescale":0}}`, "clock: it is left out: a wall is wanted, and a timescale above 0 if there is one", 0},
 		{`{` + audio + `,"json":{"tracks":{"chat":{}}}}`, `json track "chat": mode is wanted`, 0},
 		{`{` + audio + `,"video":{"renditions":{"\ud800":{"codec":"vp8"}}}}`, "", 1},
 		{"\ufeff{" + audio + "}", "it begins with a byte order mark: leave it out", 0},
@@ -239,6 +240,20 @@ func TestParseTellsLittle(t *testing.T) {
 	_, told, err := media.ParseCatalog([]byte(doc + `"last":1}}}`))
 	if err != nil || len(told) != 100 {
 		t.Errorf("%d faults are told, %v", len(told), err)
+	}
+}
+
+// TestParseReadsNotTooMany reads a document of more tracks than anybody has.
+func TestParseReadsNotTooMany(t *testing.T) {
+	var doc strings.Builder
+	doc.WriteString(`{"json":{"tracks":{`)
+	for i := range 11_000 {
+		fmt.Fprintf(&doc, `"%d":{"mode":"stream"},`, i)
+	}
+	doc.WriteString(`"last":{"mode":"stream"}}}}`)
+	c, told, err := media.ParseCatalog([]byte(doc.String()))
+	if err != nil || len(told) != 1 || len(c.JSON) != 10_000 {
+		t.Errorf("%d tracks are read: %q, %v", len(c.JSON), told, err)
 	}
 }
 

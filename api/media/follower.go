@@ -24,7 +24,7 @@ const maxDocument = 4 << 20
 // newer, so that a slow reader costs one document.
 type follower struct {
 	track api.TrackReader
-	wake  chan struct{} // holds a value while there may be something to return
+	wake  chan struct{} // holds a value when something has been put
 
 	mu        sync.Mutex
 	restarted error   // the newest restart, which is older than version
@@ -44,15 +44,16 @@ func newFollower(track api.TrackReader) *follower {
 
 // next waits for the next document, restart or end.
 func (f *follower) next() ([]byte, error) {
-	for range f.wake {
-		if doc, err, ok := f.take(); ok {
+	for {
+		if doc, ok, err := f.take(); ok {
 			return doc, err
 		}
+		<-f.wake
 	}
-	return nil, errEnded // not reached: nobody closes wake
 }
 
-func (f *follower) take() (doc []byte, err error, ok bool) {
+// take returns what there is for next; false if there is nothing.
+func (f *follower) take() (doc []byte, ok bool, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	switch {
@@ -61,24 +62,17 @@ func (f *follower) take() (doc []byte, err error, ok bool) {
 	case f.version.doc != nil || f.version.err != nil:
 		doc, err = bytes.Clone(f.version.doc), f.version.err
 		f.version = version{}
-	case f.end != nil:
-		err = f.end
 	default:
-		return nil, nil, false
+		return nil, f.end != nil, f.end
 	}
-	f.ready() // there may be more
-	return doc, err, true
+	return doc, true, err
 }
 
 // put changes what next returns.
 func (f *follower) put(change func()) {
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	change()
-	f.ready()
-}
-
-func (f *follower) ready() {
+	f.mu.Unlock()
 	select {
 	case f.wake <- struct{}{}:
 	default:

@@ -165,6 +165,23 @@ func TestContainers(t *testing.T) {
 	}
 }
 
+// TestContainersAllocateNothing writes and reads frames into a buffer that is
+// there.
+func TestContainersAllocateNothing(t *testing.T) {
+	frame := media.Frame{PTS: time.Hour, Payload: make([]byte, 1000)}
+	buf := make([]byte, 0, 2000)
+	n := testing.AllocsPerRun(100, func() {
+		a, errA := media.ParseLegacy(media.AppendLegacy(buf, frame))
+		b, errB := media.ParseLOC(media.AppendLOC(buf, frame))
+		if errA != nil || errB != nil || a.PTS != b.PTS {
+			t.Error(a, errA, b, errB)
+		}
+	})
+	if n > 0 {
+		t.Errorf("%v allocations a frame", n)
+	}
+}
+
 // TestBrokenFrames reads what is no frame.
 func TestBrokenFrames(t *testing.T) {
 	for name, test := range map[string]struct {

@@ -31,8 +31,11 @@ func ParseMSF(doc []byte) (*Catalog, []error, error) {
 		root.wrong("tracks", raw, "a list is wanted")
 	}
 	p := msfParser{told: &t, inits: parseInits(root)}
-	for i, track := range tracks {
+	for i, track := range tracks[:min(len(tracks), maxTracks)] {
 		p.track(i, track)
+	}
+	if len(tracks) > maxTracks {
+		root.told.add("tracks: more than %d are not read", maxTracks)
 	}
 	for _, key := range root.names() {
 		if wanted := unfitMSF(key, root.left[key]); wanted != "" {

@@ -189,10 +189,10 @@ func parseClock(raw []byte, t *told) *Clock {
 		return nil
 	}
 	wall, hasWall := f.integer("wall", maxInteger)
-	scaleRaw, hasScale := f.left["timescale"]
+	_, hasScale := f.left["timescale"]
 	timescale, read := f.integer("timescale", maxUint32)
 	if !hasWall || hasScale && (!read || timescale == 0) {
-		t.add("clock: wall is %d and timescale %s: it is left out", wall, short(scaleRaw))
+		t.add("clock: it is left out: a wall is wanted, and a timescale above 0 if there is one")
 		return nil
 	}
 	return &Clock{Wall: wall, Timescale: timescale, Extra: f.rest()}

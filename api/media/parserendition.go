@@ -7,6 +7,10 @@ import (
 	"github.com/moqlite/moqlite/api"
 )
 
+// maxTracks is how many tracks of a kind are read: what a document names in a few
+// bytes takes many times that in memory.
+const maxTracks = 10_000
+
 // renditions reads a map by the names of tracks, each by read. It leaves out
 // those that cannot be read, which read has told. nil if there are none.
 func renditions[T any](f *fields, key, what string, read func(*fields) (T, bool)) map[api.TrackName]T {
@@ -21,6 +25,10 @@ func renditions[T any](f *fields, key, what string, read func(*fields) (T, bool)
 	}
 	all := make(map[api.TrackName]T)
 	for _, name := range named.names() {
+		if len(all) == maxTracks {
+			named.told.add("%s: more than %d are not read", named.where, maxTracks)
+			break
+		}
 		one, ok := fieldsOf(fmt.Sprintf("%s %q", what, shorten(name)), named.left[name], f.told)
 		if !ok {
 			continue
@@ -171,32 +179,6 @@ func (f *fields) container() (c Container, ok bool) {
 		c.Raw = raw
 	}
 	return c, true
-}
-
-// containerKind returns the kind of a container by its name.
-func containerKind(name string) (ContainerKind, bool) {
-	switch name {
-	case "legacy":
-		return Legacy, true
-	case "cmaf":
-		return CMAF, true
-	case "loc":
-		return LOC, true
-	}
-	return 0, false
-}
-
-// String returns the name of the kind, as catalogs have it.
-func (k ContainerKind) String() string {
-	switch k {
-	case Legacy:
-		return "legacy"
-	case CMAF:
-		return "cmaf"
-	case LOC:
-		return "loc"
-	}
-	return fmt.Sprintf("ContainerKind(%d)", uint8(k))
 }
 
 // leaveOutUnfit leaves out keys that have no field here but that readers know,

@@ -2,6 +2,7 @@ package media
 
 import (
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -85,6 +86,32 @@ const (
 	// LOC is properties, then the payload (draft-ietf-moq-loc): [ParseLOC].
 	LOC
 )
+
+// String returns the name of the kind, as catalogs have it.
+func (k ContainerKind) String() string {
+	switch k {
+	case Legacy:
+		return "legacy"
+	case CMAF:
+		return "cmaf"
+	case LOC:
+		return "loc"
+	}
+	return fmt.Sprintf("ContainerKind(%d)", uint8(k))
+}
+
+// containerKind returns the kind of a container by its name.
+func containerKind(name string) (ContainerKind, bool) {
+	switch name {
+	case "legacy":
+		return Legacy, true
+	case "cmaf":
+		return CMAF, true
+	case "loc":
+		return LOC, true
+	}
+	return 0, false
+}
 
 // A Container says how the frames of a rendition hold its packets.
 type Container struct {
