@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -61,6 +62,7 @@ type slowGroup struct {
 	first     uint64
 	frames    chan string
 	broken    chan error
+	once      sync.Once
 	cancelled chan struct{}
 }
 
@@ -83,13 +85,7 @@ func (g *slowGroup) ReadFrame(f *api.Frame) error {
 	}
 }
 
-func (g *slowGroup) Cancel(api.StreamErrorCode) {
-	select {
-	case <-g.cancelled:
-	default:
-		close(g.cancelled)
-	}
-}
+func (g *slowGroup) Cancel(api.StreamErrorCode) { g.once.Do(func() { close(g.cancelled) }) }
 
 // follow runs test in a bubble with a track, while the catalogs of a broadcast,
 // which is the track's, are followed. got returns what was yielded since the last
@@ -182,6 +178,28 @@ func TestCatalogsWithPatches(t *testing.T) {
 	})
 }
 
+// TestCatalogsOfOlderGroup has a newer group come before the older one has been
+// read, and fail or be late.
+func TestCatalogsOfOlderGroup(t *testing.T) {
+	follow(t, path, "catalog.json", func(track *scriptedTrack, got func() string, _ func(error)) {
+		older, failing, newest := newSlowGroup(1, 0), newSlowGroup(2, 0), newSlowGroup(3, 0)
+		track.accepts <- older
+		track.accepts <- failing
+		failing.broken <- &api.StreamError{Code: api.StreamCancelled, Remote: true}
+		older.frames <- one
+		expect(t, got, "v")
+		track.accepts <- group(4, "")
+		expect(t, got, "bad catalog: a document of 0 bytes is not JSON: unexpected end of JSON input")
+		track.accepts <- newest // too late
+		<-newest.cancelled
+		<-older.cancelled
+		late := newSlowGroup(5, 0)
+		track.accepts <- late
+		late.frames <- three
+		expect(t, got, "x")
+	})
+}
+
 // TestCatalogsGoOn reads what cannot be read, and then what can.
 func TestCatalogsGoOn(t *testing.T) {
 	follow(t, path, "catalog.json", func(track *scriptedTrack, got func() string, _ func(error)) {
@@ -190,7 +208,7 @@ func TestCatalogsGoOn(t *testing.T) {
 		track.accepts <- group(1, `{"video":{"renditions":{"v":{}}}}`)
 		expect(t, got, "bad catalog: no track of it can be read: bad catalog: video rendition \"v\": codec is wanted\nbad catalog: video rendition \"v\": it is left out")
 		track.accepts <- group(2, one, "{", two)
-		expect(t, got, `catalog of "room/cam.hang": bad catalog: frame 1 of group 2: patch: it is not JSON`)
+		expect(t, got, `v catalog of "room/cam.hang": bad catalog: frame 1 of group 2: patch: it is not JSON`)
 		track.accepts <- apitest.Group(3, api.ErrFrameTooLarge)
 		expect(t, got, `catalog of "room/cam.hang": bad catalog: frame 0 of group 3: frame too large`)
 		track.accepts <- group(4, strings.Repeat(" ", 5<<20))

@@ -30,9 +30,11 @@ type follower struct {
 	restarted error   // the newest restart, which is older than version
 	version   version // the newest document; nil if there is none
 	end       error   // nothing follows
+
+	seq api.GroupSequence // of the newest document that there was
 }
 
-// A version is a document, or why it cannot be had.
+// A version is a document, and why the one after it cannot be had.
 type version struct {
 	doc []byte
 	err error
@@ -59,9 +61,10 @@ func (f *follower) take() (doc []byte, ok bool, err error) {
 	switch {
 	case f.restarted != nil:
 		err, f.restarted = f.restarted, nil
-	case f.version.doc != nil || f.version.err != nil:
-		doc, err = bytes.Clone(f.version.doc), f.version.err
-		f.version = version{}
+	case f.version.doc != nil:
+		doc, f.version.doc = bytes.Clone(f.version.doc), nil
+	case f.version.err != nil:
+		err, f.version.err = f.version.err, nil
 	default:
 		return nil, f.end != nil, f.end
 	}
@@ -82,7 +85,8 @@ func (f *follower) put(change func()) {
 // follow accepts the groups of the track until it ends or ctx does, and reads
 // the newest. When it returns, nothing of it runs any more.
 func (f *follower) follow(ctx context.Context) {
-	var newest *followed
+	var older, newest *followed
+	defer func() { older.stop() }()
 	for {
 		g, err := f.track.AcceptGroup(ctx)
 		if err == nil && ctx.Err() != nil {
@@ -92,17 +96,18 @@ func (f *follower) follow(ctx context.Context) {
 		switch {
 		case err == nil:
 			if next := newest.succeeding(g); next != nil {
-				newest.stop()
-				newest = next
-				newest.start(g, f)
+				older.stop()
+				older, newest = newest, next
+				newest.start(g, f, older)
 			} else {
 				g.Cancel(api.StreamCancelled)
 			}
 			continue
 		case errors.Is(err, api.ErrRestarted):
+			older.stop()
 			newest.stop()
-			newest = nil
-			f.put(func() { f.restarted, f.version = err, version{} })
+			older, newest = nil, nil
+			f.put(func() { f.restarted, f.version, f.seq = err, version{}, 0 })
 			continue
 		case err == io.EOF:
 			err = errEnded
@@ -151,8 +156,9 @@ func (d *followed) succeeding(g api.GroupReader) *followed {
 	return &followed{seq: d.seq, read: d.read, doc: d.doc}
 }
 
-// start reads g in a goroutine that stop ends.
-func (d *followed) start(g api.GroupReader, f *follower) {
+// start reads g in a goroutine that stop ends. The older group is read until
+// this one has its first frame: it may fail before.
+func (d *followed) start(g api.GroupReader, f *follower, older *followed) {
 	d.group, d.done = g, make(chan struct{})
 	go func() {
 		defer close(d.done)
@@ -163,7 +169,16 @@ func (d *followed) start(g api.GroupReader, f *follower) {
 				return // its end, or that of the connection: what comes next tells
 			}
 			v := d.apply(frame.Payload, err)
-			f.put(func() { f.version = v })
+			f.put(func() {
+				switch {
+				case d.seq < f.seq:
+					return
+				case v.err != nil:
+					v.doc = f.version.doc // which is not to be lost by what follows
+				}
+				f.version, f.seq = v, d.seq
+			})
+			older.cancel()
 			if v.err != nil {
 				g.Cancel(api.StreamCancelled)
 				return
@@ -193,10 +208,17 @@ func (d *followed) apply(payload []byte, err error) version {
 	return version{doc: d.doc}
 }
 
+// cancel lets reading the group end.
+func (d *followed) cancel() {
+	if d != nil {
+		d.group.Cancel(api.StreamCancelled)
+	}
+}
+
 // stop ends reading the group.
 func (d *followed) stop() {
 	if d != nil {
-		d.group.Cancel(api.StreamCancelled)
+		d.cancel()
 		<-d.done
 	}
 }
