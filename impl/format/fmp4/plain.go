@@ -2,7 +2,9 @@ package fmp4
 
 import (
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/moqlite/moqlite/api/media"
@@ -14,6 +16,7 @@ import (
 type plain struct {
 	file   io.ReadSeeker
 	start  int64 // where the file begins
+	size   int64 // of the file
 	window int64 // how much is read ahead of a track
 	tracks []*plainTrack
 }
@@ -30,11 +33,16 @@ type plainTrack struct {
 	aheadAt int64  // where it begins
 }
 
-// readAhead is how much of the file is held, of all tracks together.
+// readAhead is how many bytes of the file are held, of all tracks together.
 const readAhead = 512 << 10
 
 func newPlain(in *stream, headers []*cmaf.Header) (*plain, error) {
-	f := &plain{file: in.seeker, start: in.start, window: int64(readAhead / len(headers))}
+	end, err := in.seeker.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, err
+	}
+	f := &plain{file: in.seeker, start: in.start, size: end - in.start}
+	f.window = min(int64(readAhead/len(headers)), f.size)
 	for _, h := range headers {
 		table, err := newTable(h.SampleTable)
 		if err != nil {
@@ -113,16 +121,22 @@ func (f *plain) next(p *media.Packet) error {
 func (f *plain) read(t *plainTrack, b []byte, s sample) ([]byte, error) {
 	from := s.offset - t.aheadAt
 	if from < 0 || from+int64(s.size) > int64(len(t.ahead)) {
+		if s.offset+int64(s.size) > f.size {
+			return b, fmt.Errorf("a sample ends at %d, behind the end of the file at %d: %w", s.offset+int64(s.size), f.size, io.ErrUnexpectedEOF)
+		}
 		if _, err := f.file.Seek(f.start+s.offset, io.SeekStart); err != nil {
 			return b, err
 		}
 		if int64(s.size) > f.window {
-			b, err := readGrowing(f.file, b, int64(s.size))
+			b = slices.Grow(b, int(s.size))[:s.size]
+			_, err := io.ReadFull(f.file, b)
 			return b, unexpected(err)
 		}
-		var err error
-		t.aheadAt = s.offset
-		if t.ahead, err = readGrowing(f.file, t.ahead[:0], f.window); len(t.ahead) < int(s.size) {
+		if t.ahead == nil {
+			t.ahead = make([]byte, f.window)
+		}
+		n, err := io.ReadFull(f.file, t.ahead[:min(f.window, f.size-s.offset)])
+		if t.ahead, t.aheadAt = t.ahead[:n], s.offset; err != nil {
 			return b, unexpected(err)
 		}
 		from = 0
@@ -130,7 +144,7 @@ func (f *plain) read(t *plainTrack, b []byte, s sample) ([]byte, error) {
 	return append(b, t.ahead[from:from+int64(s.size)]...), nil
 }
 
-// unexpected is err, where the end of the file is none that its tables tell of.
+// unexpected is err, where the end of the file is none that it had before.
 func unexpected(err error) error {
 	if err == io.EOF {
 		return io.ErrUnexpectedEOF

@@ -23,13 +23,15 @@ type vectors struct {
 			Timescale uint32
 		} `json:"init_expect"`
 
-		Frames []struct {
-			Group, Frame int
-			Payload      []byte
-			Expect       struct {
-				Samples []sampleVector
-			}
-		}
+		Frames []frameVector
+	}
+}
+
+type frameVector struct {
+	Group, Frame int
+	Payload      []byte
+	Expect       struct {
+		Samples []sampleVector
 	}
 }
 
