@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/moqlite/moqlite/api/media"
+	"github.com/moqlite/moqlite/impl/format/fmp4"
 )
 
 // run runs a program with a file as its input, and returns what it prints.
@@ -82,4 +85,68 @@ func TestFFmpegDecodesAChange(t *testing.T) {
 	if a, b := strings.Count(sizes, "160,120"), strings.Count(sizes, "320,240"); a != 10 || b != 10 {
 		t.Errorf("%d frames are small and %d large; expected 10 of each", a, b)
 	}
+}
+
+// Each codec goes through as ffmpeg writes it, fragmented and, some of them, not.
+func TestFFmpegCodecs(t *testing.T) {
+	const pictures, sound = "testsrc2=duration=0.5:rate=10:size=160x120", "sine=frequency=440:duration=0.5"
+	const fragmented, plain = "frag_keyframe+empty_moov+default_base_moof", "faststart"
+	for name, c := range map[string]struct {
+		source, flags, args string
+		codec               string // the codec's string that is read
+	}{
+		"AVC, wide pixels": {pictures, fragmented, "-vf setsar=4/3 -pix_fmt yuv420p -c:v libx264", "avc1.64000a"},
+		"AVC, plain":       {pictures, plain, "-vf setsar=4/3 -pix_fmt yuv420p -c:v libx264", "avc1.64000a"},
+		"HEVC":             {pictures, fragmented, "-pix_fmt yuv420p -c:v libx265 -preset ultrafast -x265-params log-level=none -tag:v hvc1", "hvc1.1.6.L30.90"},
+		"HEVC in band":     {pictures, plain, "-pix_fmt yuv420p -c:v libx265 -preset ultrafast -x265-params log-level=none -tag:v hev1", "hev1.1.6.L30.90"},
+		"VP9 of 10 bits":   {pictures, fragmented, "-pix_fmt yuv420p10 -c:v libvpx-vp9 -cpu-used 8 -b:v 100k", "vp09.02.10.10.01.02.02.02.00"},
+		"MP3":              {sound, fragmented, "-c:a libmp3lame", "mp3"},
+		"MP3, half rate":   {sound, plain, "-c:a libmp3lame -ar 22050", "mp3"},
+		"FLAC":             {sound, plain, "-c:a flac -strict -2", "flac"},
+		"FLAC at 96 kHz":   {sound, fragmented, "-c:a flac -strict -2 -ar 96000 -sample_fmt s32", "flac"},
+		"Opus of six":      {sound, fragmented, "-c:a libopus -ac 6 -mapping_family 1", "opus"},
+		"AAC at 96 kHz":    {sound, fragmented, "-c:a aac -ar 96000", "mp4a.40.2"},
+		"AAC, plain":       {sound, plain, "-c:a aac -ar 44100", "mp4a.40.2"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			source := filepath.Join(t.TempDir(), "source.mp4")
+			args := append([]string{"-v", "error", "-f", "lavfi", "-i", c.source}, strings.Fields(c.args)...)
+			run(t, nil, "ffmpeg", append(args, "-f", "mp4", "-movflags", c.flags, source)...)
+			file, err := os.ReadFile(source)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var out bytes.Buffer
+			remux(t, bytes.NewReader(file), &out, nil)
+			packets := probe(t, file, "-count_packets", "-show_entries", "stream=nb_read_packets")
+			if got := decoded(t, out.Bytes()); got != packets {
+				t.Errorf("%s frames are decoded; expected %s", got, packets)
+			}
+			r, err := fmp4.NewReader(bytes.NewReader(out.Bytes()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := codecOf(r.Tracks()[0]); got != c.codec {
+				t.Errorf("the codec is %s; expected %s", got, c.codec)
+			}
+			const shape = "stream=width,height,display_aspect_ratio,sample_rate,channels"
+			got, want := probe(t, out.Bytes(), "-show_entries", shape), probe(t, file, "-show_entries", shape)
+			if strings.ReplaceAll(got, "N/A", "4:3") != want {
+				t.Errorf("it is shown as %s; expected %s", got, want)
+			}
+		})
+	}
+}
+
+// probe returns what ffprobe tells of a file.
+func probe(t *testing.T, file []byte, args ...string) string {
+	t.Helper()
+	return run(t, file, "ffprobe", append(append([]string{"-v", "error"}, args...), "-of", "csv=p=0", "-")...)
+}
+
+func codecOf(t media.Track) string {
+	if t.Video != nil {
+		return t.Video.Codec
+	}
+	return t.Audio.Codec
 }

@@ -56,7 +56,7 @@ func NewReader(r io.Reader) (*Reader, error) {
 		return nil, fmt.Errorf("fmp4: read the header: %w", err)
 	}
 	if len(movie.Headers) == 0 {
-		return nil, fmt.Errorf("fmp4: there is no track that can be read: %w", errors.Join(movie.Ignored...))
+		return nil, noTracks(movie.Ignored)
 	}
 	reader := &Reader{ignored: movie.Ignored}
 	for _, h := range movie.Headers {
@@ -73,6 +73,14 @@ func NewReader(r io.Reader) (*Reader, error) {
 		}
 	}
 	return reader, nil
+}
+
+// noTracks says why nothing can be read.
+func noTracks(ignored []error) error {
+	if len(ignored) == 0 {
+		return fmt.Errorf("fmp4: %w: a moov without tracks", cmaf.ErrMalformed)
+	}
+	return fmt.Errorf("fmp4: there is no track that can be read: %w", errors.Join(ignored...))
 }
 
 // Tracks implements [media.Reader]. The IDs are those of the file.

@@ -1,6 +1,8 @@
 package cmaf
 
 import (
+	"fmt"
+
 	"github.com/moqlite/moqlite/api/media"
 )
 
@@ -101,6 +103,9 @@ func (f *Fragment) AppendSamples(dst []Samples, header func(trackID uint32, alon
 		}
 		if s.header = header(id, second == nil); s.header != nil {
 			s.inherit(s.header.defaults)
+			if s.description > 1 {
+				return dst, fmt.Errorf("cmaf: a fragment of track %d has the sample description %d; only the first of a track is read", id, s.description)
+			}
 		}
 		if end, err = s.measure(); err != nil {
 			return dst, err

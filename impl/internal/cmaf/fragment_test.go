@@ -156,6 +156,14 @@ func TestParseFragmentRefuses(t *testing.T) {
 	}
 }
 
+// Samples that another description holds for are not taken for the first one's.
+func TestParseFragmentOfAnotherDescription(t *testing.T) {
+	b := slices.Concat(box("moof", box("traf", box("tfhd", 0x20002, 1, 2), box("trun", 0, 1))), box("mdat", "abc"))
+	if err := cmaf.ParseFragment(b, header(t), func(*media.Packet) error { return nil }); err == nil {
+		t.Error("it is read")
+	}
+}
+
 func TestParseFragmentEndsWithItsCaller(t *testing.T) {
 	b := slices.Concat(box("moof", box("traf", box("tfhd", 0x20000, 1), box("trun", 0, 2))), box("mdat", "abcdef"))
 	calls, enough := 0, errors.New("enough")

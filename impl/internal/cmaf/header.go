@@ -34,7 +34,7 @@ type Header struct {
 }
 
 // Defaults of samples whose fragment does not say it.
-type defaults struct{ duration, size, flags uint32 }
+type defaults struct{ description, duration, size, flags uint32 }
 
 // NewHeader returns the header by which fragments of t are written, of an
 // initialization segment that Init wrote. timescale 0 is Timescale(t).
@@ -147,7 +147,7 @@ func (m *Movie) extend(mvex []byte) error {
 			return err
 		}
 		if h := m.Header(trex.TrackID); h != nil {
-			h.defaults = defaults{trex.DefaultSampleDuration, trex.DefaultSampleSize, trex.DefaultSampleFlags}
+			h.defaults = defaults{trex.DefaultSampleDescriptionIndex, trex.DefaultSampleDuration, trex.DefaultSampleSize, trex.DefaultSampleFlags}
 		}
 	}
 	return nil

@@ -56,7 +56,7 @@ func (s *Samples) parseHead(traf []byte, f *Fragment) (trackID uint32, err error
 		s.origin = f.MoofAt
 	}
 	if s.set&headDescription != 0 {
-		r.uint32()
+		s.description = r.uint32()
 	}
 	if s.set&headDuration != 0 {
 		s.duration = r.uint32()
@@ -96,6 +96,9 @@ func (s *Samples) parseTime(traf []byte) error {
 
 // inherit takes the defaults of the trex where the tfhd has none.
 func (s *Samples) inherit(d defaults) {
+	if s.set&headDescription == 0 {
+		s.description = d.description
+	}
 	if s.set&headDuration == 0 {
 		s.duration = d.duration
 	}
