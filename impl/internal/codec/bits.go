@@ -30,6 +30,19 @@ func (r *bitReader) read(n int) uint32 {
 	return v
 }
 
+// golomb reads an unsigned Exp-Golomb code (H.264, section 9.1).
+func (r *bitReader) golomb() uint32 {
+	zeros := 0
+	for !r.short && !r.flag() {
+		zeros++
+	}
+	if r.short || zeros > 31 {
+		r.short = true
+		return 0
+	}
+	return 1<<zeros - 1 + r.read(zeros)
+}
+
 // bitWriter appends bits, from the highest of each byte on.
 type bitWriter struct {
 	b    []byte

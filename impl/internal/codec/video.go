@@ -1,10 +1,6 @@
 package codec
 
-import (
-	"math"
-
-	"github.com/moqlite/moqlite/api/media"
-)
+import "github.com/moqlite/moqlite/api/media"
 
 // A Video is what a bitstream tells of its pictures.
 type Video struct {
@@ -72,5 +68,5 @@ func framerate(ticks, units float64) float64 {
 	if units <= 0 || ticks <= 0 || ticks/units > most {
 		return 0
 	}
-	return math.Round(ticks/units*1000) / 1000
+	return ticks / units
 }
