@@ -159,8 +159,8 @@ func TestSilentTrack(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if len(r.Tracks()) != 1 || len(r.LeftOut()) != 1 || !strings.HasPrefix(r.LeftOut()[0], name+" (PID 0x102): silent") {
-				t.Errorf("tracks %+v, left out %q", r.Tracks(), r.LeftOut())
+			if len(r.Tracks()) != 1 || len(r.Ignored()) != 1 || !strings.HasPrefix(r.Ignored()[0].Error(), name+" (PID 0x102): silent") {
+				t.Errorf("tracks %+v, left out %q", r.Tracks(), r.Ignored())
 			}
 			var p media.Packet
 			for i := range 50 {

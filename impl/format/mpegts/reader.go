@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 	"time"
 
 	"github.com/moqlite/moqlite/api/media"
@@ -45,7 +44,7 @@ type Reader struct {
 	err     error   // of all later calls
 
 	tracks  []media.Track
-	leftOut []string
+	ignored []error
 	held    []media.Packet
 	lost    uint64 // packets of 188 bytes: how often some were missing
 }
@@ -125,7 +124,7 @@ func (t *Reader) decide() error {
 }
 
 func (t *Reader) leave(e entry, why string) {
-	t.leftOut = append(t.leftOut, fmt.Sprintf("%s (PID 0x%x): %s", e.name, e.pid, why))
+	t.ignored = append(t.ignored, fmt.Errorf("%s (PID 0x%x): %s", e.name, e.pid, why))
 }
 
 func (t *Reader) noTracks() error {
@@ -135,8 +134,8 @@ func (t *Reader) noTracks() error {
 	switch {
 	case t.packets.stride == 0:
 		return fmt.Errorf("mpegts: no packets of a transport stream in %d bytes", t.packets.read)
-	case len(t.leftOut) > 0:
-		return fmt.Errorf("mpegts: no track that can be read: %s", strings.Join(t.leftOut, "; "))
+	case len(t.ignored) > 0:
+		return fmt.Errorf("mpegts: no track that can be read: %w", errors.Join(t.ignored...))
 	}
 	return fmt.Errorf("mpegts: no program in %d bytes", t.packets.read)
 }
@@ -170,9 +169,9 @@ func (t *Reader) trim() {
 // each key frame ("avc3", "hev1").
 func (t *Reader) Tracks() []media.Track { return t.tracks }
 
-// LeftOut names the streams of the program that are no tracks, and says why
-// not, for people.
-func (t *Reader) LeftOut() []string { return t.leftOut }
+// Ignored returns an error for each stream of the program that is no track: what
+// it is, and why.
+func (t *Reader) Ignored() []error { return t.ignored }
 
 // Damage is what a [Reader] had to do without.
 type Damage struct {
@@ -342,7 +341,7 @@ func (t *Reader) announce(pid int, pmt []byte) {
 	if t.program != 0 {
 		return
 	}
-	t.leftOut = nil
+	t.ignored = nil
 	for _, e := range parsePMT(pmt) {
 		if e.kind == unknown {
 			t.leave(e, "not supported")
