@@ -39,7 +39,7 @@ func samples(t testing.TB) map[string][]byte {
 
 func TestMutations(t *testing.T) {
 	for name, b := range samples(t) {
-		t.Run(name, func(t *testing.T) { formattest.Garbage(t, opens, b, 150) })
+		t.Run(name, func(t *testing.T) { formattest.Garbage(t, opens, b) })
 	}
 }
 

@@ -4,6 +4,7 @@ package formattest
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"io"
 	"math/rand/v2"
 	"runtime"
@@ -55,11 +56,13 @@ func Read(t testing.TB, open Open, b []byte) (packets int, err error) {
 	}
 }
 
-// Garbage reads n mutations of a sample. Each gives packets, or an error.
-func Garbage(t *testing.T, open Open, sample []byte, n int) {
+var mutations = flag.Int("formattest.mutations", 150, "how many mutations of each sample are read")
+
+// Garbage reads mutations of a sample. Each gives packets, or an error.
+func Garbage(t *testing.T, open Open, sample []byte) {
 	t.Helper()
 	random := rand.New(rand.NewPCG(1, 2))
-	for range n {
+	for range *mutations {
 		_, _ = Read(t, open, Mutate(random, sample))
 	}
 }
