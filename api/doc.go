@@ -29,7 +29,8 @@
 // [GroupReader], or call the readers' methods where speed matters.
 // [SubscribeConfig] says what is wanted, [SubscribeWhenAnnounced] waits for the
 // publisher, [EachBroadcast] follows many, [Ordered] has the groups by number,
-// and a [Gap] tells which were lost.
+// [Newest] the newest alone, [FramesOf] the frames of either, and a [Gap] tells
+// which were lost.
 //
 // Who may do what: an [AdmitRequest] is answered with a
 // [Grant], in which a [Pattern] names broadcasts.
@@ -76,9 +77,8 @@
 //
 // Order. Within a group, frames come in order and without a hole. Between
 // groups there is no order: of ten that are written at once, the newest mostly
-// arrives first, and the first one last. [Ordered] has them by number. Where a
-// reader needs only the newest state, it skips groups below the highest that it
-// has seen.
+// arrives first, and the first one last. [Ordered] has them by number. Where only
+// the newest state counts, [Newest] leaves out what is older than what was read.
 //
 // What goes into a group. A group is delivered whole, or its reader gets an
 // error; a reader can join at any group, and at no frame between. So a reading

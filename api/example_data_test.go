@@ -109,6 +109,48 @@ func ExampleEachBroadcast() {
 	// follow the broadcasts below "fleet": context canceled
 }
 
+// Of a track whose newest state alone counts, a reader that is slower than its
+// publisher gets what is newest when it is ready, and never what is older.
+func ExampleNewest() {
+	ctx := context.Background()
+	track := apitest.Track(api.TrackInfo{}, nil,
+		apitest.Group(4, nil, apitest.Frames("20 °C")...),
+		apitest.Group(3, nil, apitest.Frames("19 °C")...), // it has come late
+		apitest.Group(5, nil, apitest.Frames("21 °C")...),
+	)
+	for group, err := range api.Newest(ctx, track) {
+		if err != nil {
+			fmt.Println(err)
+			continue
+		}
+		for frame := range api.Frames(ctx, group, nil) {
+			fmt.Printf("%s\n", frame.Payload)
+		}
+	}
+	// Output: 21 °C
+}
+
+// The frames of a log in one loop, with what is missing in its place.
+func ExampleFramesOf() {
+	ctx := context.Background()
+	track := apitest.Track(api.TrackInfo{}, nil,
+		apitest.Group(1, nil, apitest.Frames("door opened", "door closed")...),
+		apitest.Group(0, &api.StreamError{Code: api.StreamEvicted, Remote: true}, apitest.Frames("started")...),
+	)
+	for frame, err := range api.FramesOf(ctx, api.Ordered(ctx, track, nil)) {
+		if err != nil {
+			fmt.Println("missing:", err)
+			continue
+		}
+		fmt.Printf("%s\n", frame.Payload)
+	}
+	// Output:
+	// started
+	// missing: reset by the peer: evicted from the cache
+	// door opened
+	// door closed
+}
+
 // Of groups that are written at once, the newest arrives first. Ordered has them
 // by number, fetches what is missing, and tells what is lost.
 func ExampleOrdered() {

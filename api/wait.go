@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"io"
 )
 
 // WaitAnnounced waits until a broadcast is announced, and returns its
@@ -39,6 +40,43 @@ func nextCovering(ctx context.Context, r AnnouncementReader, path BroadcastPath)
 			return a, nil
 		}
 	}
+}
+
+// WaitEnded waits until the broadcast that a has told of is not announced any
+// more: nothing is announced at its path, or another publisher's broadcast. That
+// is so at once, if it is so already and the peer has told its initial set
+// ([AnnouncementsComplete]). Unknown origins are taken for the same.
+//
+// It is for the function of [EachBroadcast] that reads tracks to their ends. If
+// their publisher was away meanwhile and came back, as when a relay is started
+// again, the function is called again as soon as it returns; after WaitEnded it
+// is only called for what was announced later.
+//
+// The error wraps the cause of ctx or of the session; if the peer has ended its
+// announcements, it is nil.
+func WaitEnded(ctx context.Context, s Subscriber, a Announcement) error {
+	path := a.Path.Clean()
+	r, err := s.Announcements(ctx, string(path))
+	if err != nil {
+		return fmt.Errorf("wait for the end of %q: %w", string(path), err)
+	}
+	defer r.Close()
+	complete, there := false, false
+	for !complete || there {
+		next, err := r.Receive(ctx)
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return fmt.Errorf("wait for the end of %q: %w", string(path), err)
+		case next.Status == AnnouncementsComplete:
+			complete = true
+		case next.Path == path:
+			there = next.Status != AnnouncementEnded && next.Origin() == a.Origin()
+			complete = complete || next.Status != AnnouncementEnded
+		}
+	}
+	return nil
 }
 
 // SubscribeWhenAnnounced is Subscribe for a broadcast that may not be announced

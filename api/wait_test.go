@@ -141,3 +141,52 @@ func TestSubscribeWhenAnnouncedIsRefused(t *testing.T) {
 		})
 	}
 }
+
+// TestWaitEnded has another broadcast below, which does not count.
+func TestWaitEnded(t *testing.T) {
+	told := api.Announcement{Path: "room/cam", Hops: []api.Hop{7, 8}}
+	for _, test := range []struct {
+		name   string
+		change func(set *api.AnnouncementSet)
+	}{
+		{"withdrawn", func(set *api.AnnouncementSet) { set.Remove("room/cam") }},
+		{"replaced", func(set *api.AnnouncementSet) { set.Put(api.Announcement{Path: "room/cam", Hops: []api.Hop{9}}) }},
+		{"all ended", func(set *api.AnnouncementSet) { set.End(io.EOF) }},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var set api.AnnouncementSet
+				set.Put(told)
+				set.Put(api.Announcement{Path: "room/cam/below", Hops: []api.Hop{7}})
+				set.Complete()
+				time.AfterFunc(time.Second, func() {
+					set.Update(api.Announcement{Path: "room/cam", Hops: []api.Hop{7}}) // another route
+				})
+				time.AfterFunc(2*time.Second, func() { test.change(&set) })
+				began := time.Now()
+				err := api.WaitEnded(t.Context(), waiting(t, &set, "room/cam"), told)
+				if err != nil || time.Since(began) != 2*time.Second {
+					t.Errorf("after %v: %v", time.Since(began), err)
+				}
+				began = time.Now()
+				if err := api.WaitEnded(t.Context(), waiting(t, &set, "room/cam"), told); err != nil || time.Since(began) != 0 {
+					t.Errorf("again, after %v: %v", time.Since(began), err)
+				}
+			})
+		})
+	}
+}
+
+func TestWaitEndedInVain(t *testing.T) {
+	lost := &api.SessionError{Code: api.SessionInternal}
+	told := apitest.Active("room/cam")
+	s := mocks.NewMockSubscriber(gomock.NewController(t))
+	s.EXPECT().Announcements(gomock.Any(), "room/cam").Return(apitest.EndedAnnouncements(lost, told, apitest.Complete()), nil)
+	if err := api.WaitEnded(t.Context(), s, told); !errors.Is(err, lost) {
+		t.Errorf("the session is lost: %v", err)
+	}
+	s.EXPECT().Announcements(gomock.Any(), "room/cam").Return(nil, lost)
+	if err := api.WaitEnded(t.Context(), s, told); !errors.Is(err, lost) {
+		t.Errorf("it was lost before: %v", err)
+	}
+}
