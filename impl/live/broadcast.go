@@ -2,9 +2,9 @@
 //
 //	var broadcast live.Broadcast
 //	defer broadcast.Close()
+//	track := broadcast.Track("video", api.TrackInfo{})
 //	err := mux.Publish(ctx, "room/camera", &broadcast)
 //	…
-//	track := broadcast.Track("video", api.TrackInfo{})
 //	group, err := track.OpenGroup(ctx)
 //	err = group.WriteFrame(frame)
 //
@@ -76,7 +76,9 @@ var (
 )
 
 // Track returns the track of a name. If there is none, or it has ended, it
-// makes one with this info. After Close, it returns a track that has ended
+// makes one with this info. A subscriber that comes before that is refused, since
+// there is no such track, unless OnTrack makes it: so make tracks before the
+// broadcast is published. After Close, Track returns a track that has ended
 // already.
 func (b *Broadcast) Track(name api.TrackName, info api.TrackInfo) *Track {
 	b.mu.Lock()

@@ -13,6 +13,7 @@ func ExampleBroadcast() {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	var broadcast live.Broadcast
+	track := broadcast.Track("video", api.TrackInfo{})
 	mux := api.NewTrackMux()
 	if err := mux.Publish(ctx, "room/camera", &broadcast); err != nil {
 		fmt.Println(err)
@@ -22,7 +23,6 @@ func ExampleBroadcast() {
 	defer server.Close()
 
 	// The publisher writes, whether or not anyone listens.
-	track := broadcast.Track("video", api.TrackInfo{})
 	for i := range uint64(3) {
 		group, err := track.OpenGroup(ctx)
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 // ctx is done. It takes any dialer: in production that of package redial.
 func publish(ctx context.Context, dialer api.Dialer, url string) error {
 	var room live.Broadcast
+	track := room.Track("time", api.TrackInfo{}) // first, so that nobody asks for it in vain
 	mux := api.NewTrackMux()
 	if err := mux.Publish(ctx, "room/clock", &room); err != nil {
 		return err
@@ -21,7 +22,6 @@ func publish(ctx context.Context, dialer api.Dialer, url string) error {
 	if _, err := dialer.Dial(ctx, url, mux); err != nil {
 		return err
 	}
-	track := room.Track("time", api.TrackInfo{})
 	for {
 		group, err := track.OpenGroup(ctx)
 		if err != nil {
