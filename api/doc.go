@@ -109,11 +109,10 @@
 // for each subscription, and writes for that one alone: it suits what is made for
 // its reader, such as answers and queries. All subscriptions of a track share its
 // numbers: of two that are written groups in turn, one gets the even numbers and
-// the other the odd ones. A number that was given to another subscriber looks to
-// a reader like one that was left out: as a hole, and at the end of the track as
-// a [Gap] with [ErrNotFound]. So do not count losses there, and do not read
-// such a track by [Ordered], unless the handler chooses its numbers by
-// OpenGroupAt. Where all subscribers are to get the same, publish a Broadcast of
+// the other the odd ones. Each is told of the other's, when it gets its own next
+// one, as a [Gap] with [ErrOtherSubscriber], which is no loss; [Ordered] passes
+// over them. A moq-relay between the two does not pass that on: the numbers of
+// others then look like losses. Where all subscribers are to get the same, publish a Broadcast of
 // package impl/live: what is written once goes to all of them, to those who come
 // later as far as it is held, and by Fetch.
 //

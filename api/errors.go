@@ -42,6 +42,9 @@ var (
 	ErrDatagramTooLarge = errors.New("datagram too large")
 	// ErrTooFarBehind: the group is too old to be delivered.
 	ErrTooFarBehind = errors.New("too far behind")
+	// ErrOtherSubscriber: the group's number went to another subscriber of the
+	// track, whose handler shares the numbers. Nothing is lost.
+	ErrOtherSubscriber = errors.New("given to another subscriber")
 	// ErrNotSupported: the session's version or transport has no such thing.
 	ErrNotSupported = errors.New("not supported")
 	// ErrRestarted: a track of a lasting session begins anew. Every
@@ -164,6 +167,11 @@ const (
 	StreamUnauthorized StreamErrorCode = 0x3a
 	// StreamApplication is the first of the codes for applications.
 	StreamApplication StreamErrorCode = 64
+	// StreamOtherSubscriber: the number was given to another subscriber of the
+	// track (see [TrackSink].OpenGroup). It is this module's own code, after
+	// HTTP's 303, and is sent in SUBSCRIBE_DROP alone. It matches
+	// [ErrOtherSubscriber].
+	StreamOtherSubscriber = StreamApplication + 303
 )
 
 var streamCodes = map[StreamErrorCode]struct {
@@ -188,6 +196,7 @@ var streamCodes = map[StreamErrorCode]struct {
 	StreamFrameTooLarge:     {"frame too large", ErrFrameTooLarge},
 	StreamTimestampMismatch: {name: "timestamp mismatch"},
 	StreamUnauthorized:      {"unauthorized", ErrUnauthorized},
+	StreamOtherSubscriber:   {"given to another subscriber", ErrOtherSubscriber},
 }
 
 // String returns the code's name.
@@ -383,6 +392,8 @@ func ErrorCode(err error) StreamErrorCode {
 		return StreamGoingAway
 	case errors.Is(err, ErrTooFarBehind):
 		return StreamOld
+	case errors.Is(err, ErrOtherSubscriber):
+		return StreamOtherSubscriber
 	case errors.Is(err, ErrFrameTooLarge):
 		return StreamFrameTooLarge
 	case errors.Is(err, ErrSessionClosed):

@@ -84,7 +84,8 @@ func (e *GapError) Unwrap() error { return e.Err }
 // track, or when it has not come within Patience, or within the bounds of
 // Window and Bytes; and in each of these cases only if it cannot be fetched.
 // One that comes later still is cancelled. Numbers that were sent as datagrams
-// look like losses.
+// look like losses. Numbers of other subscribers ([ErrOtherSubscriber]) are no
+// losses: they are passed over, neither waited for nor fetched.
 //
 // An [ErrRestarted] is yielded after the groups that came before it, and the
 // loop goes on: numbers begin anew, and From no longer counts. It ends without
@@ -134,6 +135,7 @@ func (c *OrderedConfig) bounds() inorder.Config {
 		Bytes:    cmp.Or(uint64(max(c.Bytes, 0)), 64<<20),
 		Patience: cmp.Or(max(c.Patience, 0), time.Second),
 		Never:    func(err error) bool { return errors.Is(err, ErrNotSupported) },
+		Foreign:  func(err error) bool { return errors.Is(err, ErrOtherSubscriber) },
 		Same:     func(a, b error) bool { return ErrorCode(a) == ErrorCode(b) },
 	}
 	if c.Fetch != nil {

@@ -487,3 +487,26 @@ func TestOrderedSlowLoop(t *testing.T) {
 		}
 	})
 }
+
+// TestOrderedPassesOverOthers: numbers that were given to other subscribers are no losses:
+// nothing is told of them, waited for or fetched, at the end of the track either.
+func TestOrderedPassesOverOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		other := &api.StreamError{Code: api.StreamOtherSubscriber, Remote: true}
+		lost := &api.StreamError{Code: api.StreamOld, Remote: true}
+		f := newFeed()
+		f.add(numbered(0))
+		f.add(numbered(3))
+		f.add(numbered(6))
+		f.gaps = []api.Gap{{Start: 1, End: 3, Err: other}, {Start: 4, End: 5, Err: other}, {Start: 5, End: 6, Err: lost}, {Start: 7, End: 9, Err: other}}
+		f.end(io.EOF)
+		fetch := func(_ context.Context, seq api.GroupSequence) (api.GroupReader, error) {
+			if seq != 5 {
+				t.Errorf("group %d was fetched", seq)
+			}
+			return nil, api.ErrNotFound
+		}
+		expectLines(t, collect(t.Context(), f, &api.OrderedConfig{Fetch: fetch}),
+			"0s: 0 a,0 b", "0s: 3 a,3 b", "0s: group 5 is lost: reset by the peer: too old", "0s: 6 a,6 b")
+	})
+}

@@ -128,12 +128,14 @@ type FetchRequest struct {
 // A Gap is a range of groups [Start, End) that will not come, and the reason,
 // if known (moq-lite-06, "SUBSCRIBE_DROP").
 type Gap struct {
-	// Start is the first group that is lost, End the first one after it that is
-	// not.
+	// Start is the first group that will not come, End the first one after it
+	// of which that is not said.
 	Start, End GroupSequence
 
 	// Err is the reason, mostly a [*StreamError] with the publisher's code; nil
-	// if none was told.
+	// if none was told. [ErrOtherSubscriber] means that nothing is lost: the
+	// numbers were given to other subscribers, as in tracks of
+	// [TrackMux.PublishFunc].
 	Err error
 }
 
@@ -180,9 +182,9 @@ type TrackReader interface {
 	// and counted in [SessionStats].
 	ReceiveDatagram(ctx context.Context, d *Datagram) error
 
-	// Gaps returns the groups known to be lost since the last call, in order:
-	// they will not come, and none of them came. Neighbours with the same error
-	// are merged. It never blocks. If it is not called, mostly the newest 4,096
+	// Gaps returns the groups known not to come since the last call, in order:
+	// they are lost, or for others ([ErrOtherSubscriber]), and none of them came.
+	// Neighbours with the same error are merged. It never blocks. If it is not called, mostly the newest 4,096
 	// gaps are kept; if there were more, an empty gap (its Start is its End)
 	// comes first, whose error, an [ErrTooFarBehind], tells how many more
 	// groups were lost.
@@ -325,12 +327,17 @@ func (f TrackFuncs) ServeFetch(w GroupWriter, req FetchRequest) {
 // subscriber, or all of them.
 type TrackSink interface {
 	// OpenGroup opens the track's next group; the subscribers of a publication
-	// share its numbers. It does not wait for the network. Some readers refuse
-	// groups of more than 1,000 frames (see [GroupWriter]).
+	// share its numbers. The numbers that others have taken since the last
+	// group of a [TrackWriter] cannot be opened there any more: its subscriber
+	// is told that they are not for it, by a [Gap] with [ErrOtherSubscriber]. It
+	// does not wait for the network. Some readers refuse groups of more than
+	// 1,000 frames (see [GroupWriter]).
 	OpenGroup(ctx context.Context) (GroupWriter, error)
 
 	// OpenGroupAt opens the group of a given number. Each number can be opened
-	// once.
+	// once. A group outside the range that the subscriber asks for opens as any
+	// other, and nothing of it is sent; if the subscriber then asks for it, it
+	// gets a [Gap] with [ErrTooFarBehind].
 	OpenGroupAt(ctx context.Context, seq GroupSequence) (GroupWriter, error)
 
 	// SendDatagram sends a group of one frame, unreliably (moq-lite-05 and 06),

@@ -1,10 +1,13 @@
 package impl_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -161,5 +164,137 @@ func TestGapsBelowTheStart(t *testing.T) {
 		close(goOn)
 		_, err := r.AcceptGroup(t.Context())
 		expectGaps(t, "after", r, fmt.Sprintf("1-6:%x", uint64(api.ErrorCode(err))))
+	})
+}
+
+// inTurn returns a handler, and what writes the track's next group to the subscriber that
+// came i-th. The group has its number in a frame.
+func inTurn(t *testing.T) (serve func(w api.TrackWriter), write func(i int) api.GroupSequence) {
+	writers := make(map[int]api.TrackWriter)
+	serve = func(w api.TrackWriter) {
+		writers[len(writers)] = w
+		<-w.Context().Done()
+	}
+	write = func(i int) api.GroupSequence {
+		t.Helper()
+		synctest.Wait()
+		g, err := writers[i].OpenGroup(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = g.WriteFrame(api.Frame{Timestamp: 1, Payload: fmt.Append(nil, g.Sequence())})
+		_ = g.Close()
+		return g.Sequence()
+	}
+	return serve, write
+}
+
+// Subscribers of a track that is made for each of them share its numbers. Each is told
+// which were given to others, as soon as it gets one, and of nothing from before its
+// time. Ordered passes over them at once.
+func TestGivenToOthers(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
+		serve, write := inTurn(t)
+		publish(t, mux, serve)
+		one := subscribe(t, s, "room", nil)
+		write(0)
+		write(0)
+		synctest.Wait()
+		two := subscribe(t, s, "room", &api.SubscribeConfig{StartGroup: 1})
+		for _, i := range []int{1, 0, 1, 1, 0} { // 2 to 6
+			write(i)
+		}
+		for _, want := range []api.GroupSequence{0, 1, 3, 6} {
+			if g := accept(t, one); g.Sequence() != want {
+				t.Errorf("one: group %d, want %d", g.Sequence(), want)
+			}
+		}
+		expectGaps(t, "one", one, "2-3:16f 4-6:16f")
+		var got []api.GroupSequence
+		began := time.Now()
+		ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+		defer cancel()
+		for range 3 {
+			write(0)
+			write(1) // 8, 10, 12
+		}
+		for g, err := range api.Ordered(ctx, two, &api.OrderedConfig{From: 2}) {
+			if err != nil {
+				if ctx.Err() == nil {
+					t.Errorf("after %v: %v", time.Since(began), err)
+				}
+				break
+			}
+			if got = append(got, g.Sequence()); len(got) == 6 {
+				break
+			}
+		}
+		if took := time.Since(began); !slices.Equal(got, []api.GroupSequence{2, 4, 5, 8, 10, 12}) || took > 100*time.Millisecond {
+			t.Errorf("groups %v after %v", got, took)
+		}
+	})
+}
+
+// A handler may write its groups by several goroutines. None of them takes another's
+// number for one that was given to somebody else.
+func TestNoneIsGivenToOthersWithin(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
+		publish(t, mux, func(w api.TrackWriter) {
+			var writing sync.WaitGroup
+			for range 8 {
+				writing.Go(func() {
+					for range 50 {
+						g, err := w.OpenGroup(w.Context())
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						_ = g.Close()
+					}
+				})
+			}
+			writing.Wait()
+		})
+		r := subscribe(t, s, "room", &api.SubscribeConfig{MaxLatency: time.Hour})
+		n := 0
+		for g, err := range api.Groups(t.Context(), r) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = g.ReadFrame(new(api.Frame))
+			n++
+		}
+		expectGaps(t, "at the end", r, "")
+		if n != 400 {
+			t.Errorf("%d groups, want 400", n)
+		}
+	})
+}
+
+// Groups that a handler writes past the end of what a subscriber asks for are gone when it
+// asks for more: it is told so at once, and gets what follows.
+func TestGroupsPastTheEnd(t *testing.T) {
+	inEachVersion(t, func(t *testing.T, mux *api.TrackMux, s api.Session) {
+		serve, write := inTurn(t)
+		publish(t, mux, serve)
+		r := subscribe(t, s, "room", &api.SubscribeConfig{EndGroup: 2})
+		for range 6 {
+			write(0)
+		}
+		_, _ = accept(t, r), accept(t, r)
+		expectGaps(t, "paused", r, "")
+		if err := r.Update(&api.SubscribeConfig{EndGroup: 4}); err != nil {
+			t.Fatal(err)
+		}
+		expectGaps(t, "a little further", r, "2-4:35")
+		if err := r.Update(nil); err != nil {
+			t.Fatal(err)
+		}
+		expectGaps(t, "without an end", r, "4-6:35")
+		write(0)
+		if g := accept(t, r); g.Sequence() != 6 {
+			t.Errorf("group %d, want 6", g.Sequence())
+		}
+		expectGaps(t, "then", r, "")
 	})
 }

@@ -335,11 +335,12 @@ func (r *orderedReader) isOverdue() bool {
 	return r.limiter.isFull() || time.Since(r.blocked) > patience
 }
 
-// skipGap gives up the groups of g from the next one on.
+// skipGap goes on behind the groups of g, and tells that they are lost, unless they are
+// other subscribers'.
 func (r *orderedReader) skipGap(g api.Gap) error {
 	g.Start = max(g.Start, r.next)
 	r.advance(g.End)
-	if r.searching {
+	if r.searching || errors.Is(g.Err, api.ErrOtherSubscriber) {
 		return nil
 	}
 	return r.out.gap(g)

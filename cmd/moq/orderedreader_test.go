@@ -348,3 +348,21 @@ func TestForgottenGaps(t *testing.T) {
 		}
 	})
 }
+
+// TestNumbersOfOthers: groups that the publisher made for other subscribers are neither
+// waited for nor told as lost.
+func TestNumbersOfOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		track := &scripted{groups: make(chan api.GroupReader, 2), gaps: []api.Gap{{Start: 1, End: 3, Err: api.ErrOtherSubscriber}}}
+		file := filepath.Join(t.TempDir(), "copy")
+		_, stderr, ended := sub(t, track, file, 0)
+		began := time.Now()
+		track.groups <- whole(0)
+		track.groups <- whole(3)
+		time.Sleep(2 * gapInterval)
+		close(track.groups)
+		if err := <-ended; err != nil || strings.Contains(stderr.String(), "lost") || time.Since(began) > time.Second {
+			t.Errorf("ended with %v after %v, told %q", err, time.Since(began), stderr)
+		}
+	})
+}

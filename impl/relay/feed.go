@@ -17,7 +17,8 @@ type feed struct {
 	route  *route
 	done   chan error // buffered 1: why it has ended; io.EOF is the track's end
 
-	trial trial
+	trial  trial
+	gapsAt time.Time // when to ask for gaps; zero: after the next group. Used by passGroups alone
 
 	// Used only by the filler's goroutine.
 	why     reason
@@ -219,8 +220,16 @@ func (fd *feed) passGroups(r api.TrackReader, reading *sync.WaitGroup) error {
 			return err
 		}
 		fd.handleGroup(g, reading)
+		if fd.filler.lacksGroups() {
+			fd.gapsAt = time.Now().Add(gapsAfter)
+		}
 	}
 }
+
+// gapsAfter is how long after a group its track is asked for gaps once more, if some are
+// missing: the publisher may tell a moment later that they will not come, and if the next
+// group takes long, viewers must not wait for both.
+const gapsAfter = 50 * time.Millisecond
 
 // passGroup passes a group to the filler.
 func (fd *feed) passGroup(g api.GroupReader, reading *sync.WaitGroup) {

@@ -51,6 +51,13 @@ func (f *filler) noteGroup(seq api.GroupSequence) {
 	}
 }
 
+// lacksGroups reports whether groups are missing that may still come.
+func (f *filler) lacksGroups() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return len(f.account.missing) > 0
+}
+
 // reorderWait returns how long a group may come after later ones: the max age,
 // after which no relay or publisher holds it.
 func (f *filler) reorderWait() time.Duration {
@@ -91,8 +98,13 @@ func (f *filler) giveUpDue(now time.Time) (next time.Time) {
 	return next
 }
 
-// recoverGap fetches the groups of a gap, and reports those that do not come.
+// recoverGap fetches the groups of a gap, and reports those that do not come. Those that
+// the publisher gave to other subscribers are not there to be fetched.
 func (f *filler) recoverGap(gap api.Gap) {
+	if errors.Is(gap.Err, api.ErrOtherSubscriber) {
+		f.reportGap(gap.Start, gap.End, gap.Err)
+		return
+	}
 	ctx, cancel := context.WithTimeout(f.life, recoverWithin)
 	defer cancel()
 	asked := max(gap.Start, gap.End-min(gap.End, maxAsked))

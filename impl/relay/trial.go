@@ -48,10 +48,12 @@ var (
 	errMistaken  = errors.New("its groups may be of another publisher")
 )
 
-// acceptGroup returns the next group, or errUndecided when the decision is due.
-// While no more groups can be held until then, they wait in the session.
+// acceptGroup returns the next group, or errUndecided when the decision is due, or
+// gaps are to be asked for. While no more groups can be held until then, they wait in
+// the session.
 func (fd *feed) acceptGroup(r api.TrackReader) (g api.GroupReader, err error) {
-	at := fd.trial.decideAt
+	at := earliest(fd.trial.decideAt, fd.gapsAt)
+	fd.gapsAt = time.Time{}
 	if at.IsZero() {
 		return r.AcceptGroup(fd.accepting)
 	}

@@ -54,6 +54,9 @@ type Config struct {
 	Never func(err error) bool
 	// Same reports whether two errors of Fetch can be told as one.
 	Same func(a, b error) bool
+	// Foreign reports whether the error of a gap means that its numbers are not
+	// of this track's reader: they are passed over without a word.
+	Foreign func(err error) bool
 }
 
 // An Item is the next in order: a group, a loss, or an error of the track.

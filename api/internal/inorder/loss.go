@@ -11,8 +11,12 @@ import (
 func (l *Loop) takeLoss(before uint64) Item {
 	l.noteGaps()
 	end, why, isLost := l.isLost(before)
-	if !isLost {
+	switch {
+	case !isLost:
 		return Item{}
+	case l.c.Foreign(why):
+		l.passOver(end)
+		return l.take()
 	}
 	if l.fetches.possible() && l.ctx.Err() == nil && (l.end == nil || l.end == io.EOF) {
 		if window := uint64(l.c.Window); end-l.next > window {
@@ -55,9 +59,14 @@ func (l *Loop) isLost(before uint64) (end uint64, why error, isLost bool) {
 // lose returns the loss of the groups from next to end.
 func (l *Loop) lose(end uint64, why error) Item {
 	gap := Gap{Start: l.next, End: end, Err: why}
-	l.accepted = false
-	l.advance(end)
+	l.passOver(end)
 	return Item{Gap: gap, Lost: true}
+}
+
+// passOver goes on with a number, after some that do not come.
+func (l *Loop) passOver(next uint64) {
+	l.accepted = false
+	l.advance(next)
 }
 
 // noteGaps takes the gaps that the track has told since the last call.

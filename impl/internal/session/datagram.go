@@ -40,33 +40,35 @@ func (p *publication) sendDatagram(d *api.Datagram, next bool) error {
 	if err := p.usable(p.ctx); err != nil {
 		return fmt.Errorf("datagram: %w", err)
 	}
-	if next {
-		d.Sequence = p.broadcast.NextGroup(p.request.Name)
-		m.Sequence = uint64(d.Sequence)
-	} else {
-		p.broadcast.TakeGroup(p.request.Name, d.Sequence)
-	}
-	if p.claimDatagram(d.Sequence) {
+	seq, wanted := p.claimDatagram(d.Sequence, next)
+	if wanted {
+		m.Sequence = uint64(seq)
 		p.session.datagrams.of(p.session).enqueue(&m)
 	}
 	return nil
 }
 
-// claimDatagram reports whether the subscriber asks for a number and has not been sent
-// it, and records the number. It is not added to sent: at the track's end SUBSCRIBE_DROP
-// covers it like a number that was skipped, because the datagram may be lost and nothing
-// else tells the subscriber not to wait for it.
-func (p *publication) claimDatagram(seq api.GroupSequence) bool {
+// claimDatagram takes a number, or if next is set, the track's next one. It reports whether
+// the subscriber asks for it and has not been sent it, and records that it was sent. It is
+// not added to sent: at the track's end SUBSCRIBE_DROP covers it like a number that was
+// skipped, because the datagram may be lost and nothing else tells the subscriber not to
+// wait for it.
+func (p *publication) claimDatagram(seq api.GroupSequence, next bool) (_ api.GroupSequence, wanted bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if next {
+		seq = p.broadcast.NextGroup(p.request.Name)
+	} else {
+		p.broadcast.TakeGroup(p.request.Name, seq)
+	}
 	p.next = max(p.next, seq+1)
 	c := p.rangeFrom(seq)
 	if !within(&c, seq) || p.sent.Has(seq) || !p.asDatagrams.Add(seq) {
-		return false
+		return seq, false
 	}
 	p.asDatagrams.Squeeze()
 	p.startAt(seq)
-	return true
+	return seq, true
 }
 
 // takeDatagram queues a datagram, unless its number has arrived before.

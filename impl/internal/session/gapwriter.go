@@ -9,9 +9,18 @@ import (
 
 // A subscriber waits, for a while, for each number between those that have come. So it is
 // told of all that it will not get, as soon as that is known: what the application leaves
-// out, what is reset here, and at the end of the track what was skipped. No number is
-// told twice. One that was sent is told only if its group was reset, or if it went as a
-// datagram, which may be lost.
+// out, what was given to other subscribers, what is reset here, what it asks for when that
+// has gone by, and at the end of the track what was skipped. No number is told twice. One
+// that was sent is told only if its group was reset, or if it went as a datagram, which
+// may be lost.
+
+// errOtherSubscriber is why a subscriber does not get the numbers that its handler's
+// OpenGroup finds taken: no loss. errPassed is why it does not get the groups that were
+// written while it did not ask for them.
+var (
+	errOtherSubscriber = &api.StreamError{Code: api.StreamOtherSubscriber}
+	errPassed          = &api.StreamError{Code: api.StreamEvicted}
+)
 
 // WriteGap implements [api.GapWriter] by SUBSCRIBE_DROP, which every version
 // has (moq-lite-03 to 06).
@@ -23,14 +32,53 @@ func (p *publication) WriteGap(g api.Gap) error {
 	if g.Start >= g.End {
 		return nil
 	}
-	p.broadcast.TakeGroup(p.request.Name, g.End-1)
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.broadcast.TakeGroup(p.request.Name, g.End-1)
 	if p.over {
 		return fmt.Errorf("gap [%d, %d): %w", g.Start, g.End, api.ErrClosed)
 	}
 	p.dropUnsent(clip(&p.request.Config, g))
 	return nil
+}
+
+// isStartKnown reports whether numbers before the next group can be missing: the
+// subscriber has asked for a first one, or got one. The lock is held.
+func (p *publication) isStartKnown() bool {
+	return p.started || p.request.Config.StartGroup > 0
+}
+
+// leaveOut tells the subscriber that the groups of g will not come, as far as it asks for
+// them, and keeps the others in mind. The lock is held.
+func (p *publication) leaveOut(g api.Gap) {
+	in := clip(&p.request.Config, g)
+	if in.Start >= in.End {
+		p.pass(g.Start, g.End)
+		return
+	}
+	p.pass(g.Start, in.Start)
+	p.pass(in.End, g.End)
+	p.dropUnsent(in)
+}
+
+// pass notes that the numbers in [start, end) go by while the subscriber does not ask for
+// them, to be told if it does later. The lock is held.
+func (p *publication) pass(start, end api.GroupSequence) {
+	p.passed.AddSpan(start, end)
+	p.passed.Squeeze()
+}
+
+// tellPassed tells the subscriber, which has changed its range, of the groups in it that
+// have gone by. The lock is held.
+func (p *publication) tellPassed() {
+	if !p.isStartKnown() || p.over {
+		return
+	}
+	all := clip(&p.request.Config, api.Gap{End: maxGroups, Err: errPassed})
+	for _, span := range p.passed.Spans() {
+		p.dropUnsent(api.Gap{Start: max(span.Start, all.Start), End: min(span.End, all.End), Err: all.Err})
+	}
+	p.passed.RemoveSpan(all.Start, all.End)
 }
 
 // dropUnsent tells the subscriber that the groups of g that were not opened will not

@@ -149,6 +149,8 @@ type publication struct {
 	request     api.TrackRequest
 	sent        numbers.Set             // numbers that were opened as groups, or are in a gap
 	asDatagrams numbers.Set             // numbers that were sent as datagrams
+	passed      numbers.Set             // numbers that went by outside the range; see pass
+	joined      api.GroupSequence       // the track's next number when it was subscribed to
 	first       api.GroupSequence       // the lowest number that may be sent, once started
 	next        api.GroupSequence       // one above the highest number so far
 	started     bool                    // first is known, and SUBSCRIBE_START queued
@@ -177,6 +179,9 @@ func newPublication(s *Session, st *control.Stream, id uint64, b *api.Publicatio
 		request:   req,
 		updated:   signal.NewWake(),
 		settled:   signal.NewWake(),
+	}
+	if newest, some := b.Latest(req.Name); some {
+		p.joined = newest + 1
 	}
 	p.outbox.Init((*host)(s), st)
 	p.open.SetRule(age.NewRule(req.Config.MaxLatency, info.MaxLatency, info.Timescale))
@@ -223,6 +228,7 @@ func (p *publication) update(m *message.SubscribeParams) {
 	}
 	p.request.Config = c
 	p.open.SetRule(age.NewRule(c.MaxLatency, p.info.MaxLatency, p.info.Timescale))
+	p.tellPassed()
 	p.mu.Unlock()
 	p.lane.SetPriority(wirePriority(c.Priority))
 	p.updated.Wake()
@@ -241,12 +247,21 @@ func (p *publication) Updated() <-chan struct{} { return p.updated }
 // Context implements [api.TrackSink].
 func (p *publication) Context() context.Context { return p.ctx }
 
-// OpenGroup implements [api.TrackSink].
+// OpenGroup implements [api.TrackSink]. The number is taken under the lock, so that of two
+// calls at once neither takes the other's number for that of another subscriber.
 func (p *publication) OpenGroup(ctx context.Context) (api.GroupWriter, error) {
 	if err := p.usable(ctx); err != nil {
 		return nil, fmt.Errorf("open group: %w", err)
 	}
-	return p.openGroup(p.broadcast.NextGroup(p.request.Name))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	start, asked := max(p.next, p.joined), p.isStartKnown()
+	seq := p.broadcast.NextGroup(p.request.Name)
+	g, err := p.openGroup(seq)
+	if err == nil && asked {
+		p.leaveOut(api.Gap{Start: start, End: seq, Err: errOtherSubscriber})
+	}
+	return g, err
 }
 
 // OpenGroupAt implements [api.TrackSink].
@@ -254,6 +269,8 @@ func (p *publication) OpenGroupAt(ctx context.Context, seq api.GroupSequence) (a
 	if err := p.usable(ctx); err != nil {
 		return nil, fmt.Errorf("open group %d: %w", seq, err)
 	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if seq < maxGroups {
 		p.broadcast.TakeGroup(p.request.Name, seq)
 	}
@@ -282,13 +299,11 @@ const maxGroups = message.MaxVarint
 
 // openGroup opens the group seq. The caller has taken the number from the broadcast. A
 // group that the subscriber does not ask for is silent: it can be written, and nothing is
-// sent.
+// sent. The lock is held.
 func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) {
 	if seq >= maxGroups {
 		return nil, fmt.Errorf("open group %d: the number is too high", seq)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	c := p.rangeFrom(seq)
 	if p.closed {
 		return nil, fmt.Errorf("open group %d: %w", seq, api.ErrClosed)
@@ -296,6 +311,7 @@ func (p *publication) openGroup(seq api.GroupSequence) (api.GroupWriter, error) 
 	if !within(&c, seq) {
 		g := p.lane.NewSilentGroup(p, seq)
 		p.open.Add(g)
+		p.pass(seq, seq+1)
 		p.next = max(p.next, seq+1)
 		return g, nil
 	}
