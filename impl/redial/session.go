@@ -96,7 +96,8 @@ type Session struct {
 	current *link // nil while there is none that takes requests
 	last    *link
 	links   map[*link]struct{}
-	changed signal.Notice // current has changed
+	changed signal.Notice             // current has changed
+	read    map[api.BroadcastPath]int // how many tracks of each broadcast are read
 }
 
 var _ api.Session = (*Session)(nil)
@@ -110,6 +111,7 @@ func newSession(r *redialer, url string, mux *api.TrackMux) *Session {
 		backoff: r.policy.newBackoff(),
 		report:  reporter{changes: make(chan StateChange, 1)},
 		links:   make(map[*link]struct{}),
+		read:    make(map[api.BroadcastPath]int),
 	}
 	if c, ok := r.dialer.(interface{ Closed() <-chan struct{} }); ok {
 		s.closed = c.Closed()
@@ -301,24 +303,6 @@ func (s *Session) GoAway(uri string) error { return s.latestSession().GoAway(uri
 // Probe implements [api.Session]. The reader ends with the session beneath.
 func (s *Session) Probe(ctx context.Context) (api.BitrateReader, error) {
 	return request(ctx, s, "probe", func(l *link) (api.BitrateReader, error) { return l.session.Probe(ctx) })
-}
-
-// TrackInfo implements [api.Subscriber].
-func (s *Session) TrackInfo(ctx context.Context, path api.BroadcastPath, name api.TrackName) (api.TrackInfo, error) {
-	return request(ctx, s, "track info", func(l *link) (api.TrackInfo, error) { return l.session.TrackInfo(ctx, path, name) })
-}
-
-// Fetch implements [api.Subscriber]. The group ends with the session beneath.
-func (s *Session) Fetch(ctx context.Context, req api.FetchRequest) (api.GroupReader, error) {
-	return request(ctx, s, "fetch", func(l *link) (api.GroupReader, error) {
-		l.addUse()
-		g, err := l.session.Fetch(ctx, req)
-		if err != nil {
-			l.removeUse()
-			return nil, err
-		}
-		return newGroup(g, 0, func(_ *group, err error) error { l.removeUse(); return err }), nil
-	})
 }
 
 // request sends a request to the session beneath. If that ends, or its peer

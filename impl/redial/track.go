@@ -19,7 +19,7 @@ func (s *Session) Subscribe(ctx context.Context, path api.BroadcastPath, name ap
 	f, err := request(ctx, s, "subscribe", func(l *link) (*feed, error) { return t.openFirst(ctx, l) })
 	if err == nil {
 		t.makeNewest(f)
-		if s.spawn(func() { t.followFeeds(f) }) {
+		if s.spawn(func() { s.reading(t.path, func() { t.followFeeds(f) }) }) {
 			return t, nil
 		}
 		err = fmt.Errorf("subscribe: %w", context.Cause(s.ctx))
