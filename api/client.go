@@ -81,7 +81,8 @@ type Server interface {
 	// accepts no more. Clients that ignore GOAWAY, and have nothing left to
 	// read, are waited for no longer than [Config].LeaveTimeout. HTTP requests
 	// that it answers besides are finished at the same time. It does not wait
-	// for session handlers that still run.
+	// for session handlers that still run, but until ctx ends for the Ended of
+	// grants.
 	Shutdown(ctx context.Context) error
 
 	// Sessions iterates over the sessions that were admitted and have not ended
@@ -93,6 +94,7 @@ type Server interface {
 
 	// Close ends the server and all its sessions now. It returns when all
 	// goroutines and sockets of the server, except handlers, are gone: within a
-	// second, whatever the peers do. Further calls do nothing.
+	// second, whatever the peers do, and one more for the Ended of grants
+	// ([Grant]) that have not returned by then. Further calls do nothing.
 	Close() error
 }

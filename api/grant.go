@@ -88,7 +88,8 @@ type Grant struct {
 	// Ended, if not nil, is called once, in a goroutine of its own, when the
 	// session has ended, or when it is known that there will be none: the
 	// client is gone, the answer came too late or cannot be applied. It may
-	// block, and may close the session or the server.
+	// block, and may close the session or the server. The server's Shutdown
+	// waits for it until its ctx ends, and Close for a second.
 	Ended func(SessionEnd)
 }
 

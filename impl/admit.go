@@ -35,7 +35,7 @@ func (s *Server) acceptWebSocket(request context.Context, state transport.State)
 	}
 	defer end()
 	id := session.NewID()
-	g, err := session.Ask(ctx, orDiscard(s.Logger), s.Admit, session.Question(state, id))
+	g, err := session.Ask(ctx, orDiscard(s.Logger), s.admit, session.Question(state, id))
 	if err == nil {
 		return s.serveGranted(request, session.Options{ID: id, Grant: &g}), nil
 	}
@@ -46,6 +46,15 @@ func (s *Server) acceptWebSocket(request context.Context, state transport.State)
 	default:
 		return nil, errors.Join(transport.ErrUnavailable, err)
 	}
+}
+
+// admit asks Admit, and has Close wait for the Ended of the grant.
+func (s *Server) admit(ctx context.Context, r api.AdmitRequest) (api.Grant, error) {
+	g, err := s.Admit(ctx, r)
+	if err == nil {
+		s.sessions.endings.watch(&g)
+	}
+	return g, err
 }
 
 // serveGranted is serveRequest for a request that a grant was given for. The grant is

@@ -61,7 +61,10 @@ func (s *Server) beginSession(conn transport.Conn, o session.Options) (*session.
 		return nil, api.ErrServerClosed
 	}
 	defer end()
-	o.Mux, o.Admit = s.mux(), s.Admit
+	o.Mux = s.mux()
+	if s.Admit != nil {
+		o.Admit = s.admit
+	}
 	o.Config, o.Hop, o.Logger, o.Unread = s.Config, s.identity.hop(s.Config), orDiscard(s.Logger), s.unread()
 	o.ID = cmp.Or(o.ID, session.NewID()) // a refusal has one too
 	ss, err := s.newSession(conn, o)

@@ -44,7 +44,7 @@ func randomHop() api.Hop { return api.Hop(rand.Uint64N(1<<53-1) + 1) }
 // those that are being opened. The zero value is ready to use.
 type sessionSet struct {
 	mu            sync.Mutex
-	closed        bool                        // Close was called
+	closed        chan struct{}               // closed when Close is called
 	over          bool                        // everything is closed, or being closed
 	draining      bool                        // Shutdown or Close was called
 	stop          chan struct{}               // closed when draining begins
@@ -52,6 +52,7 @@ type sessionSet struct {
 	live          map[*session.Session]func() // what is called when it is gone, or nil
 	removeSession func(*session.Session)      // removes a session from live
 	ended         counts                      // of sessions that are not live any more
+	endings       endings                     // of grants
 	opened        uint64                      // sessions that were admitted
 	refused       uint64                      // and those that were not
 	done          chan struct{}               // closed when Close has finished
@@ -61,6 +62,7 @@ type sessionSet struct {
 func (l *sessionSet) initOnce() {
 	if l.stop == nil {
 		l.stop = make(chan struct{})
+		l.closed = make(chan struct{})
 		l.done = make(chan struct{})
 		l.live = make(map[*session.Session]func())
 		l.removeSession = func(s *session.Session) {
@@ -149,16 +151,30 @@ func (l *sessionSet) startDraining() (live []*session.Session, ended bool) {
 
 // closeAll terminates all sessions at once, waits until they have ended, and
 // calls release, which frees what they ran on. Every call returns the error of
-// release.
+// release. It waits for the Ended of grants, but not for long.
 func (l *sessionSet) closeAll(release func() error) error {
 	l.mu.Lock()
-	l.closed = true
+	l.initOnce()
+	if !l.isClosed() {
+		close(l.closed)
+	}
 	l.mu.Unlock()
-	return l.closeOnce(release)
+	return l.closeOnce(context.Background(), release)
 }
 
-// closeOnce does the work of close. A second call waits for the first.
-func (l *sessionSet) closeOnce(release func() error) error {
+// isClosed tells whether Close was called.
+func (l *sessionSet) isClosed() bool {
+	select {
+	case <-l.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// closeOnce does the work of close. A second call waits for the first. It waits for the
+// Ended of grants until ctx ends or Close is called, and somewhat longer.
+func (l *sessionSet) closeOnce(ctx context.Context, release func() error) error {
 	live, _ := l.startDraining()
 	l.mu.Lock()
 	again := l.over
@@ -175,6 +191,7 @@ func (l *sessionSet) closeOnce(release func() error) error {
 	ending.Wait()
 	l.opening.Wait()
 	l.err = release()
+	l.endings.await(ctx, l.closed)
 	close(l.done)
 	return l.err
 }
@@ -214,13 +231,10 @@ func (l *sessionSet) drainAll(ctx context.Context, over error, finish func(conte
 		})
 	}
 	draining.Wait()
-	l.mu.Lock()
-	closed := l.closed
-	l.mu.Unlock()
-	if closed {
+	if l.isClosed() {
 		return over
 	}
-	err := errors.Join(finished, l.closeOnce(release))
+	err := errors.Join(finished, l.closeOnce(ctx, release))
 	if cut > 0 {
 		err = errors.Join(fmt.Errorf("shutdown: %w: cut %d sessions with %d groups in flight, %d tracks being read and %d tracks served without the peer's answer",
 			why, cut, left.Groups, left.Subscriptions, left.Publications), err)

@@ -8,8 +8,9 @@ import (
 )
 
 // Who has given a grant with an Ended is told of its end exactly once, whatever has become
-// of the session: a server that counts sessions must not count one for ever. Nobody waits
-// for Ended, which may block, and may close the server.
+// of the session: a server that counts sessions must not count one for ever. No session
+// waits for Ended, which may block, and may close the server; the server does when it
+// closes, within a bound.
 
 // tellEnd calls the Ended of the session's grant. It is called when the session has ended,
 // and when it has got its grant, and does something once both are so.
