@@ -44,8 +44,9 @@ type Remote struct {
 	// authorities to trust. Nil: those of the system.
 	TLSConfig *tls.Config
 
-	// Logger is told of answers that do not count, and why. Nil: nothing is
-	// logged.
+	// Logger is told of ends that the server was not told of. Why there is no
+	// answer on a session is the error of Admit, and of Recheck, which an
+	// impl.Server logs. Nil: nothing is logged.
 	Logger *slog.Logger
 
 	once    sync.Once
@@ -105,7 +106,6 @@ func (r *Remote) Close() error {
 func (r *Remote) ask(ctx context.Context, e event) (api.Grant, error) {
 	g, err := r.answer(ctx, e)
 	if err != nil && !errors.Is(err, api.ErrUnauthorized) {
-		r.logger().Warn("no answer on admission", "session", e.ID, "event", e.Event, "error", err)
 		err = unavailable(err)
 	}
 	if err != nil {
