@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/moqlite/moqlite/api/media"
 	"github.com/moqlite/moqlite/impl/internal/cmaf"
@@ -162,6 +163,7 @@ func (f *fragments) describe(moov []byte) error {
 		}
 		f.headers[i] = h
 		if d := description(h.Track); !bytes.Equal(d, description(old.Track)) {
+			f.configs = slices.DeleteFunc(f.configs, func(c config) bool { return c.track == h.Track.ID })
 			f.configs = append(f.configs, config{h.Track.ID, d})
 		}
 	}

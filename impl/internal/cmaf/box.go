@@ -65,19 +65,26 @@ func NextBox(b []byte) (x Box, rest []byte, err error) {
 	return Box{Name: b[4:8], Body: b[h.Head:h.Size]}, b[h.Size:], nil
 }
 
-// find returns the first box of that name directly within b.
+// find returns the body of the first box of that name directly within b.
 func find(b []byte, name string) (body []byte, ok bool, err error) {
+	body, _, err = nextNamed(b, name)
+	return body, body != nil, err
+}
+
+// nextNamed returns the body of the first box of that name, and what follows the
+// box; nil if there is none.
+func nextNamed(b []byte, name string) (body, rest []byte, err error) {
 	for len(b) > 0 {
 		x, rest, err := NextBox(b)
 		if err != nil {
-			return nil, false, err
+			return nil, nil, err
 		}
 		if string(x.Name) == name {
-			return x.Body, true, nil
+			return x.Body, rest, nil
 		}
 		b = rest
 	}
-	return nil, false, nil
+	return nil, nil, nil
 }
 
 // need is find for a box that has to be there.

@@ -115,19 +115,3 @@ func (f *Fragment) AppendSamples(dst []Samples, header func(trackID uint32, alon
 		}
 	}
 }
-
-// nextNamed returns the body of the first box of that name and what follows it;
-// nil if there is none.
-func nextNamed(b []byte, name string) (body, rest []byte, err error) {
-	for len(b) > 0 {
-		x, rest, err := NextBox(b)
-		if err != nil {
-			return nil, nil, err
-		}
-		if string(x.Name) == name {
-			return x.Body, rest, nil
-		}
-		b = rest
-	}
-	return nil, nil, nil
-}

@@ -70,34 +70,34 @@ func TestParseFragment(t *testing.T) {
 			trafs: []any{box("traf", box("tfhd", moofIsBase|0x38, 1, 20, 2, 0), box("tfdt", 0, 100), box("trun", 0, 2))},
 			mdat:  "abcd", want: "100+20 ab key, 120+20 cd key"},
 		"flags of the first sample alone": {
-			trafs: []any{box("traf", box("tfhd", moofIsBase, 1), box("trun", 4, 2, 0x2000000))},
+			trafs: []any{box("traf", box("tfhd", moofIsBase, 1), box("tfdt", 0, 0), box("trun", 4, 2, 0x2000000))},
 			mdat:  "abcdef", want: "0+10 abc key, 10+10 def"},
 		"all of each sample": {
 			trafs: []any{box("traf", box("tfhd", moofIsBase, 1), box("tfdt", 1<<24, 0, 100), box("trun", 1<<24|0xf00, 2, 5, 1, 0, 7, 6, 2, 0x10000, -8))},
 			mdat:  "abc", want: "100+5 a at 107 key, 105+6 bc at 97"},
 		"two runs": {
-			trafs: []any{box("traf", box("tfhd", moofIsBase, 1), box("trun", 0, 1), box("trun", 0, 1))},
+			trafs: []any{box("traf", box("tfhd", moofIsBase, 1), box("tfdt", 0, 0), box("trun", 0, 1), box("trun", 0, 1))},
 			mdat:  "abcdef", want: "0+10 abc, 10+10 def"},
 		"a gap before the data": {
-			trafs: []any{box("traf", box("tfhd", moofIsBase, 1), box("trun", 1, 1, 8+16+8+16+20+8+2))},
+			trafs: []any{box("traf", box("tfhd", moofIsBase, 1), box("tfdt", 0, 0), box("trun", 1, 1, 8+16+8+16+16+20+8+2))},
 			mdat:  "xxabc", want: "0+10 abc"},
 		"where it lay in its file": {
-			trafs: []any{box("traf", box("tfhd", 1, 1, 0, 5000), box("trun", 1, 1, 8+16+8+24+20+8))},
+			trafs: []any{box("traf", box("tfhd", 1, 1, 0, 5000), box("tfdt", 0, 0), box("trun", 1, 1, 8+16+8+24+16+20+8))},
 			mdat:  "abc", want: "0+10 abc"},
 		"behind the track before it": {
-			trafs: []any{box("traf", box("tfhd", 0, 2), box("trun", 0x200, 2, 1, 2)), box("traf", box("tfhd", 0, 1), box("trun", 0, 1))},
+			trafs: []any{box("traf", box("tfhd", 0, 2), box("tfdt", 0, 0), box("trun", 0x200, 2, 1, 2)), box("traf", box("tfhd", 0, 1), box("tfdt", 0, 0), box("trun", 0, 1))},
 			mdat:  "xxxabc", want: "0+10 abc"},
 		"another track alone": {
-			trafs: []any{box("traf", box("tfhd", moofIsBase, 9), box("trun", 0, 1))},
+			trafs: []any{box("traf", box("tfhd", moofIsBase, 9), box("tfdt", 0, 0), box("trun", 0, 1))},
 			mdat:  "abc", want: "0+10 abc"},
 		"samples without data": {
-			trafs: []any{box("traf", box("tfhd", moofIsBase, 1), box("trun", 0x200, 3, 1, 0, 2))},
+			trafs: []any{box("traf", box("tfhd", moofIsBase, 1), box("tfdt", 0, 0), box("trun", 0x200, 3, 1, 0, 2))},
 			mdat:  "abc", want: "0+10 a, 20+10 bc"},
 		"billions of samples without data": {
-			trafs: []any{box("traf", box("tfhd", moofIsBase|0x10, 1, 0), box("trun", 0, -1), box("trun", 0x200, 1, 3))},
+			trafs: []any{box("traf", box("tfhd", moofIsBase|0x10, 1, 0), box("tfdt", 0, 0), box("trun", 0, -1), box("trun", 0x200, 1, 3))},
 			mdat:  "abc", want: "42949672950+10 abc"},
 		"a track of which there is nothing": {
-			trafs: []any{box("traf", box("tfhd", moofIsBase, 1)), box("traf", box("tfhd", moofIsBase, 2))}, want: ""},
+			trafs: []any{box("traf", box("tfhd", moofIsBase, 1), box("tfdt", 0, 0)), box("traf", box("tfhd", moofIsBase, 2), box("tfdt", 0, 0))}, want: ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			b := slices.Concat(box("styp", "msdh"), box("moof", append([]any{box("mfhd", 0, 1)}, c.trafs...)...), box("mdat", c.mdat))
@@ -128,13 +128,14 @@ func TestParseFragment(t *testing.T) {
 func TestParseFragmentRefuses(t *testing.T) {
 	h := header(t)
 	run := func(parts ...any) []byte {
-		return slices.Concat(box("moof", box("traf", box("tfhd", 0x20000, 1), box("trun", parts...))), box("mdat", "abcdef"))
+		return slices.Concat(box("moof", box("traf", box("tfhd", 0x20000, 1), box("tfdt", 0, 0), box("trun", parts...))), box("mdat", "abcdef"))
 	}
 	for name, b := range map[string][]byte{
 		"nothing":                        nil,
 		"no moof":                        box("mdat", "abc"),
 		"no tfhd":                        slices.Concat(box("moof", box("traf", box("trun", 0, 1))), box("mdat", "abc")),
-		"a tfhd that ends":               slices.Concat(box("moof", box("traf", box("tfhd", 8, 1), box("trun", 0, 1))), box("mdat", "abc")),
+		"a tfhd that ends":               slices.Concat(box("moof", box("traf", box("tfhd", 8, 1), box("tfdt", 0, 0), box("trun", 0, 1))), box("mdat", "abc")),
+		"no tfdt":                        slices.Concat(box("moof", box("traf", box("tfhd", 0, 1), box("trun", 0, 1))), box("mdat", "abc")),
 		"a tfdt that ends":               slices.Concat(box("moof", box("traf", box("tfhd", 0, 1), box("tfdt", 1<<24, 0), box("trun", 0, 1))), box("mdat", "abc")),
 		"a time of 500,000 years":        slices.Concat(box("moof", box("traf", box("tfhd", 0, 1), box("tfdt", 1<<24, 0x00ffffff, 0), box("trun", 0, 1))), box("mdat", "abc")),
 		"a time beyond":                  slices.Concat(box("moof", box("traf", box("tfhd", 0, 1), box("tfdt", 1<<24, -1, -1), box("trun", 0, 1))), box("mdat", "abc")),
@@ -144,7 +145,7 @@ func TestParseFragmentRefuses(t *testing.T) {
 		"a sample in the moof":           run(1, 1, 4),
 		"a sample behind the data":       run(1, 1, 1000),
 		"a sample that is not all there": run(0x200, 1, 7),
-		"a position at the end of all":   slices.Concat(box("moof", box("traf", box("tfhd", 1, 1, 0x7fffffff, -1), box("trun", 1, 1, 0x7fffffff))), box("mdat", "abc")),
+		"a position at the end of all":   slices.Concat(box("moof", box("traf", box("tfhd", 1, 1, 0x7fffffff, -1), box("tfdt", 0, 0), box("trun", 1, 1, 0x7fffffff))), box("mdat", "abc")),
 		"a box longer than the rest":     {0, 0, 1, 0, 'm', 'o', 'o', 'f'},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -158,14 +159,14 @@ func TestParseFragmentRefuses(t *testing.T) {
 
 // Samples that another description holds for are not taken for the first one's.
 func TestParseFragmentOfAnotherDescription(t *testing.T) {
-	b := slices.Concat(box("moof", box("traf", box("tfhd", 0x20002, 1, 2), box("trun", 0, 1))), box("mdat", "abc"))
+	b := slices.Concat(box("moof", box("traf", box("tfhd", 0x20002, 1, 2), box("tfdt", 0, 0), box("trun", 0, 1))), box("mdat", "abc"))
 	if err := cmaf.ParseFragment(b, header(t), func(*media.Packet) error { return nil }); err == nil {
 		t.Error("it is read")
 	}
 }
 
 func TestParseFragmentEndsWithItsCaller(t *testing.T) {
-	b := slices.Concat(box("moof", box("traf", box("tfhd", 0x20000, 1), box("trun", 0, 2))), box("mdat", "abcdef"))
+	b := slices.Concat(box("moof", box("traf", box("tfhd", 0x20000, 1), box("tfdt", 0, 0), box("trun", 0, 2))), box("mdat", "abcdef"))
 	calls, enough := 0, errors.New("enough")
 	if err := cmaf.ParseFragment(b, header(t), func(*media.Packet) error { calls++; return enough }); err != enough || calls != 1 {
 		t.Errorf("after %d calls: %v", calls, err)

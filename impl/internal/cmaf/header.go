@@ -1,6 +1,7 @@
 package cmaf
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/Eyevinn/mp4ff/mp4"
@@ -110,7 +111,7 @@ func ParseMovie(moov []byte) (*Movie, error) {
 			err = malformed("track %d is there twice", h.TrackID)
 		}
 		if err != nil {
-			m.Ignored = append(m.Ignored, err)
+			m.Ignored = append(m.Ignored, fmt.Errorf("trak %d: %w", len(m.Headers)+len(m.Ignored)+1, err))
 			continue
 		}
 		if fragmented {

@@ -1,9 +1,11 @@
 package cmaf_test
 
 import (
+	"bytes"
 	"encoding/hex"
 	"errors"
 	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/moqlite/moqlite/api/media"
@@ -108,5 +110,41 @@ func TestInitRefuses(t *testing.T) {
 				t.Errorf("it is described by %x", init)
 			}
 		})
+	}
+}
+
+// An edit list says when the track begins, to files; frames of CMAF have none.
+func TestEdits(t *testing.T) {
+	for _, shift := range []int64{-6400, 0, 96000} {
+		h := cmaf.NewHeader(media.Track{Audio: &media.AudioRendition{Codec: "mp3", SampleRate: 48000, Channels: 2}}, 0)
+		h.Shift = shift
+		moov, err := cmaf.MovieBox([]*cmaf.Header{h})
+		if err != nil {
+			t.Fatal(err)
+		}
+		movie, err := cmaf.ParseMovie(moov[8:])
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := movie.Headers[0].Shift; got != shift {
+			t.Errorf("the shift is %d; expected %d", got, shift)
+		}
+		if h, err := cmaf.ParseInit(moov); err != nil || h.Shift != 0 {
+			t.Errorf("as an initialization segment the shift is %d, %v", h.Shift, err)
+		}
+	}
+}
+
+// What is no track of pictures or sound is told of.
+func TestIgnoredTracks(t *testing.T) {
+	init, err := cmaf.Init(media.Track{Audio: &media.AudioRendition{Codec: "mp3", SampleRate: 48000, Channels: 2}}, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for entry, want := range map[string]string{"tx3g": "tx3g", "enca": "encrypted"} {
+		b := bytes.Replace(init, []byte("mp4a"), []byte(entry), 1)
+		if _, err := cmaf.ParseInit(b); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("of a track of %s: %v", entry, err)
+		}
 	}
 }

@@ -3,6 +3,7 @@ package cmaf
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 
 	"github.com/Eyevinn/mp4ff/mp4"
@@ -31,9 +32,9 @@ func (h *Header) parseEntry(entry Box) (err error) {
 		}
 		h.Track.Audio, err = parseAudio(name, entry.Body)
 	case "encv", "enca":
-		err = fmt.Errorf("cmaf: track %d is encrypted", h.TrackID)
+		err = errors.New("cmaf: the track is encrypted")
 	default:
-		err = fmt.Errorf("cmaf: track %d is %q, of which no packets are made", h.TrackID, name)
+		err = fmt.Errorf("cmaf: the track is %q, of which no packets are made", name)
 	}
 	return err
 }

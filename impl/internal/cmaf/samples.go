@@ -76,10 +76,10 @@ func (s *Samples) parseHead(traf []byte, f *Fragment) (trackID uint32, err error
 	return trackID, s.parseTime(traf)
 }
 
-// parseTime reads the tfdt of a traf. Without one, time begins at 0.
+// parseTime reads the tfdt of a traf.
 func (s *Samples) parseTime(traf []byte) error {
-	tfdt, ok, err := find(traf, "tfdt")
-	if err != nil || !ok {
+	tfdt, err := need(traf, "tfdt", "traf")
+	if err != nil {
 		return err
 	}
 	r := fields{b: tfdt}
@@ -126,7 +126,7 @@ func (s *Samples) measure() (end int64, err error) {
 	}
 }
 
-// nextRun goes to the next run that has data.
+// nextRun goes to the next run.
 func (s *Samples) nextRun() (ok bool, err error) {
 	body, rest, err := nextNamed(s.boxes, "trun")
 	if err != nil || body == nil {
@@ -172,10 +172,10 @@ func (s *Samples) Next(p *media.Packet) (ok bool, err error) {
 			continue
 		}
 		from := s.pos - s.mdatAt
-		s.pos += int64(size)
 		if from < 0 {
 			return false, malformed("a sample at %d, before the mdat at %d", s.pos, s.mdatAt)
 		}
+		s.pos += int64(size)
 		if from+int64(size) > int64(len(s.mdat)) {
 			return false, io.ErrUnexpectedEOF
 		}
