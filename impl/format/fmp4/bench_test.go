@@ -15,12 +15,11 @@ import (
 
 var remuxed = flag.String("fmp4.remux", "", "a file that BenchmarkRemux remuxes in place of its own")
 
-// synthetic returns a file of pictures with 8 Mbit/s at 30 a second, a key frame
+// synthesize writes a file of pictures with 8 Mbit/s at 30 a second, a key frame
 // every second, and sound in 128 kbit/s.
-func synthetic(b *testing.B, duration time.Duration) []byte {
+func synthesize(b testing.TB, out io.Writer, duration time.Duration) {
 	b.Helper()
-	var file bytes.Buffer
-	w, err := fmp4.NewWriter(&file, []media.Track{vp8(1), mp3(2)}, nil)
+	w, err := fmp4.NewWriter(out, []media.Track{vp8(1), mp3(2)}, nil)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -42,23 +41,22 @@ func synthetic(b *testing.B, duration time.Duration) []byte {
 	if err := w.Close(); err != nil {
 		b.Fatal(err)
 	}
-	return file.Bytes()
 }
 
 // BenchmarkRemux reads a fragmented file as packets and writes them as another:
 // bytes of it a second, and allocations a packet.
 func BenchmarkRemux(b *testing.B) {
-	var file []byte
+	var file bytes.Buffer
 	if *remuxed == "" {
-		file = synthetic(b, 20*time.Second)
+		synthesize(b, &file, 20*time.Second)
 	}
 	var before, after runtime.MemStats
 	packets := 0
 	runtime.ReadMemStats(&before)
 	for b.Loop() {
 		if *remuxed == "" {
-			packets += copyPackets(b, bytes.NewReader(file), io.Discard)
-			b.SetBytes(int64(len(file)))
+			packets += copyPackets(b, bytes.NewReader(file.Bytes()), io.Discard)
+			b.SetBytes(int64(file.Len()))
 			continue
 		}
 		packets += copyFile(b, *remuxed)
@@ -88,7 +86,7 @@ func copyFile(b *testing.B, name string) (packets int) {
 	return copyPackets(b, in, out)
 }
 
-func copyPackets(b *testing.B, in io.Reader, out io.Writer) (packets int) {
+func copyPackets(b testing.TB, in io.Reader, out io.Writer) (packets int) {
 	r, err := fmp4.NewReader(in)
 	if err != nil {
 		b.Fatal(err)
@@ -113,4 +111,44 @@ func copyPackets(b *testing.B, in io.Reader, out io.Writer) (packets int) {
 		b.Fatal(err)
 	}
 	return packets
+}
+
+// What is held does not grow with the length of what is read and written.
+func TestMemoryIsFlat(t *testing.T) {
+	source, sink := io.Pipe()
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		defer sink.Close()
+		synthesize(t, sink, 60*time.Second)
+	}()
+	r, err := fmp4.NewReader(source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := fmp4.NewWriter(io.Discard, r.Tracks(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var first, last runtime.MemStats
+	var p media.Packet
+	for {
+		if err = r.ReadPacket(&p); err == nil {
+			err = w.WritePacket(&p)
+		}
+		if err != nil {
+			break
+		}
+		if p.Track == 1 && p.DTS < 10*time.Second {
+			runtime.ReadMemStats(&first)
+		}
+	}
+	if err != io.EOF {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&last)
+	<-written
+	if n := last.TotalAlloc - first.TotalAlloc; n > 1<<20 {
+		t.Errorf("%d bytes were allocated for 50 s of 8 Mbit/s, after the first 10 s", n)
+	}
 }

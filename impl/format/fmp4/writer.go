@@ -26,7 +26,8 @@ type Config struct {
 	FragmentDuration time.Duration
 
 	// FragmentBytes is how much is held for the fragment that is being
-	// gathered. 0: 16 MiB. A packet that is larger is written by itself.
+	// gathered, 1 GiB at most. 0: 16 MiB. A packet that is larger is written
+	// by itself.
 	FragmentBytes int
 }
 
@@ -83,6 +84,7 @@ type outTrack struct {
 	decoded  time.Duration // when the last packet is
 	lasts    time.Duration // how long the last packet lasted that was written
 	any      bool          // that there was one
+
 	// Parameter sets that come before key frames, and the bytes of the length of
 	// each NAL unit.
 	inBand     []byte
@@ -106,6 +108,7 @@ func NewWriter(w io.Writer, tracks []media.Track, config *Config) (*Writer, erro
 	if out.config.FragmentBytes <= 0 {
 		out.config.FragmentBytes = defaultBytes
 	}
+	out.config.FragmentBytes = min(out.config.FragmentBytes, 1<<30) // moof and mdat say sizes in 32 bits
 	if len(tracks) == 0 {
 		return nil, errors.New("fmp4: a file without tracks")
 	}
