@@ -121,7 +121,7 @@ func TestBeginsAtKeyFrame(t *testing.T) {
 			unit = key
 		}
 		m.pes(videoPID, 90000+i*3600, -1, false, unit)
-		m.pes(audioPID, 90000+i*3600, -1, true, sound)
+		m.pes(audioPID, 90000+(i-3)*3600, -1, true, sound) // sound comes late
 	}
 	r := open(t, m.b)
 	packets := readAll(t, r)
@@ -130,7 +130,7 @@ func TestBeginsAtKeyFrame(t *testing.T) {
 	if len(pictures) != 20 || !pictures[0].Key || pictures[0].PTS != start {
 		t.Errorf("%d pictures, the first at %v, key %v", len(pictures), pictures[0].PTS, pictures[0].Key)
 	}
-	if len(sounds) != 20 || sounds[0].PTS != start {
+	if len(sounds) != 17 || sounds[0].PTS != start {
 		t.Errorf("%d frames of sound, the first at %v", len(sounds), sounds[0].PTS)
 	}
 }
@@ -304,6 +304,41 @@ func TestPicturesWithoutTimes(t *testing.T) {
 	}
 }
 
+// A key frame that cannot be given has nothing behind it.
+func TestKeyFrameWithoutTime(t *testing.T) {
+	key, delta, _ := units(t)
+	var m muxer
+	m.tables(video)
+	m.pes(videoPID, -1, -1, false, key)
+	m.pes(videoPID, 3600, -1, false, delta)
+	m.pes(videoPID, 7200, -1, false, key)
+	if packets := readAll(t, open(t, m.b)); len(packets) != 1 || !packets[0].Key {
+		t.Errorf("%d packets", len(packets))
+	}
+}
+
+// A program may move its tracks to other PIDs.
+func TestTracksMove(t *testing.T) {
+	key, _, sound := units(t)
+	var m muxer
+	m.tables(video, audio)
+	for i := range int64(20) {
+		picture, voice := videoPID, audioPID
+		if i >= 10 {
+			voice += 0x10
+		}
+		if i == 10 {
+			m.tables(video, announced{pid: voice, streamType: typeADTS})
+		}
+		m.pes(picture, i*3600, -1, false, key)
+		m.pes(voice, i*3600, -1, true, sound)
+	}
+	packets := readAll(t, open(t, m.b))
+	if a, v := len(only(packets, audioPID)), len(only(packets, videoPID)); a != 20 || v != 20 {
+		t.Errorf("%d frames of sound, %d pictures", a, v)
+	}
+}
+
 // A stream that changes its sound says so in the packet from which that holds.
 func TestSoundChanges(t *testing.T) {
 	_, _, sound := units(t)
@@ -380,10 +415,20 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	if _, err := mpegts.NewReader(endless{}); err == nil || !strings.Contains(err.Error(), "no packets of a transport stream") {
+		t.Errorf("a source without end: %v", err)
+	}
 	broken := errors.New("unplugged")
 	if _, err := mpegts.NewReader(iotest.ErrReader(broken)); !errors.Is(err, broken) {
 		t.Errorf("a source that fails: %v", err)
 	}
+}
+
+type endless struct{}
+
+func (endless) Read(b []byte) (int, error) {
+	clear(b)
+	return len(b), nil
 }
 
 // The error of a source comes after what was read before it, and stays.

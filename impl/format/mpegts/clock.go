@@ -1,11 +1,14 @@
 package mpegts
 
-import "time"
+import (
+	"math"
+	"time"
+)
 
 const (
 	ticks    = 90000 // a second
 	wrap     = 1 << 33
-	unstated = -1 // a time that a header does not tell
+	unstated = math.MinInt64 // a time that a header does not tell
 )
 
 // A clock makes the 33-bit times of a program, which begin anew every 26.5

@@ -23,8 +23,12 @@ type packets struct {
 	stride  int // from packet to packet; 0: to be found
 	skip    int // bytes of the packet that was returned last, and behind it
 	read    int64
+	limit   int64  // of read, beyond which nothing is looked for; 0: none
 	skipped uint64 // bytes that were no packets
 }
+
+// errSearched is of a source that has shown no packets within its limit.
+var errSearched = errors.New("mpegts: nothing found")
 
 func newPackets(r io.Reader) packets {
 	return packets{r: bufio.NewReaderSize(r, 256*packetSize)}
@@ -65,7 +69,7 @@ func (p *packets) discard(n int) {
 // the strides, or as many as there are before the end.
 func (p *packets) sync() error {
 	const enough = 2*204 + 1
-	for {
+	for p.limit == 0 || p.read < p.limit {
 		b, err := p.r.Peek(enough)
 		if len(b) < packetSize {
 			p.lose(len(b))
@@ -84,6 +88,7 @@ func (p *packets) sync() error {
 		}
 		p.lose(1 + next)
 	}
+	return errSearched
 }
 
 func (p *packets) lose(n int) {

@@ -64,18 +64,14 @@ func (v *pictures) next(p *media.Packet) bool {
 		return false
 	case seen.Slice == nil:
 		return false
-	case seen.Key && v.Ready():
+	case seen.Key && v.Ready() && v.time(&unit):
 		v.started, v.stale = true, false
-	case v.stale:
-		v.lost++
-		return false
-	}
-	if !v.started {
+	case !v.started:
 		v.skipped++
 		return false
-	}
-	if !v.time(&unit) {
+	case v.stale || seen.Key || !v.time(&unit):
 		v.lost++
+		v.stale = v.stale || seen.Key
 		return false
 	}
 	p.PTS, p.DTS, p.Duration = toDuration(unit.pts), toDuration(unit.dts), toDuration(v.step)

@@ -9,19 +9,6 @@ import (
 	"github.com/moqlite/moqlite/api/media"
 )
 
-// What may be read before it is decided which tracks there are.
-const (
-	// silentFor is how much of the stream may pass before a track that is
-	// announced, and has brought nothing that can be read, is left out.
-	silentFor = 2 * time.Second
-
-	// keylessFor is how long the first key frame may be waited for.
-	keylessFor = 30 * time.Second
-
-	mostSearched = 64 << 20 // bytes of the source
-	mostHeld     = 16 << 20 // bytes of packets that wait for the decision
-)
-
 // A Reader is the source of a program's packets. One goroutine at a time may
 // use it, or what it reads from.
 //
@@ -33,8 +20,10 @@ type Reader struct {
 	pat     section
 	pmts    map[int]*section // by PID
 	program int              // PID of the PMT that was chosen; 0: none yet
+	pmt     []byte           // of the program, as it came last
 	streams map[int]*stream  // by PID
 	order   []*stream        // as announced
+	media   map[int]*stream  // those that are tracks, by the track's ID
 
 	waiting bool    // the last packet has not been used yet
 	current header  // of it
@@ -46,7 +35,9 @@ type Reader struct {
 	tracks  []media.Track
 	ignored []error
 	held    []media.Packet
-	lost    uint64 // packets of 188 bytes: how often some were missing
+	trimmed bool          // sound from before begin is dropped
+	begin   time.Duration // of the first picture
+	lost    uint64        // packets of 188 bytes: how often some were missing
 }
 
 // NewReader reads from r until it is known which tracks there are, and begins
@@ -58,6 +49,7 @@ type Reader struct {
 // has no track that it knows.
 func NewReader(r io.Reader) (*Reader, error) {
 	t := &Reader{packets: newPackets(r), pmts: map[int]*section{}, streams: map[int]*stream{}}
+	t.packets.limit = mostSearched
 	for bytesHeld := 0; !t.settled() && bytesHeld < mostHeld; {
 		var p media.Packet
 		if t.err = t.read(&p, true); t.err != nil {
@@ -72,99 +64,14 @@ func NewReader(r io.Reader) (*Reader, error) {
 	if err := t.decide(); err != nil {
 		return nil, err
 	}
+	if t.packets.limit = 0; errors.Is(t.err, errSearched) {
+		t.ended, t.err = nil, nil
+	}
 	return t, nil
 }
 
-// settled reports whether nothing more has to be read to know the tracks.
-func (t *Reader) settled() bool {
-	if t.packets.read > mostSearched {
-		return true
-	}
-	if t.program == 0 {
-		return false
-	}
-	for _, s := range t.order {
-		var track media.Track
-		patience := silentFor
-		if s.heard && s.video() {
-			patience = keylessFor
-		}
-		if !s.describe(&track) && t.clock.elapsed() < patience {
-			return false
-		}
-	}
-	return true
-}
-
-// decide makes tracks of the streams that are known, and forgets the others.
-func (t *Reader) decide() error {
-	order := t.order
-	t.order = nil
-	for _, s := range order {
-		track := media.Track{ID: s.pid}
-		switch {
-		case s.describe(&track):
-			t.order = append(t.order, s)
-			t.tracks = append(t.tracks, track)
-			continue
-		case !s.heard:
-			t.leave(s.entry, "silent")
-		case s.video():
-			t.leave(s.entry, "no key frame")
-		default:
-			t.leave(s.entry, "no frame that can be read")
-		}
-		delete(t.streams, s.pid)
-	}
-	if len(t.tracks) == 0 {
-		return t.noTracks()
-	}
-	t.trim()
-	return nil
-}
-
-func (t *Reader) leave(e entry, why string) {
-	t.ignored = append(t.ignored, fmt.Errorf("%s (PID 0x%x): %s", e.name, e.pid, why))
-}
-
-func (t *Reader) noTracks() error {
-	if t.err != nil && !errors.Is(t.err, io.EOF) {
-		return t.err
-	}
-	switch {
-	case t.packets.stride == 0:
-		return fmt.Errorf("mpegts: no packets of a transport stream in %d bytes", t.packets.read)
-	case len(t.ignored) > 0:
-		return fmt.Errorf("mpegts: no track that can be read: %w", errors.Join(t.ignored...))
-	}
-	return fmt.Errorf("mpegts: no program in %d bytes", t.packets.read)
-}
-
-// trim drops the sound from before the first picture, where pictures were
-// dropped that came before the first key frame.
-func (t *Reader) trim() {
-	for _, s := range t.order {
-		v, ok := s.parser.(*pictures)
-		if !ok || v.skipped == 0 {
-			continue
-		}
-		for _, first := range t.held {
-			if first.Track != s.pid {
-				continue
-			}
-			kept := t.held[:0]
-			for _, p := range t.held {
-				if t.streams[p.Track].video() || p.PTS+p.Duration > first.PTS {
-					kept = append(kept, p)
-				}
-			}
-			t.held = kept
-			return
-		}
-	}
-}
-
-// Tracks implements [media.Reader]. The ID of a track is its PID. Pictures have
+// Tracks implements [media.Reader]. The ID of a track is the PID that it had at
+// first; it is followed to another where the program announces that. Pictures have
 // no description: they are byte streams (annex B) with parameter sets before
 // each key frame ("avc3", "hev1").
 func (t *Reader) Tracks() []media.Track { return t.tracks }
@@ -193,21 +100,29 @@ func (t *Reader) Damage() Damage {
 // seldom begin at zero; they go on where the 33 bits of the stream wrap. Damage
 // to the stream is no error: see [Reader.Damage].
 func (t *Reader) ReadPacket(p *media.Packet) error {
-	for len(t.held) > 0 {
-		h := t.held[0]
-		t.held[0] = media.Packet{}
-		if t.held = t.held[1:]; len(t.held) == 0 {
-			t.held = nil
+	for {
+		if err := t.next(p); err != nil {
+			return err
 		}
-		if t.streams[h.Track] == nil {
-			continue // it was left out
+		if t.media[p.Track] != nil && !t.early(p) { // nil: it was left out
+			return nil
 		}
-		payload := append(p.Payload[:0], h.Payload...)
-		*p = h
-		p.Payload = payload
-		return nil
 	}
-	return t.read(p, false)
+}
+
+// next returns what was held, and then what is read.
+func (t *Reader) next(p *media.Packet) error {
+	if len(t.held) == 0 {
+		return t.read(p, false)
+	}
+	payload := append(p.Payload[:0], t.held[0].Payload...)
+	*p = t.held[0]
+	p.Payload = payload
+	t.held[0] = media.Packet{}
+	if t.held = t.held[1:]; len(t.held) == 0 {
+		t.held = nil
+	}
+	return nil
 }
 
 // read reads the next packet. While it is sought which tracks there are, it
@@ -216,7 +131,7 @@ func (t *Reader) read(p *media.Packet, seeking bool) error {
 	for {
 		if s := t.ready; s != nil {
 			if s.next(p) {
-				p.Track = s.pid
+				p.Track = s.id
 				return nil
 			}
 			t.ready = nil
@@ -316,45 +231,10 @@ func (t *Reader) finish() error {
 	if errors.Is(t.ended, io.EOF) {
 		return io.EOF
 	}
+	if errors.Is(t.ended, errSearched) {
+		return errSearched
+	}
 	return fmt.Errorf("mpegts: reading the source: %w", t.ended)
-}
-
-// table reads what describes the programs.
-func (t *Reader) table(h header) {
-	if h.pid == 0 {
-		t.pat.feed(h, func(b []byte) {
-			for _, pid := range parsePAT(b) {
-				if t.pmts[pid] == nil && len(t.pmts) < maxPrograms {
-					t.pmts[pid] = &section{}
-				}
-			}
-		})
-		return
-	}
-	if pmt := t.pmts[h.pid]; pmt != nil {
-		pmt.feed(h, func(b []byte) { t.announce(h.pid, b) })
-	}
-}
-
-// announce takes the streams of the first program that has some that are known.
-func (t *Reader) announce(pid int, pmt []byte) {
-	if t.program != 0 {
-		return
-	}
-	t.ignored = nil
-	for _, e := range parsePMT(pmt) {
-		if e.kind == unknown {
-			t.leave(e, "not supported")
-			continue
-		}
-		if t.streams[e.pid] == nil && e.pid != nullPID {
-			t.streams[e.pid] = newStream(e, &t.clock)
-			t.order = append(t.order, t.streams[e.pid])
-		}
-	}
-	if len(t.order) > 0 {
-		t.program = pid
-	}
 }
 
 var _ media.Reader = (*Reader)(nil)

@@ -76,7 +76,7 @@ func (s *sounds) next(p *media.Packet) bool {
 			continue
 		}
 		payload, ok := s.payload(&f, s.b[at:s.at])
-		if !ok {
+		if !ok || len(payload) == 0 {
 			s.lost++
 			continue
 		}

@@ -13,6 +13,7 @@ const maxPES = 16 << 20
 type stream struct {
 	entry
 	parser
+	id    int // of its track
 	clock *clock
 
 	counter int8 // of the last packet; below 0: none yet
@@ -60,7 +61,7 @@ type pes struct {
 }
 
 func newStream(e entry, c *clock) *stream {
-	s := &stream{entry: e, clock: c, counter: -1}
+	s := &stream{entry: e, id: e.pid, clock: c, counter: -1}
 	switch e.kind {
 	case avc, hevc:
 		s.parser = newPictures(e.kind)
