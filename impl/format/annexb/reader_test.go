@@ -213,7 +213,7 @@ func TestMutations(t *testing.T) {
 func TestMemory(t *testing.T) {
 	for _, name := range []string{"b.264", "b.265", "base.264"} {
 		b := file(t, name)
-		t.Run(name, func(t *testing.T) { formattest.Memory(t, opens, bytes.Repeat(b, 1<<21/len(b))) })
+		t.Run(name, func(t *testing.T) { formattest.Memory(t, opens, bytes.Repeat(b, 1<<19/len(b))) })
 	}
 }
 

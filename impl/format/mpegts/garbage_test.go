@@ -45,7 +45,7 @@ func TestMutations(t *testing.T) {
 
 func TestMemory(t *testing.T) {
 	for name, b := range samples(t) {
-		t.Run(name, func(t *testing.T) { formattest.Memory(t, opens, bytes.Repeat(b, 1<<21/len(b))) })
+		t.Run(name, func(t *testing.T) { formattest.Memory(t, opens, bytes.Repeat(b, 1<<19/len(b))) })
 	}
 }
 

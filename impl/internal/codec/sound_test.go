@@ -144,7 +144,7 @@ func TestFLAC(t *testing.T) {
 }
 
 func FuzzSound(f *testing.F) {
-	for _, s := range []string{"119056e500", "eb098800", "fff15040257ffc01", "fffb54c40000091c", "0b7703ce7f87c000", "4f707573486561640102380180bb0000000000"} {
+	for _, s := range []string{"119056e500", "eb098800", "fff15040257ffc01", "fffb54c40000091c", "0b7703ce7f87c000", "56e0112000113c0000000000000000000000000000", "4f707573486561640102380180bb0000000000"} {
 		f.Add(unhex(f, s))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -159,6 +159,11 @@ func FuzzSound(f *testing.F) {
 			if s, err := parse(b); err == nil && (s.Size <= 0 || s.Rate <= 0 || s.Samples <= 0 || s.Channels <= 0) {
 				t.Errorf("%+v", s)
 			}
+		}
+		if n, err := ParseLOAS(b); err == nil && n <= len(b) {
+			var l LATM
+			_, _, _ = l.Frame(b[LOASHeader:n])
+			_, _, _ = l.Frame(b[LOASHeader:n])
 		}
 		_, _ = ParseOpusHead(b)
 		_, _ = ParseFLAC(b)

@@ -3,6 +3,7 @@ package codec
 import (
 	"bytes"
 	"math/bits"
+	"os"
 	"testing"
 
 	"github.com/moqlite/moqlite/api/media"
@@ -138,6 +139,13 @@ func FuzzVideo(f *testing.F) {
 	for _, s := range []string{avcMain, avcHigh, avcHigh444, hevcMain, "824983420009f007760638241c18420009005f7f9fe4fbf6", "0a0a00000003b4ff73efe401328b14"} {
 		f.Add(unhex(f, s))
 	}
+	for _, name := range []string{"b.264", "b.265"} {
+		b, err := os.ReadFile("../../format/annexb/testdata/" + name)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(b[:2000])
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
 		for _, c := range []NAL{AVC, HEVC} {
 			if p, err := c.ParseConfiguration(b); err == nil {
@@ -148,6 +156,14 @@ func FuzzVideo(f *testing.F) {
 			}
 			if v, err := c.ParseSPS(b); err == nil && (v.Size.Width <= 0 || v.Size.Height <= 0 || v.Reorder < 0 || v.Reorder > 16) {
 				t.Errorf("%+v", v)
+			}
+			access, order := AccessUnits{Codec: c}, Order{Codec: c}
+			for range 2 {
+				seen := access.Look(b)
+				if order.Add(access.Sets()); seen.Slice != nil {
+					order.Place(seen.Slice)
+				}
+				access.Append(nil, b, seen)
 			}
 			c.KeyFrame(b)
 			c.RecoveryPoint(b)
