@@ -2,6 +2,7 @@ package annexb_test
 
 import (
 	"bytes"
+	"fmt"
 	"testing"
 	"time"
 
@@ -24,11 +25,38 @@ func bitString(header byte, bits string) []byte {
 	return unit
 }
 
+// Main profile, level 3.0: frame numbers and counts of 4 bits, 80 by 64, fields.
+var (
+	sps = bitString(0x67, "01001101 00000000 00011110 1 1 1 1 010 0 00101 010 0 0 1 0 0")
+	pps = bitString(0x68, "1 1 0 0")
+)
+
+// Slices tell the lower bits of their counts alone.
+func TestCountsWrap(t *testing.T) {
+	counts := []int{0}
+	for i := 4; i < 60; i += 4 {
+		counts = append(counts, i, i-2) // each second one comes late
+	}
+	stream := codec.AppendUnit(codec.AppendUnit(nil, sps), pps)
+	for i, count := range counts {
+		header, idr := byte(0x61), ""
+		switch {
+		case i == 0:
+			header, idr = 0x65, "1"
+		case i%2 == 0:
+			header = 0x01
+		}
+		stream = codec.AppendUnit(stream, bitString(header, fmt.Sprintf("1 00110 1 %04b 0 %s %04b 10101010", i%16, idr, count%16)))
+	}
+	for i, p := range readAll(t, open(t, bytes.NewReader(stream))) {
+		if want := time.Duration(counts[i]/2) * 40 * time.Millisecond; p.PTS != want {
+			t.Errorf("packet %d: shown at %v, want %v", i, p.PTS, want)
+		}
+	}
+}
+
 // The two fields of a frame are one packet.
 func TestFields(t *testing.T) {
-	// Main profile, level 3.0: frame numbers and counts of 4 bits, 80 by 64, fields.
-	sps := bitString(0x67, "01001101 00000000 00011110 1 1 1 1 010 0 00101 010 0 0 1 0 0")
-	pps := bitString(0x68, "1 1 0 0")
 	slice := func(header byte, frame, field, idr, count string) []byte {
 		return bitString(header, "1 00110 1 "+frame+" 1 "+field+" "+idr+" "+count+" 10101010")
 	}

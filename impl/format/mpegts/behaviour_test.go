@@ -145,19 +145,20 @@ func TestSilentTrack(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var m muxer
 			m.tables(video, silent)
-			for i := range int64(100) {
+			for i := range int64(500) {
 				unit := delta
 				if i%25 == 0 {
 					unit = key
 				}
 				m.pes(videoPID, i*3600, -1, false, unit)
 			}
-			const live = 60 // what comes after is not there yet
-			cut := len(m.b) * live / 100 / 188 * 188
-			source := io.MultiReader(bytes.NewReader(m.b[:cut]), iotest.ErrReader(errors.New("asked for more")))
+			source := bytes.NewReader(m.b)
 			r, err := mpegts.NewReader(source)
 			if err != nil {
 				t.Fatal(err)
+			}
+			if read := int(source.Size()) - source.Len(); read > len(m.b)/2 {
+				t.Errorf("it read %d bytes of 20 s, which are %d, to know its tracks", read, len(m.b))
 			}
 			if len(r.Tracks()) != 1 || len(r.Ignored()) != 1 || !strings.HasPrefix(r.Ignored()[0].Error(), name+" (PID 0x102): silent") {
 				t.Errorf("tracks %+v, left out %q", r.Tracks(), r.Ignored())
@@ -209,6 +210,7 @@ func TestLostPackets(t *testing.T) {
 	for name, test := range map[string]struct{ lost, pictures int }{
 		"of a delta frame":               {lost: 3, pictures: 19},
 		"of a key frame, up to the next": {lost: 0, pictures: 10},
+		"of a key frame, up to the end":  {lost: 10, pictures: 10},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := open(t, remove(test.lost))
@@ -336,6 +338,20 @@ func TestTracksMove(t *testing.T) {
 	packets := readAll(t, open(t, m.b))
 	if a, v := len(only(packets, audioPID)), len(only(packets, videoPID)); a != 20 || v != 20 {
 		t.Errorf("%d frames of sound, %d pictures", a, v)
+	}
+}
+
+// Frames of E-AC-3 that add channels to the one before are of its packet.
+func TestDependentFrames(t *testing.T) {
+	frame := append([]byte{0x0b, 0x77, 0x00, 0xcf, 0x72, 0x87, 0xc0, 0x00}, make([]byte, 408)...)
+	dependent := bytes.Clone(frame)
+	dependent[2] |= 0x40
+	var m muxer
+	m.tables(announced{pid: audioPID, streamType: 0x87})
+	m.pes(audioPID, 0, -1, true, bytes.Repeat(slices.Concat(frame, dependent), 3))
+	packets := readAll(t, open(t, m.b))
+	if len(packets) != 3 || len(packets[2].Payload) != 832 || packets[2].PTS.Round(time.Microsecond) != 69660*time.Microsecond {
+		t.Errorf("%d packets", len(packets))
 	}
 }
 
