@@ -44,7 +44,7 @@ func parseAVC(unit []byte) (Video, error) {
 	}
 	v := Video{
 		Profile:   hex.EncodeToString(unit[1:4]),
-		Size:      media.Size{Width: sps.Width(), Height: sps.Height()},
+		Size:      avcSize(&sps),
 		Reorder:   avcReorder(&sps),
 		Interlace: !sps.FrameMbsOnlyFlag,
 	}
@@ -59,6 +59,24 @@ func parseAVC(unit []byte) (Video, error) {
 		}
 	}
 	return v, nil
+}
+
+// avcSize is the size of the pictures as they are to be shown. The parser does
+// not crop those without colour, or with its planes apart (H.264, section
+// 7.4.2.1.1).
+func avcSize(sps *h264.SPS) media.Size {
+	size := media.Size{Width: sps.Width(), Height: sps.Height()}
+	crop := sps.FrameCropping
+	if crop == nil || sps.ChromaFormatIdc != 0 && !sps.SeparateColourPlaneFlag {
+		return size
+	}
+	size.Width = (int(sps.PicWidthInMbsMinus1)+1)*16 - int(crop.LeftOffset) - int(crop.RightOffset)
+	fields := 2
+	if sps.FrameMbsOnlyFlag {
+		fields = 1
+	}
+	size.Height = fields * ((int(sps.PicHeightInMapUnitsMinus1)+1)*16 - int(crop.TopOffset) - int(crop.BottomOffset))
+	return size
 }
 
 func possible(s media.Size) bool {

@@ -15,6 +15,7 @@ const (
 	avcBaseline = "0142c00bffe100186742c00bda0a11f970110000030001000003001e0f142aa001000468ce3c80"
 	avcHigh     = "01640009ffe1001967640009acd942847e5c0440000003004000000783c489658001000468efbcb0fdf8f800"
 	avcHigh444  = "01f4001effe1001a67f4001e919b2816824d82080000030008000003019078b16cb001000668ebe3c44844fff8f800"
+	avcGray     = "0164000affe1001a6764000af3651c9e3e5c05b2000003000200000300641e244b2c01000668ebe3cb22c0fcf8f800"
 	hevcMain    = "0101600000009000000000001ef000fcfdf8f800000f03a00001001840010c01ffff01600000030090000003000003001e959809" +
 		"a10001002942010101600000030090000003000003001ea014207965959a4932bc05a02000000300200000030321a2000100074401c172b46240"
 )
@@ -31,6 +32,7 @@ func TestDescriptions(t *testing.T) {
 		{"high with B-frames", avcHigh, AVC, "avc1", "avc1.640009", Video{Size: media.Size{Width: 160, Height: 120}, Framerate: 15, Reorder: 2}},
 		{"high 4:4:4, pixels not square", avcHigh444, AVC, "avc1", "avc1.f4001e", Video{
 			Size: media.Size{Width: 720, Height: 576}, Aspect: media.Size{Width: 20, Height: 11}, Framerate: 25, Reorder: 2}},
+		{"without colour", avcGray, AVC, "avc1", "avc1.64000a", Video{Size: media.Size{Width: 98, Height: 60}, Framerate: 25, Reorder: 2}},
 		{"HEVC", hevcMain, HEVC, "hvc1", "hvc1.1.6.L30.90", Video{Size: media.Size{Width: 160, Height: 120}, Framerate: 25, Reorder: 2}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
