@@ -306,6 +306,23 @@ func TestPicturesWithoutTimes(t *testing.T) {
 	}
 }
 
+// Files that were joined are read without a loss: their counters and times begin
+// anew.
+func TestJoined(t *testing.T) {
+	b := sample(t)
+	n := len(readAll(t, open(t, b)))
+	r := open(t, slices.Concat(b, b, b))
+	packets := readAll(t, r)
+	if d := r.Damage(); len(packets) != 3*n || d != (mpegts.Damage{}) {
+		t.Errorf("%d packets of %d, damage %+v", len(packets), 3*n, d)
+	}
+	for i, p := range packets {
+		if p.PTS != packets[i%n].PTS || p.Duration <= 0 {
+			t.Errorf("packet %d: at %v for %v", i, p.PTS, p.Duration)
+		}
+	}
+}
+
 // A key frame that cannot be given has nothing behind it.
 func TestKeyFrameWithoutTime(t *testing.T) {
 	key, delta, _ := units(t)

@@ -75,12 +75,14 @@ func newStream(e entry, c *clock) *stream {
 func (s *stream) video() bool { return s != nil && s.kind.video() }
 
 // follows reports whether a packet follows the last one of the stream, and
-// whether it is that one again.
+// whether it is that one again. Where a PES packet begins with counter 0, a
+// stream may have been joined to another, of which nothing is missing.
 func (s *stream) follows(h header) (ok, again bool) {
 	if s.counter < 0 || h.discontinuous {
 		return true, false
 	}
-	return h.counter == (s.counter+1)&15, h.counter == s.counter
+	again = h.counter == s.counter
+	return h.counter == (s.counter+1)&15 || h.start && h.counter == 0 && !again, again
 }
 
 // ends reports whether the PES packet that is open ends where this packet
