@@ -115,7 +115,7 @@ func (a *Reader) more() (int, error) {
 	if seen.New {
 		a.order.Add(a.access.Sets())
 	}
-	if seen.Slice == nil || !a.started && !(seen.Key && a.access.Ready()) {
+	if seen.Slice == nil || seen.Orphan || !a.started && !(seen.Key && a.access.Ready()) {
 		return len(raw), nil
 	}
 	place := a.order.Place(seen.Slice)

@@ -149,6 +149,24 @@ func TestKeyFrames(t *testing.T) {
 	}
 }
 
+// Pictures that refer to what came before the first key frame cannot be decoded.
+func TestOrphans(t *testing.T) {
+	packets := readAll(t, open(t, bytes.NewReader(file(t, "b.265"))))
+	second := 1 + slices.IndexFunc(packets[1:], func(p media.Packet) bool { return p.Key })
+	var stream []byte
+	orphans := 0
+	for _, p := range packets[second:] {
+		stream = append(stream, p.Payload...)
+		if p.PTS < packets[second].PTS {
+			orphans++
+		}
+	}
+	got := readAll(t, open(t, bytes.NewReader(stream)))
+	if orphans == 0 || len(got) != len(packets)-second-orphans || got[0].PTS != 0 || !got[0].Key {
+		t.Errorf("%d packets of %d, with %d that come before the key frame", len(got), len(packets)-second, orphans)
+	}
+}
+
 func TestFramerate(t *testing.T) {
 	// Without its VUI, the last flag of the SPS, a stream tells no rate.
 	b := file(t, "base.264")

@@ -433,10 +433,15 @@ func TestRefused(t *testing.T) {
 	for i := range int64(1000) {
 		keyless.pes(videoPID, i*3600, -1, false, delta)
 	}
+	scrambled := bytes.Clone(keyless.b)
+	for at := 2 * 188; at < len(scrambled); at += 188 {
+		scrambled[at+3] |= 0x80
+	}
 	for name, test := range map[string]struct {
 		b    []byte
 		want string
 	}{
+		"scrambled":    {scrambled, "H.264 (PID 0x101): scrambled"},
 		"nothing":      {nil, "no packets of a transport stream"},
 		"zeros":        {make([]byte, 100000), "no packets of a transport stream"},
 		"no program":   {bytes.Repeat(append([]byte{0x47, 0x1f, 0xff, 0x10}, make([]byte, 184)...), 100), "no program"},

@@ -125,6 +125,7 @@ type header struct {
 	counter       int8
 	discontinuous bool // the counter is right to begin anew
 	damaged       bool // whoever received it says so
+	scrambled     bool
 	payload       []byte
 }
 
@@ -135,7 +136,8 @@ func parseHeader(b []byte) header {
 		pid:     int(b[1]&0x1f)<<8 | int(b[2]),
 		counter: int8(b[3] & 0x0f),
 	}
-	scrambled, adapted, carries := b[3]&0xc0 != 0, b[3]&0x20 != 0, b[3]&0x10 != 0
+	h.scrambled = b[3]&0xc0 != 0
+	adapted, carries := b[3]&0x20 != 0, b[3]&0x10 != 0
 	b = b[4:packetSize]
 	if adapted {
 		n := int(b[0])
@@ -146,7 +148,7 @@ func parseHeader(b []byte) header {
 			b = b[1+n:]
 		}
 	}
-	if carries && !scrambled {
+	if carries && !h.scrambled {
 		h.payload = b
 	}
 	return h

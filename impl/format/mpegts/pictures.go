@@ -62,7 +62,7 @@ func (v *pictures) next(p *media.Packet) bool {
 		v.lost++
 		v.stale = v.stale || seen.Key
 		return false
-	case seen.Slice == nil:
+	case seen.Slice == nil || seen.Orphan:
 		return false
 	case seen.Key && v.Ready() && v.time(&unit):
 		v.started, v.stale = true, false

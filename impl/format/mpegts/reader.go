@@ -201,6 +201,7 @@ func (t *Reader) fetch() error {
 			s.counter = -1
 			continue
 		}
+		s.secret = s.secret || h.scrambled
 		if len(h.payload) == 0 {
 			if h.discontinuous {
 				s.counter = -1

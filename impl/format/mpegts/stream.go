@@ -18,6 +18,7 @@ type stream struct {
 
 	counter int8 // of the last packet; below 0: none yet
 	heard   bool // a PES packet has begun
+	secret  bool // there are scrambled packets
 
 	head   []byte // of a PES packet whose header is not whole yet
 	open   bool   // a PES packet is being put together

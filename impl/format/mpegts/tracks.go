@@ -55,6 +55,8 @@ func (t *Reader) decide() error {
 			t.tracks = append(t.tracks, track)
 			t.media[s.id] = s
 			continue
+		case s.secret:
+			t.leave(s.entry, "scrambled")
 		case !s.heard:
 			t.leave(s.entry, "silent")
 		case s.video():

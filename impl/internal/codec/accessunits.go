@@ -10,6 +10,8 @@ type AccessUnits struct {
 	sets     ParameterSets
 	idr      bool // there are IDR pictures
 	recovery int  // recovery points, as long as there are no IDR pictures
+	begun    bool // a key frame has come
+	first    bool // it was the last one
 }
 
 // An AccessUnit is what is seen of an access unit up to its first slice.
@@ -17,6 +19,10 @@ type AccessUnit struct {
 	Slice []byte // the first slice; nil: it has no picture
 	Key   bool   // decoding can begin at it
 	New   bool   // it has parameter sets that have not come before
+
+	// Orphan: it refers to what came before the first key frame, so that it
+	// cannot be decoded.
+	Orphan bool
 
 	complete bool // it has parameter sets
 }
@@ -48,6 +54,10 @@ func (a *AccessUnits) Look(unit []byte) (u AccessUnit) {
 		a.recovery++
 		u.Key = a.recovery >= 2
 	}
+	if u.Key && a.Ready() {
+		a.first, a.begun = !a.begun, true
+	}
+	u.Orphan = a.first && c.orphan(u.Slice)
 	u.complete = sps && pps
 	return u
 }

@@ -21,6 +21,7 @@ const (
 	avcSlice, avcIDR, avcSEI              = 1, 5, 6
 	avcSPS, avcPPS, avcDelimiter          = 7, 8, 9
 	avcFiller, avcPrefix, avcReserved     = 12, 14, 18
+	hevcOrphan, hevcOrphanRef             = 8, 9   // RASL
 	hevcLeast, hevcMost                   = 16, 23 // of pictures at which decoding can begin
 	hevcNotSlice                          = 32
 	hevcVPS, hevcSPS, hevcPPS             = 32, 33, 34
@@ -58,6 +59,13 @@ func (c NAL) Key(unit []byte) bool {
 		return kind == avcIDR
 	}
 	return kind >= hevcLeast && kind <= hevcMost
+}
+
+// orphan reports whether the unit is part of a picture that refers to what is
+// before the key frame that it follows, and is shown before it: RASL of HEVC.
+func (c NAL) orphan(unit []byte) bool {
+	kind := c.kind(unit)
+	return c == HEVC && (kind == hevcOrphan || kind == hevcOrphanRef)
 }
 
 // KeyFrame reports whether decoding can begin at an access unit in the form of
