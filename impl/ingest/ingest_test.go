@@ -88,6 +88,14 @@ func TestCatalog(t *testing.T) {
 	}
 }
 
+func TestMSF(t *testing.T) {
+	got := run(t, both(1), &ingest.Config{MSF: true}, "catalog")
+	c, left, err := media.ParseMSF(got.tracks["catalog"][0].Payload)
+	if err != nil || len(left) > 0 || c.Video.Renditions["video"].Codec != "vp8" || c.Audio.Renditions["audio"].SampleRate != 48000 {
+		t.Errorf("%+v: %v %v", c, left, err)
+	}
+}
+
 // TestOneClock gives each track another beginning: of all, the earliest is 0.
 func TestOneClock(t *testing.T) {
 	const start = 1400 * time.Millisecond

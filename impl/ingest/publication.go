@@ -12,7 +12,7 @@ import (
 	"github.com/moqlite/moqlite/impl/live"
 )
 
-// The tracks that hold catalogs.
+// The tracks that hold catalogs: see [media.CatalogTrack].
 const (
 	hangName api.TrackName = "catalog.json"
 	msfName  api.TrackName = "catalog"
@@ -79,7 +79,7 @@ func (p *publication) addCatalogs(b *live.Broadcast) {
 	p.catalogs = append(p.catalogs, catalogTrack{hang, media.NewCatalogWriter(hang).Update})
 	if p.config.MSF {
 		msf := b.Track(msfName, catalogInfo)
-		p.catalogs = append(p.catalogs, catalogTrack{msf, (&msfWriter{sink: msf}).update})
+		p.catalogs = append(p.catalogs, catalogTrack{msf, media.NewMSFWriter(msf).Update})
 	}
 }
 

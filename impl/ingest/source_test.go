@@ -2,7 +2,6 @@ package ingest_test
 
 import (
 	"io"
-	"sync"
 	"time"
 
 	"github.com/moqlite/moqlite/api/media"
@@ -15,7 +14,6 @@ type source struct {
 	packets []timed
 	end     error // after the last packet; nil is io.EOF
 
-	mu    sync.Mutex
 	start time.Time // of the first read
 	at    int
 }

@@ -3,6 +3,7 @@ package ingest
 import (
 	"context"
 	"math"
+	"slices"
 	"time"
 )
 
@@ -23,7 +24,8 @@ type survey struct {
 // surveyed is what the beginning shows of one track.
 type surveyed struct {
 	packets     int
-	first, last time.Duration // decoding times
+	first, last time.Duration   // decoding times
+	steps       []time.Duration // between those of packets that follow each other
 }
 
 // takeSurvey waits for the beginning of the source: some of each track, or what
@@ -65,6 +67,8 @@ func (s *survey) add(a *arrival) error {
 	}
 	if t.packets == 0 {
 		t.first = a.DTS
+	} else {
+		t.steps = append(t.steps, a.DTS-t.last)
 	}
 	t.packets++
 	t.last = a.DTS
@@ -91,11 +95,16 @@ func (s *survey) origin() time.Duration {
 }
 
 // framerate returns the number of packets a second, to three decimals; 0 if the
-// beginning does not show it.
+// beginning does not show it. The first step of a file is often a longer one, so
+// the median counts.
 func (t *surveyed) framerate() float64 {
-	span := (t.last - t.first).Seconds()
-	if t.packets < 2 || span <= 0 {
+	if len(t.steps) == 0 {
 		return 0
 	}
-	return math.Round(float64(t.packets-1)/span*1000) / 1000
+	slices.Sort(t.steps)
+	step := t.steps[len(t.steps)/2]
+	if step <= 0 {
+		return 0
+	}
+	return math.Round(1000/step.Seconds()) / 1000
 }
