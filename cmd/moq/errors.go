@@ -9,6 +9,8 @@ import (
 	"syscall"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/format"
+	"github.com/moqlite/moqlite/impl/format/fmp4"
 	"github.com/moqlite/moqlite/transport/quicconn"
 	"github.com/moqlite/moqlite/transport/tlspin"
 )
@@ -31,6 +33,9 @@ func isA[E error](err error) bool {
 	return ok
 }
 
+// sourceHint makes of any source one that can be streamed.
+const sourceHint = "try ffmpeg -i SOURCE -c copy -f mp4 -movflags +frag_keyframe+empty_moov+default_base_moof - | moq pub URL PATH.hang"
+
 // hint returns what to do about an error, "" if nothing is known. It goes from
 // what is certain to what is likely, so the order of the cases counts.
 func hint(err error) string {
@@ -46,6 +51,8 @@ func hint(err error) string {
 		return "does the server need a token (--token FILE, or ?jwt=… in the URL), or a different one?"
 	case errors.Is(err, api.ErrNotSupported):
 		return "this needs a later version of moq-lite"
+	case isA[*format.UnsupportedError](err), errors.Is(err, fmp4.ErrNotFragmented):
+		return sourceHint
 	case ok:
 		return dialHint(failed)
 	default:

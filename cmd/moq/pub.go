@@ -40,6 +40,8 @@ type pubFlags struct {
 	interval time.Duration
 	loop     bool
 	keep     bool
+	format   string // of media; "": what the source shows
+	as       string // the container of media
 }
 
 // pubCommand returns the command that publishes one track.
@@ -56,16 +58,25 @@ subscribed at that time: each line is a frame, in a group of its own; with
 --chunk, each frame has that many bytes, and groups have at most 1 MiB and 999
 frames.
 
+A PATH that ends in .hang or .msf is a broadcast of media, which players find by
+its catalog: a file, or standard input, of fragmented MP4, MPEG-TS, H.264 or H.265,
+at the pace of its timestamps. The pace of a file begins with the first subscription.
+
 The command ends when all subscribers have received everything, or on Ctrl-C.
 With --keep it stays for later ones until Ctrl-C; of standard input that has
 ended, they get the last group. If the connection is lost, it reconnects.`,
 		Example: `  moq pub http://127.0.0.1:4443 room/file --source video.mp4
   date | moq pub https://relay.example.com room/clock --track time --token token.txt
   moq pub http://127.0.0.1:4443 room/file --source video.mp4 --loop --interval 100ms
+  ffmpeg -i camera … -f mpegts - | moq pub http://127.0.0.1:4443 room/cam.hang
   moq pub moqt://127.0.0.1:4443 room/test --source pattern --groups 100 --insecure`,
 		Args: exactly(2, "pub takes a URL and a broadcast's path"),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return publish(cmd.Context(), o, flags, args[0], api.BroadcastPath(args[1]).Clean())
+			path := api.BroadcastPath(args[1]).Clean()
+			if flags.isMedia(path) {
+				return publishMedia(cmd.Context(), o, flags, args[0], path)
+			}
+			return publish(cmd.Context(), o, flags, args[0], path)
 		},
 	}
 	f := cmd.Flags()
@@ -78,6 +89,8 @@ ended, they get the last group. If the connection is lost, it reconnects.`,
 	f.DurationVar(&flags.interval, "interval", 0, "the pause between two groups of a file or the pattern")
 	f.BoolVar(&flags.loop, "loop", false, "begin a file again at its end, with the next group, until Ctrl-C")
 	f.BoolVar(&flags.keep, "keep", false, "stay for later subscribers, until Ctrl-C")
+	f.StringVar(&flags.format, "format", "", "publish media under any PATH, in this format: fmp4, ts, h264 (H.265 too)")
+	f.StringVar(&flags.as, "container", "legacy", "what a frame of media is: legacy, which all players read, cmaf or loc")
 	o.reconnectFlag(cmd)
 	o.tokenFlag(cmd)
 	return urlFirst(cmd, 2)
