@@ -80,8 +80,8 @@ func (d *device) onTrack(req api.TrackRequest) (*live.Track, error) {
 // obey does what a command says, and returns the reply.
 func (d *device) obey(command string) string {
 	var target float64
-	if _, err := fmt.Sscanf(command, "heat %g", &target); err != nil {
-		return "I know no command but: heat DEGREES"
+	if _, err := fmt.Sscanf(command, "heat %g", &target); err != nil || !(0 <= target && target <= 100) {
+		return "I can heat DEGREES, from 0 to 100, and nothing else"
 	}
 	d.mu.Lock()
 	d.state.Target = target

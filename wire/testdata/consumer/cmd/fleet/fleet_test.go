@@ -138,7 +138,8 @@ func TestCommand(t *testing.T) {
 		for _, test := range []struct{ device, text, want string }{
 			{"ann", "heat 25", "200 heating to 25 degrees\n"},
 			{"ann", "heat 25", "200 heating to 25 degrees\n"}, // another request
-			{"ann", "dance", "200 I know no command but: heat DEGREES\n"},
+			{"ann", "dance", "200 I can heat DEGREES, from 0 to 100, and nothing else\n"},
+			{"ann", "heat NaN", "200 I can heat DEGREES, from 0 to 100, and nothing else\n"},
 		} {
 			if got := w.command(board, test.device, test.text); got != test.want {
 				t.Errorf("%s, %s: %q, want %q", test.device, test.text, got, test.want)

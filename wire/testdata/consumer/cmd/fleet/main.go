@@ -55,7 +55,7 @@ func run(ctx context.Context, client api.Client, url, name, address string) erro
 		err = newDevice().run(ctx, session, mux, name)
 	} else {
 		board := &dashboard{session: session, devices: make(map[api.BroadcastPath]*row)}
-		server := &http.Server{Addr: address, Handler: board}
+		server := &http.Server{Addr: address, Handler: http.NewCrossOriginProtection().Handler(board)}
 		defer server.Close()
 		serving, failed := context.WithCancelCause(ctx)
 		go func() { failed(server.ListenAndServe()) }()

@@ -24,26 +24,25 @@ type line struct {
 
 // files has the lines of a track, in one file after another.
 type files struct {
-	r     *recorder
-	name  string // what their names begin with
-	count int
-	file  *os.File // nil: the next line begins one
-	size  int64
+	r    *recorder
+	name string   // what their names begin with
+	file *os.File // nil: the next line begins one
+	size int64
 }
 
-// newFiles names files by the track, escaped, since it may lead out of dir, and the time.
+// newFiles names the files by track and time: escaped, as a path may lead elsewhere, and short.
 func (r *recorder) newFiles(path api.BroadcastPath, track api.TrackName) *files {
-	name := url.QueryEscape(string(path)) + "@" + url.QueryEscape(string(track))
-	return &files{r: r, name: r.dir + "/" + name + time.Now().UTC().Format("@20060102T150405.000Z")}
+	name := fmt.Sprintf("%s/%.100s@%.50s@", r.dir, url.QueryEscape(string(path)), url.QueryEscape(string(track)))
+	return &files{r: r, name: name + time.Now().UTC().Format("20060102T150405Z")}
 }
 
 // write writes a line.
 func (f *files) write(l line) {
 	text, err := json.Marshal(l)
 	if err == nil && f.file == nil {
-		name := fmt.Sprintf("%s-%d.jsonl.part", f.name, f.count)
+		name := fmt.Sprintf("%s-%d.jsonl.part", f.name, f.r.files.Add(1))
 		f.file, err = os.OpenFile(name, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
-		f.count, f.size = f.count+1, 0
+		f.size = 0
 	}
 	if err == nil {
 		_, err = f.file.Write(append(text, '\n'))

@@ -18,6 +18,7 @@ import (
 	"os/signal"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"github.com/moqlite/moqlite/api"
@@ -26,10 +27,10 @@ import (
 	"github.com/moqlite/moqlite/wire"
 )
 
-// A recorder records tracks.
 type recorder struct {
 	url, prefix, tracks, dir string
-	limit                    int64 // bytes of a file
+	limit                    int64        // bytes of a file
+	files                    atomic.Int64 // how many there have been
 	session                  api.Session
 	fail                     context.CancelCauseFunc // ends run
 }

@@ -139,7 +139,7 @@ func TestGroupsInOrder(t *testing.T) {
 		}
 		stop := w.record(1 << 20)
 		time.Sleep(5 * time.Second)
-		const name = "room%2Fa%40b@log@20000101T000000.000Z-0.jsonl"
+		const name = "room%2Fa%40b@log@20000101T000000Z-1.jsonl"
 		if files := w.files(); len(files) != 1 || files[name+".part"] == nil {
 			t.Errorf("files: %q", files)
 		}
@@ -255,6 +255,24 @@ func TestRelayRestarts(t *testing.T) {
 		log.stop()
 		time.Sleep(10 * time.Second)
 		w.expect(want)
+	})
+}
+
+// TestLongNames are those of a peer, which must not end the recorder.
+func TestLongNames(t *testing.T) {
+	inWorld(t, func(w *world) {
+		stop := w.record(1 << 20)
+		long := api.BroadcastPath("room/" + strings.Repeat("ü", 1000))
+		a, b := w.publish(long+"a"), w.publish(long+"b")
+		a.write(w, "a")
+		b.write(w, "a")
+		time.Sleep(time.Second)
+		if err := stop(); !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		w.expect([]string{"0.0 a"}, []string{"0.0 a"})
+		a.stop()
+		b.stop()
 	})
 }
 
