@@ -284,6 +284,32 @@ func TestParameterSetsAreRepeated(t *testing.T) {
 	}
 }
 
+// Parameter sets that are cut off are not those of the stream.
+func TestBrokenParameterSets(t *testing.T) {
+	key, _, _ := units(t)
+	var bare []byte
+	for unit := range codec.AnnexB(key) {
+		if codec.AVC.Slice(unit) {
+			bare = codec.AppendUnit(bare, unit)
+		}
+	}
+	long := codec.AppendUnit(nil, append([]byte{6, 5, 150}, bytes.Repeat([]byte{7}, 150)...))
+	var m muxer
+	m.tables(video)
+	m.pes(videoPID, 0, -1, false, key)
+	at := len(m.b) + 188 // in the midst of the SPS
+	m.pes(videoPID, 3600, -1, false, append(long, key...))
+	m.pes(videoPID, 7200, -1, false, bare)
+	packets := readAll(t, open(t, slices.Concat(m.b[:at], m.b[at+188:])))
+	if len(packets) != 2 {
+		t.Fatalf("%d packets", len(packets))
+	}
+	want := codec.AVC.ParameterSets(key)
+	if got := codec.AVC.ParameterSets(packets[1].Payload); len(got.SPS) != 1 || len(got.PPS) != 1 || !bytes.Equal(got.SPS[0], want.SPS[0]) {
+		t.Errorf("parameter sets %x, want %x", got, want)
+	}
+}
+
 // A picture may lie in several PES packets, of which the first has its time; a
 // picture may also have none.
 func TestPicturesWithoutTimes(t *testing.T) {

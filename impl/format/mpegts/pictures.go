@@ -56,12 +56,13 @@ func (v *pictures) next(p *media.Packet) bool {
 	if len(data) == 0 {
 		return false
 	}
+	if unit.broken { // and so may be its parameter sets
+		v.lost++
+		v.stale = v.stale || v.Codec.KeyFrame(data)
+		return false
+	}
 	seen := v.Look(data)
 	switch {
-	case unit.broken:
-		v.lost++
-		v.stale = v.stale || seen.Key
-		return false
 	case seen.Slice == nil || seen.Orphan:
 		return false
 	case seen.Key && v.Ready() && v.time(&unit):
