@@ -3,6 +3,7 @@ package fmp4_test
 import (
 	"bytes"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -133,6 +134,52 @@ func TestFFmpegCodecs(t *testing.T) {
 			got, want := probe(t, out.Bytes(), "-show_entries", shape), probe(t, file, "-show_entries", shape)
 			if strings.ReplaceAll(got, "N/A", "4:3") != want {
 				t.Errorf("it is shown as %s; expected %s", got, want)
+			}
+		})
+	}
+}
+
+// The forms in which ffmpeg writes MP4 are read as ffprobe reads them.
+func TestFFmpegForms(t *testing.T) {
+	forms := []string{"frag_keyframe", "frag_keyframe+delay_moov", "frag_every_frame+empty_moov", "empty_moov", "frag_keyframe+empty_moov+separate_moof",
+		"frag_keyframe+empty_moov+negative_cts_offsets+default_base_moof", "frag_keyframe+empty_moov+omit_tfhd_offset",
+		"frag_keyframe+empty_moov+default_base_moof+global_sidx", "dash+delay_moov", "cmaf+delay_moov+frag_keyframe", "faststart", "rtphint"}
+	dir := t.TempDir()
+	source := filepath.Join(dir, "source.mp4")
+	run(t, nil, "ffmpeg", "-v", "error", "-f", "lavfi", "-i", "testsrc2=duration=3:rate=10:size=160x120", "-f", "lavfi", "-i", "sine=duration=3",
+		"-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "fast", "-g", "10", "-c:a", "aac", source)
+	for _, form := range forms {
+		t.Run(form, func(t *testing.T) {
+			name := filepath.Join(dir, form+".mp4")
+			run(t, nil, "ffmpeg", "-v", "error", "-i", source, "-c", "copy", "-movflags", form, name)
+			file, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var in io.Reader = pipe{bytes.NewReader(file)}
+			if form == "faststart" || form == "rtphint" {
+				in = bytes.NewReader(file)
+			}
+			r, err := fmp4.NewReader(in)
+			if err != nil {
+				t.Fatal(err)
+			}
+			packets, err := readAll(r)
+			if err != io.EOF {
+				t.Fatalf("after %d packets: %v", len(packets), err)
+			}
+			for stream := range 2 {
+				var got []string
+				for _, p := range packets {
+					if p.Track == stream+1 {
+						got = append(got, fmt.Sprintf("%.6f,%d", p.DTS.Seconds(), len(p.Payload)))
+					}
+				}
+				want := run(t, nil, "ffprobe", "-v", "error", "-select_streams", fmt.Sprint(stream), "-show_entries", "packet=dts_time,size", "-of", "csv=p=0", name)
+				want = strings.ReplaceAll(want+"\n", ",\n", "\n") // side data of a packet, of which only the comma is left
+				if want = strings.TrimSpace(strings.ReplaceAll(want, "\n\n", "\n")); strings.Join(got, "\n") != want {
+					t.Errorf("stream %d has\n%s\nexpected\n%s", stream, strings.Join(got, " "), strings.ReplaceAll(want, "\n", " "))
+				}
 			}
 		})
 	}

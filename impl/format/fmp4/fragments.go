@@ -15,6 +15,12 @@ import (
 type fragments struct {
 	in      *stream
 	headers []*cmaf.Header
+
+	// Some files have their first samples outside fragments, in an mdat that
+	// follows the moov.
+	leads bool   // that mdat is to come
+	lead  *plain // it is being read
+
 	configs []config // that the next packets of their tracks tell of
 
 	// What is read of the next fragment. The buffers are used again.
@@ -31,8 +37,38 @@ type config struct {
 	description []byte
 }
 
+func newFragments(in *stream, headers []*cmaf.Header) (*fragments, error) {
+	f := &fragments{in: in, headers: headers}
+	for _, h := range headers {
+		table, err := newTable(h.SampleTable)
+		if err != nil {
+			return nil, err
+		}
+		f.leads = f.leads || table.left > 0
+	}
+	if !f.leads {
+		f.forget()
+	}
+	return f, nil
+}
+
+// forget lets go of the tables of the moov.
+func (f *fragments) forget() {
+	f.lead = nil
+	for _, h := range f.headers {
+		h.SampleTable = nil
+	}
+}
+
 func (f *fragments) next(p *media.Packet) error {
 	for {
+		if f.lead != nil {
+			err := f.lead.next(p)
+			if err != io.EOF {
+				return err
+			}
+			f.forget()
+		}
 		if len(f.open) > 0 {
 			if ok, err := f.nextSample(p); ok || err != nil {
 				return err
@@ -42,7 +78,7 @@ func (f *fragments) next(p *media.Packet) error {
 		if f.err == nil {
 			f.err = f.read()
 		}
-		if f.err == nil {
+		if f.err == nil || f.lead != nil {
 			continue
 		}
 		if !f.begun {
@@ -101,6 +137,9 @@ func (f *fragments) nextSample(p *media.Packet) (ok bool, err error) {
 func (f *fragments) read() error {
 	at := f.in.at
 	h, err := f.in.peek()
+	if err == io.EOF && f.leads {
+		err = fmt.Errorf("no mdat follows the moov, which tells of samples in it: %w", io.ErrUnexpectedEOF)
+	}
 	if err != nil {
 		return err
 	}
@@ -110,10 +149,14 @@ func (f *fragments) read() error {
 	}
 	f.in.take(h)
 	switch {
+	case name == "moof" && f.leads:
+		err = fmt.Errorf("%w: no mdat follows the moov, which tells of samples in it", cmaf.ErrMalformed)
 	case name == "moof":
 		f.fragment.Moof, err = f.in.body(f.fragment.Moof, h, maxFragment)
 		f.fragment.MoofAt, f.fragment.Mdat = at, f.fragment.Mdat[:0]
 		f.begun = err == nil
+	case name == "mdat" && f.leads:
+		err = f.readLead(h)
 	case name == "mdat" && f.begun:
 		f.fragment.MdatAt = f.in.at
 		if f.fragment.Mdat, err = f.in.body(f.fragment.Mdat, h, maxFragment); err == nil {
@@ -127,6 +170,21 @@ func (f *fragments) read() error {
 	default:
 		err = f.in.skip(h)
 	}
+	return err
+}
+
+// readLead reads the mdat of the samples that the moov tells of. What of it is
+// there as a whole comes before an error.
+func (f *fragments) readLead(h cmaf.BoxHeader) (err error) {
+	f.leads = false
+	at := f.in.at
+	f.fragment.Mdat, err = f.in.body(f.fragment.Mdat, h, maxFragment)
+	data := f.fragment.Mdat
+	lead, invalid := newPlain(bytes.NewReader(data), -at, at+int64(len(data)), f.headers)
+	if invalid != nil {
+		return invalid
+	}
+	f.lead = lead
 	return err
 }
 
@@ -161,6 +219,7 @@ func (f *fragments) describe(moov []byte) error {
 		if h == nil || (h.Track.Video == nil) != (old.Track.Video == nil) {
 			continue
 		}
+		h.SampleTable = nil
 		f.headers[i] = h
 		if d := description(h.Track); !bytes.Equal(d, description(old.Track)) {
 			f.configs = slices.DeleteFunc(f.configs, func(c config) bool { return c.track == h.Track.ID })

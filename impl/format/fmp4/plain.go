@@ -16,7 +16,7 @@ import (
 type plain struct {
 	file   io.ReadSeeker
 	start  int64 // where the file begins
-	size   int64 // of the file
+	size   int64 // where it ends, counted from there
 	window int64 // how much is read ahead of a track
 	tracks []*plainTrack
 }
@@ -36,13 +36,10 @@ type plainTrack struct {
 // readAhead is how many bytes of the file are held, of all tracks together.
 const readAhead = 512 << 10
 
-func newPlain(in *stream, headers []*cmaf.Header) (*plain, error) {
-	end, err := in.seeker.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, err
-	}
-	f := &plain{file: in.seeker, start: in.start, size: end - in.start}
-	f.window = min(int64(readAhead/len(headers)), f.size)
+// newPlain reads the samples of the headers' tables from a file that begins at
+// start of the seeker, and ends at size.
+func newPlain(file io.ReadSeeker, start, size int64, headers []*cmaf.Header) (*plain, error) {
+	f := &plain{file: file, start: start, size: size, window: min(int64(readAhead/len(headers)), size)}
 	for _, h := range headers {
 		table, err := newTable(h.SampleTable)
 		if err != nil {

@@ -64,13 +64,17 @@ func NewReader(r io.Reader) (*Reader, error) {
 	}
 	switch {
 	case movie.Fragmented:
-		reader.packets = &fragments{in: in, headers: movie.Headers}
+		reader.packets, err = newFragments(in, movie.Headers)
 	case in.seeker == nil:
 		return nil, ErrNotFragmented
 	default:
-		if reader.packets, err = newPlain(in, movie.Headers); err != nil {
-			return nil, fmt.Errorf("fmp4: read the header: %w", err)
+		var end int64
+		if end, err = in.seeker.Seek(0, io.SeekEnd); err == nil {
+			reader.packets, err = newPlain(in.seeker, in.start, end-in.start, movie.Headers)
 		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("fmp4: read the header: %w", err)
 	}
 	return reader, nil
 }

@@ -27,8 +27,9 @@ type Header struct {
 	// CMAF frames ignore edit lists: ParseInit leaves it at 0.
 	Shift int64
 
-	// SampleTable is the body of the stbl box of a movie without fragments.
-	// It aliases what was parsed.
+	// SampleTable is the body of the stbl box: of the samples that lie outside
+	// fragments. It aliases what was parsed; of an initialization segment, which
+	// has no such samples, it is nil.
 	SampleTable []byte
 
 	defaults defaults
@@ -63,7 +64,7 @@ func ParseInit(b []byte) (*Header, error) {
 	if len(m.Headers) == 0 {
 		return nil, m.Ignored[0]
 	}
-	m.Headers[0].Shift = 0
+	m.Headers[0].Shift, m.Headers[0].SampleTable = 0, nil
 	return m.Headers[0], nil
 }
 
@@ -113,9 +114,6 @@ func ParseMovie(moov []byte) (*Movie, error) {
 		if err != nil {
 			m.Ignored = append(m.Ignored, fmt.Errorf("trak %d: %w", len(m.Headers)+len(m.Ignored)+1, err))
 			continue
-		}
-		if fragmented {
-			h.SampleTable = nil
 		}
 		m.Headers = append(m.Headers, h)
 	}
