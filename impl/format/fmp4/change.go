@@ -26,7 +26,7 @@ func nalOf(t media.Track) *codec.NAL {
 }
 
 // change takes another description of a track, which holds from the next packet
-// on. What came before it is written.
+// on. What came before it has been written.
 func (w *Writer) change(t *outTrack, description []byte) error {
 	description = bytes.Clone(description)
 	track := t.header.Track
@@ -67,6 +67,9 @@ func (w *Writer) changeNAL(t *outTrack, nal codec.NAL, description []byte) error
 	t.inBand, t.lengthSize = t.inBand[:0], parsed.LengthSize
 	for _, sets := range [][][]byte{parsed.VPS, parsed.SPS, parsed.PPS} {
 		for _, unit := range sets {
+			if len(unit)>>(8*t.lengthSize) != 0 {
+				return fmt.Errorf("%w: parameter sets of %d bytes in track %d", ErrNewFile, len(unit), t.header.Track.ID)
+			}
 			t.inBand = appendUnit(t.inBand, unit, t.lengthSize)
 		}
 	}
