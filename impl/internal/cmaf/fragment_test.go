@@ -106,14 +106,7 @@ func TestParseFragment(t *testing.T) {
 			}
 			var got []string
 			if err := cmaf.ParseFragment(b, h, func(p *media.Packet) error {
-				s := fmt.Sprintf("%d+%d %s", p.DTS.Milliseconds(), p.Duration.Milliseconds(), p.Payload)
-				if p.PTS != p.DTS {
-					s += fmt.Sprint(" at ", p.PTS.Milliseconds())
-				}
-				if p.Key {
-					s += " key"
-				}
-				got = append(got, s)
+				got = append(got, inShort(p))
 				return nil
 			}); err != nil {
 				t.Fatal(err)
@@ -123,6 +116,19 @@ func TestParseFragment(t *testing.T) {
 			}
 		})
 	}
+}
+
+// inShort is a packet as "decoded+duration payload", in milliseconds, then when it
+// is shown, if that is another time, and whether it is a key frame.
+func inShort(p *media.Packet) string {
+	s := fmt.Sprintf("%d+%d %s", p.DTS.Milliseconds(), p.Duration.Milliseconds(), p.Payload)
+	if p.PTS != p.DTS {
+		s += fmt.Sprint(" at ", p.PTS.Milliseconds())
+	}
+	if p.Key {
+		s += " key"
+	}
+	return s
 }
 
 func TestParseFragmentRefuses(t *testing.T) {
