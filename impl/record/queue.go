@@ -1,0 +1,157 @@
+package record
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/moqlite/moqlite/api/media"
+)
+
+// A sample is a packet on its way to the reader of the recording, with times on
+// the clock of its broadcast. Its payload is the queue's.
+type sample struct {
+	media.Packet
+
+	// rewound: the clock is not that of the sample before.
+	rewound bool
+
+	// lost says what has not come since the sample before; nil: nothing, or it
+	// is not known. hole says that time is missing before it, all the same.
+	lost error
+	hole bool
+
+	// natural is how long it lasts, while Duration lasts until the next one.
+	natural time.Duration
+
+	queued time.Time // when it was put into the queue
+}
+
+// Bounds of what a track may hold for the reader, beside one packet.
+const (
+	maxQueued      = 32 << 20
+	sampleOverhead = 256
+)
+
+// A queue passes the samples of a track to the reader of the recording.
+type queue struct {
+	ready chan<- struct{} // told when something has changed
+
+	mu      sync.Mutex
+	samples []sample
+	first   int // of samples that is still there
+	bytes   int
+	free    [][]byte      // payloads to be used again
+	room    chan struct{} // told when something was taken
+	ended   bool
+	full    bool  // a sample waits for room
+	err     error // why it has ended
+}
+
+func newQueue(ready chan<- struct{}) *queue {
+	return &queue{ready: ready, room: make(chan struct{}, 1)}
+}
+
+// buffer returns an empty buffer for a payload.
+func (q *queue) buffer() []byte {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if n := len(q.free); n > 0 {
+		b := q.free[n-1]
+		q.free = q.free[:n-1]
+		return b[:0]
+	}
+	return nil
+}
+
+// put waits for room and adds s. It reports false when ctx has ended.
+func (q *queue) put(ctx context.Context, s sample) bool {
+	for {
+		if q.tryPut(s) {
+			tell(q.ready)
+			return ctx.Err() == nil
+		}
+		tell(q.ready)
+		select {
+		case <-q.room:
+		case <-ctx.Done():
+			return false
+		}
+	}
+}
+
+func (q *queue) tryPut(s sample) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	size := len(s.Payload) + sampleOverhead
+	if q.full = q.bytes > 0 && q.bytes+size > maxQueued; q.full {
+		return false
+	}
+	s.queued = time.Now()
+	q.samples = append(q.samples, s)
+	q.bytes += size
+	return true
+}
+
+// head returns the first sample, without its payload; false if there is none.
+// The other results are whether more is refused, and whether nothing will come.
+func (q *queue) head() (s sample, ok, full, ended bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.first == len(q.samples) {
+		return s, false, q.full, q.ended
+	}
+	s = q.samples[q.first]
+	s.Payload = nil
+	return s, true, q.full, false
+}
+
+// take removes the first sample and appends its payload to dst.
+func (q *queue) take(dst []byte) []byte {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	payload := q.samples[q.first].Payload
+	q.samples[q.first] = sample{}
+	if q.first++; q.first >= 64 && 2*q.first >= len(q.samples) || q.first == len(q.samples) {
+		left := copy(q.samples, q.samples[q.first:])
+		clear(q.samples[left:])
+		q.samples, q.first = q.samples[:left], 0
+	}
+	q.bytes -= len(payload) + sampleOverhead
+	if len(q.free) < maxFree && cap(payload) <= maxReused {
+		q.free = append(q.free, payload)
+	}
+	tell(q.room)
+	return append(dst, payload...)
+}
+
+// How many payloads are kept to be used again, and how large they may be.
+const (
+	maxFree   = 8
+	maxReused = 1 << 20
+)
+
+// end tells that nothing follows.
+func (q *queue) end(err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if !q.ended {
+		q.ended, q.err = true, err
+	}
+	tell(q.ready)
+}
+
+// failure is why the track has ended, other than with its broadcast.
+func (q *queue) failure() error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.err
+}
+
+// tell puts a value into a channel of one, if there is none.
+func tell(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}
