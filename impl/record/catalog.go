@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/api/media"
@@ -22,27 +23,42 @@ type catalog struct {
 
 func newCatalog() *catalog { return &catalog{changed: make(chan struct{})} }
 
-// follow reads the catalog of a broadcast until it ends or ctx does.
+// follow reads the catalog of a broadcast until it ends or ctx does. A broadcast
+// that was published a moment before it has its catalog is asked again.
 func (c *catalog) follow(ctx context.Context, s api.Subscriber, path api.BroadcastPath) {
-	var last error
-	for next, err := range media.Catalogs(ctx, s, path) {
-		if last = err; next != nil || err != nil && !errors.Is(err, api.ErrRestarted) {
-			c.change(func() {
-				if c.err = err; next != nil {
-					c.newest, c.version = next, c.version+1
-				}
-			})
+	const askAgain = 100 * time.Millisecond
+	begun := time.Now()
+	err := c.read(ctx, s, path)
+	for errors.Is(err, api.ErrNotFound) && c.state().version == 0 && time.Since(begun) < startWithin {
+		select {
+		case <-time.After(askAgain):
+			err = c.read(ctx, s, path)
+		case <-ctx.Done():
+			err = context.Cause(ctx)
 		}
-	}
-	if errors.Is(last, media.ErrCatalog) || errors.Is(last, api.ErrRestarted) {
-		last = nil // after these it has ended as it should
 	}
 	c.change(func() {
 		c.ended = true
-		if last != nil {
-			c.err = fmt.Errorf("record: %w", last)
+		if err != nil {
+			c.err = fmt.Errorf("record: %w", err)
 		}
 	})
+}
+
+// read reads the catalog until it ends, where the error is nil.
+func (c *catalog) read(ctx context.Context, s api.Subscriber, path api.BroadcastPath) (last error) {
+	for next, err := range media.Catalogs(ctx, s, path) {
+		switch last = nil; {
+		case errors.Is(err, api.ErrRestarted):
+		case errors.Is(err, media.ErrCatalog):
+			c.change(func() { c.err = err })
+		case err != nil:
+			last = err
+		default:
+			c.change(func() { c.newest, c.version, c.err = next, c.version+1, nil })
+		}
+	}
+	return last
 }
 
 func (c *catalog) change(change func()) {
