@@ -8,7 +8,8 @@
 //
 // The table in README.md shows what works with which implementation. It is the
 // result of these tests: a run of all of them fails if the two differ, and
-// MOQ_INTEROP=update writes the table again.
+// MOQ_INTEROP=update writes the table again. With MOQ_INTEROP=full, long tests
+// are long.
 //
 // The programs in testdata/peers wrap the other implementations. All have the
 // same flags and the same output: one JSON object on each line. What they need
