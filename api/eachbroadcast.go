@@ -24,7 +24,8 @@ import (
 //
 // A broadcast's last groups and the news of its end come by different streams. A
 // program that wants all of them reads with the ctx that it has passed to
-// EachBroadcast, until the tracks end, and not with that of f.
+// EachBroadcast, until the tracks end, and not with that of f; see [WaitEnded]
+// too.
 //
 // EachBroadcast returns when the announcements have ended and all calls of f
 // have returned: nil if the peer has ended them (io.EOF), and else an error that

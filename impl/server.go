@@ -118,8 +118,10 @@ type Server struct {
 
 	// HTTP answers the requests that are not for a session, except those for
 	// /certificate.sha256: on the TCP port, over HTTP/1.1 and with TLS HTTP/2,
-	// and on the UDP port over HTTP/3. Shutdown takes no more of them and waits
-	// for those that are being answered. Nil: the server offers no HTTP/2, and
+	// and on the UDP port over HTTP/3. Requests without TLS come on the TCP port
+	// too, with a nil TLS: pages for users alone refuse them, or redirect them.
+	// Shutdown takes no more requests and waits for those that are being
+	// answered. Nil: the server offers no HTTP/2, and
 	// answers others with status 404.
 	HTTP http.Handler
 

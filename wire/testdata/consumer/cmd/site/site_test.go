@@ -192,6 +192,13 @@ func TestOnOnePort(t *testing.T) {
 			t.Errorf("read %q", got)
 		}
 	}
+	if answer, err = http.Get("http://" + addr.String()); err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+	if answer.StatusCode != http.StatusUnauthorized {
+		t.Errorf("without TLS: %d", answer.StatusCode)
+	}
 
 	cancel()
 	for _, track := range tracks {
