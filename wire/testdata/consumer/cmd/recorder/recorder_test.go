@@ -50,7 +50,8 @@ func (w *world) record(limit int64) (stop func() error) {
 // A publisher has a log that anybody may miss nothing of.
 type publisher struct {
 	*live.Track
-	stop func()
+	stop  func() // in order, a while after the end of the log
+	crash func()
 }
 
 // publish starts a publisher.
@@ -65,12 +66,13 @@ func (w *world) publish(path api.BroadcastPath) publisher {
 	if _, err := impl.NewRedialer(client, redial.Policy{}).Dial(w.Context(), testrelay.URL, mux); err != nil {
 		w.Fatal(err)
 	}
-	return publisher{log, func() {
+	return publisher{Track: log, stop: func() {
 		_ = room.Close()
+		time.Sleep(5 * time.Second)
 		if err := client.Shutdown(w.Context()); err != nil {
 			w.Error(err)
 		}
-	}}
+	}, crash: func() { _ = client.Close() }}
 }
 
 // write writes a group.
@@ -213,6 +215,34 @@ func TestPublisherRestarts(t *testing.T) {
 					time.Sleep(time.Second)
 					log.write(w, "the last")
 					log.stop()
+					time.Sleep(away)
+				}
+				time.Sleep(5 * time.Minute)
+				life := []string{"0.0 a", "1.0 the last"}
+				w.expect(life, life, life)
+			})
+		})
+	}
+}
+
+// TestPublisherCrashes has a file for each of its lives too: the last one's is not
+// written again when that has ended.
+func TestPublisherCrashes(t *testing.T) {
+	for _, away := range []time.Duration{0, 10 * time.Second, 5 * time.Minute} {
+		t.Run(away.String(), func(t *testing.T) {
+			inWorld(t, func(w *world) {
+				defer w.record(1 << 20)()
+				for i := range 3 {
+					log := w.publish("room/1")
+					log.write(w, "a")
+					time.Sleep(time.Second)
+					log.write(w, "the last")
+					time.Sleep(time.Second)
+					if i == 2 {
+						log.stop()
+						break
+					}
+					log.crash()
 					time.Sleep(away)
 				}
 				time.Sleep(5 * time.Minute)
