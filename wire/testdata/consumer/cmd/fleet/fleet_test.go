@@ -8,12 +8,14 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl"
+	"github.com/moqlite/moqlite/impl/moqtest"
 	"github.com/moqlite/moqlite/impl/redial"
 
 	"example.com/consumer/cmd/internal/testrelay"
@@ -126,6 +128,45 @@ func TestDevicesComeAndGo(t *testing.T) {
 			t.Errorf("ann again: %v", ann)
 		}
 		w.expectLog(ann, "started")
+	})
+}
+
+// TestLastRecord comes after the news that the device is gone, which finishes the
+// group that it had begun.
+func TestLastRecord(t *testing.T) {
+	inWorld(t, func(w *world) {
+		ctx, withdraw := context.WithCancel(w.Context())
+		mux := api.NewTrackMux()
+		err := mux.Publish(ctx, "fleet/ann", api.Tracks{logTrack: api.TrackHandlerFunc(func(to api.TrackWriter) {
+			group, err := to.OpenGroup(to.Context())
+			if err != nil {
+				return
+			}
+			time.Sleep(time.Second)
+			withdraw()
+			time.Sleep(500 * time.Millisecond)
+			_ = group.WriteFrame(api.Frame{Payload: []byte("stopped")})
+			_ = group.Close()
+		})})
+		if err != nil {
+			w.Fatal(err)
+		}
+		server := moqtest.NewServer(mux) // the device itself
+		session, err := server.Client().Dial(w.Context(), server.URL, api.NewTrackMux())
+		if err != nil {
+			w.Fatal(err)
+		}
+		board := &dashboard{session: session, devices: make(map[api.BroadcastPath]*row)}
+		var running sync.WaitGroup
+		running.Go(func() { _ = board.run(session.Context()) })
+		defer running.Wait()
+		defer server.Close()
+		time.Sleep(5 * time.Second)
+		ann := w.shown(board)["fleet/ann"]
+		w.expectLog(ann, "stopped")
+		if ann.Online {
+			w.Error("ann is still online")
+		}
 	})
 }
 
