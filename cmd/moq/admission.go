@@ -172,18 +172,28 @@ func (o *options) loadKeys(ctx context.Context, flag, from string) (*auth.Source
 }
 
 // verifyClients makes a server's configuration ask clients for certificates, which they
-// need not have.
-func (f *admissionFlags) verifyClients(c *tls.Config) (*tls.Config, error) {
+// need not have. A session that was admitted stays when its authority is removed.
+func (f *admissionFlags) verifyClients(c *relayTLS) error {
 	if f.clientCA == "" {
+		return nil
+	}
+	base := c.config
+	verifying, err := newReloaded("the authorities of --listen-client-ca", func() (*tls.Config, error) {
+		pool, err := certificates("--listen-client-ca", f.clientCA)
+		if err != nil {
+			return nil, err
+		}
+		c := base.Clone()
+		c.ClientCAs, c.ClientAuth = pool, tls.VerifyClientCertIfGiven
 		return c, nil
-	}
-	pool, err := certificates("--listen-client-ca", f.clientCA)
+	}, f.clientCA)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	c = c.Clone()
-	c.ClientCAs, c.ClientAuth = pool, tls.VerifyClientCertIfGiven
-	return c, nil
+	c.config = verifying.get().Clone()
+	c.config.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) { return verifying.get(), nil }
+	c.files = append(c.files, verifying)
+	return nil
 }
 
 // certificates reads the authorities that a flag names.

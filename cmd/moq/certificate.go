@@ -14,19 +14,21 @@ import (
 	"github.com/moqlite/moqlite/impl/devcert"
 )
 
+// A relayTLS is the TLS configuration of a relay, and what renews it.
+type relayTLS struct {
+	config   *tls.Config
+	rotation *devcert.Rotation // of a development certificate; nil for another
+	files    []refresher       // that are read again when they change
+}
+
 // certificate returns the configuration with the certificate of the flags or,
-// without one, with a development certificate, and the rotation that renews
-// that.
-func (o *options) certificate(f relayFlags, host string) (*tls.Config, *devcert.Rotation, error) {
+// without one, with a development certificate.
+func (o *options) certificate(f relayFlags, host string) (*relayTLS, error) {
 	switch {
 	case (f.cert == "") != (f.key == ""):
-		return nil, nil, usage("--cert and --key must be given together")
+		return nil, usage("--cert and --key must be given together")
 	case f.cert != "":
-		cert, err := tls.LoadX509KeyPair(f.cert, f.key)
-		if err != nil {
-			return nil, nil, fmt.Errorf("certificate: %w", err)
-		}
-		return &tls.Config{Certificates: []tls.Certificate{cert}}, nil, nil
+		return certificateFiles(f.cert, f.key)
 	}
 	// Browsers check the name too, even if they pin the certificate. An address
 	// that others use to reach this machine, say behind NAT, is not known here.
@@ -36,9 +38,22 @@ func (o *options) certificate(f relayFlags, host string) (*tls.Config, *devcert.
 	}
 	rotation, err := o.developmentCertificate(f.listen, hosts)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	return rotation.Config(), rotation, nil
+	return &relayTLS{config: rotation.Config(), rotation: rotation}, nil
+}
+
+// certificateFiles returns the configuration with a certificate in files.
+func certificateFiles(cert, key string) (*relayTLS, error) {
+	pair, err := newReloaded("the certificate "+cert, func() (*tls.Certificate, error) {
+		pair, err := tls.LoadX509KeyPair(cert, key)
+		return &pair, err
+	}, cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate: %w", err)
+	}
+	get := func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return pair.get(), nil }
+	return &relayTLS{config: &tls.Config{GetCertificate: get}, files: []refresher{pair}}, nil
 }
 
 // developmentCertificate returns the certificate that the last relay at an

@@ -20,6 +20,8 @@
 //	serverurl.go,
 //	suggest.go        what was meant by a mistyped URL, command or flag
 //	admission.go      whom the relay admits
+//	certificate.go,
+//	reload.go         its certificate, and files that are read again
 //	errors.go         what to try after an error
 //	source.go,
 //	file.go,

@@ -2,12 +2,14 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"os"
+	"os/signal"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -15,7 +17,6 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl"
-	"github.com/moqlite/moqlite/impl/devcert"
 	"github.com/moqlite/moqlite/impl/redial"
 	"github.com/moqlite/moqlite/impl/relay"
 	"github.com/moqlite/moqlite/transport"
@@ -46,7 +47,9 @@ user's cache folder for the next relay at the same address.
 Everyone may publish and subscribe to everything, unless one of these says
 otherwise: --auth-key, which admits sessions by their tokens (moq token sign);
 --auth-public, for those that bring no token; or --auth-url, a server that
-decides (moq token serve). Keys are read again when they change. Patterns of
+decides (moq token serve). Keys, the certificate of --cert and --key, and the
+authorities of --listen-client-ca are read again when they change, the latter two
+also on SIGHUP; one that cannot be read leaves the last in use. Patterns of
 --auth-public are below the root of all, and have a wildcard. A server at https://
 is trusted by the system's authorities, or by those of --ca.
 
@@ -85,7 +88,7 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 	if err != nil {
 		return usage("--listen %s: %w", flags.listen, err)
 	}
-	certificate, rotation, err := o.certificate(flags, host)
+	trust, err := o.certificate(flags, host)
 	if err != nil {
 		return err
 	}
@@ -94,7 +97,7 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 		return err
 	}
 	defer admission.close()
-	if certificate, err = flags.admission.verifyClients(certificate); err != nil {
+	if err := flags.admission.verifyClients(trust); err != nil {
 		return err
 	}
 	// A ring of relays recognises its own announcements by it: they come back
@@ -105,7 +108,7 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 	r.Logger = o.sessionLogger()
 	server := &impl.Server{
 		Addr:      flags.listen,
-		TLSConfig: certificate,
+		TLSConfig: trust.config,
 		Config:    config,
 		Logger:    r.Logger,
 		Mux:       r.Mux(),
@@ -118,15 +121,21 @@ func runRelay(ctx context.Context, o *options, flags relayFlags) error {
 	}
 	defer server.Close()
 	fmt.Fprintln(o.err, admission.rule)
-	if err := o.announceReady(addr, host, certificate, rotation); err != nil {
+	if err := o.announceReady(addr, host, trust); err != nil {
 		return err
 	}
 	var telling sync.WaitGroup
 	defer telling.Wait()
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	if rotation != nil {
-		telling.Go(func() { o.announceRenewals(ctx, rotation) })
+	if trust.rotation != nil {
+		telling.Go(func() { o.announceRenewals(ctx, trust.rotation) })
+	}
+	if len(trust.files) > 0 {
+		hangup := make(chan os.Signal, 1)
+		signal.Notify(hangup, syscall.SIGHUP)
+		defer signal.Stop(hangup)
+		telling.Go(func() { o.keepReloading(ctx, hangup, trust.files) })
 	}
 	// Buffered, since nobody receives if joining the other relay fails.
 	stopped := make(chan error, 1)
@@ -260,7 +269,7 @@ func drain(server *impl.Server, timeout time.Duration, stopped <-chan error, bes
 }
 
 // announceReady prints how to reach the server.
-func (o *options) announceReady(addr net.Addr, host string, trust *tls.Config, rotation *devcert.Rotation) error {
+func (o *options) announceReady(addr net.Addr, host string, trust *relayTLS) error {
 	_, port, err := net.SplitHostPort(addr.String())
 	if err != nil {
 		return err
@@ -271,7 +280,7 @@ func (o *options) announceReady(addr net.Addr, host string, trust *tls.Config, r
 	}
 	// With the port that was bound, in place of a 0.
 	place := net.JoinHostPort(host, port)
-	fingerprint, err := fingerprintOf(trust)
+	fingerprint, err := fingerprintOf(trust.config)
 	if err != nil {
 		return err
 	}
@@ -279,7 +288,7 @@ func (o *options) announceReady(addr net.Addr, host string, trust *tls.Config, r
 		return line(o.out, map[string]any{"ready": true, "url": "https://" + place, "fingerprint": fingerprint})
 	}
 	fmt.Fprintf(o.err, "listening on https://%s, moqt://%s and wss://%s\n", place, place, place)
-	if rotation != nil {
+	if trust.rotation != nil {
 		fmt.Fprintf(o.err, "using a development certificate: connect to http://%s, or pass --fingerprint %s\n", place, fingerprint)
 	}
 	return nil
