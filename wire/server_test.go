@@ -3,6 +3,7 @@ package wire_test
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/moqlite/moqlite/api"
@@ -44,6 +45,24 @@ func TestOrigins(t *testing.T) {
 		defer response.Body.Close()
 		if response.StatusCode != test.status {
 			t.Errorf("a page of %s: %s", test.origin, response.Status)
+		}
+	}
+}
+
+// TestHTTP asks each server for a page.
+func TestHTTP(t *testing.T) {
+	options := wire.Options{
+		Mux: api.NewTrackMux(), HTTP: http.RedirectHandler("/elsewhere", http.StatusTeapot),
+	}
+	for name, provide := range map[string]func(wire.Options) (api.Server, func()){
+		"network": wire.NewServer, "memory": wire.NewMemoryServer,
+	} {
+		server, closeServer := provide(options)
+		defer closeServer()
+		answer := httptest.NewRecorder()
+		server.ServeHTTP(answer, httptest.NewRequest(http.MethodGet, "https://example.com/", nil))
+		if answer.Code != http.StatusTeapot {
+			t.Errorf("%s: %d", name, answer.Code)
 		}
 	}
 }

@@ -93,6 +93,11 @@ type Options struct {
 	// every session may do everything.
 	Admit func(ctx context.Context, r api.AdmitRequest) (api.Grant, error)
 
+	// HTTP answers the requests that a server gets and that are for no session:
+	// see impl.Server. A MemoryServer gets them by its ServeHTTP alone. Nil:
+	// there are no pages.
+	HTTP http.Handler
+
 	// Origins are the web origins whose pages may connect to Server, as
 	// scheme://host[:port]. Nil: all may. MemoryServer does not use them.
 	Origins []string
@@ -190,7 +195,7 @@ func ProvideClient(d transport.Dialer, o Options) (api.Client, func()) {
 func ProvideServer(o Options) (api.Server, func()) {
 	s := &impl.Server{
 		Addr: o.Addr, TLSConfig: o.TLSConfig, QUICConfig: o.QUICConfig,
-		Config: o.Config, Logger: o.Logger, Mux: o.Mux, Handler: o.Handler, Admit: o.Admit, Origins: o.Origins,
+		Config: o.Config, Logger: o.Logger, Mux: o.Mux, Handler: o.Handler, Admit: o.Admit, HTTP: o.HTTP, Origins: o.Origins,
 	}
 	return s, func() { _ = s.Close() }
 }
@@ -198,7 +203,7 @@ func ProvideServer(o Options) (api.Server, func()) {
 // ProvideMemoryServer returns a server at o.Host in o.Network, and a cleanup
 // that closes it.
 func ProvideMemoryServer(o Options) (api.Server, func()) {
-	s := &impl.Server{Config: o.Config, Logger: o.Logger, Mux: o.Mux, Handler: o.Handler, Admit: o.Admit}
+	s := &impl.Server{Config: o.Config, Logger: o.Logger, Mux: o.Mux, Handler: o.Handler, Admit: o.Admit, HTTP: o.HTTP}
 	s.ListenFunc = func(protocols []string) (transport.Listener, error) {
 		if o.Network == nil {
 			return nil, errors.New("a server in memory needs Options.Network, where its clients dial")
