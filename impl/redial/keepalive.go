@@ -3,9 +3,12 @@ package redial
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
+	"sync"
 	"time"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/impl/internal/signal"
 )
 
 // KeepAlive asks the peer of a session for a sign of life whenever nothing was
@@ -39,13 +42,32 @@ func KeepAlive(s api.Session, every, timeout time.Duration) {
 	}
 }
 
-// isAlive sends the peer a request, and reports whether there is any answer in
-// time.
+// isAlive asks the peer, again and again, and reports whether there is any answer
+// in time. A server that was started again resets few sessions at once, and all of
+// its clients ask it at the same time: a question that gets no answer may get one
+// a second later, while what has been sent before is repeated ever more rarely.
 func isAlive(s api.Session, within time.Duration) bool {
 	ctx, cancel := context.WithTimeout(s.Context(), within)
+	var asking sync.WaitGroup
+	defer asking.Wait()
 	defer cancel()
-	sendProbe(ctx, s)
-	return ctx.Err() == nil
+	var answered signal.Event
+	for {
+		asking.Go(func() {
+			sendProbe(ctx, s)
+			answered.Happen()
+		})
+		timer := time.NewTimer(probeAgainAfter/2 + rand.N(probeAgainAfter))
+		select {
+		case <-answered.Done():
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+		timer.Stop()
+		if answered.Happened() || ctx.Err() != nil {
+			return ctx.Err() == nil
+		}
+	}
 }
 
 // keepAlive is the path and track that is asked for; nothing is published

@@ -3,6 +3,7 @@ package redial_test
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -183,6 +184,54 @@ func TestKeepAliveOfMocks(t *testing.T) {
 					t.Errorf("the session ended: %v", context.Cause(ctx))
 				}
 				_ = s.Terminate(api.SessionNoError, "")
+			})
+		})
+	}
+}
+
+// TestAskedAgain: a peer that is silent is asked once more if there is no answer soon,
+// and any answer will do. Nothing is left of the questions.
+func TestAskedAgain(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		answers int // the question that is answered; 0: none
+		ended   time.Duration
+	}{
+		{"the third is answered", 3, 0},
+		{"none is answered", 0, 13 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T) {
+				s := mocks.NewMockSession(gomock.NewController(t))
+				life, end := context.WithCancel(t.Context())
+				var asked atomic.Int64
+				s.EXPECT().Context().Return(life).AnyTimes()
+				s.EXPECT().Stats().Return(api.SessionStats{}).AnyTimes()
+				s.EXPECT().TrackInfo(gomock.Any(), gomock.Any(), gomock.Any()).DoAndReturn(
+					func(ctx context.Context, _ api.BroadcastPath, _ api.TrackName) (api.TrackInfo, error) {
+						if n := asked.Add(1); c.answers > 0 && n >= int64(c.answers) {
+							return api.TrackInfo{}, api.ErrNotFound
+						}
+						<-ctx.Done()
+						return api.TrackInfo{}, ctx.Err()
+					}).AnyTimes()
+				s.EXPECT().Terminate(api.SessionControlTimeout, gomock.Any()).DoAndReturn(func(api.SessionErrorCode, string) error {
+					end()
+					return nil
+				}).MaxTimes(1)
+				began := time.Now()
+				go redial.KeepAlive(s, 3*time.Second, 10*time.Second)
+				time.Sleep(12 * time.Second)
+				if n := asked.Load(); n < 5 || n > 20 || life.Err() != nil {
+					t.Errorf("asked %d times in the first twelve seconds; %v", n, life.Err())
+				}
+				if c.ended > 0 {
+					<-life.Done()
+					if took := time.Since(began); took < c.ended || took > c.ended+time.Second {
+						t.Errorf("ended after %v", took)
+					}
+				}
+				end()
 			})
 		})
 	}

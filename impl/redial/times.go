@@ -41,6 +41,10 @@ const (
 	lookAgainAfter = 200 * time.Millisecond
 	regainWithin   = 5 * time.Second
 
+	// probeAgainAfter is the mean wait before a peer that has not answered is
+	// asked for a sign of life once more.
+	probeAgainAfter = time.Second
+
 	// originWithin is how long a session may take to announce a broadcast
 	// before a track subscribes that has to continue the numbers of an origin.
 	originWithin = 5 * time.Second
