@@ -114,7 +114,7 @@ not given.`,
 	f.StringVar(&o.ca, "ca", "", "trust the certificate authorities in this PEM `file`; without it, "+caVariable+" may name one")
 	f.DurationVar(&o.timeout, "timeout", 10*time.Second, "how long connecting, and each request, may take")
 	f.BoolVarP(&o.verbose, "verbose", "v", false, "log everything to standard error")
-	root.AddCommand(demoCommand(o), relayCommand(o), pubCommand(o), subCommand(o), fetchCommand(o), catalogCommand(o),
+	root.AddCommand(demoCommand(o), relayCommand(o), pubCommand(o), subCommand(o), fetchCommand(o), catalogCommand(o), recordCommand(o),
 		lsCommand(o), probeCommand(o), benchCommand(o), tokenCommand(o), completionCommand(), versionCommand(o))
 	root.SetVersionTemplate("{{.Version}}")
 	root.CompletionOptions.DisableDefaultCmd = true // there is our own
