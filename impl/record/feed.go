@@ -30,7 +30,6 @@ type feed struct {
 	pictures  *pictures
 	sounds    *sounds
 	reorder   reorder
-	durations durations
 	frame     api.Frame
 
 	seq     api.GroupSequence
@@ -52,8 +51,7 @@ type feed struct {
 
 func newFeed(t *track) *feed {
 	f := &feed{track: t, waiting: t.kind == video}
-	f.durations = durations{kind: t.kind, emit: f.put}
-	f.reorder.emit = f.durations.add
+	f.reorder.emit = f.put
 	return f
 }
 
@@ -121,7 +119,9 @@ func (f *feed) add(ctx context.Context) error {
 // addPacket takes a packet of the frame.
 func (f *feed) addPacket(p *media.Packet, marker bool) error {
 	if marker {
-		f.durations.mark(p.PTS)
+		if !f.reorder.mark(p.PTS) {
+			f.track.queue.mark(p.PTS)
+		}
 		return nil
 	}
 	if len(p.Payload) == 0 {
@@ -129,7 +129,7 @@ func (f *feed) addPacket(p *media.Packet, marker bool) error {
 	}
 	first := f.opens
 	f.opens = false
-	s := sample{Packet: *p, natural: p.Duration}
+	s := sample{Packet: *p}
 	var rewound bool
 	if first {
 		if f.skip = f.skip && p.PTS == f.opened; !f.skip {
@@ -143,13 +143,14 @@ func (f *feed) addPacket(p *media.Packet, marker bool) error {
 	s.Payload = f.track.queue.buffer()
 	if f.pictures != nil {
 		if ok, err := f.convertPicture(&s, p, first); err != nil || !ok {
+			f.track.queue.giveBack(s.Payload)
 			return err
 		}
 	} else {
 		var natural time.Duration
 		s.Payload, natural = f.sounds.convert(s.Payload, p.Payload)
 		if s.Key = true; natural > 0 {
-			s.natural = natural
+			s.Duration = natural
 		}
 	}
 	return f.pass(s, rewound)
@@ -216,7 +217,7 @@ func (f *feed) pass(s sample, rewound bool) error {
 	}
 	f.shown, f.arrived = max(f.shown, s.PTS), time.Now()
 	if f.pictures == nil || f.container.timed() {
-		return f.durations.add(s)
+		return f.put(s)
 	}
 	if s.Config != nil && f.pictures.depth != f.reorder.depth || f.count == 1 {
 		if err := f.reorder.begin(f.pictures.depth); err != nil {
@@ -229,10 +230,7 @@ func (f *feed) pass(s sample, rewound bool) error {
 // flush passes on what is held.
 func (f *feed) flush(ctx context.Context) error {
 	f.ctx = ctx
-	if err := f.reorder.flush(); err != nil {
-		return err
-	}
-	return f.durations.flush()
+	return f.reorder.flush()
 }
 
 // put puts a sample into the queue.

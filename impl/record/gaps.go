@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// A Gap is a time for which a track has nothing: the packet before it lasts until
-// its end, or a key frame was waited for.
+// A Gap is a time for which a track has nothing. A file fills it by having the
+// packet before it last as long, so that pictures and sound stay in step.
 type Gap struct {
 	Track int // ID of the [media.Track]
 

@@ -17,6 +17,10 @@ const (
 	// sameClock is how far two tracks of one clock may be apart.
 	sameClock = 30 * time.Second
 
+	// minHole is how much sound has to be missing before that is told, where
+	// nothing is known to be lost.
+	minHole = 100 * time.Millisecond
+
 	// maxOffsets is how many clocks are remembered.
 	maxOffsets = 8
 )
@@ -31,26 +35,6 @@ type mux struct {
 	begun   bool            // a packet was returned
 	gaps    gapList
 	timer   *time.Timer
-}
-
-// A lane is a track of a mux.
-type lane struct {
-	id     int
-	kind   kind
-	queue  *queue
-	config []byte // the description that holds
-
-	offset  time.Duration
-	placed  bool // the first sample's clock has its offset, if it is a new one
-	begun   bool // a packet was returned
-	end     time.Duration
-	decoded time.Duration
-	gone    bool // its end was told
-
-	// Of the look of next:
-	head        sample
-	has, full   bool
-	ended, late bool
 }
 
 func (m *mux) add(k kind, t media.Track, q *queue) {
@@ -112,43 +96,32 @@ func (m *mux) next() (*lane, time.Duration, error) {
 	var strange []*lane // with a clock that is not placed yet
 	for _, l := range m.lanes {
 		switch {
-		case !l.has:
+		case !l.hasHead:
 		case l.head.rewound && !l.placed:
 			strange = append(strange, l)
-		case best == nil || l.head.DTS+l.offset < best.head.DTS+best.offset:
+		case best == nil || l.at() < best.at():
 			best = l
 		}
 	}
-	waits := func(l *lane) bool { return l.full || l.late }
-	if len(strange) > 0 && (best == nil && !lacking || slices.ContainsFunc(strange, waits)) {
+	if len(strange) > 0 && (best == nil && !lacking || slices.ContainsFunc(strange, (*lane).presses)) {
 		m.place(strange)
 		return m.next()
 	}
-	if best != nil && (!lacking || waits(best) || m.ahead(best)) {
+	if best != nil && (best.presses() || best.measured() && (!lacking || m.ahead(best))) {
 		return best, 0, nil
 	}
-	wait := time.Duration(0)
-	for _, l := range m.lanes {
-		if l.has {
-			left := max(silentFor-time.Since(l.head.queued), 1)
-			if wait == 0 || left < wait {
-				wait = left
-			}
-		}
-	}
-	return nil, wait, nil
+	return nil, m.patience(), nil
 }
 
 // look looks at the queues. lacking says that one has nothing and goes on.
 func (m *mux) look() (lacking bool, ended int) {
 	for _, l := range m.lanes {
-		l.head, l.has, l.full, l.ended = l.queue.head()
-		l.late = l.has && time.Since(l.head.queued) >= silentFor
-		if l.ended {
+		l.look = l.queue.look()
+		if l.ended && !l.hasHead {
 			ended++
 			m.leave(l)
 		}
-		lacking = lacking || !l.has && !l.ended
+		lacking = lacking || !l.hasHead && !l.ended
 	}
 	return lacking, ended
 }
@@ -156,11 +129,25 @@ func (m *mux) look() (lacking bool, ended int) {
 // ahead reports whether no lane that has nothing can bring something before l.
 func (m *mux) ahead(l *lane) bool {
 	for _, other := range m.lanes {
-		if !other.has && !other.ended && (!other.begun || other.decoded < l.head.DTS+l.offset) {
+		if !other.hasHead && !other.ended && (!other.begun || other.decoded < l.at()) {
 			return false
 		}
 	}
 	return true
+}
+
+// patience is how long the first of the samples that are there may still wait; 0:
+// there is none.
+func (m *mux) patience() (wait time.Duration) {
+	for _, l := range m.lanes {
+		if l.hasHead {
+			left := max(silentFor-time.Since(l.head.queued), 1)
+			if wait == 0 || left < wait {
+				wait = left
+			}
+		}
+	}
+	return wait
 }
 
 // leave tells once that a track broke off, if the recording goes on.
@@ -233,24 +220,25 @@ func (m *mux) known(l *lane) (offset time.Duration, ok bool) {
 // deliver takes the first sample of l into p. It reports false of one that lies
 // before the recording's beginning.
 func (m *mux) deliver(l *lane, p *media.Packet) bool {
-	s := l.head
+	s := &l.head
+	duration, natural := l.durations()
 	l.placed = false
 	p.Payload = l.queue.take(p.Payload[:0])
 	pts, dts := s.PTS+l.offset, s.DTS+l.offset
 	if !l.begun && (!s.Key || pts < 0 || dts < 0 && m.begun) {
 		return false
 	}
-	if l.begun && (s.lost != nil || s.hole) {
-		m.gaps.add(Gap{Track: l.id, Start: min(l.end, pts), End: pts, Err: s.lost})
-	}
 	if l.begun {
 		dts = max(dts, l.decoded)
+		if s.lost != nil || l.kind == audio && pts-l.end > minHole {
+			m.gaps.add(Gap{Track: l.id, Start: min(l.end, pts), End: pts, Err: s.lost})
+		}
 	}
-	p.Track, p.PTS, p.DTS, p.Duration, p.Key, p.Config = l.id, pts, dts, s.Duration, s.Key, nil
+	p.Track, p.PTS, p.DTS, p.Duration, p.Key, p.Config = l.id, pts, dts, duration, s.Key, nil
 	if s.Config != nil && !bytes.Equal(s.Config, l.config) {
 		p.Config, l.config = s.Config, s.Config
 	}
-	l.decoded, l.end = dts, max(l.end, pts+s.natural)
+	l.decoded, l.end = dts, max(l.end, pts+natural)
 	l.begun, m.begun = true, true
 	m.now = max(m.now, l.end)
 	return true

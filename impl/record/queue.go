@@ -13,16 +13,18 @@ import (
 type sample struct {
 	media.Packet
 
+	// Duration is what the codec or the container says; 0: nothing.
+
 	// rewound: the clock is not that of the sample before.
 	rewound bool
 
 	// lost says what has not come since the sample before; nil: nothing, or it
-	// is not known. hole says that time is missing before it, all the same.
+	// is not known.
 	lost error
-	hole bool
 
-	// natural is how long it lasts, while Duration lasts until the next one.
-	natural time.Duration
+	// ends is where a marker says that the content ends, which this is the
+	// last sample of; 0: there is none.
+	ends time.Duration
 
 	queued time.Time // when it was put into the queue
 }
@@ -93,17 +95,38 @@ func (q *queue) tryPut(s sample) bool {
 	return true
 }
 
-// head returns the first sample, without its payload; false if there is none.
-// The other results are whether more is refused, and whether nothing will come.
-func (q *queue) head() (s sample, ok, full, ended bool) {
+// A look is what a queue has at a time. Payloads are left out.
+type look struct {
+	head, next       sample
+	hasHead, hasNext bool
+	full             bool // a sample waits for room
+	ended            bool // nothing follows what is there
+}
+
+// look returns what there is.
+func (q *queue) look() (l look) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if q.first == len(q.samples) {
-		return s, false, q.full, q.ended
+	l.full, l.ended = q.full, q.ended
+	left := q.samples[q.first:]
+	if l.hasHead = len(left) > 0; l.hasHead {
+		l.head = left[0]
+		l.head.Payload = nil
 	}
-	s = q.samples[q.first]
-	s.Payload = nil
-	return s, true, q.full, false
+	if l.hasNext = len(left) > 1; l.hasNext {
+		l.next = left[1]
+		l.next.Payload = nil
+	}
+	return l
+}
+
+// mark notes where the content ends that the last sample belongs to.
+func (q *queue) mark(ends time.Duration) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if n := len(q.samples); n > q.first {
+		q.samples[n-1].ends = ends
+	}
 }
 
 // take removes the first sample and appends its payload to dst.
@@ -118,9 +141,7 @@ func (q *queue) take(dst []byte) []byte {
 		q.samples, q.first = q.samples[:left], 0
 	}
 	q.bytes -= len(payload) + sampleOverhead
-	if len(q.free) < maxFree && cap(payload) <= maxReused {
-		q.free = append(q.free, payload)
-	}
+	q.keep(payload)
 	tell(q.room)
 	return append(dst, payload...)
 }
@@ -146,6 +167,20 @@ func (q *queue) failure() error {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	return q.err
+}
+
+// giveBack takes a buffer that was not put.
+func (q *queue) giveBack(b []byte) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.keep(b)
+}
+
+// keep keeps a buffer to be used again. The lock is held.
+func (q *queue) keep(b []byte) {
+	if len(q.free) < maxFree && cap(b) <= maxReused {
+		q.free = append(q.free, b)
+	}
 }
 
 // tell puts a value into a channel of one, if there is none.

@@ -110,6 +110,16 @@ func (o *reorder) prime() error {
 	return nil
 }
 
+// mark notes where the content ends, on the last of what is held. It reports false
+// if nothing is.
+func (o *reorder) mark(ends time.Duration) bool {
+	n := len(o.held)
+	if n > 0 {
+		o.held[n-1].ends = ends
+	}
+	return n > 0
+}
+
 // flush emits what is held, for nothing follows that belongs to it.
 func (o *reorder) flush() error {
 	if len(o.held) == 0 {
