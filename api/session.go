@@ -97,6 +97,9 @@ type Session interface {
 	// nothing.
 	Terminate(code SessionErrorCode, reason string) error
 
+	// Close is Terminate with [SessionNoError] and without a reason.
+	Close() error
+
 	// Context ends with the session; context.Cause of it is a [*SessionError].
 	Context() context.Context
 }

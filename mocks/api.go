@@ -1713,6 +1713,44 @@ func (c *MockSessionAnnouncementsCall) DoAndReturn(f func(context.Context, strin
 	return c
 }
 
+// Close mocks base method.
+func (m *MockSession) Close() error {
+	m.ctrl.T.Helper()
+	ret := m.ctrl.Call(m, "Close")
+	ret0, _ := ret[0].(error)
+	return ret0
+}
+
+// Close indicates an expected call of Close.
+func (mr *MockSessionMockRecorder) Close() *MockSessionCloseCall {
+	mr.mock.ctrl.T.Helper()
+	call := mr.mock.ctrl.RecordCallWithMethodType(mr.mock, "Close", reflect.TypeOf((*MockSession)(nil).Close))
+	return &MockSessionCloseCall{Call: call}
+}
+
+// MockSessionCloseCall wrap *gomock.Call
+type MockSessionCloseCall struct {
+	*gomock.Call
+}
+
+// Return rewrite *gomock.Call.Return
+func (c *MockSessionCloseCall) Return(arg0 error) *MockSessionCloseCall {
+	c.Call = c.Call.Return(arg0)
+	return c
+}
+
+// Do rewrite *gomock.Call.Do
+func (c *MockSessionCloseCall) Do(f func() error) *MockSessionCloseCall {
+	c.Call = c.Call.Do(f)
+	return c
+}
+
+// DoAndReturn rewrite *gomock.Call.DoAndReturn
+func (c *MockSessionCloseCall) DoAndReturn(f func() error) *MockSessionCloseCall {
+	c.Call = c.Call.DoAndReturn(f)
+	return c
+}
+
 // Context mocks base method.
 func (m *MockSession) Context() context.Context {
 	m.ctrl.T.Helper()

@@ -155,6 +155,9 @@ func (s *Session) Terminate(code api.SessionErrorCode, reason string) error {
 	return nil
 }
 
+// Close implements [api.Session]: see [Session.Terminate].
+func (s *Session) Close() error { return s.Terminate(api.SessionNoError, "") }
+
 // endSession ends the session, once.
 func (s *Session) endSession(err *api.SessionError) {
 	s.mu.Lock()

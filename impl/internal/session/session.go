@@ -242,6 +242,9 @@ func (s *Session) Terminate(code api.SessionErrorCode, reason string) error {
 	return nil
 }
 
+// Close implements [api.Session].
+func (s *Session) Close() error { return s.Terminate(api.SessionNoError, "") }
+
 // Wait returns when the session has ended and its goroutines are gone.
 func (s *Session) Wait() {
 	<-s.Context().Done()
