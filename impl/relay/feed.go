@@ -204,6 +204,7 @@ func (fd *feed) retireAfter(d time.Duration) {
 func (fd *feed) passGroups(r api.TrackReader, reading *sync.WaitGroup) error {
 	defer fd.trial.cancelHeld()
 	for {
+		asked := time.Now()
 		g, err := fd.acceptGroup(r)
 		if mistaken := fd.decideTrial(time.Now(), reading); mistaken != nil {
 			return mistaken
@@ -219,7 +220,7 @@ func (fd *feed) passGroups(r api.TrackReader, reading *sync.WaitGroup) error {
 		case err != nil:
 			return err
 		}
-		fd.handleGroup(g, reading)
+		fd.handleGroup(g, time.Since(asked), reading)
 		if fd.filler.lacksGroups() {
 			fd.gapsAt = time.Now().Add(gapsAfter)
 		}

@@ -339,3 +339,58 @@ func TestLastingViewerOfARestart(t *testing.T) {
 		})
 	}
 }
+
+// TestHeldGroupIsNoSignOfAStandby: the publisher that is read leaves, and another
+// one of the path, which is no standby, holds a group of the number that is due next,
+// written long before. Viewers do not get it among those before.
+func TestHeldGroupIsNoSignOfAStandby(t *testing.T) {
+	for _, v := range api.Versions() {
+		t.Run(string(v), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				server, _ := startRelay()
+				defer server.Close()
+				publish := func(name string, w *twin, n api.GroupSequence) {
+					for seq := range n {
+						if seq > 0 {
+							time.Sleep(time.Second)
+						}
+						g, err := w.track.OpenGroupAt(t.Context(), seq)
+						if err != nil {
+							t.Fatal(err)
+						}
+						_ = g.WriteFrame(api.Frame{Timestamp: 1 + 1000*uint64(seq), Payload: []byte(name)})
+						_ = g.Close()
+					}
+				}
+				publish("other", connectTwin(t, server, v, 4711), 4)
+				active := connectTwin(t, server, v, 4712)
+				s := dial(t, server, v, api.NewTrackMux())
+				time.Sleep(10 * time.Millisecond)
+				r := subscribe(t, s, nil)
+				synctest.Wait()
+				go func() {
+					publish("active", active, 3)
+					time.Sleep(600 * time.Millisecond)
+					_ = active.session.Terminate(api.SessionNoError, "")
+				}()
+				reading, stop := context.WithTimeout(t.Context(), 20*time.Second)
+				defer stop()
+				read := 0
+				for {
+					g, err := r.AcceptGroup(reading)
+					if err != nil {
+						break
+					}
+					var f api.Frame
+					if err := g.ReadFrame(&f); err == nil && string(f.Payload) != "active" {
+						t.Errorf("group %d is of the %s publisher", g.Sequence(), f.Payload)
+					}
+					read++
+				}
+				if read != 3 || reading.Err() != nil {
+					t.Errorf("read %d groups, want 3, and then the loss of the publisher", read)
+				}
+			})
+		})
+	}
+}

@@ -146,12 +146,13 @@ const (
 	repeats verdict = iota // nothing yet: it is the newest group, which is held
 	differs                // its number does not go on with those before
 	overdue                // a standby would have sent it before
+	isEarly                // nothing yet: it was there before a standby would send it
 	isDue                  // a standby would send it about now
 	goesOn                 // its number goes on
 )
 
-// handleGroup handles a group that has come.
-func (fd *feed) handleGroup(g api.GroupReader, reading *sync.WaitGroup) {
+// handleGroup handles a group that has come after the feed has waited for it.
+func (fd *feed) handleGroup(g api.GroupReader, waited time.Duration, reading *sync.WaitGroup) {
 	t := &fd.trial
 	if !t.holds && !t.seen {
 		t.seen = true
@@ -167,7 +168,7 @@ func (fd *feed) handleGroup(g api.GroupReader, reading *sync.WaitGroup) {
 	case t.strange.Happened():
 		v = differs
 	case t.on:
-		v = fd.filler.judgeGroup(fd, g.Sequence(), time.Now())
+		v = fd.filler.judgeGroup(fd, g.Sequence(), waited, time.Now())
 	}
 	switch v {
 	case repeats:
@@ -188,8 +189,9 @@ func (fd *feed) handleGroup(g api.GroupReader, reading *sync.WaitGroup) {
 	}
 }
 
-// judgeGroup judges a group of a feed on trial.
-func (f *filler) judgeGroup(fd *feed, seq api.GroupSequence, now time.Time) verdict {
+// judgeGroup judges a group of a feed on trial. If the feed has not waited for it, it
+// may have been written long before.
+func (f *filler) judgeGroup(fd *feed, seq api.GroupSequence, waited time.Duration, now time.Time) verdict {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	standby := f.newestBy != nil && !sameOrigin(f.newestBy, fd.route)
@@ -204,6 +206,8 @@ func (f *filler) judgeGroup(fd *feed, seq api.GroupSequence, now time.Time) verd
 		return differs
 	case standby && early < -within:
 		return overdue
+	case standby && early > maxAside && waited < maxAside/4:
+		return isEarly
 	case standby:
 		return isDue
 	case !f.account.isPlausible(seq, now):
