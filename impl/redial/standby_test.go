@@ -178,3 +178,49 @@ func TestNoStandby(t *testing.T) {
 		}
 	}
 }
+
+// TestBacklogIsNoStandby: another publisher takes the place of one that goes on, and
+// its numbers are higher. The groups that it holds come all at once, when the one
+// before sends the group of a number among them: the reader is told of the restart.
+func TestBacklogIsNoStandby(t *testing.T) {
+	const pace, held = 100 * time.Millisecond, 45
+	for _, ahead := range []time.Duration{0, 10 * time.Millisecond} {
+		t.Run(fmt.Sprint(ahead, " before"), func(t *testing.T) {
+			inEachVersion(t, func(t *testing.T, v api.Version) {
+				server := startRelay(0)
+				defer server.Close()
+				began := time.Now()
+				startStandby(t, server, v, cameraHop, began, pace)
+				_, s := viewer(t, server, v, quick())
+				defer s.Terminate(api.SessionNoError, "")
+				time.Sleep(time.Second)
+				in := read(t, subscribe(t, s, nil))
+				mux, b := api.NewTrackMux(), new(live.Broadcast)
+				track := b.Track("video", api.TrackInfo{})
+				for seq := range uint64(held) {
+					g, err := track.OpenGroup(t.Context())
+					if err != nil {
+						t.Fatal(err)
+					}
+					_ = g.WriteFrame(api.Frame{Timestamp: 1 + 100*seq, Payload: fmt.Append(nil, seq)})
+					_ = g.Close()
+				}
+				if err := mux.Publish(t.Context(), "room", b); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(time.Until(began.Add(20*pace - ahead)))
+				c := server.Client()
+				c.Config = &api.Config{Versions: []api.Version{v}, Hop: cameraHop + 100}
+				if _, err := c.Dial(t.Context(), server.URL, mux); err != nil {
+					t.Fatal(err)
+				}
+				time.Sleep(3 * time.Second)
+				in.mu.Lock()
+				defer in.mu.Unlock()
+				if len(in.restarts) != 1 {
+					t.Errorf("restarts %v, want one", in.restarts)
+				}
+			})
+		})
+	}
+}

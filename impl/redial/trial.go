@@ -38,6 +38,8 @@ type trial struct {
 // group that is returned at once may have waited for any time.
 type arrival struct{ asked, at time.Time }
 
+func (a arrival) waited() time.Duration { return a.at.Sub(a.asked) }
+
 // A verdict is the result of a trial.
 type verdict int
 
@@ -191,14 +193,15 @@ func (tr *trial) judge(now time.Time) (v verdict, due time.Time) {
 }
 
 // coincides reports whether a group came by both feeds at the same time, while
-// the feed before was waiting for it. Groups of the same number of two
+// both were waiting for it: what the peer already holds when a feed begins comes
+// all at once, and may have any number. Groups of the same number of two
 // different publishers may come near each other, but rarely nearer than a part
 // of a group's duration.
 func (tr *trial) coincides() bool {
 	within := min(max(tr.pace/4, minAside), maxAside)
 	for seq, old := range tr.byOld {
 		next, ok := tr.byNext[seq]
-		if ok && seq >= tr.from && old.at.Sub(old.asked) >= within && old.at.Sub(next.at).Abs() <= within {
+		if ok && seq >= tr.from && old.waited() >= within && next.waited() >= within && old.at.Sub(next.at).Abs() <= within {
 			return true
 		}
 	}
