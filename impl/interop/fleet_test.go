@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -247,9 +248,19 @@ func (f *fleet) awaitAll() {
 			return
 		}
 		if time.Since(began) > limit {
+			f.showGoroutines()
 			f.t.Fatalf("not read within %v: %q", limit, behind)
 		}
 	}
+}
+
+// showGoroutines adds what everybody does to the report: without that, nobody can
+// tell why a log does not go on.
+func (f *fleet) showGoroutines() {
+	f.relay.signal(syscall.SIGQUIT) // its output is a part of the report
+	<-f.relay.exited
+	stacks := make([]byte, 64<<20)
+	f.t.Logf("the devices and dashboards:\n%s", stacks[:runtime.Stack(stacks, true)])
 }
 
 // end ends the logs, and checks that all was read.
