@@ -103,11 +103,12 @@ func (m *mux) next() (*lane, time.Duration, error) {
 			best = l
 		}
 	}
-	if len(strange) > 0 && (best == nil && !lacking || slices.ContainsFunc(strange, (*lane).presses)) {
+	pressing := slices.ContainsFunc(m.lanes, (*lane).presses)
+	if len(strange) > 0 && (best == nil && (pressing || !lacking) || slices.ContainsFunc(strange, (*lane).presses)) {
 		m.place(strange)
 		return m.next()
 	}
-	if best != nil && (best.presses() || best.measured() && (!lacking || m.ahead(best))) {
+	if best != nil && (pressing || best.measured() && (!lacking || m.ahead(best))) {
 		return best, 0, nil
 	}
 	return nil, m.patience(), nil
@@ -150,21 +151,21 @@ func (m *mux) patience() (wait time.Duration) {
 	return wait
 }
 
-// leave tells once that a track broke off, if the recording goes on.
+// leave tells once what was lost at the end of a track.
 func (m *mux) leave(l *lane) {
 	if l.gone {
 		return
 	}
 	l.gone = true
-	if err := l.queue.failure(); err != nil {
-		m.gaps.add(Gap{Track: l.id, Start: l.end, End: l.end, Err: err})
+	if _, lost := l.queue.conclusion(); lost != nil {
+		m.gaps.add(Gap{Track: l.id, Start: l.end, End: l.end, Err: lost})
 	}
 }
 
 // end is the error after the last packet.
 func (m *mux) end() error {
 	for _, l := range m.lanes {
-		if err := l.queue.failure(); err != nil {
+		if err, _ := l.queue.conclusion(); err != nil {
 			return err
 		}
 	}

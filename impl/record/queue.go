@@ -48,6 +48,7 @@ type queue struct {
 	ended   bool
 	full    bool  // a sample waits for room
 	err     error // why it has ended
+	lost    error // what has not come before
 }
 
 func newQueue(ready chan<- struct{}) *queue {
@@ -152,21 +153,21 @@ const (
 	maxReused = 1 << 20
 )
 
-// end tells that nothing follows.
-func (q *queue) end(err error) {
+// end tells that nothing follows: because of err, if it is not the end of the
+// broadcast, and that something was lost before.
+func (q *queue) end(err, lost error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if !q.ended {
-		q.ended, q.err = true, err
-	}
+	q.ended, q.err, q.lost = true, err, lost
 	tell(q.ready)
 }
 
-// failure is why the track has ended, other than with its broadcast.
-func (q *queue) failure() error {
+// conclusion is why the track has ended, other than with its broadcast, and what
+// was lost at its end.
+func (q *queue) conclusion() (err, lost error) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return q.err
+	return q.err, q.lost
 }
 
 // giveBack takes a buffer that was not put.

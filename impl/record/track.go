@@ -55,7 +55,7 @@ func (t *track) run(ctx context.Context) {
 		came := t.feed.count
 		err := t.read(ctx)
 		if ctx.Err() != nil {
-			t.queue.end(context.Cause(ctx))
+			t.queue.end(context.Cause(ctx), nil)
 			return
 		}
 		if t.feed.count > came || failing.IsZero() {
@@ -65,7 +65,7 @@ func (t *track) run(ctx context.Context) {
 			t.lose(err)
 		}
 		if t.feed.flush(ctx) != nil || !t.again(ctx, &version, err, failing) {
-			t.queue.end(err)
+			t.queue.end(err, t.lost)
 			return
 		}
 	}
