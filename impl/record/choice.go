@@ -1,6 +1,7 @@
 package record
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -87,6 +88,19 @@ func (r *rendition) container() media.Container {
 		return r.video.Container
 	}
 	return r.audio.Container
+}
+
+// same reports whether the frames of both are read alike.
+func (r *rendition) same(other *rendition) bool {
+	a, b := r.container(), other.container()
+	return a.Kind == b.Kind && bytes.Equal(a.Init, b.Init) && bytes.Equal(r.description(), other.description())
+}
+
+func (r *rendition) description() []byte {
+	if r.video != nil {
+		return r.video.Description
+	}
+	return r.audio.Description
 }
 
 // broadcast is the relative path of the broadcast that has the track.

@@ -38,7 +38,8 @@ type feed struct {
 	index   uint64        // of the next frame in its group
 	opens   bool          // the next packet is the first of its group
 	renewed bool          // the subscription, or the numbers of its groups, are new
-	skip    bool          // the group was read before
+	reread  uint64        // frames of the group that were read before
+	config  []byte        // the description of sound that holds from the next packet on
 	waiting bool          // for a key frame
 	leading bool          // pictures shown before from are left out
 	from    time.Duration // when the key frame is shown that was waited for
@@ -71,6 +72,19 @@ func (f *feed) begin(r *rendition) (err error) {
 	return nil
 }
 
+// change goes on with what a newer catalog says of the rendition.
+func (f *feed) change(r *rendition) error {
+	waiting, renewed := f.waiting, f.renewed
+	if err := f.begin(r); err != nil {
+		return err
+	}
+	f.waiting, f.renewed = waiting, renewed
+	if f.sounds != nil {
+		f.config = f.sounds.rendition.Description
+	}
+	return nil
+}
+
 // restart tells that the numbers of groups begin anew.
 func (f *feed) restart() {
 	f.renewed, f.any = true, false
@@ -93,12 +107,12 @@ func (f *feed) tell() {
 func (f *feed) open(ctx context.Context, seq api.GroupSequence, first uint64) error {
 	f.ctx = ctx
 	again := f.any && seq == f.seq
-	f.skip = again && f.renewed && first == 0
-	if again && !f.renewed && first == f.index {
+	f.reread = 0
+	if again && first == f.index {
 		return nil // the rest of it
 	}
-	if again && !f.renewed && first < f.index { // the whole of it: what was read is left out
-		f.index, f.opens = first, first == 0
+	if again && first < f.index { // what was read of it is left out
+		f.reread, f.index, f.opens = f.index, first, first == 0
 		return nil
 	}
 	f.seq, f.index, f.opens, f.any = seq, first, first == 0, true
@@ -132,12 +146,12 @@ func (f *feed) addPacket(p *media.Packet, marker bool) error {
 	s := sample{Packet: *p}
 	var rewound bool
 	if first {
-		if f.skip = f.skip && p.PTS == f.opened; !f.skip {
-			f.opened = p.PTS
+		if p.PTS != f.opened { // another group of that number
+			f.opened, f.reread = p.PTS, 0
 		}
-		rewound = !f.skip && f.leaps(p.PTS)
+		rewound = f.reread == 0 && f.leaps(p.PTS)
 	}
-	if f.skip {
+	if f.index <= f.reread {
 		return nil
 	}
 	s.Payload = f.track.queue.buffer()
@@ -152,6 +166,7 @@ func (f *feed) addPacket(p *media.Packet, marker bool) error {
 		if s.Key = true; natural > 0 {
 			s.Duration = natural
 		}
+		s.Config, f.config = f.config, nil
 	}
 	return f.pass(s, rewound)
 }

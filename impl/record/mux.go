@@ -230,7 +230,9 @@ func (m *mux) deliver(l *lane, p *media.Packet) bool {
 		return false
 	}
 	if l.begun {
-		dts = max(dts, l.decoded)
+		if dts = max(dts, l.decoded); l.kind == audio {
+			pts = max(pts, dts)
+		}
 		if s.lost != nil || l.kind == audio && pts-l.end > minHole {
 			m.gaps.add(Gap{Track: l.id, Start: min(l.end, pts), End: pts, Err: s.lost})
 		}

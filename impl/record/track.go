@@ -27,6 +27,7 @@ type track struct {
 	// Of its goroutine.
 	rendition *rendition
 	feed      *feed
+	version   int   // of the catalog that rendition is as in
 	lost      error // what has not come since the last sample
 }
 
@@ -180,6 +181,9 @@ func (t *track) readGroups(ctx context.Context, in *groups, fetch func(context.C
 		if err != nil {
 			return err
 		}
+		if err := t.renew(); err != nil {
+			return err
+		}
 		stall.watch(group)
 		err = t.readGroup(ctx, group, stall)
 		stall.watch(nil)
@@ -188,6 +192,23 @@ func (t *track) readGroups(ctx context.Context, in *groups, fetch func(context.C
 		}
 		if err != nil {
 			t.lose(fmt.Errorf("group %d: %w", group.Sequence(), err))
+		}
+	}
+	return nil
+}
+
+// renew takes what the newest catalog says of the rendition: a description that
+// has changed holds from the next group on.
+func (t *track) renew() error {
+	s := t.catalog.state()
+	if s.version == t.version {
+		return nil
+	}
+	t.version = s.version
+	for _, r := range renditions(s.newest, t.kind) {
+		if r.name == t.rendition.name && r.family() == t.rendition.family() && !r.same(t.rendition) {
+			t.rendition = r
+			return t.feed.change(r)
 		}
 	}
 	return nil
