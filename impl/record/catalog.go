@@ -41,6 +41,8 @@ func (c *catalog) follow(ctx context.Context, s api.Subscriber, path api.Broadca
 		c.ended = true
 		if err != nil {
 			c.err = fmt.Errorf("record: %w", err)
+		} else if c.newest != nil {
+			c.err = nil // a version that could not be read is no matter any more
 		}
 	})
 }

@@ -108,8 +108,9 @@ func (f *feed) open(ctx context.Context, seq api.GroupSequence, first uint64) er
 	f.ctx = ctx
 	again := f.any && seq == f.seq
 	f.reread = 0
-	if again && first == f.index {
-		return nil // the rest of it
+	if again && first == f.index { // the rest of it: nothing is lost
+		f.track.lost = nil
+		return nil
 	}
 	if again && first < f.index { // what was read of it is left out
 		f.reread, f.index, f.opens = f.index, first, first == 0
@@ -145,10 +146,15 @@ func (f *feed) addPacket(p *media.Packet, marker bool) error {
 	f.opens = false
 	s := sample{Packet: *p}
 	var rewound bool
-	if first {
-		if p.PTS != f.opened { // another group of that number
-			f.opened, f.reread = p.PTS, 0
+	if first || f.count == 0 || f.renewed {
+		switch {
+		case !first || f.reread == 0:
+		case p.PTS != f.opened: // another group of that number
+			f.reread = 0
+		default:
+			f.track.lost = nil
 		}
+		f.opened = p.PTS
 		rewound = f.reread == 0 && f.leaps(p.PTS)
 	}
 	if f.index <= f.reread {

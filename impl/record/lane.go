@@ -32,6 +32,15 @@ func (l *lane) presses() bool {
 // measured reports whether it is known how long the first sample lasts.
 func (l *lane) measured() bool { return l.hasNext || l.ended || l.head.Duration > 0 }
 
+// misses reports whether something is missing before the first sample, in so much
+// time. A group that broke off behind its last frame has lost nothing.
+func (l *lane) misses(hole time.Duration) bool {
+	if l.head.lost != nil {
+		return l.head.rewound || hole > l.usual/2
+	}
+	return l.kind == audio && hole > minHole
+}
+
 // durations returns how long the first sample lasts: until the next one is
 // decoded, and naturally, without what is missing behind it; 0: it is not known.
 func (l *lane) durations() (duration, natural time.Duration) {

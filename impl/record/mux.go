@@ -162,12 +162,21 @@ func (m *mux) leave(l *lane) {
 	}
 }
 
-// end is the error after the last packet.
+// end is the error after the last packet. If there was none at all, it is what is
+// wrong with them.
 func (m *mux) end() error {
+	var unread error
 	for _, l := range m.lanes {
-		if err, _ := l.queue.conclusion(); err != nil {
+		err, lost := l.queue.conclusion()
+		if err != nil {
 			return err
 		}
+		if unread == nil {
+			unread = lost
+		}
+	}
+	if unread != nil && !m.begun {
+		return unread
 	}
 	return io.EOF
 }
@@ -233,7 +242,7 @@ func (m *mux) deliver(l *lane, p *media.Packet) bool {
 		if dts = max(dts, l.decoded); l.kind == audio {
 			pts = max(pts, dts)
 		}
-		if s.lost != nil || l.kind == audio && pts-l.end > minHole {
+		if l.misses(pts - l.end) {
 			m.gaps.add(Gap{Track: l.id, Start: min(l.end, pts), End: pts, Err: s.lost})
 		}
 	}

@@ -189,8 +189,8 @@ func (r *Recording) Tracks() []media.Track { return r.told }
 // are interleaved by decoding time, as far as one does not keep the other waiting
 // for more than two seconds.
 //
-// The error is [io.EOF] when the broadcast has ended: its catalog, or all of its
-// tracks for MaxLatency. Any other is that with which the session or a track
+// The error is [io.EOF] when the broadcast has ended: all tracks, and the catalog,
+// which might name them again, or MaxLatency has passed since. Any other is that with which the session or a track
 // broke off, the cause of ctx's end, or [api.ErrClosed]; what had come before is
 // returned first, but for the last two.
 func (r *Recording) ReadPacket(p *media.Packet) error {
