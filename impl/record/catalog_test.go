@@ -266,6 +266,7 @@ func TestDescriptionChanges(t *testing.T) {
 				time.Sleep(time.Second)
 				at := time.Duration(i) * time.Second
 				s.send(s.video, legacy(at, codec.AppendPrefixed(nil, []byte{0x65, 0x88, 1})...), legacy(at+picture, codec.AppendPrefixed(nil, []byte{0x41, 0x9a, 1})...))
+				time.Sleep(time.Second)
 			}
 			s.end()
 		})
