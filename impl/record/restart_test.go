@@ -184,7 +184,15 @@ func TestRedial(t *testing.T) {
 		<-done
 		got.check(t)
 		checkStep(t, &got)
-		if got.err != nil || len(got.of(1)) != 500 || len(got.of(2)) != 1000 || len(got.gaps) > 0 {
+		// What the relay had no way to when the recorder came back is told.
+		missing := map[int]time.Duration{
+			1: time.Duration(500-len(got.of(1))) * picture,
+			2: time.Duration(1000-len(got.of(2))) * sound,
+		}
+		for _, g := range got.gaps {
+			missing[g.Track] -= g.End - g.Start
+		}
+		if got.err != nil || missing[1] != 0 || missing[2] != 0 || len(got.of(1)) < 475 || len(got.of(2)) < 980 {
 			t.Errorf("%d pictures, %d sounds, gaps %v, error %v", len(got.of(1)), len(got.of(2)), got.gaps, got.err)
 		}
 	})

@@ -52,6 +52,7 @@ func newTrack(s *shared, k kind, r *rendition) *track {
 func (t *track) run(ctx context.Context) {
 	version := t.catalog.state().version
 	failing := time.Time{}
+	ended := false // as it should, and nothing has come since
 	for {
 		came := t.feed.count
 		err := t.read(ctx)
@@ -60,8 +61,12 @@ func (t *track) run(ctx context.Context) {
 			return
 		}
 		if t.feed.count > came || failing.IsZero() {
-			failing = time.Now()
+			failing, ended = time.Now(), false
 		}
+		if ended && errors.Is(err, api.ErrNotFound) {
+			err = nil // a last catalog had named it
+		}
+		ended = ended || err == nil
 		if err != nil {
 			t.lose(err)
 		}
