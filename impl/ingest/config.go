@@ -13,7 +13,8 @@ type Pace uint8
 
 const (
 	// Smooth sends each packet when its decoding time has come, on a clock that
-	// begins with the first packet. It is for sources that are faster than
+	// begins with the first packet; pictures of which some are decoded before
+	// they are shown (B-frames), later by the most of that. It is for sources that are faster than
 	// their timestamps, as files are, and for those that come in bursts, as
 	// pipes and fragments do. A packet that comes too late is sent at once, and
 	// those behind it later by as much; a source whose clock is faster than

@@ -66,13 +66,13 @@ func (i *ingestion) run(ctx context.Context, s *survey) error {
 	for _, a := range s.packets {
 		i.timeline.place(a)
 	}
-	i.schedule = newSchedule(i.config.Pace, i.began, s.packets[0].DTS, i.config.Buffer)
+	i.schedule = newSchedule(i.config.Pace, i.began, i.timeline.sendingTime(s.packets[0]), i.config.Buffer)
 	i.complete(s)
 	if err := i.announce(ctx); err != nil {
 		return err
 	}
 	for _, a := range s.packets {
-		i.schedule.add(a)
+		i.schedule.add(a, i.timeline.sendingTime(a))
 	}
 	return i.sendAll(ctx)
 }
@@ -99,7 +99,7 @@ func (i *ingestion) complete(s *survey) {
 // measure counts the time at which a is sent: as planned, with a schedule, since
 // what a busy machine adds is not the source's; when it came, without.
 func (i *ingestion) measure(a *arrival) {
-	at := a.DTS
+	at := i.timeline.sendingTime(a)
 	if i.config.Pace == Immediate {
 		at = a.read.Sub(i.began)
 	}
@@ -196,7 +196,7 @@ func (i *ingestion) add(ctx context.Context, a *arrival) error {
 	if err := i.place(ctx, a); err != nil {
 		return err
 	}
-	i.schedule.add(a)
+	i.schedule.add(a, i.timeline.sendingTime(a))
 	return nil
 }
 

@@ -173,6 +173,39 @@ func TestReorderedPicturesAreJitter(t *testing.T) {
 	}
 }
 
+// TestSoundIsNotBehindReorderedPictures checks that the earliest picture and the
+// earliest sound are sent as long before they are shown, from a file and from a
+// pipe: players lag with the sound by what is between them.
+func TestSoundIsNotBehindReorderedPictures(t *testing.T) {
+	for name, live := range map[string]bool{"file": false, "pipe": true} {
+		t.Run(name, func(t *testing.T) {
+			video, audio := pictures(0, 75), sounds(0, 150)
+			for i := range video {
+				video[i].PTS += []time.Duration{3, 0, 0}[i%3] * picture
+			}
+			if live {
+				video, audio = readyTogether(video, picture), readyTogether(audio, sound)
+			}
+			s := &source{tracks: []media.Track{videoTrack(), audioTrack()}, packets: interleave(video, audio)}
+			got := run(t, s, nil, "video", "audio")
+			equal(t, got.tracks["video"], video)
+			equal(t, got.tracks["audio"], audio)
+			early := map[api.TrackName]time.Duration{}
+			for name, frames := range got.tracks {
+				for _, f := range frames {
+					early[name] = max(early[name], f.PTS-f.at)
+				}
+			}
+			if apart := early["video"] - early["audio"]; apart < -sound || apart > sound {
+				t.Errorf("the earliest picture is sent %v before it is shown, the earliest sound %v", early["video"], early["audio"])
+			}
+			if c := got.catalogs[0]; c.Video.Renditions["video"].Jitter != 3*picture || c.Audio.Renditions["audio"].Jitter != 0 {
+				t.Errorf("jitter of pictures %v, of sound %v", c.Video.Renditions["video"].Jitter, c.Audio.Renditions["audio"].Jitter)
+			}
+		})
+	}
+}
+
 // TestSoundInBursts is MPEG-TS through a pipe, 17 packets of sound at once: a
 // viewer who wants the newest group alone, over a session, hears all.
 func TestSoundInBursts(t *testing.T) {

@@ -18,11 +18,11 @@ const (
 	catchUp = 50 // 1/50: 2 %
 )
 
-// A schedule puts packets of all tracks into the order of their decoding times,
-// and says when each is to be sent. Fragments bring a second of one track after
+// A schedule puts packets of all tracks into the order in which the timeline has
+// them sent, and says when each is. Fragments bring a second of one track after
 // a second of another, which must not be sent so.
 //
-// The rule: a packet is due at base plus its decoding time. What arrives later
+// The rule: a packet is due at base plus its sending time. What arrives later
 // than that moves base for all that follow. Where everything has arrived
 // earlier than need be for some time, base moves back, slowly. With [Immediate],
 // packets are due when they have come, and keep their order.
@@ -40,20 +40,20 @@ type schedule struct {
 	moved   time.Time     // when base last moved back
 }
 
-// newSchedule returns the schedule of packets of which the first, at place dts
-// of the timeline, has arrived at a time.
-func newSchedule(pace Pace, first time.Time, dts, buffer time.Duration) *schedule {
+// newSchedule returns the schedule of packets of which the first, to be sent at a
+// place of the timeline, has arrived at a time.
+func newSchedule(pace Pace, first time.Time, place, buffer time.Duration) *schedule {
 	return &schedule{
-		pace: pace, base: first.Add(buffer - dts), buffer: buffer, last: make(map[int]time.Duration),
+		pace: pace, base: first.Add(buffer - place), buffer: buffer, last: make(map[int]time.Duration),
 		least: maxDuration, window: first, moved: first,
 	}
 }
 
 const maxDuration = time.Duration(1<<63 - 1)
 
-// add takes a packet whose times are the timeline's. Those of one track keep
-// their order, even where their decoding times do not ascend.
-func (s *schedule) add(a *arrival) {
+// add takes a packet that is to be sent at a place of the timeline. Those of one
+// track keep their order, even where their places do not ascend.
+func (s *schedule) add(a *arrival, place time.Duration) {
 	s.added++
 	a.number = s.added
 	if s.pace == Immediate {
@@ -62,9 +62,9 @@ func (s *schedule) add(a *arrival) {
 		return
 	}
 	last, known := s.last[a.Track]
-	a.place = a.DTS
+	a.place = place
 	if known {
-		a.place = max(a.DTS, last)
+		a.place = max(place, last)
 	}
 	s.last[a.Track] = a.place
 	heap.Push(&s.waiting, a)

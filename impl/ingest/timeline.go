@@ -8,6 +8,10 @@ const (
 	// taken for another clock: a splice, or an encoder that began again.
 	maxStepBack  = time.Second
 	maxStepAhead = 10 * time.Second
+
+	// maxAhead is the most by which a picture is decoded before it is shown, as
+	// far as it counts: 16 pictures, at 8 a second.
+	maxAhead = 2 * time.Second
 )
 
 // A timeline gives packets their place on the broadcast's one clock, which
@@ -27,6 +31,7 @@ type trackTime struct {
 	begun bool
 	shift time.Duration
 	next  time.Duration // where its last packet ended, on the broadcast's clock
+	ahead time.Duration // the most by which a packet was decoded before it is shown
 }
 
 // newTimeline returns the timeline of a source that begins at origin.
@@ -53,8 +58,19 @@ func (t *timeline) place(a *arrival) (stepped bool) {
 	a.DTS += track.shift
 	a.PTS = max(a.PTS+track.shift, 0)
 	track.next = a.DTS + a.Duration
+	track.ahead = max(track.ahead, min(a.PTS-a.DTS, maxAhead))
 	t.end = max(t.end, a.PTS+a.Duration, track.next)
 	return stepped
+}
+
+// sendingTime returns when a, which has been placed, is to be sent: when it is
+// decoded, and later by the most by which the track's packets are decoded before
+// they are shown. So the earliest packets of each track are sent as they are
+// shown. Players put the pictures where the earliest packet of all tracks has
+// them, but play sound as long after its coming: with B-frames that were sent
+// ahead, it would be late by that much.
+func (t *timeline) sendingTime(a *arrival) time.Duration {
+	return a.DTS + t.tracks[a.Track].ahead
 }
 
 // beginRound puts the beginning of the source behind all that was sent.
