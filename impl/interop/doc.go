@@ -1,10 +1,12 @@
 // Package interop tests the module against implementations that share no code
-// with it: moq-relay and moq-rs (Rust), @moq/net in Node and in Chromium. It
+// with it: moq-relay and moq-rs (Rust), @moq/net in Node and in Chromium, and
+// for media the player @moq/watch in Chromium and moq-cli's recorder. It
 // contains only tests.
 //
 // They run only with MOQ_INTEROP=1, since they need those programs; install
 // what the error messages ask for (.ci/run does). Then a program that is
-// missing is a failure.
+// missing is a failure. With MOQ_INTEROP=full, media is played from every kind
+// of source, in every container, through every server, and for a minute.
 //
 // The table in README.md shows what works with which implementation. It is the
 // result of these tests: a run of all of them fails if the two differ, and

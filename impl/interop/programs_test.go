@@ -109,9 +109,15 @@ func nodeServer(t *testing.T, args ...string) *process {
 // chromium starts @moq/net in a headless Chromium.
 func chromium(t *testing.T, args ...string) *process {
 	t.Helper()
+	return browser(t, "browser/run.mjs", args...)
+}
+
+// browser starts a program that drives a headless Chromium.
+func browser(t *testing.T, name string, args ...string) *process {
+	t.Helper()
 	need(t, "Chromium", getChromium, chosen("CHROMIUM",
 		"/usr/lib/chromium/chromium-headless-shell", "/usr/lib/chromium/chromium", "/usr/bin/google-chrome")...)
-	return script(t, "browser/run.mjs", args...)
+	return script(t, name, args...)
 }
 
 func script(t *testing.T, name string, args ...string) *process {
