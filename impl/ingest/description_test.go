@@ -17,3 +17,19 @@ func h264Description(t *testing.T, i int) []byte {
 	}
 	return b
 }
+
+// h264Sets returns the parameter sets of such a description, in the form of
+// annex B.
+func h264Sets(t *testing.T, i int) (sets []byte) {
+	t.Helper()
+	b := h264Description(t, i)[6:] // behind the number of sequence parameter sets
+	for range 2 {
+		n := int(b[1])
+		sets = append(append(sets, 0, 0, 0, 1), b[2:2+n]...)
+		b = b[2+n:]
+		if len(b) > 0 {
+			b = b[1:] // the number of picture parameter sets
+		}
+	}
+	return sets
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/api/media"
+	"github.com/moqlite/moqlite/impl/internal/codec"
 )
 
 const (
@@ -27,6 +28,7 @@ type feed struct {
 	video   bool
 	sink    api.TrackSink
 	encoder encoder
+	units   *codec.NAL    // nil: the packets are published as they are, not as samples
 	span    time.Duration // of a group of sound
 	logger  *slog.Logger
 

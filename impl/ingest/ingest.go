@@ -67,6 +67,9 @@ func (i *ingestion) run(ctx context.Context, s *survey) error {
 		i.timeline.place(a)
 	}
 	i.schedule = newSchedule(i.config.Pace, i.began, i.timeline.sendingTime(s.packets[0]), i.config.Buffer)
+	if err := i.describeInBand(s); err != nil {
+		return err
+	}
 	i.complete(s)
 	if err := i.announce(ctx); err != nil {
 		return err
@@ -226,6 +229,9 @@ func unknownTrack(id int) error {
 // send sends a packet, at a time.
 func (i *ingestion) send(ctx context.Context, a *arrival, now time.Time) error {
 	defer i.queue.release(a)
+	if f := i.feeds[a.Track]; f.units != nil {
+		a.Config = f.description(&a.Packet)
+	}
 	if a.Config != nil {
 		if err := i.configure(ctx, a); err != nil {
 			return err

@@ -337,6 +337,30 @@ func TestDescriptionChanges(t *testing.T) {
 	}
 }
 
+// TestParameterSetsInBand publishes H.264 in the form of annex B as CMAF, whose
+// init has the parameter sets that the key frames had: also those that come
+// later.
+func TestParameterSetsInBand(t *testing.T) {
+	track := media.Track{ID: videoID, Video: &media.VideoRendition{Codec: "avc3.4d400b", CodedSize: media.Size{Width: 160, Height: 120}}}
+	video := pictures(0, 75)
+	for i := range video {
+		video[i].Payload = []byte{0, 0, 0, 1, 0x41, 0x9a}
+		if video[i].Key {
+			video[i].Payload = append(h264Sets(t, i/50), 0, 0, 0, 1, 0x65, 0x88)
+		}
+	}
+	got := run(t, &source{tracks: []media.Track{track}, packets: video}, &ingest.Config{Container: media.CMAF})
+	if got.err != nil || len(got.catalogs) != 2 {
+		t.Fatalf("%d catalogs: %v", len(got.catalogs), got.err)
+	}
+	for i, codec := range []string{"avc1.4d400b", "avc1.640009"} {
+		r := got.catalogs[i].Video.Renditions["video"]
+		if r.Codec != codec || !bytes.Equal(r.Description, h264Description(t, i)) || !bytes.Contains(r.Container.Init, r.Description) {
+			t.Errorf("catalog %d: %+v", i, r)
+		}
+	}
+}
+
 func TestSourceFails(t *testing.T) {
 	broken := errors.New("the cable is out")
 	s := both(1)

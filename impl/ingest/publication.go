@@ -58,7 +58,9 @@ func publish(b *live.Broadcast, source media.Reader, c Config) (*publication, er
 		t = clone(t)
 		f := &feed{name: names[i], video: t.Video != nil, span: c.AudioGroup, logger: c.Logger}
 		p.tracks, p.feeds[t.ID] = append(p.tracks, t), f
-		if err := p.setEncoder(t); err != nil {
+		if units, is := inBand(t); is && c.Container == media.CMAF {
+			f.units = &units // its encoder follows when its description is known
+		} else if err := p.setEncoder(t); err != nil {
 			return nil, err
 		}
 	}
@@ -157,7 +159,11 @@ func (p *publication) setEncoder(t media.Track) error {
 	} else {
 		t.Audio.Container = container
 	}
-	p.feeds[t.ID].encoder = encoder
+	f := p.feeds[t.ID]
+	f.encoder = encoder
+	if f.units != nil {
+		f.encoder = &samples{encoder: encoder, codec: *f.units}
+	}
 	return nil
 }
 

@@ -48,9 +48,6 @@ func showings() []showing {
 	var all []showing
 	for _, c := range []clip{h264AAC, tsPipe, bFrames, vp9Opus, av1} {
 		for _, k := range containers {
-			if !c.fits(k) {
-				continue
-			}
 			for _, s := range []venue{direct, throughOurs, throughTheirs} {
 				all = append(all, showing{c, k, s})
 			}

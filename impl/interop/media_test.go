@@ -61,12 +61,6 @@ func (c clip) path(t *testing.T) string {
 	return name
 }
 
-// fits tells whether the clip can be published in a container: what has its
-// configuration in band, as MPEG-TS has, not in CMAF.
-func (c clip) fits(container media.ContainerKind) bool {
-	return container != media.CMAF || !c.pipe && c.name != tsFile.name
-}
-
 // counts returns how many packets the clip's pictures and its sound have, and
 // how many bytes.
 func (c clip) counts(t *testing.T) (counts map[string]packets) {
