@@ -47,7 +47,7 @@ func Run(ctx context.Context, b *live.Broadcast, source media.Reader, c *Config)
 	if len(s.packets) == 0 {
 		return q.ended()
 	}
-	i := &ingestion{publication: p, queue: q, timeline: newTimeline(s.origin(), ids), jitter: newJitterMeter(ids), began: s.packets[0].read}
+	i := &ingestion{publication: p, queue: q, timeline: newTimeline(s.origin(), p.tracks), jitter: newJitterMeter(ids), began: s.packets[0].read}
 	return i.run(ctx, s)
 }
 

@@ -261,6 +261,27 @@ func TestLoop(t *testing.T) {
 	}
 }
 
+// TestLoopOfCutSound loops a file that cuts the duration of its last packet of
+// sound: the next round begins where all samples of that have been heard.
+func TestLoopOfCutSound(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 9500*time.Millisecond)
+		defer cancel()
+		audio := sounds(0, 151)
+		audio[150].Duration = 5 * time.Millisecond
+		s := &looped{source{tracks: []media.Track{videoTrack(), audioTrack()}, packets: interleave(pictures(0, 75), audio)}}
+		got := runIn(t, ctx, s, &ingest.Config{Loop: true}, "video", "audio")
+		for i, f := range got.tracks["audio"] {
+			if at := time.Duration(i) * sound; f.index >= 0 && f.PTS != at {
+				t.Fatalf("packet %d of sound: pts %v, want %v", i, f.PTS, at)
+			}
+		}
+		if n := len(got.tracks["audio"]); n < 450 {
+			t.Errorf("%d packets of sound", n)
+		}
+	})
+}
+
 // TestSteps has the clock of the source step in the middle, back and far ahead.
 func TestSteps(t *testing.T) {
 	for name, step := range map[string]time.Duration{"back": -time.Hour, "ahead": time.Hour} {

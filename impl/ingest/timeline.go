@@ -1,6 +1,10 @@
 package ingest
 
-import "time"
+import (
+	"time"
+
+	"github.com/moqlite/moqlite/api/media"
+)
 
 const (
 	// maxStepBack and maxStepAhead are how far the decoding time of a track's
@@ -32,13 +36,15 @@ type trackTime struct {
 	shift time.Duration
 	next  time.Duration // where its last packet ended, on the broadcast's clock
 	ahead time.Duration // the most by which a packet was decoded before it is shown
+	sound bool
+	whole time.Duration // of sound, how long the packet before lasts
 }
 
 // newTimeline returns the timeline of a source that begins at origin.
-func newTimeline(origin time.Duration, tracks []int) *timeline {
+func newTimeline(origin time.Duration, tracks []media.Track) *timeline {
 	t := &timeline{origin: origin, shift: -origin, tracks: make(map[int]*trackTime)}
-	for _, id := range tracks {
-		t.tracks[id] = &trackTime{shift: t.shift}
+	for _, track := range tracks {
+		t.tracks[track.ID] = &trackTime{shift: t.shift, sound: track.Audio != nil}
 	}
 	return t
 }
@@ -59,8 +65,21 @@ func (t *timeline) place(a *arrival) (stepped bool) {
 	a.PTS = max(a.PTS+track.shift, 0)
 	track.next = a.DTS + a.Duration
 	track.ahead = max(track.ahead, min(a.PTS-a.DTS, maxAhead))
-	t.end = max(t.end, a.PTS+a.Duration, track.next)
+	t.end = max(t.end, a.PTS+track.lasts(a), track.next)
 	return stepped
+}
+
+// lasts returns how long a is heard, or shown. Files cut the duration of their
+// last packet of sound to that of the whole, but decoders give all its samples,
+// and count on from there: with what follows at the cut, the sound would run
+// ahead of the pictures, by more with each round.
+func (t *trackTime) lasts(a *arrival) time.Duration {
+	if !t.sound {
+		return a.Duration
+	}
+	whole := max(a.Duration, t.whole)
+	t.whole = a.Duration
+	return whole
 }
 
 // sendingTime returns when a, which has been placed, is to be sent: when it is
