@@ -24,10 +24,12 @@ type Choice struct {
 	// Video and Audio name the renditions by their tracks. "": the best one.
 	Video, Audio string
 
-	// MaxPixels is how many pixels a picture may have, width times height, and
-	// MaxBitrate how many bits a second the pictures, as far as the catalog
-	// says it. 0: any number.
-	MaxPixels  int
+	// MaxPixels is how many pixels a picture may have, width times height, as
+	// far as the catalog says it. 0: any number.
+	MaxPixels int
+
+	// MaxBitrate is how many bits a second the pictures may have, as far as the
+	// catalog says it. 0: any number.
 	MaxBitrate uint64
 
 	// NoVideo and NoAudio leave out the pictures or the sound.

@@ -22,8 +22,12 @@ const maxGathered = 64
 type groups struct {
 	api.TrackReader
 
-	mu     sync.Mutex // of AcceptGroup and what it returns before those of the track
-	before []arrival
+	accepting chan struct{} // buffered 1: the turn to call the track's AcceptGroup
+	before    []arrival     // what AcceptGroup returns before those of the track; of whoever has the turn
+}
+
+func newGroups(r api.TrackReader) *groups {
+	return &groups{TrackReader: r, accepting: make(chan struct{}, 1)}
 }
 
 // An arrival is what AcceptGroup has returned.
@@ -58,8 +62,8 @@ func (g *groups) gather(ctx context.Context) api.GroupSequence {
 
 // AcceptGroup implements [api.TrackReader].
 func (g *groups) AcceptGroup(ctx context.Context) (api.GroupReader, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	g.accepting <- struct{}{} // newer gives it back at once
+	defer func() { <-g.accepting }()
 	if len(g.before) > 0 {
 		a := g.before[0]
 		g.before = g.before[1:]
@@ -68,11 +72,15 @@ func (g *groups) AcceptGroup(ctx context.Context) (api.GroupReader, error) {
 	return g.TrackReader.AcceptGroup(ctx)
 }
 
-// newer reports whether there is a group behind the one that is being read. It is
-// called while no other accepts one.
+// newer reports whether there is a group behind the one that is being read. While
+// another accepts one, there is none.
 func (g *groups) newer() bool {
-	g.mu.Lock()
-	defer g.mu.Unlock()
+	select {
+	case g.accepting <- struct{}{}:
+		defer func() { <-g.accepting }()
+	default:
+		return false
+	}
 	if len(g.before) > 0 {
 		return true
 	}

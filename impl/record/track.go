@@ -162,7 +162,7 @@ func (t *track) read(ctx context.Context) error {
 	defer in.Close()
 	stop := context.AfterFunc(ctx, func() { _ = in.Close() })
 	defer stop()
-	err = t.readGroups(ctx, &groups{TrackReader: in}, func(ctx context.Context, n api.GroupSequence) (api.GroupReader, error) {
+	err = t.readGroups(ctx, newGroups(in), func(ctx context.Context, n api.GroupSequence) (api.GroupReader, error) {
 		return t.session.Fetch(ctx, api.FetchRequest{Path: path, Name: r.name, Group: n, Priority: t.kind.priority()})
 	})
 	if err != nil {
