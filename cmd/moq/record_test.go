@@ -170,3 +170,16 @@ func TestFullDisk(t *testing.T) {
 		}
 	}
 }
+
+// TestDemoOfAFile streams a file through the relay of the demo.
+func TestDemoOfAFile(t *testing.T) {
+	transporttest.NoLeaks(t)
+	demo := start(t, "", "demo", "--source", samples+"h264b_opus.mp4", "--json")
+	demo.wait(exitDone)
+	result := demo.lines()[0]
+	if n := result["packets"].(map[string]any)["video avc1.640009 160x120"]; n != 30.0 || result["gaps"] != 0.0 {
+		t.Errorf("%v", result)
+	}
+	start(t, "", "demo", "--source", samples+"none.mp4").wait(exitFailed)
+	start(t, "", "demo", "--source", samples+"h264b_opus.mp4", "--transport", "tcp").wait(exitUsage)
+}
