@@ -34,6 +34,7 @@ type clip struct {
 var (
 	h264AAC  = clip{name: "H.264 and AAC", file: "fmp4/testdata/h264_aac.mp4"}
 	tsPipe   = clip{name: "MPEG-TS from a pipe", file: "fmp4/testdata/h264_aac.mp4", pipe: true}
+	longPipe = clip{name: "MPEG-TS from a pipe", pipe: true, long: true, made: []string{"-c:v", "libx264", "-preset", "ultrafast", "-g", "25", "-pix_fmt", "yuv420p", "-c:a", "aac"}}
 	tsFile   = clip{name: "MPEG-TS", file: "mpegts/testdata/h264_aac.ts"}
 	h264Opus = clip{name: "B-frames and Opus", file: "fmp4/testdata/h264b_opus.mp4"}
 	bFrames  = clip{name: "B-frames and Opus", made: []string{"-c:v", "libx264", "-preset", "veryfast", "-bf", "2", "-g", "25", "-pix_fmt", "yuv420p", "-c:a", "libopus"}}
@@ -53,12 +54,21 @@ func (c clip) path(t *testing.T) string {
 		return filepath.Join("..", "format", c.file)
 	}
 	name := filepath.Join(t.TempDir(), "made.mp4")
-	args := []string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=2", "-f", "lavfi", "-i", "sine=sample_rate=48000:duration=2"}
+	args := []string{"-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x240:rate=25:duration=" + c.lasts(), "-f", "lavfi", "-i", "sine=sample_rate=48000:duration=" + c.lasts()}
 	args = append(append(args, c.made...), "-movflags", "+frag_keyframe+empty_moov+default_base_moof", name)
 	if out, err := exec.Command(need(t, "ffmpeg", getFFmpeg, "ffmpeg"), args...).CombinedOutput(); err != nil {
 		t.Fatalf("ffmpeg: %v\n%s", err, out)
 	}
 	return name
+}
+
+// lasts returns how many seconds of a clip ffmpeg makes: of one that is watched
+// for a minute more than that, since ffmpeg's loops cut the sound.
+func (c clip) lasts() string {
+	if c.long {
+		return "75"
+	}
+	return "2"
 }
 
 // counts returns how many packets the clip's pictures and its sound have, and
