@@ -29,6 +29,7 @@ type clip struct {
 	made []string // by ffmpeg instead, with these codecs: Chromium knows no level 1b of H.264, which h264b_opus.mp4 has
 	pipe bool     // it comes as MPEG-TS, from ffmpeg, at its pace
 	mute bool     // it has no sound
+	long bool     // made longer than it is watched: more than a minute
 }
 
 var (
