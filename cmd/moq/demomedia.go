@@ -53,6 +53,10 @@ func demoMedia(ctx context.Context, o *options, scheme, name string, duration ti
 	mux := api.NewTrackMux()
 	b := &watchedBroadcast{first: make(chan struct{})}
 	source.begin = b.first // nothing is sent before the viewer is there
+	ingestion, err := ingest.Open(&b.Broadcast, source, &ingest.Config{Logger: o.logger()})
+	if err != nil {
+		return err
+	}
 	if err := mux.Publish(ctx, demoMediaPath, b); err != nil {
 		return err
 	}
@@ -61,7 +65,7 @@ func demoMedia(ctx context.Context, o *options, scheme, name string, duration ti
 		return err
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- b.ingest(ctx, publisher, source, &ingest.Config{Logger: o.logger()}) }()
+	go func() { ended <- runWith(ctx, publisher, ingestion) }()
 	viewer, err := clients[1].Dial(ctx, url, api.NewTrackMux())
 	if err != nil {
 		return err

@@ -38,6 +38,10 @@ func publishMedia(ctx context.Context, o *options, flags pubFlags, url string, p
 		return err
 	}
 	defer source.close()
+	ingestion, err := ingest.Open(&b.Broadcast, source, &ingest.Config{Container: container, Loop: flags.loop, MSF: strings.HasSuffix(string(path), ".msf"), Logger: o.logger()})
+	if err != nil {
+		return err
+	}
 	mux := api.NewTrackMux()
 	life, withdraw := context.WithCancel(context.Background())
 	defer withdraw()
@@ -54,7 +58,7 @@ func publishMedia(ctx context.Context, o *options, flags pubFlags, url string, p
 	bar := o.startProgress(func() string {
 		return fmt.Sprintf("%s: %s, %s", path, count(int64(b.subscribers()), "subscription"), source.text())
 	})
-	err = b.ingest(ctx, session, source, &ingest.Config{Container: container, Loop: flags.loop, MSF: strings.HasSuffix(string(path), ".msf"), Logger: o.logger()})
+	err = runWith(ctx, session, ingestion)
 	if err == nil && flags.keep {
 		<-ctx.Done()
 	}
@@ -120,14 +124,14 @@ func (b *watchedBroadcast) subscribers() int {
 	return b.active
 }
 
-// ingest publishes the source until it ends, the session does, or ctx, which is
-// no error.
-func (b *watchedBroadcast) ingest(ctx context.Context, session api.Session, source media.Reader, c *ingest.Config) error {
+// runWith publishes until the source ends, the session does, or ctx, which is no
+// error.
+func runWith(ctx context.Context, session api.Session, ingestion *ingest.Ingestion) error {
 	both, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	stop := context.AfterFunc(session.Context(), func() { cancel(context.Cause(session.Context())) })
 	defer stop()
-	err := ingest.Run(both, &b.Broadcast, source, c)
+	err := ingestion.Run(both)
 	if ctx.Err() != nil {
 		return nil
 	}

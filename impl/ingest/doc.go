@@ -4,9 +4,11 @@
 //	source, err := format.Sniff(os.Stdin)
 //	…
 //	var broadcast live.Broadcast
+//	camera, err := ingest.Open(&broadcast, source, nil)
+//	…
 //	err = mux.Publish(ctx, "room/camera.hang", &broadcast)
 //	…
-//	err = ingest.Run(ctx, &broadcast, source, nil)
+//	err = camera.Run(ctx)
 //
 // The way of a packet: queue (read ahead) → timeline (the source's clock to the
 // broadcast's) → schedule (when it is sent) → feed (groups and frames).

@@ -30,16 +30,20 @@ func (c camera) ReadPacket(p *media.Packet) error {
 
 // A camera is published under a path that ends in ".hang", as players want it.
 // Its frames are sent as they come.
-func ExampleRun() {
+func ExampleOpen() {
 	ctx, mux := context.Background(), api.NewTrackMux()
+	frames := make(chan []byte)
 	var broadcast live.Broadcast
+	ingestion, err := ingest.Open(&broadcast, camera{frames}, &ingest.Config{Pace: ingest.Immediate})
+	if err != nil {
+		panic(err)
+	}
 	if err := mux.Publish(ctx, "room/camera.hang", &broadcast); err != nil {
 		panic(err)
 	}
 	// … Dial or serve with mux.
-	frames := make(chan []byte)
 	close(frames)
-	if err := ingest.Run(ctx, &broadcast, camera{frames}, &ingest.Config{Pace: ingest.Immediate}); err != nil {
+	if err := ingestion.Run(ctx); err != nil {
 		panic(err)
 	}
 	// Output:

@@ -28,9 +28,9 @@ func inBand(t media.Track) (c codec.NAL, is bool) {
 
 // describeInBand gives the tracks a description that have theirs in band, but
 // are published in a container that has it in its init.
-func (i *ingestion) describeInBand(s *survey) error {
-	for _, t := range i.tracks {
-		f := i.feeds[t.ID]
+func (out *sender) describeInBand(s *survey) error {
+	for _, t := range out.tracks {
+		f := out.feeds[t.ID]
 		if f.units == nil {
 			continue
 		}
@@ -40,11 +40,11 @@ func (i *ingestion) describeInBand(s *survey) error {
 			}
 		}
 		if t.Video.Description == nil {
-			return fmt.Errorf("ingest: track %s: no key frame with its parameter sets came in the first %v, which %v needs", f.name, surveyTime, i.config.Container)
+			return fmt.Errorf("ingest: track %s: no key frame with its parameter sets came in the first %v, which %v needs", f.name, surveyTime, out.config.Container)
 		}
 		entry, profile, _ := strings.Cut(t.Video.Codec, ".")
 		t.Video.Codec = outOfBand[entry] + "." + profile
-		if err := i.setEncoder(t); err != nil {
+		if err := out.setEncoder(t); err != nil {
 			return err
 		}
 	}

@@ -10,10 +10,38 @@ import (
 	"github.com/moqlite/moqlite/impl/live"
 )
 
-// Run publishes source in b until the source ends, or ctx does. It makes the
-// tracks at once, so b may be published just before or after; the catalog
-// follows when the beginning of the source has been seen, at most half a second
-// later, and before the first frame.
+// Run is [Open] and [Ingestion.Run], for a broadcast that nobody knows yet: one
+// that asks for a track before Run has made it is told that there is none.
+func Run(ctx context.Context, b *live.Broadcast, source media.Reader, c *Config) error {
+	i, err := Open(b, source, c)
+	if err != nil {
+		return err
+	}
+	return i.Run(ctx)
+}
+
+// An Ingestion publishes a source in a broadcast. Open makes one.
+type Ingestion struct {
+	publication *publication
+	source      media.Reader
+}
+
+// Open makes the tracks of a source and of its catalog in b. What is in them
+// comes with [Ingestion.Run], so b can be published between the two, and nobody
+// asks for a track in vain. c may be nil.
+//
+// A source without a track, or with names that are not different, is an error.
+func Open(b *live.Broadcast, source media.Reader, c *Config) (*Ingestion, error) {
+	p, err := publish(b, source, c.complete())
+	if err != nil {
+		return nil, err
+	}
+	return &Ingestion{publication: p, source: source}, nil
+}
+
+// Run publishes the source until it ends, or ctx does. It is called once. The
+// catalog comes when the beginning of the source has been seen, at most half a
+// second after its first packet, and before the first frame.
 //
 // A group of pictures opens with a key frame; pictures before the first one are
 // dropped. The catalog is published again only when a description changes, or
@@ -22,20 +50,16 @@ import (
 // steps.
 //
 // The error is nil when the source has ended: its tracks have then ended too,
-// and b still has what it holds for those who come later. It is that of the
-// source, whose last group is then reset; [media.ErrCatalog] for what no
-// catalog can describe; or ctx's cause. Run reads source in a goroutine, which
-// outlives it for as long as a ReadPacket blocks.
-func Run(ctx context.Context, b *live.Broadcast, source media.Reader, c *Config) (err error) {
-	config := c.complete()
-	p, err := publish(b, source, config)
-	if err != nil {
-		return err
-	}
+// and the broadcast still has what it holds for those who come later. It is that
+// of the source, whose last group is then reset; [media.ErrCatalog] for what no
+// catalog can describe; or ctx's cause. Run reads the source in a goroutine,
+// which outlives it for as long as a ReadPacket blocks.
+func (i *Ingestion) Run(ctx context.Context) (err error) {
+	p := i.publication
 	defer func() { p.end(err) }()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	q := newQueue(ctx, source, config.Loop)
+	q := newQueue(ctx, i.source, p.config.Loop)
 	ids := make([]int, len(p.tracks))
 	for i, t := range p.tracks {
 		ids[i] = t.ID
@@ -47,12 +71,12 @@ func Run(ctx context.Context, b *live.Broadcast, source media.Reader, c *Config)
 	if len(s.packets) == 0 {
 		return q.ended()
 	}
-	i := &ingestion{publication: p, queue: q, timeline: newTimeline(s.origin(), p.tracks), jitter: newJitterMeter(ids), began: s.packets[0].read}
-	return i.run(ctx, s)
+	out := &sender{publication: p, queue: q, timeline: newTimeline(s.origin(), p.tracks), jitter: newJitterMeter(ids), began: s.packets[0].read}
+	return out.run(ctx, s)
 }
 
-// An ingestion sends the packets of a queue to a publication.
-type ingestion struct {
+// A sender sends the packets of a queue to a publication.
+type sender struct {
 	*publication
 	queue    *queue
 	timeline *timeline
@@ -62,57 +86,57 @@ type ingestion struct {
 }
 
 // run publishes the catalog, then what was surveyed, and then the rest.
-func (i *ingestion) run(ctx context.Context, s *survey) error {
+func (out *sender) run(ctx context.Context, s *survey) error {
 	for _, a := range s.packets {
-		i.timeline.place(a)
+		out.timeline.place(a)
 	}
-	i.schedule = newSchedule(i.config.Pace, i.began, i.timeline.sendingTime(s.packets[0]), i.config.Buffer)
-	if err := i.describeInBand(s); err != nil {
+	out.schedule = newSchedule(out.config.Pace, out.began, out.timeline.sendingTime(s.packets[0]), out.config.Buffer)
+	if err := out.describeInBand(s); err != nil {
 		return err
 	}
-	i.complete(s)
-	if err := i.announce(ctx); err != nil {
+	out.complete(s)
+	if err := out.announce(ctx); err != nil {
 		return err
 	}
 	for _, a := range s.packets {
-		i.schedule.add(a, i.timeline.sendingTime(a))
+		out.schedule.add(a, out.timeline.sendingTime(a))
 	}
-	return i.sendAll(ctx)
+	return out.sendAll(ctx)
 }
 
 // complete adds to the catalog what the source did not tell and its beginning
 // shows.
-func (i *ingestion) complete(s *survey) {
+func (out *sender) complete(s *survey) {
 	for _, a := range s.packets {
-		i.measure(a)
+		out.measure(a)
 	}
-	i.jitter.raise(0)
-	i.setJitter()
-	for _, t := range i.tracks {
+	out.jitter.raise(0)
+	out.setJitter()
+	for _, t := range out.tracks {
 		if t.Video != nil && t.Video.Framerate == 0 {
 			t.Video.Framerate = s.tracks[t.ID].framerate()
 		}
 	}
-	if i.clock == nil {
-		start := i.began.Add(i.config.Buffer - s.packets[0].DTS)
-		i.clock = media.ClockAt(start)
+	if out.clock == nil {
+		start := out.began.Add(out.config.Buffer - s.packets[0].DTS)
+		out.clock = media.ClockAt(start)
 	}
 }
 
 // measure counts the time at which a is sent: as planned, with a schedule, since
 // what a busy machine adds is not the source's; when it came, without.
-func (i *ingestion) measure(a *arrival) {
-	at := i.timeline.sendingTime(a)
-	if i.config.Pace == Immediate {
-		at = a.read.Sub(i.began)
+func (out *sender) measure(a *arrival) {
+	at := out.timeline.sendingTime(a)
+	if out.config.Pace == Immediate {
+		at = a.read.Sub(out.began)
 	}
-	i.jitter.sent(a.Track, at, a.PTS)
+	out.jitter.sent(a.Track, at, a.PTS)
 }
 
 // setJitter puts the jitter that was measured into the catalog.
-func (i *ingestion) setJitter() {
-	for _, t := range i.tracks {
-		jitter := i.jitter.tracks[t.ID].declared
+func (out *sender) setJitter() {
+	for _, t := range out.tracks {
+		jitter := out.jitter.tracks[t.ID].declared
 		if t.Video != nil {
 			t.Video.Jitter = max(t.Video.Jitter, jitter)
 		} else {
@@ -122,48 +146,48 @@ func (i *ingestion) setJitter() {
 }
 
 // sendAll sends packets when they are due, until the source has ended.
-func (i *ingestion) sendAll(ctx context.Context) error {
+func (out *sender) sendAll(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for packets := i.queue.packets; packets != nil || i.schedule.next() != nil; {
+	for packets := out.queue.packets; packets != nil || out.schedule.next() != nil; {
 		// What is at hand is put into order before any of it is sent.
 		select {
 		case a, more := <-packets:
 			if !more {
 				packets = nil
-			} else if err := i.add(ctx, a); err != nil {
+			} else if err := out.add(ctx, a); err != nil {
 				return err
 			}
 			continue
 		default:
 		}
-		i.arm(timer)
+		out.arm(timer)
 		select {
 		case a, more := <-packets:
 			if !more {
 				packets = nil
-			} else if err := i.add(ctx, a); err != nil {
+			} else if err := out.add(ctx, a); err != nil {
 				return err
 			}
 		case now := <-timer.C:
-			if err := i.sendDue(ctx, now); err != nil {
+			if err := out.sendDue(ctx, now); err != nil {
 				return err
 			}
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
 	}
-	return i.queue.ended()
+	return out.queue.ended()
 }
 
 // arm sets the timer to when the next packet is due, or the group of a feed is
 // to be ended.
-func (i *ingestion) arm(timer *time.Timer) {
+func (out *sender) arm(timer *time.Timer) {
 	next, any := time.Time{}, false
-	if a := i.schedule.next(); a != nil {
-		next, any = i.schedule.due(a), true
+	if a := out.schedule.next(); a != nil {
+		next, any = out.schedule.due(a), true
 	}
-	for _, f := range i.feeds {
+	for _, f := range out.feeds {
 		if at, full := f.ends(); full && (!any || at.Before(next)) {
 			next, any = at, true
 		}
@@ -177,48 +201,48 @@ func (i *ingestion) arm(timer *time.Timer) {
 
 // sendDue ends the groups that are to be ended, and sends a packet if one is
 // due.
-func (i *ingestion) sendDue(ctx context.Context, now time.Time) error {
-	for _, f := range i.feeds {
+func (out *sender) sendDue(ctx context.Context, now time.Time) error {
+	for _, f := range out.feeds {
 		if at, full := f.ends(); full && !now.Before(at) {
 			if err := f.closeGroup(); err != nil {
 				return err
 			}
 		}
 	}
-	a := i.schedule.next()
-	if a == nil || now.Before(i.schedule.due(a)) {
+	a := out.schedule.next()
+	if a == nil || now.Before(out.schedule.due(a)) {
 		return nil
 	}
-	i.schedule.remove()
-	i.schedule.adjust(now, i.queue.waited.Load())
-	return i.send(ctx, a, now)
+	out.schedule.remove()
+	out.schedule.adjust(now, out.queue.waited.Load())
+	return out.send(ctx, a, now)
 }
 
 // add puts a packet that has come onto the schedule.
-func (i *ingestion) add(ctx context.Context, a *arrival) error {
-	if err := i.place(ctx, a); err != nil {
+func (out *sender) add(ctx context.Context, a *arrival) error {
+	if err := out.place(ctx, a); err != nil {
 		return err
 	}
-	i.schedule.add(a, i.timeline.sendingTime(a))
+	out.schedule.add(a, out.timeline.sendingTime(a))
 	return nil
 }
 
 // place puts a packet that has come onto the timeline, and measures it.
-func (i *ingestion) place(ctx context.Context, a *arrival) error {
-	if i.feeds[a.Track] == nil {
+func (out *sender) place(ctx context.Context, a *arrival) error {
+	if out.feeds[a.Track] == nil {
 		return unknownTrack(a.Track)
 	}
-	if i.timeline.place(a) {
-		i.config.Logger.Warn("ingest: the source's clock has stepped", "track", i.feeds[a.Track].name, "at", a.PTS)
+	if out.timeline.place(a) {
+		out.config.Logger.Warn("ingest: the source's clock has stepped", "track", out.feeds[a.Track].name, "at", a.PTS)
 	}
-	at := a.read.Sub(i.began)
-	if i.jitter.isWindowOver(at) && i.jitter.raise(jitterStep) {
-		i.setJitter()
-		if err := i.announce(ctx); err != nil {
+	at := a.read.Sub(out.began)
+	if out.jitter.isWindowOver(at) && out.jitter.raise(jitterStep) {
+		out.setJitter()
+		if err := out.announce(ctx); err != nil {
 			return err
 		}
 	}
-	i.measure(a)
+	out.measure(a)
 	return nil
 }
 
@@ -227,35 +251,35 @@ func unknownTrack(id int) error {
 }
 
 // send sends a packet, at a time.
-func (i *ingestion) send(ctx context.Context, a *arrival, now time.Time) error {
-	defer i.queue.release(a)
-	if f := i.feeds[a.Track]; f.units != nil {
+func (out *sender) send(ctx context.Context, a *arrival, now time.Time) error {
+	defer out.queue.release(a)
+	if f := out.feeds[a.Track]; f.units != nil {
 		a.Config = f.description(&a.Packet)
 	}
 	if a.Config != nil {
-		if err := i.configure(ctx, a); err != nil {
+		if err := out.configure(ctx, a); err != nil {
 			return err
 		}
 	}
-	return i.feeds[a.Track].write(ctx, &a.Packet, now)
+	return out.feeds[a.Track].write(ctx, &a.Packet, now)
 }
 
 // configure publishes the description that holds from a on, if it is another
 // one. A rendition without a description has its configuration in its frames.
-func (i *ingestion) configure(ctx context.Context, a *arrival) error {
-	t := i.track(a.Track)
+func (out *sender) configure(ctx context.Context, a *arrival) error {
+	t := out.track(a.Track)
 	description := describedBy(t)
 	if *description == nil || bytes.Equal(*description, a.Config) {
 		return nil
 	}
 	*description = a.Config
 	if err := describe(t); err != nil {
-		return fmt.Errorf("ingest: track %s: a description that the source gave: %w", i.feeds[a.Track].name, err)
+		return fmt.Errorf("ingest: track %s: a description that the source gave: %w", out.feeds[a.Track].name, err)
 	}
-	if err := i.setEncoder(t); err != nil {
+	if err := out.setEncoder(t); err != nil {
 		return err
 	}
-	return i.announce(ctx)
+	return out.announce(ctx)
 }
 
 // describedBy returns where the description of a track is.

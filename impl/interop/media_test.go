@@ -140,6 +140,10 @@ func (c clip) serve(t *testing.T, container media.ContainerKind) string {
 	t.Helper()
 	source := c.open(t)
 	mux, broadcast := api.NewTrackMux(), new(live.Broadcast)
+	ingestion, err := ingest.Open(broadcast, source, &ingest.Config{Container: container, Loop: !c.pipe})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := mux.Publish(t.Context(), film, broadcast); err != nil {
 		t.Fatal(err)
 	}
@@ -150,9 +154,7 @@ func (c clip) serve(t *testing.T, container media.ContainerKind) string {
 	}
 	served, ingested := make(chan error, 1), make(chan error, 1)
 	go func() { served <- server.ListenAndServe() }()
-	go func() {
-		ingested <- ingest.Run(t.Context(), broadcast, source, &ingest.Config{Container: container, Loop: !c.pipe})
-	}()
+	go func() { ingested <- ingestion.Run(t.Context()) }()
 	t.Cleanup(func() { // after the test's context has ended
 		<-ingested
 		_ = server.Close()
