@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"time"
 
@@ -233,6 +234,17 @@ func (t *track) Update(config *api.SubscribeConfig) error {
 	defer t.mu.Unlock()
 	t.config = c
 	return nil
+}
+
+// Subscribed reports whether there is a subscription beneath that stands, or has come to
+// the end of the track. It is false while the track waits for its publisher, or for the
+// next session. Relays (package relay) ask for it.
+func (t *track) Subscribed() bool {
+	f := t.newestFeed()
+	if f.isDone() {
+		return f.err == io.EOF
+	}
+	return !f.link.isEnded()
 }
 
 // Close implements [api.TrackReader].

@@ -85,7 +85,7 @@ func (p *publisher) sortRoutes() {
 // removeRoute removes a route. Relay.mu is held.
 func (p *publisher) removeRoute(rt *route) {
 	p.routes = slices.DeleteFunc(p.routes, func(other *route) bool { return other == rt })
-	p.left, rt.gone = rt.session, true
+	p.left, rt.gone, rt.goneAt = rt.session, true, time.Now()
 	p.changed.Tell()
 }
 

@@ -157,6 +157,18 @@ func (fd *feed) subscribe() (api.TrackReader, error) {
 	return r, nil
 }
 
+// isSubscribed reports whether there is a subscription at the peer. That of a session
+// which reconnects (package redial) goes on without one while there is none.
+func (fd *feed) isSubscribed() bool {
+	fd.mu.Lock()
+	r := fd.reader
+	fd.mu.Unlock()
+	if s, ok := r.(interface{ Subscribed() bool }); ok {
+		return s.Subscribed()
+	}
+	return r != nil
+}
+
 func (fd *feed) wantedConfig() api.SubscribeConfig {
 	fd.mu.Lock()
 	defer fd.mu.Unlock()

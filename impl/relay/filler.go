@@ -34,7 +34,7 @@ const (
 	listenEvery = time.Second
 
 	// unpacedSilence is how long a track may be silent if too few groups came
-	// to know its pace.
+	// to know its pace, or if its publisher was withdrawn and may have ended it.
 	unpacedSilence = 10 * time.Second
 )
 

@@ -16,8 +16,9 @@ type route struct {
 	session      *upstream
 	announcement api.Announcement
 	broadcast    *broadcast
-	number       uint64 // in the order in which routes came
-	gone         bool   // the session does not announce it any more
+	number       uint64    // in the order in which routes came
+	gone         bool      // the session does not announce it any more,
+	goneAt       time.Time // since then
 }
 
 // A request names a path, and the peer answers it for the publisher that it has
@@ -40,13 +41,13 @@ func (rt *route) isAnnounced() bool {
 	return !rt.gone
 }
 
-// isWithdrawn reports whether the session announces nothing at the path any
-// more.
-func (rt *route) isWithdrawn() bool {
+// withdrawal returns when the session has withdrawn the route. It reports false
+// if the session announces something at the path.
+func (rt *route) withdrawal() (at time.Time, withdrawn bool) {
 	r := rt.broadcast.relay
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return rt.gone && rt.session.routes[rt.broadcast.announced] == nil
+	return rt.goneAt, rt.gone && rt.session.routes[rt.broadcast.announced] == nil
 }
 
 // isReplaced reports whether the session announces another publisher instead.

@@ -273,21 +273,26 @@ func (f *filler) dropNext() {
 }
 
 // checkSilence tries another route when nothing has come for a while. A feed
-// whose publisher was withdrawn is ended then: if its session reconnects
-// (package redial), the feed would wait for the publisher to come back. It
-// reports false when the track has ended.
+// whose publisher was withdrawn is given up when patience tells so. It reports
+// false when the track has ended.
 func (f *filler) checkSilence(now time.Time) bool {
 	heard, again := f.heard.Load(), listenEvery
+	left := f.patience(now)
 	switch {
 	case heard != f.heardBefore:
 		f.heardBefore, f.heardAt, f.silence = heard, now, minSilence
 	case now.Sub(f.heardAt) < minSilence:
-	case f.current != nil && f.current.route.isWithdrawn():
-		f.current.stop()
-		return f.handleLost(errGone, now)
+	case left <= 0:
+		err := errGone
+		select {
+		case err = <-f.current.ended():
+		default:
+			f.current.stop()
+		}
+		return f.handleLost(err, now)
 	default:
 		f.silence = min(2*f.silence, maxSilence)
-		again = f.silence
+		again = min(f.silence, left)
 		f.refused.forgiveRivals()
 		demand, _ := f.track.Demand()
 		routes, _ := f.broadcast.candidates()
@@ -296,6 +301,30 @@ func (f *filler) checkSilence(now time.Time) bool {
 	}
 	f.silentAt = now.Add(again)
 	return true
+}
+
+// patience returns how much longer the current feed may be silent. If its
+// publisher was withdrawn, it is not announced to this relay any more, but the
+// subscription may go on: with groups, or with the end of the track, which each
+// relay on the way may take seconds to pass on. In moq-lite-03 and 04 it cannot
+// know which group is the last. So the feed is given time, but not for ever: its
+// peer may get the track from this relay by now, so that each waits for the other.
+// If no subscription stands, nothing can come: a session that reconnects (package
+// redial) waits for the publisher to come back.
+func (f *filler) patience(now time.Time) (left time.Duration) {
+	if f.current == nil {
+		return maxSilence
+	}
+	at, withdrawn := f.current.route.withdrawal()
+	switch {
+	case !withdrawn:
+		return maxSilence
+	case !f.current.isSubscribed():
+		return minSilence - now.Sub(f.heardAt)
+	case f.heardAt.After(at):
+		at = f.heardAt
+	}
+	return max(f.longSilence(), unpacedSilence) - now.Sub(at)
 }
 
 // tryAnother tries the first usable route of another session than the current
