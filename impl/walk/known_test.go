@@ -54,6 +54,12 @@ var (
 		{"r1", []linkSpec{link04("r1-r0", "r0")}},
 		{"r2", []linkSpec{far(link04("r2-r1", "r1"))}},
 	}
+	deep = []relaySpec{
+		{name: "r0"},
+		{"r1", []linkSpec{far(link04("r1-r0", "r0"))}},
+		{"r2", []linkSpec{link04("r2-r1", "r1")}},
+		{"r3", []linkSpec{link04("r3-r2", "r2")}},
+	}
 )
 
 // seconds returns a time in the script.
@@ -180,6 +186,11 @@ var known = []struct {
 		{seconds(2), &begin{name: "p", link: link04("p", "r2"), hop: 1, numbering: 1, handler: true, lasting: true}},
 		{seconds(4.1), &join{name: "v", link: link04("v", "r2"), track: "t"}},
 		{seconds(4.1), &join{name: "w", link: link06("w", "r1"), track: "t", lasting: true, config: api.SubscribeConfig{StartGroup: 1}}},
+	}},
+	{"the end of a track takes a second for each relay, of which one prefers another publisher", deep, slow, []event{
+		{seconds(2), &begin{name: "p", link: far(link04("p", "r3")), hop: 1, numbering: 1, holes: true, handler: true, lasting: true}},
+		{seconds(2.5), &join{name: "v", link: link04("v", "r0"), track: "t"}},
+		{seconds(4.5), &begin{name: "q", link: far(link04("q", "r1")), hop: 2, numbering: 1, holes: true, handler: true, lasting: true}},
 	}},
 }
 
