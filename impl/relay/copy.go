@@ -15,6 +15,7 @@ type copier struct {
 	frames atomic.Uint64  // written completely, or left out before the first
 	heard  *atomic.Uint64 // counts the frames of all groups of a track; may be nil
 	came   atomic.Uint64  // counts the frames that sources have begun or continued
+	by     *feed          // that brings what is read; nil for a fetch
 	within atomic.Bool    // a frame is being written
 	begun  bool           // the first frame was determined
 	body   io.Writer      // of the frame being written; nil between frames
@@ -111,6 +112,9 @@ func (c *copier) copyFrame(h api.FrameHeader, payload io.Reader) error {
 	c.shadow.Load().wake()
 	if c.heard != nil {
 		c.heard.Add(1)
+	}
+	if c.by != nil && !c.by.useful.Load() {
+		c.by.useful.Store(true)
 	}
 	return nil
 }

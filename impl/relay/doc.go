@@ -85,11 +85,11 @@ package relay
 //
 // From fed to saving, by handleLost: current has failed, and another route may do
 // better; or checkSilence has given current up, whose route was withdrawn: after
-// unpacedSilence or the time of four groups, or after minSilence if no subscription
-// stands upstream (patience). To the end, by handleLost too: the publisher has ended
-// the track (endTrack waits for what is missing, keepEnded keeps the track for a
-// while), has restarted it, or has refused it with a code of its own, which viewers
-// get (cause.go).
+// unpacedSilence or the time of four groups, or after minSilence if it has brought
+// nothing or has no subscription upstream (patience). To the end, by handleLost
+// too: the publisher has ended the track (endTrack waits for what is missing,
+// keepEnded keeps the track for a while), has restarted it, or has refused it with
+// a code of its own, which viewers get (cause.go).
 //
 // # The states of a feed
 //

@@ -32,6 +32,7 @@ type feed struct {
 	accepting, life context.Context
 	retire, stop    context.CancelFunc
 	replaced        atomic.Bool // another feed has replaced it
+	useful          atomic.Bool // it has brought a frame that the track did not have
 
 	mu     sync.Mutex
 	reader api.TrackReader

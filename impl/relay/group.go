@@ -156,6 +156,7 @@ func (f *filler) writeGroup(g *group, src *source) {
 // group has ended.
 func (f *filler) writeFrom(g *group, src *source) *source {
 	f.setSource(g, src)
+	g.by = src.feed
 	err := g.copyFrom(src)
 	f.setSource(g, nil)
 	if err != nil {

@@ -307,10 +307,11 @@ func (f *filler) checkSilence(now time.Time) bool {
 // publisher was withdrawn, it is not announced to this relay any more, but the
 // subscription may go on: with groups, or with the end of the track, which each
 // relay on the way may take seconds to pass on. In moq-lite-03 and 04 it cannot
-// know which group is the last. So the feed is given time, but not for ever: its
-// peer may get the track from this relay by now, so that each waits for the other.
-// If no subscription stands, nothing can come: a session that reconnects (package
-// redial) waits for the publisher to come back.
+// know which group is the last. So the feed is given time, unless it has brought
+// nothing yet: relays that have all lost the publisher may have turned to each
+// other, and each wait for the next. One of them, which has most of the track, then
+// gets nothing new. Nor is time given if no subscription stands: a session that
+// reconnects (package redial) waits for the publisher to come back.
 func (f *filler) patience(now time.Time) (left time.Duration) {
 	if f.current == nil {
 		return maxSilence
@@ -319,7 +320,7 @@ func (f *filler) patience(now time.Time) (left time.Duration) {
 	switch {
 	case !withdrawn:
 		return maxSilence
-	case !f.current.isSubscribed():
+	case !f.current.useful.Load(), !f.current.isSubscribed():
 		return minSilence - now.Sub(f.heardAt)
 	case f.heardAt.After(at):
 		at = f.heardAt

@@ -10,6 +10,7 @@ import (
 
 	"github.com/moqlite/moqlite/api"
 	"github.com/moqlite/moqlite/impl"
+	"github.com/moqlite/moqlite/impl/live"
 	"github.com/moqlite/moqlite/impl/moqtest"
 	"github.com/moqlite/moqlite/impl/redial"
 	"github.com/moqlite/moqlite/impl/relay"
@@ -129,8 +130,7 @@ func TestWithdrawnAfterSilence(t *testing.T) {
 	readWithdrawn(t, 20500*time.Millisecond, false, func(w api.TrackWriter) { sleep(w.Context(), 24*time.Second) }, hasGroups(1))
 }
 
-// TestWithdrawnAndSilentForLong: nothing more comes of such a track. It is given up,
-// since the peer may have turned to this relay for it.
+// TestWithdrawnAndSilentForLong: nothing more comes of such a track. It is given up.
 func TestWithdrawnAndSilentForLong(t *testing.T) {
 	readWithdrawn(t, soon, false, waitForSubscriber, unroutableWithin(12*time.Second))
 }
@@ -161,4 +161,65 @@ func unroutableWithin(d time.Duration) func(*testing.T, []api.GroupSequence, err
 			t.Errorf("%v, after %v", err, took)
 		}
 	}
+}
+
+// TestRelaysTurnToEachOther: two relays far from each other lose the publisher that both
+// get, and each takes the other's announcement, which is not withdrawn yet. They notice
+// that nothing comes.
+func TestRelaysTurnToEachOther(t *testing.T) {
+	for _, groups := range []api.GroupSequence{0, 1, 5} {
+		for _, v := range api.Versions() {
+			t.Run(fmt.Sprintf("after %d groups, %s", groups, v), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					const far = 300 * time.Millisecond
+					one, r := startRelay()
+					defer one.Close()
+					other := relay.New()
+					two := moqtest.NewUnstartedServer(other.Mux())
+					two.Config.Handler, two.Delay = other.Handler, far
+					two.Start()
+					defer two.Close()
+					link := dialAs(t, two, v, 77, r.Mux())
+					go r.Handler(link)
+
+					mux, b := api.NewTrackMux(), new(live.Broadcast)
+					track := b.Track("video", api.TrackInfo{})
+					if err := mux.Publish(t.Context(), "room", b); err != nil {
+						t.Fatal(err)
+					}
+					atOne, atTwo := dialAs(t, one, v, 4711, mux), dialAs(t, two, v, 4711, mux)
+					time.Sleep(3 * time.Second)
+					readers := []api.TrackReader{
+						subscribe(t, dial(t, one, v, api.NewTrackMux()), nil),
+						subscribe(t, dial(t, two, v, api.NewTrackMux()), nil),
+					}
+					time.Sleep(3 * time.Second)
+					for seq := range groups {
+						_ = writeGroup(track, seq)
+						time.Sleep(100 * time.Millisecond)
+					}
+					_ = atTwo.Terminate(api.SessionNoError, "")
+					time.Sleep(far)
+					_ = atOne.Terminate(api.SessionNoError, "")
+					lost := time.Now()
+					for _, reader := range readers {
+						_, err := numbers(t, reader)
+						unroutableWithin(7*time.Second)(t, nil, err, time.Since(lost))
+					}
+				})
+			})
+		}
+	}
+}
+
+// dialAs dials a server as a publisher or relay of a hop.
+func dialAs(t *testing.T, server *moqtest.Server, v api.Version, hop api.Hop, mux *api.TrackMux) api.Session {
+	t.Helper()
+	client := server.Client()
+	client.Config = &api.Config{Hop: hop, Versions: []api.Version{v}}
+	s, err := client.Dial(t.Context(), server.URL, mux)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
 }
