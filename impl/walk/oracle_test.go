@@ -82,9 +82,14 @@ func (r *reading) fault(k kind, format string, args ...any) {
 
 // accept records a group that comes.
 func (r *reading) accept(g api.GroupReader) *seen {
+	seq := g.Sequence()
+	if r.isOpen(seq) {
+		// It comes again as soon as ReadFrame has its error: by the next tick of the
+		// bubble's clock, follow has recorded that.
+		time.Sleep(time.Nanosecond)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	seq := g.Sequence()
 	if before := r.groups[seq]; before != nil && (before.err == nil || errors.Is(before.err, io.EOF)) {
 		r.fault(twice, "group %d, of which %d frames had come (%v)", seq, before.frames, before.err)
 	}
@@ -96,6 +101,14 @@ func (r *reading) accept(g api.GroupReader) *seen {
 	s := &seen{frames: int(g.FirstFrame())}
 	r.groups[seq] = s
 	return s
+}
+
+// isOpen reports whether a group that came is still being read.
+func (r *reading) isOpen(seq api.GroupSequence) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before := r.groups[seq]
+	return before != nil && before.err == nil
 }
 
 // follow reads a group to its end.

@@ -60,6 +60,10 @@ var lies = []lie{
 		give(r, c, 3, -1, nil)
 		give(r, c, 3, -1, nil)
 	}, []kind{twice}},
+	{"a group twice at the same time", func(r *reading, _, _ *count) {
+		r.accept(apitest.Group(3, nil))
+		r.accept(apitest.Group(3, nil))
+	}, []kind{twice}},
 	{"a group left out", func(r *reading, c, _ *count) {
 		give(r, c, 3, -1, nil)
 		give(r, c, 5, -1, nil)
