@@ -183,8 +183,12 @@ var undecodable = map[string]string{
 // unplayable says which renditions browsers would not play, and why.
 func unplayable(c *media.Catalog) (texts []string) {
 	add := func(name api.TrackName, codec string) {
-		kind, _, _ := strings.Cut(codec, ".")
-		if why := undecodable[kind]; why != "" {
+		kind, profile, _ := strings.Cut(codec, ".")
+		why := undecodable[kind]
+		if strings.HasPrefix(kind, "avc") && strings.HasSuffix(profile, "09") {
+			why = "Chromium refuses level 1b"
+		}
+		if why != "" {
 			texts = append(texts, fmt.Sprintf("%s will not play everywhere: %s", name, why))
 		}
 	}

@@ -102,10 +102,10 @@ func TestWhatCannotBeStreamed(t *testing.T) {
 // TestUnplayable names what browsers would not play.
 func TestUnplayable(t *testing.T) {
 	c := &media.Catalog{
-		Video: media.Video{Renditions: map[api.TrackName]media.VideoRendition{"a": {Codec: "hvc1.1.6.L93.B0"}, "b": {Codec: "avc1.64001f"}}},
+		Video: media.Video{Renditions: map[api.TrackName]media.VideoRendition{"a": {Codec: "hvc1.1.6.L93.B0"}, "b": {Codec: "avc1.64001f"}, "d": {Codec: "avc1.640009"}}},
 		Audio: media.Audio{Renditions: map[api.TrackName]media.AudioRendition{"c": {Codec: "ac-3"}}},
 	}
-	if got := unplayable(c); len(got) != 2 || !strings.HasPrefix(got[0], "a ") || !strings.HasPrefix(got[1], "c ") {
+	if got := unplayable(c); len(got) != 3 || !strings.HasPrefix(got[0], "a ") || !strings.HasPrefix(got[1], "d ") || !strings.HasPrefix(got[2], "c ") {
 		t.Errorf("%q", got)
 	}
 }
