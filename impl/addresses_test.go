@@ -213,9 +213,9 @@ func TestSubscriptionsPerSession(t *testing.T) {
 		t.Run(string(v), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				mux := api.NewTrackMux()
-				asked := 0
+				var asked atomic.Int32
 				publish(t, mux, func(w api.TrackWriter) {
-					asked++
+					asked.Add(1)
 					writeGroup(w, 1)
 					<-w.Context().Done()
 				})
@@ -230,8 +230,9 @@ func TestSubscriptionsPerSession(t *testing.T) {
 					_, err = third.AcceptGroup(t.Context())
 				}
 				expectStreamError(t, "a third", err, api.StreamNoCapacity, true)
-				if asked != 2 {
-					t.Errorf("%d subscriptions have reached the handler", asked)
+				synctest.Wait()
+				if asked.Load() != 2 {
+					t.Errorf("%d subscriptions have reached the handler", asked.Load())
 				}
 				for _, r := range served {
 					accept(t, r)
