@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/moqlite/moqlite/api"
+	"github.com/moqlite/moqlite/api/internal/follow"
+	"github.com/moqlite/moqlite/api/internal/mergepatch"
 )
 
 // CatalogTrack returns the name of a broadcast's catalog track: "catalog", which
@@ -104,30 +106,38 @@ func Documents(ctx context.Context, s api.Subscriber, path api.BroadcastPath) it
 			yield(nil, fmt.Errorf("catalog of %q: %w", string(path), err))
 			return
 		}
-		ctx, leave := context.WithCancel(ctx)
-		f := newFollower(track)
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			f.follow(ctx)
-		}()
-		defer func() {
-			leave()
-			_ = track.Close()
-			<-done
-		}()
-		for {
-			doc, err := f.next()
-			if errors.Is(err, errEnded) {
-				return
-			}
-			if err != nil {
+		defer track.Close()
+		follow.Documents(ctx, track, documentReader, func(doc []byte, err error) bool {
+			_, unread := errors.AsType[*follow.DocumentError](err)
+			switch {
+			case errors.Is(err, follow.ErrEnded):
+				return false
+			case unread:
+				err = fmt.Errorf("catalog of %q: %w: %w", string(path), ErrCatalog, err)
+			case err != nil:
 				err = fmt.Errorf("catalog of %q: %w", string(path), err)
 			}
-			if !yield(doc, err) || err != nil && !errors.Is(err, api.ErrRestarted) && !errors.Is(err, ErrCatalog) {
-				return
-			}
+			return yield(doc, err)
+		})
+	}
+}
+
+// maxDocument bounds a catalog: patches could make it grow for ever.
+const maxDocument = 4 << 20
+
+// documentReader reads the catalogs of a group: a whole one, and patches to it.
+func documentReader() follow.Reader {
+	var doc []byte
+	return func(payload []byte) (_ []byte, err error) {
+		if doc == nil {
+			doc = append([]byte{}, payload...)
+		} else if doc, err = mergepatch.Apply(doc, payload); err != nil {
+			return nil, err
 		}
+		if len(doc) > maxDocument {
+			return nil, fmt.Errorf("it has grown to %d bytes: at most %d are read", len(doc), maxDocument)
+		}
+		return doc, nil
 	}
 }
 

@@ -1,4 +1,7 @@
-package media
+// Package follow follows a document of which the newest version counts: a track
+// whose groups each hold it whole in their first frame, and then what changes of
+// it.
+package follow
 
 import (
 	"bytes"
@@ -9,22 +12,61 @@ import (
 	"sync"
 
 	"github.com/moqlite/moqlite/api"
-	"github.com/moqlite/moqlite/api/internal/mergepatch"
 )
 
-// errEnded is the end of a followed track.
-var errEnded = errors.New("the track has ended")
+// ErrEnded is the end of a followed track.
+var ErrEnded = errors.New("the track has ended")
 
-// maxDocument bounds a catalog: patches could make it grow for ever.
-const maxDocument = 4 << 20
+// A DocumentError tells of a version that cannot be read. A later group may have
+// one that can.
+type DocumentError struct{ Err error }
+
+// Error returns that of Err, which tells the frame too.
+func (e *DocumentError) Error() string { return e.Err.Error() }
+
+// Unwrap returns Err.
+func (e *DocumentError) Unwrap() error { return e.Err }
+
+// A Reader reads the frames of one group, in order, and returns the document
+// after each: JSON text that nobody changes any more.
+type Reader func(payload []byte) ([]byte, error)
+
+// Documents yields each version of the document that track holds, or the newest
+// where several have come, until yield is false. What it yields is
+// the caller's. newReader makes the reader of a group. Of errors, a
+// [*DocumentError] and one that matches [api.ErrRestarted] are not the last; the
+// last may be [ErrEnded]. When it returns, nothing of it runs any more. It
+// does not close track.
+func Documents(ctx context.Context, track api.TrackReader, newReader func() Reader, yield func([]byte, error) bool) {
+	ctx, leave := context.WithCancel(ctx)
+	f := &follower{track: track, newReader: newReader, wake: make(chan struct{}, 1)}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		f.follow(ctx)
+	}()
+	defer func() {
+		leave()
+		<-done
+	}()
+	for {
+		doc, err := f.next()
+		_, unread := err.(*DocumentError)
+		goesOn := err == nil || unread || errors.Is(err, api.ErrRestarted)
+		if !yield(doc, err) || !goesOn {
+			return
+		}
+	}
+}
 
 // A follower reads the newest version of a document that a track holds: a group
 // supersedes all older ones. Its first frame is the whole document, and later
 // ones are patches to it. What was not asked for yet is replaced by what is
 // newer, so that a slow reader costs one document.
 type follower struct {
-	track api.TrackReader
-	wake  chan struct{} // holds a value when something has been put
+	track     api.TrackReader
+	newReader func() Reader
+	wake      chan struct{} // holds a value when something has been put
 
 	mu        sync.Mutex
 	restarted error   // the newest restart, which is older than version
@@ -38,10 +80,6 @@ type follower struct {
 type version struct {
 	doc []byte
 	err error
-}
-
-func newFollower(track api.TrackReader) *follower {
-	return &follower{track: track, wake: make(chan struct{}, 1)}
 }
 
 // next waits for the next document, restart or end.
@@ -95,7 +133,7 @@ func (f *follower) follow(ctx context.Context) {
 		}
 		switch {
 		case err == nil:
-			if next := newest.succeeding(g); next != nil {
+			if next := newest.succeeding(g, f.newReader); next != nil {
 				older.stop()
 				older, newest = newest, next
 				newest.start(g, f, older)
@@ -110,7 +148,7 @@ func (f *follower) follow(ctx context.Context) {
 			f.put(func() { f.restarted, f.version, f.seq = err, version{}, 0 })
 			continue
 		case err == io.EOF:
-			err = errEnded
+			err = ErrEnded
 			newest.finish(ctx)
 		default:
 			newest.stop()
@@ -125,7 +163,7 @@ func (f *follower) follow(ctx context.Context) {
 type followed struct {
 	seq  api.GroupSequence
 	read uint64 // frames
-	doc  []byte
+	next Reader
 
 	group  api.GroupReader
 	done   chan struct{} // closed when the group is not read any more
@@ -135,25 +173,25 @@ type followed struct {
 // succeeding returns the document that g goes on with; nil if g is of no use. A
 // group that broke off with a connection comes again, from the frame on that was
 // not read.
-func (d *followed) succeeding(g api.GroupReader) *followed {
+func (d *followed) succeeding(g api.GroupReader, newReader func() Reader) *followed {
 	first := g.FirstFrame()
 	switch {
 	case d == nil || g.Sequence() > d.seq:
 		if first > 0 {
 			return nil
 		}
-		return &followed{seq: g.Sequence()}
+		return &followed{seq: g.Sequence(), next: newReader()}
 	case g.Sequence() < d.seq:
 		return nil
 	}
 	d.stop()
 	switch {
 	case first == 0:
-		return &followed{seq: d.seq}
+		return &followed{seq: d.seq, next: newReader()}
 	case d.broken || first != d.read:
 		return nil
 	}
-	return &followed{seq: d.seq, read: d.read, doc: d.doc}
+	return &followed{seq: d.seq, read: d.read, next: d.next}
 }
 
 // start reads g in a goroutine that stop ends. The older group is read until
@@ -187,25 +225,18 @@ func (d *followed) start(g api.GroupReader, f *follower, older *followed) {
 	}()
 }
 
-// apply applies a frame, which is the whole document or a patch to it, or fails
-// if the frame could not be read.
+// apply reads a frame, unless that has failed with err.
 func (d *followed) apply(payload []byte, err error) version {
 	d.read++
-	switch {
-	case err != nil:
-	case d.read == 1:
-		d.doc = append([]byte{}, payload...)
-	default:
-		d.doc, err = mergepatch.Apply(d.doc, payload)
-	}
-	if err == nil && len(d.doc) > maxDocument {
-		err = fmt.Errorf("it has grown to %d bytes: at most %d are read", len(d.doc), maxDocument)
+	var doc []byte
+	if err == nil {
+		doc, err = d.next(payload)
 	}
 	if err != nil {
 		d.broken = true
-		return version{err: fmt.Errorf("%w: frame %d of group %d: %w", ErrCatalog, d.read-1, d.seq, err)}
+		return version{err: &DocumentError{fmt.Errorf("frame %d of group %d: %w", d.read-1, d.seq, err)}}
 	}
-	return version{doc: d.doc}
+	return version{doc: doc}
 }
 
 // cancel lets reading the group end.
