@@ -17,10 +17,13 @@ type decoder[T any] struct {
 	text bytes.Reader
 	read int64 // bytes that d has read
 	more bool  // a newline follows text, which ends a number
+	v    T     // is decoded into, and zero between calls
 }
 
 // decode returns the value of a text.
-func (d *decoder[T]) decode(text []byte) (v T, err error) {
+func (d *decoder[T]) decode(text []byte) (T, error) {
+	var none T
+	defer func() { d.v = none }()
 	if d.d == nil {
 		d.d = json.NewDecoder((*separated[T])(d))
 		d.d.UseNumber()
@@ -29,7 +32,8 @@ func (d *decoder[T]) decode(text []byte) (v T, err error) {
 	before := d.read
 	d.text.Reset(text)
 	d.more = true
-	if err = d.d.Decode(&v); err == nil {
+	err := d.d.Decode(&d.v)
+	if err == nil {
 		rest := text[min(max(d.d.InputOffset()-before, 0), int64(len(text))):]
 		if len(bytes.TrimLeft(rest, " \t\r\n")) > 0 {
 			err = errMore
@@ -40,10 +44,9 @@ func (d *decoder[T]) decode(text []byte) (v T, err error) {
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF // of the text, not of a track
 		}
-		var none T
 		return none, err
 	}
-	return v, nil
+	return d.v, nil
 }
 
 // separated is the text of a decoder as its json.Decoder reads it.
