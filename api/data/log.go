@@ -58,7 +58,7 @@ func (l *log[T]) readGroup(ctx context.Context) bool {
 		l.tellMissing()
 		return false
 	case errors.Is(err, api.ErrRestarted):
-		l.begun = false
+		l.begun, l.broken, l.place = false, nil, 0
 		return l.fail(err)
 	case err != nil:
 		l.fail(err)

@@ -63,6 +63,7 @@ func (w *LogWriter[T]) append(ctx context.Context, v T) error {
 	if err := w.w.write(text); err != nil {
 		w.lost = fmt.Errorf("the log is broken off: %w", err)
 		w.w.group.Cancel(api.ErrorCode(err))
+		w.w.group = nil
 		return w.lost
 	}
 	return nil

@@ -1,6 +1,7 @@
 package data_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"reflect"
@@ -23,6 +24,16 @@ type partGroup struct {
 }
 
 func (g partGroup) FirstFrame() uint64 { return g.first }
+
+// A oneByOne has no next group before the last one was read.
+type oneByOne struct{ api.TrackReader }
+
+func (t oneByOne) AcceptGroup(ctx context.Context) (api.GroupReader, error) {
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	return t.TrackReader.AcceptGroup(ctx)
+}
 
 // events returns what a loop over records yields.
 func events(t *testing.T, r api.TrackReader, o *data.Options) string {
@@ -136,6 +147,42 @@ func TestWindow(t *testing.T) {
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("%s\nand should be\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+	}
+}
+
+// TestWindowGoesOn checks what of a window is yielded when its group comes again,
+// and when another group tells it whole.
+func TestWindowGoesOn(t *testing.T) {
+	frames := func(texts ...string) []api.Frame { return apitest.Frames(texts...) }
+	lost := &api.SessionError{Err: errors.New("cable")}
+	whole := `{"offset":0,"records":["a"]}`
+	for name, groups := range map[string][]api.GroupReader{
+		"a, b, c": {
+			apitest.Group(1, lost, frames(whole, `{"push":"b"}`)...), partGroup{apitest.Group(1, nil, frames(`{"push":"c"}`)...), 2},
+		},
+		"b, lost, e, f": {
+			apitest.Group(1, nil, frames(`{"offset":1,"records":["b"]}`)...), apitest.Group(2, nil, frames(`{"offset":4,"records":["e","f"]}`)...),
+		},
+		"a, b, c, ": { // and another offset
+			apitest.Group(1, nil, frames(whole, `{"push":"b"}`, `{"push":"c"}`)...), apitest.Group(2, nil, frames(`{"offset":1,"records":["b","c"]}`)...),
+		},
+		"a, b, c ": {
+			apitest.Group(1, lost, frames(whole, `{"push":"b"}`)...), apitest.Group(1, nil, frames(whole, `{"push":"b"}`, `{"push":"c"}`)...),
+		},
+	} {
+		var got []string
+		track := oneByOne{apitest.Track(api.TrackInfo{}, nil, groups...)}
+		for e, err := range data.Window[string](t.Context(), track, nil) {
+			if gap, lost := errors.AsType[*api.GapError](err); lost && gap.Start == 2 && gap.End == 4 {
+				e.Record = "lost"
+			} else if err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			got = append(got, e.Record)
+		}
+		if strings.TrimSpace(strings.Join(got, ", ")) != strings.TrimSpace(name) {
+			t.Errorf("%q, and should be %s", got, name)
+		}
 	}
 }
 

@@ -1,7 +1,6 @@
 package data
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -62,7 +61,7 @@ func newDocument(o Options) follow.Reader {
 		switch {
 		case err != nil:
 		case doc == nil:
-			doc = bytes.Clone(payload)
+			doc = append([]byte{}, payload...)
 		default:
 			doc, err = mergepatch.Apply(doc, payload)
 		}

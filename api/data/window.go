@@ -93,19 +93,26 @@ type windowLoop[T any] struct {
 	offset uint64 // of the oldest record that is kept, as it was yielded
 	next   uint64 // the number of the next record to be yielded
 	pushed uint64 // the number of the group's next record
+
+	group api.GroupSequence // that was read last
+	read  uint64            // how many frames of it
 }
 
 // readGroup reads a group; false if the loop was left, or ctx has ended.
 func (w *windowLoop[T]) readGroup(ctx context.Context, g api.GroupReader) bool {
 	stop := context.AfterFunc(ctx, func() { g.Cancel(api.StreamCancelled) })
 	defer stop()
-	if g.FirstFrame() > 0 {
+	first := g.FirstFrame()
+	if first > 0 && !(w.begun && g.Sequence() == w.group && first == w.read) {
 		g.Cancel(api.StreamCancelled)
-		return w.fail(fmt.Errorf("group %d comes from its frame %d on", g.Sequence(), g.FirstFrame()))
+		return w.fail(fmt.Errorf("group %d comes from its frame %d on", g.Sequence(), first))
 	}
-	w.inflater.reset()
+	if first == 0 {
+		w.inflater.reset()
+	}
+	w.group, w.read = g.Sequence(), first
 	var frame api.Frame
-	for n := 0; ; n++ {
+	for ; ; w.read++ {
 		err := g.ReadFrame(&frame)
 		_, session := errors.AsType[*api.SessionError](err)
 		switch {
@@ -117,10 +124,12 @@ func (w *windowLoop[T]) readGroup(ctx context.Context, g api.GroupReader) bool {
 		}
 		var f windowFrame
 		if err == nil {
-			f, err = w.read(frame.Payload, n == 0)
+			f, err = w.decode(frame.Payload, w.read == 0)
 		}
 		if err != nil {
 			g.Cancel(api.StreamCancelled)
+			n := w.read
+			w.read = 0 // only the group's beginning would help
 			return w.fail(fmt.Errorf("frame %d of group %d: %w", n, g.Sequence(), err))
 		}
 		if !w.apply(&f) {
@@ -130,8 +139,8 @@ func (w *windowLoop[T]) readGroup(ctx context.Context, g api.GroupReader) bool {
 	}
 }
 
-// read decodes a frame.
-func (w *windowLoop[T]) read(payload []byte, first bool) (f windowFrame, err error) {
+// decode decodes a frame.
+func (w *windowLoop[T]) decode(payload []byte, first bool) (f windowFrame, err error) {
 	if w.options.Deflate {
 		if payload, err = w.inflater.inflate(payload); err != nil {
 			return f, err
