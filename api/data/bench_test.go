@@ -3,7 +3,6 @@ package data_test
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -129,22 +128,4 @@ func TestRecordsAllocate(t *testing.T) {
 			t.Errorf("deflate %v: %.2f allocations a record", deflate, more)
 		}
 	}
-}
-
-func Example() {
-	ctx := context.Background()
-	type reading struct {
-		Celsius float64 `json:"celsius"`
-		Place   string  `json:"place"`
-	}
-	track := apitest.NewTrackRecorder(ctx, api.TrackRequest{})
-	w := data.NewSnapshotWriter[reading](track, nil)
-	_ = w.Set(ctx, reading{20.5, "cellar"})
-	_ = w.Set(ctx, reading{21, "cellar"})
-	for _, f := range track.Groups()[0].Frames() {
-		fmt.Printf("%s\n", f.Payload)
-	}
-	// Output:
-	// {"celsius":20.5,"place":"cellar"}
-	// {"celsius":21}
 }
