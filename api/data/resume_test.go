@@ -16,12 +16,15 @@ import (
 	"github.com/moqlite/moqlite/impl/redial"
 )
 
-// TestLogSurvivesCuts reads a log while its connection is cut twice: each record
-// comes once and in order.
+// TestLogSurvivesCuts reads a log through a relay, whose connections to the
+// publisher and to the reader are cut twice: each record comes once and in order.
 func TestLogSurvivesCuts(t *testing.T) {
-	const records = 600
 	for _, v := range []api.Version{api.Lite05, api.Lite06} {
 		for _, compression := range []string{"", "deflate"} {
+			records := 10_000
+			if v == api.Lite06 && compression == "" {
+				records = 100_000
+			}
 			t.Run(fmt.Sprint(v, compression), func(t *testing.T) {
 				synctest.Test(t, func(t *testing.T) {
 					b := &live.Broadcast{}
@@ -32,7 +35,7 @@ func TestLogSurvivesCuts(t *testing.T) {
 					if err != nil {
 						t.Fatal(err)
 					}
-					server := moqtest.NewServer(mux)
+					server := moqtest.NewRelay()
 					defer server.Close()
 					client := server.Client()
 					client.Config = &api.Config{Versions: []api.Version{v}}
@@ -41,14 +44,20 @@ func TestLogSurvivesCuts(t *testing.T) {
 						t.Fatal(err)
 					}
 					defer s.Close()
+					_, err = impl.NewRedialer(server.Client(), redial.Policy{}).Dial(t.Context(), server.URL, mux)
+					if err != nil {
+						t.Fatal(err)
+					}
 					w := data.NewLogWriter[string](b.Track("events", api.TrackInfo{}), &data.Options{Deflate: compression != ""})
 					done := make(chan error, 1)
 					go func() {
 						var err error
 						for i := range records {
 							err = errors.Join(err, w.Append(t.Context(), fmt.Sprint("record ", i)))
-							time.Sleep(10 * time.Millisecond)
-							if i == 200 || i == 400 {
+							if i%50 == 0 {
+								time.Sleep(10 * time.Millisecond)
+							}
+							if i == records/3 || i == records/3*2 {
 								server.Sever()
 							}
 						}
