@@ -82,7 +82,8 @@ func (f recordFlags) validate(o *options) error {
 }
 
 // recordBroadcast records until the broadcast ends, or ctx, or the duration is
-// reached: all three are usual.
+// reached: all three are usual, and so is a publisher that leaves without ending
+// its tracks.
 func recordBroadcast(ctx context.Context, o *options, flags recordFlags, url string, path api.BroadcastPath) error {
 	if err := flags.validate(o); err != nil {
 		return err
@@ -116,7 +117,11 @@ func recordBroadcast(ctx context.Context, o *options, flags recordFlags, url str
 	if err := tellGaps(o, recording, out); err != nil {
 		return err
 	}
-	if ctx.Err() != nil || errors.Is(err, errDuration) {
+	switch {
+	case ctx.Err() != nil, errors.Is(err, errDuration):
+		err = out.closed
+	case errors.Is(err, api.ErrNotFound) && out.length.Load() > 0:
+		fmt.Fprintf(o.err, "the broadcast is gone: %v\n", err)
 		err = out.closed
 	}
 	return out.finish(err)
