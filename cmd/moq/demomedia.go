@@ -44,10 +44,12 @@ func demoMedia(ctx context.Context, o *options, scheme, name string, duration ti
 		defer clients[i].Close()
 	}
 	url := scheme + "://" + relay.addr
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	if duration > 0 {
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, duration, errDuration)
-		defer cancel()
+		var stop context.CancelFunc
+		ctx, stop = context.WithTimeoutCause(ctx, duration, errDuration)
+		defer stop()
 	}
 
 	mux := api.NewTrackMux()
@@ -71,7 +73,9 @@ func demoMedia(ctx context.Context, o *options, scheme, name string, duration ti
 		return err
 	}
 	v := &demoViewer{o: o, state: viewer.State(), seen: make(map[int]*atomic.Int64)}
-	err = v.watch(ctx, viewer)
+	if err = v.watch(ctx, viewer); err != nil {
+		cancel() // the source may still wait for a viewer
+	}
 	if source := <-ended; err == nil {
 		err = source
 	}

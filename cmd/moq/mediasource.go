@@ -36,8 +36,8 @@ func (f pubFlags) openMedia(ctx context.Context, o *options, begin <-chan struct
 		closed := make(chan struct{})
 		close(closed)
 		m.begin = closed // what is live waits for nobody
-		m.Reader, err = newReader(f.format, o.in)
-	} else if m.file, err = format.Open(f.source); err == nil {
+		m.Reader, err = f.reader()(o.in)
+	} else if m.file, err = format.OpenAs(f.source, f.reader()); err == nil {
 		m.Reader = m.file
 	}
 	if err != nil {
@@ -46,26 +46,24 @@ func (f pubFlags) openMedia(ctx context.Context, o *options, begin <-chan struct
 	return m, nil
 }
 
-// newReader reads a named format, or the one that the beginning shows.
-func newReader(name string, r io.Reader) (media.Reader, error) {
-	switch name {
+// reader returns what reads the format that f names, or the one that the
+// beginning shows; nil if f names none that is known.
+func (f pubFlags) reader() func(io.Reader) (media.Reader, error) {
+	switch f.format {
 	case "":
-		return format.Sniff(r)
+		return format.Sniff
 	case "fmp4":
-		return fmp4.NewReader(r)
+		return func(r io.Reader) (media.Reader, error) { return fmp4.NewReader(r) }
 	case "ts":
-		return mpegts.NewReader(r)
+		return func(r io.Reader) (media.Reader, error) { return mpegts.NewReader(r) }
 	case "h264":
-		return annexb.NewReader(r)
+		return func(r io.Reader) (media.Reader, error) { return annexb.NewReader(r) }
 	}
-	return nil, usage("--format %s: it must be fmp4, ts or h264", name)
+	return nil
 }
 
 // sourceError says what is wrong with a source.
 func sourceError(name string, err error) error {
-	if isA[usageError](err) {
-		return err
-	}
 	if name == "-" {
 		name = "standard input"
 	}

@@ -206,7 +206,7 @@ func publish(ctx context.Context, o *options, flags pubFlags, url string, path a
 		withdraw() // current subscribers still get the end of their groups
 	}
 	if err == nil {
-		err = p.drain(client)
+		err = awaitDelivery(client)
 	}
 	bar.stopReports()
 	if err == nil && o.json {
@@ -338,9 +338,9 @@ func closedCleanly(err error) bool {
 	return ok && ended.Remote && ended.Err == nil && ended.Code == api.SessionNoError
 }
 
-// drain waits until the subscribers have answered the end of the track: what
+// awaitDelivery waits until the subscribers have answered the end of the track: what
 // they have not read would be lost by an earlier close.
-func (p *publisher) drain(client api.Client) error {
+func awaitDelivery(client api.Client) error {
 	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
 	defer cancel()
 	if err := client.Shutdown(ctx); err != nil {

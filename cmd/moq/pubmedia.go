@@ -60,11 +60,12 @@ func publishMedia(ctx context.Context, o *options, flags pubFlags, url string, p
 	})
 	err = runWith(ctx, session, ingestion)
 	if err == nil && flags.keep {
-		<-ctx.Done()
+		err = stay(ctx, session)
 	}
 	_ = b.Close()
-	if err == nil {
-		err = (&publisher{}).drain(client)
+	// What came before an error of the source is delivered too.
+	if drained := awaitDelivery(client); err == nil {
+		err = drained
 	}
 	bar.stopReports()
 	if err == nil && o.json {
@@ -77,6 +78,8 @@ func publishMedia(ctx context.Context, o *options, flags pubFlags, url string, p
 // container.
 func (f pubFlags) validateMedia(o *options) (media.ContainerKind, error) {
 	switch {
+	case f.reader() == nil:
+		return 0, usage("--format %s: it must be fmp4, ts or h264", f.format)
 	case f.source == "pattern":
 		return 0, usage("--source pattern is no media: a PATH that does not end in .hang or .msf takes it")
 	case f.source == "-" && f.loop:
@@ -136,6 +139,16 @@ func runWith(ctx context.Context, session api.Session, ingestion *ingest.Ingesti
 		return nil
 	}
 	return err
+}
+
+// stay waits for Ctrl-C, or the end of the session.
+func stay(ctx context.Context, session api.Session) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-session.Context().Done():
+		return context.Cause(session.Context())
+	}
 }
 
 // tellMedia says what is published, and what of the source is not.

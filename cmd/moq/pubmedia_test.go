@@ -94,8 +94,36 @@ func TestWhatCannotBeStreamed(t *testing.T) {
 			t.Errorf("%s: %s", name, said)
 		}
 	}
-	for _, wrong := range [][]string{{"--source", "pattern"}, {"--loop"}, {"--chunk", "5"}, {"--container", "ogg"}, {"--format", "ogg"}} {
+	for _, wrong := range [][]string{{"--source", samples + "h264_aac.mp4", "--format", "ogg"}, {"--source", "pattern"}, {"--loop"}, {"--chunk", "5"}, {"--container", "ogg"}, {"--format", "ogg"}} {
 		start(t, "", append([]string{"pub", "http://127.0.0.1:1", "room/x.hang"}, wrong...)...).wait(exitUsage)
+	}
+}
+
+// TestFormatIsTaken reads a file as what --format says, whatever it begins with.
+func TestFormatIsTaken(t *testing.T) {
+	pub := start(t, "", "pub", "http://127.0.0.1:1", "room/x", "--source", samples+"h264_aac.mp4", "--format", "ts")
+	pub.wait(exitFailed)
+	if said := pub.err.String(); !strings.Contains(said, "h264_aac.mp4") || strings.Contains(said, "dial") {
+		t.Errorf("it says %s", said)
+	}
+}
+
+// TestCutMediaIsDelivered publishes a file that ends in the middle: what came
+// before arrives, and the publisher says what is wrong.
+func TestCutMediaIsDelivered(t *testing.T) {
+	transporttest.NoLeaks(t)
+	addr, _ := startRelay(t)
+	whole, err := os.ReadFile(samples + "h264_aac.mp4")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut := writeFile(t, string(whole[:len(whole)-2000]))
+	pub := start(t, "", "pub", "http://"+addr, "room/cut.hang", "--source", cut)
+	sub := start(t, "", "sub", "http://"+addr, "room/cut.hang", "video", "--json", "--no-payload", "--groups", "1")
+	sub.wait(exitDone)
+	pub.wait(exitFailed)
+	if frames := sub.lines(); len(frames) < 15 || !strings.Contains(pub.err.String(), "EOF") {
+		t.Errorf("%d pictures, and it says %s", len(frames), pub.err.String())
 	}
 }
 

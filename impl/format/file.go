@@ -11,17 +11,21 @@ import (
 // A File is a file's packets. It can begin again, as a loop needs.
 type File struct {
 	media.Reader
-	file *os.File
+	file   *os.File
+	reader func(io.Reader) (media.Reader, error)
 }
 
 // Open opens a file of any form that [Sniff] knows.
-func Open(name string) (*File, error) {
+func Open(name string) (*File, error) { return OpenAs(name, Sniff) }
+
+// OpenAs opens a file that reader reads.
+func OpenAs(name string, reader func(io.Reader) (media.Reader, error)) (*File, error) {
 	file, err := os.Open(name)
 	if err != nil {
 		return nil, err
 	}
-	f := &File{file: file}
-	if f.Reader, err = Sniff(file); err != nil {
+	f := &File{file: file, reader: reader}
+	if f.Reader, err = reader(file); err != nil {
 		_ = file.Close()
 		return nil, err
 	}
@@ -33,7 +37,7 @@ func (f *File) Rewind() error {
 	if _, err := f.file.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	again, err := Sniff(f.file)
+	again, err := f.reader(f.file)
 	if err != nil {
 		return err
 	}
